@@ -1,0 +1,1 @@
+"""One file per experiment; each offers `get_config(arg)`."""

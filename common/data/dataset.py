@@ -1,0 +1,189 @@
+"""Labelled examples and the data sets that they make up."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image
+
+from common.data.photos import Picture
+from common.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSplit:
+    """Labelled pictures, opened one at a time.
+
+    Attributes:
+      labels: Class of each picture, an index into the data set's `classnames`.
+      names: What people call each picture, e.g. its path inside the data set.
+      pictures: Where each picture comes from.
+    """
+
+    labels: Int[np.ndarray, "b"]
+    names: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+    def __post_init__(self):
+        if not len(self.labels) == len(self.names) == len(self.pictures):
+            raise ValueError(
+                f"{len(self.labels)} labels, {len(self.names)} names and "
+                f"{len(self.pictures)} pictures: there must be as many of each."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def load(self, row: int) -> Image.Image:
+        """The upright RGB picture of one row.
+
+        Raises:
+          UserError: The picture is broken; the sentence names it.
+        """
+        return self.pictures[row].open()
+
+    def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> Self:
+        """The given rows in the given order."""
+        return ImageSplit(
+            labels=self.labels[np.asarray(rows, dtype=np.int64)],
+            names=tuple(self.names[row] for row in rows),
+            pictures=tuple(self.pictures[row] for row in rows),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any label, any picture's content or their order."""
+        digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
+        for picture in self.pictures:
+            digest.update(picture.digest())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSplit:
+    """Labelled feature vectors of pictures that need not be at hand.
+
+    Attributes:
+      labels: Class of each row, an index into the data set's `classnames`.
+      features: As the file holds them, i.e. not necessarily normalised.
+    """
+
+    labels: Int[np.ndarray, "b"]
+    features: Float[np.ndarray, "b d"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> Self:
+        """The given rows in the given order."""
+        rows = np.asarray(rows, dtype=np.int64)
+        return FeatureSplit(labels=self.labels[rows], features=self.features[rows])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any label, any feature or their order."""
+        digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
+        digest.update(f"{self.features.dtype}{self.features.shape}".encode())
+        digest.update(np.ascontiguousarray(self.features).tobytes())
+        return digest.hexdigest()[:16]
+
+
+Split = TypeVar("Split", ImageSplit, FeatureSplit)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures of named classes, in splits that share no picture.
+
+    Attributes:
+      name: The data set's own name, for tables.
+      classnames: As the source spells them; `names.readable` turns them into words.
+      train: What may be learned from; `test` is for numbers, `val` (or None) for choices.
+    """
+
+    name: str
+    classnames: tuple[str, ...]
+    train: ImageSplit
+    test: ImageSplit
+    val: ImageSplit | None = None
+
+
+@dataclass(frozen=True)
+class FeatureDataset:
+    """The same as `Dataset` where only feature vectors of the pictures are known."""
+
+    name: str
+    classnames: tuple[str, ...]
+    train: FeatureSplit
+    test: FeatureSplit
+    val: FeatureSplit | None = None
+
+
+AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
+
+
+def class_counts(labels: Int[np.ndarray, "b"], classes: int) -> Int[np.ndarray, "k"]:
+    """How many examples each of `classes` classes has."""
+    return np.bincount(labels, minlength=classes)
+
+
+def hold_out(
+    split: Split, classnames: Sequence[str], holdout: int, source: str
+) -> tuple[Split, Split]:
+    """Parts a split into (train, test): the last `holdout` rows of each class are test.
+
+    Raises:
+      UserError: A class would keep no training example.
+    """
+    if holdout < 0:
+        raise UserError(f"holdout={holdout} is negative: give how many per class to test on.")
+    train, test = [], []
+    for label, name in enumerate(classnames):
+        rows = np.flatnonzero(split.labels == label)
+        if len(rows) <= holdout:
+            raise UserError(
+                f"class {name!r} of {source} has {len(rows)} examples, too few to hold out "
+                f"{holdout} for testing and keep one to train on: add some or lower the holdout."
+            )
+        cut = len(rows) - holdout
+        train.extend(rows[:cut])
+        test.extend(rows[cut:])
+    return split.take(train), split.take(test)
+
+
+def select_classes(dataset: AnyDataset, labels: Sequence[int]) -> AnyDataset:
+    """Keeps the given classes, renumbered 0, 1, ... in the given order."""
+    renumbered = {label: position for position, label in enumerate(labels)}
+
+    def part(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        kept = split.take([row for row, y in enumerate(split.labels) if int(y) in renumbered])
+        renamed = np.asarray([renumbered[int(y)] for y in kept.labels], dtype=np.int64)
+        return dataclasses.replace(kept, labels=renamed)
+
+    return dataclasses.replace(
+        dataset,
+        classnames=tuple(dataset.classnames[label] for label in labels),
+        train=part(dataset.train),
+        test=part(dataset.test),
+        val=part(dataset.val),
+    )
+
+
+def base_new(dataset: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
+    """The halves of the base-to-new protocol (CoCoOp): the first ceil(K/2) classes, the rest.
+
+    Both halves number their classes from 0.
+    """
+    classes = len(dataset.classnames)
+    middle = (classes + 1) // 2
+    return (
+        select_classes(dataset, range(middle)),
+        select_classes(dataset, range(middle, classes)),
+    )

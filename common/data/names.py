@@ -1,0 +1,15 @@
+"""Names of files and classes."""
+
+import re
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sort key that counts as people do: `img2` before `img10`, class `9` before `10`."""
+    parts = re.split(r"([0-9]+)", name)
+    # The name itself breaks the tie between "1" and "01".
+    return [int(part) if part.isdigit() and part.isascii() else part for part in parts], name
+
+
+def readable(name: str) -> str:
+    """A folder's or a split file's class name as a prompt would say it: `yin_yang` -> `yin yang`."""
+    return " ".join(name.replace("_", " ").split())

@@ -1,0 +1,215 @@
+"""Conversion of weights as a table (source key, Flax path, transform), read both ways."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError
+
+_HOLE = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
+_LISTED = 12  # how many names an error spells out before it only counts the rest
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How one tensor changes its layout, and back."""
+
+    to_flax: Callable[[np.ndarray], np.ndarray]
+    to_source: Callable[[np.ndarray], np.ndarray]
+
+
+def _same(x: np.ndarray) -> np.ndarray:
+    return x
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "keep": Transform(_same, _same),
+    # [out, in] <-> [in, out]
+    "linear": Transform(np.transpose, np.transpose),
+    # [out, in, h, w] <-> [h, w, in, out]
+    "conv": Transform(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)),
+    # a 1x1 convolution used as a linear map: [out, in, 1, 1] <-> [in, out]
+    "conv1x1_as_linear": Transform(
+        lambda x: x.squeeze((2, 3)).transpose(), lambda x: x.transpose()[:, :, None, None]
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of a conversion table.
+
+    `{name}` in a template stands for one component (or a part of one) between separators, and
+    `{name:a|b}` for one of the listed words; both templates name the same holes.
+
+    Attributes:
+      source: Template of the source key, parts separated by dots.
+      target: Template of the Flax path, parts separated by slashes. Several targets say that
+        the source tensor is their concatenation along its first axis, in this order.
+      transform: A key of `TRANSFORMS`.
+    """
+
+    source: str
+    target: str | tuple[str, ...]
+    transform: str = "keep"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The Flax templates as a tuple."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+
+Table = Sequence[Rule]
+
+
+def to_flax(
+    table: Table, tensors: Mapping[str, np.ndarray], *, ignore: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Converts a flat source checkpoint into a nested Flax tree.
+
+    Args:
+      table: The conversion table.
+      tensors: Source key to tensor.
+      ignore: Shell patterns of source keys that carry no weights, such as `*.position_ids`.
+
+    Raises:
+      UserError: Some keys fit no rule, or two keys would land on one Flax path.
+    """
+    flat: dict[str, np.ndarray] = {}
+    unused = []
+    for key, tensor in tensors.items():
+        if any(fnmatchcase(key, pattern) for pattern in ignore):
+            continue
+        rule, holes = _find(table, key, lambda rule: (rule.source,))
+        if rule is None:
+            unused.append(key)
+            continue
+        paths = [_fill(template, holes) for template in rule.targets]
+        for path, part in zip(paths, _split(tensor, len(paths), key), strict=True):
+            if path in flat:
+                raise UserError(f"{key!r} and another tensor both convert to {path!r}.")
+            flat[path] = np.asarray(TRANSFORMS[rule.transform].to_flax(part), order="C")
+    if unused:
+        raise UserError(
+            f"the checkpoint holds {_list(unused)} that this model does not know; is it the "
+            "right kind of model?"
+        )
+    return nest(flat)
+
+
+def to_source(table: Table, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Converts a nested Flax tree back into the flat source layout; inverse of `to_flax`.
+
+    Raises:
+      UserError: Some Flax paths fit no rule, or a joined tensor lacks one of its parts.
+    """
+    flat = flatten(params)
+    tensors: dict[str, np.ndarray] = {}
+    unused = []
+    for path in flat:
+        rule, holes = _find(table, path, lambda rule: rule.targets)
+        if rule is None:
+            unused.append(path)
+            continue
+        key = _fill(rule.source, holes)
+        if key in tensors:
+            continue  # another part of the same joined tensor came first
+        parts = [_fill(template, holes) for template in rule.targets]
+        if absent := [part for part in parts if part not in flat]:
+            raise UserError(f"{key!r} cannot be joined without {_list(absent)}.")
+        back = TRANSFORMS[rule.transform].to_source
+        joined = [back(np.asarray(flat[part])) for part in parts]
+        whole = joined[0] if len(joined) == 1 else np.concatenate(joined)
+        tensors[key] = np.asarray(whole, order="C")
+    if unused:
+        raise UserError(f"the tree holds {_list(unused)} that the conversion table lacks.")
+    return tensors
+
+
+def check_complete(params: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Checks that a tree has exactly the paths and shapes that a model expects.
+
+    Args:
+      params: Nested tree of arrays.
+      expected: Nested tree of anything with a `shape`, e.g. from `jax.eval_shape`.
+
+    Raises:
+      UserError: It lists the missing paths, the unexpected paths and the wrong shapes.
+    """
+    have, want = flatten(params), flatten(expected)
+    faults = []
+    if missing := [path for path in want if path not in have]:
+        faults.append(f"lacks {_list(missing)}")
+    if unexpected := [path for path in have if path not in want]:
+        faults.append(f"holds {_list(unexpected)} that the configuration does not ask for")
+    wrong = [
+        f"{path} {tuple(have[path].shape)} instead of {tuple(want[path].shape)}"
+        for path in want
+        if path in have and tuple(have[path].shape) != tuple(want[path].shape)
+    ]
+    if wrong:
+        faults.append(f"has wrong shapes: {_list(wrong)}")
+    if faults:
+        raise UserError(f"the checkpoint {'; it '.join(faults)}.")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mapping to `{"a/b/c": leaf}`."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}/")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a/b/c": leaf}` to a nested dict; inverse of `flatten`."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, name = path.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return tree
+
+
+def _find(
+    table: Table, name: str, templates: Callable[[Rule], tuple[str, ...]]
+) -> tuple[Rule | None, dict[str, str]]:
+    for rule in table:
+        for template in templates(rule):
+            if match := re.fullmatch(_pattern(template), name):
+                return rule, match.groupdict()
+    return None, {}
+
+
+def _pattern(template: str) -> str:
+    regex, end = "", 0
+    for hole in _HOLE.finditer(template):
+        regex += re.escape(template[end : hole.start()])
+        regex += f"(?P<{hole[1]}>{hole[2] or '[^./]+?'})"
+        end = hole.end()
+    return regex + re.escape(template[end:])
+
+
+def _fill(template: str, holes: Mapping[str, str]) -> str:
+    return _HOLE.sub(lambda hole: holes[hole[1]], template)
+
+
+def _split(tensor: np.ndarray, parts: int, key: str) -> list[np.ndarray]:
+    if parts > 1 and (tensor.ndim == 0 or len(tensor) % parts):
+        raise UserError(f"{key!r} of shape {tensor.shape} does not divide into {parts} parts.")
+    return np.split(tensor, parts) if parts > 1 else [tensor]
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{len(names)} entries ({shown}{f' and {more} more' if more > 0 else ''})"

@@ -1,0 +1,82 @@
+"""Every random choice of one update, drawn in one place so that tests can supply them."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+
+@flax.struct.dataclass
+class Draws:
+    """The random choices of the m samples of each row in one update (spec: paper section 3).
+
+    Attributes:
+      entry: which cached picture (originals and mirrors pooled), `[r m]`.
+      posterior: noise of the VAE posterior, `[r m h w c]`.
+      noise: the noise that the U-Net has to find, `[r m h w c]`.
+      timestep: `[r m]`, uniform over the schedule.
+      template: which prompt, `[r m]`.
+      feature: which image feature stands for each class, `[r m f k]`, f draws a sample.
+    """
+
+    entry: Int[Array, "r m"]
+    posterior: Float[Array, "r m h w c"]
+    noise: Float[Array, "r m h w c"]
+    timestep: Int[Array, "r m"]
+    template: Int[Array, "r m"]
+    feature: Int[Array, "r m f k"]
+
+
+def uniform_index(key: Key[Array, ""], count: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
+    """Independent uniform integers in `[0, count)`, for ragged counts."""
+    fraction = jax.random.uniform(key, count.shape)
+    return jnp.minimum((fraction * count).astype(jnp.int32), count - 1)
+
+
+def draw(
+    key: Key[Array, ""],
+    rows: Int[Array, "r"],
+    entries: Int[Array, "r"],
+    features: Int[Array, "k"],
+    *,
+    samples: int,
+    feature_draws: int,
+    latent: tuple[int, int, int],
+    timesteps: int,
+    templates: int,
+    shared_features: bool,
+) -> Draws:
+    """Draws one update for the given rows.
+
+    A row's draws depend on `key` and its own number only, so that neither chunking nor
+    sharding changes a result.
+
+    Args:
+      key: the update's key.
+      rows: numbers of the rows.
+      entries: how many cached pictures each row has.
+      features: how many image features each class has.
+      samples: m.
+      feature_draws: f.
+      latent: shape of one latent, `(h, w, c)`.
+      timesteps: length of the noise schedule.
+      templates: number of prompts.
+      shared_features: one draw of the K features for all rows of an update. Each row sees the
+        same marginal law, and nothing in the loss couples rows, so this is exact.
+    """
+    rows_key, shared_key = jax.random.split(key)
+
+    def one(row: Array, count: Array) -> Draws:
+        keys = jax.random.split(jax.random.fold_in(rows_key, row), 6)
+        feature_key = shared_key if shared_features else keys[5]
+        counts = jnp.broadcast_to(features, (samples, feature_draws, *features.shape))
+        return Draws(
+            entry=uniform_index(keys[0], jnp.broadcast_to(count, (samples,))),
+            posterior=jax.random.normal(keys[1], (samples, *latent)),
+            noise=jax.random.normal(keys[2], (samples, *latent)),
+            timestep=jax.random.randint(keys[3], (samples,), 0, timesteps),
+            template=jax.random.randint(keys[4], (samples,), 0, templates),
+            feature=uniform_index(feature_key, counts),
+        )
+
+    return jax.vmap(one)(rows, entries)
