@@ -7,35 +7,60 @@ from absl import app, flags, logging
 
 
 class UserError(Exception):
-    """One clear sentence that names the offending value and the remedy."""
+    """One clear sentence that names the offending value and the remedy.
+
+    Attributes:
+      exit_status: what a command ends with: 2 where it was refused, which is the rule. A run
+        that worked and then failed for a reason the user can mend says 1.
+    """
+
+    exit_status = 2
 
 
-def run_command(main: Callable[[Sequence[str]], None]) -> None:
+def run_command(
+    main: Callable[[Sequence[str]], None], define_flags: Callable[[], None] | None = None
+) -> None:
     """Runs `main(argv)` as a command: bad input ends in one sentence and exit status 2.
 
     Flags are parsed before `main` starts, so a misspelt flag costs no time. Anything that is
     not a `UserError` is a defect of ours and keeps its traceback.
+
+    Args:
+      main: the command, called with the arguments that are no flags.
+      define_flags: called first, so that importing a command's module defines no flags.
     """
 
     def parse(argv: list[str]) -> list[str]:
         try:
             return flags.FLAGS(argv)
-        except (flags.Error, UserError, OSError, ValueError, AttributeError, KeyError) as error:
-            _fail(error)
+        except UserError as error:
+            _fail(error, error.exit_status)
+        # What config files and flag libraries raise for a wrong file, name or value.
+        except (flags.Error, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+            _fail(_unwrapped(error), UserError.exit_status)
 
     def guarded(argv: Sequence[str]) -> None:
-        if len(argv) > 1:
-            _fail(f"unexpected argument {argv[1]!r}: options are written --name=value.")
         try:
+            if len(argv) > 1:
+                raise UserError(f"unexpected argument {argv[1]!r}: write options as --name=value.")
             main(argv)
         except UserError as error:
-            _fail(error)
+            _fail(error, error.exit_status)
 
+    if define_flags is not None:
+        define_flags()
     logging.use_absl_handler()
     app.run(guarded, flags_parser=parse)
 
 
-def _fail(error: object) -> None:
+def _unwrapped(error: Exception) -> str:
+    """The text of `error`, less a traceback that a library has pasted into it."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    before, traceback, after = text.partition("Traceback (most recent call last):")
+    return f"{before} {after.strip().splitlines()[-1]}" if traceback else text
+
+
+def _fail(error: object, status: int) -> None:
     sentence = " ".join(str(error).split())
     print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

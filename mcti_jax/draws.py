@@ -35,7 +35,7 @@ def uniform_index(key: Key[Array, ""], count: Int[Array, "*shape"]) -> Int[Array
 
 def draw(
     key: Key[Array, ""],
-    rows: Int[Array, "r"],
+    label: Int[Array, "r"],
     entries: Int[Array, "r"],
     features: Int[Array, "k"],
     *,
@@ -48,12 +48,12 @@ def draw(
 ) -> Draws:
     """Draws one update for the given rows.
 
-    A row's draws depend on `key` and its own number only, so that neither chunking nor
-    sharding changes a result.
+    A row's draws depend on `key` and its label only, so that neither chunking nor sharding
+    changes a result.
 
     Args:
       key: the update's key.
-      rows: numbers of the rows.
+      label: class of each row.
       entries: how many cached pictures each row has.
       features: how many image features each class has.
       samples: m.
@@ -66,8 +66,8 @@ def draw(
     """
     rows_key, shared_key = jax.random.split(key)
 
-    def one(row: Array, count: Array) -> Draws:
-        keys = jax.random.split(jax.random.fold_in(rows_key, row), 6)
+    def one(label: Array, count: Array) -> Draws:
+        keys = jax.random.split(jax.random.fold_in(rows_key, label), 6)
         feature_key = shared_key if shared_features else keys[5]
         counts = jnp.broadcast_to(features, (samples, feature_draws, *features.shape))
         return Draws(
@@ -79,4 +79,4 @@ def draw(
             feature=uniform_index(feature_key, counts),
         )
 
-    return jax.vmap(one)(rows, entries)
+    return jax.vmap(one)(label, entries)

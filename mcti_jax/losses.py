@@ -48,15 +48,14 @@ class Rows:
     """What belongs to each row; every leaf begins with the row axis.
 
     Attributes:
-      number: the row's own number, `[r]`.
-      label: index of its class, `[r]`.
+      label: index of its class, `[r]`; also what its random draws depend on, so that two
+        settings of one class are compared on the same draws.
       alpha: weight of the denoising term, `[r]`.
       gamma: weight of the classification term at the first update, `[r]`.
       mean, logvar: VAE posterior of its pictures and their mirrors, `[r e h w c]`.
       entries: how many of the e are real, `[r]`.
     """
 
-    number: Int[Array, "r"]
     label: Int[Array, "r"]
     alpha: Float[Array, "r"]
     gamma: Float[Array, "r"]

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,7 +47,7 @@ class ImageSplit:
         """
         return self.pictures[row].open()
 
-    def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> Self:
+    def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> "ImageSplit":
         """The given rows in the given order."""
         return ImageSplit(
             labels=self.labels[np.asarray(rows, dtype=np.int64)],
@@ -57,7 +57,7 @@ class ImageSplit:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex characters that change with any label, any picture's content or their order."""
+        """16 hex characters that change with any label, picture content or their order."""
         digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
         for picture in self.pictures:
             digest.update(picture.digest())
@@ -79,7 +79,7 @@ class FeatureSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> Self:
+    def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> "FeatureSplit":
         """The given rows in the given order."""
         rows = np.asarray(rows, dtype=np.int64)
         return FeatureSplit(labels=self.labels[rows], features=self.features[rows])
@@ -148,24 +148,24 @@ def hold_out(
         if len(rows) <= holdout:
             raise UserError(
                 f"class {name!r} of {source} has {len(rows)} examples, too few to hold out "
-                f"{holdout} for testing and keep one to train on: add some or lower the holdout."
+                f"{holdout} for testing and train on the rest: add some or lower the holdout."
             )
         cut = len(rows) - holdout
-        train.extend(rows[:cut])
-        test.extend(rows[cut:])
-    return split.take(train), split.take(test)
+        train.append(rows[:cut])
+        test.append(rows[cut:])
+    return split.take(np.concatenate(train)), split.take(np.concatenate(test))
 
 
 def select_classes(dataset: AnyDataset, labels: Sequence[int]) -> AnyDataset:
     """Keeps the given classes, renumbered 0, 1, ... in the given order."""
-    renumbered = {label: position for position, label in enumerate(labels)}
+    renumbered = np.full(len(dataset.classnames), -1)
+    renumbered[list(labels)] = np.arange(len(labels))
 
     def part(split: Split | None) -> Split | None:
         if split is None:
             return None
-        kept = split.take([row for row, y in enumerate(split.labels) if int(y) in renumbered])
-        renamed = np.asarray([renumbered[int(y)] for y in kept.labels], dtype=np.int64)
-        return dataclasses.replace(kept, labels=renamed)
+        kept = split.take(np.flatnonzero(renumbered[split.labels] >= 0))
+        return dataclasses.replace(kept, labels=renumbered[kept.labels])
 
     return dataclasses.replace(
         dataset,

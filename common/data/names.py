@@ -11,5 +11,5 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 
 def readable(name: str) -> str:
-    """A folder's or a split file's class name as a prompt would say it: `yin_yang` -> `yin yang`."""
+    """A class name as a prompt would say it: `yin_yang` becomes `yin yang`."""
     return " ".join(name.replace("_", " ").split())

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from common.errors import UserError
 
 
+@runtime_checkable
 class Picture(Protocol):
     """One picture that is opened when it is needed."""
 
@@ -80,9 +81,9 @@ def photo_file(path: Path) -> EncodedPhoto:
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Turns a picture as its EXIF orientation says and converts it to RGB.
 
-    Conversion is Pillow's `convert("RGB")`, which is what CLIP's own preprocessing applies: grey
-    is repeated, palettes are looked up and transparency is dropped, not composited. 16-bit grey
-    is scaled to 8 bits first, because Pillow would clip nearly all of it to white.
+    Conversion is Pillow's `convert("RGB")`, which is what CLIP's own preprocessing applies:
+    grey is repeated, palettes are looked up and transparency is dropped, not composited. 16-bit
+    grey is scaled to 8 bits first, because Pillow would clip nearly all of it to white.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):

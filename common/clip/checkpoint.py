@@ -1,0 +1,204 @@
+"""Loading and saving CLIP in the layouts that others publish."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from common.clip import hugging_face, open_clip
+from common.clip.config import CLIPConfig, ResNetConfig, TextConfig
+from common.clip.model import CLIP, image_tower
+from common.clip.preprocess import Preprocess
+from common.clip.text import TextTower
+from common.clip.tokenizer import Tokenizer
+from common.errors import UserError
+from common.files import atomic_write
+from common.weights import clip as tables
+from common.weights.files import read_tensors, write_tensors
+from common.weights.fingerprint import fingerprint
+from common.weights.resolve import resolve
+from common.weights.table import Table, check_complete, to_flax, to_source
+
+_TOKENIZER_FILES = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one library lays a CLIP directory out."""
+
+    config_file: str
+    stem: str
+    read_config: Callable[[Mapping[str, Any]], CLIPConfig]
+    write_config: Callable[[CLIPConfig], dict[str, Any]]
+    ignore: tuple[str, ...]
+    table: Callable[[CLIPConfig], Table]
+
+
+def _is_resnet(config: CLIPConfig) -> bool:
+    return isinstance(config.vision, ResNetConfig)
+
+
+# Where a directory has both, Hugging Face's is read.
+LAYOUTS = {
+    "hugging_face": Layout(
+        "config.json",
+        "model",
+        hugging_face.clip_from_json,
+        hugging_face.clip_to_json,
+        tables.HF_IGNORE,
+        lambda config: tables.HF_CLIP,
+    ),
+    "open_clip": Layout(
+        "open_clip_config.json",
+        "open_clip_model",
+        open_clip.clip_from_json,
+        open_clip.clip_to_json,
+        tables.OPEN_CLIP_IGNORE,
+        lambda c: tables.OPEN_CLIP_RESNET if _is_resnet(c) else tables.OPEN_CLIP_VIT,
+    ),
+}
+
+
+def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
+    """Loads CLIP: both towers, tokenizer and preprocessing.
+
+    Args:
+      source: "pocket", a directory in Hugging Face's or open_clip's layout, or a hub id.
+      dtype: Of the weights on the host and of the activations.
+
+    Raises:
+      UserError: The model cannot be found, is none of CLIP's own kind, or its weights and its
+        configuration disagree; the message lists the entries.
+    """
+    names = [layout.config_file for layout in LAYOUTS.values()]
+    directory = resolve(source, [*names, "preprocessor_config.json", *_TOKENIZER_FILES])
+    if source == "pocket":
+        directory = directory / "clip"
+    layout = find_layout(directory)
+    if not Path(source).is_dir():
+        resolve(source, [], [layout.stem])
+
+    config = layout.read_config(_read_json(directory / layout.config_file))
+    tensors = read_tensors(directory, layout.stem)
+    params = to_flax(layout.table(config), tensors, ignore=layout.ignore)
+    check_complete(params, abstract_params(config))
+    params = _cast(params, dtype)
+
+    tokenizer = Tokenizer.from_directory(directory)
+    if tokenizer.vocab_size > config.text.vocab_size:
+        raise UserError(
+            f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} tokens, the text "
+            f"tower only {config.text.vocab_size}; they belong to different models."
+        )
+    # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
+    special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
+    config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
+
+    preprocess_file = directory / "preprocessor_config.json"
+    preprocess = Preprocess.from_hugging_face(
+        _read_json(preprocess_file) if preprocess_file.exists() else {},
+        config.vision.image_size,
+    )
+    name = fingerprint(params, repr(config))
+    return CLIP(config, params, tokenizer, preprocess, name, dtype)
+
+
+def save_clip(clip: CLIP, directory: Path | str) -> None:
+    """Writes what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
+    directory = Path(directory)
+    layout = LAYOUTS["open_clip" if _is_resnet(clip.config) else "hugging_face"]
+    clip.tokenizer.save(directory)
+    _write_json(directory / "preprocessor_config.json", clip.preprocess.to_hugging_face())
+    _write_json(directory / layout.config_file, layout.write_config(clip.config))
+    tensors = to_source(layout.table(clip.config), clip.params)
+    write_tensors(directory / f"{layout.stem}.safetensors", tensors, {"format": "pt"})
+
+
+def load_text_tower(
+    directory: Path | str, dtype: Any = jnp.float32
+) -> tuple[TextConfig, dict[str, Any]]:
+    """Loads a text tower alone, such as Stable Diffusion's `text_encoder/`.
+
+    Raises:
+      UserError: The directory is incomplete, or weights and configuration disagree.
+    """
+    directory = Path(directory)
+    config = hugging_face.text_from_json(_read_json(directory / "config.json"))
+    tensors = read_tensors(directory)
+    if "embeddings.token_embedding.weight" in tensors:
+        # transformers 5 writes a text tower alone without the prefix that published files have.
+        tensors = {f"text_model.{key}": tensor for key, tensor in tensors.items()}
+    params = to_flax(tables.HF_TEXT_TOWER, tensors, ignore=tables.HF_IGNORE)
+    check_complete(params, _abstract_text(config))
+    return config, _cast(params, dtype)
+
+
+def save_text_tower(
+    config: TextConfig, params: Mapping[str, Any], directory: Path | str
+) -> None:
+    """Writes what `load_text_tower` reads."""
+    directory = Path(directory)
+    _write_json(directory / "config.json", hugging_face.text_to_json(config))
+    tensors = to_source(tables.HF_TEXT_TOWER, params)
+    write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
+
+
+def find_layout(directory: Path) -> Layout:
+    """Tells the layout of a CLIP directory.
+
+    Raises:
+      UserError: There is no configuration.
+    """
+    present = [each for each in LAYOUTS.values() if (directory / each.config_file).is_file()]
+    if not present:
+        names = " nor ".join(layout.config_file for layout in LAYOUTS.values())
+        raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
+    # Beside an open_clip model, config.json may be that of another library.
+    foreign = "clip" != _read_json(directory / present[0].config_file).get("model_type")
+    return present[-1] if foreign else present[0]
+
+
+def abstract_params(config: CLIPConfig) -> dict[str, Any]:
+    """Shapes and dtypes of `CLIP.params`, without computing them."""
+    pixels = jnp.zeros((1, config.vision.image_size, config.vision.image_size, 3))
+    vision = jax.eval_shape(image_tower(config).init, jax.random.key(0), pixels)["params"]
+    scale = jax.ShapeDtypeStruct((), jnp.float32)
+    return {"text": _abstract_text(config.text), "vision": vision, "logit_scale": scale}
+
+
+def _abstract_text(config: TextConfig) -> dict[str, Any]:
+    embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
+    return jax.eval_shape(TextTower(config).init, jax.random.key(0), embeddings, at)["params"]
+
+
+def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    return jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{str(path)!r} is missing; copy it there from the model.") from error
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is no JSON file ({error}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{str(path)!r} holds no JSON object.")
+    return content
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

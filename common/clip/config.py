@@ -1,0 +1,82 @@
+"""Sizes of CLIP's towers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The text tower.
+
+    Attributes:
+      vocab_size: Rows of the embedding table.
+      width: Channels of the hidden states.
+      layers: Residual blocks.
+      heads: Attention heads.
+      mlp_width: Channels inside the MLP.
+      positions: Longest sequence, start and end tokens included.
+      activation: A key of `common.clip.layers.ACTIVATIONS`.
+      eps: Of the layer norms; CLIP's features are far off with another value.
+      projection: Width of the space shared with images; None where the tower has none.
+      bos: Id of the start token.
+      eos: Id of the end token.
+      pad: Id that fills a sequence up.
+      pool: Where these weights' own library pools: a `how` of `text.pool_positions`.
+    """
+
+    vocab_size: int
+    width: int
+    layers: int
+    heads: int
+    mlp_width: int
+    positions: int = 77
+    activation: str = "quick_gelu"
+    eps: float = 1e-5
+    projection: int | None = None
+    bos: int = 49406
+    eos: int = 49407
+    pad: int = 49407
+    pool: str = "eos"
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """A vision transformer; the fields are `TextConfig`'s, the sizes in pixels."""
+
+    image_size: int
+    patch_size: int
+    width: int
+    layers: int
+    heads: int
+    mlp_width: int
+    projection: int
+    activation: str = "quick_gelu"
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """A ModifiedResNet.
+
+    Attributes:
+      image_size: In pixels, a multiple of 32.
+      layers: Bottleneck blocks of each of the four stages.
+      width: Channels of the stem; the last stage has 32 times as many.
+      heads: Of the attention pool.
+      projection: Width of the space shared with texts.
+      eps: Of the batch norms.
+    """
+
+    image_size: int
+    layers: tuple[int, int, int, int]
+    width: int
+    heads: int
+    projection: int
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class CLIPConfig:
+    """Both towers."""
+
+    text: TextConfig
+    vision: ViTConfig | ResNetConfig

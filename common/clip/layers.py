@@ -1,0 +1,93 @@
+"""The residual attention block that CLIP's text tower and ViT share (arXiv 2103.00020, 2.4)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from common.attention import attend
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": lambda x: nn.gelu(x, approximate=False),
+    # OpenAI's weights want this one; with "gelu" their features are wrong by 7 %.
+    "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
+}
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation with float32 statistics, whatever the activations are."""
+
+    eps: float
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        """Normalises the last axis."""
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        x = x.astype(jnp.float32)
+        centred = x - x.mean(-1, keepdims=True)
+        variance = jnp.square(centred).mean(-1, keepdims=True)
+        return (centred * jax.lax.rsqrt(variance + self.eps) * scale + bias).astype(self.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention."""
+
+    heads: int
+    causal: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
+        """Each position attends to all, or with `causal` to itself and those before it."""
+        batch, length, width = x.shape
+
+        def heads(name: str) -> Array:
+            projected = nn.Dense(width, dtype=self.dtype, name=name)(x)
+            return projected.reshape(batch, length, self.heads, width // self.heads)
+
+        mixed = attend(heads("query"), heads("key"), heads("value"), causal=self.causal)
+        return nn.Dense(width, dtype=self.dtype, name="out")(mixed.reshape(x.shape))
+
+
+class Mlp(nn.Module):
+    """Two linear maps with an activation between."""
+
+    width: int
+    activation: str
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
+        """Applies the same function at every position."""
+        hidden = ACTIVATIONS[self.activation](
+            nn.Dense(self.width, dtype=self.dtype, name="fc1")(x)
+        )
+        return nn.Dense(x.shape[-1], dtype=self.dtype, name="fc2")(hidden)
+
+
+class Block(nn.Module):
+    """One pre-norm residual block: attention, then MLP.
+
+    It stands alone, so that a method can run a tower block by block and change the sequence in
+    between: `Block(...).apply({"params": params["block_3"]}, x)`.
+    """
+
+    heads: int
+    mlp_width: int
+    activation: str
+    eps: float
+    causal: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
+        """Maps the sequence to the next hidden state."""
+        attention = Attention(self.heads, self.causal, self.dtype, name="attention")
+        mlp = Mlp(self.mlp_width, self.activation, self.dtype, name="mlp")
+        x = x + attention(LayerNorm(self.eps, self.dtype, name="norm1")(x))
+        return x + mlp(LayerNorm(self.eps, self.dtype, name="norm2")(x))

@@ -1,0 +1,34 @@
+"""What the image towers return, and what they refuse."""
+
+from typing import Any
+
+from flax import struct
+from jaxtyping import Array, Float
+
+
+@struct.dataclass
+class ImageOutput:
+    """What an image tower computes.
+
+    Attributes:
+      features: The image in the space shared with texts, [b p], not normalised.
+      pooled: The same before the projection, [b d].
+      grid: One vector per cell, [b h w c]: the last hidden state's patches (ViT), or the
+        feature map that the attention pool reads (ResNet).
+      hidden_states: ViT: the input of the first block and the output of each, [b s d] with the
+        class token first. ResNet: the stem and each stage, [b h w c].
+    """
+
+    features: Any
+    pooled: Any
+    grid: Any
+    hidden_states: Any
+
+
+def check_size(pixels: Float[Array, "b h w 3"], size: int) -> None:
+    """Raises a ValueError unless the images are `size` pixels high and wide."""
+    height, width = pixels.shape[1:3]
+    if (height, width) != (size, size):
+        raise ValueError(
+            f"images of {height} x {width} pixels; the tower takes {size} x {size}"
+        )

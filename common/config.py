@@ -1,0 +1,153 @@
+"""Configs: `--config=FILE.py[:key=value,...]`, `--config.key=value`, and what runs write down.
+
+A config file is a Python file with `get_config(arg)`, which returns a `ConfigDict`: defaults
+with a comment each, then `return apply_arg(config, arg)`.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from common.errors import UserError
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+# Commas part settings, except inside brackets: "shape=(64,64),seed=3".
+_SETTING = re.compile(r"(?:[^,(\[]|\([^)]*\)|\[[^\]]*\]|[(\[])+")
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What the command line of a training command says."""
+
+    config: ConfigDict
+    workdir: Path
+
+
+def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
+    """Applies "key=value,key=value" to `config` and returns it.
+
+    Keys may be dotted ("mesh.data=2"). A value is read as the type of the field's default;
+    a bare key means true. Values may contain ":" and "=".
+
+    Raises:
+      UserError: no such field, or a value that is none of the field's type.
+    """
+    for setting in _SETTING.findall(arg or ""):
+        name, equals, text = setting.strip().partition("=")
+        fields = flatten(config)
+        if name not in fields:
+            raise UserError(f"the config has no field {name!r}{_did_you_mean(name, fields)}")
+        kind = _kind(config, name)
+        if not equals and kind is not bool:
+            raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
+        value = _parse(name, text, kind, fields[name]) if equals else True
+        config.update_from_flattened_dict({name: value})
+    return config
+
+
+def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """The fields by dotted name, e.g. {"mesh.data": -1}."""
+    fields = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping | ConfigDict):
+            fields |= flatten(value, f"{prefix}{name}.")
+        else:
+            fields[prefix + name] = value
+    return fields
+
+
+def to_json(config: ConfigDict) -> str:
+    """The resolved config, as `config.json` holds it."""
+    return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config of the run in `workdir`, locked.
+
+    Raises:
+      UserError: `workdir` holds no run.
+    """
+    path = Path(workdir) / "config.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{workdir} holds no run: there is no {path.name} in it; train with "
+            f"--workdir={workdir} first."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
+    return ConfigDict(_lists_to_tuples(fields)).lock()
+
+
+def define_flags() -> None:
+    """Defines `--config` and `--workdir`, for `common.errors.run_command`."""
+    config_flags.DEFINE_config_file(
+        "config", None, "The config file, e.g. configs/mcti.py[:key=value,key=value]."
+    )
+    flags.DEFINE_string("workdir", None, "The folder of the run; the same folder resumes it.")
+
+
+def read_flags() -> Invocation:
+    """The parsed flags.
+
+    Raises:
+      UserError: a flag is missing, or the config file cannot be read.
+    """
+    if not flags.FLAGS.workdir:
+        raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
+    config = flags.FLAGS.config
+    if config is None:
+        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
+    try:
+        return Invocation(ConfigDict(config).lock(), Path(flags.FLAGS.workdir).expanduser())
+    except OSError as error:  # A file that is absent is reported when it is first needed.
+        raise UserError(str(error)) from None
+
+
+def _kind(config: ConfigDict, name: str) -> type:
+    *parents, last = name.split(".")
+    for parent in parents:
+        config = config[parent]
+    return config.get_type(last)
+
+
+def _parse(name: str, text: str, kind: type, default: Any) -> Any:
+    if kind is bool:
+        if text.lower() not in _TRUTH:
+            raise UserError(f"{name}={text!r} is neither true nor false.")
+        return _TRUTH[text.lower()]
+    if kind in (tuple, list):
+        parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
+        inner = type(default[0]) if default else str
+        return kind(_parse(name, part, inner, None) for part in parts)
+    if kind not in (int, float):
+        return text
+    try:
+        value = kind(text)
+    except ValueError:
+        expected = "a whole number" if kind is int else "a number"
+        raise UserError(f"{name}={text!r} is not {expected}.") from None
+    if math.isnan(value):
+        raise UserError(f"{name}={text!r} is not a number.")
+    return value
+
+
+def _did_you_mean(name: str, fields: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, fields, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f": it has {', '.join(sorted(fields))}."
+
+
+def _lists_to_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _lists_to_tuples(item) for name, item in value.items()}
+    return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,153 @@
+"""Data sets in CoOp's layout: photos, and a split JSON that says which of them are what."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+
+from common.data.dataset import Dataset, ImageSplit, hold_out
+from common.data.photos import photo_file
+from common.errors import UserError
+
+
+def open_coop(path: str, holdout: int) -> Dataset:
+    """Opens a folder with a `split*.json`, or that JSON itself.
+
+    The JSON holds `{"train": [[photo, label, classname], ...], "val": ..., "test": ...}`; rows
+    keep its order, so CoOp's few-shot index files address them. `val` may be missing, and if
+    `test` is, `holdout` photos at the end of each class become test. The photos lie relative to
+    the JSON's folder or to one of its sub-folders.
+
+    Raises:
+      UserError: No or several split files, a malformed one, or photos that are not there.
+    """
+    file = _split_file(Path(path).expanduser())
+    content = read_json(file, "split file")
+    rows = {part: _rows(file, part, content[part]) for part in PARTS if content.get(part)}
+    if "train" not in rows:
+        raise UserError(f"the split file {file} lists no 'train' photos.")
+    classnames = _classnames(file, [row for part in rows.values() for row in part])
+    root = _image_root(file, rows["train"][0][0])
+    splits = {part: _split(root, listed) for part, listed in rows.items()}
+    if "test" not in splits:
+        halves = hold_out(splits["train"], classnames, holdout, str(file))
+        splits["train"], splits["test"] = halves
+    return Dataset(file.resolve().parent.name, classnames, **splits)
+
+
+PARTS = ("train", "val", "test")
+
+
+def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train") -> ImageSplit:
+    """The rows that a CoOp few-shot index file names, so that a published draw can be repeated.
+
+    The file (JSON, or gzipped JSON) holds `{part: {"indices": [...], "data": [{"impath": ...,
+    "label": ...}, ...]}}`, where the indices count the rows of the split JSON's list. This is
+    the form in which linzhiqiu/cross_modal_adaptation publishes its draws.
+
+    Raises:
+      UserError: No such file or part, or the file belongs to another split.
+    """
+    path = Path(path)
+    entry = read_json(path, "few-shot index file").get(part)
+    if not isinstance(entry, dict) or "indices" not in entry or "data" not in entry:
+        raise UserError(f"{path} holds no {part!r} part with 'indices' and 'data'.")
+    for row, listed in zip(entry["indices"], entry["data"], strict=True):
+        found = row < len(split) and (split.names[row], int(split.labels[row]))
+        if not found or not _same(found, listed["impath"], listed["label"]):
+            raise UserError(
+                f"{path} calls row {row} {listed['impath']!r}, which this data set does not: "
+                "the index file was made for another split."
+            )
+    return split.take(entry["indices"])
+
+
+def _same(found: tuple[str, int], impath: str, label: int) -> bool:
+    name, own_label = found
+    return own_label == label and f"/{impath}".endswith(f"/{name}")
+
+
+def read_json(path: Path, what: str) -> dict:
+    """Reads a JSON object from `path`, gzipped when the name ends in `.gz`.
+
+    Raises:
+      UserError: The file is absent, damaged or holds something else.
+    """
+    try:
+        raw = path.read_bytes()
+        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"the {what} {path} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"the {what} {path} holds no JSON object.")
+    return content
+
+
+def _split_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"{str(path)!r} does not exist: give a folder with CoOp's split JSON.")
+    files = sorted(
+        p for pattern in ("split*.json", "split*.json.gz") for p in path.glob(pattern)
+    )
+    if not files:
+        raise UserError(f"the folder {path} holds no split*.json: give CoOp's layout.")
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise UserError(f"the folder {path} holds several split files ({names}): name one.")
+    return files[0]
+
+
+def _rows(file: Path, part: str, listed: object) -> list[tuple[str, int, str]]:
+    rows = listed if isinstance(listed, list) else [listed]
+    for row in rows:
+        match row:
+            case [str(), int(label), str()] if label >= 0:
+                continue
+        raise UserError(
+            f"the split file {file} lists {row!r} in {part!r}, "
+            "which is not [relative path, label, classname]."
+        )
+    return [(path, label, name) for path, label, name in rows]
+
+
+def _classnames(file: Path, rows: list[tuple[str, int, str]]) -> tuple[str, ...]:
+    names: dict[int, str] = {}
+    for _, label, name in rows:
+        if names.setdefault(label, name) != name:
+            raise UserError(
+                f"the split file {file} calls label {label} both {names[label]!r} and {name!r}."
+            )
+    missing = sorted(set(range(max(names))) - set(names))
+    if missing:
+        raise UserError(
+            f"the split file {file} numbers its classes with a gap at {missing[0]}."
+        )
+    return tuple(names[label] for label in range(len(names)))
+
+
+def _image_root(file: Path, first: str) -> Path:
+    folder = file.parent
+    candidates = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
+    for root in candidates:
+        if (root / first).is_file():
+            return root
+    raise UserError(
+        f"the photo {first!r} of {file} lies neither in {folder} nor in a sub-folder of it: "
+        "put the photos there."
+    )
+
+
+def _split(root: Path, rows: list[tuple[str, int, str]]) -> ImageSplit:
+    missing = [path for path, _, _ in rows if not (root / path).is_file()]
+    if missing:
+        raise UserError(
+            f"{len(missing)} listed photos are not in {root}, the first {missing[0]!r}."
+        )
+    return ImageSplit(
+        labels=np.asarray([label for _, label, _ in rows], dtype=np.int64),
+        names=tuple(path for path, _, _ in rows),
+        pictures=tuple(photo_file(root / path) for path, _, _ in rows),
+    )

@@ -1,0 +1,27 @@
+"""From pictures to the pixels that Stable Diffusion's autoencoder reads."""
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+# uint8 has 256 values; rounding once from float64 is what the reference does per pixel.
+_SIGNED = (np.arange(256) / 127.5 - 1.0).astype(np.float32)
+
+
+def squash(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """Resizes an RGB picture to a square without cropping, bicubic on uint8.
+
+    The textual-inversion dataset of the MC-TI reference does this (`center_crop` off): the
+    aspect ratio is given up, and nothing at the edges is lost.
+    """
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def mirror(pixels: UInt8[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
+    """Flips left and right; the reference does so after resizing."""
+    return pixels[..., ::-1, :]
+
+
+def to_pixels(pixels: UInt8[np.ndarray, "*b h w 3"]) -> Float32[np.ndarray, "*b h w 3"]:
+    """Maps 0..255 to [-1, 1]."""
+    return _SIGNED[pixels]

@@ -1,0 +1,44 @@
+"""Dataset strings: `kind:where`, one opener per kind."""
+
+from collections.abc import Callable
+
+from common.data.coop import open_coop
+from common.data.dataset import Dataset, FeatureDataset
+from common.data.feature_files import open_features
+from common.data.folder import open_folder
+from common.data.tfds import open_tfds
+from common.errors import UserError
+
+
+def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
+    """Opens the data set that a dataset string names.
+
+    Args:
+      spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME` or `features:FILE.npz`.
+      holdout: Examples per class to test on where the source itself has no test part.
+
+    Raises:
+      UserError: The string names no kind or nothing that this kind can open.
+    """
+    kind, colon, where = spec.partition(":")
+    if not colon or not where or kind not in OPENERS:
+        kinds = ", ".join(f"{name}:..." for name in OPENERS)
+        raise UserError(f"{spec!r} is no dataset: write one of {kinds}.")
+    return OPENERS[kind](where, holdout)
+
+
+def _open_pocket(name: str, holdout: int) -> Dataset:
+    del holdout  # The bundled sets come with their own test parts.
+    # Imported late: the bundled world is itself made of this package's data sets.
+    from common.pocket.datasets import open_pocket
+
+    return open_pocket(name)
+
+
+OPENERS: dict[str, Callable[[str, int], Dataset | FeatureDataset]] = {
+    "pocket": _open_pocket,
+    "folder": open_folder,
+    "coop": open_coop,
+    "tfds": open_tfds,
+    "features": open_features,
+}

@@ -1,0 +1,89 @@
+"""Data sets of tensorflow-datasets, read without TensorFlow."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from common.data.dataset import Dataset, ImageSplit, hold_out
+from common.data.photos import EncodedPhoto
+from common.errors import UserError
+
+
+def open_tfds(name: str, holdout: int) -> Dataset:
+    """Opens an image classification set through `tfds.data_source`.
+
+    Pictures stay encoded until they are needed. `test` is the set's own test part, or its
+    `validation` part where it publishes no test, or else the last `holdout` examples per class.
+    The set is looked for in `TFDS_DATA_DIR`, and prepared there if it is absent.
+
+    Raises:
+      UserError: tensorflow-datasets is not installed or cannot provide the set without
+        TensorFlow, or the set is not labelled pictures.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(
+            f"tfds:{name} needs tensorflow-datasets: "
+            "pip install tensorflow-datasets array_record."
+        ) from error
+
+    def sources(**options: Any) -> dict[str, Sequence]:
+        try:
+            return tfds.data_source(name, **options)
+        except Exception as error:  # The library raises many types, some of them its own.
+            raise UserError(
+                f"tensorflow-datasets cannot provide {name!r} ({error}): check the name, or "
+                "prepare the set once with its own tools as file_format='array_record'."
+            ) from error
+
+    # Opened twice: only the set itself knows which of its features is the picture.
+    features = next(iter(sources().values())).dataset_info.features
+    image_key = _only_key(name, features, tfds.features.Image)
+    label_key = _only_key(name, features, tfds.features.ClassLabel)
+    encoded = sources(decoders={image_key: tfds.decode.SkipDecoding()})
+    splits = {
+        part: _split(f"tfds:{name}/{part}", source, image_key, label_key)
+        for part, source in encoded.items()
+        if part in ("train", "validation", "test")
+    }
+    if "train" not in splits:
+        raise UserError(f"tfds:{name} has no train part (it has {', '.join(encoded)}).")
+
+    classnames = tuple(features[label_key].names)
+    train, validation = splits["train"], splits.get("validation")
+    if "test" in splits:
+        return Dataset(name, classnames, train=train, test=splits["test"], val=validation)
+    if validation is not None:
+        return Dataset(name, classnames, train=train, test=validation)
+    train, test = hold_out(train, classnames, holdout, f"tfds:{name}")
+    return Dataset(name, classnames, train=train, test=test)
+
+
+def _only_key(name: str, features: Any, kind: type) -> str:
+    keys = [key for key, feature in features.items() if isinstance(feature, kind)]
+    if len(keys) != 1:
+        raise UserError(
+            f"tfds:{name} has {len(keys)} features of type {kind.__name__}, but labelled "
+            "pictures have one: choose another set."
+        )
+    return keys[0]
+
+
+def _split(name: str, source: Sequence, image_key: str, label_key: str) -> ImageSplit:
+    names = tuple(f"{name}/{row}" for row in range(len(source)))
+    labels = [int(source[row][label_key]) for row in range(len(source))]
+    return ImageSplit(
+        labels=np.asarray(labels, dtype=np.int64),
+        names=names,
+        pictures=tuple(
+            EncodedPhoto(name, partial(_encoded, source, row, image_key))
+            for row, name in enumerate(names)
+        ),
+    )
+
+
+def _encoded(source: Sequence, row: int, image_key: str) -> bytes:
+    return source[row][image_key]

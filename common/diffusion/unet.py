@@ -1,0 +1,108 @@
+"""The denoising network of Stable Diffusion 1.x and 2.x.
+
+Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (CVPR 2022);
+the counterpart of diffusers' `UNet2DConditionModel`.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Real
+
+from common.diffusion.config import UNetConfig
+from common.diffusion.resnet import Execution, conv3x3, group_norm
+from common.diffusion.unet_blocks import EPSILON, DownLevel, MidLevel, UpLevel
+from common.errors import UserError
+
+
+def sinusoids(timesteps: Real[Array, "b"], width: int) -> Float[Array, "b {width}"]:
+    """Cosines, then sines, of the time at geometrically spaced frequencies; float32."""
+    half = width // 2
+    frequencies = jnp.exp(-jnp.log(10000.0) * jnp.arange(half, dtype=jnp.float32) / half)
+    angles = timesteps.astype(jnp.float32)[:, None] * frequencies
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+class UNet(nn.Module):
+    """Predicts the noise (or the velocity) in noisy latents, given a text.
+
+    Attributes:
+      dtype: of activations and matrix products; statistics and softmax stay float32.
+      attention: a key of `common.attention.IMPLEMENTATIONS`.
+      remat: what the backward pass recomputes: "none", "attention" or "block" (see
+        `Execution`).
+    """
+
+    config: UNetConfig
+    dtype: DTypeLike = jnp.float32
+    attention: str = "plain"
+    remat: str = "none"
+
+    @nn.compact
+    def __call__(
+        self,
+        latents: Float[Array, "b h w c"],
+        timesteps: Real[Array, "b"],
+        text_states: Float[Array, "b s d"],
+    ) -> Float[Array, "b h w c2"]:
+        """Returns the prediction in float32.
+
+        Args:
+          latents: scaled to unit variance, with noise added.
+          timesteps: of the noise, 0 to 999; fractions are allowed.
+          text_states: last hidden states of the text encoder, all positions.
+
+        Raises:
+          UserError: the latents cannot be halved as often as the network does.
+        """
+        config, run = self.config, Execution(self.dtype, self.attention, self.remat)
+        widths, levels = config.block_out_channels, len(config.block_out_channels)
+        height, width = latents.shape[1:3]
+        if height % 2 ** (levels - 1) or width % 2 ** (levels - 1):
+            raise UserError(
+                f"latents of {height}x{width} cannot be halved {levels - 1} times: "
+                f"both sides must be multiples of {2 ** (levels - 1)}."
+            )
+
+        time = sinusoids(timesteps, widths[0]).astype(self.dtype)
+        time = nn.Dense(4 * widths[0], dtype=self.dtype, name="time_1")(time)
+        time = nn.Dense(4 * widths[0], dtype=self.dtype, name="time_2")(nn.silu(time))
+        text_states = text_states.astype(self.dtype)
+
+        x = conv3x3(widths[0], run, "conv_in")(latents.astype(self.dtype))
+        skips = [x]
+        for i, kind in enumerate(config.down_block_types):
+            skips += DownLevel(
+                features=widths[i],
+                layers=config.layers_per_block,
+                heads=config.heads[i] if kind.startswith("CrossAttn") else 0,
+                groups=config.norm_num_groups,
+                resample=i < levels - 1,
+                run=run,
+                name=f"down_{i}",
+            )(skips[-1], time, text_states)
+        x = MidLevel(
+            features=widths[-1],
+            layers=1,
+            heads=config.heads[-1],
+            groups=config.norm_num_groups,
+            resample=False,
+            run=run,
+            name="mid",
+        )(skips[-1], time, text_states)
+        layers = config.layers_per_block + 1
+        for i, kind in enumerate(config.up_block_types):
+            level = levels - 1 - i
+            x = UpLevel(
+                features=widths[level],
+                layers=layers,
+                heads=config.heads[level] if kind.startswith("CrossAttn") else 0,
+                groups=config.norm_num_groups,
+                resample=level > 0,
+                run=run,
+                name=f"up_{i}",
+            )(x, skips[-layers:], time, text_states)
+            del skips[-layers:]
+
+        x = nn.silu(group_norm(config.norm_num_groups, EPSILON, run, "norm_out")(x))
+        return conv3x3(config.out_channels, run, "conv_out")(x).astype(jnp.float32)

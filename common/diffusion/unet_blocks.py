@@ -1,0 +1,99 @@
+"""One level of the UNet on its way down, at the bottom, and on its way up."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from common.diffusion.resnet import Downsample, Execution, ResnetBlock, Upsample
+from common.diffusion.transformer import SpatialTransformer
+
+EPSILON = 1e-5
+
+
+class UNetLevel(nn.Module):
+    """What the three kinds of level have in common.
+
+    Attributes:
+      heads: attention heads; 0 for a level without transformers.
+      resample: whether the level ends by halving (down) or doubling (up) the size.
+    """
+
+    features: int
+    layers: int
+    heads: int
+    groups: int
+    resample: bool
+    run: Execution
+
+    def resnet(self, index: int, x: Array, time: Array) -> Array:
+        """Applies the residual block number `index`."""
+        block = self.run.block(ResnetBlock)
+        name = f"resnet_{index}"
+        return block(self.features, self.groups, EPSILON, self.run, name=name)(x, time)
+
+    def transformer(self, index: int, x: Array, text_states: Array) -> Array:
+        """Applies the transformer number `index`, if the level has any."""
+        if not self.heads:
+            return x
+        block = self.run.block(SpatialTransformer)
+        name = f"transformer_{index}"
+        return block(self.heads, self.groups, self.run, name=name)(x, text_states)
+
+
+class DownLevel(UNetLevel):
+    """Residual blocks, each with its transformer, then half the size."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b h w c"],
+        time: Float[Array, "b t"],
+        text_states: Float[Array, "b s d"],
+    ) -> list[Array]:
+        """Returns every map that the way up will meet again; the last one goes on down."""
+        maps = []
+        for i in range(self.layers):
+            x = self.resnet(i, x, time)
+            x = self.transformer(i, x, text_states)
+            maps.append(x)
+        if self.resample:
+            x = Downsample(self.features, (1, 1), self.run, name="downsample")(x)
+            maps.append(x)
+        return maps
+
+
+class MidLevel(UNetLevel):
+    """A transformer between two residual blocks."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b h w c"],
+        time: Float[Array, "b t"],
+        text_states: Float[Array, "b s d"],
+    ) -> Float[Array, "b h w c"]:
+        """Returns the map at the bottom of the UNet."""
+        x = self.resnet(0, x, time)
+        x = self.transformer(0, x, text_states)
+        return self.resnet(1, x, time)
+
+
+class UpLevel(UNetLevel):
+    """Residual blocks that each take in a map of the way down, then double the size."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b h w c"],
+        skips: list[Array],
+        time: Float[Array, "b t"],
+        text_states: Float[Array, "b s d"],
+    ) -> Float[Array, "b h2 w2 f"]:
+        """Uses up `skips`, the newest first, one for each of the `layers`."""
+        for i, skip in enumerate(reversed(skips)):
+            x = jnp.concatenate([x, skip], axis=-1)
+            x = self.resnet(i, x, time)
+            x = self.transformer(i, x, text_states)
+        if self.resample:
+            x = Upsample(self.features, self.run, name="upsample")(x)
+        return x

@@ -1,0 +1,92 @@
+"""The bundled data sets: `pocket:NAME`, drawn when opened, no files."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from common.data.dataset import Dataset, ImageSplit
+from common.errors import UserError
+from common.pocket.captions import describe
+from common.pocket.renderer import render
+from common.pocket.world import NAMELESS, RARE, SECOND, Scene, Species, sample_scene
+
+
+@dataclass(frozen=True)
+class PocketSet:
+    """Which species a data set shows, and in which style."""
+
+    species: tuple[Species, ...]
+    style: str = "photo"
+    train_shots: int = 16
+    test_shots: int = 40
+
+
+SETS = {
+    "nameless": PocketSet(NAMELESS),
+    "rare": PocketSet(RARE),
+    "rare_sketch": PocketSet(RARE, style="sketch"),
+    "second": PocketSet(SECOND),
+}
+
+
+@dataclass(frozen=True)
+class ScenePhoto:
+    """A picture that is drawn whenever it is opened."""
+
+    scene: Scene
+
+    def open(self) -> Image.Image:
+        """Draws the scene."""
+        return Image.fromarray(render([self.scene])[0])
+
+    def digest(self) -> bytes:
+        """SHA-256 of the pixels."""
+        return hashlib.sha256(self.open().tobytes()).digest()
+
+
+def open_pocket(name: str) -> Dataset:
+    """Opens one of the bundled data sets.
+
+    Raises:
+      UserError: There is no set of that name.
+    """
+    chosen = _find(name)
+    return Dataset(
+        name=f"pocket:{name}",
+        classnames=tuple(species.name for species in chosen.species),
+        train=_split(chosen, name, "train", chosen.train_shots),
+        test=_split(chosen, name, "test", chosen.test_shots),
+    )
+
+
+def pocket_descriptions(name: str, count: int = 20) -> dict[str, tuple[str, ...]]:
+    """`count` LLM-like sentences for each class of a bundled set, by class name.
+
+    Raises:
+      UserError: There is no set of that name.
+    """
+    return {species.name: describe(species, count) for species in _find(name).species}
+
+
+def _find(name: str) -> PocketSet:
+    if name not in SETS:
+        known = ", ".join(f"pocket:{known}" for known in SETS)
+        raise UserError(f"there is no bundled data set 'pocket:{name}': choose one of {known}.")
+    return SETS[name]
+
+
+def _split(chosen: PocketSet, name: str, part: str, shots: int) -> ImageSplit:
+    rows = [(label, shot) for label in range(len(chosen.species)) for shot in range(shots)]
+    salt = int.from_bytes(hashlib.sha256(f"{name}/{part}".encode()).digest()[:4], "big")
+    pictures = tuple(
+        ScenePhoto(
+            sample_scene(
+                chosen.species[label], np.random.default_rng((salt, label, shot)), chosen.style
+            )
+        )
+        for label, shot in rows
+    )
+    names = tuple(f"{chosen.species[label].name}/{part}-{shot:02d}" for label, shot in rows)
+    return ImageSplit(np.array([label for label, _ in rows]), names, pictures)

@@ -1,0 +1,175 @@
+"""Checkpoints: the state, the position in data and metrics, and the clock, through Orbax."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from common.errors import UserError
+from common.training.progress import say
+from common.training.sharding import by_path, to_host
+from common.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands, beside its state.
+
+    Attributes:
+      step: updates made; the source is stateless, so this is the position in the data too.
+      seconds: time spent so far, over all interruptions.
+      metrics_bytes: length of `metrics.jsonl`; a resumed run cuts the file back to it.
+      sums: metrics summed since the last line of metrics.
+      count: steps that `sums` holds.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    metrics_bytes: int = 0
+    sums: Mapping[str, float] = field(default_factory=dict)
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint that was read back."""
+
+    state: TrainState
+    position: Position
+
+
+class Checkpoints:
+    """The newest `keep` checkpoints in `directory`; use as a context manager.
+
+    Args:
+      directory: made if it is absent; on a cluster all hosts must see it.
+      keep: how many to keep.
+      fingerprints: name -> fingerprint of what the state depends on. A checkpoint made with
+        others is refused.
+    """
+
+    def __init__(self, directory: Path, keep: int, fingerprints: Mapping[str, str]) -> None:
+        # Orbax and the array store under it report every step of their work otherwise.
+        logging.getLogger("absl").setLevel(logging.WARNING)
+        self._fingerprints = dict(fingerprints)
+        self._directory = Path(directory).absolute()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            cleanup_tmp_directories=True,
+            step_format_fixed_length=8,
+        )
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def save(self, state: TrainState, position: Position) -> None:
+        """Saves in the background; the state is copied before this returns.
+
+        The files get their final name only when they are complete, so a run that is killed
+        meanwhile finds the checkpoint before.
+        """
+        if self._manager.latest_step() == position.step:
+            return
+        note = asdict(position) | {
+            "fingerprints": self._fingerprints,
+            "checksum": _checksum(state),
+        }
+        self._manager.save(
+            position.step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(_flat(state)), position=ocp.args.JsonSave(note)
+            ),
+        )
+
+    def wait(self) -> None:
+        """Returns when everything that was saved is on disk."""
+        self._manager.wait_until_finished()
+
+    def restore(self, like: TrainState) -> Restored | None:
+        """The newest checkpoint that can be read, on the devices and shardings of `like`.
+
+        One that cannot be read is moved to the folder `unreadable` beside the checkpoints,
+        and the one before takes its place. None: there are no checkpoints.
+
+        Raises:
+          UserError: the run depends on other weights or data than the checkpoint, or there
+            are checkpoints and none can be read.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            try:
+                return self._read(step, like)
+            except UserError:
+                raise
+            except Exception as error:  # Damage takes any form: bad JSON, short arrays, ...
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                self._set_aside(step)
+                say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
+        if steps:
+            raise UserError(
+                f"none of the {len(steps)} checkpoints in {self._directory} could be read; they "
+                "were moved to 'unreadable' beside it, and the same command starts from the "
+                "beginning."
+            )
+        return None
+
+    def _read(self, step: int, like: TrainState) -> Restored:
+        note = self._manager.restore(
+            step, args=ocp.args.Composite(position=ocp.args.JsonRestore())
+        ).position
+        self._check_fingerprints(step, note.pop("fingerprints"))
+        checksum = note.pop("checksum")
+        # Shapes and shardings are those of this run, so that another mesh can take over.
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, _flat(like))
+        flat = self._manager.restore(
+            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+        ).state
+        leaves = [flat[path] for path in _flat(like)]
+        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        if _checksum(state) != checksum:
+            raise ValueError("its bytes are not those that were saved")
+        return Restored(state, Position(**note))
+
+    def _check_fingerprints(self, step: int, saved: Mapping[str, str]) -> None:
+        for name in sorted(saved | self._fingerprints):
+            theirs, ours = saved.get(name), self._fingerprints.get(name)
+            if theirs != ours:
+                raise UserError(
+                    f"the checkpoint of step {step} in {self._directory} was made with other "
+                    f"{name} (fingerprint {theirs}, now {ours}): give a new --workdir, or "
+                    f"bring the old {name} back."
+                )
+
+    def _set_aside(self, step: int) -> None:
+        if jax.process_index() == 0:
+            aside = self._directory.parent / "unreadable"
+            aside.mkdir(exist_ok=True)
+            for folder in self._directory.glob(f"*{step:08d}"):
+                taken = len(list(aside.glob(f"{folder.name}*")))
+                folder.rename(aside / (f"{folder.name}.{taken}" if taken else folder.name))
+        multihost_utils.sync_global_devices("checkpoint set aside")
+        self._manager.reload()
+
+
+def _flat(state: TrainState) -> dict[str, jax.Array]:
+    # One flat dictionary, so that what lies on disk depends on no class of ours or optax's.
+    return {path.replace("/", "."): leaf for path, leaf in by_path(state).items()}
+
+
+def _checksum(state: TrainState) -> str:
+    digest = hashlib.sha256()
+    for path, leaf in sorted(by_path(to_host(state)).items()):
+        digest.update(json.dumps([path, str(leaf.dtype), leaf.shape]).encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()

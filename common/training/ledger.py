@@ -1,0 +1,87 @@
+"""The host's books: what the device reported, and what has been told of it."""
+
+import time
+
+import jax
+
+from common.errors import UserError
+from common.training.checkpoints import Position
+from common.training.progress import Progress
+from common.training.schedule import Schedule
+from common.training.step import Report
+from common.training.writers import MetricWriter
+
+
+class TrainingDiverged(UserError):
+    """A step's loss or updated values were infinite or NaN.
+
+    The exit status is 1: the command was in order, and ran, and failed.
+
+    Attributes:
+      step: the step that was refused; the state is the one before it.
+    """
+
+    exit_status = 1
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"training diverged: the loss or the update of step {step} is not finite. The state "
+            "before it is the newest checkpoint; lower the learning rate and give a new --workdir."
+        )
+        self.step = step
+
+
+class Ledger:
+    """Keeps the running means of a run and writes them down when they are due.
+
+    Args:
+      schedule: when lines are due.
+      position: where the run starts; it brings the sums since the last line.
+      metrics: where the lines go.
+      progress: the bar, which is told every call.
+    """
+
+    def __init__(
+        self, schedule: Schedule, position: Position, metrics: MetricWriter, progress: Progress
+    ) -> None:
+        self._schedule, self._metrics, self._progress = schedule, metrics, progress
+        self._step, self._sums, self._count = position.step, dict(position.sums), position.count
+        self._started = time.monotonic() - position.seconds
+        self._pending: tuple[int, Report] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the run, over all interruptions."""
+        return time.monotonic() - self._started
+
+    def position(self) -> Position:
+        """What a checkpoint holds beside the state; every report must be settled."""
+        length = self._metrics.length
+        return Position(self._step, self.seconds, length, dict(self._sums), self._count)
+
+    def expect(self, report: Report, step: int) -> None:
+        """Notes the report of a call that was just sent and should arrive at `step`."""
+        self._pending = (step, report)
+
+    def settle(self) -> None:
+        """Waits for the expected report, if there is one, and books it.
+
+        Raises:
+          TrainingDiverged: a step was refused. Its call is not booked.
+        """
+        if self._pending is None:
+            return
+        (expected, report), self._pending = self._pending, None
+        report = jax.device_get(report)
+        self._step = int(report.step)
+        if self._step < expected:
+            raise TrainingDiverged(self._step)
+        self._count += int(report.count)
+        for name, value in report.sums.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        self._progress.update(self._step, {"loss": float(report.sums["loss"] / report.count)})
+        if self._schedule.logs_at(self._step):
+            means = {name: total / self._count for name, total in self._sums.items()}
+            timings = {"seconds": self.seconds, "steps_per_second": self._progress.speed}
+            self._metrics.write(self._step, means | timings)
+            self._sums, self._count = {}, 0

@@ -1,0 +1,96 @@
+"""The devices of a run: joining a cluster, the mesh, and the cache of compiled programs."""
+
+import contextlib
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import jax
+from jax.sharding import AxisType, Mesh
+
+from common.errors import UserError
+
+# Launchers that say by an environment variable how many processes they started.
+_TASK_COUNTS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "MEGASCALE_NUM_SLICES")
+
+
+def join_cluster() -> None:
+    """Calls `jax.distributed.initialize` where several processes were started together.
+
+    They are told by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, or
+    detected: Slurm, Open MPI and Cloud TPU pods. To be called before any device is touched.
+
+    Raises:
+      UserError: the three variables do not fit together.
+    """
+    if jax.distributed.is_initialized():
+        return
+    environment = os.environ
+    if "JAX_COORDINATOR_ADDRESS" in environment:
+        jax.distributed.initialize(
+            environment["JAX_COORDINATOR_ADDRESS"],
+            _whole_number("JAX_NUM_PROCESSES"),
+            _whole_number("JAX_PROCESS_ID"),
+        )
+    elif any(_whole_number(name, "1") > 1 for name in _TASK_COUNTS):
+        jax.distributed.initialize()
+    elif _on_tpu_host():
+        # A host of a Cloud TPU learns only from its metadata server whether it has siblings;
+        # where nothing answers (a notebook's machine) it is alone.
+        with contextlib.suppress(ValueError, OSError):
+            jax.distributed.initialize()
+
+
+def make_mesh(data: int, model: int) -> Mesh:
+    """The mesh with axes "data" and "model"; `data=-1` takes all devices that there are.
+
+    Raises:
+      UserError: the devices are too few, or some of a cluster's would be left out.
+    """
+    devices = jax.devices()
+    if model < 1 or (data < 1 and data != -1):
+        raise UserError(f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1.")
+    if data == -1:
+        if len(devices) % model:
+            raise UserError(f"mesh.model={model} does not divide the {len(devices)} devices.")
+        data = len(devices) // model
+    needed = data * model
+    if needed > len(devices):
+        raise UserError(
+            f"mesh.data={data} times mesh.model={model} needs {needed} devices, but there "
+            f"are {len(devices)}."
+        )
+    if needed < len(devices) and jax.process_count() > 1:
+        raise UserError(
+            f"mesh.data={data} times mesh.model={model} leaves devices of the cluster idle: "
+            f"it has {len(devices)} and all must take part; use mesh.data=-1."
+        )
+    return jax.make_mesh(
+        (data, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2, devices=devices[:needed]
+    )
+
+
+def use_compile_cache(directory: str) -> None:
+    """Keeps compiled programs in `directory` between runs; an empty string turns it off."""
+    path = str(Path(directory).expanduser()) if directory else None
+    jax.config.update("jax_compilation_cache_dir", path)
+
+
+def _whole_number(name: str, default: str | None = None) -> int:
+    value = os.environ.get(name, default)
+    if value is None or not value.isdecimal():
+        raise UserError(
+            f"the environment variable {name} is {value!r}; with JAX_COORDINATOR_ADDRESS it "
+            "must say a whole number."
+        )
+    return int(value)
+
+
+def _on_tpu_host() -> bool:
+    """Whether TPU chips are attached that may belong to a pod."""
+    if "TPU_WORKER_HOSTNAMES" in os.environ:
+        return "," in os.environ["TPU_WORKER_HOSTNAMES"]
+    if "tpu" not in os.environ.get("JAX_PLATFORMS", "tpu") or "TPU_SKIP_MDS_QUERY" in os.environ:
+        return False
+    chips = [*Path("/dev").glob("accel*"), *Path("/dev/vfio").glob("[0-9]*")]
+    return bool(chips) and find_spec("libtpu") is not None

@@ -1,0 +1,104 @@
+"""What the training loop asks of a method, and what the two hand each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh, PartitionSpec
+from ml_collections import ConfigDict
+
+PyTree = Any
+Rules = Sequence[tuple[str, PartitionSpec]]
+"""Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
+
+
+class Source(Protocol):
+    """Which examples belong to which step: a pure function of the step.
+
+    Nothing else is remembered, so the step is the position in the data: a resumed run reads
+    the very batch that the interrupted one would have read.
+
+    Attributes:
+      fingerprint: changes whenever the data or their order do.
+    """
+
+    fingerprint: str
+
+    def batch(self, step: int) -> PyTree:
+        """The batch of `step` as numpy arrays, small and the same on every host.
+
+        These are indices into the frozen tree rather than examples. Shapes never change.
+        """
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What `Method.load` found.
+
+    Attributes:
+      frozen: weights and caches, host (numpy) or device arrays; an argument of every step.
+      source: which examples belong to which step.
+      fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
+        The source's is added by the loop.
+    """
+
+    frozen: PyTree
+    source: Source
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `Method.evaluate` measured.
+
+    Attributes:
+      metrics: flat, name -> number.
+      baselines: the same names or others, for what the method is compared with.
+      pictures: name -> uint8 image [height, width, 3], for TensorBoard.
+    """
+
+    metrics: Mapping[str, float]
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """One paper. Subclass it to inherit the default sharding: everything replicated.
+
+    The loop calls `load` once, then `init`, then `loss` in every step under
+    `jax.set_mesh(mesh)`, `evaluate` now and then, and `save` at the end. The constructor
+    takes the config and touches no device: a cluster is joined afterwards.
+    """
+
+    name: str
+    trainable_rules: Rules = ()
+    frozen_rules: Rules = ()
+    batch_rules: Rules = ()
+
+    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+        """Reads weights and data, and computes or reads what depends on them alone."""
+
+    def init(self, key: jax.Array) -> PyTree:
+        """The trainable tree at step 0: kilobytes, the same on every host."""
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optimizer of the trainable tree."""
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The scalar loss and scalar metrics of one step: pure, traced by `jax.jit`.
+
+        `key` is a function of the seed and the step, so that neither a resume nor the
+        number of devices changes what is drawn.
+        """
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Measures `trainable` (replicated on every device); called by every host alike."""
+
+    def save(self, trainable: PyTree, workdir: Path) -> None:
+        """Writes what users take away; numpy arrays, called on the first host only."""

@@ -1,0 +1,113 @@
+"""Progress of long passes: a bar on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import TypeVar
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bar
+
+T = TypeVar("T")
+
+PLAIN_SECONDS = 5.0
+"""Pause between plain lines."""
+
+_WINDOW = 64  # Updates that the speed is measured over.
+
+_console = Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def say(text: str) -> None:
+    """Prints a line on the first host, above a bar that may be running."""
+    if jax.process_index() == 0:
+        _console.print(text)
+
+
+class Progress:
+    """Shows how far a pass of `total` steps is; use as a context manager.
+
+    Args:
+      total: number of steps.
+      name: what is being done, e.g. "Encoding images".
+      start: steps done before this pass.
+      status: shown until the first update, e.g. "compiling…".
+      unit: what is counted, in the plural.
+      show: False for silence. Hosts other than the first are silent too.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        name: str,
+        *,
+        start: int = 0,
+        status: str = "",
+        unit: str = "steps",
+        show: bool = True,
+    ) -> None:
+        self._total, self._name, self._unit = total, name, unit
+        self._done, self._text = start, status
+        self._times: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+        self._show = show and jax.process_index() == 0
+        self._last_line = 0.0
+        self._bar: Bar | None = None
+        if self._show and _console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+            detail = TextColumn("{task.fields[detail]}")
+            self._bar = Bar(*columns, MofNCompleteColumn(), detail, console=_console)
+            self._task = self._bar.add_task(name, total=total, completed=start, detail=status)
+
+    def __enter__(self) -> "Progress":
+        if self._bar is not None:
+            self._bar.start()
+        elif self._show and self._text:
+            _console.print(f"{self._name}: {self._text}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, values: Mapping[str, float] | None = None) -> None:
+        """`done` steps are complete; `values` are shown beside the speed."""
+        self._done = done
+        self._times.append((time.monotonic(), done))
+        if not self._show:
+            return
+        shown = [f"{name} {value:.4g}" for name, value in (values or {}).items()]
+        self._text = "  ".join([*shown, *self._speed_and_time_left()])
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, detail=self._text)
+        elif time.monotonic() - self._last_line >= PLAIN_SECONDS or done == self._total:
+            self._last_line = time.monotonic()
+            _console.print(f"{self._name}: {done}/{self._total}  {self._text}".rstrip())
+
+    @property
+    def speed(self) -> float | None:
+        """Steps per second over the last updates; None until there are two."""
+        (first, done_first), (last, done_last) = self._times[0], self._times[-1]
+        return (done_last - done_first) / (last - first) if last > first else None
+
+    def _speed_and_time_left(self) -> list[str]:
+        if not self.speed:
+            return []
+        left = round((self._total - self._done) / self.speed)
+        clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
+        return [f"{self.speed:.3g} {self._unit}/s", f"{clock} left"]
+
+
+def track(
+    items: Iterable[T], name: str, *, total: int | None = None, unit: str = "items"
+) -> Iterator[T]:
+    """Yields `items` and shows the progress; `total` where the items have no length."""
+    if total is None:
+        if not isinstance(items, Sized):
+            raise TypeError("give total for items without a length")
+        total = len(items)
+    with Progress(total, name, unit=unit) as progress:
+        for done, item in enumerate(items, start=1):
+            yield item
+            progress.update(done)

@@ -1,0 +1,78 @@
+"""When a run logs, saves and evaluates, and how its steps are grouped into calls."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ml_collections import ConfigDict
+
+from common.errors import UserError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Counts of steps; the field names are those of the config.
+
+    Attributes:
+      updates: steps of the whole run.
+      steps_per_call: steps that the device makes before it reports to the host.
+      log_every: a line of metrics (means since the line before) every so many steps.
+      save_every: a checkpoint every so many steps; 0: at the end only.
+      eval_every: an evaluation every so many steps; 0: at the end only.
+    """
+
+    updates: int
+    steps_per_call: int
+    log_every: int
+    save_every: int
+    eval_every: int
+
+    @classmethod
+    def from_config(cls, config: ConfigDict) -> "Schedule":
+        """Reads and checks the fields.
+
+        Raises:
+          UserError: a field is missing, out of range or no multiple of `steps_per_call`.
+        """
+        missing = [name for name in cls.__dataclass_fields__ if name not in config]
+        if missing:
+            raise UserError(f"the config has no field {missing[0]!r}, which the loop needs.")
+        return cls(**{name: config[name] for name in cls.__dataclass_fields__})
+
+    def __post_init__(self) -> None:
+        lowest = {"updates": 1, "steps_per_call": 1, "log_every": 1}
+        for name in self.__dataclass_fields__:
+            value, low = getattr(self, name), lowest.get(name, 0)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise UserError(f"{name} is {value!r}; give a whole number of at least {low}.")
+        for name in ("log_every", "save_every", "eval_every"):
+            value = getattr(self, name)
+            if value % self.steps_per_call:
+                raise UserError(
+                    f"{name}={value} is no multiple of steps_per_call={self.steps_per_call}: "
+                    f"the host hears of the device only every {self.steps_per_call} steps."
+                )
+
+    def calls(self, start: int) -> Iterator[range]:
+        """The steps of each call from `start` on.
+
+        Calls end at multiples of `steps_per_call` and at `updates`, wherever the run starts,
+        so that a resumed run falls into step with an undisturbed one.
+        """
+        while start < self.updates:
+            boundary = (start // self.steps_per_call + 1) * self.steps_per_call
+            stop = min(boundary, self.updates)
+            yield range(start, stop)
+            start = stop
+
+    def logs_at(self, step: int) -> bool:
+        """Whether a line of metrics is due after `step` updates."""
+        return step == self.updates or step % self.log_every == 0
+
+    def saves_at(self, step: int) -> bool:
+        """Whether a checkpoint is due after `step` updates."""
+        return step == self.updates or (self.save_every > 0 and step % self.save_every == 0)
+
+    def evaluates_at(self, step: int) -> bool:
+        """Whether an evaluation is due after `step` updates; there is none at step 0."""
+        due = self.eval_every > 0 and step > 0 and step % self.eval_every == 0
+        return step == self.updates or due

@@ -1,0 +1,100 @@
+"""Shardings are data: one table from paths to `PartitionSpec`, and how arrays get there."""
+
+import math
+import re
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from common.errors import UserError
+from common.training.method import PyTree, Rules
+
+REPLICATED = PartitionSpec()
+
+
+def by_path(tree: PyTree) -> dict[str, jax.Array]:
+    """The leaves of `tree` by path, e.g. "text/block_0/kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
+    """The sharding of every leaf: the first rule whose pattern matches the whole path.
+
+    Leaves may be abstract. Without a matching rule a leaf is replicated.
+
+    Raises:
+      UserError: the devices of an axis cannot share a dimension evenly.
+    """
+    found = [
+        NamedSharding(mesh, _checked(path, leaf, _first_match(path, rules), mesh))
+        for path, leaf in by_path(tree).items()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(tree), found)
+
+
+def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
+    """Shards moments as the parameters they belong to; counters are replicated.
+
+    A moment lies at the path of its parameter behind a prefix of the optimizer's own
+    ("0/mu/tokens" for "tokens") and has its shape.
+    """
+    shapes = {path: np.shape(leaf) for path, leaf in by_path(trainable).items()}
+
+    def parameter_of(path: str, leaf: jax.Array) -> str | None:
+        parts = path.split("/")
+        suffixes = ["/".join(parts[start:]) for start in range(len(parts) + 1)]
+        return next((s for s in suffixes if shapes.get(s) == np.shape(leaf)), None)
+
+    def spec(path: str, leaf: jax.Array) -> PartitionSpec:
+        parameter = parameter_of(path, leaf)
+        return REPLICATED if parameter is None else _first_match(parameter, rules)
+
+    found = [NamedSharding(mesh, spec(path, leaf)) for path, leaf in by_path(opt_state).items()]
+    return jax.tree.unflatten(jax.tree.structure(opt_state), found)
+
+
+def place(tree: PyTree, shardings: PyTree) -> PyTree:
+    """Moves `tree` to the devices: every host holds the same values and gives its slices."""
+    return jax.tree.map(_place_leaf, tree, shardings)
+
+
+def to_host(tree: PyTree) -> PyTree:
+    """The whole of `tree` as numpy arrays on every host; small trees only."""
+
+    def gather(leaf: jax.Array) -> np.ndarray:
+        if leaf.is_fully_addressable or leaf.is_fully_replicated:
+            return np.asarray(leaf)
+        return multihost_utils.process_allgather(leaf, tiled=True)
+
+    return jax.tree.map(gather, tree)
+
+
+def _first_match(path: str, rules: Rules) -> PartitionSpec:
+    return next((spec for pattern, spec in rules if re.fullmatch(pattern, path)), REPLICATED)
+
+
+def _checked(path: str, leaf: jax.Array, spec: PartitionSpec, mesh: Mesh) -> PartitionSpec:
+    shape = np.shape(leaf)
+    if len(spec) > len(shape):
+        raise UserError(f"the rule for {path!r} is {spec}, but its shape is {shape}.")
+    for size, axes in zip(shape, spec, strict=False):
+        names = (axes,) if isinstance(axes, str) else tuple(axes or ())
+        devices = math.prod(mesh.shape[name] for name in names)
+        if size % devices:
+            raise UserError(
+                f"{path!r} of shape {shape} is sharded by {spec}, but {devices} devices cannot "
+                f"share {size} evenly: choose config.mesh so that they can."
+            )
+    return spec
+
+
+def _place_leaf(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
+    # Data that only this host holds go to other hosts' devices through numpy.
+    crosses_hosts = not sharding.is_fully_addressable
+    if isinstance(leaf, jax.Array) and not (crosses_hosts and leaf.is_fully_addressable):
+        return jax.device_put(leaf, sharding)
+    host = np.asarray(leaf)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

@@ -1,0 +1,46 @@
+"""Being asked to stop: SIGTERM from a scheduler, Ctrl-C from a person."""
+
+import contextlib
+import signal
+from types import FrameType
+
+import jax
+from jax.experimental import multihost_utils
+
+
+class StopRequest:
+    """Turns SIGTERM and SIGINT into a flag that the loop reads between calls.
+
+    A second signal acts as it would have without us. On a cluster a host may be told before
+    the others are, so there JAX's preemption service catches SIGTERM and finds the call at
+    which all hosts stop.
+    """
+
+    def __init__(self) -> None:
+        self._signal: signal.Signals | None = None
+        self._calls = 0
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if jax.process_count() == 1:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                # Outside the main thread (a server, some notebooks) signals are not ours.
+                with contextlib.suppress(ValueError):
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def requested(self) -> signal.Signals | None:
+        """The signal that came, if any. On a cluster all hosts ask equally often."""
+        self._calls += 1
+        if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(self._calls):
+            return signal.SIGTERM
+        return self._signal
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self._signal = signal.Signals(number)
+        signal.signal(number, self._before[self._signal])

@@ -1,0 +1,31 @@
+"""The state of a run: everything a step changes, and nothing else."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int
+
+from common.training.method import PyTree
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """What a step takes and returns.
+
+    Attributes:
+      step: updates made so far; also the step whose batch comes next.
+      trainable: the method's learned tree.
+      opt_state: the optimizer's moments and counters.
+    """
+
+    step: Int[Array, ""]
+    trainable: PyTree
+    opt_state: PyTree
+
+
+def init_state(trainable: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step."""
+    return TrainState(jnp.zeros((), jnp.int32), trainable, optimizer.init(trainable))

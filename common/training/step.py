@@ -1,0 +1,111 @@
+"""The training step: many updates in one compiled call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding
+from jaxtyping import Array, Bool, Float, Int
+
+from common.training.method import Method, PyTree, Source
+from common.training.sharding import REPLICATED, by_path, place, shardings
+from common.training.state import TrainState
+
+UNUSED = -1
+"""The step number of a slot that a short call leaves empty."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Feed:
+    """What one call reads: the step of each slot and that step's batch, stacked.
+
+    Attributes:
+      steps: step numbers, `UNUSED` in slots without a step.
+      batches: the source's batches, stacked along a leading axis.
+    """
+
+    steps: Int[Array, "k"] | Int[np.ndarray, "k"]
+    batches: PyTree
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Report:
+    """What one call tells the host.
+
+    Attributes:
+      step: the state's step after the call; short of the last one if a step was refused.
+      count: steps that were tried.
+      sums: the loss and each metric, summed over the steps that were tried.
+    """
+
+    step: Int[Array, ""]
+    count: Int[Array, ""]
+    sums: dict[str, Float[Array, ""]]
+
+
+Call = Callable[[TrainState, PyTree, jax.Array, Feed], tuple[TrainState, Report]]
+
+
+def make_feed(source: Source, steps: range, slots: int) -> Feed:
+    """Stacks the batches of `steps` into `slots` slots, on the host."""
+    batches = [source.batch(step) for step in steps]
+    unused = slots - len(batches)
+    numbers = np.array([*steps, *[UNUSED] * unused], np.int32)
+    # Shapes stay as they are, so a short call runs the program that is compiled already.
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches, *batches[-1:] * unused)
+    return Feed(numbers, stacked)
+
+
+def place_feed(feed: Feed, method: Method, mesh: Mesh) -> Feed:
+    """Moves `feed` to the devices; the batch's own axes follow the method's `batch_rules`."""
+    rules = [(pattern, jax.P(None, *spec)) for pattern, spec in method.batch_rules]
+    everywhere = NamedSharding(mesh, REPLICATED)
+    return place(feed, Feed(everywhere, shardings(feed.batches, rules, mesh)))
+
+
+def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:
+    """Compiles `call(state, frozen, key, feed) -> (state, report)`; `state` is donated.
+
+    A batch updates only a state that stands at the batch's step. This one invariant carries
+    two rules: unused slots do nothing, and once a step is refused (its loss or the updated
+    values are not finite) the state stays where it is, through this call and the next one,
+    which is on its way before the host hears of it.
+    """
+    optimizer = method.optimizer()
+    value_and_grad = jax.value_and_grad(method.loss, has_aux=True)
+
+    def update(state: TrainState, frozen: PyTree, batch: PyTree, key: jax.Array):
+        (loss, metrics), grads = value_and_grad(state.trainable, frozen, batch, key)
+        changes, opt_state = optimizer.update(grads, state.opt_state, state.trainable)
+        trainable = optax.apply_updates(state.trainable, changes)
+        return TrainState(state.step + 1, trainable, opt_state), {"loss": loss, **metrics}
+
+    def call(state: TrainState, frozen: PyTree, key: jax.Array, feed: Feed):
+        def slot(state: TrainState, item: tuple[Array, PyTree]):
+            step, batch = item
+            updated, metrics = update(state, frozen, batch, jax.random.fold_in(key, step))
+            tried = state.step == step
+            accepted = tried & _finite((metrics["loss"], updated.trainable))
+            state = _choose(accepted, updated, state)
+            metrics = {name: value.astype(jnp.float32) for name, value in metrics.items()}
+            return state, (tried, _choose(tried, metrics, jax.tree.map(jnp.zeros_like, metrics)))
+
+        state, (tried, metrics) = jax.lax.scan(slot, state, (feed.steps, feed.batches))
+        sums = jax.tree.map(jnp.sum, metrics)
+        return state, Report(state.step, tried.sum(), sums)
+
+    everywhere = NamedSharding(mesh, REPLICATED)
+    return jax.jit(call, donate_argnums=0, out_shardings=(state_shardings, everywhere))
+
+
+def _finite(tree: PyTree) -> Bool[Array, ""]:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in by_path(tree).values()]).all()
+
+
+def _choose(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -1,0 +1,74 @@
+"""Metrics on disk: `metrics.jsonl` and TensorBoard events, written by the first host."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def finite_or_none(value: Any) -> Any:
+    """`value` as a plain Python number, or None where JSON has no word for it."""
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
+
+
+class MetricWriter:
+    """Appends to a run's metrics; use as a context manager.
+
+    Args:
+      workdir: the run's folder.
+      step: where the run resumes. TensorBoard forgets what came after it.
+      length: bytes of `metrics.jsonl` that the run had written by then. What follows was
+        written by an interrupted run after its last checkpoint, and is written once more.
+    """
+
+    def __init__(self, workdir: Path, step: int = 0, length: int = 0) -> None:
+        self._lines = self._events = None
+        if jax.process_index() != 0:
+            return
+        # tensorboardX takes two seconds to import, so only a run that writes pays for it.
+        from tensorboardX import SummaryWriter
+
+        path = Path(workdir) / "metrics.jsonl"
+        path.touch()
+        if path.stat().st_size > length:
+            os.truncate(path, length)
+        self._lines = path.open("a", encoding="utf-8")
+        self._events = SummaryWriter(str(workdir), purge_step=step + 1 if step else None)
+
+    def __enter__(self) -> "MetricWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._events.close()
+
+    @property
+    def length(self) -> int:
+        """Bytes of `metrics.jsonl` so far; 0 on hosts that do not write."""
+        return 0 if self._lines is None else self._lines.tell()
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """One line `{"step": step, **values}`, on disk when this returns; NaN becomes null."""
+        if self._lines is None:
+            return
+        values = {name: finite_or_none(value) for name, value in values.items()}
+        self._lines.write(json.dumps({"step": step, **values}) + "\n")
+        self._lines.flush()
+        for name, value in values.items():
+            if value is not None:
+                self._events.add_scalar(name, value, step)
+
+    def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Shows uint8 images [height, width, 3] in TensorBoard."""
+        if self._events is None:
+            return
+        for name, picture in pictures.items():
+            self._events.add_image(name, picture, step, dataformats="HWC")
+        self._events.flush()

@@ -1,0 +1,16 @@
+"""Files of learned tokens: what this project writes, what other tools read and write."""
+
+from mcti_jax.formats.read import read_tokens
+from mcti_jax.formats.tokens import LearnedToken, file_stem, token_word, token_words
+from mcti_jax.formats.write import FORMATS, Format, write_token
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "LearnedToken",
+    "file_stem",
+    "read_tokens",
+    "token_word",
+    "token_words",
+    "write_token",
+]

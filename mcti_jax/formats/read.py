@@ -1,0 +1,157 @@
+"""Reading learned tokens, from whichever tool they come."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from common.errors import UserError
+from common.weights.files import read_tensors
+from common.weights.torch_archive import unpickle_torch_archive
+from mcti_jax.formats.tokens import LearnedToken, token_word
+
+_TORCH_SUFFIXES = (".bin", ".pt")
+_SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
+# Keys under which other trainers store vectors without saying their word.
+_NAMELESS = ("emb_params", "*")
+# What fits a CLIP prompt between its start and its end.
+_MOST_VECTORS = 75
+_FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
+
+
+def read_tokens(path: Path | str, *, width: int | None = None) -> list[LearnedToken]:
+    """Reads a file of learned tokens, or every such file of a directory.
+
+    Understood are safetensors and `.bin` files with one tensor per word (one word or many),
+    the web UI's `.pt`, and kohya's safetensors (`emb_params`). A directory without such
+    files may hold one sub-directory per class. Reading runs no code from the files.
+
+    Args:
+      path: A file or a directory.
+      width: Width of the text tower's input that the vectors are meant for, if known.
+
+    Raises:
+      UserError: There are no tokens, two claim the same word, widths differ from each other
+        or from `width`, or a file is damaged or no embedding.
+    """
+    path = Path(path)
+    origin: dict[str, Path] = {}
+    tokens = []
+    for file in _token_files(path):
+        for token in read_file(file):
+            if token.token in origin:
+                raise UserError(
+                    f"{str(origin[token.token])!r} and {str(file)!r} both claim the word "
+                    f"{token.token}; keep one of them, or read them one at a time."
+                )
+            origin[token.token] = file
+            tokens.append(token)
+            _require_width(token, file, width or tokens[0].vectors.shape[1])
+    return tokens
+
+
+def read_file(file: Path) -> list[LearnedToken]:
+    """Reads one file of learned tokens; see `read_tokens`."""
+    if file.suffix not in _TORCH_SUFFIXES:
+        return _from_tensors(file, read_tensors(file), _header(file))
+    loaded = unpickle_torch_archive(file)
+    if not isinstance(loaded, dict):
+        raise UserError(f"{str(file)!r} holds no word beside its tensor; save it as a dict.")
+    if "string_to_param" in loaded:
+        return _from_web_ui(file, loaded)
+    return _from_tensors(file, loaded, {})
+
+
+def _header(file: Path) -> dict[str, str]:
+    try:
+        with safe_open(file, "np") as opened:
+            return opened.metadata() or {}
+    except SafetensorError as error:
+        raise UserError(f"{str(file)!r} is damaged ({error}); write it again.") from error
+
+
+def _token_files(path: Path) -> list[Path]:
+    if path.is_file():
+        if path.suffix not in _SUFFIXES:
+            raise UserError(
+                f"{str(path)!r} is no embedding; they end in {', '.join(_SUFFIXES)}."
+            )
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"there is no file or directory {str(path)!r} of learned tokens.")
+    for pattern in ("*", "*/*"):
+        found = sorted(
+            file
+            for file in path.glob(pattern)
+            if file.suffix in _SUFFIXES and file.is_file() and not file.name.startswith(".")
+        )
+        if found:
+            return found
+    raise UserError(f"{str(path)!r} holds no learned tokens ({', '.join(_SUFFIXES)}).")
+
+
+def _from_web_ui(file: Path, loaded: Mapping[str, object]) -> list[LearnedToken]:
+    params = loaded["string_to_param"]
+    if not isinstance(params, dict) or len(params) != 1:
+        raise UserError(f"{str(file)!r} must hold exactly one embedding under string_to_param.")
+    keys = {"token": "name", "step": "step", "base_model": "sd_checkpoint_name"}
+    metadata = {
+        ours: str(loaded[key]) for ours, key in keys.items() if loaded.get(key) is not None
+    }
+    return _from_tensors(file, {"*": next(iter(params.values()))}, metadata)
+
+
+def _from_tensors(
+    file: Path, tensors: Mapping[str, object], metadata: Mapping[str, str]
+) -> list[LearnedToken]:
+    if not tensors:
+        raise UserError(f"{str(file)!r} holds no tensors; was its writing cut short?")
+    for key, tensor in tensors.items():
+        _require_embedding(file, str(key), tensor)
+    unnamed = metadata.get("token") or token_word(file.stem)
+    return [
+        LearnedToken(
+            token=_typable(unnamed if key in _NAMELESS else str(key)),
+            vectors=np.atleast_2d(np.array(tensor, np.float32)),
+            metadata={name: text for name, text in metadata.items() if name != "token"},
+        )
+        for key, tensor in tensors.items()
+    ]
+
+
+def _typable(word: str) -> str:
+    """Other tools allow spaces in a name, but a prompt is split at spaces."""
+    return word if word.split() == [word] else token_word(word)
+
+
+def _require_embedding(file: Path, key: str, tensor: object) -> None:
+    if not isinstance(tensor, np.ndarray):
+        raise UserError(
+            f"{str(file)!r} is no embedding: its entry {key!r} is of type "
+            f"{type(tensor).__name__}, not a tensor of vectors."
+        )
+    if key in ("clip_l", "clip_g"):
+        raise UserError(
+            f"{str(file)!r} is an embedding for Stable Diffusion XL, which has two text "
+            "towers; use one for Stable Diffusion 1.x or 2.x."
+        )
+    is_layer = key.endswith((".weight", ".bias"))
+    is_float = tensor.dtype.kind in "fV"  # V: bfloat16
+    rows = len(np.atleast_2d(tensor))
+    if is_layer or not is_float or tensor.ndim not in (1, 2) or rows > _MOST_VECTORS:
+        raise UserError(
+            f"{str(file)!r} is a model, not an embedding: it holds {key!r} of shape "
+            f"{list(tensor.shape)}; an embedding is a file of some kilobytes with "
+            "[vectors, width] for each word."
+        )
+
+
+def _require_width(token: LearnedToken, file: Path, width: int) -> None:
+    own = token.vectors.shape[1]
+    if own != width:
+        family, other = (_FAMILIES.get(size, "another model") for size in (own, width))
+        raise UserError(
+            f"the vectors of {token.token} in {str(file)!r} are {own} wide ({family}), but "
+            f"{width} was expected ({other}); use tokens that were trained for one base model."
+        )

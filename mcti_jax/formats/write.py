@@ -1,0 +1,94 @@
+"""Writing learned tokens, in the formats of the tools that read them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from common.errors import UserError
+from common.files import atomic_write
+from mcti_jax.formats.read import read_file
+from mcti_jax.formats.tokens import LearnedToken, file_stem
+from mcti_jax.formats.torch_archive import torch_archive
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one family of tools wants an embedding.
+
+    Attributes:
+      suffix: Of the file.
+      encode: Gives the file's bytes.
+      usage: What to type in a prompt; {token} is the word, {stem} the file's name.
+    """
+
+    suffix: str
+    encode: Callable[[LearnedToken], bytes]
+    usage: str
+
+
+def _metadata(token: LearnedToken) -> dict[str, str]:
+    return {**token.metadata, "token": token.token}
+
+
+def _diffusers(token: LearnedToken) -> bytes:
+    return save({token.token: token.vectors}, _metadata(token))
+
+
+def _kohya(token: LearnedToken) -> bytes:
+    return save({"emb_params": token.vectors}, _metadata(token))
+
+
+def _bin(token: LearnedToken) -> bytes:
+    return torch_archive({token.token: token.vectors})
+
+
+def _a1111(token: LearnedToken) -> bytes:
+    step = token.metadata.get("step", "")
+    return torch_archive(
+        {
+            "string_to_token": {"*": 265},  # the id of "*" in CLIP's vocabulary
+            "string_to_param": {"*": token.vectors},
+            "name": token.token,
+            "step": int(step) if step.isdecimal() else None,
+            "sd_checkpoint": None,  # the web UI's own hash of a checkpoint file
+            "sd_checkpoint_name": token.metadata.get("base_model"),
+        }
+    )
+
+
+_DIFFUSERS = "{token} in diffusers"
+_OTHERS = "{stem} in a web UI, embedding:{stem} in ComfyUI"
+
+FORMATS = {
+    "diffusers": Format(".safetensors", _diffusers, f"{_DIFFUSERS}, {_OTHERS}"),
+    "bin": Format(".bin", _bin, f"{_DIFFUSERS}, {_OTHERS}"),
+    "a1111": Format(".pt", _a1111, f"{_OTHERS}, {_DIFFUSERS}"),
+    # diffusers would call the token "emb_params".
+    "kohya": Format(
+        ".safetensors", _kohya, f'{_OTHERS}, {_DIFFUSERS} if loaded with token="{{token}}"'
+    ),
+}
+
+
+def write_token(directory: Path | str, token: LearnedToken, format: str) -> Path:
+    """Writes `token` into `directory`, in one of `FORMATS`; the file is named after the word.
+
+    The file is read back before it gets its name, so what stands under the name is whole.
+
+    Raises:
+      UserError: The format is unknown, or the disk did not keep what was written.
+    """
+    if format not in FORMATS:
+        raise UserError(
+            f"the format {format!r} is unknown; choose one of {', '.join(FORMATS)}."
+        )
+    path = Path(directory) / (file_stem(token.token) + FORMATS[format].suffix)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(FORMATS[format].encode(token))
+        held = read_file(temporary)[0]
+        if held.token != token.token or not np.array_equal(held.vectors, token.vectors):
+            raise UserError(f"{str(path)!r} does not hold what was written; is the disk sound?")
+    return path

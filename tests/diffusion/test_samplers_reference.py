@@ -1,0 +1,96 @@
+"""Schedules and whole trajectories against diffusers' schedulers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.diffusion import NoiseSchedule
+from common.diffusion.samplers import SAMPLERS, sample
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+pytestmark = pytest.mark.reference
+
+THEIRS = {
+    "ddpm": "DDPMScheduler",
+    "ddim": "DDIMScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "dpmpp_2m": "DPMSolverMultistepScheduler",
+}
+
+
+def relative_error(actual, desired):
+    return np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max()
+
+
+@pytest.fixture(params=["v1", "v2"])
+def scheduler_config(request, scheduler_configs):
+    return scheduler_configs[request.param]
+
+
+@pytest.fixture
+def latents():
+    return np.random.default_rng(0).standard_normal((2, 4, 4, 4)).astype(np.float32)
+
+
+def model(xp):
+    """A smooth stand-in for the UNet that depends on the place and on the time."""
+
+    def denoise(latents, timesteps):
+        times = xp.reshape(timesteps / 1000, (-1, 1, 1, 1))
+        return 0.7 * xp.tanh(latents * (1.5 - times)) + 0.2 * xp.cos(3 * latents + times)
+
+    return denoise
+
+
+@pytest.mark.parametrize("beta_schedule", ["linear", "scaled_linear"])
+def test_alphas_cumprod(scheduler_config, beta_schedule):
+    raw = scheduler_config | {"beta_schedule": beta_schedule}
+    desired = diffusers.DDPMScheduler.from_config(raw).alphas_cumprod.numpy()
+    np.testing.assert_allclose(NoiseSchedule.from_dict(raw).alphas_cumprod, desired, rtol=1e-5)
+
+
+def test_noise_and_velocity(scheduler_config, latents):
+    theirs = diffusers.DDPMScheduler.from_config(scheduler_config)
+    ours = NoiseSchedule.from_dict(scheduler_config)
+    noise, times = latents[::-1].copy(), np.array([0, 999])
+    arguments = [torch.from_numpy(x) for x in (latents, noise, times)]
+    mine = [jnp.asarray(x) for x in (latents, noise, times)]
+    assert relative_error(ours.add_noise(*mine), theirs.add_noise(*arguments).numpy()) < 1e-5
+    target = noise
+    if ours.prediction_type == "v_prediction":
+        target = theirs.get_velocity(*arguments).numpy()
+    assert relative_error(ours.target(*mine), target) < 1e-5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 20, 50])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("spacing", [None, "leading", "linspace", "trailing"])
+def test_trajectory(sampler, steps, spacing, scheduler_config, latents, monkeypatch):
+    raw = scheduler_config | ({"timestep_spacing": spacing} if spacing else {})
+    scheduler = getattr(diffusers, THEIRS[sampler]).from_config(raw)
+    scheduler.set_timesteps(steps)
+    rng = np.random.default_rng(1)
+    fresh = rng.standard_normal((steps, *latents.shape)).astype(np.float32)
+
+    draws = iter(torch.from_numpy(fresh))
+    monkeypatch.setattr(
+        "diffusers.schedulers.scheduling_ddpm.randn_tensor", lambda *_, **__: next(draws)
+    )
+    x = torch.from_numpy(latents) * scheduler.init_noise_sigma
+    for time in scheduler.timesteps:
+        seen = scheduler.scale_model_input(x, time)
+        x = scheduler.step(model(torch)(seen, time.expand(len(x)).float()), time, x).prev_sample
+
+    actual = jax.jit(
+        lambda noise, fresh: sample(
+            sampler,
+            NoiseSchedule.from_dict(raw),
+            model(jnp),
+            noise,
+            steps=steps,
+            step_noise=lambda i: fresh[i],
+        )
+    )(latents, fresh)
+    assert relative_error(actual, x.numpy()) < 1e-5
