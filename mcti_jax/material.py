@@ -136,7 +136,7 @@ def vae_posteriors(
 
     def compute() -> dict[str, np.ndarray]:
         count = 2 * len(split)
-        with Progress("Encoding photos (VAE)", count) as progress:
+        with Progress(count, "Encoding photos (VAE)", unit="photos") as progress:
             found = feature_pass(
                 encode,
                 sd.params["vae"],
@@ -172,7 +172,7 @@ def image_features(clip: CLIP, split: ImageSplit, cache: str, flip: int) -> np.n
 
     def compute() -> dict[str, np.ndarray]:
         name = "Encoding mirrors (CLIP)" if flip else "Encoding photos (CLIP)"
-        with Progress(name, len(split)) as progress:
+        with Progress(len(split), name, unit="photos") as progress:
             return feature_pass(
                 encode,
                 clip.params["vision"],

@@ -1,6 +1,7 @@
 """Prompts with a slot for a learned token, tokenised once."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
 
 POOLS = ("placeholder", "eos")
+WORD = re.compile(r"<[^<>\s]+>")
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,37 @@ def insert(
     index = jnp.clip(offset, 0, vectors.shape[1] - 1)
     chosen = jnp.take_along_axis(vectors, index[..., None], axis=1)
     return jnp.where(inside[..., None], chosen.astype(embedded.dtype), embedded)
+
+
+def embed_prompt(
+    tokenizer: Tokenizer,
+    table: Float[np.ndarray, "v d"],
+    text: str,
+    words: Mapping[str, Float[np.ndarray, "n d"]],
+) -> Float[np.ndarray, "s d"]:
+    """Token embeddings of a prompt that may hold learned words anywhere, padded.
+
+    Args:
+      tokenizer: of the text tower.
+      table: its token embeddings.
+      text: such as "a photo of <dog2> on the beach".
+      words: learned vectors by word, brackets included.
+
+    Raises:
+      UserError: a word in brackets is not among `words`, or the prompt is too long.
+    """
+    ids: list[int] = []
+    learned: list[np.ndarray] = []
+    end = 0
+    for match in WORD.finditer(text):
+        word = match.group()
+        if word not in words:
+            raise UserError(f"{word} was not learned; the words are {', '.join(words)}.")
+        ids += tokenizer.encode(text[end : match.start()])
+        ids += range(len(table) + len(learned), len(table) + len(learned) + len(words[word]))
+        learned += list(words[word])
+        end = match.end()
+    ids += tokenizer.encode(text[end:])
+    packed = tokenizer.pack([ids])[0]
+    extended = np.concatenate([table, np.asarray(learned).reshape(-1, table.shape[1])])
+    return extended[packed]

@@ -99,7 +99,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     tokenizer = Tokenizer.from_directory(directory)
     if tokenizer.vocab_size > config.text.vocab_size:
         raise UserError(
-            f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} tokens, the text "
+            f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} ids, the text "
             f"tower only {config.text.vocab_size}; they belong to different models."
         )
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
@@ -166,7 +166,7 @@ def find_layout(directory: Path) -> Layout:
         names = " nor ".join(layout.config_file for layout in LAYOUTS.values())
         raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
     # Beside an open_clip model, config.json may be that of another library.
-    foreign = "clip" != _read_json(directory / present[0].config_file).get("model_type")
+    foreign = _read_json(directory / present[0].config_file).get("model_type") != "clip"
     return present[-1] if foreign else present[0]
 
 

@@ -54,7 +54,7 @@ class Preprocess:
         crop = crop.get("height") if isinstance(crop, Mapping) else crop
         if crop != size:
             raise UserError(
-                f"preprocessor_config.json crops to {crop} pixels; the image tower takes {size}."
+                f"preprocessor_config.json crops to {crop} pixels; the tower takes {size}."
             )
         if config.get("resample", Image.Resampling.BICUBIC) != Image.Resampling.BICUBIC:
             raise UserError(

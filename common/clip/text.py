@@ -67,7 +67,7 @@ class TextTower(nn.Module):
 
     def embed(self, ids: Int[Array, "b s"]) -> Float[Array, "b s d"]:
         """The tokens' rows of the embedding table, without positions."""
-        return self.token_embedding[ids].astype(self.dtype)
+        return jnp.asarray(self.token_embedding)[ids].astype(self.dtype)
 
     def add_positions(self, embeddings: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
         """Adds the position embeddings 0 to s-1.

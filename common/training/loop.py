@@ -151,18 +151,18 @@ def _check_fields(config: ConfigDict) -> None:
 
 def _initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, jax.Array]:
     """The state before the first step and the key of all steps, on the devices."""
-    for_init, for_steps = jax.random.split(jax.random.key(seed))
-    # Kilobytes, so they are made on one device and moved, which lets a method compute them
+    everywhere = NamedSharding(mesh, REPLICATED)
+    # Kilobytes, so the tree is made by every host and moved, which lets a method compute it
     # as it likes.
-    state = init_state(method.init(for_init), method.optimizer())
+    state = init_state(method.init(jax.random.key(seed)), method.optimizer())
+    rules = method.trainable_rules
     where = TrainState(
-        step=NamedSharding(mesh, REPLICATED),
-        trainable=shardings(state.trainable, method.trainable_rules, mesh),
-        opt_state=optimizer_shardings(
-            state.opt_state, state.trainable, method.trainable_rules, mesh
-        ),
+        step=everywhere,
+        trainable=shardings(state.trainable, rules, mesh),
+        opt_state=optimizer_shardings(state.opt_state, state.trainable, rules, mesh),
     )
-    return place(state, where), place(for_steps, NamedSharding(mesh, REPLICATED))
+    key = jax.jit(lambda seed: jax.random.fold_in(jax.random.key(seed), 1), out_shardings=everywhere)
+    return place(state, where), key(seed)
 
 
 def _replicated(tree: PyTree, mesh: Mesh) -> PyTree:

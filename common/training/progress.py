@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 import jax
@@ -85,9 +86,23 @@ class Progress:
             self._last_line = time.monotonic()
             _console.print(f"{self._name}: {done}/{self._total}  {self._text}".rstrip())
 
+    @contextmanager
+    def paused(self, status: str) -> Iterator[None]:
+        """Takes the bar away while the body does something else, which is named by `status`."""
+        if self._bar is not None:
+            self._bar.stop()
+        if self._show:
+            _console.print(f"{self._name}: {status}")
+        yield
+        self._times.clear()  # The pause says nothing about the speed.
+        if self._bar is not None:
+            self._bar.start()
+
     @property
     def speed(self) -> float | None:
         """Steps per second over the last updates; None until there are two."""
+        if not self._times:
+            return None
         (first, done_first), (last, done_last) = self._times[0], self._times[-1]
         return (done_last - done_first) / (last - first) if last > first else None
 

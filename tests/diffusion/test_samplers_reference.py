@@ -10,7 +10,11 @@ from common.diffusion.samplers import SAMPLERS, sample
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
-pytestmark = pytest.mark.reference
+pytestmark = [
+    pytest.mark.reference,
+    # diffusers hands torch tensors to numpy in a way that numpy 2 deprecates.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 THEIRS = {
     "ddpm": "DDPMScheduler",

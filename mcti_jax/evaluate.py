@@ -1,0 +1,72 @@
+"""Measures the tokens of a finished run.
+
+    python -m mcti_jax.evaluate --workdir=DIR [--data=DATASET]
+
+Without `--data`: on the run's own test photos. With it: on the test photos of another data set
+with the same classes, for instance in another style.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from common.errors import UserError, run_command
+from common.evaluation.figures import write_png
+from common.evaluation.tables import print_table
+from common.files import atomic_write
+from common.training import say
+from mcti_jax.evaluation import evaluate
+from mcti_jax.formats import read_tokens
+from mcti_jax.material import gather
+from mcti_jax.method import initial_vectors
+from mcti_jax.workdir import read_run
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
+    flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
+    flags.mark_flags_as_required(["workdir"])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluates and writes `DIR/eval/NAME.json` with its pictures beside it."""
+    del argv
+    workdir = Path(flags.FLAGS.workdir)
+    config = read_run(workdir)
+    config.data = flags.FLAGS.data or config.data
+    learned = {t.metadata["class"]: t.vectors for t in read_tokens(workdir / "tokens")}
+    material = gather(config)
+    missing = sorted(set(material.classnames) ^ set(learned))
+    if missing:
+        raise UserError(
+            f"{config.data} and the run in {workdir} do not have the same classes: only one of "
+            f"them has {', '.join(missing[:5])}."
+        )
+    tokens = np.stack([learned[name] for name in material.classnames])
+    table = np.asarray(material.sd.params["text"]["token_embedding"])
+    start = initial_vectors(config, material.sd.tokenizer, table)
+    evaluation = evaluate(config, material, {"mcti": tokens}, start)
+    result = {
+        "method": "mcti",
+        "dataset": config.data,
+        "model": config.model,
+        "seed": config.seed,
+        "metrics": dict(evaluation.metrics),
+        "baselines": dict(evaluation.baselines),
+    }
+    print_table(result)
+    stem = config.data.replace(":", "-").replace("/", "-").strip("-.")
+    out = workdir / "eval" / f"{stem}.json"
+    with atomic_write(out) as path:
+        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for name, picture in evaluation.pictures.items():
+        write_png(out.with_name(f"{stem}-{name}.png"), picture)
+    say(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

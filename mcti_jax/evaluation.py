@@ -1,0 +1,185 @@
+"""What a run reports: the tokens as a classifier and as pictures, beside baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from common.data.names import readable
+from common.data.templates import TEMPLATES
+from common.evaluation import baselines, classification, figures, generation
+from common.training import Evaluation
+from mcti_jax.classifier import class_features, predict, prompt_features
+from mcti_jax.generation import generate_classes
+from mcti_jax.material import Material
+from mcti_jax.objective import prepare
+from mcti_jax.prompts import Prompts
+
+# How a class feature is made: one prompt, or the mean over the 27 of training.
+MODES = {"single": TEMPLATES["photo"], "ensemble": TEMPLATES["textual_inversion"]}
+# The mode that stands for the method where one number has to.
+MAIN = "ensemble"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Text features of K classes, and how they do on the test photos.
+
+    Attributes:
+      classes: `[k p]`, unit length.
+      predicted: class of each test photo, `[b]`.
+    """
+
+    classes: Float[np.ndarray, "k p"]
+    predicted: np.ndarray
+
+
+def classifiers(
+    config: ConfigDict, material: Material, tokens: Float[np.ndarray, "k n d"]
+) -> dict[str, Classifier]:
+    """The tokens as a classifier in each of `MODES`."""
+    clip = material.clip
+    table = np.asarray(clip.params["text"]["token_embedding"])
+    projection = jnp.asarray(clip.params["text"]["projection"]["kernel"], jnp.float32)
+    found = {}
+    for mode, templates in MODES.items():
+        prompts = Prompts.from_templates(clip.tokenizer, templates, config.vectors).cut()
+        features = prompt_features(
+            clip.text_tower,
+            clip.params["text"],
+            projection,
+            prepare(table, prompts, config.pool),
+            jnp.asarray(tokens),
+        )
+        classes = class_features(features)
+        predicted = predict(jnp.asarray(material.test_features), classes)
+        found[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
+    return found
+
+
+def scores(predicted: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
+    """Micro and per-class accuracy."""
+    return {
+        "accuracy": classification.accuracy(predicted, labels),
+        "class_accuracy": classification.class_accuracy(predicted, labels, classes),
+    }
+
+
+def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
+    """Classifiers that use image features alone, on the same photos."""
+    train, labels = material.features[0], material.train.labels
+    return {
+        name: scores(
+            classify(train, labels, material.test_features),
+            material.test.labels,
+            len(material.classnames),
+        )
+        for name, classify in baselines.BASELINES.items()
+    }
+
+
+def name_baseline(material: Material) -> dict[str, float]:
+    """CLIP's zero-shot classifier with the classes' own names, where they have any."""
+    clip = material.clip
+    prompts = [f"a photo of a {readable(name)}" for name in material.classnames]
+    ids = clip.tokenizer(prompts, truncate=True)
+    from common.clip import encode_text
+
+    features = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(ids))
+    features = features.astype(jnp.float32)
+    classes = features / jnp.linalg.norm(features, axis=-1, keepdims=True)
+    predicted = np.asarray(predict(jnp.asarray(material.test_features), classes))
+    return scores(predicted, material.test.labels, len(material.classnames))
+
+
+def drift(
+    tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
+) -> dict[str, float]:
+    """How far the vectors went: norm, distance and cosine to the start, means over classes."""
+    norm = np.linalg.norm(tokens, axis=-1)
+    cosine = (tokens * start).sum(-1) / (norm * np.linalg.norm(start, axis=-1))
+    return {
+        "drift/norm": float(norm.mean()),
+        "drift/distance": float(np.linalg.norm(tokens - start, axis=-1).mean()),
+        "drift/cosine_to_start": float(cosine.mean()),
+    }
+
+
+def evaluate(
+    config: ConfigDict,
+    material: Material,
+    tokens: Mapping[str, Float[np.ndarray, "k n d"]],
+    start: Float[np.ndarray, "n d"],
+) -> Evaluation:
+    """Measures every variant on the test photos.
+
+    Args:
+      config: the run's.
+      material: models, photos and caches.
+      tokens: learned vectors by variant; the first is the run's own.
+      start: what every row began as.
+    """
+    labels, names = material.test.labels, material.classnames
+    main = next(iter(tokens))
+    results: dict[str, dict[str, float]] = {}
+    pictures: dict[str, np.ndarray] = {}
+    samples: dict[str, np.ndarray] = {}
+    for variant, vectors in tokens.items():
+        found = classifiers(config, material, vectors)
+        results[variant] = {
+            f"{mode}/{name}": value
+            for mode, classifier in found.items()
+            for name, value in scores(classifier.predicted, labels, len(names)).items()
+        }
+        results[variant] |= drift(vectors, start)
+        if config.generate.per_class:
+            images = generate_classes(config, material.sd, vectors)
+            samples[variant] = images
+            results[variant] |= picture_scores(material, images, found[MAIN].classes)
+        if variant == main:
+            confusion = classification.confusion(found[MAIN].predicted, labels, len(names))
+            pictures["confusion"] = figures.confusion_picture(confusion, names)
+    if samples:
+        pictures["samples"] = sample_sheet(material, samples)
+    rest = {name: values for name, values in results.items() if name != main}
+    return Evaluation(
+        metrics=results[main],
+        baselines=rest | feature_baselines(material) | {"names": name_baseline(material)},
+        pictures=pictures,
+    )
+
+
+def picture_scores(
+    material: Material,
+    images: Float[np.ndarray, "k g h w 3"],
+    classes: Float[np.ndarray, "k p"],
+) -> dict[str, float]:
+    """How the pictures of K classes do under CLIP: see `common.evaluation.generation`."""
+    from mcti_jax.generation import clip_features
+
+    count, each = images.shape[:2]
+    features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
+    labels = np.repeat(np.arange(count), each)
+    found = {
+        "generated/accuracy": generation.accuracy(features, labels, classes),
+        "generated/clip_i": generation.clip_i(
+            features, labels, material.features[0], material.train.labels
+        ),
+        "generated/clip_t": generation.clip_t(features, classes[labels]),
+    }
+    if each > 1:
+        found["generated/diversity"] = generation.diversity(features, labels)
+    return found
+
+
+def sample_sheet(
+    material: Material, samples: Mapping[str, Float[np.ndarray, "k g h w 3"]]
+) -> np.ndarray:
+    """One row per class: a few of its photos, then what each variant's token makes."""
+    jax.block_until_ready(samples)
+    size = next(iter(samples.values())).shape[2]
+    return figures.class_sheet(material.train, material.classnames, samples, size)

@@ -1,0 +1,32 @@
+"""Trains MC-TI tokens.
+
+    python -m mcti_jax.train --config=configs/mcti.py[:key=value,...] --workdir=DIR
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from common.config import define_flags, read_config
+from common.errors import run_command
+from common.evaluation.tables import print_table
+from common.training import say, train
+from mcti_jax.method import MCTI, learning_rate
+
+
+def main(argv: Sequence[str]) -> None:
+    """Trains, evaluates and writes the tokens."""
+    del argv
+    config = read_config()
+    workdir = Path(flags.FLAGS.workdir)
+    say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
+    result = train(MCTI(config), config, workdir)
+    print_table(result)
+    for name in ("samples.png", "confusion.png", "tokens"):
+        if (workdir / name).exists():
+            say(f"wrote {workdir / name}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)
