@@ -36,13 +36,22 @@ def run_command(
         except UserError as error:
             _fail(error, error.exit_status)
         # What config files and flag libraries raise for a wrong file, name or value.
-        except (flags.Error, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except (
+            flags.Error,
+            OSError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ) as error:
             _fail(_unwrapped(error), UserError.exit_status)
 
     def guarded(argv: Sequence[str]) -> None:
         try:
             if len(argv) > 1:
-                raise UserError(f"unexpected argument {argv[1]!r}: write options as --name=value.")
+                raise UserError(
+                    f"unexpected argument {argv[1]!r}: write options as --name=value."
+                )
             main(argv)
         except UserError as error:
             _fail(error, error.exit_status)

@@ -56,7 +56,9 @@ def pocket() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split
 
     # The tokens.
-    config.init_word = "thing"  # a coarse noun, one token, whose embedding every row starts from
+    config.init_word = (
+        "thing"  # a coarse noun, one token, whose embedding every row starts from
+    )
     config.vectors = 1  # n, learned vectors per class
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 

@@ -1,7 +1,6 @@
 """Learned tokens as a classifier: K text features against an image feature."""
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +46,3 @@ def class_features(features: Float[Array, "k t p"]) -> Float[Array, "k p"]:
 def predict(images: Float[Array, "b p"], classes: Float[Array, "k p"]) -> Array:
     """The class of the largest cosine, `[b]`."""
     return jnp.argmax(unit(images) @ classes.T, axis=-1)
-
-
-SINGLE: Sequence[str] = ("a photo of a {}",)

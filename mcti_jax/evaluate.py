@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
@@ -22,7 +23,6 @@ from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import read_tokens
 from mcti_jax.material import gather
 from mcti_jax.method import initial_vectors
-from mcti_jax.workdir import read_run
 
 
 def define_flags() -> None:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json` with its pictures beside it."""
     del argv
     workdir = Path(flags.FLAGS.workdir)
-    config = read_run(workdir)
+    config = read_config(workdir)
     config.data = flags.FLAGS.data or config.data
     learned = {t.metadata["class"]: t.vectors for t in read_tokens(workdir / "tokens")}
     material = gather(config)

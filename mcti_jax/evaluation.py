@@ -9,20 +9,21 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
+from common.clip import encode_text
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.evaluation import baselines, classification, figures, generation
 from common.training import Evaluation
 from mcti_jax.classifier import class_features, predict, prompt_features
-from mcti_jax.generation import generate_classes
+from mcti_jax.generation import clip_features, generate_classes
 from mcti_jax.material import Material
 from mcti_jax.objective import prepare
 from mcti_jax.prompts import Prompts
 
-# How a class feature is made: one prompt, or the mean over the 27 of training.
-MODES = {"single": TEMPLATES["photo"], "ensemble": TEMPLATES["textual_inversion"]}
-# The mode that stands for the method where one number has to.
-MAIN = "ensemble"
+# How a class feature is made, by the suffix of its metrics: the mean over the 27 prompts of
+# training, which stands for the method where one number has to, or a single prompt.
+ENSEMBLE, SINGLE = "", "_single"
+MODES = {ENSEMBLE: TEMPLATES["textual_inversion"], SINGLE: TEMPLATES["photo"]}
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,12 @@ def classifiers(
     return found
 
 
-def scores(predicted: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-    """Micro and per-class accuracy."""
+def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
+    """Micro and per-class accuracy on the test photos."""
+    labels, classes = material.test.labels, len(material.classnames)
     return {
-        "accuracy": classification.accuracy(predicted, labels),
-        "class_accuracy": classification.class_accuracy(predicted, labels, classes),
+        f"accuracy{suffix}": classification.accuracy(predicted, labels),
+        f"class_accuracy{suffix}": classification.class_accuracy(predicted, labels, classes),
     }
 
 
@@ -73,27 +75,19 @@ def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
     """Classifiers that use image features alone, on the same photos."""
     train, labels = material.features[0], material.train.labels
     return {
-        name: scores(
-            classify(train, labels, material.test_features),
-            material.test.labels,
-            len(material.classnames),
-        )
+        name: scores(classify(train, labels, material.test_features), material)
         for name, classify in baselines.BASELINES.items()
     }
 
 
 def name_baseline(material: Material) -> dict[str, float]:
-    """CLIP's zero-shot classifier with the classes' own names, where they have any."""
+    """CLIP's zero-shot classifier with the classes' own names, as far as it knows them."""
     clip = material.clip
     prompts = [f"a photo of a {readable(name)}" for name in material.classnames]
-    ids = clip.tokenizer(prompts, truncate=True)
-    from common.clip import encode_text
-
-    features = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(ids))
-    features = features.astype(jnp.float32)
-    classes = features / jnp.linalg.norm(features, axis=-1, keepdims=True)
-    predicted = np.asarray(predict(jnp.asarray(material.test_features), classes))
-    return scores(predicted, material.test.labels, len(material.classnames))
+    ids = jnp.asarray(clip.tokenizer(prompts, truncate=True))
+    encode = jax.jit(encode_text, static_argnums=0)
+    classes = np.asarray(encode(clip.text_tower, clip.params["text"], ids), np.float32)
+    return scores(classification.nearest_by_cosine(material.test_features, classes), material)
 
 
 def drift(
@@ -123,34 +117,39 @@ def evaluate(
       tokens: learned vectors by variant; the first is the run's own.
       start: what every row began as.
     """
-    labels, names = material.test.labels, material.classnames
-    main = next(iter(tokens))
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
     for variant, vectors in tokens.items():
         found = classifiers(config, material, vectors)
         results[variant] = {
-            f"{mode}/{name}": value
-            for mode, classifier in found.items()
-            for name, value in scores(classifier.predicted, labels, len(names)).items()
+            name: value
+            for suffix, classifier in found.items()
+            for name, value in scores(classifier.predicted, material, suffix).items()
         }
-        results[variant] |= drift(vectors, start)
         if config.generate.per_class:
-            images = generate_classes(config, material.sd, vectors)
-            samples[variant] = images
-            results[variant] |= picture_scores(material, images, found[MAIN].classes)
-        if variant == main:
-            confusion = classification.confusion(found[MAIN].predicted, labels, len(names))
-            pictures["confusion"] = figures.confusion_picture(confusion, names)
+            samples[variant] = generate_classes(config, material.sd, vectors)
+            results[variant] |= picture_scores(
+                material, samples[variant], found[ENSEMBLE].classes
+            )
+        results[variant] |= drift(vectors, start)
+        if not pictures:  # of the run's own variant
+            pictures["confusion"] = confusion_picture(material, found[ENSEMBLE].predicted)
     if samples:
-        pictures["samples"] = sample_sheet(material, samples)
-    rest = {name: values for name, values in results.items() if name != main}
-    return Evaluation(
-        metrics=results[main],
-        baselines=rest | feature_baselines(material) | {"names": name_baseline(material)},
-        pictures=pictures,
-    )
+        size = next(iter(samples.values())).shape[2]
+        pictures["samples"] = figures.class_sheet(
+            material.train, material.classnames, samples, size
+        )
+    own, *others = results
+    beside = {name: results[name] for name in others} | feature_baselines(material)
+    return Evaluation(results[own], beside | {"names": name_baseline(material)}, pictures)
+
+
+def confusion_picture(material: Material, predicted: np.ndarray) -> np.ndarray:
+    """Which classes are taken for which."""
+    names = material.classnames
+    counts = classification.confusion(predicted, material.test.labels, len(names))
+    return figures.confusion_picture(counts, names)
 
 
 def picture_scores(
@@ -159,8 +158,6 @@ def picture_scores(
     classes: Float[np.ndarray, "k p"],
 ) -> dict[str, float]:
     """How the pictures of K classes do under CLIP: see `common.evaluation.generation`."""
-    from mcti_jax.generation import clip_features
-
     count, each = images.shape[:2]
     features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
     labels = np.repeat(np.arange(count), each)
@@ -174,12 +171,3 @@ def picture_scores(
     if each > 1:
         found["generated/diversity"] = generation.diversity(features, labels)
     return found
-
-
-def sample_sheet(
-    material: Material, samples: Mapping[str, Float[np.ndarray, "k g h w 3"]]
-) -> np.ndarray:
-    """One row per class: a few of its photos, then what each variant's token makes."""
-    jax.block_until_ready(samples)
-    size = next(iter(samples.values())).shape[2]
-    return figures.class_sheet(material.train, material.classnames, samples, size)

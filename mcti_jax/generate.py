@@ -9,6 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
+from common.config import read_config
 from common.diffusion import SAMPLERS, load_stable_diffusion
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
@@ -16,14 +17,15 @@ from common.training import say
 from mcti_jax.formats import read_tokens
 from mcti_jax.generation import generate, to_uint8
 from mcti_jax.material import frozen_dtype, resolution
-from mcti_jax.prompts import WORD
-from mcti_jax.workdir import read_run
+from mcti_jax.prompts import check_words
 
 
 def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
-    flags.DEFINE_multi_string("prompt", None, "Text with learned words, e.g. <dog2>; repeatable.")
+    flags.DEFINE_multi_string(
+        "prompt", None, "Text with learned words, e.g. <dog2>; repeatable."
+    )
     flags.DEFINE_string("out", None, "PNG file to write.")
     flags.DEFINE_integer("num", 4, "Pictures per prompt.", lower_bound=1)
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)
@@ -37,14 +39,12 @@ def main(argv: Sequence[str]) -> None:
     """Reads the run's tokens, samples, writes one grid with a row per prompt."""
     del argv
     options = flags.FLAGS
-    config = read_run(Path(options.workdir))
+    config = read_config(Path(options.workdir))
     out = Path(options.out)
     if out.suffix.lower() != ".png":
         raise UserError(f"--out={out} must end in .png.")
     words = {t.token: t.vectors for t in read_tokens(Path(options.workdir) / "tokens")}
-    unknown = [w for text in options.prompt for w in WORD.findall(text) if w not in words]
-    if unknown:
-        raise UserError(f"{unknown[0]} was not learned; the words are {', '.join(words)}.")
+    check_words(options.prompt, words)
     sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
     images = generate(
         sd,

@@ -17,6 +17,7 @@ from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.errors import UserError
+from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import LearnedToken, token_words, write_token
@@ -92,9 +93,7 @@ def frozen_tree(
     labels = material.train.labels
     params = {
         "text": sd.params["text"],
-        "projection": np.asarray(
-            clip.params["text"]["projection"]["kernel"], dtype=np.float32
-        ),
+        "projection": np.asarray(clip.params["text"]["projection"]["kernel"], dtype=np.float32),
     }
     diffusion = networks.unet is not None
     if diffusion:
@@ -183,10 +182,14 @@ class MCTI(Method):
                 self.layout.variants, self.tokens(trainable), strict=True
             )
         }
-        return evaluate(self.config, self.material, by_variant, self.start)
+        evaluation = evaluate(self.config, self.material, by_variant, self.start)
+        self.pictures = evaluation.pictures
+        return evaluation
 
     def save(self, trainable: PyTree, workdir: Path) -> None:
         """Writes `tokens/`, one file per class, and the pictures of the last evaluation."""
+        for name, picture in self.pictures.items():
+            write_png(workdir / f"{name}.png", picture)
         config = self.config
         names = self.material.classnames
         for word, name, vectors in zip(
@@ -194,11 +197,11 @@ class MCTI(Method):
         ):
             facts = {
                 "class": name,
-                "model": config.model,
-                "model_fingerprint": self.material.sd.fingerprint,
+                "base_model": config.model,
+                "fingerprint": self.material.sd.fingerprint,
                 "pool": config.pool,
                 "templates": TEMPLATE_SET,
-                "steps": config.updates,
+                "step": config.updates,
                 "alpha": config.alpha,
                 "gamma": config.gamma,
                 "logit_scale": config.logit_scale,

@@ -154,7 +154,7 @@ def gamma_factor(config: ConfigDict) -> Callable[[Array], Array]:
 
 @dataclass(frozen=True)
 class Objective:
-    """The scalar that the loop differentiates; hashable parts only, arrays come as arguments."""
+    """The scalar that the loop differentiates; all arrays come as arguments."""
 
     networks: Networks
     layout: Layout

@@ -1,7 +1,7 @@
 """Prompts with a slot for a learned token, tokenised once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ class Prompts:
         rows, slots, ends = [], [], []
         for template in templates:
             if template.count("{}") != 1:
-                raise UserError(f"the template {template!r} needs exactly one {{}} for the token.")
+                raise UserError(f"the template {template!r} needs one {{}} for the token.")
             before, after = (tokenizer.encode(part) for part in template.split("{}"))
             rows.append(before + placeholder + after)
             slots.append(1 + len(before))
@@ -77,6 +77,20 @@ def insert(
     return jnp.where(inside[..., None], chosen.astype(embedded.dtype), embedded)
 
 
+def check_words(texts: Iterable[str], words: Iterable[str]) -> None:
+    """Refuses prompts with a word in brackets that is not among `words`.
+
+    Raises:
+      UserError: it names the first such word.
+    """
+    known = set(words)
+    for word in (word for text in texts for word in WORD.findall(text)):
+        if word not in known:
+            raise UserError(
+                f"{word} was not learned; the words are {', '.join(sorted(known))}."
+            )
+
+
 def embed_prompt(
     tokenizer: Tokenizer,
     table: Float[np.ndarray, "v d"],
@@ -94,13 +108,12 @@ def embed_prompt(
     Raises:
       UserError: a word in brackets is not among `words`, or the prompt is too long.
     """
+    check_words([text], words)
     ids: list[int] = []
     learned: list[np.ndarray] = []
     end = 0
     for match in WORD.finditer(text):
         word = match.group()
-        if word not in words:
-            raise UserError(f"{word} was not learned; the words are {', '.join(words)}.")
         ids += tokenizer.encode(text[end : match.start()])
         ids += range(len(table) + len(learned), len(table) + len(learned) + len(words[word]))
         learned += list(words[word])

@@ -1,14 +1,11 @@
 """Trains MC-TI tokens.
 
-    python -m mcti_jax.train --config=configs/mcti.py[:key=value,...] --workdir=DIR
+python -m mcti_jax.train --config=configs/mcti.py[:key=value,...] --workdir=DIR
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from absl import flags
-
-from common.config import define_flags, read_config
+from common.config import define_flags, read_flags
 from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
@@ -18,8 +15,8 @@ from mcti_jax.method import MCTI, learning_rate
 def main(argv: Sequence[str]) -> None:
     """Trains, evaluates and writes the tokens."""
     del argv
-    config = read_config()
-    workdir = Path(flags.FLAGS.workdir)
+    run = read_flags()
+    config, workdir = run.config, run.workdir
     say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
     result = train(MCTI(config), config, workdir)
     print_table(result)

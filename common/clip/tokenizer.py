@@ -60,7 +60,14 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text after CLIP's cleaning, without start and end."""
-        return self._encode([text])[0]
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """As `encode`, for many texts at once."""
+        # The backend directly: the front end logs about lengths that `pack` deals with.
+        encode = self._tokenizer.backend_tokenizer.encode_batch
+        encoded = encode([clean(text) for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in encoded]
 
     def decode(self, token: int) -> str:
         """The text of one id."""
@@ -99,10 +106,4 @@ class Tokenizer:
         Raises:
           UserError: A text is too long.
         """
-        return self.pack(self._encode(texts), length, truncate)
-
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        # The backend directly: the front end logs about lengths that `pack` deals with.
-        encode = self._tokenizer.backend_tokenizer.encode_batch
-        encoded = encode([clean(text) for text in texts], add_special_tokens=False)
-        return [encoding.ids for encoding in encoded]
+        return self.pack(self.encode_all(texts), length, truncate)

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
 
-from common.data.dataset import FeatureSplit
-from common.evaluation.classification import classification, nearest_by_cosine, normalise
+from common.evaluation.classification import nearest_by_cosine, normalise
 
 # CLIP's linear probe uses C = 0.316 on raw features, whose norm is about 10 (ViT-B/32). On
 # features of norm 1 the same penalty is 0.316 * 10**2.
@@ -16,7 +15,9 @@ INVERSE_PENALTY = 31.6
 
 
 def nearest_class_mean(
-    features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"], queries: Float[np.ndarray, "q d"]
+    features: Float[np.ndarray, "b d"],
+    labels: Int[np.ndarray, "b"],
+    queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
     """The class whose mean of normalised features has the largest cosine."""
     unit = normalise(features)
@@ -26,14 +27,18 @@ def nearest_class_mean(
 
 
 def nearest_neighbour(
-    features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"], queries: Float[np.ndarray, "q d"]
+    features: Float[np.ndarray, "b d"],
+    labels: Int[np.ndarray, "b"],
+    queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
     """The class of the one training example with the largest cosine."""
     return labels[nearest_by_cosine(queries, features)]
 
 
 def linear_probe(
-    features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"], queries: Float[np.ndarray, "q d"]
+    features: Float[np.ndarray, "b d"],
+    labels: Int[np.ndarray, "b"],
+    queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
     """Logistic regression on normalised features (CLIP paper, section 3.2); deterministic."""
     if len(np.unique(labels)) == 1:
@@ -53,19 +58,3 @@ BASELINES: dict[str, Baseline] = {
     "nearest_neighbour": nearest_neighbour,
     "linear_probe": linear_probe,
 }
-
-
-def run_baselines(
-    train: FeatureSplit, test: FeatureSplit, classes: int
-) -> dict[str, dict[str, float]]:
-    """Metrics on `test` of every baseline that learned from `train`.
-
-    Raises:
-      UserError: `test` is empty.
-    """
-    return {
-        name: classification(
-            baseline(train.features, train.labels, test.features), test.labels, classes
-        ).metrics()
-        for name, baseline in BASELINES.items()
-    }

@@ -1,57 +1,45 @@
 """How well predicted classes fit the true ones."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float, Int
 
 from common.errors import UserError
 
 
-@dataclass(frozen=True, eq=False)
-class Classification:
-    """Numbers of one classifier on one split.
-
-    Attributes:
-      confusion: How many examples of the row's class were called the column's class.
-    """
-
-    confusion: Int[np.ndarray, "k k"]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of examples whose class was found (top-1)."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
-
-    @property
-    def by_class(self) -> Float[np.ndarray, "k"]:
-        """Accuracy within each class; NaN for a class without examples."""
-        counts = self.confusion.sum(axis=1)
-        return np.where(counts > 0, np.diag(self.confusion) / np.maximum(counts, 1), np.nan)
-
-    @property
-    def mean_per_class(self) -> float:
-        """Mean of `by_class` over the classes that have examples."""
-        return float(np.nanmean(self.by_class))
-
-    def metrics(self) -> dict[str, float]:
-        """What tables show."""
-        return {"accuracy": self.accuracy, "mean_per_class_accuracy": self.mean_per_class}
-
-
-def classification(
-    predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
-) -> Classification:
-    """Compares predicted with true classes, both in 0..classes-1.
+def accuracy(predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"]) -> float:
+    """Share of examples whose class was found (top-1).
 
     Raises:
-      UserError: There is nothing to compare.
+      UserError: There are no examples.
     """
     if not len(labels):
         raise UserError("there are no examples to test on: hold some out or add a test part.")
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
-    return Classification(confusion)
+    return float(np.mean(predicted == labels))
+
+
+def confusion(
+    predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
+) -> Int[np.ndarray, "{classes} {classes}"]:
+    """How many examples of the row's class were taken for the column's class."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+def accuracy_by_class(
+    predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
+) -> Float[np.ndarray, "{classes}"]:
+    """Accuracy within each class; NaN for a class without examples."""
+    counts = confusion(predicted, labels, classes)
+    totals = counts.sum(axis=1)
+    return np.where(totals > 0, np.diag(counts) / np.maximum(totals, 1), np.nan)
+
+
+def class_accuracy(
+    predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
+) -> float:
+    """Mean of the accuracies within each class that has examples: rare classes count fully."""
+    return float(np.nanmean(accuracy_by_class(predicted, labels, classes)))
 
 
 def normalise(features: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b d"]:
@@ -62,7 +50,7 @@ def normalise(features: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b d"]:
 
 
 def nearest_by_cosine(
-    features: Float[np.ndarray, "b d"], class_features: Float[np.ndarray, "k d"]
+    features: Float[np.ndarray, "b d"], classes: Float[np.ndarray, "k d"]
 ) -> Int[np.ndarray, "b"]:
     """For each row the class feature with the largest cosine: CLIP's zero-shot rule."""
-    return np.argmax(normalise(features) @ normalise(class_features).T, axis=1)
+    return np.argmax(normalise(features) @ normalise(classes).T, axis=1)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,8 +55,6 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, keep: int, fingerprints: Mapping[str, str]) -> None:
-        # Orbax and the array store under it report every step of their work otherwise.
-        logging.getLogger("absl").setLevel(logging.WARNING)
         self._fingerprints = dict(fingerprints)
         self._directory = Path(directory).absolute()
         options = ocp.CheckpointManagerOptions(
@@ -118,9 +115,9 @@ class Checkpoints:
                 say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
         if steps:
             raise UserError(
-                f"none of the {len(steps)} checkpoints in {self._directory} could be read; they "
-                "were moved to 'unreadable' beside it, and the same command starts from the "
-                "beginning."
+                f"none of the {len(steps)} checkpoints in {self._directory} could be read; "
+                "they were moved to 'unreadable' beside it, and the same command starts from "
+                "the beginning."
             )
         return None
 
@@ -155,9 +152,9 @@ class Checkpoints:
         if jax.process_index() == 0:
             aside = self._directory.parent / "unreadable"
             aside.mkdir(exist_ok=True)
-            for folder in self._directory.glob(f"*{step:08d}"):
-                taken = len(list(aside.glob(f"{folder.name}*")))
-                folder.rename(aside / (f"{folder.name}.{taken}" if taken else folder.name))
+            name = f"{step:08d}"
+            taken = len(list(aside.glob(f"{name}*")))
+            (self._directory / name).rename(aside / (f"{name}.{taken}" if taken else name))
         multihost_utils.sync_global_devices("checkpoint set aside")
         self._manager.reload()
 

@@ -25,8 +25,9 @@ class TrainingDiverged(UserError):
 
     def __init__(self, step: int) -> None:
         super().__init__(
-            f"training diverged: the loss or the update of step {step} is not finite. The state "
-            "before it is the newest checkpoint; lower the learning rate and give a new --workdir."
+            f"training diverged: the loss or the update of step {step} is not finite. The "
+            "newest checkpoint holds the state before it; lower the learning rate and give a "
+            "new --workdir."
         )
         self.step = step
 
@@ -39,14 +40,20 @@ class Ledger:
       position: where the run starts; it brings the sums since the last line.
       metrics: where the lines go.
       progress: the bar, which is told every call.
+      started: `time.monotonic()` when this process began.
     """
 
     def __init__(
-        self, schedule: Schedule, position: Position, metrics: MetricWriter, progress: Progress
+        self,
+        schedule: Schedule,
+        position: Position,
+        metrics: MetricWriter,
+        progress: Progress,
+        started: float,
     ) -> None:
         self._schedule, self._metrics, self._progress = schedule, metrics, progress
         self._step, self._sums, self._count = position.step, dict(position.sums), position.count
-        self._started = time.monotonic() - position.seconds
+        self._started = started - position.seconds
         self._pending: tuple[int, Report] | None = None
 
     @property

@@ -7,12 +7,14 @@ keys depend on the step alone, and a checkpoint holds the state, the position in
 metrics, and the clock.
 """
 
-from collections.abc import Mapping
+import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.sharding import Mesh, NamedSharding
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.config import flatten
@@ -20,17 +22,26 @@ from common.errors import UserError
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
-from common.training.method import Evaluation, Method, PyTree
+from common.training.method import Evaluation, Method
 from common.training.progress import Progress, say
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, optimizer_shardings, place, shardings, to_host
 from common.training.signals import StopRequest
 from common.training.state import TrainState, init_state
 from common.training.step import make_call, make_feed, place_feed
-from common.training.workdir import check_workdir, versions, write_config, write_result
+from common.training.workdir import check_workdir, make_result, write_config, write_result
 from common.training.writers import MetricWriter
 
-FIELDS = ("compile_cache", "data", "keep", "mesh.data", "mesh.model", "model", "progress", "seed")
+FIELDS = (
+    "compile_cache",
+    "data",
+    "keep",
+    "mesh.data",
+    "mesh.model",
+    "model",
+    "progress",
+    "seed",
+)
 """Fields that the loop reads beside those of `Schedule`."""
 
 
@@ -47,31 +58,33 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
     """
     # ---- Refuse early. Nothing slow is begun before the config and the folder are in order,
     # and nothing is written before the weights and the data are, too.
+    started = time.monotonic()
     _check_fields(config)
     schedule = Schedule.from_config(config)
     workdir = Path(workdir)
     finished = check_workdir(workdir, config)
     join_cluster()
     if finished is not None:
-        say(f"{workdir} holds a finished run of {schedule.updates} steps: nothing is left to do.")
+        say(f"{workdir} holds a finished run of {schedule.updates} steps; nothing to do.")
         return finished
 
-    # ---- Devices.
+    # ---- Devices, weights and data.
     use_compile_cache(config.compile_cache)
     mesh = make_mesh(config.mesh.data, config.mesh.model)
-
-    # ---- Weights and data.
     loaded = method.load(config, mesh)
+    source = loaded.source
+    fingerprints = {**loaded.fingerprints, "data": source.fingerprint}
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
-    fingerprints = {**loaded.fingerprints, "data": loaded.source.fingerprint}
+    del loaded  # The host's copy of the weights.
     state, key = _initial_state(method, config.seed, mesh)
     if jax.process_index() == 0:
         write_config(workdir, config)
 
-    with (
-        jax.set_mesh(mesh),
-        Checkpoints(workdir / "checkpoints", config.keep, fingerprints) as checkpoints,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.set_mesh(mesh))
+        checkpoints = Checkpoints(workdir / "checkpoints", config.keep, fingerprints)
+        stack.enter_context(checkpoints)
+
         # ---- Resume or start.
         position = Position()
         if (restored := checkpoints.restore(state)) is not None:
@@ -79,62 +92,65 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
             say(f"Resuming {workdir} at step {position.step} of {schedule.updates}.")
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
-        with (
-            MetricWriter(workdir, position.step, position.metrics_bytes) as metrics,
+        # ---- Whom to tell.
+        metrics = stack.enter_context(
+            MetricWriter(workdir, position.step, position.metrics_bytes)
+        )
+        progress = stack.enter_context(
             Progress(
                 schedule.updates,
                 method.name,
                 start=position.step,
                 status="compiling…",
                 show=config.progress,
-            ) as progress,
-        ):
-            ledger = Ledger(schedule, position, metrics, progress)
+            )
+        )
+        ledger = Ledger(schedule, position, metrics, progress, started)
 
-            def evaluate(step: int) -> Evaluation:
-                with progress.paused("evaluating…"):
-                    evaluation = method.evaluate(_replicated(state.trainable, mesh), frozen)
-                metrics.write(step, {f"eval/{k}": v for k, v in evaluation.metrics.items()})
-                metrics.pictures(step, evaluation.pictures)
-                return evaluation
+        def evaluate(step: int) -> Evaluation:
+            with progress.paused("evaluating…"):
+                evaluation = method.evaluate(_replicated(state.trainable, mesh), frozen)
+            metrics.write(step, {f"eval/{k}": v for k, v in evaluation.metrics.items()})
+            metrics.pictures(step, evaluation.pictures)
+            return evaluation
 
-            # ---- Train. The order within a turn matters:
-            # 1. The evaluation of a step follows its checkpoint, so that it can neither delay
-            #    nor lose it. A run that resumes at the step evaluates again: its metrics were
-            #    cut back to where they stood at the checkpoint.
-            # 2. A call is sent before the report of the call before is read, so that the
-            #    device never waits for the host.
-            # 3. Every report is booked before a checkpoint is saved, so that the checkpoint
-            #    knows where the metrics stood.
+        # ---- Train. The order within a turn matters:
+        # 1. The evaluation of a step follows its checkpoint, so that it can neither delay nor
+        #    lose it. A run that resumes there evaluates again: its metrics were cut back to
+        #    where they stood at the checkpoint.
+        # 2. A call is sent before the report of the call before is read, so that the device
+        #    never waits for the host.
+        # 3. Every report is booked before a checkpoint is saved, so that the checkpoint knows
+        #    where the metrics stood.
+        try:
             with StopRequest() as stop:
-                try:
-                    for steps in schedule.calls(position.step):
-                        if schedule.evaluates_at(steps.start):
-                            evaluate(steps.start)
-                        feed = make_feed(loaded.source, steps, schedule.steps_per_call)
-                        state, report = call(state, frozen, key, place_feed(feed, method, mesh))
+                for steps in schedule.calls(position.step):
+                    if schedule.evaluates_at(steps.start):
+                        evaluate(steps.start)
+                    feed = make_feed(source, steps, schedule.steps_per_call)
+                    state, report = call(state, frozen, key, place_feed(feed, method, mesh))
+                    ledger.settle()
+                    ledger.expect(report, steps.stop)
+                    signal = stop.requested()
+                    if signal or schedule.pauses_at(steps.stop):
                         ledger.settle()
-                        ledger.expect(report, steps.stop)
-                        signal = stop.requested()
-                        if schedule.evaluates_at(steps.stop):
-                            ledger.settle()
-                        if signal or schedule.saves_at(steps.stop):
-                            ledger.settle()
-                            checkpoints.save(state, ledger.position())
-                        if signal:
-                            say(f"{signal.name}: saved step {steps.stop}; run again to go on.")
-                            raise SystemExit(128 + signal)
-                except TrainingDiverged as diverged:
-                    # A refused step leaves the state as it was, and so do the calls after it.
-                    checkpoints.save(state, ledger.position())
-                    metrics.write(diverged.step, {"loss": None})
-                    raise
+                    if signal or schedule.saves_at(steps.stop):
+                        checkpoints.save(state, ledger.position())
+                    if signal:
+                        say(f"{signal.name}: step {steps.stop} is saved; run again to go on.")
+                        raise SystemExit(128 + signal)
+        except TrainingDiverged as diverged:
+            # A refused step leaves the state as it was, and so do the steps after it.
+            checkpoints.save(state, ledger.position())
+            metrics.write(diverged.step, {"loss": None})
+            raise
 
-            # ---- Finish. From here on a signal ends the program at once: nothing is lost.
-            checkpoints.wait()
-            evaluation = evaluate(schedule.updates)
-    trainable = to_host(state.trainable)
-    result = _result(method, config, evaluation, ledger.seconds)
+        # ---- Finish. From here on a signal ends the program at once: nothing is lost.
+        checkpoints.wait()
+        evaluation = evaluate(schedule.updates)
+        trainable = to_host(state.trainable)
+
+    result = make_result(method.name, config, evaluation, ledger.seconds)
     if jax.process_index() == 0:
         method.save(trainable, workdir)
         write_result(workdir, result)
@@ -161,28 +177,12 @@ def _initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, j
         trainable=shardings(state.trainable, rules, mesh),
         opt_state=optimizer_shardings(state.opt_state, state.trainable, rules, mesh),
     )
-    key = jax.jit(lambda seed: jax.random.fold_in(jax.random.key(seed), 1), out_shardings=everywhere)
+    key = jax.jit(
+        lambda seed: jax.random.fold_in(jax.random.key(seed), 1), out_shardings=everywhere
+    )
     return place(state, where), key(seed)
 
 
 def _replicated(tree: PyTree, mesh: Mesh) -> PyTree:
     everywhere = NamedSharding(mesh, REPLICATED)
     return place(to_host(tree), jax.tree.map(lambda _: everywhere, tree))
-
-
-def _result(
-    method: Method, config: ConfigDict, evaluation: Evaluation, seconds: float
-) -> dict[str, Any]:
-    metrics: Mapping[str, Any] = evaluation.metrics
-    return {
-        "method": method.name,
-        "dataset": config.data,
-        "model": config.model,
-        "seed": config.seed,
-        "updates": config.updates,
-        "metrics": dict(metrics),
-        "baselines": dict(evaluation.baselines),
-        "seconds": seconds,
-        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "versions": versions(),
-    }

@@ -49,7 +49,9 @@ def make_mesh(data: int, model: int) -> Mesh:
     """
     devices = jax.devices()
     if model < 1 or (data < 1 and data != -1):
-        raise UserError(f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1.")
+        raise UserError(
+            f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1."
+        )
     if data == -1:
         if len(devices) % model:
             raise UserError(f"mesh.model={model} does not divide the {len(devices)} devices.")
@@ -66,7 +68,10 @@ def make_mesh(data: int, model: int) -> Mesh:
             f"it has {len(devices)} and all must take part; use mesh.data=-1."
         )
     return jax.make_mesh(
-        (data, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2, devices=devices[:needed]
+        (data, model),
+        ("data", "model"),
+        axis_types=(AxisType.Auto,) * 2,
+        devices=devices[:needed],
     )
 
 
@@ -90,7 +95,10 @@ def _on_tpu_host() -> bool:
     """Whether TPU chips are attached that may belong to a pod."""
     if "TPU_WORKER_HOSTNAMES" in os.environ:
         return "," in os.environ["TPU_WORKER_HOSTNAMES"]
-    if "tpu" not in os.environ.get("JAX_PLATFORMS", "tpu") or "TPU_SKIP_MDS_QUERY" in os.environ:
+    if (
+        "tpu" not in os.environ.get("JAX_PLATFORMS", "tpu")
+        or "TPU_SKIP_MDS_QUERY" in os.environ
+    ):
         return False
     chips = [*Path("/dev").glob("accel*"), *Path("/dev/vfio").glob("[0-9]*")]
     return bool(chips) and find_spec("libtpu") is not None

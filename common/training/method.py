@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-PyTree = Any
 Rules = Sequence[tuple[str, PartitionSpec]]
 """Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
 

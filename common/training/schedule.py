@@ -76,3 +76,7 @@ class Schedule:
         """Whether an evaluation is due after `step` updates; there is none at step 0."""
         due = self.eval_every > 0 and step > 0 and step % self.eval_every == 0
         return step == self.updates or due
+
+    def pauses_at(self, step: int) -> bool:
+        """Whether the host needs the state of `step` before it sends the next call."""
+        return self.saves_at(step) or self.evaluates_at(step)

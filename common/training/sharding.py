@@ -7,9 +7,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
 
 from common.errors import UserError
-from common.training.method import PyTree, Rules
+from common.training.method import Rules
 
 REPLICATED = PartitionSpec()
 
@@ -17,7 +18,9 @@ REPLICATED = PartitionSpec()
 def by_path(tree: PyTree) -> dict[str, jax.Array]:
     """The leaves of `tree` by path, e.g. "text/block_0/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves
+    }
 
 
 def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
@@ -35,7 +38,9 @@ def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     return jax.tree.unflatten(jax.tree.structure(tree), found)
 
 
-def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
+def optimizer_shardings(
+    opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh
+) -> PyTree:
     """Shards moments as the parameters they belong to; counters are replicated.
 
     A moment lies at the path of its parameter behind a prefix of the optimizer's own

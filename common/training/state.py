@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
-
-from common.training.method import PyTree
+from jaxtyping import Array, Int, PyTree
 
 
 @jax.tree_util.register_dataclass

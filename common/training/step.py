@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from common.training.method import Method, PyTree, Source
+from common.training.method import Method, Source
 from common.training.sharding import REPLICATED, by_path, place, shardings
 from common.training.state import TrainState
 
@@ -91,12 +91,15 @@ def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:
             updated, metrics = update(state, frozen, batch, jax.random.fold_in(key, step))
             tried = state.step == step
             accepted = tried & _finite((metrics["loss"], updated.trainable))
-            state = _choose(accepted, updated, state)
-            metrics = {name: value.astype(jnp.float32) for name, value in metrics.items()}
-            return state, (tried, _choose(tried, metrics, jax.tree.map(jnp.zeros_like, metrics)))
+            state = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), updated, state)
+            counted = {
+                name: jnp.where(tried, value, 0).astype(jnp.float32)
+                for name, value in metrics.items()
+            }
+            return state, (tried, counted)
 
         state, (tried, metrics) = jax.lax.scan(slot, state, (feed.steps, feed.batches))
-        sums = jax.tree.map(jnp.sum, metrics)
+        sums = {name: values.sum() for name, values in metrics.items()}
         return state, Report(state.step, tried.sum(), sums)
 
     everywhere = NamedSharding(mesh, REPLICATED)
@@ -105,7 +108,3 @@ def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:
 
 def _finite(tree: PyTree) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in by_path(tree).values()]).all()
-
-
-def _choose(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -1,20 +1,24 @@
 """What a run leaves in its folder: the config it was given and the result it came to."""
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from common.config import flatten, to_json
 from common.errors import UserError
 from common.files import atomic_write
+from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
 HARMLESS = (
+    "cache",
     "compile_cache",
     "eval_every",
     "keep",
@@ -24,22 +28,26 @@ HARMLESS = (
     "progress",
     "save_every",
 )
-"""Fields that may change between a run and its resumption: they do not change what is learned."""
+"""Fields that may change between a run and its resumption: what is learned stays the same."""
 
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
 
 
 def check_workdir(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
-    """Refuses a folder that belongs to another run; writes nothing.
+    """Refuses a folder that belongs to another run or cannot be written; writes nothing.
 
     Returns:
       The result, if the run is finished.
 
     Raises:
-      UserError: `workdir` is no folder, or holds a run with another config.
+      UserError: `workdir` cannot be a folder of ours, or holds a run with another config.
     """
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"--workdir={workdir} is a file; give a folder.")
+    absolute = workdir.absolute()
+    nearest = next(path for path in (absolute, *absolute.parents) if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f"--workdir={workdir} cannot be a folder: {nearest} is a file.")
+    if not os.access(nearest, os.W_OK):
+        raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
     written = workdir / "config.json"
     if written.exists():
         _check_same(workdir, _read_json(written), json.loads(to_json(config)))
@@ -56,10 +64,28 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
 def write_result(workdir: Path, result: Mapping[str, Any]) -> None:
     """Writes `workdir/result.json`, whose presence says that the run is finished."""
     with atomic_write(workdir / "result.json") as path:
-        path.write_text(json.dumps(_plain(result), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def versions() -> dict[str, str]:
+def make_result(
+    method: str, config: ConfigDict, evaluation: Evaluation, seconds: float
+) -> dict[str, Any]:
+    """What `result.json` holds: what was run, what it came to and what it ran on."""
+    return {
+        "method": method,
+        "dataset": config.data,
+        "model": config.model,
+        "seed": config.seed,
+        "updates": config.updates,
+        "metrics": _plain(evaluation.metrics),
+        "baselines": _plain(evaluation.baselines),
+        "seconds": seconds,
+        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a run's numbers."""
     found = {"python": platform.python_version()}
     for package in VERSIONED:
@@ -85,7 +111,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}): remove it or give a new --workdir.") from None
+        remedy = "remove it or give a new --workdir"
+        raise UserError(f"{path} is no JSON ({error}): {remedy}.") from None
 
 
 def _plain(value: Any) -> Any:

@@ -25,9 +25,7 @@ def torch_archive(value: object) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
-            entry = zipfile.ZipInfo(f"archive/{name}")  # dated 1980
-            entry.create_system = 3  # the same bytes on every system
-            archive.writestr(entry, content)
+            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # dated 1980
     return buffer.getvalue()
 
 

@@ -29,16 +29,18 @@ class Format:
     usage: str
 
 
-def _metadata(token: LearnedToken) -> dict[str, str]:
-    return {**token.metadata, "token": token.token}
+def _safetensors(key: str, token: LearnedToken) -> bytes:
+    # safetensors scrambles arrays that are not contiguous.
+    vectors = np.ascontiguousarray(token.vectors)
+    return save({key: vectors}, {**token.metadata, "token": token.token})
 
 
 def _diffusers(token: LearnedToken) -> bytes:
-    return save({token.token: token.vectors}, _metadata(token))
+    return _safetensors(token.token, token)
 
 
 def _kohya(token: LearnedToken) -> bytes:
-    return save({"emb_params": token.vectors}, _metadata(token))
+    return _safetensors("emb_params", token)
 
 
 def _bin(token: LearnedToken) -> bytes:

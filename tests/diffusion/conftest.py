@@ -1,10 +1,22 @@
 """Small models with the shapes' variety of the published ones."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 
-from common.diffusion import AutoencoderKL, UNet, UNetConfig, VAEConfig
+from common.clip import TextConfig, TextTower, Tokenizer
+from common.diffusion import (
+    AutoencoderKL,
+    Modules,
+    NoiseSchedule,
+    StableDiffusion,
+    UNet,
+    UNetConfig,
+    VAEConfig,
+)
+from common.diffusion.checkpoint import abstract_unet, abstract_vae
 
 # SD 1.x in small: projections stored as convolutions, one number of heads for all levels.
 UNET_V1 = {
@@ -62,15 +74,18 @@ SCHEDULER_V2 = SCHEDULER_V1 | {
 }
 
 
-def noisy(tree, seed=0):
-    """Random values everywhere, also where initialisers leave zeros and ones."""
+def draw(shapes, seed=0):
+    """Random parameters, also where initialisers would leave zeros and ones."""
     rng = np.random.default_rng(seed)
 
-    def disturb(leaf):
-        noise = rng.standard_normal(leaf.shape).astype(np.float32)
-        return np.asarray(leaf) * (1 + 0.1 * noise) + 0.05 * noise
+    def leaf(path, shape):
+        x = rng.standard_normal(shape.shape).astype(np.float32)
+        if path[-1].key == "scale":
+            return 1 + 0.1 * x
+        fan_in = max(1, int(np.prod(shape.shape[:-1])))
+        return (x * fan_in**-0.5 if path[-1].key == "kernel" else 0.05 * x).astype(np.float32)
 
-    return jax.tree.map(disturb, tree)
+    return jax.tree_util.tree_map_with_path(leaf, shapes)
 
 
 @pytest.fixture(scope="session")
@@ -97,17 +112,57 @@ def unet_inputs():
 
 
 @pytest.fixture(scope="session")
-def pocket_unet(unet_inputs):
-    """Configuration and parameters of a UNet."""
-    config = UNetConfig.from_dict(UNET_POCKET)
-    params = jax.jit(UNet(config).init)(jax.random.key(0), *unet_inputs)["params"]
-    return config, noisy(params)
+def pocket_unet():
+    """A UNet and its parameters."""
+    unet = UNet(UNetConfig.from_dict(UNET_POCKET))
+    return unet, draw(abstract_unet(unet))
 
 
 @pytest.fixture(scope="session")
 def small_vae():
-    """Configuration and parameters of an autoencoder."""
-    config = VAEConfig.from_dict(VAE)
-    pixels = np.zeros((1, 16, 16, 3), np.float32)
-    params = jax.jit(AutoencoderKL(config).init)(jax.random.key(0), pixels)["params"]
-    return config, noisy(params)
+    """An autoencoder and its parameters."""
+    vae = AutoencoderKL(VAEConfig.from_dict(VAE))
+    return vae, draw(abstract_vae(vae))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory):
+    """CLIP's byte-level vocabulary without any merges: one token per letter."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1)]
+    printable += range(ord("®"), ord("ÿ") + 1)
+    symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    words = [*symbols, *(f"{symbol}</w>" for symbol in symbols)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    directory = tmp_path_factory.mktemp("tokenizer")
+    vocabulary = {word: i for i, word in enumerate(words)}
+    (directory / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (directory / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    return Tokenizer.from_directory(directory)
+
+
+@pytest.fixture(scope="session", params=["v1", "v2"])
+def model(request, tokenizer, small_vae):
+    """A whole small Stable Diffusion; "v2" predicts velocities."""
+    raw = {"v1": UNET_POCKET, "v2": UNET_POCKET | {"use_linear_projection": True}}
+    unet = UNet(UNetConfig.from_dict(raw[request.param]))
+    schedule = NoiseSchedule.from_dict({"v1": SCHEDULER_V1, "v2": SCHEDULER_V2}[request.param])
+    text = TextConfig(
+        vocab_size=tokenizer.vocab_size,
+        width=24,
+        layers=2,
+        heads=2,
+        mlp_width=48,
+        bos=tokenizer.bos,
+        eos=tokenizer.eos,
+        pad=tokenizer.pad,
+    )
+    tower = TextTower(text)
+    states, at = np.zeros((1, 3, 24), np.float32), np.zeros(1, np.int32)
+    text_shapes = jax.eval_shape(tower.init, jax.random.key(0), states, at)["params"]
+    params = {
+        "unet": draw(abstract_unet(unet)),
+        "vae": small_vae[1],
+        "text": draw(text_shapes),
+    }
+    modules = Modules(unet, small_vae[0], tower, schedule)
+    return StableDiffusion(modules, tokenizer, params, "small")

@@ -13,12 +13,12 @@ from common.errors import UserError
 from common.weights.files import write_tensors
 from mcti_jax.formats import (
     FORMATS,
+    Format,
     LearnedToken,
     file_stem,
     read_tokens,
     token_word,
     token_words,
-    write,
     write_token,
 )
 from mcti_jax.formats.torch_archive import torch_archive
@@ -47,6 +47,14 @@ def test_every_format_keeps_word_and_vectors(tmp_path, name, vectors):
     assert held.token == "<dog2>"
     assert held.vectors.dtype == np.float32
     np.testing.assert_array_equal(held.vectors, token.vectors)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_vectors_may_lie_anyhow_in_memory(tmp_path, name):
+    grid = np.arange(48, dtype=np.float32).reshape(8, 6)
+    vectors = grid.T[::2]
+    [held] = read_tokens(write_token(tmp_path, LearnedToken("<a>", vectors), name))
+    np.testing.assert_array_equal(held.vectors, vectors)
 
 
 @pytest.mark.parametrize("name", ["diffusers", "kohya"])
@@ -84,13 +92,13 @@ def test_torch_archive_refuses_what_it_cannot_hold():
         torch_archive({"tokens": ["<a>"]})
 
 
-def test_write_checks_what_the_disk_holds(tmp_path, monkeypatch):
-    broken = write.Format(
-        ".safetensors", lambda token: write._diffusers(some_token("<cat>")), ""
-    )
-    monkeypatch.setitem(FORMATS, "diffusers", broken)
+@pytest.mark.parametrize("held", [some_token("<cat>", 2), some_token("<dog>", 1)])
+def test_write_checks_what_the_disk_holds(tmp_path, monkeypatch, held):
+    encode = FORMATS["diffusers"].encode
+    faulty = Format(".safetensors", lambda token: encode(held), usage="")
+    monkeypatch.setitem(FORMATS, "faulty", faulty)
     with pytest.raises(UserError, match="does not hold what was written"):
-        write_token(tmp_path, some_token("<dog>"), "diffusers")
+        write_token(tmp_path, some_token("<dog>", 2), "faulty")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,6 +230,12 @@ def test_bad_files_end_in_a_sentence(tmp_path, name, content, sentence):
         read_tokens(write_bytes(tmp_path / name, content))
 
 
+def test_safetensors_with_bytes_left_over(tmp_path):
+    path = write_token(tmp_path, some_token(), "diffusers")
+    with pytest.raises(UserError, match="is damaged"):
+        read_tokens(write_bytes(path, path.read_bytes() + bytes(8)))
+
+
 def test_safetensors_without_entries(tmp_path):
     save_file({}, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="holds no tensors"):
@@ -256,6 +270,7 @@ def test_words_are_lower_case_in_brackets():
     assert token_word("Siberian husky") == "<siberian-husky>"
     assert token_word("737-200 / A_3 (big)") == "<737-200-a-3-big>"
     assert token_word("Café 犬") == "<café-犬>"
+    assert token_word("ﬁsh²") == "<fish2>"
     assert token_word("../../etc") == "<etc>"
 
 
@@ -267,9 +282,9 @@ def test_words_differ_and_nothing_is_rejected():
 
 def test_long_names_keep_short_and_different_files(tmp_path):
     words = token_words(["犬" * 300, "犬" * 301, "x " * 300])
-    assert len({file_stem(word) for word in words}) == 3
-    for word in words:
-        assert write_token(tmp_path, some_token(word), "diffusers").exists()
+    paths = {word: write_token(tmp_path, some_token(word), "diffusers") for word in words}
+    assert len(set(paths.values())) == 3
+    assert all(word == f"<{path.stem}>" for word, path in paths.items())
 
 
 def test_file_is_named_after_the_word():

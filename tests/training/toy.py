@@ -3,8 +3,6 @@
 Run as a program it trains into a folder: `python toy.py --workdir=DIR [--config.field=value]`.
 """
 
-import os
-import sys
 import time
 from pathlib import Path
 
@@ -14,14 +12,15 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from common.training.loop import train
-from common.training.method import Evaluation, Loaded, Method
+from common.config import apply_arg, define_flags, read_flags
+from common.errors import run_command
+from common.training import Evaluation, Loaded, Method, train
 
 CLASSES, VECTORS, WIDTH, EXAMPLES = 8, 2, 4, 32
 
 
-def get_config() -> ConfigDict:
-    return ConfigDict(
+def get_config(arg: str | None = None) -> ConfigDict:
+    config = ConfigDict(
         {
             "data": "toy",
             "model": "none",
@@ -36,10 +35,11 @@ def get_config() -> ConfigDict:
             "compile_cache": "",
             "progress": True,
             "learning_rate": 0.05,
-            "poison_at": -1,
-            "sleep": 0.0,
+            "poison_at": -1,  # The loss of this step is not finite.
+            "sleep": 0.0,  # Seconds that each batch takes.
         }
     )
+    return apply_arg(config, arg)
 
 
 class Indices:
@@ -78,7 +78,9 @@ class Toy(Method):
         return {"tokens": jax.random.normal(key, (CLASSES, VECTORS, WIDTH))}
 
     def optimizer(self):
-        return optax.chain(optax.clip_by_global_norm(10.0), optax.adamw(self.config.learning_rate))
+        return optax.chain(
+            optax.clip_by_global_norm(10.0), optax.adamw(self.config.learning_rate)
+        )
 
     def loss(self, trainable, frozen, batch, key):
         def one_class(tokens, features, targets, rows, index):
@@ -106,17 +108,10 @@ class Toy(Method):
         np.save(workdir / "tokens.npy", trainable["tokens"])
 
 
+def main(_) -> None:
+    run = read_flags()
+    train(Toy(run.config), run.config, run.workdir)
+
+
 if __name__ == "__main__":
-    from common.errors import run_command
-    from absl import flags
-    from ml_collections import config_flags
-
-    def define_flags() -> None:
-        config_flags.DEFINE_config_dict("config", get_config())
-        flags.DEFINE_string("workdir", None, "The folder of the run.")
-
-    def main(_) -> None:
-        config = flags.FLAGS.config
-        train(Toy(config), config, flags.FLAGS.workdir)
-
     run_command(main, define_flags)

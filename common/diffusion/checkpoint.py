@@ -1,0 +1,176 @@
+"""Loading and saving Stable Diffusion in diffusers' layout."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from common.clip.checkpoint import load_text_tower, save_text_tower
+from common.clip.text import TextTower
+from common.clip.tokenizer import Tokenizer
+from common.diffusion.config import UNetConfig, VAEConfig
+from common.diffusion.model import Modules, StableDiffusion
+from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.unet import UNet
+from common.diffusion.vae import AutoencoderKL
+from common.errors import UserError
+from common.files import atomic_write
+from common.weights.diffusion import VAE, unet_table, vae_to_flax
+from common.weights.files import read_tensors, write_tensors
+from common.weights.fingerprint import fingerprint
+from common.weights.resolve import resolve
+from common.weights.table import check_complete, to_flax, to_source
+
+_STEM = "diffusion_pytorch_model"
+_SMALL_FILES = (
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "text_encoder/config.json",
+    "scheduler/scheduler_config.json",
+    "tokenizer/*",
+)
+_WEIGHTS = (f"unet/{_STEM}", f"vae/{_STEM}", "text_encoder/model")
+# Written so that diffusers' own pipeline reads what `save_stable_diffusion` writes.
+_MODEL_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.35.0",
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+
+
+def load_stable_diffusion(
+    source: str,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    attention: str = "plain",
+    remat: str = "none",
+) -> StableDiffusion:
+    """Loads Stable Diffusion 1.x or 2.x.
+
+    Args:
+      source: "pocket", a directory in diffusers' layout, or a hub id.
+      dtype: Of the weights on the host and of the activations.
+      attention: A key of `common.attention.IMPLEMENTATIONS`, for UNet and autoencoder.
+      remat: What the UNet's backward pass recomputes; see `UNet`.
+
+    Raises:
+      UserError: The model cannot be found, is of another kind, or its files disagree.
+    """
+    directory = resolve(source, _SMALL_FILES, _WEIGHTS)
+    if source == "pocket":
+        directory = directory / "sd"
+    unet = UNet(
+        UNetConfig.from_dict(_read_json(directory / "unet/config.json")),
+        dtype,
+        attention,
+        remat,
+    )
+    vae = AutoencoderKL(
+        VAEConfig.from_dict(_read_json(directory / "vae/config.json")), dtype, attention
+    )
+    schedule = NoiseSchedule.from_dict(
+        _read_json(directory / "scheduler/scheduler_config.json")
+    )
+    tokenizer = Tokenizer.from_directory(directory / "tokenizer")
+    text_config, text_params = load_text_tower(directory / "text_encoder", dtype)
+    # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
+    special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
+    text_tower = TextTower(dataclasses.replace(text_config, **special), dtype)
+    _check_fit(unet.config, vae.config, text_tower.config.width)
+
+    table = unet_table(unet.config.use_linear_projection)
+    params = {
+        "unet": to_flax(table, read_tensors(directory / "unet", _STEM)),
+        "vae": vae_to_flax(read_tensors(directory / "vae", _STEM)),
+    }
+    check_complete(params, {"unet": abstract_unet(unet), "vae": abstract_vae(vae)})
+    params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
+    params["text"] = text_params
+    facts = (unet.config, vae.config, text_tower.config, schedule)
+    modules = Modules(unet, vae, text_tower, schedule)
+    return StableDiffusion(modules, tokenizer, params, fingerprint(params, *map(repr, facts)))
+
+
+def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None:
+    """Writes what `load_stable_diffusion` and diffusers' `StableDiffusionPipeline` read."""
+    directory = Path(directory)
+    table = unet_table(model.unet.config.use_linear_projection)
+    _save_network(model.unet, to_source(table, model.params["unet"]), directory / "unet")
+    _save_network(model.vae, to_source(VAE, model.params["vae"]), directory / "vae")
+    save_text_tower(model.text_tower.config, model.params["text"], directory / "text_encoder")
+    model.tokenizer.save(directory / "tokenizer")
+    _write_json(directory / "scheduler/scheduler_config.json", model.schedule.to_dict())
+    # Last, so that an interrupted directory is not taken for a complete one.
+    _write_json(directory / "model_index.json", _MODEL_INDEX)
+
+
+def abstract_unet(unet: UNet) -> dict[str, Any]:
+    """Shapes and dtypes of a UNet's parameters, without computing them."""
+    side = 2 ** (len(unet.config.block_out_channels) - 1)
+    latents = jnp.zeros((1, side, side, unet.config.in_channels))
+    states = jnp.zeros((1, 1, unet.config.cross_attention_dim))
+    return _abstract(unet, latents, jnp.zeros(1), states)
+
+
+def abstract_vae(vae: AutoencoderKL) -> dict[str, Any]:
+    """Shapes and dtypes of an autoencoder's parameters, without computing them."""
+    side = vae.config.downsampling
+    return _abstract(vae, jnp.zeros((1, side, side, vae.config.in_channels)))
+
+
+def _abstract(module: nn.Module, *inputs: jax.Array) -> dict[str, Any]:
+    return jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
+
+
+def _check_fit(unet: UNetConfig, vae: VAEConfig, text_width: int) -> None:
+    if unet.cross_attention_dim != text_width:
+        raise UserError(
+            f"the UNet attends to text states of width {unet.cross_attention_dim}, the text "
+            f"encoder makes {text_width}; they belong to different models."
+        )
+    if {unet.in_channels, unet.out_channels} != {vae.latent_channels}:
+        raise UserError(
+            f"the UNet maps {unet.in_channels} channels to {unet.out_channels}, the "
+            f"autoencoder's latents have {vae.latent_channels}; inpainting and upscaling "
+            "models are not supported."
+        )
+
+
+def _save_network(
+    network: UNet | AutoencoderKL, tensors: Mapping[str, np.ndarray], directory: Path
+) -> None:
+    _write_json(directory / "config.json", network.config.to_dict())
+    write_tensors(directory / f"{_STEM}.safetensors", tensors, {"format": "pt"})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{str(path)!r} is missing; copy it there from the model.") from error
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is no JSON file ({error}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{str(path)!r} holds no JSON object.")
+    return content
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,100 @@
+"""From text states to images, as pure functions."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from common.clip.text import TextTower
+from common.diffusion.model import Modules
+from common.diffusion.samplers import sample
+
+
+@functools.partial(jax.jit, static_argnames="tower")
+def prompt_states(
+    tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"]
+) -> Float[Array, "b s d"]:
+    """What the UNet attends to: the text tower's last hidden states at all positions.
+
+    Args:
+      tower: `StableDiffusion.text_tower`.
+      params: `StableDiffusion.params["text"]`.
+      ids: As the tokenizer packs them, padded to the tower's positions as in training.
+    """
+    embeddings = tower.apply({"params": params}, ids, method="embed")
+    # The tower always pools; from where is of no concern here.
+    anywhere = jnp.zeros(len(ids), jnp.int32)
+    return tower.apply({"params": params}, embeddings, anywhere).last_hidden_state
+
+
+@functools.partial(jax.jit, static_argnames=("modules", "sampler", "steps"))
+def text_to_image(
+    modules: Modules,
+    params: dict[str, Any],
+    states: Float[Array, "b s d"],
+    negative_states: Float[Array, "b s d"],
+    noise: Float[Array, "b h w c"],
+    key: Key[Array, ""] | None = None,
+    *,
+    sampler: str = "dpmpp_2m",
+    steps: int = 25,
+    guidance: float | Float[Array, ""] = 7.5,
+) -> Float[Array, "b H W 3"]:
+    """Samples one image for each row of `states`, with classifier-free guidance.
+
+    The conditional and the unconditional predictions are one batch of twice the size (Ho and
+    Salimans 2022, equation 6, with diffusers' convention for the weight).
+
+    Args:
+      modules: `StableDiffusion.modules`.
+      params: `StableDiffusion.params`; the text tower's are not read.
+      states: Of the prompts, from `prompt_states`; rows may differ in their prompt.
+      negative_states: Of what to steer away from, usually the empty prompt.
+      noise: Standard normal, of the latents' shape.
+      key: For samplers that add noise on the way.
+      sampler: A key of `common.diffusion.SAMPLERS`.
+      steps: Number of network calls.
+      guidance: Weight of the conditional prediction; 1 is no guidance.
+
+    Returns:
+      Images in [0, 1].
+
+    Raises:
+      UserError: See `common.diffusion.sample`.
+    """
+    both_states = jnp.concatenate([negative_states, states])
+
+    def denoise(latents: Array, timesteps: Array) -> Array:
+        output = modules.unet.apply(
+            {"params": params["unet"]},
+            jnp.concatenate([latents, latents]),
+            jnp.concatenate([timesteps, timesteps]),
+            both_states,
+        )
+        unconditional, conditional = jnp.split(output, 2)
+        return unconditional + guidance * (conditional - unconditional)
+
+    def step_noise(index: Array) -> Array:
+        return jax.random.normal(jax.random.fold_in(key, index), noise.shape)
+
+    latents = sample(
+        sampler,
+        modules.schedule,
+        denoise,
+        noise,
+        steps=steps,
+        step_noise=None if key is None else step_noise,
+    )
+    return latents_to_images(modules, params, latents)
+
+
+def latents_to_images(
+    modules: Modules, params: dict[str, Any], latents: Float[Array, "b h w c"]
+) -> Float[Array, "b H W 3"]:
+    """Decodes latents of unit variance into images in [0, 1]."""
+    pixels = modules.vae.apply(
+        {"params": params["vae"]}, latents / modules.vae.config.scaling_factor, method="decode"
+    )
+    return jnp.clip(pixels / 2 + 0.5, 0.0, 1.0)

@@ -1,0 +1,163 @@
+"""Pictures for people: confusion matrices and grids of images, as uint8 arrays."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from common.data.dataset import ImageSplit
+from common.data.images import squash
+from common.files import atomic_write
+
+WHITE, BLACK, PALE, BLUE = (255, 255, 255), (0, 0, 0), (243, 246, 250), (8, 69, 148)
+MARGIN = 8
+TEXT_SIZE = 14
+WRAP = 28  # letters in a line of a row label
+
+
+def write_png(path: Path | str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Writes a picture, whole or not at all."""
+    with atomic_write(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def confusion_picture(
+    confusion: Int[np.ndarray, "k k"],
+    classnames: Sequence[str],
+    cell: int = 32,
+    limit: int = 60,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draws a confusion matrix: rows are true classes, columns what they were taken for.
+
+    Cells are shaded by their share of the row and hold the count where it is not 0.
+
+    Args:
+      confusion: As `classification.confusion` counts it.
+      classnames: One name per class; written beside the rows and, upright, above the columns.
+      cell: Side of a cell in pixels.
+      limit: Of more classes than this, only the ones with the most errors are drawn.
+    """
+    if len(classnames) != len(confusion):
+        raise ValueError(f"{len(classnames)} names for {len(confusion)} classes.")
+    totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    errors = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
+    shown = np.sort(np.argsort(-errors, kind="stable")[:limit])
+    counts, shares = (
+        matrix[np.ix_(shown, shown)] for matrix in (confusion, confusion / totals)
+    )
+
+    labels = [_text(classnames[label]) for label in shown]
+    edge = max(label.width for label in labels) + 2 * MARGIN
+    side = edge + cell * len(labels) + MARGIN
+    canvas = Image.new("RGB", (side, side), WHITE)
+    draw = ImageDraw.Draw(canvas)
+    for row, label in enumerate(labels):
+        top = edge + row * cell
+        middle = top + (cell - label.height) // 2
+        canvas.paste(label, (edge - MARGIN - label.width, middle))
+        upright = label.transpose(Image.Transpose.ROTATE_90)
+        canvas.paste(upright, (middle, edge - MARGIN - label.width))
+        for column, (count, share) in enumerate(zip(counts[row], shares[row], strict=True)):
+            left = edge + column * cell
+            draw.rectangle((left, top, left + cell - 2, top + cell - 2), fill=_shade(share))
+            if count:
+                centre = (left + cell / 2 - 1, top + cell / 2 - 1)
+                fill = WHITE if share > 0.5 else BLACK
+                draw.text(centre, str(count), font=_font(), fill=fill, anchor="mm")
+    return np.asarray(canvas)
+
+
+def image_grid(
+    rows: Sequence[Sequence[UInt8[np.ndarray, "h w 3"]]] | UInt8[np.ndarray, "r c h w 3"],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str] = (),
+    least_side: int = 96,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Lays images of one size out in labelled rows, which may be of different lengths.
+
+    Args:
+      rows: The images of each row.
+      row_labels: What stands to the left of each row; long ones are wrapped.
+      column_labels: What stands above the columns, from the left.
+      least_side: Smaller images are enlarged by a whole factor, without smoothing, to at least
+        this many pixels.
+    """
+    if len(row_labels) != len(rows):
+        raise ValueError(f"{len(row_labels)} labels for {len(rows)} rows.")
+    height, width, _ = next(image.shape for row in rows for image in row)
+    factor = max(1, -(-least_side // min(height, width)))
+    step_x, step_y = width * factor + MARGIN, height * factor + MARGIN
+    labels = [_text(textwrap.fill(label, WRAP)) for label in row_labels]
+    headings = [_text(label) for label in column_labels]
+    left = max(label.width for label in labels) + 2 * MARGIN
+    top = MARGIN + (max(label.height for label in headings) + MARGIN if headings else 0)
+    columns = max(len(headings), *(len(row) for row in rows))
+    canvas = Image.new("RGB", (left + columns * step_x, top + len(rows) * step_y), WHITE)
+    for column, heading in enumerate(headings):
+        canvas.paste(heading, (left + column * step_x, MARGIN))
+    for number, (label, row) in enumerate(zip(labels, rows, strict=True)):
+        y = top + number * step_y
+        canvas.paste(label, (MARGIN, y + (height * factor - label.height) // 2))
+        for column, image in enumerate(row):
+            large = image.repeat(factor, axis=0).repeat(factor, axis=1)
+            canvas.paste(Image.fromarray(large), (left + column * step_x, y))
+    return np.asarray(canvas)
+
+
+def class_sheet(
+    photos: ImageSplit,
+    classnames: Sequence[str],
+    samples: Mapping[str, Float[np.ndarray, "k g size size 3"]],
+    size: int,
+    shown: int = 2,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """One row per class: some of its photos, then what each variant generated for it.
+
+    Args:
+      photos: The training photos.
+      classnames: K names.
+      samples: Generated pictures in [0, 1] by the variant's name.
+      size: Their side in pixels; photos are squashed to it.
+      shown: Photos per class.
+    """
+    rows = []
+    for label in range(len(classnames)):
+        own = np.flatnonzero(photos.labels == label)[:shown]
+        row = [squash(photos.load(int(index)), size) for index in own]
+        blank = np.full((size, size, 3), WHITE, np.uint8)
+        row.extend([blank] * (shown - len(own)))
+        for images in samples.values():
+            row.extend(np.round(255 * np.clip(images[label], 0, 1)).astype(np.uint8))
+        rows.append(row)
+    headings = ["photos", *[""] * (shown - 1)]
+    for name, images in samples.items():
+        headings.extend([name, *[""] * (images.shape[1] - 1)])
+    return image_grid(rows, classnames, headings)
+
+
+def _shade(share: float) -> tuple[int, ...]:
+    return tuple(round(w + share * (b - w)) for w, b in zip(PALE, BLUE, strict=True))
+
+
+def _text(words: str) -> Image.Image:
+    """The words on white, as small as they fit."""
+    measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    left, top, right, bottom = measure.multiline_textbbox((0, 0), words or " ", font=_font())
+    size = max(1, math.ceil(right - left)), max(1, math.ceil(bottom - top))
+    picture = Image.new("RGB", size, WHITE)
+    ImageDraw.Draw(picture).multiline_text((-left, -top), words, font=_font(), fill=BLACK)
+    return picture
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    # Matplotlib's own font knows far more alphabets than Pillow's.
+    return ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), TEXT_SIZE
+    )

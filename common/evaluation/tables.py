@@ -1,0 +1,99 @@
+"""Tables of numbers that read well both in a terminal and as Markdown."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number of a table: one run's, or the mean of several.
+
+    Attributes:
+      mean: The number; None where there is none.
+      spread: Standard deviation over runs; None where there was but one.
+    """
+
+    mean: float | None
+    spread: float | None = None
+
+    def show(self, share: bool) -> str:
+        """The number, with ± its spread; a dash for none. Shares are shown in percent."""
+        if self.mean is None or not math.isfinite(self.mean):
+            return "-"
+        factor, digits = (100, 1) if share else (1, 3)
+        shown = f"{factor * self.mean:.{digits}f}"
+        return shown if self.spread is None else f"{shown} ± {factor * self.spread:.{digits}f}"
+
+
+def print_table(result: Mapping[str, Any]) -> None:
+    """Prints what `result.json` holds: the method's metrics, and its baselines' below them."""
+    print(f"{result['method']} on {result['dataset']} with {result['model']}")
+    rows = {
+        name: {metric: Value(number) for metric, number in metrics.items()}
+        for name, metrics in result_rows(result).items()
+    }
+    print(metrics_tables(rows))
+
+
+def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """The metrics of the method and of each of its baselines, by name.
+
+    A baseline is `{metric: number}`, or one number, which is then its accuracy.
+    """
+    baselines = {
+        name: dict(metrics) if isinstance(metrics, Mapping) else {"accuracy": metrics}
+        for name, metrics in result["baselines"].items()
+    }
+    return {result["method"]: dict(result["metrics"]), **baselines}
+
+
+def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
+    """A table with a row per method or baseline and a column per metric.
+
+    Metrics called `group/name` get a table for each group, with the rows that have any of it.
+    """
+    groups: dict[str, list[str]] = {}
+    for metric in dict.fromkeys(metric for metrics in rows.values() for metric in metrics):
+        groups.setdefault(metric.rpartition("/")[0], []).append(metric)
+    return "\n\n".join(_table(group, metrics, rows) for group, metrics in groups.items())
+
+
+def _table(
+    group: str, metrics: Sequence[str], rows: Mapping[str, Mapping[str, Value]]
+) -> str:
+    shares = [is_share(metric) for metric in metrics]
+    names = [metric.rpartition("/")[2] for metric in metrics]
+    header = [f"{n} (%)" if share else n for n, share in zip(names, shares, strict=True)]
+    body = [
+        [
+            name,
+            *(
+                values.get(metric, Value(None)).show(share)
+                for metric, share in zip(metrics, shares, strict=True)
+            ),
+        ]
+        for name, values in rows.items()
+        if any(metric in values for metric in metrics)
+    ]
+    return markdown_table([group, *header], body)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns: the first to the left, the others to the right."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+
+    def line(row: Sequence[str]) -> str:
+        padded = [row[0].ljust(widths[0])]
+        padded.extend(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join(line(row) for row in (cells[0], rule, *cells[1:]))
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a number in [0, 1] that papers print in percent."""
+    return "accuracy" in metric

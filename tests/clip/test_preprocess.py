@@ -1,0 +1,58 @@
+"""Preprocessing against CLIP's own tensors, bit for bit."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.clip import Preprocess
+from common.clip.preprocess import MEAN, STD
+from common.errors import UserError
+
+
+def test_equals_clips_own_tensors(shared_data):
+    folder = shared_data / "clip_preprocess_golden"
+    golden = np.load(folder / "golden.npz")
+    assert len(golden["names"]) == 7
+    for name, pixels in zip(golden["names"], golden["pixel_values"], strict=True):
+        (file,) = (folder / "images").glob(f"{name}.*")
+        made = Preprocess(224)(Image.open(file))
+        assert made.dtype == np.float32
+        np.testing.assert_array_equal(made.transpose(2, 0, 1), pixels)
+
+
+@pytest.mark.parametrize("size", [(40, 20), (20, 40), (20, 20), (7, 33)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
+def test_any_shape_and_mode(size, mode):
+    pixels = Preprocess(16)(Image.new("RGB", size, (255, 255, 255)).convert(mode))
+    assert pixels.shape == (16, 16, 3)
+    white = (1 - np.asarray(MEAN)) / np.asarray(STD)
+    np.testing.assert_allclose(pixels[8, 8], white, rtol=1e-6)
+
+
+def test_the_crop_is_central():
+    image = Image.new("RGB", (30, 10))
+    image.paste((255, 0, 0), (10, 0, 20, 10))
+    red = Preprocess(10, mean=(0.0,) * 3, std=(1.0,) * 3)(image)[..., 0]
+    np.testing.assert_array_equal(red, np.ones((10, 10)))
+
+
+def test_hugging_face_round_trip():
+    preprocess = Preprocess(32, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    again = Preprocess.from_hugging_face(preprocess.to_hugging_face(), 32)
+    assert again == preprocess
+
+
+def test_old_hugging_face_files_give_the_crop_as_a_number():
+    assert Preprocess.from_hugging_face({"crop_size": 32, "size": 32}, 32) == Preprocess(32)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"crop_size": {"height": 48, "width": 48}}, "crops to 48 pixels; the tower takes 32"),
+        ({"resample": 2}, "resampling other than bicubic"),
+    ],
+)
+def test_what_it_refuses(config, message):
+    with pytest.raises(UserError, match=message):
+        Preprocess.from_hugging_face(config, 32)

@@ -1,0 +1,75 @@
+"""What is saved here opens in diffusers and makes the same pictures there, and back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.diffusion import (
+    load_stable_diffusion,
+    prompt_states,
+    save_stable_diffusion,
+    text_to_image,
+)
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+pytestmark = [
+    pytest.mark.reference,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+PROMPTS, STEPS, GUIDANCE = ["a dog", "two cats"], 6, 5.0
+SAMPLERS = {
+    "ddim": "DDIMScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "dpmpp_2m": "DPMSolverMultistepScheduler",
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(model, tmp_path_factory):
+    """diffusers' pipeline on the files that we wrote."""
+    directory = tmp_path_factory.mktemp("sd")
+    save_stable_diffusion(model, directory)
+    loaded = diffusers.StableDiffusionPipeline.from_pretrained(directory, safety_checker=None)
+    loaded.set_progress_bar_config(disable=True)
+    return loaded
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_same_pictures(sampler, model, pipeline):
+    noise = np.random.default_rng(0).standard_normal((2, 8, 8, 4)).astype(np.float32)
+    scheduler = getattr(diffusers, SAMPLERS[sampler])
+    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    desired = pipeline(
+        PROMPTS,
+        latents=torch.from_numpy(noise).permute(0, 3, 1, 2),
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE,
+        output_type="np",
+    ).images
+
+    def states(texts):
+        ids = jnp.asarray(model.tokenizer(texts))
+        return prompt_states(model.text_tower, model.params["text"], ids)
+
+    actual = text_to_image(
+        model.modules,
+        model.params,
+        states(PROMPTS),
+        states(["", ""]),
+        jnp.asarray(noise),
+        sampler=sampler,
+        steps=STEPS,
+        guidance=GUIDANCE,
+    )
+    assert desired.std() > 0.05
+    np.testing.assert_allclose(actual, desired, atol=2e-5)
+
+
+def test_files_written_by_diffusers_load_here(model, pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path)
+    loaded = load_stable_diffusion(str(tmp_path))
+    assert loaded.modules == model.modules
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)

@@ -1,0 +1,187 @@
+"""The loop as a whole, in one process."""
+
+import json
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from common.training import TrainingDiverged
+
+
+def lines(workdir) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_writes_what_the_contract_names(undisturbed):
+    result = json.loads((undisturbed / "result.json").read_text())
+    assert result["method"] == "toy"
+    assert result["dataset"] == "toy"
+    assert result["model"] == "none"
+    assert result["seed"] == 3
+    assert result["metrics"]["error"] < 0.2  # It learned: the untrained error is above 1.
+    assert result["baselines"] == {"zero": 1.0}
+    assert result["seconds"] > 0
+    assert {"python", "jax", "jaxlib", "flax", "optax", "promptax"} <= result["versions"].keys()
+    assert json.loads((undisturbed / "config.json").read_text())["mesh"] == {
+        "data": -1,
+        "model": 1,
+    }
+    assert sorted(p.name for p in (undisturbed / "checkpoints").iterdir()) == [
+        "00000050",
+        "00000055",
+        "00000060",
+    ]
+    assert list(undisturbed.glob("events.out.tfevents.*"))
+
+
+def test_metrics_are_written_when_they_are_due(undisturbed):
+    found = lines(undisturbed)
+    assert [x["step"] for x in found if "loss" in x] == [10, 20, 30, 40, 50, 60]
+    assert [x["step"] for x in found if "eval/error" in x] == [20, 40, 60]
+    losses = [x["loss"] for x in found if "loss" in x]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_finished_run_is_left_as_it_is(runs, undisturbed, capsys):
+    before = {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")}
+    result = runs.train(undisturbed)
+    assert result == json.loads((undisturbed / "result.json").read_text())
+    assert "holds a finished run of 60 steps" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")} == before
+
+
+@pytest.mark.parametrize("step", [33, 40, 59])
+def test_a_crash_changes_nothing(runs, undisturbed, same_run, tmp_path, monkeypatch, step):
+    batch = runs.toy.Indices.batch
+
+    def crash(self, at):
+        if at == step:
+            raise RuntimeError("crash")
+        return batch(self, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.toy.Indices, "batch", crash)
+        with pytest.raises(RuntimeError, match="crash"):
+            runs.train(tmp_path)
+    assert not (tmp_path / "result.json").exists()
+    runs.train(tmp_path)
+    same_run(tmp_path, undisturbed)
+
+
+def test_a_crash_of_the_last_evaluation_changes_nothing(
+    runs, undisturbed, same_run, tmp_path, monkeypatch
+):
+    evaluate = runs.toy.Toy.evaluate
+
+    def crash(self, trainable, frozen):
+        if (tmp_path / "checkpoints" / "00000060").exists():
+            raise RuntimeError("crash")
+        return evaluate(self, trainable, frozen)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.toy.Toy, "evaluate", crash)
+        with pytest.raises(RuntimeError, match="crash"):
+            runs.train(tmp_path)
+    runs.train(tmp_path)
+    same_run(tmp_path, undisturbed)
+
+
+def test_the_clock_goes_on_after_a_resume(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs.toy.Toy, "save", None)
+    with pytest.raises(TypeError):
+        runs.train(tmp_path, "updates=10")
+    monkeypatch.undo()
+    assert runs.train(tmp_path, "updates=10")["seconds"] > lines(tmp_path)[0]["seconds"]
+
+
+@pytest.mark.parametrize("mesh", ["mesh.data=1", "mesh.data=4,mesh.model=2"])
+def test_other_meshes_give_the_same_numbers(runs, undisturbed, tmp_path, mesh):
+    runs.train(tmp_path, mesh)
+    tokens, expected = (np.load(w / "tokens.npy") for w in (tmp_path, undisturbed))
+    np.testing.assert_allclose(tokens, expected, rtol=0, atol=1e-5)
+    for line, other in zip(lines(tmp_path), lines(undisturbed), strict=True):
+        for name in line.keys() - {"seconds", "steps_per_second"}:
+            assert line[name] == pytest.approx(other[name], rel=1e-4)
+
+
+def test_a_last_short_call_gives_the_same_numbers(runs, undisturbed, tmp_path):
+    arg = "steps_per_call=7,log_every=7,save_every=7,eval_every=0"
+    runs.train(tmp_path, arg)
+    tokens, expected = (np.load(w / "tokens.npy") for w in (tmp_path, undisturbed))
+    np.testing.assert_allclose(tokens, expected, rtol=0, atol=1e-5)
+    assert [line["step"] for line in lines(tmp_path)][-3:] == [56, 60, 60]
+
+
+def test_divergence_keeps_the_last_good_state(runs, tmp_path):
+    arg = "poison_at=32"
+    with pytest.raises(TrainingDiverged, match="step 32 is not finite") as caught:
+        runs.train(tmp_path, arg)
+    assert caught.value.step == 32
+    assert caught.value.exit_status == 1
+    assert (tmp_path / "checkpoints" / "00000032").is_dir()
+    assert lines(tmp_path)[-1] == {"step": 32, "loss": None}
+    assert not (tmp_path / "result.json").exists()
+    # The same command comes to the same end, and tells it once.
+    with pytest.raises(TrainingDiverged, match="step 32"):
+        runs.train(tmp_path, arg)
+    assert [line["step"] for line in lines(tmp_path)] == [10, 20, 20, 30, 32]
+
+
+def test_the_state_that_divergence_keeps_is_good(runs, tmp_path):
+    # 32 steps and no more are what a run of 32 updates makes.
+    with pytest.raises(TrainingDiverged):
+        runs.train(tmp_path / "diverged", "poison_at=32")
+    runs.train(tmp_path / "short", "updates=32")
+    notes = [
+        json.loads((tmp_path / w / "checkpoints/00000032/position/metadata").read_text())
+        for w in ("diverged", "short")
+    ]
+    assert notes[0]["checksum"] == notes[1]["checksum"]
+
+
+def test_another_config_is_refused(runs, undisturbed):
+    with pytest.raises(UserError, match=r"learning_rate=0\.05, but now learning_rate=0\.1"):
+        runs.train(undisturbed, "learning_rate=0.1,seed=4")
+
+
+def test_harmless_fields_may_change(runs, undisturbed):
+    runs.train(undisturbed, "keep=1,progress=false,log_every=5,mesh.data=1,save_every=0")
+
+
+@pytest.mark.parametrize(
+    ("arg", "message"),
+    [
+        ("updates=0", "updates is 0"),
+        ("steps_per_call=7", "log_every=10 is no multiple of steps_per_call=7"),
+        ("save_every=12", "save_every=12 is no multiple"),
+        ("eval_every=-5", "eval_every is -5"),
+        ("keep=0", "keep=0"),
+        ("mesh.data=16", "needs 16 devices, but there are 8"),
+        ("mesh.model=3", "mesh.model=3 does not divide the 8 devices"),
+        ("mesh.model=0", "mesh.model=0"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path, arg, message):
+    with pytest.raises(UserError, match=message):
+        runs.train(tmp_path / "run", arg)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("field", ["updates", "data", "compile_cache"])
+def test_a_missing_field_is_named(runs, tmp_path, field):
+    config = runs.toy.get_config()
+    del config[field]
+    with pytest.raises(UserError, match=f"no field {field!r}"):
+        runs.toy.train(runs.toy.Toy(config), config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_data_are_refused_before_anything_is_written(runs, tmp_path, monkeypatch):
+    def load(self, config, mesh):
+        raise UserError("no such data")
+
+    monkeypatch.setattr(runs.toy.Toy, "load", load)
+    with pytest.raises(UserError, match="no such data"):
+        runs.train(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
