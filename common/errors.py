@@ -18,7 +18,10 @@ class UserError(Exception):
 
 
 def run_command(
-    main: Callable[[Sequence[str]], None], define_flags: Callable[[], None] | None = None
+    main: Callable[[Sequence[str]], None],
+    define_flags: Callable[[], None] | None = None,
+    *,
+    positional: bool = False,
 ) -> None:
     """Runs `main(argv)` as a command: bad input ends in one sentence and exit status 2.
 
@@ -28,6 +31,7 @@ def run_command(
     Args:
       main: the command, called with the arguments that are no flags.
       define_flags: called first, so that importing a command's module defines no flags.
+      positional: whether the command takes arguments that are no flags.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -48,7 +52,7 @@ def run_command(
 
     def guarded(argv: Sequence[str]) -> None:
         try:
-            if len(argv) > 1:
+            if len(argv) > 1 and not positional:
                 raise UserError(
                     f"unexpected argument {argv[1]!r}: write options as --name=value."
                 )
@@ -56,6 +60,8 @@ def run_command(
         except UserError as error:
             _fail(error, error.exit_status)
 
+    # Otherwise every flag after the first positional argument is taken for another of them.
+    flags.FLAGS.set_gnu_getopt(positional)
     if define_flags is not None:
         define_flags()
     logging.use_absl_handler()

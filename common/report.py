@@ -3,15 +3,14 @@
     python -m common.report DIR... --out=FILE.md
 
 Runs of one method, model and data set that differ in nothing but the seed share a row: mean and
-standard deviation (n - 1) over seeds. Base and new classes also get their harmonic mean, which is
-taken of the averages, as CoOp's successors do. Several data sets get a table of their average.
+standard deviation (n - 1) over seeds. Base and new classes also get their harmonic mean, taken
+of the averages as CoOp's successors do. Several data sets get a table of their average.
 """
 
 import json
-import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,12 @@ from absl import flags
 
 from common.config import flatten
 from common.errors import UserError, run_command
+from common.evaluation.summaries import average, summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, metrics_tables, result_rows
 from common.files import atomic_write
 from common.training.workdir import HARMLESS
 
 REQUIRED = ("method", "dataset", "model", "seed", "metrics", "baselines")
-# Parts of a metric's name that say which half of the classes it is about, and the mean of both.
-BASE, NEW, HARMONIC = "base", "new", "harmonic"
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def report(runs: Sequence[Run]) -> str:
             rows[row] = values
     parts = ["# Results", "Mean ± standard deviation over seeds; a single number is one run."]
     for (dataset, model), rows in chapters.items():
-        parts.extend([f"## {dataset}, model {model}", metrics_tables(_with_harmonic(rows))])
+        parts.extend([f"## {dataset}, model {model}", metrics_tables(with_harmonic(rows))])
     parts.extend(_averages(chapters))
     parts.extend(["## Runs", _run_table(groups)])
     return "\n\n".join(parts) + "\n"
@@ -129,7 +127,7 @@ def _group(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
             groups.setdefault((dataset, model, label), []).append(run)
     for group in groups.values():
         group.sort(key=lambda run: run.result["seed"])
-        for run, other in zip(group, group[1:], strict=False):
+        for run, other in pairwise(group):
             if run.result["seed"] == other.result["seed"]:
                 raise UserError(
                     f"{run.folder} and {other.folder} are the same run, seed "
@@ -160,68 +158,19 @@ def _summary(group: Sequence[Run]) -> dict[str, dict[str, Value]]:
     }
 
 
-def summarise(numbers: Iterable[float | None]) -> Value:
-    """Mean and sample standard deviation; none if any of the runs has no number."""
-    known = list(numbers)
-    if any(number is None or not math.isfinite(number) for number in known):
-        return Value(None)
-    spread = statistics.stdev(known) if len(known) > 1 else None
-    return Value(statistics.fmean(known), spread)
-
-
-def _with_harmonic(
-    rows: Mapping[str, Mapping[str, Value]],
-) -> dict[str, dict[str, Value]]:
-    """Adds the harmonic mean of base and new after each metric that has both."""
-    return {row: _harmonic(values) for row, values in rows.items()}
-
-
-def _harmonic(values: Mapping[str, Value]) -> dict[str, Value]:
-    extended: dict[str, Value] = {}
-    for metric, value in values.items():
-        extended[metric] = value
-        partner = _renamed(metric, NEW, BASE)
-        if partner != metric and partner in values:
-            mean = harmonic_mean(values[partner].mean, value.mean)
-            extended[_renamed(metric, NEW, HARMONIC)] = Value(mean)
-    return extended
-
-
-def _renamed(metric: str, old: str, new: str) -> str:
-    """Replaces a part of a metric's name: `accuracy_new` and `new/accuracy` have the part `new`."""
-    group, slash, name = metric.rpartition("/")
-    parts = ["_".join(new if word == old else word for word in p.split("_")) for p in (group, name)]
-    return slash.join(parts) if slash else parts[1]
-
-
-def harmonic_mean(base: float | None, new: float | None) -> float | None:
-    """2ab / (a + b), 0 if either is 0; None if either is unknown."""
-    if base is None or new is None:
-        return None
-    return 2 * base * new / (base + new) if base + new else 0.0
-
-
 def _averages(
     chapters: Mapping[tuple[str, str], Mapping[str, Mapping[str, Value]]],
 ) -> list[str]:
-    """Tables of the mean over data sets, for rows that all data sets of a model have."""
+    """Tables of the mean over the data sets of each model that has several."""
     parts = []
     for model in dict.fromkeys(model for _, model in chapters):
         tables = [rows for (_, own), rows in chapters.items() if own == model]
         if len(tables) < 2:
             continue
-        rows = {
-            row: {
-                metric: Value(summarise(table[row][metric].mean for table in tables).mean)
-                for metric in tables[0][row]
-                if all(metric in table[row] for table in tables)
-            }
-            for row in tables[0]
-            if all(row in table for table in tables)
-        }
+        rows = average(tables)
         if rows:
             title = f"## Average over {len(tables)} data sets, model {model}"
-            parts.extend([title, metrics_tables(_with_harmonic(rows))])
+            parts.extend([title, metrics_tables(with_harmonic(rows))])
     return parts
 
 

@@ -13,8 +13,8 @@ from ml_collections import ConfigDict
 from common.config import apply_arg
 from common.errors import UserError
 
-# The paper's twelve datasets: where the data is looked for, and the coarse noun that every token
-# starts from. Only "person" is published (for a thirteenth, private set); the others are ours.
+# The paper's twelve datasets: where the data is looked for, and the coarse noun that every
+# token starts from. Only "person" is published (for a private set); the others are ours.
 PAPER = {
     "imagenet": ("coop:data/imagenet", "object"),
     "caltech": ("coop:data/caltech-101", "object"),

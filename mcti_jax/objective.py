@@ -72,7 +72,7 @@ class Layout:
         return np.pad(values, (0, self.size - values.size)).astype(np.float32)
 
     def averaging(self) -> np.ndarray:
-        """Takes the mean over a variant's classes, `[variants r]`: sums cross devices cheaply."""
+        """Weights `[variants r]` that take the mean over each variant's classes."""
         counted = np.arange(self.size) // self.classes == np.arange(len(self.variants))[:, None]
         return counted.astype(np.float32) / self.classes
 

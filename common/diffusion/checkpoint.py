@@ -114,7 +114,7 @@ def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None
     _save_network(model.unet, to_source(table, model.params["unet"]), directory / "unet")
     _save_network(model.vae, to_source(VAE, model.params["vae"]), directory / "vae")
     save_text_tower(model.text_tower.config, model.params["text"], directory / "text_encoder")
-    model.tokenizer.save(directory / "tokenizer")
+    _save_tokenizer(model.tokenizer, model.text_tower.config.positions, directory / "tokenizer")
     _write_json(directory / "scheduler/scheduler_config.json", model.schedule.to_dict())
     # Last, so that an interrupted directory is not taken for a complete one.
     _write_json(directory / "model_index.json", _MODEL_INDEX)
@@ -157,6 +157,13 @@ def _save_network(
 ) -> None:
     _write_json(directory / "config.json", network.config.to_dict())
     write_tensors(directory / f"{_STEM}.safetensors", tensors, {"format": "pt"})
+
+
+def _save_tokenizer(tokenizer: Tokenizer, length: int, directory: Path) -> None:
+    tokenizer.save(directory)
+    # diffusers' pipeline pads prompts to the length that it finds here.
+    file = directory / "tokenizer_config.json"
+    _write_json(file, _read_json(file) | {"model_max_length": length})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

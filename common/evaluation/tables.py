@@ -1,9 +1,12 @@
 """Tables of numbers that read well both in a terminal and as Markdown."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+# What a metric's name says when it is about half of the classes, or the mean of both halves.
+HALVES = BASE, NEW, HARMONIC = ("base", "new", "harmonic")
 
 
 @dataclass(frozen=True)
@@ -52,43 +55,47 @@ def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
     """A table with a row per method or baseline and a column per metric.
 
-    Metrics called `group/name` get a table for each group, with the rows that have any of it.
+    Metrics called `group/name` get a table for each group, with the rows that have any of it;
+    only halves of the classes stand side by side.
     """
     groups: dict[str, list[str]] = {}
     for metric in dict.fromkeys(metric for metrics in rows.values() for metric in metrics):
-        groups.setdefault(metric.rpartition("/")[0], []).append(metric)
+        group = metric.rpartition("/")[0]
+        groups.setdefault("" if group in HALVES else group, []).append(metric)
     return "\n\n".join(_table(group, metrics, rows) for group, metrics in groups.items())
 
 
-def _table(
-    group: str, metrics: Sequence[str], rows: Mapping[str, Mapping[str, Value]]
-) -> str:
-    shares = [is_share(metric) for metric in metrics]
-    names = [metric.rpartition("/")[2] for metric in metrics]
-    header = [f"{n} (%)" if share else n for n, share in zip(names, shares, strict=True)]
+def _table(group: str, metrics: Sequence[str], rows: Mapping[str, Mapping[str, Value]]) -> str:
+    header = [_heading(metric.removeprefix(f"{group}/")) for metric in metrics]
     body = [
-        [
-            name,
-            *(
-                values.get(metric, Value(None)).show(share)
-                for metric, share in zip(metrics, shares, strict=True)
-            ),
-        ]
+        [name, *(values.get(m, Value(None)).show(is_share(m)) for m in metrics)]
         for name, values in rows.items()
         if any(metric in values for metric in metrics)
     ]
-    return markdown_table([group, *header], body)
+    return markdown_table([group or "method", *header], body)
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns: the first to the left, the others to the right."""
+def _heading(name: str) -> str:
+    words = name.replace("/", " ").replace("_", " ")
+    return f"{words} (%)" if is_share(name) else words
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns, numbers to the right."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    columns = list(zip(*cells, strict=True))
+    widths = [max(3, *map(len, column)) for column in columns]
+    numeric = [all(cell[:1] in set("-0123456789") for cell in column[1:]) for column in columns]
+    rule = [
+        "-" * (width - 1) + (":" if right else "-")
+        for width, right in zip(widths, numeric, strict=True)
+    ]
 
     def line(row: Sequence[str]) -> str:
-        padded = [row[0].ljust(widths[0])]
-        padded.extend(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        padded = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
         return f"| {' | '.join(padded)} |"
 
     return "\n".join(line(row) for row in (cells[0], rule, *cells[1:]))

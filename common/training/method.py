@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ Rules = Sequence[tuple[str, PartitionSpec]]
 """Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Which examples belong to which step: a pure function of the step.
 
@@ -66,6 +67,7 @@ class Evaluation:
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Method(Protocol):
     """One paper. Subclass it to inherit the default sharding: everything replicated.
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from common.training.method import Rules
 REPLICATED = PartitionSpec()
 
 
-def by_path(tree: PyTree) -> dict[str, jax.Array]:
+def by_path(tree: PyTree) -> dict[str, Any]:
     """The leaves of `tree` by path, e.g. "text/block_0/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
@@ -48,12 +49,12 @@ def optimizer_shardings(
     """
     shapes = {path: np.shape(leaf) for path, leaf in by_path(trainable).items()}
 
-    def parameter_of(path: str, leaf: jax.Array) -> str | None:
+    def parameter_of(path: str, leaf: Any) -> str | None:
         parts = path.split("/")
         suffixes = ["/".join(parts[start:]) for start in range(len(parts) + 1)]
         return next((s for s in suffixes if shapes.get(s) == np.shape(leaf)), None)
 
-    def spec(path: str, leaf: jax.Array) -> PartitionSpec:
+    def spec(path: str, leaf: Any) -> PartitionSpec:
         parameter = parameter_of(path, leaf)
         return REPLICATED if parameter is None else _first_match(parameter, rules)
 
@@ -81,7 +82,7 @@ def _first_match(path: str, rules: Rules) -> PartitionSpec:
     return next((spec for pattern, spec in rules if re.fullmatch(pattern, path)), REPLICATED)
 
 
-def _checked(path: str, leaf: jax.Array, spec: PartitionSpec, mesh: Mesh) -> PartitionSpec:
+def _checked(path: str, leaf: Any, spec: PartitionSpec, mesh: Mesh) -> PartitionSpec:
     shape = np.shape(leaf)
     if len(spec) > len(shape):
         raise UserError(f"the rule for {path!r} is {spec}, but its shape is {shape}.")
@@ -96,7 +97,7 @@ def _checked(path: str, leaf: jax.Array, spec: PartitionSpec, mesh: Mesh) -> Par
     return spec
 
 
-def _place_leaf(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
+def _place_leaf(leaf: Any, sharding: NamedSharding) -> jax.Array:
     # Data that only this host holds go to other hosts' devices through numpy.
     crosses_hosts = not sharding.is_fully_addressable
     if isinstance(leaf, jax.Array) and not (crosses_hosts and leaf.is_fully_addressable):

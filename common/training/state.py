@@ -5,21 +5,21 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import PyTree
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """What a step takes and returns.
+    """What a step takes and returns; also a tree of its shardings.
 
     Attributes:
-      step: updates made so far; also the step whose batch comes next.
+      step: updates made so far, int32 scalar; also the step whose batch comes next.
       trainable: the method's learned tree.
       opt_state: the optimizer's moments and counters.
     """
 
-    step: Int[Array, ""]
+    step: PyTree
     trainable: PyTree
     opt_state: PyTree
 

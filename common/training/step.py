@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from common.training.method import Method, Source
 from common.training.sharding import REPLICATED, by_path, place, shardings
@@ -21,14 +21,14 @@ UNUSED = -1
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Feed:
-    """What one call reads: the step of each slot and that step's batch, stacked.
+    """What one call reads, stacked along a leading axis of slots; also a tree of its shardings.
 
     Attributes:
-      steps: step numbers, `UNUSED` in slots without a step.
-      batches: the source's batches, stacked along a leading axis.
+      steps: the step of each slot, int32 [slots]; `UNUSED` in slots without one.
+      batches: the source's batches of these steps.
     """
 
-    steps: Int[Array, "k"] | Int[np.ndarray, "k"]
+    steps: PyTree
     batches: PyTree
 
 
@@ -38,14 +38,15 @@ class Report:
     """What one call tells the host.
 
     Attributes:
-      step: the state's step after the call; short of the last one if a step was refused.
-      count: steps that were tried.
+      step: the state's step after the call, int32 scalar; short of the last one if a step
+        was refused.
+      count: steps that were tried, int32 scalar.
       sums: the loss and each metric, summed over the steps that were tried.
     """
 
-    step: Int[Array, ""]
-    count: Int[Array, ""]
-    sums: dict[str, Float[Array, ""]]
+    step: PyTree
+    count: PyTree
+    sums: dict[str, PyTree]
 
 
 Call = Callable[[TrainState, PyTree, jax.Array, Feed], tuple[TrainState, Report]]

@@ -17,7 +17,7 @@ def test_names_classify_photos(shared_data):
     named = {}
     for entry, text in zip(lvis, texts, strict=True):
         name = entry["name"].lower().split("(")[0].replace("_", " ").strip()
-        named.setdefault(name, text)  # "crab_(animal)" comes before "crab_(food)"
+        named.setdefault(name, text)  # of "octopus_(food)" and "octopus_(animal)" the first
     split = json.loads(
         gzip.decompress(
             (shared_data / "coop_splits/split_zhou_Caltech101.json.gz").read_bytes()

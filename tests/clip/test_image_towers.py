@@ -1,0 +1,135 @@
+"""The image towers: shapes, sizes, and the published parameter counts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.clip import CLIPConfig, ResNetConfig, TextConfig, ViTConfig, encode_image
+from common.clip.checkpoint import abstract_params
+from common.clip.layers import ACTIVATIONS, LayerNorm
+from common.clip.resnet import AttentionPool, FrozenBatchNorm
+from common.weights.table import flatten
+
+
+def test_outputs(clip):
+    size = clip.config.vision.image_size
+    pixels = jax.random.normal(jax.random.key(0), (2, size, size, 3))
+    output = clip.image_tower.apply({"params": clip.params["vision"]}, pixels)
+    assert output.features.shape == (2, 20)
+    last = output.hidden_states[-1]
+    if isinstance(clip.config.vision, ViTConfig):
+        assert output.grid.shape == (2, 3, 3, 36)
+        np.testing.assert_array_equal(output.grid.reshape(2, 9, 36), last[:, 1:])
+        assert len(output.hidden_states) == 3
+    else:
+        assert output.grid.shape == (2, 2, 2, 256)
+        np.testing.assert_array_equal(output.grid, last)
+        assert [state.shape[1] for state in output.hidden_states] == [16, 16, 8, 4, 2]
+    encode = jax.jit(encode_image, static_argnums=0)
+    features = encode(clip.image_tower, clip.params["vision"], pixels)
+    np.testing.assert_allclose(features, output.features, rtol=1e-4, atol=1e-6)
+
+
+def test_the_grid_is_in_reading_order(clip):
+    """Only the cell that sees the changed corner of the image starts out different."""
+    if not isinstance(clip.config.vision, ViTConfig):
+        pytest.skip("every cell of a ResNet sees the whole image")
+    pixels = jnp.zeros((1, 24, 24, 3))
+    changed = pixels.at[:, 0:8, 16:24].set(1)  # top right
+    states = [
+        clip.image_tower.apply({"params": clip.params["vision"]}, x).hidden_states[0]
+        for x in (pixels, changed)
+    ]
+    moved = np.abs(states[0] - states[1]).max(-1)[0, 1:].reshape(3, 3) > 0
+    np.testing.assert_array_equal(moved, [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
+
+
+def test_wrong_image_size(clip):
+    size = clip.config.vision.image_size
+    with pytest.raises(ValueError, match=f"32 x 40 pixels; the tower takes {size} x {size}"):
+        clip.image_tower.apply({"params": clip.params["vision"]}, jnp.zeros((1, 32, 40, 3)))
+
+
+def test_layer_norm_by_hand():
+    params = {"scale": jnp.array([1.0, 2.0]), "bias": jnp.array([0.0, 10.0])}
+    y = LayerNorm(eps=3.0).apply({"params": params}, jnp.array([[2.0, 4.0]]))
+    # mean 3, variance 1, divided by sqrt(1 + 3)
+    np.testing.assert_allclose(y, [[-0.5, 11.0]])
+
+
+def test_layer_norm_computes_in_float32():
+    x = jnp.array([[256.0, 257.0, 258.0, 259.0]])  # bfloat16 cannot tell the middle ones apart
+    params = {"scale": jnp.ones(4), "bias": jnp.zeros(4)}
+    y = LayerNorm(1e-5, jnp.bfloat16).apply({"params": params}, x)
+    np.testing.assert_allclose(y.astype(jnp.float32), [[-1.34, -0.447, 0.447, 1.34]], atol=5e-3)
+
+
+def test_batch_norm_by_hand():
+    params = {"scale": [2.0], "bias": [1.0], "mean": [3.0], "variance": [0.25]}
+    params = {name: jnp.array(value) for name, value in params.items()}
+    x = jnp.full((1, 1, 1, 1), 4.0)
+    y = FrozenBatchNorm(eps=0.0).apply({"params": params}, x)
+    np.testing.assert_allclose(y, np.full((1, 1, 1, 1), 2.0 / 0.5 + 1.0))
+
+
+def test_attention_pool_of_equal_cells_is_that_cell():
+    pool = AttentionPool(heads=2, projection=4)
+    grid = jnp.broadcast_to(jnp.array([1.0, 2.0, 3.0, 4.0]), (1, 2, 2, 4))
+    eye = {"kernel": jnp.eye(4), "bias": jnp.zeros(4)}
+    params = dict.fromkeys(("query", "key", "value", "out"), eye)
+    params["position_embedding"] = jnp.zeros((5, 4))
+    for pooled in pool.apply({"params": params}, grid):
+        np.testing.assert_allclose(pooled, grid[:, 0, 0], rtol=1e-6)
+
+
+def test_activations_by_hand():
+    np.testing.assert_allclose(ACTIVATIONS["quick_gelu"](jnp.array([1.0])), 0.845795, rtol=1e-5)
+    np.testing.assert_allclose(ACTIVATIONS["gelu"](jnp.array([1.0])), 0.841345, rtol=1e-5)
+
+
+def text(width, projection):
+    return TextConfig(49408, width, 12, width // 64, 4 * width, projection=projection)
+
+
+def vit(size, patch, width, layers, heads, projection):
+    return ViTConfig(size, patch, width, layers, heads, 4 * width, projection)
+
+
+PUBLISHED = {
+    "ViT-B/32": (text(512, 512), vit(224, 32, 768, 12, 12, 512), 151_277_313),
+    "ViT-B/16": (text(512, 512), vit(224, 16, 768, 12, 12, 512), 149_620_737),
+    "ViT-L/14": (text(768, 768), vit(224, 14, 1024, 24, 16, 768), 427_616_513),
+    "ViT-L/14-336": (text(768, 768), vit(336, 14, 1024, 24, 16, 768), 427_944_193),
+    "ViT-H/14": (
+        TextConfig(49408, 1024, 24, 16, 4096, projection=1024),
+        vit(224, 14, 1280, 32, 16, 1024),
+        986_109_441,
+    ),
+    "RN50": (
+        text(512, 1024), ResNetConfig(224, (3, 4, 6, 3), 64, 32, 1024), 102_007_137,
+    ),
+    "RN101": (
+        text(512, 512), ResNetConfig(224, (3, 4, 23, 3), 64, 32, 512), 119_688_033,
+    ),
+    "RN50x4": (
+        text(640, 640), ResNetConfig(288, (4, 6, 10, 6), 80, 40, 640), 178_300_601,
+    ),
+    "RN50x16": (
+        text(768, 768), ResNetConfig(384, (6, 8, 18, 8), 96, 48, 768), 290_979_217,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes_have_the_published_number_of_parameters(name):
+    config = PUBLISHED[name][:2]
+    shapes = flatten(abstract_params(CLIPConfig(*config)))
+    # Batch norms' statistics are buffers, which nobody counts as parameters.
+    statistics = ("norm/mean", "norm/variance")
+    counted = sum(
+        np.prod(leaf.shape, dtype=int)
+        for path, leaf in shapes.items()
+        if not path.endswith(statistics)
+    )
+    assert counted == PUBLISHED[name][2]

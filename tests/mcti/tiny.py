@@ -1,0 +1,173 @@
+"""Networks of a few thousand weights, and whole problems for them, with every number known.
+
+Words are written as their ids, so that templates such as "7 8 {}" need no vocabulary. Ids are
+ordered as in CLIP's vocabulary: words < start < end < learned tokens.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from common.clip.config import TextConfig
+from common.clip.text import TextTower
+from common.clip.tokenizer import Tokenizer
+from common.diffusion import NoiseSchedule, UNet, UNetConfig
+from configs.mcti import pocket
+from mcti_jax.losses import Networks
+from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
+from mcti_jax.prompts import Prompts
+
+TEXT = TextConfig(
+    vocab_size=1009,
+    width=32,
+    layers=2,
+    heads=4,
+    mlp_width=64,
+    bos=1000,
+    eos=1001,
+    pad=1001,
+    pool="argmax",
+)
+SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+# One level, one layer: everything that a text reaches, and nothing else to compile.
+UNET = {
+    "sample_size": 4,
+    "block_out_channels": [16],
+    "down_block_types": ["CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D"],
+    "layers_per_block": 1,
+    "attention_head_dim": 2,
+    "cross_attention_dim": 32,
+    "norm_num_groups": 4,
+}
+LATENT = (4, 4, 4)
+LATENT_SCALE = 0.18215
+# The slot at three places; the first has words behind it, the only case in which the learned
+# token is not the last but one.
+TEMPLATES = ("3 14 {} 15 92", "65 35 89 79 {}", "3 14 65 35 89 79 32 {}")
+LABELS = np.repeat(np.arange(5), (3, 2, 4, 1, 3))
+
+
+class NumberTokenizer(Tokenizer):
+    """Reads words that are written as their ids."""
+
+    def __init__(self):
+        self.bos, self.eos, self.pad = TEXT.bos, TEXT.eos, TEXT.pad
+        self.vocab_size = TEXT.vocab_size
+
+    def encode(self, text):
+        return [int(word) for word in text.split()]
+
+
+def random_params(module, *inputs, seed=0, **options):
+    """Parameters of usual size; zeros and ones are disturbed, so that each one matters."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(lambda key: module.init(key, *inputs, **options), jax.random.key(0))
+
+    def leaf(path, shape):
+        noise = rng.standard_normal(shape.shape).astype(np.float32)
+        name = path[-1].key
+        if name == "kernel":
+            return noise / np.sqrt(np.prod(shape.shape[:-1])).astype(np.float32)
+        return {"scale": 1 + 0.1 * noise, "bias": 0.1 * noise}.get(name, 0.5 * noise)
+
+    return jax.tree_util.tree_map_with_path(leaf, shapes["params"])
+
+
+def settings(**changes):
+    """The default configuration with some fields changed."""
+    config = pocket()
+    config.update({"compare_ti": False, **changes})
+    return config
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An objective with all that it reads."""
+
+    objective: Objective
+    frozen: dict
+    tokens: np.ndarray
+    key: jax.Array
+    step: float = 0.0
+
+    @property
+    def layout(self):
+        return self.objective.layout
+
+    def on(self, devices):
+        """Arguments of the objective on a mesh of the first devices, laid out for training."""
+        axes = (AxisType.Auto, AxisType.Auto)
+        mesh = jax.make_mesh(
+            (devices, 1), ("data", "model"), axis_types=axes, devices=jax.devices()[:devices]
+        )
+        by_row, everywhere = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+        frozen = jax.device_put(self.frozen, everywhere)
+        frozen["rows"] = jax.device_put(self.frozen["rows"], by_row)
+        tokens = {"tokens": jax.device_put(self.tokens, by_row)}
+        batch = {"step": jnp.float32(self.step)}
+        return mesh, jax.device_put((batch, self.key), everywhere), tokens, frozen
+
+    def compiled(self, devices=1):
+        """The program of value and gradient, and its arguments."""
+        mesh, (batch, key), tokens, frozen = self.on(devices)
+        with jax.set_mesh(mesh):
+            program = jax.jit(
+                jax.value_and_grad(self.objective, has_aux=True),
+                out_shardings=(None, {"tokens": NamedSharding(mesh, P("data"))}),
+            )
+            return program.lower(tokens, frozen, batch, key).compile(), (
+                tokens,
+                frozen,
+                batch,
+                key,
+            )
+
+    def differentiate(self, devices=1):
+        """Value, metrics, and the gradient of each variant and class."""
+        program, arguments = self.compiled(devices)
+        (value, metrics), gradient = program(*arguments)
+        rows = np.asarray(gradient["tokens"])
+        return float(value), jax.tree.map(float, metrics), self.layout.by_variant(rows)
+
+
+def problem(*, devices=1, labels=LABELS, latent=LATENT, unet=UNET, seed=0, **changes):
+    """Random photos under random networks."""
+    config = settings(**changes)
+    rng = np.random.default_rng(seed)
+    classes, photos = int(labels.max()) + 1, len(labels)
+    mean, logvar = rng.standard_normal((2, 2, photos, *latent)).astype(np.float32)
+    features = rng.standard_normal((2, photos, 24)).astype(np.float32) * 3
+
+    text = TextTower(TEXT)
+    params = {
+        "text": random_params(text, jnp.zeros((1, 7, 32)), jnp.zeros(1, int), seed=seed),
+        "projection": rng.standard_normal((32, 24)).astype(np.float32) / 6,
+    }
+    denoiser = UNet(UNetConfig.from_dict(unet)) if config.alpha else None
+    if denoiser:
+        inputs = jnp.zeros((1, *latent)), jnp.zeros(1, int), jnp.zeros((1, 7, 32))
+        params["unet"] = random_params(denoiser, *inputs, seed=seed)
+
+    prompts = Prompts.from_templates(NumberTokenizer(), TEMPLATES, config.vectors)
+    table = params["text"]["token_embedding"]
+    layout = Layout.of(config, classes, devices)
+    tokens = table[7] + 0.1 * rng.standard_normal((layout.size, config.vectors, 32))
+    networks = Networks(denoiser, NoiseSchedule(**SCHEDULE), text, None, LATENT_SCALE)
+    frozen = {
+        "params": params,
+        "prompts": prepare(table, prompts if denoiser else prompts.cut(), config.pool),
+        "bank": class_bank(features, labels, classes, config.prototypes),
+        "rows": class_latents(layout, mean, logvar - 2, labels),
+        "start": np.repeat(table[7:8], config.vectors, axis=0),
+    }
+    return Problem(
+        Objective(networks, layout, config),
+        frozen,
+        tokens.astype(np.float32),
+        jax.random.key(seed),
+    )
