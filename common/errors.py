@@ -36,7 +36,7 @@ def run_command(
 
     def parse(argv: list[str]) -> list[str]:
         try:
-            return flags.FLAGS(argv)
+            rest = flags.FLAGS(argv)
         except UserError as error:
             _fail(error, error.exit_status)
         # What config files and flag libraries raise for a wrong file, name or value.
@@ -49,6 +49,10 @@ def run_command(
             AttributeError,
         ) as error:
             _fail(_unwrapped(error), UserError.exit_status)
+        if flags.FLAGS["verbosity"].using_default_value:
+            # absl's own default is INFO, at which libraries report every step of their work.
+            flags.FLAGS.verbosity = logging.WARNING
+        return rest
 
     def guarded(argv: Sequence[str]) -> None:
         try:

@@ -23,6 +23,8 @@ from common.evaluation.tables import Value, markdown_table, metrics_tables, resu
 from common.files import atomic_write
 from common.training.workdir import HARMLESS
 
+# Runs whose configs differ in fields of such names are repetitions of one experiment.
+SEED = "seed"
 REQUIRED = ("method", "dataset", "model", "seed", "metrics", "baselines")
 
 
@@ -68,10 +70,13 @@ def read_run(folder: Path) -> Run:
     missing = [name for name in REQUIRED if name not in result]
     if missing:
         raise UserError(f"{folder / 'result.json'} lacks {', '.join(missing)}: train again.")
-    for name, metrics in result_rows(result).items():
-        for metric, value in metrics.items():
-            if isinstance(value, bool) or not isinstance(value, int | float | None):
-                raise UserError(f"{folder / 'result.json'}: {metric} of {name} is no number.")
+    for name in ("metrics", "baselines"):
+        if not isinstance(result[name], dict):
+            raise UserError(f"{folder / 'result.json'}: {name!r} is no JSON object.")
+    try:
+        result_rows(result)
+    except TypeError as error:
+        raise UserError(f"{folder / 'result.json'}: {error}.") from None
     config = folder / "config.json"
     return Run(folder, result, flatten(_read_json(config, "")) if config.exists() else {})
 
@@ -126,9 +131,9 @@ def _group(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
             label = f"{method} ({settings})" if settings else method
             groups.setdefault((dataset, model, label), []).append(run)
     for group in groups.values():
-        group.sort(key=lambda run: run.result["seed"])
+        group.sort(key=_seeds)
         for run, other in pairwise(group):
-            if run.result["seed"] == other.result["seed"]:
+            if _seeds(run) == _seeds(other):
                 raise UserError(
                     f"{run.folder} and {other.folder} are the same run, seed "
                     f"{run.result['seed']}: name one of them."
@@ -136,12 +141,20 @@ def _group(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
     return groups
 
 
+def _seeds(run: Run) -> list[int]:
+    return [
+        run.result["seed"],
+        *(run.config[n] for n in sorted(run.config) if n.endswith(SEED)),
+    ]
+
+
 def _differing_fields(family: Sequence[Run]) -> list[str]:
     names = sorted({name for run in family for name in run.config})
     return [
         name
         for name in names
-        if name not in (*HARMLESS, "seed")
+        if name not in HARMLESS
+        and not name.endswith(SEED)
         and len({json.dumps(run.config.get(name)) for run in family}) > 1
     ]
 

@@ -1,5 +1,7 @@
 """Every random choice of one update, drawn in one place so that tests can supply them."""
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -19,12 +21,12 @@ class Draws:
       feature: which image feature stands for each class, `[r m f k]`, f draws a sample.
     """
 
-    entry: Int[Array, "r m"]
-    posterior: Float[Array, "r m h w c"]
-    noise: Float[Array, "r m h w c"]
-    timestep: Int[Array, "r m"]
-    template: Int[Array, "r m"]
-    feature: Int[Array, "r m f k"]
+    entry: Any
+    posterior: Any
+    noise: Any
+    timestep: Any
+    template: Any
+    feature: Any
 
 
 def uniform_index(key: Key[Array, ""], count: Int[Array, "*shape"]) -> Int[Array, "*shape"]:

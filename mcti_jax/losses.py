@@ -10,6 +10,7 @@ f_j one image feature drawn from class j.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import flax.struct
 import jax
@@ -56,12 +57,12 @@ class Rows:
       entries: how many of the e are real, `[r]`.
     """
 
-    label: Int[Array, "r"]
-    alpha: Float[Array, "r"]
-    gamma: Float[Array, "r"]
-    mean: Float[Array, "r e h w c"]
-    logvar: Float[Array, "r e h w c"]
-    entries: Int[Array, "r"]
+    label: Any
+    alpha: Any
+    gamma: Any
+    mean: Any
+    logvar: Any
+    entries: Any
 
 
 @flax.struct.dataclass
@@ -74,9 +75,9 @@ class Prepared:
       pool_at: `[t]`, where the class feature is read.
     """
 
-    embedded: Float[Array, "t s d"]
-    slot: Int[Array, "t"]
-    pool_at: Int[Array, "t"]
+    embedded: Any
+    slot: Any
+    pool_at: Any
 
 
 @flax.struct.dataclass
@@ -88,8 +89,8 @@ class Bank:
       counts: how many of the e are real, `[k]`.
     """
 
-    features: Float[Array, "k e p"]
-    counts: Int[Array, "k"]
+    features: Any
+    counts: Any
 
 
 def read_prompts(

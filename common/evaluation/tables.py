@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 # What a metric's name says when it is about half of the classes, or the mean of both halves.
@@ -44,12 +45,26 @@ def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]
     """The metrics of the method and of each of its baselines, by name.
 
     A baseline is `{metric: number}`, or one number, which is then its accuracy.
+
+    Raises:
+      TypeError: A metric is neither a number nor None.
     """
     baselines = {
-        name: dict(metrics) if isinstance(metrics, Mapping) else {"accuracy": metrics}
+        name: metrics if isinstance(metrics, Mapping) else {"accuracy": metrics}
         for name, metrics in result["baselines"].items()
     }
-    return {result["method"]: dict(result["metrics"]), **baselines}
+    return {
+        row: {metric: _number(f"{metric} of {row}", value) for metric, value in metrics.items()}
+        for row, metrics in {result["method"]: result["metrics"], **baselines}.items()
+    }
+
+
+def _number(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, which is no number")
+    return float(value)
 
 
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:

@@ -46,6 +46,7 @@ UNET = {
 }
 LATENT = (4, 4, 4)
 LATENT_SCALE = 0.18215
+FEATURES = 24
 # The slot at three places; the first has words behind it, the only case in which the learned
 # token is not the last but one.
 TEMPLATES = ("3 14 {} 15 92", "65 35 89 79 {}", "3 14 65 35 89 79 32 {}")
@@ -86,13 +87,31 @@ def settings(**changes):
 
 
 @dataclass(frozen=True)
+class Photos:
+    """What the caches hold of some photos: of each itself, then of each its mirror."""
+
+    labels: np.ndarray
+    features: np.ndarray
+    mean: np.ndarray
+    logvar: np.ndarray
+
+    def entries(self, field, label):
+        """All that one class draws from."""
+        own = self.labels == label
+        photos, mirrors = getattr(self, field)
+        return np.concatenate([photos[own], mirrors[own]])
+
+
+@dataclass(frozen=True)
 class Problem:
-    """An objective with all that it reads."""
+    """An objective with all that it reads, and what it was made of."""
 
     objective: Objective
     frozen: dict
     tokens: np.ndarray
     key: jax.Array
+    photos: Photos
+    prompts: Prompts
     step: float = 0.0
 
     @property
@@ -120,12 +139,8 @@ class Problem:
                 jax.value_and_grad(self.objective, has_aux=True),
                 out_shardings=(None, {"tokens": NamedSharding(mesh, P("data"))}),
             )
-            return program.lower(tokens, frozen, batch, key).compile(), (
-                tokens,
-                frozen,
-                batch,
-                key,
-            )
+            arguments = tokens, frozen, batch, key
+            return program.lower(*arguments).compile(), arguments
 
     def differentiate(self, devices=1):
         """Value, metrics, and the gradient of each variant and class."""
@@ -135,39 +150,53 @@ class Problem:
         return float(value), jax.tree.map(float, metrics), self.layout.by_variant(rows)
 
 
-def problem(*, devices=1, labels=LABELS, latent=LATENT, unet=UNET, seed=0, **changes):
+def random_photos(labels, latent, seed=0):
+    """Features far from unit length, and posteriors."""
+    rng = np.random.default_rng(seed)
+    mean, logvar = rng.standard_normal((2, 2, len(labels), *latent)).astype(np.float32)
+    features = 3 * rng.standard_normal((2, len(labels), FEATURES)).astype(np.float32)
+    return Photos(labels, features, mean, logvar - 2)
+
+
+def problem(*, devices=1, labels=LABELS, seed=0, **changes):
     """Random photos under random networks."""
     config = settings(**changes)
-    rng = np.random.default_rng(seed)
-    classes, photos = int(labels.max()) + 1, len(labels)
-    mean, logvar = rng.standard_normal((2, 2, photos, *latent)).astype(np.float32)
-    features = rng.standard_normal((2, photos, 24)).astype(np.float32) * 3
-
+    photos = random_photos(labels, LATENT, seed)
     text = TextTower(TEXT)
     params = {
         "text": random_params(text, jnp.zeros((1, 7, 32)), jnp.zeros(1, int), seed=seed),
-        "projection": rng.standard_normal((32, 24)).astype(np.float32) / 6,
+        "projection": np.random.default_rng(seed).normal(0, 0.2, (32, FEATURES)).astype("f4"),
     }
-    denoiser = UNet(UNetConfig.from_dict(unet)) if config.alpha else None
-    if denoiser:
-        inputs = jnp.zeros((1, *latent)), jnp.zeros(1, int), jnp.zeros((1, 7, 32))
-        params["unet"] = random_params(denoiser, *inputs, seed=seed)
-
+    unet = UNet(UNetConfig.from_dict(UNET)) if config.alpha else None
+    if unet:
+        inputs = jnp.zeros((1, *LATENT)), jnp.zeros(1, int), jnp.zeros((1, 7, 32))
+        params["unet"] = random_params(unet, *inputs, seed=seed)
+    networks = Networks(unet, NoiseSchedule(**SCHEDULE), text, None, LATENT_SCALE)
     prompts = Prompts.from_templates(NumberTokenizer(), TEMPLATES, config.vectors)
-    table = params["text"]["token_embedding"]
+    return assemble(config, networks, params, prompts, photos, devices, seed)
+
+
+def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
+    """Lays out a problem the way the method does."""
+    classes = int(photos.labels.max()) + 1
     layout = Layout.of(config, classes, devices)
-    tokens = table[7] + 0.1 * rng.standard_normal((layout.size, config.vectors, 32))
-    networks = Networks(denoiser, NoiseSchedule(**SCHEDULE), text, None, LATENT_SCALE)
+    table = params["text"]["token_embedding"]
+    read = prompts if networks.unet else prompts.cut()
     frozen = {
         "params": params,
-        "prompts": prepare(table, prompts if denoiser else prompts.cut(), config.pool),
-        "bank": class_bank(features, labels, classes, config.prototypes),
-        "rows": class_latents(layout, mean, logvar - 2, labels),
+        "prompts": prepare(table, read, config.pool),
+        "bank": class_bank(photos.features, photos.labels, classes, config.prototypes),
+        "rows": class_latents(layout, photos.mean, photos.logvar, photos.labels),
         "start": np.repeat(table[7:8], config.vectors, axis=0),
     }
+    noise = np.random.default_rng(seed).normal(
+        0, 0.1, (layout.size, config.vectors, table.shape[1])
+    )
     return Problem(
         Objective(networks, layout, config),
         frozen,
-        tokens.astype(np.float32),
-        jax.random.key(seed),
+        tokens=(frozen["start"] + noise).astype(np.float32),
+        key=jax.random.key(seed),
+        photos=photos,
+        prompts=prompts,
     )

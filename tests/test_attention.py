@@ -1,0 +1,102 @@
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from common.attention import IMPLEMENTATIONS, attend
+from common.errors import UserError
+
+
+def draw(batch, queries, keys, heads, width, dtype=jnp.float32):
+    shapes = [(batch, queries), (batch, keys), (batch, keys)]
+    draws = jax.random.split(jax.random.key(0), 3)
+    return [
+        jax.random.normal(key, (*shape, heads, width), dtype)
+        for key, shape in zip(draws, shapes, strict=True)
+    ]
+
+
+def test_by_hand():
+    """Equal logits give the mean of the values; one much larger logit gives its value."""
+    query = jnp.array([0.0, 100.0]).reshape(1, 2, 1, 1)
+    key = jnp.array([1.0, 2.0]).reshape(1, 2, 1, 1)
+    value = jnp.array([10.0, 20.0]).reshape(1, 2, 1, 1)
+    np.testing.assert_allclose(attend(query, key, value).ravel(), [15.0, 20.0])
+    # The first query sees the first key only.
+    np.testing.assert_allclose(attend(query, key, value, causal=True).ravel(), [10.0, 20.0])
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+@pytest.mark.parametrize("causal", [False, True])
+def test_against_a_loop(name, causal):
+    query, key, value = (np.asarray(x, np.float64) for x in draw(2, 5, 5, 3, 8))
+    desired = np.empty_like(query)
+    for b, q, h in np.ndindex(query.shape[:3]):
+        seen = q + 1 if causal else 5
+        weights = np.exp(key[b, :seen, h] @ query[b, q, h] / 8**0.5)
+        desired[b, q, h] = weights @ value[b, :seen, h] / weights.sum()
+    actual = attend(*draw(2, 5, 5, 3, 8), causal=causal, implementation=name)
+    np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_half_precision_keeps_softmax_in_float32(name):
+    """3000 equal keys: bfloat16 sums would be far off the mean."""
+    query, key, value = draw(1, 2, 3000, 1, 8, jnp.bfloat16)
+    mixed = attend(query, key * 0, value * 0 + 1, implementation=name)
+    assert mixed.dtype == jnp.bfloat16
+    np.testing.assert_allclose(mixed.astype(np.float32), 1.0, atol=0.01)
+
+
+def test_unknown_name():
+    with pytest.raises(UserError, match=r"'quick' is not one of plain, fused, flash"):
+        attend(*draw(1, 2, 2, 1, 4), implementation="quick")
+
+
+def test_flash_is_plain_where_the_kernel_does_not_fit():
+    inputs = draw(1, 4096, 77, 1, 8)
+    np.testing.assert_array_equal(attend(*inputs, implementation="flash"), attend(*inputs))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_flash_kernel_interpreted(causal):
+    """The kernel itself, emulated on the CPU, at a head width that needs padding."""
+    from jax.experimental.pallas import tpu as pltpu
+
+    inputs = draw(1, 4096, 4096, 1, 40, jnp.bfloat16)
+    with pltpu.force_tpu_interpret_mode():
+        actual = jax.jit(lambda *x: attend(*x, causal=causal, implementation="flash"))(*inputs)
+    desired = attend(*inputs, causal=causal)
+    error = np.abs(np.asarray(actual - desired, np.float32)).max()
+    assert 0 < error < 0.01 * np.abs(np.asarray(desired, np.float32)).max()
+
+
+@pytest.mark.tpu_backend
+@pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed")
+@pytest.mark.parametrize(("topology", "shape"), [("v5e:1x1", (1, 1)), ("v5e:2x2", (2, 2))])
+def test_flash_compiles_for_tpus(topology, shape, monkeypatch):
+    """Values and gradients at SD 1.x's sizes, in less memory than one head's probabilities."""
+    from jax.experimental import topologies
+
+    monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    devices = topologies.get_topology_desc(topology, platform="tpu").devices
+    mesh = Mesh(
+        np.array(devices).reshape(shape), ("data", "model"), axis_types=(AxisType.Auto,) * 2
+    )
+    sharded = jax.ShapeDtypeStruct(
+        (2, 4096, 8, 40), jnp.bfloat16, sharding=NamedSharding(mesh, P("data"))
+    )
+
+    def loss(*inputs):
+        return attend(*inputs, implementation="flash").astype(jnp.float32).sum()
+
+    gradient = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
+    with jax.set_mesh(mesh):
+        lowered = gradient.trace(*[sharded] * 3).lower(lowering_platforms=("tpu",))
+    compiled = lowered.compile()
+    assert "tpu_custom_call" in compiled.as_text()
+    assert compiled.memory_analysis().temp_size_in_bytes < 2 * 8 * 4096**2 * 4 / 4
