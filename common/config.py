@@ -8,6 +8,8 @@ import difflib
 import json
 import math
 import re
+import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 # Commas part settings, except inside brackets: "shape=(64,64),seed=3".
 _SETTING = re.compile(r"(?:[^,(\[]|\([^)]*\)|\[[^\]]*\]|[(\[])+")
+
+_OVERRIDE = re.compile(r"--?(?:no)?config\.(?P<name>[^=]+)(?:=(?P<text>.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,7 @@ def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
     for setting in _SETTING.findall(arg or ""):
         name, equals, text = setting.strip().partition("=")
         fields = flatten(config)
-        if name not in fields:
-            raise UserError(f"the config has no field {name!r}{_did_you_mean(name, fields)}")
+        _check_name(name, fields)
         kind = _kind(config, name)
         if not equals and kind is not bool:
             raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
@@ -94,6 +97,8 @@ def define_flags() -> None:
     config_flags.DEFINE_config_file(
         "config", None, "The config file, e.g. configs/mcti.py[:key=value,key=value]."
     )
+    flag = flags.FLAGS["config"]
+    flag.parser = _CarefulParser(flag.parser)
     flags.DEFINE_string("workdir", None, "The folder of the run; the same folder resumes it.")
 
 
@@ -101,17 +106,59 @@ def read_flags() -> Invocation:
     """The parsed flags.
 
     Raises:
-      UserError: a flag is missing, or the config file cannot be read.
+      UserError: a flag is missing.
     """
+    if flags.FLAGS.config is None:
+        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
-    config = flags.FLAGS.config
-    if config is None:
-        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
-    try:
-        return Invocation(ConfigDict(config).lock(), Path(flags.FLAGS.workdir).expanduser())
-    except OSError as error:  # A file that is absent is reported when it is first needed.
-        raise UserError(str(error)) from None
+    return Invocation(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser())
+
+
+class _CarefulParser(flags.ArgumentParser):
+    """Reads a config file and says in a sentence what is wrong with it or its overrides."""
+
+    def __init__(self, parser: flags.ArgumentParser) -> None:
+        self._parser = parser
+
+    def parse(self, path: str) -> ConfigDict:
+        """The config of "FILE.py[:key=value,...]"."""
+        file = path.partition(":")[0]
+        if not Path(file).is_file():
+            raise UserError(f"--config={path}: there is no file {file!r}.")
+        try:
+            config = self._parser.parse(path)
+        except UserError:
+            raise
+        except Exception as error:  # A config file is a program and may fail in any way.
+            cause = error.__context__ or error
+            frames = traceback.extract_tb(cause.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == file]
+            where = f"{file}, line {lines[-1]}" if lines else file
+            raise UserError(f"{where}: {type(cause).__name__}: {cause}") from error
+        if not isinstance(config, ConfigDict):
+            raise UserError(f"{file}: get_config() returned no ConfigDict.")
+        for argument in sys.argv[1:]:
+            if override := _OVERRIDE.fullmatch(argument):
+                _check_override(config, override["name"], override["text"])
+        return config
+
+
+def _check_override(config: ConfigDict, name: str, text: str | None) -> None:
+    _check_name(name, flatten(config))
+    kind = _kind(config, name)
+    if text is not None and kind in (bool, int, float):
+        _parse(name, text, kind, None)
+
+
+def _check_name(name: str, fields: Mapping[str, Any]) -> None:
+    if name in fields:
+        return
+    inside = [field for field in fields if field.startswith(f"{name}.")]
+    near = inside or difflib.get_close_matches(name, fields, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
+    what = "is a group of fields" if inside else "is no field of the config"
+    raise UserError(f"{name!r} {what}; {remedy}")
 
 
 def _kind(config: ConfigDict, name: str) -> type:
@@ -140,11 +187,6 @@ def _parse(name: str, text: str, kind: type, default: Any) -> Any:
     if math.isnan(value):
         raise UserError(f"{name}={text!r} is not a number.")
     return value
-
-
-def _did_you_mean(name: str, fields: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, fields, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f": it has {', '.join(sorted(fields))}."
 
 
 def _lists_to_tuples(value: Any) -> Any:

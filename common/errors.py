@@ -39,16 +39,9 @@ def run_command(
             rest = flags.FLAGS(argv)
         except UserError as error:
             _fail(error, error.exit_status)
-        # What config files and flag libraries raise for a wrong file, name or value.
-        except (
-            flags.Error,
-            OSError,
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-        ) as error:
-            _fail(_unwrapped(error), UserError.exit_status)
+        # What flag libraries raise for a wrong name or value.
+        except (flags.Error, ValueError, TypeError, AttributeError, KeyError) as error:
+            _fail(error, UserError.exit_status)
         if flags.FLAGS["verbosity"].using_default_value:
             # absl's own default is INFO, at which libraries report every step of their work.
             flags.FLAGS.verbosity = logging.WARNING
@@ -64,19 +57,10 @@ def run_command(
         except UserError as error:
             _fail(error, error.exit_status)
 
-    # Otherwise every flag after the first positional argument is taken for another of them.
-    flags.FLAGS.set_gnu_getopt(positional)
     if define_flags is not None:
         define_flags()
     logging.use_absl_handler()
     app.run(guarded, flags_parser=parse)
-
-
-def _unwrapped(error: Exception) -> str:
-    """The text of `error`, less a traceback that a library has pasted into it."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    before, traceback, after = text.partition("Traceback (most recent call last):")
-    return f"{before} {after.strip().splitlines()[-1]}" if traceback else text
 
 
 def _fail(error: object, status: int) -> None:

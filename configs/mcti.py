@@ -13,21 +13,22 @@ from ml_collections import ConfigDict
 from common.config import apply_arg
 from common.errors import UserError
 
-# The paper's twelve datasets: where the data is looked for, and the coarse noun that every
-# token starts from. Only "person" is published (for a private set); the others are ours.
+# The paper's twelve datasets: where the data is looked for, how many classes the reference
+# counts in it, and the coarse noun that every token starts from. Of the nouns only "person" is
+# published (for a private set); the others are ours.
 PAPER = {
-    "imagenet": ("coop:data/imagenet", "object"),
-    "caltech": ("coop:data/caltech-101", "object"),
-    "pets": ("coop:data/oxford_pets", "pet"),
-    "cars": ("coop:data/stanford_cars", "car"),
-    "flowers": ("coop:data/oxford_flowers", "flower"),
-    "foods": ("coop:data/food-101", "food"),
-    "aircrafts": ("coop:data/fgvc_aircraft", "aircraft"),
-    "dtd": ("coop:data/dtd", "texture"),
-    "eurosat": ("coop:data/eurosat", "satellite"),
-    "ucf": ("coop:data/ucf101", "action"),
-    "stl": ("tfds:stl10", "object"),
-    "cifar": ("tfds:cifar10", "object"),
+    "imagenet": ("coop:data/imagenet", 1000, "object"),
+    "caltech": ("coop:data/caltech-101", 102, "object"),
+    "pets": ("coop:data/oxford_pets", 37, "pet"),
+    "cars": ("coop:data/stanford_cars", 196, "car"),
+    "flowers": ("coop:data/oxford_flowers", 102, "flower"),
+    "foods": ("coop:data/food-101", 101, "food"),
+    "aircrafts": ("coop:data/fgvc_aircraft", 100, "aircraft"),
+    "dtd": ("coop:data/dtd", 47, "texture"),
+    "eurosat": ("coop:data/eurosat", 10, "satellite"),
+    "ucf": ("coop:data/ucf101", 101, "action"),
+    "stl": ("tfds:stl10", 10, "object"),
+    "cifar": ("tfds:cifar10", 10, "object"),
 }
 
 
@@ -44,6 +45,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def pocket() -> ConfigDict:
     """Every field with its default."""
     config = ConfigDict()
+    config.method = "mcti_jax.method:MCTI"  # module:class, for commands that serve all methods
     config.paper = ""  # name of one of the paper's datasets: takes the published recipe
     config.seed = 0
 
@@ -51,6 +53,7 @@ def pocket() -> ConfigDict:
     config.model = "pocket"  # Stable Diffusion: "pocket", a diffusers directory or a hub id
     config.clip = "pocket"  # CLIP of the same text width, for its projection and image tower
     config.data = "pocket:nameless"
+    config.classes = 0  # for `common.aot`: K, if known without the data; 0 opens and counts
     config.shots = 5  # photos per class; 0 takes all
     config.shots_seed = 0  # which photos
     config.holdout = 1  # photos per class kept for the test where a folder has no split
@@ -116,12 +119,13 @@ def paper(name: str) -> ConfigDict:
     """The published recipe on one of the paper's datasets."""
     if name not in PAPER:
         raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
-    data, noun = PAPER[name]
+    data, classes, noun = PAPER[name]
     return ConfigDict(
         {
             "model": "stable-diffusion-v1-5/stable-diffusion-v1-5",
             "clip": "openai/clip-vit-large-patch14",
             "data": data,
+            "classes": classes,
             "init_word": noun,
             "resolution": 512,
             "updates": 3100,

@@ -8,7 +8,9 @@ cached, and drawing from them has the very distribution of encoding anew.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,20 @@ from common.training.progress import Progress
 
 # Pictures at once on each host; the VAE's activations are what limits it.
 ENCODE_BATCH = 32
+
+
+@flax.struct.dataclass
+class Encoded:
+    """What the frozen networks make of the training photos and of their mirrors.
+
+    Attributes:
+      mean, logvar: VAE posterior, `[2 b h w c]`.
+      features: CLIP image features, not normalised, `[2 b p]`.
+    """
+
+    mean: Any
+    logvar: Any
+    features: Any
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,16 @@ class Material:
     features: np.ndarray
     test_features: np.ndarray
 
+    @property
+    def encoded(self) -> Encoded:
+        """The training photos as the objective reads them."""
+        return Encoded(self.mean, self.logvar, self.features)
 
-def frozen_dtype(name: str) -> jnp.dtype:
-    """The dtype of frozen networks that `config.dtype` means on this machine."""
+
+def frozen_dtype(name: str, platform: str | None = None) -> jnp.dtype:
+    """The dtype of frozen networks that `config.dtype` means on a platform, or on this one."""
     if name == "auto":
-        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+        name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
     table = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
     if name not in table:
         raise UserError(f"dtype={name!r} is unknown; choose auto, {' or '.join(table)}.")

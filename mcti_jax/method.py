@@ -1,6 +1,6 @@
 """MC-TI as the training loop sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -22,8 +22,16 @@ from common.training import Evaluation, Loaded, Method
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import LearnedToken, token_words, write_token
 from mcti_jax.losses import Networks
-from mcti_jax.material import Material, data_fingerprint, gather
-from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
+from mcti_jax.material import Encoded, data_fingerprint, gather
+from mcti_jax.objective import (
+    AnyArray,
+    Layout,
+    Objective,
+    class_bank,
+    class_latents,
+    prepare,
+)
+from mcti_jax.outline import describe
 from mcti_jax.prompts import Prompts
 
 TEMPLATE_SET = "textual_inversion"
@@ -72,8 +80,8 @@ def training_prompts(config: ConfigDict, tokenizer: Tokenizer, diffusion: bool) 
 
 
 def initial_vectors(
-    config: ConfigDict, tokenizer: Tokenizer, table: Float[np.ndarray, "v d"]
-) -> Float[np.ndarray, "n d"]:
+    config: ConfigDict, tokenizer: Tokenizer, table: Float[AnyArray, "v d"]
+) -> Float[AnyArray, "n d"]:
     """Every learned vector begins as the embedding of one coarse noun."""
     ids = tokenizer.encode(config.init_word)
     if len(ids) != 1:
@@ -82,18 +90,20 @@ def initial_vectors(
             f"init_word={config.init_word!r} is {len(ids)} tokens ({pieces}): "
             "choose a noun that is one token."
         )
-    return np.repeat(np.asarray(table[ids], np.float32), config.vectors, axis=0)
+    return table[np.repeat(ids, config.vectors)].astype(np.float32)
 
 
 def frozen_tree(
-    config: ConfigDict, layout: Layout, material: Material, networks: Networks
+    objective: Objective, sd: StableDiffusion, clip: CLIP, labels: np.ndarray, encoded: Encoded
 ) -> PyTree:
-    """Everything that the objective reads and never changes."""
-    sd, clip = material.sd, material.clip
-    labels = material.train.labels
+    """Everything that the objective reads and never changes.
+
+    It selects and casts on the host; under `jax.eval_shape` it says what it would select.
+    """
+    config, layout, networks = objective.config, objective.layout, objective.networks
     params = {
         "text": sd.params["text"],
-        "projection": np.asarray(clip.params["text"]["projection"]["kernel"], dtype=np.float32),
+        "projection": clip.params["text"]["projection"]["kernel"].astype(np.float32),
     }
     diffusion = networks.unet is not None
     if diffusion:
@@ -103,11 +113,9 @@ def frozen_tree(
     frozen = {
         "params": params,
         "prompts": prepare(table, prompts, config.pool),
-        "bank": class_bank(
-            material.features, labels, len(material.classnames), config.prototypes
-        ),
-        "rows": class_latents(layout, material.mean, material.logvar, labels),
-        "start": initial_vectors(config, sd.tokenizer, np.asarray(table)),
+        "bank": class_bank(encoded.features, labels, layout.classes, config.prototypes),
+        "rows": class_latents(layout, encoded.mean, encoded.logvar, labels),
+        "start": initial_vectors(config, sd.tokenizer, table),
     }
     if networks.clip_text is not None:
         params["clip_text"] = clip.params["text"]
@@ -130,19 +138,38 @@ class MCTI(Method):
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads models and photos, fills the caches and lays the rows out on the mesh."""
         self.material = gather(config)
-        self.layout = Layout.of(config, len(self.material.classnames), mesh.shape["data"])
-        networks = make_networks(config, self.material.sd, self.material.clip)
-        self.objective = Objective(networks, self.layout, config)
-        frozen = frozen_tree(config, self.layout, self.material, networks)
+        sd, clip = self.material.sd, self.material.clip
+        self._plan(sd, clip, len(self.material.classnames), mesh)
+        frozen = frozen_tree(
+            self.objective, sd, clip, self.material.train.labels, self.material.encoded
+        )
         self.start = frozen["start"]
         return Loaded(
             frozen=frozen,
             source=Steps(data_fingerprint(self.material)),
-            fingerprints={
-                "model": self.material.sd.fingerprint,
-                "clip": self.material.clip.fingerprint,
-            },
+            fingerprints={"model": sd.fingerprint, "clip": clip.fingerprint},
         )
+
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        outline = describe(self.config, mesh.devices.flat[0].platform)
+        self._plan(outline.sd, outline.clip, outline.classes, mesh)
+
+        def assemble(sd_params: PyTree, clip_params: PyTree, encoded: Encoded) -> PyTree:
+            sd = replace(outline.sd, params=sd_params)
+            clip = replace(outline.clip, params=clip_params)
+            return frozen_tree(self.objective, sd, clip, outline.labels, encoded)
+
+        frozen = jax.eval_shape(
+            assemble, outline.sd.params, outline.clip.params, outline.encoded
+        )
+        self.start = np.zeros(frozen["start"].shape, np.float32)
+        return Loaded(frozen, Steps("abstract"))
+
+    def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
+        self.layout = Layout.of(self.config, classes, mesh.shape["data"])
+        networks = make_networks(self.config, sd, clip)
+        self.objective = Objective(networks, self.layout, self.config)
 
     def init(self, key: Array) -> PyTree:
         """Every row starts from the same noun; there is nothing random about it."""

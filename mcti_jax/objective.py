@@ -16,6 +16,8 @@ from mcti_jax.prompts import Prompts
 from mcti_jax.rows import padded, sum_over_rows
 
 GAMMA_SCHEDULES = ("constant", "exponential")
+AnyArray = np.ndarray | Array
+"""Arrays on the host; traced ones where only the shapes of the outcome are asked for."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Layout:
         rows = len(variants) * classes
         return cls(tuple(variants), classes, *padded(rows, devices, config.classes_per_chunk))
 
-    def spread(self, by_class: np.ndarray) -> np.ndarray:
+    def spread(self, by_class: AnyArray) -> AnyArray:
         """Repeats an array over classes for each row; padding repeats the first class."""
         return by_class[self.labels()]
 
@@ -76,14 +78,14 @@ class Layout:
         counted = np.arange(self.size) // self.classes == np.arange(len(self.variants))[:, None]
         return counted.astype(np.float32) / self.classes
 
-    def by_variant(self, rows: Array) -> Array:
+    def by_variant(self, rows: np.ndarray) -> np.ndarray:
         """Takes the padding off: `[r ...]` to `[variants k ...]`."""
         real = rows[: len(self.variants) * self.classes]
         return real.reshape(len(self.variants), self.classes, *rows.shape[1:])
 
 
 def class_bank(
-    features: Float[np.ndarray, "2 b p"], labels: np.ndarray, classes: int, prototypes: bool
+    features: Float[AnyArray, "2 b p"], labels: np.ndarray, classes: int, prototypes: bool
 ) -> Bank:
     """Image features by class, originals and mirrors pooled, at unit length.
 
@@ -97,16 +99,17 @@ def class_bank(
     grouped = class_rows(both, classes)
     entries, counts = pooled[grouped.rows], grouped.counts
     if prototypes:
-        entries = np.stack([pooled[both == label].mean(axis=0) for label in range(classes)])
-        entries, counts = entries[:, None], np.ones(classes)
-    entries = entries / np.linalg.norm(entries, axis=-1, keepdims=True)
+        real = np.arange(entries.shape[1]) < counts[:, None]
+        share = (real / counts[:, None]).astype(np.float32)
+        entries, counts = (entries * share[..., None]).sum(1, keepdims=True), np.ones(classes)
+    entries = entries / (entries**2).sum(axis=-1, keepdims=True) ** 0.5
     return Bank(entries.astype(np.float32), counts.astype(np.int32))
 
 
 def class_latents(
     layout: Layout,
-    mean: Float[np.ndarray, "2 b h w c"],
-    logvar: Float[np.ndarray, "2 b h w c"],
+    mean: Float[AnyArray, "2 b h w c"],
+    logvar: Float[AnyArray, "2 b h w c"],
     labels: np.ndarray,
 ) -> Rows:
     """The rows with their VAE posteriors, photos and mirrors pooled."""
@@ -122,7 +125,7 @@ def class_latents(
     )
 
 
-def prepare(table: np.ndarray, prompts: Prompts, pool: str) -> Prepared:
+def prepare(table: AnyArray, prompts: Prompts, pool: str) -> Prepared:
     """Looks the prompts up in a token table `[v d]`; the slots get row 0, to be replaced."""
     ids = np.where(prompts.ids < len(table), prompts.ids, 0)
     return Prepared(

@@ -79,7 +79,7 @@ def test_flash_kernel_interpreted(causal):
 @pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed")
 @pytest.mark.parametrize(("topology", "shape"), [("v5e:1x1", (1, 1)), ("v5e:2x2", (2, 2))])
 def test_flash_compiles_for_tpus(topology, shape, monkeypatch):
-    """Values and gradients at SD 1.x's sizes, in less memory than one head's probabilities."""
+    """The gradient at SD 1.x's sizes, in a quarter of the memory of the probabilities."""
     from jax.experimental import topologies
 
     monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")

@@ -1,7 +1,6 @@
 """Loading and saving CLIP in the layouts that others publish."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,8 @@ from common.clip.preprocess import Preprocess
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.files import atomic_write
 from common.weights import clip as tables
-from common.weights.files import read_tensors, write_tensors
+from common.weights.files import read_json, read_tensors, write_json, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import Table, check_complete, to_flax, to_source
@@ -82,15 +80,8 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
       UserError: The model cannot be found, is none of CLIP's own kind, or its weights and its
         configuration disagree; the message lists the entries.
     """
-    names = [layout.config_file for layout in LAYOUTS.values()]
-    directory = resolve(source, [*names, "preprocessor_config.json", *_TOKENIZER_FILES])
-    if source == "pocket":
-        directory = directory / "clip"
-    layout = find_layout(directory)
-    if not Path(source).is_dir():
-        resolve(source, [], [layout.stem])
-
-    config = layout.read_config(_read_json(directory / layout.config_file))
+    directory, layout = find_clip(source)
+    config = layout.read_config(read_json(directory / layout.config_file))
     tensors = read_tensors(directory, layout.stem)
     params = to_flax(layout.table(config), tensors, ignore=layout.ignore)
     check_complete(params, abstract_params(config))
@@ -108,7 +99,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 
     preprocess_file = directory / "preprocessor_config.json"
     preprocess = Preprocess.from_hugging_face(
-        _read_json(preprocess_file) if preprocess_file.exists() else {},
+        read_json(preprocess_file) if preprocess_file.exists() else {},
         config.vision.image_size,
     )
     name = fingerprint(params, repr(config))
@@ -120,8 +111,8 @@ def save_clip(clip: CLIP, directory: Path | str) -> None:
     directory = Path(directory)
     layout = LAYOUTS["open_clip" if _is_resnet(clip.config) else "hugging_face"]
     clip.tokenizer.save(directory)
-    _write_json(directory / "preprocessor_config.json", clip.preprocess.to_hugging_face())
-    _write_json(directory / layout.config_file, layout.write_config(clip.config))
+    write_json(directory / "preprocessor_config.json", clip.preprocess.to_hugging_face())
+    write_json(directory / layout.config_file, layout.write_config(clip.config))
     tensors = to_source(layout.table(clip.config), clip.params)
     write_tensors(directory / f"{layout.stem}.safetensors", tensors, {"format": "pt"})
 
@@ -135,13 +126,10 @@ def load_text_tower(
       UserError: The directory is incomplete, or weights and configuration disagree.
     """
     directory = Path(directory)
-    config = hugging_face.text_from_json(_read_json(directory / "config.json"))
-    tensors = read_tensors(directory)
-    if "embeddings.token_embedding.weight" in tensors:
-        # transformers 5 writes a text tower alone without the prefix that published files have.
-        tensors = {f"text_model.{key}": tensor for key, tensor in tensors.items()}
+    config = hugging_face.text_from_json(read_json(directory / "config.json"))
+    tensors = read_text_tensors(directory)
     params = to_flax(tables.HF_TEXT_TOWER, tensors, ignore=tables.HF_IGNORE)
-    check_complete(params, _abstract_text(config))
+    check_complete(params, abstract_text(config))
     return config, _cast(params, dtype)
 
 
@@ -150,9 +138,34 @@ def save_text_tower(
 ) -> None:
     """Writes what `load_text_tower` reads."""
     directory = Path(directory)
-    _write_json(directory / "config.json", hugging_face.text_to_json(config))
+    write_json(directory / "config.json", hugging_face.text_to_json(config))
     tensors = to_source(tables.HF_TEXT_TOWER, params)
     write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
+
+
+def find_clip(source: str) -> tuple[Path, Layout]:
+    """Finds a CLIP's directory, fetching its files where needed, and its layout.
+
+    Raises:
+      UserError: There is no such directory or it holds no CLIP.
+    """
+    names = [layout.config_file for layout in LAYOUTS.values()]
+    directory = resolve(source, [*names, "preprocessor_config.json", *_TOKENIZER_FILES])
+    if source == "pocket":
+        directory = directory / "clip"
+    layout = find_layout(directory)
+    # Only now is it known which of a repository's weight files are CLIP's.
+    resolve(source, [], [layout.stem])
+    return directory, layout
+
+
+def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
+    """The tensors of a text tower alone, under their published keys."""
+    tensors = read_tensors(directory)
+    if "embeddings.token_embedding.weight" not in tensors:
+        return tensors
+    # transformers 5 leaves out the prefix that published files have.
+    return {f"text_model.{key}": tensor for key, tensor in tensors.items()}
 
 
 def find_layout(directory: Path) -> Layout:
@@ -166,7 +179,7 @@ def find_layout(directory: Path) -> Layout:
         names = " nor ".join(layout.config_file for layout in LAYOUTS.values())
         raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
     # Beside an open_clip model, config.json may be that of another library.
-    foreign = _read_json(directory / present[0].config_file).get("model_type") != "clip"
+    foreign = read_json(directory / present[0].config_file).get("model_type") != "clip"
     return present[-1] if foreign else present[0]
 
 
@@ -175,30 +188,14 @@ def abstract_params(config: CLIPConfig) -> dict[str, Any]:
     pixels = jnp.zeros((1, config.vision.image_size, config.vision.image_size, 3))
     vision = jax.eval_shape(image_tower(config).init, jax.random.key(0), pixels)["params"]
     scale = jax.ShapeDtypeStruct((), jnp.float32)
-    return {"text": _abstract_text(config.text), "vision": vision, "logit_scale": scale}
+    return {"text": abstract_text(config.text), "vision": vision, "logit_scale": scale}
 
 
-def _abstract_text(config: TextConfig) -> dict[str, Any]:
+def abstract_text(config: TextConfig) -> dict[str, Any]:
+    """Shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
     return jax.eval_shape(TextTower(config).init, jax.random.key(0), embeddings, at)["params"]
 
 
 def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
     return jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{str(path)!r} is missing; copy it there from the model.") from error
-    except ValueError as error:
-        raise UserError(f"{str(path)!r} is no JSON file ({error}).") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no JSON object.")
-    return content
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ class FrozenBatchNorm(nn.Module):
         """Normalises each channel."""
 
         def channel(name: str, init: nn.initializers.Initializer) -> Array:
-            return self.param(name, init, (x.shape[-1],)).astype(jnp.float32)
+            return jnp.asarray(self.param(name, init, (x.shape[-1],)), jnp.float32)
 
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
         scale = channel("scale", ones) * jax.lax.rsqrt(channel("variance", ones) + self.eps)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,19 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import UserError
+
+# What Pillow's readers of the various formats raise on damaged files.
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 @runtime_checkable
@@ -43,14 +54,14 @@ class EncodedPhoto:
         Raises:
           UserError: The file is missing, truncated or no picture at all.
         """
-        # Pillow's readers of the various formats fail with all of these on damaged files.
-        broken = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
         try:
             with Image.open(io.BytesIO(self.read())) as image:
                 return upright_rgb(image)
-        except broken as error:
+        except DAMAGED as error:
+            unknown = isinstance(error, UnidentifiedImageError)
+            reason = "no known kind of picture" if unknown else error
             raise UserError(
-                f"the picture {self.name} cannot be read ({error}): mend, replace or remove it."
+                f"the picture {self.name} cannot be read ({reason}): mend or remove it."
             ) from error
 
     def digest(self) -> bytes:

@@ -56,6 +56,7 @@ _VAE_FIXED: Mapping[str, Any] = {
 }
 # Without meaning here: softmax is always float32, and the caller chooses the dtype.
 _IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_attention"})
+_BLOCKS = frozenset({"block_out_channels", "down_block_types", "up_block_types"})
 
 
 class _DiffusersConfig:
@@ -63,6 +64,7 @@ class _DiffusersConfig:
 
     _class_name: ClassVar[str]
     _fixed: ClassVar[Mapping[str, Any]]
+    _per_level: ClassVar[frozenset[str]]
 
     @classmethod
     def _supported(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +79,8 @@ class _DiffusersConfig:
             unknown = name not in known | cls._fixed.keys() | _IGNORED
             if unknown and not name.startswith("_") and value not in (None, False):
                 raise UserError(f"{cls._class_name} config: {name}={value!r} is not supported.")
+            if name in known - cls._per_level and not isinstance(value, (int, float)):
+                raise UserError(f"{cls._class_name} config: {name}={value!r} is no number.")
         own = {name: raw[name] for name in known & raw.keys()}
         return {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
 
@@ -88,6 +92,13 @@ class _DiffusersConfig:
     def _require(self, condition: bool, sentence: str) -> None:
         if not condition:
             raise UserError(f"{self._class_name} config: {sentence}")
+
+    def _require_groups(self) -> None:
+        self._require(
+            not any(channels % self.norm_num_groups for channels in self.block_out_channels),
+            f"norm_num_groups={self.norm_num_groups} must divide each of "
+            f"block_out_channels={self.block_out_channels}.",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +128,7 @@ class UNetConfig(_DiffusersConfig):
 
     _class_name = "UNet2DConditionModel"
     _fixed = _UNET_FIXED
+    _per_level = _BLOCKS | {"attention_head_dim"}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "UNetConfig":
@@ -129,9 +141,6 @@ class UNetConfig(_DiffusersConfig):
         return cls(**cls._supported(raw))
 
     def __post_init__(self):
-        for name in ("cross_attention_dim", "layers_per_block", "sample_size"):
-            value = getattr(self, name)
-            self._require(isinstance(value, int), f"{name}={value!r} must be one number.")
         levels = len(self.block_out_channels)
         for name, allowed in (
             ("down_block_types", ("CrossAttnDownBlock2D", "DownBlock2D")),
@@ -143,17 +152,15 @@ class UNetConfig(_DiffusersConfig):
                 f"{name}={value!r} must hold {levels} of {allowed}, one for each of "
                 f"block_out_channels={self.block_out_channels}.",
             )
-        heads = self.heads
         self._require(
-            len(heads) == levels,
-            f"attention_head_dim={self.attention_head_dim!r} needs {levels} entries.",
+            len(self.heads) == levels
+            and not any(
+                c % n for c, n in zip(self.block_out_channels, self.heads, strict=True)
+            ),
+            f"attention_head_dim={self.attention_head_dim!r}, the number of heads, must divide "
+            f"block_out_channels={self.block_out_channels} level by level.",
         )
-        for channels, count in zip(self.block_out_channels, heads, strict=True):
-            self._require(
-                channels % count == 0 and channels % self.norm_num_groups == 0,
-                f"block_out_channels entry {channels} must be divisible by its {count} heads "
-                f"and by norm_num_groups={self.norm_num_groups}.",
-            )
+        self._require_groups()
 
     @property
     def heads(self) -> tuple[int, ...]:
@@ -185,6 +192,7 @@ class VAEConfig(_DiffusersConfig):
 
     _class_name = "AutoencoderKL"
     _fixed = _VAE_FIXED
+    _per_level = _BLOCKS
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "VAEConfig":
@@ -207,12 +215,7 @@ class VAEConfig(_DiffusersConfig):
             self._require(
                 value == (only,) * levels, f"{name}={value!r} must be {only!r} {levels} times."
             )
-        for channels in self.block_out_channels:
-            self._require(
-                channels % self.norm_num_groups == 0,
-                f"block_out_channels entry {channels} must be divisible by "
-                f"norm_num_groups={self.norm_num_groups}.",
-            )
+        self._require_groups()
 
     @property
     def downsampling(self) -> int:

@@ -25,10 +25,10 @@ from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Evaluation, Method
 from common.training.progress import Progress, say
 from common.training.schedule import Schedule
-from common.training.sharding import REPLICATED, optimizer_shardings, place, shardings, to_host
+from common.training.sharding import REPLICATED, place, shardings, to_host
 from common.training.signals import StopRequest
-from common.training.state import TrainState, init_state
-from common.training.step import make_call, make_feed, place_feed
+from common.training.state import TrainState, init_state, state_shardings
+from common.training.step import feed_shardings, make_call, make_feed
 from common.training.workdir import check_workdir, make_result, write_config, write_result
 from common.training.writers import MetricWriter
 
@@ -128,7 +128,8 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
                     if schedule.evaluates_at(steps.start):
                         evaluate(steps.start)
                     feed = make_feed(source, steps, schedule.steps_per_call)
-                    state, report = call(state, frozen, key, place_feed(feed, method, mesh))
+                    feed = place(feed, feed_shardings(feed, method.batch_rules, mesh))
+                    state, report = call(state, frozen, key, feed)
                     ledger.settle()
                     ledger.expect(report, steps.stop)
                     signal = stop.requested()
@@ -167,20 +168,15 @@ def _check_fields(config: ConfigDict) -> None:
 
 def _initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, jax.Array]:
     """The state before the first step and the key of all steps, on the devices."""
-    everywhere = NamedSharding(mesh, REPLICATED)
     # Kilobytes, so the tree is made by every host and moved, which lets a method compute it
     # as it likes.
     state = init_state(method.init(jax.random.key(seed)), method.optimizer())
-    rules = method.trainable_rules
-    where = TrainState(
-        step=everywhere,
-        trainable=shardings(state.trainable, rules, mesh),
-        opt_state=optimizer_shardings(state.opt_state, state.trainable, rules, mesh),
+    state = place(state, state_shardings(state, method.trainable_rules, mesh))
+    make_key = jax.jit(
+        lambda seed: jax.random.fold_in(jax.random.key(seed), 1),
+        out_shardings=NamedSharding(mesh, REPLICATED),
     )
-    key = jax.jit(
-        lambda seed: jax.random.fold_in(jax.random.key(seed), 1), out_shardings=everywhere
-    )
-    return place(state, where), key(seed)
+    return state, make_key(seed)
 
 
 def _replicated(tree: PyTree, mesh: Mesh) -> PyTree:

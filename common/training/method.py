@@ -84,6 +84,12 @@ class Method(Protocol):
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Reads weights and data, and computes or reads what depends on them alone."""
 
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.
+
+        `common.aot` calls it instead of `load`, with a mesh of devices that need not exist.
+        """
+
     def init(self, key: jax.Array) -> PyTree:
         """The trainable tree at step 0: kilobytes, the same on every host."""
 

@@ -1,5 +1,6 @@
 """Progress of long passes: a bar on a terminal, a plain line now and then elsewhere."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sized
@@ -49,11 +50,10 @@ class Progress:
         unit: str = "steps",
         show: bool = True,
     ) -> None:
-        self._total, self._name, self._unit = total, name, unit
-        self._done, self._text = start, status
+        self._total, self._name, self._unit, self._status = total, name, unit, status
         self._times: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
         self._show = show and jax.process_index() == 0
-        self._last_line = 0.0
+        self._last_line = -math.inf
         self._bar: Bar | None = None
         if self._show and _console.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
@@ -64,8 +64,8 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self._bar is not None:
             self._bar.start()
-        elif self._show and self._text:
-            _console.print(f"{self._name}: {self._text}")
+        elif self._show and self._status:
+            _console.print(f"{self._name}: {self._status}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,17 +74,17 @@ class Progress:
 
     def update(self, done: int, values: Mapping[str, float] | None = None) -> None:
         """`done` steps are complete; `values` are shown beside the speed."""
-        self._done = done
-        self._times.append((time.monotonic(), done))
+        now = time.monotonic()
+        self._times.append((now, done))
         if not self._show:
             return
         shown = [f"{name} {value:.4g}" for name, value in (values or {}).items()]
-        self._text = "  ".join([*shown, *self._speed_and_time_left()])
+        detail = "  ".join([*shown, *self._pace(done)])
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, detail=self._text)
-        elif time.monotonic() - self._last_line >= PLAIN_SECONDS or done == self._total:
-            self._last_line = time.monotonic()
-            _console.print(f"{self._name}: {done}/{self._total}  {self._text}".rstrip())
+            self._bar.update(self._task, completed=done, detail=detail)
+        elif now - self._last_line >= PLAIN_SECONDS or done == self._total:
+            self._last_line = now
+            _console.print(f"{self._name}: {done}/{self._total}  {detail}".rstrip())
 
     @contextmanager
     def paused(self, status: str) -> Iterator[None]:
@@ -106,10 +106,10 @@ class Progress:
         (first, done_first), (last, done_last) = self._times[0], self._times[-1]
         return (done_last - done_first) / (last - first) if last > first else None
 
-    def _speed_and_time_left(self) -> list[str]:
+    def _pace(self, done: int) -> list[str]:
         if not self.speed:
             return []
-        left = round((self._total - self._done) / self.speed)
+        left = round((self._total - done) / self.speed)
         clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
         return [f"{self.speed:.3g} {self._unit}/s", f"{clock} left"]
 

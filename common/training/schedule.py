@@ -42,8 +42,8 @@ class Schedule:
         lowest = {"updates": 1, "steps_per_call": 1, "log_every": 1}
         for name in self.__dataclass_fields__:
             value, low = getattr(self, name), lowest.get(name, 0)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise UserError(f"{name} is {value!r}; give a whole number of at least {low}.")
+            if value < low:
+                raise UserError(f"{name} is {value}; give a number of at least {low}.")
         for name in ("log_every", "save_every", "eval_every"):
             value = getattr(self, name)
             if value % self.steps_per_call:

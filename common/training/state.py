@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh, NamedSharding
 from jaxtyping import PyTree
+
+from common.training.method import Rules
+from common.training.sharding import REPLICATED, optimizer_shardings, shardings
 
 
 @jax.tree_util.register_dataclass
@@ -22,6 +26,15 @@ class TrainState:
     step: PyTree
     trainable: PyTree
     opt_state: PyTree
+
+
+def state_shardings(state: TrainState, rules: Rules, mesh: Mesh) -> TrainState:
+    """The sharding of every leaf of `state` (abstract will do), by the trainable's rules."""
+    return TrainState(
+        step=NamedSharding(mesh, REPLICATED),
+        trainable=shardings(state.trainable, rules, mesh),
+        opt_state=optimizer_shardings(state.opt_state, state.trainable, rules, mesh),
+    )
 
 
 def init_state(trainable: PyTree, optimizer: optax.GradientTransformation) -> TrainState:

@@ -10,8 +10,8 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Bool, PyTree
 
-from common.training.method import Method, Source
-from common.training.sharding import REPLICATED, by_path, place, shardings
+from common.training.method import Method, Rules, Source
+from common.training.sharding import REPLICATED, by_path, shardings
 from common.training.state import TrainState
 
 UNUSED = -1
@@ -62,11 +62,10 @@ def make_feed(source: Source, steps: range, slots: int) -> Feed:
     return Feed(numbers, stacked)
 
 
-def place_feed(feed: Feed, method: Method, mesh: Mesh) -> Feed:
-    """Moves `feed` to the devices; the batch's own axes follow the method's `batch_rules`."""
-    rules = [(pattern, jax.P(None, *spec)) for pattern, spec in method.batch_rules]
-    everywhere = NamedSharding(mesh, REPLICATED)
-    return place(feed, Feed(everywhere, shardings(feed.batches, rules, mesh)))
+def feed_shardings(feed: Feed, rules: Rules, mesh: Mesh) -> Feed:
+    """The sharding of every leaf of `feed`; `rules` are for a batch, without the slots."""
+    behind_slots = [(pattern, jax.P(None, *spec)) for pattern, spec in rules]
+    return Feed(NamedSharding(mesh, REPLICATED), shardings(feed.batches, behind_slots, mesh))
 
 
 def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:

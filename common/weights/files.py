@@ -4,6 +4,7 @@ import json
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -69,6 +70,29 @@ def write_tensors(
         save_file(contiguous, temporary, metadata=dict(metadata))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a configuration that lies beside weights.
+
+    Raises:
+      UserError: It is missing or holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{str(path)!r} is missing; copy it there from the model.") from error
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is no JSON file ({error}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{str(path)!r} holds no JSON object.")
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes what `read_json` reads."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
 def weight_files(stem: str) -> tuple[tuple[str, ...], ...]:
     """Shell patterns of the files that may hold `stem`'s weights, the preferred form first."""
     folder, _, name = stem.rpartition("/")
@@ -129,6 +153,8 @@ def _view(
     mapped: mmap.mmap, start: int, dtype: str, shape: list[int], data_offsets: list[int]
 ) -> np.ndarray:
     begin, end = data_offsets
+    if min([begin, *shape]) < 0:
+        raise ValueError(f"negative shape {shape} or offset {begin}")
     array = np.ndarray(shape, _DTYPES[dtype], buffer=mapped, offset=start + begin)
     if array.nbytes != end - begin:
         raise ValueError(f"{end - begin} bytes for shape {shape}")

@@ -40,22 +40,32 @@ def _fetch(source: str, patterns: list[str], weights: Sequence[str]) -> Path:
     # Local models need no hub client.
     from huggingface_hub import snapshot_download
 
-    wanted = patterns + [name for stem in weights for name in weight_files(stem)[0]]
-    listed = wanted if weights else [*wanted, "'*.safetensors'"]
+    forms = {stem: weight_files(stem) for stem in weights}
+    wanted = patterns + [name for stem in weights for name in forms[stem][0]]
     try:
         directory = Path(snapshot_download(source, allow_patterns=wanted))
         for stem in weights:
-            for form in weight_files(stem)[1:]:
-                if any((directory / forms[0]).exists() for forms in weight_files(stem)):
+            for form in forms[stem][1:]:
+                if _holds(directory, stem):
                     break
                 snapshot_download(source, allow_patterns=list(form))
-    # The hub client raises its own, requests' and httpx's errors, all of them OSError or
-    # ValueError, for an id that does not exist as well as for a missing network.
+    # For an unknown id as well as for a missing network, the client's errors are of these two.
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"the model {source!r} is no local directory and the hub did not give it "
-            f"({type(error).__name__}). Without a network: on a machine that has one, run "
-            f"`hf download {source} --include {' '.join(listed)} --local-dir DIR`, copy DIR "
-            "here and give its path instead of the id."
-        ) from error
+        raise _unavailable(source, wanted, type(error).__name__) from error
+    if absent := [stem for stem in weights if not _holds(directory, stem)]:
+        raise _unavailable(source, wanted, f"no weights {', '.join(absent)}")
     return directory
+
+
+def _holds(directory: Path, stem: str) -> bool:
+    return any((directory / form[0]).exists() for form in weight_files(stem))
+
+
+def _unavailable(source: str, wanted: Sequence[str], reason: str) -> UserError:
+    listed = " ".join(f"'{pattern}'" for pattern in wanted)
+    return UserError(
+        f"the model {source!r} is no local directory and the hub did not give it ({reason}). "
+        "Without a network: on a machine that has one, run "
+        f"`hf download {source} --include {listed} --local-dir DIR`, copy DIR here and give "
+        "its path instead of the id."
+    )

@@ -1,9 +1,10 @@
 """Conversion of weights as a table (source key, Flax path, transform), read both ways."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,19 @@ class Rule:
 Table = Sequence[Rule]
 
 
+@dataclass(frozen=True)
+class Match:
+    """Where one source key goes.
+
+    Attributes:
+      paths: One Flax path, or several that share the source tensor.
+      transform: What happens to each share.
+    """
+
+    paths: tuple[str, ...]
+    transform: Transform
+
+
 def to_flax(
     table: Table, tensors: Mapping[str, np.ndarray], *, ignore: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -80,25 +94,39 @@ def to_flax(
       UserError: Some keys fit no rule, or two keys would land on one Flax path.
     """
     flat: dict[str, np.ndarray] = {}
-    unused = []
-    for key, tensor in tensors.items():
+    for key, match in match_keys(table, tensors, ignore=ignore).items():
+        parts = _split(tensors[key], len(match.paths), key)
+        for path, part in zip(match.paths, parts, strict=True):
+            if path in flat:
+                raise UserError(f"{key!r} and another tensor both convert to {path!r}.")
+            flat[path] = np.asarray(match.transform.to_flax(part), order="C")
+    return nest(flat)
+
+
+def match_keys(
+    table: Table, keys: Iterable[str], *, ignore: Sequence[str] = ()
+) -> dict[str, Match]:
+    """Where each source key goes; the keys that fit an `ignore` pattern are left out.
+
+    Raises:
+      UserError: Some keys fit no rule.
+    """
+    matches, unused = {}, []
+    for key in keys:
         if any(fnmatchcase(key, pattern) for pattern in ignore):
             continue
         rule, holes = _find(table, key, lambda rule: (rule.source,))
         if rule is None:
             unused.append(key)
             continue
-        paths = [_fill(template, holes) for template in rule.targets]
-        for path, part in zip(paths, _split(tensor, len(paths), key), strict=True):
-            if path in flat:
-                raise UserError(f"{key!r} and another tensor both convert to {path!r}.")
-            flat[path] = np.asarray(TRANSFORMS[rule.transform].to_flax(part), order="C")
+        paths = tuple(_fill(template, holes) for template in rule.targets)
+        matches[key] = Match(paths, TRANSFORMS[rule.transform])
     if unused:
         raise UserError(
             f"the checkpoint holds {_list(unused)} that this model does not know; is it the "
             "right kind of model?"
         )
-    return nest(flat)
+    return matches
 
 
 def to_source(table: Table, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -185,18 +213,19 @@ def _find(
 ) -> tuple[Rule | None, dict[str, str]]:
     for rule in table:
         for template in templates(rule):
-            if match := re.fullmatch(_pattern(template), name):
+            if match := _pattern(template).fullmatch(name):
                 return rule, match.groupdict()
     return None, {}
 
 
-def _pattern(template: str) -> str:
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
     regex, end = "", 0
     for hole in _HOLE.finditer(template):
         regex += re.escape(template[end : hole.start()])
         regex += f"(?P<{hole[1]}>{hole[2] or '[^./]+?'})"
         end = hole.end()
-    return regex + re.escape(template[end:])
+    return re.compile(regex + re.escape(template[end:]))
 
 
 def _fill(template: str, holes: Mapping[str, str]) -> str:

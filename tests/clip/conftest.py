@@ -6,23 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from common.clip import (
     CLIP,
     CLIPConfig,
-    ModifiedResNet,
     Preprocess,
     ResNetConfig,
     TextConfig,
-    TextTower,
     Tokenizer,
-    ViT,
     ViTConfig,
     save_clip,
 )
+from common.clip.checkpoint import abstract_params
 
 MERGES = ("c a", "ca t</w>", "d o", "do g</w>")
 SPECIAL = ("<|startoftext|>", "<|endoftext|>")
@@ -89,28 +86,76 @@ def small_text(tokenizer, **changes):
 SMALL_VIT = ViTConfig(
     image_size=24, patch_size=8, width=36, layers=2, heads=3, mlp_width=72, projection=20
 )
-SMALL_RESNET = ResNetConfig(image_size=64, layers=(2, 1, 2, 1), width=8, heads=4, projection=20)
+SMALL_RESNET = ResNetConfig(image_size=64, layers=(2, 1, 1, 1), width=8, heads=4, projection=20)
 VISIONS = {"vit": SMALL_VIT, "resnet": SMALL_RESNET}
+
+
+def small_clip(tokenizer, vision, **text):
+    """Random weights; norms near the identity, variances positive."""
+    config = CLIPConfig(small_text(tokenizer, **text), vision)
+    rng = np.random.default_rng(0)
+
+    def weights(path, leaf):
+        around_one = str(path[-1].key) in ("scale", "variance")
+        return rng.normal(around_one, 0.1, leaf.shape).astype(np.float32)
+
+    params = jax.tree.map_with_path(weights, abstract_params(config))
+    return CLIP(config, params, tokenizer, Preprocess(vision.image_size), fingerprint="")
+
+
+@pytest.fixture(scope="session")
+def vit_clip(tokenizer):
+    return small_clip(tokenizer, SMALL_VIT)
 
 
 @pytest.fixture(scope="session", params=VISIONS)
 def clip(request, tokenizer):
-    """A small CLIP with random weights, once with each kind of image tower."""
-    vision = VISIONS[request.param]
-    config = CLIPConfig(small_text(tokenizer), vision)
-    tower = ViT(vision) if request.param == "vit" else ModifiedResNet(vision)
-    pixels = jnp.zeros((1, vision.image_size, vision.image_size, 3))
-    embeddings = jnp.zeros((1, 4, config.text.width))
-    params = {
-        "text": TextTower(config.text).init(jax.random.key(0), embeddings, jnp.zeros(1, int)),
-        "vision": tower.init(jax.random.key(1), pixels),
-    }
-    params = {name: tree["params"] for name, tree in params.items()}
-    params = jax.tree.map(np.asarray, params) | {"logit_scale": np.float32(2.5)}
-    return CLIP(config, params, tokenizer, Preprocess(vision.image_size), fingerprint="")
+    """A small CLIP with each kind of image tower."""
+    return small_clip(tokenizer, VISIONS[request.param])
 
 
 @pytest.fixture
-def clip_directory(clip, tmp_path):
-    save_clip(clip, tmp_path / "clip")
-    return tmp_path / "clip"
+def save():
+    def saved(clip, directory):
+        save_clip(clip, directory)
+        return directory
+
+    return saved
+
+
+@pytest.fixture(scope="session")
+def open_clip_json():
+    """What open_clip would write for a configuration, with its own names and defaults."""
+
+    def written(config):
+        text, vision = config.text, config.vision
+        if isinstance(vision, ResNetConfig):
+            tower = {
+                "layers": list(vision.layers),
+                "head_width": 32 * vision.width // vision.heads,
+            }
+        else:
+            tower = {
+                "layers": vision.layers,
+                "head_width": vision.width // vision.heads,
+                "patch_size": vision.patch_size,
+                "mlp_ratio": vision.mlp_width / vision.width,
+            }
+        return {
+            "model_cfg": {
+                "embed_dim": vision.projection,
+                "quick_gelu": text.activation == "quick_gelu",
+                "vision_cfg": {"image_size": vision.image_size, "width": vision.width, **tower},
+                "text_cfg": {
+                    "context_length": text.positions,
+                    "vocab_size": text.vocab_size,
+                    "width": text.width,
+                    "heads": text.heads,
+                    "layers": text.layers,
+                    "mlp_ratio": text.mlp_width / text.width,
+                },
+            },
+            "preprocess_cfg": {"interpolation": "bicubic", "resize_mode": "shortest"},
+        }
+
+    return written

@@ -53,12 +53,16 @@ def test_progress_counts_examples_not_batches():
     assert calls == [(8, 19), (16, 19), (19, 19)]
 
 
-def test_it_works_inside_another_mesh():
+def test_it_brings_its_own_mesh():
+    def spy(params, batch):
+        assert jax.sharding.get_abstract_mesh().axis_names == ("data",)
+        return encode(params, batch)
+
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     with jax.set_mesh(mesh):
         params = jax.device_put(SCALE, sharding)
-        encoded = feature_pass(encode, params, load, 9, batch_size=8)
+        encoded = feature_pass(spy, params, load, 9, batch_size=8)
 
     assert encoded["sum"].tolist() == [18.0 * row for row in range(9)]
 

@@ -1,8 +1,9 @@
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from common.data.photos import ArrayPhoto, EncodedPhoto, photo_file
 from common.errors import UserError
@@ -38,9 +39,13 @@ def test_transparency_is_dropped_as_clip_drops_it():
 
 
 def test_palette_with_alpha_per_colour_does_not_warn():
-    palette = Image.new("RGB", (3, 2), RED).quantize(4)
+    palette = Image.fromarray(np.uint8([[RED, (0, 0, 0)]])).quantize(2)
+    shades = bytes([100, 200])
 
-    assert pixel(saved(palette, transparency=bytes([0, 255, 255, 255]))) == RED
+    photo = saved(palette, transparency=shades)
+
+    assert Image.open(io.BytesIO(photo.read())).info["transparency"] == shades
+    assert pixel(photo) == RED
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped():
@@ -92,6 +97,15 @@ def test_truncated_files_are_named(tmp_path, kind: str):
 
     with pytest.raises(UserError, match=r"half\.img cannot be read"):
         photo_file(file).open()
+
+
+def test_readers_of_pillow_fail_in_their_own_ways(monkeypatch):
+    def fail(image):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    with pytest.raises(UserError, match=r"a photo cannot be read \(required argument"):
+        saved(Image.new("RGB", (3, 2))).open()
 
 
 def test_missing_files_are_named(tmp_path):

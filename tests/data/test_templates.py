@@ -29,18 +29,40 @@ def test_textual_inversion_slots_are_last_and_where_the_paper_code_has_them():
 
 
 def test_textual_inversion_members():
-    templates = set(TEMPLATES["textual_inversion"])
+    assert set(TEMPLATES["textual_inversion"]) == {
+        f"{start} {{}}" for start in TEXTUAL_INVERSION.strip().splitlines()
+    }
 
-    assert {"a photo of one {}", "the photo of a {}", "a photo of the nice {}"} <= templates
-    assert {
-        "a photo of the weird {}",
-        "a rendition of the {}",
-        "a dark photo of the {}",
-    } <= templates
-    assert (
-        not {"a photo of a weird {}", "a rendering of the {}", "a dark photo of a {}"}
-        & templates
-    )
+
+TEXTUAL_INVERSION = """
+a photo of a
+a photo of the
+a photo of my
+a photo of one
+the photo of a
+a photo of a clean
+a photo of a cool
+a photo of a nice
+a photo of a small
+a photo of a dirty
+a photo of the clean
+a photo of the cool
+a photo of the nice
+a photo of the small
+a photo of the weird
+a photo of the large
+a rendering of a
+a rendition of a
+a rendition of the
+a cropped photo of a
+a cropped photo of the
+a good photo of a
+a good photo of the
+a close-up photo of a
+a close-up photo of the
+a dark photo of the
+a bright photo of the
+"""
 
 
 def test_imagenet_templates_are_clips(shared_data):

@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -47,10 +48,10 @@ UNET_POCKET = UNET_V1 | {
 UNETS = {"v1": UNET_V1, "v2": UNET_V2, "pocket": UNET_POCKET}
 VAE = {
     "_class_name": "AutoencoderKL",
-    "sample_size": 32,
-    "block_out_channels": [16, 32, 32],
-    "down_block_types": ["DownEncoderBlock2D"] * 3,
-    "up_block_types": ["UpDecoderBlock2D"] * 3,
+    "sample_size": 16,
+    "block_out_channels": [16, 32],
+    "down_block_types": ["DownEncoderBlock2D"] * 2,
+    "up_block_types": ["UpDecoderBlock2D"] * 2,
     "layers_per_block": 1,
     "norm_num_groups": 8,
 }
@@ -106,9 +107,9 @@ def scheduler_configs():
 @pytest.fixture(scope="session")
 def unet_inputs():
     rng = np.random.default_rng(1)
-    latents = rng.standard_normal((2, 8, 8, 4)).astype(np.float32)
+    latents = rng.standard_normal((2, 8, 12, 4)).astype(np.float32)
     text_states = rng.standard_normal((2, 7, 24)).astype(np.float32)
-    return latents, np.array([3, 801], np.int32), text_states
+    return jnp.asarray(latents), jnp.array([3, 801]), jnp.asarray(text_states)
 
 
 @pytest.fixture(scope="session")
@@ -140,12 +141,9 @@ def tokenizer(tmp_path_factory):
     return Tokenizer.from_directory(directory)
 
 
-@pytest.fixture(scope="session", params=["v1", "v2"])
-def model(request, tokenizer, small_vae):
-    """A whole small Stable Diffusion; "v2" predicts velocities."""
-    raw = {"v1": UNET_POCKET, "v2": UNET_POCKET | {"use_linear_projection": True}}
-    unet = UNet(UNetConfig.from_dict(raw[request.param]))
-    schedule = NoiseSchedule.from_dict({"v1": SCHEDULER_V1, "v2": SCHEDULER_V2}[request.param])
+@pytest.fixture(scope="session")
+def models(tokenizer, small_vae):
+    """Whole small Stable Diffusions; "v2" predicts velocities."""
     text = TextConfig(
         vocab_size=tokenizer.vocab_size,
         width=24,
@@ -157,12 +155,26 @@ def model(request, tokenizer, small_vae):
         pad=tokenizer.pad,
     )
     tower = TextTower(text)
-    states, at = np.zeros((1, 3, 24), np.float32), np.zeros(1, np.int32)
+    states, at = jnp.zeros((1, 3, 24)), jnp.zeros(1, jnp.int32)
     text_shapes = jax.eval_shape(tower.init, jax.random.key(0), states, at)["params"]
-    params = {
-        "unet": draw(abstract_unet(unet)),
-        "vae": small_vae[1],
-        "text": draw(text_shapes),
+
+    def make(raw_unet, raw_schedule):
+        unet = UNet(UNetConfig.from_dict(raw_unet))
+        schedule = NoiseSchedule.from_dict(raw_schedule)
+        params = {
+            "unet": draw(abstract_unet(unet)),
+            "vae": small_vae[1],
+            "text": draw(text_shapes),
+        }
+        modules = Modules(unet, small_vae[0], tower, schedule)
+        return StableDiffusion(modules, tokenizer, params, "small")
+
+    return {
+        "v1": make(UNET_POCKET, SCHEDULER_V1),
+        "v2": make(UNET_POCKET | {"use_linear_projection": True}, SCHEDULER_V2),
     }
-    modules = Modules(unet, small_vae[0], tower, schedule)
-    return StableDiffusion(modules, tokenizer, params, "small")
+
+
+@pytest.fixture(scope="session")
+def model(models):
+    return models["v1"]

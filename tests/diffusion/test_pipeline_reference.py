@@ -29,6 +29,11 @@ SAMPLERS = {
 }
 
 
+@pytest.fixture(scope="module", params=["v1", "v2"])
+def model(request, models):
+    return models[request.param]
+
+
 @pytest.fixture(scope="module")
 def pipeline(model, tmp_path_factory):
     """diffusers' pipeline on the files that we wrote."""

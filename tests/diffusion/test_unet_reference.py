@@ -63,20 +63,20 @@ def test_weights_convert_completely_and_back(pair, unet_inputs):
 
 def test_prediction(pair, unet_inputs):
     theirs, ours, tensors = pair
-    latents, timesteps, text_states = unet_inputs
+    latents, timesteps, text_states = (np.asarray(x) for x in unet_inputs)
     desired = to_numpy(
         theirs(
             to_torch(latents), torch.from_numpy(timesteps), torch.from_numpy(text_states)
         ).sample
     )
     params = to_flax(table_of(ours), tensors)
-    actual = jax.jit(ours.apply)({"params": params}, latents, timesteps, text_states)
+    actual = jax.jit(ours.apply)({"params": params}, *unet_inputs)
     assert relative_error(actual, desired) < 1e-5
 
 
 def test_gradient_of_the_denoising_loss(pair, unet_inputs, scheduler_config):
     theirs, ours, tensors = pair
-    latents, timesteps, text_states = unet_inputs
+    latents, timesteps, text_states = (np.asarray(x) for x in unet_inputs)
     noise = np.random.default_rng(2).standard_normal(latents.shape).astype(np.float32)
 
     scheduler = diffusers.DDPMScheduler.from_config(scheduler_config)
@@ -98,6 +98,6 @@ def test_gradient_of_the_denoising_loss(pair, unet_inputs, scheduler_config):
         prediction = ours.apply({"params": params}, noisy, timesteps, states)
         return jnp.mean((prediction - schedule.target(latents, noise, timesteps)) ** 2)
 
-    our_loss, gradient = jax.jit(jax.value_and_grad(loss))(text_states)
+    our_loss, gradient = jax.jit(jax.value_and_grad(loss))(unet_inputs[2])
     assert float(our_loss) == pytest.approx(their_loss.item(), rel=1e-5)
     assert relative_error(gradient, states.grad.numpy()) < 1e-5

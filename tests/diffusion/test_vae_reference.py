@@ -39,7 +39,7 @@ def pair(vae_config):
 def test_weights_convert_completely_and_back(pair):
     _, ours, tensors = pair
     params = vae_to_flax(tensors)
-    pixels = np.zeros((1, 32, 32, 3), np.float32)
+    pixels = np.zeros((1, 16, 16, 3), np.float32)
     check_complete(params, jax.eval_shape(ours.init, jax.random.key(0), pixels)["params"])
     back = to_source(VAE, params)
     assert back.keys() == tensors.keys()
@@ -49,7 +49,7 @@ def test_weights_convert_completely_and_back(pair):
 
 def test_encode(pair):
     theirs, ours, tensors = pair
-    pixels = np.random.default_rng(0).uniform(-1, 1, (2, 32, 48, 3)).astype(np.float32)
+    pixels = np.random.default_rng(0).uniform(-1, 1, (2, 16, 24, 3)).astype(np.float32)
     posterior = theirs.encode(to_torch(pixels)).latent_dist
     actual = jax.jit(lambda p, x: ours.apply(p, x, method="encode"))(
         {"params": vae_to_flax(tensors)}, pixels

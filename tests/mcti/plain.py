@@ -9,17 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcti_jax.draws import draw
+from tests.mcti.tiny import QUICK
 
 
 def micro_step(problem, vectors, sample):
     """Loss of one picture of one class, with metrics; `sample` holds every random choice."""
-    networks, config, params = (
-        problem.objective.networks,
-        problem.objective.config,
-        problem.frozen["params"],
-    )
+    networks, config = problem.objective.networks, problem.objective.config
+    params = problem.frozen["params"]
     slot = sample["slot"] + jnp.arange(config.vectors)
-    embedded = params["text"]["token_embedding"][sample["ids"]].at[slot].set(vectors)
+    table = jnp.asarray(params["text"]["token_embedding"])
+    embedded = table[sample["ids"]].at[slot].set(vectors)
     pool_at = slot[-1] if config.pool == "placeholder" else sample["end"]
     output = networks.text.apply({"params": params["text"]}, embedded[None], pool_at[None])
 
@@ -45,48 +44,52 @@ def micro_step(problem, vectors, sample):
     return loss, {"mse": error, "ce": ce, "bank_accuracy": logits.argmax() == sample["label"]}
 
 
-def samples_of(problem, label):
-    """The m samples of one class in the update that the problem's key stands for."""
-    config, photos, prompts = problem.objective.config, problem.photos, problem.prompts
-    classes = problem.layout.classes
-    mean, logvar = (photos.entries(field, label) for field in ("mean", "logvar"))
-    banks = [photos.entries("features", each) for each in range(classes)]
-    draws = draw(
+def all_draws(problem):
+    """The random choices of every class, one row each, that the problem's key stands for."""
+    config, photos = problem.objective.config, problem.photos
+    counts = jnp.asarray(2 * np.bincount(photos.labels))
+    return draw(
         problem.key,
-        jnp.asarray([label]),
-        jnp.asarray([len(mean)]),
-        jnp.asarray([len(bank) for bank in banks]),
+        jnp.arange(len(counts)),
+        counts,
+        counts,
         samples=config.samples,
         feature_draws=1,
-        latent=mean.shape[1:],
+        latent=photos.mean.shape[2:],
         timesteps=1000,
-        templates=len(prompts.slot),
+        templates=len(problem.prompts.slot),
         shared_features=config.shared_features,
     )
-    for i in range(config.samples):
-        one = jax.tree.map(lambda x, i=i: np.asarray(x)[0, i], draws)
+
+
+def samples_of(problem, draws, label):
+    """The m samples of one class, with what was drawn in the place of what to draw."""
+    photos, prompts = problem.photos, problem.prompts
+    banks = [photos.entries("features", each) for each in range(problem.layout.classes)]
+    for i in range(problem.objective.config.samples):
+        one = jax.tree.map(lambda x, i=i: np.asarray(x)[label, i], draws)
         yield {
             "label": np.int32(label),
             "ids": prompts.ids[one.template],
             "slot": prompts.slot[one.template],
             "end": prompts.end[one.template],
-            "mean": mean[one.entry],
-            "logvar": logvar[one.entry],
+            "mean": photos.entries("mean", label)[one.entry],
+            "logvar": photos.entries("logvar", label)[one.entry],
             "posterior": one.posterior,
             "noise": one.noise,
             "timestep": one.timestep,
-            "images": np.stack([banks[j][one.feature[0, j]] for j in range(classes)]),
+            "images": np.stack([bank[j] for bank, j in zip(banks, one.feature[0], strict=True)]),
         }
 
 
 def train_alone(problem):
     """What K runs of the reference would give: loss, metrics and gradient of each class."""
     differentiate = jax.jit(
-        jax.value_and_grad(lambda v, sample: micro_step(problem, v, sample), has_aux=True)
+        jax.value_and_grad(lambda v, sample: micro_step(problem, v, sample), has_aux=True),
+        compiler_options=QUICK,
     )
-    found = []
-    for label in range(problem.layout.classes):
-        vectors = problem.tokens[label]
-        micro = [differentiate(vectors, sample) for sample in samples_of(problem, label)]
+    draws, found = jax.jit(lambda: all_draws(problem), compiler_options=QUICK)(), []
+    for label, vectors in zip(range(problem.layout.classes), problem.tokens, strict=False):
+        micro = [differentiate(vectors, x) for x in samples_of(problem, draws, label)]
         found.append(jax.tree.map(lambda *x: np.mean(x, axis=0), *micro))
     return jax.tree.map(lambda *x: np.stack(x), *found)

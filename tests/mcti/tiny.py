@@ -24,7 +24,7 @@ from mcti_jax.prompts import Prompts
 TEXT = TextConfig(
     vocab_size=1009,
     width=32,
-    layers=2,
+    layers=1,
     heads=4,
     mlp_width=64,
     bos=1000,
@@ -47,6 +47,8 @@ UNET = {
 LATENT = (4, 4, 4)
 LATENT_SCALE = 0.18215
 FEATURES = 24
+# Compiling is what these tests spend their time on, so the compiler is told not to try hard.
+QUICK = {"xla_backend_optimization_level": 0}
 # The slot at three places; the first has words behind it, the only case in which the learned
 # token is not the last but one.
 TEMPLATES = ("3 14 {} 15 92", "65 35 89 79 {}", "3 14 65 35 89 79 32 {}")
@@ -140,14 +142,31 @@ class Problem:
                 out_shardings=(None, {"tokens": NamedSharding(mesh, P("data"))}),
             )
             arguments = tokens, frozen, batch, key
-            return program.lower(*arguments).compile(), arguments
+            return program.lower(*arguments).compile(compiler_options=QUICK), arguments
 
     def differentiate(self, devices=1):
-        """Value, metrics, and the gradient of each variant and class."""
+        """Runs it once."""
         program, arguments = self.compiled(devices)
         (value, metrics), gradient = program(*arguments)
         rows = np.asarray(gradient["tokens"])
-        return float(value), jax.tree.map(float, metrics), self.layout.by_variant(rows)
+        return Differentiated(
+            value=float(value),
+            metrics=jax.tree.map(float, metrics),
+            rows=rows,
+            gradient=self.layout.by_variant(rows),
+            program=program.as_text(),
+        )
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """An objective's outcome: `gradient` by variant and class, `rows` with padding."""
+
+    value: float
+    metrics: dict
+    rows: np.ndarray
+    gradient: np.ndarray
+    program: str
 
 
 def random_photos(labels, latent, seed=0):

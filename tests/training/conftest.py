@@ -75,7 +75,9 @@ def same_run():
         assert final_state(workdir) == final_state(other)
         assert (workdir / "tokens.npy").read_bytes() == (other / "tokens.npy").read_bytes()
         assert told(workdir) == told(other)
-        result, expected = (json.loads((w / "result.json").read_text()) for w in (workdir, other))
+        result, expected = (
+            json.loads((w / "result.json").read_text()) for w in (workdir, other)
+        )
         assert result["metrics"] == expected["metrics"]
 
     return check

@@ -19,7 +19,7 @@ def test_writes_what_the_contract_names(undisturbed):
     assert result["dataset"] == "toy"
     assert result["model"] == "none"
     assert result["seed"] == 3
-    assert result["metrics"]["error"] < 0.2  # It learned: the untrained error is above 1.
+    assert result["metrics"]["error"] < 0.5  # It learned: the untrained error is above 2.
     assert result["baselines"] == {"zero": 1.0}
     assert result["seconds"] > 0
     assert {"python", "jax", "jaxlib", "flax", "optax", "promptax"} <= result["versions"].keys()
@@ -28,17 +28,17 @@ def test_writes_what_the_contract_names(undisturbed):
         "model": 1,
     }
     assert sorted(p.name for p in (undisturbed / "checkpoints").iterdir()) == [
-        "00000050",
-        "00000055",
-        "00000060",
+        "00000020",
+        "00000025",
+        "00000030",
     ]
     assert list(undisturbed.glob("events.out.tfevents.*"))
 
 
 def test_metrics_are_written_when_they_are_due(undisturbed):
     found = lines(undisturbed)
-    assert [x["step"] for x in found if "loss" in x] == [10, 20, 30, 40, 50, 60]
-    assert [x["step"] for x in found if "eval/error" in x] == [20, 40, 60]
+    assert [x["step"] for x in found if "loss" in x] == [10, 20, 30]
+    assert [x["step"] for x in found if "eval/error" in x] == [10, 20, 30]
     losses = [x["loss"] for x in found if "loss" in x]
     assert losses == sorted(losses, reverse=True)
 
@@ -47,11 +47,11 @@ def test_a_finished_run_is_left_as_it_is(runs, undisturbed, capsys):
     before = {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")}
     result = runs.train(undisturbed)
     assert result == json.loads((undisturbed / "result.json").read_text())
-    assert "holds a finished run of 60 steps" in capsys.readouterr().out
+    assert "holds a finished run of 30 steps" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")} == before
 
 
-@pytest.mark.parametrize("step", [33, 40, 59])
+@pytest.mark.parametrize("step", [13, 20])
 def test_a_crash_changes_nothing(runs, undisturbed, same_run, tmp_path, monkeypatch, step):
     batch = runs.toy.Indices.batch
 
@@ -75,7 +75,7 @@ def test_a_crash_of_the_last_evaluation_changes_nothing(
     evaluate = runs.toy.Toy.evaluate
 
     def crash(self, trainable, frozen):
-        if (tmp_path / "checkpoints" / "00000060").exists():
+        if (tmp_path / "checkpoints" / "00000030").exists():
             raise RuntimeError("crash")
         return evaluate(self, trainable, frozen)
 
@@ -110,39 +110,33 @@ def test_a_last_short_call_gives_the_same_numbers(runs, undisturbed, tmp_path):
     runs.train(tmp_path, arg)
     tokens, expected = (np.load(w / "tokens.npy") for w in (tmp_path, undisturbed))
     np.testing.assert_allclose(tokens, expected, rtol=0, atol=1e-5)
-    assert [line["step"] for line in lines(tmp_path)][-3:] == [56, 60, 60]
+    assert [line["step"] for line in lines(tmp_path)][-3:] == [28, 30, 30]
 
 
 def test_divergence_keeps_the_last_good_state(runs, tmp_path):
-    arg = "poison_at=32"
-    with pytest.raises(TrainingDiverged, match="step 32 is not finite") as caught:
-        runs.train(tmp_path, arg)
-    assert caught.value.step == 32
+    workdir, arg = tmp_path / "diverged", "poison_at=12"
+    with pytest.raises(TrainingDiverged, match="step 12 is not finite") as caught:
+        runs.train(workdir, arg)
+    assert caught.value.step == 12
     assert caught.value.exit_status == 1
-    assert (tmp_path / "checkpoints" / "00000032").is_dir()
-    assert lines(tmp_path)[-1] == {"step": 32, "loss": None}
-    assert not (tmp_path / "result.json").exists()
-    # The same command comes to the same end, and tells it once.
-    with pytest.raises(TrainingDiverged, match="step 32"):
-        runs.train(tmp_path, arg)
-    assert [line["step"] for line in lines(tmp_path)] == [10, 20, 20, 30, 32]
-
-
-def test_the_state_that_divergence_keeps_is_good(runs, tmp_path):
-    # 32 steps and no more are what a run of 32 updates makes.
-    with pytest.raises(TrainingDiverged):
-        runs.train(tmp_path / "diverged", "poison_at=32")
-    runs.train(tmp_path / "short", "updates=32")
+    assert lines(workdir)[-1] == {"step": 12, "loss": None}
+    assert not (workdir / "result.json").exists()
+    # 12 steps and no more are what a run of 12 updates makes.
+    runs.train(tmp_path / "short", "updates=12")
     notes = [
-        json.loads((tmp_path / w / "checkpoints/00000032/position/metadata").read_text())
-        for w in ("diverged", "short")
+        json.loads((path / "checkpoints/00000012/position/metadata").read_text())
+        for path in (workdir, tmp_path / "short")
     ]
     assert notes[0]["checksum"] == notes[1]["checksum"]
+    # The same command comes to the same end, and tells it once.
+    with pytest.raises(TrainingDiverged, match="step 12"):
+        runs.train(workdir, arg)
+    assert [line["step"] for line in lines(workdir)] == [10, 10, 12]
 
 
 def test_another_config_is_refused(runs, undisturbed):
-    with pytest.raises(UserError, match=r"learning_rate=0\.05, but now learning_rate=0\.1"):
-        runs.train(undisturbed, "learning_rate=0.1,seed=4")
+    with pytest.raises(UserError, match=r"learning_rate=0\.1, but now learning_rate=0\.2"):
+        runs.train(undisturbed, "learning_rate=0.2,seed=4")
 
 
 def test_harmless_fields_may_change(runs, undisturbed):

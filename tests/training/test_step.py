@@ -11,7 +11,7 @@ from common.training import Method
 from common.training.mesh import make_mesh
 from common.training.sharding import place
 from common.training.state import init_state
-from common.training.step import UNUSED, make_call, make_feed, place_feed
+from common.training.step import UNUSED, feed_shardings, make_call, make_feed
 
 
 class Walk(Method):
@@ -52,7 +52,8 @@ def run(method, slopes, steps: range, slots: int, x: float = 1.0, at: int = 0):
     key = jax.device_put(jax.random.key(0), everywhere)
     with jax.set_mesh(mesh):
         call = make_call(method, where, mesh)
-        feed = place_feed(make_feed(Slopes(*slopes), steps, slots), method, mesh)
+        feed = make_feed(Slopes(*slopes), steps, slots)
+        feed = place(feed, feed_shardings(feed, (), mesh))
         return call(state, frozen, key, feed), state
 
 

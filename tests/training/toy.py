@@ -25,16 +25,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
             "data": "toy",
             "model": "none",
             "seed": 3,
-            "updates": 60,
+            "updates": 30,
             "steps_per_call": 5,
             "log_every": 10,
             "save_every": 5,
             "keep": 3,
-            "eval_every": 20,
+            "eval_every": 10,
             "mesh": {"data": -1, "model": 1},
             "compile_cache": "",
             "progress": True,
-            "learning_rate": 0.05,
+            "learning_rate": 0.1,
             "poison_at": -1,  # The loss of this step is not finite.
             "sleep": 0.0,  # Seconds that each batch takes.
         }

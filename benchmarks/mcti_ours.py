@@ -1,0 +1,118 @@
+"""MC-TI's training step as the loop runs it: caches, all classes, several updates a call."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding
+from jax.typing import DTypeLike
+
+from benchmarks.mcti_plain import cast, draw_options
+from benchmarks.mcti_problem import Problem
+from common.training.mesh import make_mesh
+from common.training.method import Method
+from common.training.sharding import place, shardings
+from common.training.state import TrainState, init_state, state_shardings
+from common.training.step import Feed, feed_shardings, make_call, make_feed
+from mcti_jax.draws import Draws, draw
+from mcti_jax.losses import Networks
+from mcti_jax.method import MCTI, Steps
+from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
+
+
+class RandomMCTI(Method):
+    """MC-TI as the loop sees it, less what loads and evaluates."""
+
+    name = "mcti"
+    trainable_rules = MCTI.trainable_rules
+    frozen_rules = MCTI.frozen_rules
+
+    def __init__(self, objective: Objective):
+        self.loss = objective
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """The method's own."""
+        return MCTI(self.loss.config).optimizer()
+
+
+class OurStep:
+    """The loop's own program: cached posteriors, all classes, several updates in a call."""
+
+    def __init__(self, problem: Problem, posteriors: list[np.ndarray], dtype: DTypeLike):
+        self.problem, config = problem, problem.config
+        modules, params = cast(problem, dtype)
+        self.layout = Layout.of(config, problem.classes, devices=1)
+        bank = class_bank(problem.features, problem.labels, problem.classes, config.prototypes)
+        frozen = {
+            "params": {name: params[name] for name in ("text", "unet", "projection")},
+            "prompts": prepare(params["text"]["token_embedding"], problem.prompts, config.pool),
+            "bank": bank,
+            "rows": class_latents(self.layout, *posteriors, problem.labels),
+            "start": problem.start,
+        }
+        scale = modules.vae.config.scaling_factor
+        networks = Networks(modules.unet, modules.schedule, modules.text_tower, None, scale)
+        method = RandomMCTI(Objective(networks, self.layout, config))
+
+        self.mesh = make_mesh(data=1, model=1)
+        self.method, self.source = method, Steps("random")
+        self.key = place(jax.random.key(1), NamedSharding(self.mesh, jax.P()))
+        self.frozen = place(frozen, shardings(frozen, method.frozen_rules, self.mesh))
+        self.state, self.step = self.first(), 0
+        with jax.set_mesh(self.mesh):
+            where = jax.tree.map(lambda leaf: leaf.sharding, self.state)
+            lowered = make_call(method, where, self.mesh).lower(
+                self.state, self.frozen, self.key, self.feed(1)
+            )
+            started = time.perf_counter()
+            self.program = lowered.compile()
+            self.compile_seconds = time.perf_counter() - started
+        # The count takes the body of a loop once, whatever its length.
+        self.flops = lowered.cost_analysis()["flops"] / (self.layout.at_once * config.samples)
+        self.memory = self.program.memory_analysis()
+
+    def first(self) -> TrainState:
+        """The state before the first update."""
+        tokens = np.broadcast_to(
+            self.problem.start, (self.layout.size, *self.problem.start.shape)
+        )
+        state = init_state({"tokens": jnp.asarray(tokens)}, self.method.optimizer())
+        return place(state, state_shardings(state, self.method.trainable_rules, self.mesh))
+
+    def feed(self, updates: int, start: int = 0) -> Feed:
+        """What a call of so many updates reads."""
+        steps = range(start, start + updates)
+        feed = make_feed(self.source, steps, self.problem.size.steps_per_call)
+        return place(feed, feed_shardings(feed, self.method.batch_rules, self.mesh))
+
+    def __call__(self) -> int:
+        """One call; returns its samples."""
+        updates = self.problem.size.steps_per_call
+        feed = self.feed(updates, self.step)
+        self.state, report = self.program(self.state, self.frozen, self.key, feed)
+        jax.block_until_ready(report)
+        self.step += updates
+        return updates * self.problem.classes * self.problem.config.samples
+
+    def draws(self) -> Draws:
+        """What the first update draws."""
+        config, rows = self.problem.config, self.frozen["rows"]
+        return draw(
+            jax.random.fold_in(self.key, 0),
+            rows.label,
+            rows.entries,
+            self.frozen["bank"].counts,
+            **draw_options(self.problem, config.samples, config.shared_features),
+        )
+
+    def differentiate(self) -> tuple[float, np.ndarray]:
+        """The first update's loss, summed over classes, and its gradients `[k 1 d]`.
+
+        The very program that is timed makes one update; AdamW's first moment is then the
+        gradient times 1 - beta1.
+        """
+        state, report = self.program(self.first(), self.frozen, self.key, self.feed(1))
+        moment = np.asarray(state.opt_state[0].mu["tokens"]) / (1 - self.problem.config.beta1)
+        return float(report.sums["loss"]), self.layout.by_variant(moment)[0]

@@ -1,0 +1,214 @@
+"""A random MC-TI problem for the benchmark: networks, pictures, features and prompts.
+
+Everything is a numpy array in float32, so that each framework can train on the very same.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+import common.pocket
+from common.clip.hugging_face import text_from_json
+from common.clip.text import TextTower
+from common.data.few_shot import class_rows
+from common.diffusion import AutoencoderKL, Modules, NoiseSchedule, UNet, UNetConfig, VAEConfig
+from configs import mcti
+from mcti_jax.prompts import Prompts
+
+SHOTS = 2  # photos per class; how many there are hardly matters to the time of a step
+TEMPLATES = 27
+SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+BUNDLED = Path(common.pocket.__file__).with_name("models") / "sd"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Shapes of the networks, as the `config.json` of each says them.
+
+    Attributes:
+      classes_per_chunk: how many classes our program treats at once; 0 for all.
+      steps_per_call: updates in one call of our program.
+    """
+
+    text: Mapping[str, Any]
+    unet: Mapping[str, Any]
+    vae: Mapping[str, Any]
+    classes_per_chunk: int
+    steps_per_call: int
+
+
+SIZES = {
+    "pocket": Size(
+        text={
+            "vocab_size": 1500,
+            "hidden_size": 128,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "intermediate_size": 512,
+        },
+        unet={
+            "sample_size": 8,
+            "block_out_channels": [64, 128],
+            "down_block_types": ["CrossAttnDownBlock2D"] * 2,
+            "up_block_types": ["CrossAttnUpBlock2D"] * 2,
+            "layers_per_block": 1,
+            "attention_head_dim": 4,
+            "cross_attention_dim": 128,
+            "norm_num_groups": 16,
+        },
+        vae={
+            "sample_size": 32,
+            "block_out_channels": [24, 48, 64],
+            "layers_per_block": 1,
+            "norm_num_groups": 8,
+        },
+        classes_per_chunk=0,
+        steps_per_call=10,
+    ),
+    # Stable Diffusion 1.x with a fifth of its channels, at a quarter of its pixels.
+    "reduced": Size(
+        text={
+            "vocab_size": 49408,
+            "hidden_size": 256,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 4,
+            "intermediate_size": 1024,
+        },
+        unet={
+            "sample_size": 32,
+            "block_out_channels": [64, 128, 256, 256],
+            "cross_attention_dim": 256,
+        },
+        vae={"sample_size": 256, "block_out_channels": [32, 64, 128, 128]},
+        classes_per_chunk=1,
+        steps_per_call=1,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all steps train on.
+
+    Attributes:
+      config: the settings of the method.
+      size: shapes of the networks.
+      modules: our networks, in float32.
+      params: their weights, and the projection of the class feature.
+      prompts: random words around the slot.
+      labels: class of each photo, `[b]`.
+      pixels: photos, then their mirrors, in [-1, 1], `[2 b H W 3]`.
+      features: of the same, any length, `[2 b p]`.
+    """
+
+    config: ConfigDict
+    size: Size
+    modules: Modules
+    params: dict[str, Any]
+    prompts: Prompts
+    labels: np.ndarray
+    pixels: np.ndarray
+    features: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return int(self.labels[-1]) + 1
+
+    @property
+    def start(self) -> np.ndarray:
+        """What every token begins from: the embedding of some word, `[1 d]`."""
+        return self.params["text"]["token_embedding"][7:8]
+
+    def by_class(self, pooled: np.ndarray) -> np.ndarray:
+        """Groups photos and mirrors `[2 b ...]` by class: `[k e ...]`."""
+        rows = class_rows(np.concatenate([self.labels, self.labels]), self.classes).rows
+        return pooled.reshape(-1, *pooled.shape[2:])[rows]
+
+
+def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 0) -> Problem:
+    """Draws a problem; "pocket" has the shapes of the bundled model where there is one.
+
+    Args:
+      size: a key of `SIZES`.
+      classes: K.
+      chunk: overrides the size's `classes_per_chunk`.
+      seed: of all that is random.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = SIZES[size]
+    parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
+    if size == "pocket" and BUNDLED.is_dir():
+        read = {
+            k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()
+        }
+        shapes = Size(**read, classes_per_chunk=0, steps_per_call=shapes.steps_per_call)
+
+    text = text_from_json({**shapes.text, "eos_token_id": 2})
+    modules = Modules(
+        UNet(UNetConfig.from_dict(shapes.unet)),
+        AutoencoderKL(VAEConfig.from_dict(shapes.vae)),
+        TextTower(text),
+        NoiseSchedule.from_dict(SCHEDULE),
+    )
+    side = modules.unet.config.sample_size * modules.vae.config.downsampling
+    latents = jnp.zeros((1, *[modules.unet.config.sample_size] * 2, 4))
+    states, at = jnp.zeros((1, text.positions, text.width)), jnp.zeros(1, int)
+    params = {
+        "text": random_params(rng, modules.text_tower, states, at),
+        "unet": random_params(rng, modules.unet, latents, at, states),
+        "vae": random_params(rng, modules.vae, jnp.zeros((1, side, side, 3))),
+        "projection": normal(rng, text.width, text.width) / np.float32(text.width**0.5),
+    }
+    config = mcti.pocket()
+    config.compare_ti = False
+    config.classes_per_chunk = shapes.classes_per_chunk if chunk is None else chunk
+    labels = np.repeat(np.arange(classes), SHOTS)
+    photos = rng.uniform(-1, 1, (labels.size, side, side, 3)).astype(np.float32)
+    return Problem(
+        config,
+        shapes,
+        modules,
+        params,
+        random_prompts(rng, text.vocab_size, text.positions),
+        labels,
+        pixels=np.stack([photos, photos[:, :, ::-1]]),
+        features=18 * normal(rng, 2, labels.size, text.width) / np.float32(text.width**0.5),
+    )
+
+
+def random_params(rng: np.random.Generator, module: nn.Module, *inputs: Any) -> dict[str, Any]:
+    """Weights of usual size; zeros and ones are disturbed, so that each one matters."""
+
+    def leaf(path: tuple, shape: jax.ShapeDtypeStruct) -> np.ndarray:
+        noise, name = normal(rng, *shape.shape), path[-1].key
+        if name == "kernel":
+            return noise / np.float32(np.prod(shape.shape[:-1]) ** 0.5)
+        return {"scale": 1 + 0.1 * noise, "bias": 0.1 * noise}.get(name, 0.5 * noise)
+
+    shapes = jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
+    return jax.tree_util.tree_map_with_path(leaf, shapes)
+
+
+def random_prompts(rng: np.random.Generator, vocabulary: int, length: int) -> Prompts:
+    """Random words with slots where the 27 published templates have theirs in CLIP's tokens."""
+    start, end = vocabulary - 2, vocabulary - 1
+    slot = np.repeat([5, 6, 8], [8, 17, 2])
+    ids = np.full((TEMPLATES, length), end)
+    for row, at in zip(ids, slot, strict=True):
+        row[:at] = rng.integers(0, start, at)
+        row[0], row[at] = start, vocabulary
+    return Prompts(ids, slot, slot + 1, vectors=1)
+
+
+def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Standard normal numbers in float32."""
+    return rng.standard_normal(shape, dtype=np.float32)

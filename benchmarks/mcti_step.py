@@ -1,0 +1,190 @@
+"""Samples per second of MC-TI's training step, beside the reference's step in PyTorch.
+
+    python -m benchmarks.mcti_step --size=pocket|reduced|all
+
+Four steps train on the same random networks and pictures, on the same device:
+(a) PyTorch as the reference does it: VAE in the step, one class at a time, batch 1;
+(b) the same from cached VAE posteriors;
+(c) the arithmetic of (a) in JAX, one class at a time;
+(d) ours: cached posteriors, all classes and several updates in one compiled program.
+Before anything is timed, their losses and gradients are compared on the same draws.
+"""
+
+import importlib.metadata
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+
+# JAX would take most of a GPU's memory and leave none to PyTorch.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from benchmarks.mcti_ours import OurStep
+from benchmarks.mcti_plain import PlainStep, encode
+from benchmarks.mcti_problem import SIZES, Problem, make_problem
+from common.errors import UserError, run_command
+from mcti_jax.material import frozen_dtype
+
+TOLERANCE = 1e-4
+NAMES = {
+    "a": "PyTorch, the reference's step",
+    "b": "PyTorch, cached posteriors",
+    "c": "JAX, the reference's step",
+    "d": "JAX, ours",
+}
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_enum("size", "all", [*SIZES, "all"], "Size of the networks.")
+    flags.DEFINE_integer("classes", 16, "K.", lower_bound=2)
+    flags.DEFINE_float("seconds", 5.0, "Least time of one measurement.", lower_bound=0)
+    flags.DEFINE_integer("repeats", 3, "Measurements of each step.", lower_bound=1)
+    flags.DEFINE_enum("device", "auto", ["auto", "cpu", "gpu"], "Where all steps run.")
+    flags.DEFINE_string("dtype", "auto", "Of frozen networks: auto, float32 or bfloat16.")
+    flags.DEFINE_integer("chunk", None, "Classes that (d) treats at once; 0 for all.")
+
+
+def choose_device(device: str) -> str:
+    """Sets both frameworks to one kind of device and returns PyTorch's name of it."""
+    if find_spec("torch") is None or find_spec("diffusers") is None:
+        raise UserError(
+            "this benchmark compares with PyTorch, which is not installed here: "
+            "pip install 'promptax[reference]'."
+        )
+    import torch
+
+    if device != "auto":
+        jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda"}[device])
+    ours, cuda = jax.default_backend(), torch.cuda.is_available()
+    if ours not in ("cpu", "gpu") or (ours == "gpu" and not cuda):
+        raise UserError(
+            f"JAX runs on {ours} and PyTorch cannot: install PyTorch for it, or say "
+            "--device=cpu."
+        )
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    return "cuda" if ours == "gpu" else "cpu"
+
+
+def set_exact(exact: bool) -> None:
+    """Full float32 products, or what JAX does by default: TensorFloat-32 on GPUs."""
+    import torch
+
+    jax.config.update("jax_default_matmul_precision", "highest" if exact else None)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
+
+
+def build(problem: Problem, device: str, dtype: jnp.dtype) -> dict[str, Callable[[], int]]:
+    """The four steps."""
+    import torch
+
+    from benchmarks.mcti_torch import TorchStep
+
+    posteriors = encode(problem, dtype)
+    options = {"device": device, "dtype": getattr(torch, dtype.name)}
+    return {
+        "a": TorchStep(problem, 0, **options),
+        "b": TorchStep(problem, 0, **options, posteriors=posteriors),
+        "c": PlainStep(problem, 0, dtype),
+        "d": OurStep(problem, posteriors, dtype),
+    }
+
+
+def check(steps: Mapping[str, Callable[[], int]], classes: int) -> float:
+    """The largest relative difference of losses and gradients on the same draws.
+
+    (a) and (b) differentiate one class, (c) all of them in turn, (d) all of them at once.
+
+    Raises:
+      AssertionError: a difference exceeds `TOLERANCE`.
+    """
+    draws = steps["d"].draws()
+    plain = [steps["c"].differentiate(draws, label) for label in range(classes)]
+    losses, gradients = (np.array(x) for x in zip(*plain, strict=True))
+    total, ours = steps["d"].differentiate()
+    pairs = {"(d) and (c), loss": (total, losses.sum()), "(d) and (c)": (ours, gradients)}
+    for name in "ab":
+        loss, gradient = steps[name].differentiate(draws)
+        pairs[f"({name}) and (c), loss"] = loss, losses[0]
+        pairs[f"({name}) and (c)"] = gradient, gradients[0]
+    errors = {
+        name: float(np.abs(x - y).max() / np.abs(y).max()) for name, (x, y) in pairs.items()
+    }
+    for name, error in errors.items():
+        assert error < TOLERANCE, f"{name} differ by {error:.1e}: they compute different things"
+    return max(errors.values())
+
+
+def throughput(
+    steps: Mapping[str, Callable[[], int]], seconds: float, repeats: int
+) -> dict[str, float]:
+    """Samples per second of each step: medians over rounds in which all of them take turns."""
+    for step in steps.values():
+        step()
+    rates = {name: [] for name in steps}
+    for _ in range(repeats):
+        for name, step in steps.items():
+            samples, started = 0, time.perf_counter()
+            while not samples or time.perf_counter() - started < seconds:
+                samples += step()
+            rates[name].append(samples / (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) -> None:
+    """Measures one size and prints its table."""
+    problem = make_problem(size, options.classes, options.chunk)
+    set_exact(True)
+    steps = build(problem, device, jnp.dtype("float32"))
+    error = check(steps, problem.classes)
+    if device != "cpu" or dtype != jnp.float32:
+        set_exact(False)
+        steps = build(problem, device, dtype)
+    rates = throughput(steps, options.seconds, options.repeats)
+
+    print(f"\n### {size}: K={problem.classes}, {dtype.name}\n")
+    print("| step | samples/s | ratio | GFLOP/sample | XLA temporaries, MiB |")
+    print("|---|---:|---:|---:|---:|")
+    for name, step in steps.items():
+        in_jax = name in "cd"
+        flops = (step.flops if in_jax else step.flops()) / 1e9
+        memory = f"{step.memory.temp_size_in_bytes / 2**20:.0f}" if in_jax else ""
+        print(
+            f"| ({name}) {NAMES[name]} | {rates[name]:.2f} | {rates[name] / rates['a']:.2f} "
+            f"| {flops:.3g} | {memory} |"
+        )
+    print(
+        f"\nBefore timing, losses and gradients agreed to {error:.1e} in float32. (d): "
+        f"{problem.size.steps_per_call} updates in a call, {steps['d'].layout.at_once} classes "
+        f"at once, compiled in {steps['d'].compile_seconds:.1f} s. Peak memory of this process "
+        f"so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB."
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a table for each size."""
+    del argv
+    options = flags.FLAGS
+    device = choose_device(options.device)
+    dtype = frozen_dtype(options.dtype)
+    for size in SIZES if options.size == "all" else [options.size]:
+        report(size, device, dtype, options)
+    packages = ("jax", "flax", "torch", "transformers", "diffusers")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    print(
+        f"\n{jax.devices()[0].device_kind} ({device}), {platform.machine()}, "
+        f"{len(os.sched_getaffinity(0))} threads, Python {sys.version.split()[0]}, {versions}."
+    )
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

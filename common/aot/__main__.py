@@ -1,0 +1,55 @@
+"""Compiles the training step of a config for a TPU topology, without a TPU.
+
+    python -m common.aot --config=configs/mcti.py[:key=value,...] --topology=v5e:2x4
+        [--report=FILE.json]
+
+Needs neither weights nor photos, only the sizes of the models. Exit status 2 means that the
+request was refused, 1 that the program was compiled and does not fit the memory.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from absl import flags
+from rich.console import Console
+
+from common.aot.program import compile_for
+from common.config import define_flags as define_run_flags
+from common.errors import UserError, run_command
+from common.files import atomic_write
+from common.training import say
+
+
+def define_flags() -> None:
+    """Defines `--config`, `--topology` and `--report`."""
+    define_run_flags()
+    del flags.FLAGS.workdir  # There is no run.
+    flags.DEFINE_string("topology", None, "Generation and shape, e.g. v5e:2x4 or v6e:1x1.")
+    flags.DEFINE_string("report", None, "A JSON file for the numbers.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Compiles, prints a table and writes the report."""
+    del argv
+    # Before any device is touched: neither real devices nor cached programs take part.
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_compilation_cache_dir", None)
+    if not flags.FLAGS.topology:
+        raise UserError("missing --topology: name the devices, e.g. --topology=v5e:2x4.")
+    if flags.FLAGS.config is None:
+        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
+    report = compile_for(flags.FLAGS.config, flags.FLAGS.topology)
+    Console().print(report.table())
+    if flags.FLAGS.report:
+        path = Path(flags.FLAGS.report).expanduser()
+        with atomic_write(path) as temporary:
+            temporary.write_text(
+                json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8"
+            )
+        say(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

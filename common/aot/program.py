@@ -1,0 +1,116 @@
+"""The training loop's own compiled call, for devices that need not exist."""
+
+import importlib
+import time
+
+import jax
+from jax.sharding import Mesh, NamedSharding
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from common.aot.collectives import collectives
+from common.aot.flops import count_flops
+from common.aot.report import Memory, Report
+from common.aot.topology import (
+    available_memory,
+    refusing_what_does_not_fit,
+    topology_devices,
+    topology_mesh,
+)
+from common.errors import UserError
+from common.training.method import Method
+from common.training.schedule import Schedule
+from common.training.sharding import REPLICATED, shardings
+from common.training.state import TrainState, init_state, state_shardings
+from common.training.step import Feed, feed_shardings, make_call, make_feed
+
+
+def compile_for(config: ConfigDict, topology: str) -> Report:
+    """Compiles the training step of `config` for a TPU topology.
+
+    Raises:
+      UserError: the config, the topology or the models it names are not in order.
+      DoesNotFit: the program needs more memory than a device has.
+    """
+    method = find_method(config)
+    devices = topology_devices(topology)
+    mesh = topology_mesh(devices, config.mesh.data, config.mesh.model)
+    steps = Schedule.from_config(config).steps_per_call
+
+    # Everything that may fail comes before the minutes of the compiler.
+    available = available_memory(devices[0])
+    started = time.perf_counter()
+    traced = trace(method, config, mesh)
+    flops = count_flops(traced.jaxpr)
+    lowered = traced.lower(lowering_platforms=("tpu",))
+    lowered_at = time.perf_counter()
+    with refusing_what_does_not_fit(f"the program for {topology}"):
+        compiled = lowered.compile()
+    compiled_at = time.perf_counter()
+
+    return Report(
+        method=method.name,
+        topology=topology,
+        device=devices[0].device_kind,
+        mesh=dict(mesh.shape),
+        updates_per_call=steps,
+        trace_seconds=lowered_at - started,
+        compile_seconds=compiled_at - lowered_at,
+        memory=Memory.of(compiled.memory_analysis(), available),
+        flops=flops // (steps * mesh.size),
+        collectives=collectives(compiled.as_text()),
+        config=config.to_dict(),
+    )
+
+
+def find_method(config: ConfigDict) -> Method:
+    """The method that `config.method` names as "module:class".
+
+    Raises:
+      UserError: there is none.
+    """
+    where = config.get("method", "")
+    module, _, name = where.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)(config)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"method={where!r} names no method ({error}): a config must say module:class, e.g. "
+            "config.method = 'mcti_jax.method:MCTI'."
+        ) from None
+
+
+def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:
+    """Traces the call that the loop makes on `mesh`, without weights, data or devices."""
+    state, *others = arguments(method, config, mesh)
+    call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
+    with jax.set_mesh(mesh):
+        return call.trace(state, *others)
+
+
+def arguments(
+    method: Method, config: ConfigDict, mesh: Mesh
+) -> tuple[TrainState, PyTree, jax.ShapeDtypeStruct, Feed]:
+    """The arguments of the loop's call as shapes with the loop's shardings."""
+    loaded = method.abstract(mesh)
+
+    def initial(key: jax.Array) -> TrainState:
+        return init_state(method.init(key), method.optimizer())
+
+    key = jax.eval_shape(lambda: jax.random.key(config.seed))
+    state = jax.eval_shape(initial, key)
+    feed = make_feed(loaded.source, range(config.steps_per_call), config.steps_per_call)
+    return (
+        _laid_out(state, state_shardings(state, method.trainable_rules, mesh)),
+        _laid_out(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh)),
+        _laid_out(key, NamedSharding(mesh, REPLICATED)),
+        _laid_out(feed, feed_shardings(feed, method.batch_rules, mesh)),
+    )
+
+
+def _laid_out(tree: PyTree, shardings: PyTree) -> PyTree:
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        tree,
+        shardings,
+    )

@@ -1,0 +1,110 @@
+"""What is known of a program once it is compiled."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import jax
+from rich.table import Table
+
+from common.aot.collectives import Collectives
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Memory:
+    """HBM of one device, in bytes.
+
+    Attributes:
+      arguments: weights, caches and state.
+      outputs: the state after the call; `reused` of them take the arguments' place.
+      temporary: everything in between.
+      peak: the most at any time.
+      available: what a program may use; None where the compiler does not tell.
+    """
+
+    arguments: int
+    outputs: int
+    reused: int
+    temporary: int
+    peak: int
+    available: int | None
+
+    @classmethod
+    def of(cls, stats: Any, available: float | None) -> "Memory":
+        """Reads what `compiled.memory_analysis()` gives; `available` in GiB."""
+        return cls(
+            arguments=stats.argument_size_in_bytes,
+            outputs=stats.output_size_in_bytes,
+            reused=stats.alias_size_in_bytes,
+            temporary=stats.temp_size_in_bytes,
+            peak=stats.peak_memory_in_bytes,
+            available=None if available is None else round(available * GIB),
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """One compiled training call.
+
+    Attributes:
+      method: its name.
+      topology: such as "v5e:2x4".
+      device: what the devices call themselves.
+      mesh: devices along each axis.
+      updates_per_call: updates in the compiled call.
+      trace_seconds: tracing and lowering.
+      compile_seconds: the compiler's.
+      memory: of one device.
+      flops: of one update on one device, matrix products and convolutions; see `count_flops`.
+      collectives: communication of one update, by kind.
+      config: the resolved config.
+    """
+
+    method: str
+    topology: str
+    device: str
+    mesh: Mapping[str, int]
+    updates_per_call: int
+    trace_seconds: float
+    compile_seconds: float
+    memory: Memory
+    flops: int
+    collectives: tuple[Collectives, ...]
+    config: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--report` writes it."""
+        versions = {name: version(name) for name in ("jax", "jaxlib", "libtpu")}
+        return {**dataclasses.asdict(self), "versions": versions}
+
+    def table(self) -> Table:
+        """For the terminal."""
+        axes = " x ".join(f"{name} {size}" for name, size in self.mesh.items())
+        table = Table(
+            title=f"{self.method} on {self.topology} ({self.device}; mesh {axes})",
+            show_header=False,
+        )
+        table.add_column()
+        table.add_column(justify="right")
+        memory = self.memory
+        known = memory.available is not None
+        limit = f" of {memory.available / GIB:.2f}" if known else ""
+        table.add_row("HBM peak per device", f"{_gib(memory.peak)}{limit} GiB")
+        for name in ("arguments", "outputs", "reused", "temporary"):
+            table.add_row(f"  {name}", f"{_gib(getattr(memory, name))} GiB")
+        table.add_row("TFLOP per device and update", f"{self.flops / 1e12:.4g}")
+        for each in self.collectives:
+            table.add_row(f"{each.kind}, {each.count} of", f"{each.bytes:,} bytes")
+        if not self.collectives:
+            table.add_row("collectives", "none")
+        table.add_row("trace and lower", f"{self.trace_seconds:.1f} s")
+        table.add_row("compile", f"{self.compile_seconds:.1f} s")
+        return table
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.3f}"

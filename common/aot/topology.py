@@ -1,0 +1,134 @@
+"""TPU devices that exist for the compiler only."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import topologies
+from jax.sharding import AxisType, Mesh, SingleDeviceSharding
+
+from common.errors import UserError
+
+# What libtpu asks the machine for when it is loaded; without answers it complains at length.
+_ENVIRONMENT = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
+# A v4 chip is one device to JAX ("megacore"); the compiler's default is its two cores.
+_OPTIONS = {"v4": {"chip_config_name": "megacore"}}
+_OUT_OF_MEMORY = re.compile(r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)")
+_GIB = {"K": 2**-20, "M": 2**-10, "G": 1.0, "T": 2**10}
+
+
+class DoesNotFit(UserError):
+    """The program was compiled up to its memory plan, which exceeds the device's memory.
+
+    Attributes:
+      needed: GiB that the plan comes to.
+      available: GiB that a program may use.
+    """
+
+    exit_status = 1  # The request was in order and minutes were spent on it.
+
+    def __init__(self, sentence: str, needed: float, available: float):
+        super().__init__(sentence)
+        self.needed, self.available = needed, available
+
+
+def topology_devices(name: str) -> Sequence[jax.Device]:
+    """The compile-only devices of a topology such as "v5e:2x4".
+
+    Raises:
+      UserError: libtpu is not installed, or does not know the topology.
+    """
+    if find_spec("libtpu") is None:
+        raise UserError("compiling for TPUs needs the libtpu wheel: pip install -e '.[tpu]'.")
+    options = _OPTIONS.get(name.partition(":")[0], {})
+    try:
+        with _environment():
+            return topologies.get_topology_desc(name, platform="tpu", **options).devices
+    except RuntimeError as error:
+        reason = str(error).split(": ", 1)[-1].splitlines()[0].rstrip(".")
+        raise UserError(
+            f"--topology={name} is none that libtpu knows ({reason}): name a generation and its "
+            "shape, e.g. v5e:1x1, v5e:2x4, v6e:2x2, v4:2x2x1 or v5p:2x2x1."
+        ) from None
+
+
+def topology_mesh(devices: Sequence[jax.Device], data: int, model: int) -> Mesh:
+    """The mesh that a run on these devices would have; `data=-1` takes them all.
+
+    Raises:
+      UserError: the mesh is not made of these devices.
+    """
+    if data == -1 and model > 0:
+        data = len(devices) // model
+    if min(data, model) < 1 or data * model != len(devices):
+        raise UserError(
+            f"mesh.data={data} and mesh.model={model} do not lay out the topology's "
+            f"{len(devices)} devices: their product must be that number; use mesh.data=-1."
+        )
+    axis_types = (AxisType.Auto,) * 2
+    return jax.make_mesh((data, model), ("data", "model"), axis_types, devices=devices)
+
+
+def available_memory(device: jax.Device) -> float | None:
+    """GiB of HBM that a program may use.
+
+    Only the compiler knows, and it tells only those who ask for too much.
+    """
+    whole = jax.ShapeDtypeStruct((2**40,), jnp.float32, sharding=SingleDeviceSharding(device))
+    try:
+        jax.jit(jnp.negative).lower(whole).compile()
+    except jax.errors.JaxRuntimeError as error:
+        sizes = _sizes(error)
+        return sizes[1] if sizes else None
+    return None
+
+
+@contextmanager
+def refusing_what_does_not_fit(what: str) -> Iterator[None]:
+    """Turns the compiler's memory error into a sentence.
+
+    Raises:
+      DoesNotFit: the body's program needs more memory than there is.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        sizes = _sizes(error)
+        if sizes is None:
+            raise
+        needed, available = sizes
+        raise DoesNotFit(
+            f"{what} does not fit: a device would need {needed:.2f} GiB of HBM and has "
+            f"{available:.2f}; treat less at once, recompute more (remat), or use attention "
+            "that keeps no probabilities.",
+            needed,
+            available,
+        ) from None
+
+
+def _sizes(error: Exception) -> tuple[float, float] | None:
+    found = _OUT_OF_MEMORY.search(str(error))
+    if found is None:
+        return None
+    needed, unit, available, unit_available = found.groups()
+    return float(needed) * _GIB[unit], float(available) * _GIB[unit_available]
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

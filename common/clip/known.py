@@ -1,0 +1,135 @@
+"""CLIP without its weights: the sizes of published models, and what a program needs of them."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from common.clip.checkpoint import abstract_params, find_layout
+from common.clip.checkpoint import abstract_text as abstract_text
+from common.clip.config import CLIPConfig, TextConfig, ViTConfig
+from common.clip.model import CLIP
+from common.clip.preprocess import Preprocess
+from common.clip.tokenizer import Tokenizer
+from common.errors import UserError
+from common.weights.files import read_json
+from common.weights.resolve import resolve
+
+Described = TypeVar("Described")
+
+# Published configurations carry the legacy end token, hence "argmax" (see `hugging_face`).
+_TEXT_B = TextConfig(49408, 512, 12, 8, 2048, projection=512, pool="argmax")
+_TEXT_L = TextConfig(49408, 768, 12, 12, 3072, projection=768, pool="argmax")
+_TEXT_H = TextConfig(
+    49408, 1024, 24, 16, 4096, activation="gelu", projection=1024, pool="argmax"
+)
+_VIT_B = ViTConfig(224, 32, 768, 12, 12, 3072, projection=512)
+_VIT_L = ViTConfig(224, 14, 1024, 24, 16, 4096, projection=768)
+_VIT_H = ViTConfig(224, 14, 1280, 32, 16, 5120, projection=1024, activation="gelu")
+
+KNOWN: Mapping[str, CLIPConfig] = {
+    "openai/clip-vit-base-patch32": CLIPConfig(_TEXT_B, _VIT_B),
+    "openai/clip-vit-base-patch16": CLIPConfig(
+        _TEXT_B, dataclasses.replace(_VIT_B, patch_size=16)
+    ),
+    "openai/clip-vit-large-patch14": CLIPConfig(_TEXT_L, _VIT_L),
+    "openai/clip-vit-large-patch14-336": CLIPConfig(
+        _TEXT_L, dataclasses.replace(_VIT_L, image_size=336)
+    ),
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": CLIPConfig(_TEXT_H, _VIT_H),
+}
+
+
+def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
+    """What `load_clip` gives, with shapes and dtypes in place of weights.
+
+    Args:
+      source: "pocket" or a directory, of which the small files are read; or a key of `KNOWN`.
+      dtype: Of the weights and activations.
+
+    Raises:
+      UserError: The model is neither at hand nor known.
+    """
+    directory = local_directory(source)
+    if directory is None:
+        config = known(KNOWN, source)
+        tokenizer = describe_tokenizer(None, config.text)
+    else:
+        directory = directory / "clip" if source == "pocket" else directory
+        layout = find_layout(directory)
+        config = layout.read_config(read_json(directory / layout.config_file))
+        tokenizer = describe_tokenizer(directory, config.text)
+    preprocess = Preprocess.from_hugging_face({}, config.vision.image_size)
+    params = of_dtype(abstract_params(config), dtype)
+    return CLIP(config, params, tokenizer, preprocess, "abstract", dtype)
+
+
+def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
+    """The directory's tokenizer, or where there is none a stand-in without a vocabulary.
+
+    The stand-in makes one token of every word, as CLIP's vocabulary does with common words:
+    lengths and positions are right, and the ids mean nothing.
+    """
+    files = ("tokenizer.json", "vocab.json")
+    if directory is not None and any((directory / name).is_file() for name in files):
+        return Tokenizer.from_directory(directory)
+    return Tokenizer(_Words(config.bos, config.eos, config.pad, config.vocab_size))
+
+
+def local_directory(source: str) -> Path | None:
+    """The model's directory if it needs no network."""
+    local = source == "pocket" or Path(source).expanduser().is_dir()
+    return resolve(source, []) if local else None
+
+
+def known(table: Mapping[str, Described], source: str) -> Described:
+    """The entry of a table of known models.
+
+    Raises:
+      UserError: There is none.
+    """
+    if source not in table:
+        raise UserError(
+            f"the sizes of the model {source!r} are not known without its files: give a local "
+            f"directory of it, or one of {', '.join(table)}."
+        )
+    return table[source]
+
+
+def of_dtype(tree: Any, dtype: Any) -> Any:
+    """The shapes of `tree` with another dtype."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), tree)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """As much of a `transformers` tokenizer as `Tokenizer` asks for."""
+
+    bos_token_id: int
+    eos_token_id: int
+    pad_token_id: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def backend_tokenizer(self) -> "_Words":
+        return self
+
+    def encode_batch(
+        self, texts: Sequence[str], add_special_tokens: bool
+    ) -> list[SimpleNamespace]:
+        assert not add_special_tokens
+        # Letters, single digits, and runs of signs: where CLIP's vocabulary splits first.
+        words = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
+        return [SimpleNamespace(ids=[0] * len(words.findall(text))) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join("?" for _ in ids)

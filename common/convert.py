@@ -1,0 +1,194 @@
+"""Converts CLIP or Stable Diffusion to safetensors in the published layout, and reports.
+
+    python -m common.convert SOURCE OUT [--check]
+
+SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout, or Stable
+Diffusion in diffusers'; safetensors, sharded, or PyTorch's `.bin`. OUT becomes a directory that
+this project and transformers or diffusers load (of a CLIP with a ResNet: open_clip). Its
+`conversion.json` says where every key of the source went.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from common.clip import CLIP, load_clip, save_clip
+from common.clip.checkpoint import find_clip, read_text_tensors
+from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
+from common.errors import UserError, run_command
+from common.torch_check import NotComparableError, torch_errors
+from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
+from common.weights.diffusion import VAE, unet_table
+from common.weights.files import read_tensors, write_json
+from common.weights.resolve import resolve
+from common.weights.table import Table, flatten, match_keys
+
+REPORT = "conversion.json"
+TOLERANCE = 1e-4
+"""The relative error that `--check` allows: float32 through a full-size model."""
+
+Model = CLIP | StableDiffusion
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of model is read and written."""
+
+    load: Callable[[str], Model]
+    save: Callable[[Model, Path], None]
+    parts: Callable[[str, Model], "list[Part]"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The weights of one folder.
+
+    Attributes:
+      name: What the report calls it.
+      tensors: By source key.
+      table: Where the keys go.
+      ignore: Patterns of keys that carry no weights.
+    """
+
+    name: str
+    tensors: Mapping[str, np.ndarray]
+    table: Table
+    ignore: tuple[str, ...] = ()
+
+    def report(self) -> dict[str, Any]:
+        """Where each key goes, and which keys carry no weights."""
+        matches = match_keys(self.table, self.tensors, ignore=self.ignore)
+        keys = {
+            key: {
+                "to": match.paths,
+                "shape": self.tensors[key].shape,
+                "dtype": self.tensors[key].dtype.name,
+            }
+            for key, match in matches.items()
+        }
+        return {"keys": keys, "ignored": sorted(set(self.tensors) - set(keys))}
+
+
+def convert(source: str, out: Path) -> dict[str, Any]:
+    """Converts a model and returns the report, which `out/conversion.json` holds too.
+
+    The weights keep their floating-point type; where the source mixes several, the widest.
+
+    Raises:
+      UserError: The source is no such model, keys or shapes do not fit it, or `out` holds
+        files already.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{str(out)!r} exists already; name a new directory for the result.")
+    kind = _kind(source)
+    model = kind.load(source)
+    parts = kind.parts(source, model)
+    dtypes = (tensor.dtype for part in parts for tensor in part.tensors.values())
+    dtype = jnp.result_type(*{each for each in dtypes if jnp.issubdtype(each, jnp.floating)})
+    params = jax.tree.map(lambda x: np.asarray(x, dtype), model.params)
+    kind.save(dataclasses.replace(model, params=params), out)
+    if kind.load(str(out)).fingerprint != model.fingerprint:
+        raise RuntimeError(f"what was written to {str(out)!r} reads back differently")
+    report = {
+        "source": source,
+        "fingerprint": model.fingerprint,
+        "dtype": dtype.name,
+        "parameters": sum(x.size for x in jax.tree.leaves(params)),
+        "shapes": {path: x.shape for path, x in flatten(params).items()},
+        "parts": {part.name: part.report() for part in parts},
+    }
+    write_json(out / REPORT, report)
+    return report
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """A line for each part, and one for the whole."""
+    lines = [
+        f"{name}: {len(part['keys'])} keys mapped, none left, {len(part['ignored'])} ignored"
+        for name, part in report["parts"].items()
+    ]
+    size = f"{report['parameters']:,} parameters in {report['dtype']}"
+    return "\n".join([*lines, f"{size}, fingerprint {report['fingerprint']}"])
+
+
+def check(out: Path) -> dict[str, float] | str:
+    """Compares a converted model with PyTorch's and prints the relative errors.
+
+    Returns:
+      The errors, or the reason why there is nothing to compare with.
+
+    Raises:
+      UserError: They exceed `TOLERANCE`.
+    """
+    try:
+        errors = torch_errors(_kind(str(out)).load(str(out)), out)
+    except NotComparableError as reason:
+        print(f"not compared with PyTorch: {reason}")
+        return str(reason)
+    for name, error in errors.items():
+        print(f"{name}: relative error {error:.1e} against PyTorch")
+    worst = max(errors, key=errors.__getitem__)
+    if not errors[worst] <= TOLERANCE:
+        raise UserError(
+            f"{worst} of {str(out)!r} differs from PyTorch's by {errors[worst]:.1e}, more than "
+            f"{TOLERANCE:.0e}: do not use the converted model."
+        )
+    return errors
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_bool("check", False, "compare the result with PyTorch, where installed")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Converts, prints the summary, and with --check compares."""
+    if len(argv) != 3:
+        raise UserError(
+            f"{len(argv) - 1} arguments given, two needed: python -m common.convert SOURCE OUT."
+        )
+    source, out = argv[1], Path(argv[2])
+    report = convert(source, out)
+    print(summary(report))
+    if flags.FLAGS.check:
+        write_json(out / REPORT, report | {"check": check(out)})
+
+
+def _clip_parts(source: str, model: CLIP) -> list[Part]:
+    directory, layout = find_clip(source)
+    tensors = read_tensors(directory, layout.stem)
+    return [Part("clip", tensors, layout.table(model.config), layout.ignore)]
+
+
+def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
+    directory = resolve(source, ["model_index.json"])
+    stem = "diffusion_pytorch_model"
+    unet = unet_table(model.unet.config.use_linear_projection)
+    text = read_text_tensors(directory / "text_encoder")
+    return [
+        Part("unet", read_tensors(directory / "unet", stem), unet),
+        Part("vae", read_tensors(directory / "vae", stem), VAE),
+        Part("text_encoder", text, HF_TEXT_TOWER, HF_IGNORE),
+    ]
+
+
+_CLIP = Kind(load_clip, save_clip, _clip_parts)
+_DIFFUSION = Kind(load_stable_diffusion, save_stable_diffusion, _diffusion_parts)
+
+
+def _kind(source: str) -> Kind:
+    if source == "pocket":
+        raise UserError("'pocket' stands for two models: give the directory of one of them.")
+    index = resolve(source, ["model_index.json"]) / "model_index.json"
+    return _DIFFUSION if index.is_file() else _CLIP
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags, positional=True)

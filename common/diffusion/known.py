@@ -1,0 +1,118 @@
+"""Stable Diffusion without its weights: the sizes of published models."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from common.clip.config import TextConfig
+from common.clip.hugging_face import text_from_json
+from common.clip.known import (
+    abstract_text,
+    describe_tokenizer,
+    known,
+    local_directory,
+    of_dtype,
+)
+from common.clip.text import TextTower
+from common.diffusion.checkpoint import _read_json, abstract_unet, abstract_vae
+from common.diffusion.config import UNetConfig, VAEConfig
+from common.diffusion.model import Modules, StableDiffusion
+from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.unet import UNet
+from common.diffusion.vae import AutoencoderKL
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The configurations of one Stable Diffusion."""
+
+    unet: UNetConfig
+    vae: VAEConfig
+    text: TextConfig
+    schedule: NoiseSchedule
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> "Architecture":
+        """Reads the JSON files of a directory in diffusers' layout.
+
+        Raises:
+          UserError: A file is missing or describes another kind of model.
+        """
+        return cls(
+            UNetConfig.from_dict(_read_json(directory / "unet/config.json")),
+            VAEConfig.from_dict(_read_json(directory / "vae/config.json")),
+            text_from_json(_read_json(directory / "text_encoder/config.json")),
+            NoiseSchedule.from_dict(_read_json(directory / "scheduler/scheduler_config.json")),
+        )
+
+
+_V1 = Architecture(
+    UNetConfig(),
+    VAEConfig(),
+    TextConfig(49408, 768, 12, 12, 3072, pool="argmax"),
+    NoiseSchedule(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+        set_alpha_to_one=False,
+    ),
+)
+_V2_BASE = Architecture(
+    UNetConfig(
+        attention_head_dim=(5, 10, 20, 20),
+        cross_attention_dim=1024,
+        use_linear_projection=True,
+    ),
+    VAEConfig(sample_size=768),
+    TextConfig(49408, 1024, 23, 16, 4096, activation="gelu", pool="argmax"),
+    _V1.schedule,
+)
+_V2 = dataclasses.replace(
+    _V2_BASE,
+    unet=dataclasses.replace(_V2_BASE.unet, sample_size=96),
+    schedule=dataclasses.replace(_V1.schedule, prediction_type="v_prediction"),
+)
+
+KNOWN: Mapping[str, Architecture] = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": _V1,
+    "CompVis/stable-diffusion-v1-4": _V1,
+    "stabilityai/stable-diffusion-2-1-base": _V2_BASE,
+    "stabilityai/stable-diffusion-2-1": _V2,
+}
+
+
+def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> StableDiffusion:
+    """What `load_stable_diffusion` gives, with shapes and dtypes in place of weights.
+
+    Args:
+      source: "pocket" or a directory, of which the small files are read; or a key of `KNOWN`.
+      dtype: Of the weights and activations.
+
+    Raises:
+      UserError: The model is neither at hand nor known.
+    """
+    directory = local_directory(source)
+    if directory is None:
+        sizes = known(KNOWN, source)
+        tokenizer = describe_tokenizer(None, sizes.text)
+    else:
+        directory = directory / "sd" if source == "pocket" else directory
+        sizes = Architecture.from_directory(directory)
+        tokenizer = describe_tokenizer(directory / "tokenizer", sizes.text)
+    modules = Modules(
+        UNet(sizes.unet, dtype),
+        AutoencoderKL(sizes.vae, dtype),
+        TextTower(sizes.text, dtype),
+        sizes.schedule,
+    )
+    params = {
+        "unet": abstract_unet(modules.unet),
+        "vae": abstract_vae(modules.vae),
+        "text": abstract_text(sizes.text),
+    }
+    return StableDiffusion(modules, tokenizer, of_dtype(params, dtype), "abstract")

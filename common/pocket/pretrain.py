@@ -1,0 +1,174 @@
+"""Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, model card.
+
+    python -m common.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seed=N]
+
+Each finished stage stays in the work directory, so that the same command carries on after an
+interruption. The result depends on the recipe, the seed and the device's rounding only.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from common.clip import CLIP, Preprocess, TextTower, Tokenizer, save_clip
+from common.data.templates import TEMPLATES
+from common.diffusion import (
+    AutoencoderKL,
+    Modules,
+    StableDiffusion,
+    UNet,
+    save_stable_diffusion,
+)
+from common.errors import UserError, run_command
+from common.files import atomic_write
+from common.pocket.captions import questions
+from common.pocket.card import write_card
+from common.pocket.corpus import Corpus, sample_corpus
+from common.pocket.recipe import FULL, QUICK, Recipe
+from common.pocket.renderer import SIZE
+from common.pocket.train_clip import clip_config, train_clip
+from common.pocket.train_unet import SCHEDULE, train_unet, unet_config
+from common.pocket.train_vae import train_vae, vae_config
+from common.pocket.vocabulary import learn_merges, write_tokenizer
+from common.training.progress import say
+from common.weights.files import read_tensors, write_tensors
+from common.weights.table import flatten, nest
+
+# A word must be this frequent in the corpus's first captions to become one token.
+_VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
+
+
+def main(argv: list[str]) -> None:
+    """Runs or resumes the pretraining that the flags describe."""
+    del argv
+    values = flags.FLAGS
+    recipe = dataclasses.replace(QUICK if values.quick else FULL, seed=values.seed)
+    out = Path(values.out)
+    pretrain(recipe, Path(values.work) if values.work else out / "work", out)
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("out", None, "Where the models go.", required=True)
+    flags.DEFINE_string("work", None, "Where finished stages are kept; default OUT/work.")
+    flags.DEFINE_bool("quick", False, "A few minutes' worth, for trying things out.")
+    flags.DEFINE_integer("seed", 0, "Of every random choice.")
+
+
+def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
+    """Runs all stages that `work` does not hold yet and writes the models to `out`.
+
+    Raises:
+      UserError: `work` holds stages of another recipe.
+    """
+    _claim(work, recipe)
+    seconds = _Stopwatch(work / "seconds.json")
+    corpus = sample_corpus(recipe.corpus, recipe.seed)
+    tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
+
+    def clip_stage() -> dict[str, Any]:
+        return train_clip(corpus, tokenizer, recipe.clip, recipe.seed)
+
+    def vae_stage() -> dict[str, Any]:
+        return train_vae(corpus, recipe.vae, recipe.seed)
+
+    clip_params = _stage(work / "clip.safetensors", clip_stage, seconds)
+    vae_params = _stage(work / "vae.safetensors", vae_stage, seconds)
+
+    # Stable Diffusion's text tower ends before the projection.
+    text = {name: value for name, value in clip_params["text"].items() if name != "projection"}
+    text_config = dataclasses.replace(clip_config(tokenizer).text, projection=None)
+
+    def unet_stage() -> dict[str, Any]:
+        params, scale = train_unet(
+            corpus,
+            tokenizer,
+            (text_config, text),
+            vae_params,
+            recipe.unet,
+            recipe.empty_captions,
+            recipe.seed,
+        )
+        return {"params": params, "scaling_factor": np.float32(scale)}
+
+    unet = _stage(work / "unet.safetensors", unet_stage, seconds)
+
+    clip = CLIP(clip_config(tokenizer), _half(clip_params), tokenizer, Preprocess(SIZE), "")
+    save_clip(clip, out / "clip")
+    modules = Modules(
+        UNet(unet_config(text_config.width)),
+        AutoencoderKL(vae_config(float(unet["scaling_factor"]))),
+        TextTower(text_config),
+        SCHEDULE,
+    )
+    params = _half({"unet": unet["params"], "vae": vae_params, "text": text})
+    save_stable_diffusion(StableDiffusion(modules, tokenizer, params, ""), out / "sd")
+    write_card(out, recipe, seconds.times)
+
+
+def _claim(work: Path, recipe: Recipe) -> None:
+    """Writes the recipe down, or checks that it is the one written down."""
+    file = work / "recipe.json"
+    text = json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
+    if not file.exists():
+        with atomic_write(file) as temporary:
+            temporary.write_text(text)
+    elif file.read_text() != text:
+        raise UserError(
+            f"{str(work)!r} holds stages of another recipe (see recipe.json there): give another "
+            "--work or delete it."
+        )
+
+
+def _tokenizer(directory: Path, seed: int) -> Tokenizer:
+    corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
+    asked = _questions_of(corpus)
+    further = [template.format("") for each in TEMPLATES.values() for template in each] + asked
+    write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory)
+    return Tokenizer.from_directory(directory)
+
+
+def _questions_of(corpus: Corpus) -> list[str]:
+    scenes = corpus.scenes[:500]
+    return [f"{q.text} {q.answer}" for scene in scenes for q in questions(scene)]
+
+
+class _Stopwatch:
+    """Seconds that each stage took, kept beside the stages."""
+
+    def __init__(self, file: Path):
+        self.file = file
+        self.times: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+
+    def note(self, stage: str, seconds: float) -> None:
+        self.times[stage] = round(seconds, 1)
+        with atomic_write(self.file) as temporary:
+            temporary.write_text(json.dumps(self.times))
+
+
+def _stage(file: Path, train: Callable[[], dict[str, Any]], seconds: _Stopwatch) -> dict[str, Any]:
+    """The parameters in `file`, which is written first if it is not there."""
+    if not file.exists():
+        start = time.monotonic()
+        params = train()
+        seconds.note(file.stem, time.monotonic() - start)
+        write_tensors(file, jax.tree.map(np.asarray, flatten(params)), {})
+    else:
+        say(f"{file.stem}: done before")
+    return nest(read_tensors(file))
+
+
+def _half(params: Any) -> Any:
+    return jax.tree.map(lambda x: np.asarray(x).astype(jnp.float16), params)
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,45 @@
+"""How much of what the pretraining does; two presets."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One optimisation: AdamW, linear warm-up over a twentieth, then cosine decay to zero."""
+
+    steps: int
+    batch: int
+    rate: float
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The whole pretraining.
+
+    Attributes:
+      seed: Of every random choice.
+      corpus: Captioned pictures.
+      clip, vae, unet: The three optimisations in their order.
+      empty_captions: Share of pictures whose caption the UNet does not see, for guidance.
+      test_size: Pictures per measurement of the model card.
+    """
+
+    seed: int = 0
+    corpus: int = 40_000
+    clip: Fit = Fit(steps=4000, batch=128, rate=1e-3, weight_decay=0.05)
+    vae: Fit = Fit(steps=2000, batch=64, rate=2e-3)
+    unet: Fit = Fit(steps=6000, batch=96, rate=1.5e-3)
+    empty_captions: float = 0.12
+    test_size: int = 1000
+
+
+FULL = Recipe()
+QUICK = replace(
+    FULL,
+    corpus=12_000,
+    clip=replace(FULL.clip, steps=500),
+    vae=replace(FULL.vae, steps=300),
+    unet=replace(FULL.unet, steps=700),
+    test_size=400,
+)

@@ -1,0 +1,87 @@
+"""Stage 1: the pocket CLIP, by the contrastive loss of CLIP (arXiv 2103.00020, section 2.3)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from common.clip import CLIPConfig, TextConfig, TextTower, Tokenizer, ViT, ViTConfig, pool_positions
+from common.clip.preprocess import MEAN, STD
+from common.pocket.corpus import Corpus
+from common.pocket.fitting import fit
+from common.pocket.recipe import Fit
+from common.pocket.renderer import SIZE
+
+WIDTH = 128
+# Captions are cut here in pretraining; the tower itself has CLIP's 77 positions.
+_CAPTION_TOKENS = 22
+_START_SCALE, _LARGEST_SCALE = 1 / 0.07, 100.0
+
+
+def clip_config(tokenizer: Tokenizer) -> CLIPConfig:
+    """Four layers a tower; pools at the largest id, as Stable Diffusion's text towers do."""
+    shape = {"width": WIDTH, "layers": 4, "heads": 4, "mlp_width": 4 * WIDTH, "projection": WIDTH}
+    text = TextConfig(
+        vocab_size=tokenizer.vocab_size,
+        bos=tokenizer.bos,
+        eos=tokenizer.eos,
+        pad=tokenizer.pad,
+        pool="argmax",
+        **shape,
+    )
+    return CLIPConfig(text, ViTConfig(image_size=SIZE, patch_size=8, **shape))
+
+
+def train_clip(corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int) -> dict[str, Any]:
+    """Returns `{"text": ..., "vision": ..., "logit_scale": ...}`."""
+    config = clip_config(tokenizer)
+    text_tower, image_tower = TextTower(config.text), ViT(config.vision)
+    text_key, vision_key, key = jax.random.split(jax.random.key(seed), 3)
+    embeddings = jnp.zeros((1, _CAPTION_TOKENS, WIDTH))
+    params = {
+        "text": text_tower.init(text_key, embeddings, jnp.zeros(1, int))["params"],
+        "vision": image_tower.init(vision_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"],
+        "logit_scale": jnp.log(jnp.asarray(_START_SCALE)),
+    }
+
+    def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
+        pixels = normalised(_mirror_some(batch["pixels"], key))
+        images = image_tower.apply({"params": params["vision"]}, pixels).features
+        ids = batch["ids"]
+        rows = text_tower.apply({"params": params["text"]}, ids, method="embed")
+        ends = pool_positions(ids, "argmax", config.text.eos)
+        texts = text_tower.apply({"params": params["text"]}, rows, ends).projected
+        scale = jnp.minimum(jnp.exp(params["logit_scale"]), _LARGEST_SCALE)
+        return contrastive_loss(images, texts, scale)
+
+    ids = tokenizer(corpus.captions, length=_CAPTION_TOKENS, truncate=True)
+    data = {"pixels": corpus.pictures(), "ids": ids}
+    params = fit("CLIP", loss, params, data, plan, key)
+    # CLIP's own weights hold a scale within the bound; nobody clips it again.
+    params["logit_scale"] = np.minimum(params["logit_scale"], np.log(_LARGEST_SCALE))
+    return params
+
+
+def normalised(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
+    """CLIP's normalisation of pictures that have the tower's size."""
+    return (pixels / 255.0 - jnp.asarray(MEAN)) / jnp.asarray(STD)
+
+
+def contrastive_loss(
+    images: Float[Array, "b p"], texts: Float[Array, "b p"], scale: Float[Array, ""]
+) -> Float[Array, ""]:
+    """Symmetric cross-entropy over the batch; row i of both belongs together."""
+    images = images / jnp.linalg.norm(images, axis=-1, keepdims=True)
+    texts = texts / jnp.linalg.norm(texts, axis=-1, keepdims=True)
+    logits = scale * images @ texts.T
+    labels: Int[Array, " b"] = jnp.arange(len(logits))
+    cross_entropy = optax.softmax_cross_entropy_with_integer_labels
+    return (cross_entropy(logits, labels) + cross_entropy(logits.T, labels)).mean() / 2
+
+
+def _mirror_some(pixels: Array, key: Array) -> Array:
+    flags = jax.random.bernoulli(key, 0.5, (len(pixels), 1, 1, 1))
+    return jnp.where(flags, pixels[:, :, ::-1], pixels)

@@ -1,0 +1,101 @@
+"""Stage 3: the pocket UNet, conditioned on the frozen text tower of the pocket CLIP."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from common.clip import TextConfig, TextTower, Tokenizer
+from common.diffusion import NoiseSchedule, UNet, UNetConfig
+from common.diffusion.pipeline import prompt_states
+from common.pocket.corpus import Corpus
+from common.pocket.fitting import fit, in_batches
+from common.pocket.recipe import Fit
+from common.pocket.train_vae import encode_pictures
+
+# Stable Diffusion's own.
+SCHEDULE = NoiseSchedule(
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    steps_offset=1,
+    set_alpha_to_one=False,
+)
+
+
+def unet_config(text_width: int) -> UNetConfig:
+    """The pocket UNet's shape: transformers at 8x8 and at the bottom."""
+    return UNetConfig(
+        sample_size=8,
+        block_out_channels=(64, 96),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        attention_head_dim=4,
+        cross_attention_dim=text_width,
+        norm_num_groups=8,
+    )
+
+
+def scaling_factor(mean: Float[np.ndarray, "b h w c"], std: Float[np.ndarray, "b h w c"]) -> float:
+    """What gives the latents unit variance."""
+    return float(1 / np.sqrt(mean.var() + (std**2).mean()))
+
+
+def train_unet(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    text: tuple[TextConfig, Any],
+    vae: Any,
+    plan: Fit,
+    empty_captions: float,
+    seed: int,
+) -> tuple[dict[str, Any], float]:
+    """Trains on noise prediction, with the text states at all 77 positions as in sampling.
+
+    Args:
+      corpus: Captioned pictures.
+      tokenizer: The pocket tokenizer.
+      text: Configuration and parameters of the text tower.
+      vae: The autoencoder's parameters.
+      plan: The optimisation.
+      empty_captions: Share of samples that see the empty prompt instead of their caption.
+      seed: Of all randomness.
+
+    Returns:
+      The UNet's parameters and the latents' scaling factor.
+    """
+    config, text_params = text
+    tower, unet = TextTower(config), UNet(unet_config(config.width))
+    mean, std = encode_pictures(vae, corpus.pictures())
+    scale = scaling_factor(mean, std)
+
+    def states(ids: np.ndarray) -> Array:
+        return prompt_states(tower, text_params, ids).astype(jnp.float16)
+
+    data = {
+        "mean": mean * scale,
+        "std": std * scale,
+        "states": in_batches(states, tokenizer(corpus.captions)),
+    }
+    empty = states(tokenizer([""]))
+
+    def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
+        time_key, noise_key, posterior_key, drop_key = jax.random.split(key, 4)
+        size = len(batch["mean"])
+        posterior = jax.random.normal(posterior_key, batch["mean"].shape)
+        latents = batch["mean"] + batch["std"] * posterior
+        noise = jax.random.normal(noise_key, latents.shape)
+        times = jax.random.randint(time_key, (size,), 0, SCHEDULE.num_train_timesteps)
+        dropped = jax.random.bernoulli(drop_key, empty_captions, (size, 1, 1))
+        seen = jnp.where(dropped, empty, batch["states"]).astype(jnp.float32)
+        noisy = SCHEDULE.add_noise(latents, noise, times)
+        predicted = unet.apply({"params": params}, noisy, times, seen)
+        return ((predicted - SCHEDULE.target(latents, noise, times)) ** 2).mean()
+
+    init_key, key = jax.random.split(jax.random.key(seed))
+    first = jax.tree.map(lambda x: jnp.asarray(x[:1], jnp.float32), data)
+    params = unet.init(init_key, first["mean"], jnp.zeros(1, int), first["states"])["params"]
+    return fit("UNet", loss, params, data, plan, key), scale

@@ -1,0 +1,63 @@
+"""Stage 2: the pocket VAE, factor 4: pictures of 32x32 become latents of 8x8x4."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+from common.diffusion import AutoencoderKL, VAEConfig
+from common.pocket.corpus import Corpus
+from common.pocket.fitting import fit, in_batches
+from common.pocket.recipe import Fit
+from common.pocket.renderer import SIZE
+
+_KL_WEIGHT = 1e-3
+
+
+def vae_config(scaling_factor: float = 1.0) -> VAEConfig:
+    """The pocket VAE's shape."""
+    return VAEConfig(
+        sample_size=SIZE,
+        block_out_channels=(16, 32, 48),
+        layers_per_block=1,
+        norm_num_groups=8,
+        scaling_factor=scaling_factor,
+    )
+
+
+def train_vae(corpus: Corpus, plan: Fit, seed: int) -> dict[str, Any]:
+    """Returns the autoencoder's parameters: absolute and squared error, and a little KL."""
+    vae = AutoencoderKL(vae_config())
+    init_key, key = jax.random.split(jax.random.key(seed))
+    params = vae.init(init_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"]
+
+    def loss(params: Any, batch: Array, key: Key[Array, ""]) -> Array:
+        pixels = centred(batch)
+        moments = vae.apply({"params": params}, pixels, method="encode")
+        latents = moments.sample(jax.random.normal(key, moments.mean.shape))
+        error = vae.apply({"params": params}, latents, method="decode") - pixels
+        kl = (moments.mean**2 + jnp.exp(moments.logvar) - 1 - moments.logvar).mean() / 2
+        return jnp.abs(error).mean() + (error**2).mean() + _KL_WEIGHT * kl
+
+    return fit("VAE", loss, params, corpus.pictures(), plan, key)
+
+
+def centred(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
+    """Pixels in [-1, 1]."""
+    return pixels / 127.5 - 1
+
+
+def encode_pictures(
+    params: dict[str, Any], pixels: UInt8[np.ndarray, "b h w 3"]
+) -> tuple[Float[np.ndarray, "b h w c"], Float[np.ndarray, "b h w c"]]:
+    """Mean and standard deviation of the latents' posterior, not scaled."""
+    vae = AutoencoderKL(vae_config())
+
+    @jax.jit
+    def encode(params: Any, pixels: Array) -> tuple[Array, Array]:
+        moments = vae.apply({"params": params}, centred(pixels), method="encode")
+        return moments.mean, jnp.exp(moments.logvar / 2)
+
+    return in_batches(lambda part: encode(params, part), pixels)

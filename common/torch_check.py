@@ -1,0 +1,132 @@
+"""A model's outputs against those of the PyTorch libraries that define its layout."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from common.clip import CLIP, ResNetConfig, encode_image, encode_text
+from common.diffusion import StableDiffusion
+
+PROMPTS = ("a photo of a cat", "two dogs, close-up")
+
+Pairs = Mapping[str, tuple[Any, Any]]
+
+
+class NotComparableError(Exception):
+    """Why there is nothing to compare with."""
+
+
+def torch_errors(model: CLIP | StableDiffusion, directory: Path) -> dict[str, float]:
+    """Relative errors of each output on fixed inputs: largest difference over largest value.
+
+    Args:
+      model: Loaded in float32.
+      directory: The same weights, in the layout of transformers or diffusers.
+
+    Raises:
+      NotComparableError: PyTorch or the library is not installed, or has no such model.
+    """
+    try:
+        import torch
+
+        with torch.no_grad():
+            pairs = (_clip if isinstance(model, CLIP) else _diffusion)(model, directory)
+    except ImportError as error:
+        raise NotComparableError(f"{error.name} is not installed") from error
+    return {name: _relative(ours, theirs.numpy()) for name, (ours, theirs) in pairs.items()}
+
+
+def _clip(clip: CLIP, directory: Path) -> Pairs:
+    if isinstance(clip.config.vision, ResNetConfig):
+        raise NotComparableError("transformers has no CLIP with a ResNet")
+    import torch
+    from transformers import CLIPModel
+
+    theirs = CLIPModel.from_pretrained(directory, dtype=torch.float32).eval()
+    ids = clip.tokenizer(PROMPTS, clip.config.text.positions)
+    size = clip.config.vision.image_size
+    pixels = _noise(2, size, size, 3)
+    states = theirs.text_model(torch.from_numpy(ids).long()).pooler_output
+    patches = theirs.vision_model(_to_torch(pixels)).pooler_output
+    text, image = (jax.jit(encode, static_argnums=0) for encode in (encode_text, encode_image))
+    return {
+        "text features": (
+            text(clip.text_tower, clip.params["text"], ids),
+            theirs.text_projection(states),
+        ),
+        "image features": (
+            image(clip.image_tower, clip.params["vision"], pixels),
+            theirs.visual_projection(patches),
+        ),
+    }
+
+
+def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    def load(kind: Any, name: str) -> Any:
+        return kind.from_pretrained(directory / name, torch_dtype=torch.float32).eval()
+
+    ids = sd.tokenizer(PROMPTS, sd.text_tower.config.positions)
+    tower = sd.text_tower
+    states = jax.jit(
+        lambda params: (
+            tower.apply(
+                {"params": params},
+                tower.apply({"params": params}, ids, method="embed"),
+                jnp.zeros(len(ids), int),
+            ).last_hidden_state
+        )
+    )(sd.params["text"])
+    their_states = load(CLIPTextModel, "text_encoder")(torch.from_numpy(ids).long())
+
+    # Both networks are convolutional: a small picture says as much as a large one.
+    side = 2 * 2 ** (len(sd.unet.config.block_out_channels) - 1)
+    latents, times = _noise(2, side, side, sd.unet.config.in_channels), np.array([7, 801])
+    predicted = jax.jit(sd.unet.apply)({"params": sd.params["unet"]}, latents, times, states)
+    their_predicted = load(UNet2DConditionModel, "unet")(
+        _to_torch(latents), torch.from_numpy(times), torch.from_numpy(np.array(states))
+    ).sample
+
+    vae, their_vae = sd.vae, load(AutoencoderKL, "vae")
+    pixels = _noise(1, 8 * sd.downsampling, 8 * sd.downsampling, 3)
+    encoded = jax.jit(lambda params: vae.apply({"params": params}, pixels, method="encode"))
+    decoded = jax.jit(
+        lambda params: vae.apply({"params": params}, latents[:1], method="decode")
+    )
+    return {
+        "text states": (states, their_states.last_hidden_state),
+        "UNet prediction": (predicted, _to_nhwc(their_predicted)),
+        "VAE latents": (
+            encoded(sd.params["vae"]).mean,
+            _to_nhwc(their_vae.encode(_to_torch(pixels)).latent_dist.mean),
+        ),
+        "VAE picture": (
+            decoded(sd.params["vae"]),
+            _to_nhwc(their_vae.decode(_to_torch(latents[:1])).sample),
+        ),
+    }
+
+
+def _relative(ours: Any, theirs: np.ndarray) -> float:
+    return float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
+
+
+def _noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def _to_torch(x: np.ndarray) -> Any:
+    import torch
+
+    return torch.from_numpy(x).permute(0, 3, 1, 2)
+
+
+def _to_nhwc(x: Any) -> Any:
+    return x.permute(0, 2, 3, 1)

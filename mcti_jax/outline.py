@@ -1,0 +1,70 @@
+"""What MC-TI needs of its models and photos to be compiled: their shapes."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from common.clip import CLIP
+from common.clip.known import describe_clip
+from common.data import few_shot, open_dataset
+from common.diffusion import StableDiffusion
+from common.diffusion.known import describe_stable_diffusion
+from common.errors import UserError
+from mcti_jax.material import Encoded, frozen_dtype, require_same_width, resolution
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The counterpart of `Material` without weights and photos.
+
+    Attributes:
+      sd, clip: the models, with shapes in place of weights.
+      classes: K.
+      labels: class of each training photo.
+      encoded: shapes of the caches.
+    """
+
+    sd: StableDiffusion
+    clip: CLIP
+    classes: int
+    labels: np.ndarray
+    encoded: Encoded
+
+
+def describe(config: ConfigDict, platform: str) -> Outline:
+    """Describes what a run of `config` on a platform would gather.
+
+    Raises:
+      UserError: the models or the number of photos are not known.
+    """
+    dtype = frozen_dtype(config.dtype, platform)
+    sd = describe_stable_diffusion(config.model, dtype)
+    clip = describe_clip(config.clip, dtype)
+    require_same_width(sd, clip, config)
+    classes, labels = _count(config)
+    side = resolution(config, sd) // sd.downsampling
+    latents = (2, len(labels), side, side, sd.vae.config.latent_channels)
+    features = (2, len(labels), clip.config.vision.projection)
+    encoded = Encoded(
+        mean=jax.ShapeDtypeStruct(latents, jnp.float32),
+        logvar=jax.ShapeDtypeStruct(latents, jnp.float32),
+        features=jax.ShapeDtypeStruct(features, jnp.float32),
+    )
+    return Outline(sd, clip, classes, labels, encoded)
+
+
+def _count(config: ConfigDict) -> tuple[int, np.ndarray]:
+    """The number of classes and the training labels; opens the data set only if it must."""
+    if config.classes:
+        if not config.shots:
+            raise UserError(
+                f"shots=0 takes all photos of {config.data!r}, whose number is not known here: "
+                "give shots=N, or classes=0 to have the data set opened and counted."
+            )
+        return config.classes, np.repeat(np.arange(config.classes), config.shots)
+    dataset = open_dataset(config.data, holdout=config.holdout)
+    train = few_shot(dataset.train, config.shots, config.shots_seed) if config.shots else None
+    return len(dataset.classnames), (train or dataset.train).labels

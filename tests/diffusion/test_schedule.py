@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.diffusion import NoiseSchedule
+from common.errors import UserError
+
+# Three steps: betas 0.1, 0.2, 0.3, hence 0.9, 0.9 x 0.8, 0.9 x 0.8 x 0.7.
+BY_HAND = {"num_train_timesteps": 3, "beta_start": 0.1, "beta_end": 0.3}
+SIGNAL = np.array([0.9, 0.72, 0.504])
+
+
+def batch(*values):
+    return jnp.array(values, jnp.float32).reshape(-1, 1, 1, 1)
+
+
+def test_linear_by_hand():
+    schedule = NoiseSchedule.from_dict(BY_HAND)
+    assert schedule.alphas_cumprod.dtype == np.float32
+    np.testing.assert_allclose(schedule.alphas_cumprod, SIGNAL, rtol=1e-6)
+
+
+def test_scaled_linear_by_hand():
+    schedule = NoiseSchedule.from_dict(
+        BY_HAND | {"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.09}
+    )
+    desired = np.cumprod([1 - 0.1**2, 1 - 0.2**2, 1 - 0.3**2])
+    np.testing.assert_allclose(schedule.alphas_cumprod, desired, rtol=1e-6)
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_noise_and_target_by_hand(prediction_type):
+    schedule = NoiseSchedule.from_dict(BY_HAND | {"prediction_type": prediction_type})
+    latents, noise, timesteps = batch(2, 5), batch(-1, 3), jnp.array([0, 2])
+    noisy = jax.jit(schedule.add_noise)(latents, noise, timesteps).ravel()
+    alpha, sigma = np.sqrt(SIGNAL[[0, 2]]), np.sqrt(1 - SIGNAL[[0, 2]])
+    np.testing.assert_allclose(noisy, alpha * [2, 5] + sigma * [-1, 3], rtol=1e-6)
+    target = jax.jit(schedule.target)(latents, noise, timesteps).ravel()
+    velocity = alpha * [-1, 3] - sigma * [2, 5]
+    desired = {"epsilon": [-1, 3], "v_prediction": velocity}[prediction_type]
+    np.testing.assert_allclose(target, desired, rtol=1e-6)
+
+
+def test_files_of_any_scheduler_class(scheduler_configs):
+    first, second = (NoiseSchedule.from_dict(scheduler_configs[v]) for v in ("v1", "v2"))
+    assert (first.prediction_type, second.prediction_type) == ("epsilon", "v_prediction")
+    assert (first.steps_offset, first.set_alpha_to_one) == (1, False)
+    assert first.timestep_spacing is None
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_round_trip(version, scheduler_configs):
+    schedule = NoiseSchedule.from_dict(scheduler_configs[version])
+    assert NoiseSchedule.from_dict(schedule.to_dict()) == schedule
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("beta_schedule", "squaredcos_cap_v2"),
+        ("prediction_type", "sample"),
+        ("timestep_spacing", "random"),
+        ("clip_sample", True),
+        ("thresholding", True),
+        ("trained_betas", [0.1]),
+        ("rescale_betas_zero_snr", True),
+        ("use_karras_sigmas", True),
+    ],
+)
+def test_unsupported_schedules_are_refused(field, value):
+    with pytest.raises(UserError, match=field):
+        NoiseSchedule.from_dict(BY_HAND | {field: value})

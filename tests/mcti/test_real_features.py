@@ -1,0 +1,55 @@
+"""The classification term on real CLIP features of Caltech-101, without any network.
+
+The figures are the reference's cross-entropy on the same features, measured with one seed.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcti_jax.classifier import predict
+from mcti_jax.objective import class_bank
+from tests.mcti.free_vectors import on_device, start_near_the_mean, train_vectors
+
+CLASSES = 100
+NEAREST_MEAN = {1: 0.7578, 4: 0.8819, 16: 0.9136}
+FREE_VECTORS = {
+    (1, 10.0): 0.7830,
+    (1, 100.0): 0.7424,
+    (4, 10.0): 0.8759,
+    (4, 100.0): 0.8661,
+    (16, 10.0): 0.9225,
+    (16, 100.0): 0.8860,
+}
+
+
+@pytest.fixture
+def caltech(shared_data):
+    with np.load(shared_data / "clip_image_features" / "caltech101.npz") as file:
+        return dict(file)
+
+
+def few_shots(caltech, shots):
+    """Features twice, since the file has no mirrors, and labels."""
+    features = caltech[f"shot{shots}_x"].astype(np.float32)
+    return np.stack([features, features]), caltech[f"shot{shots}_y"].astype(int)
+
+
+def accuracy(caltech, classes):
+    found = predict(jnp.asarray(caltech["test_x"], jnp.float32), jnp.asarray(classes))
+    return float((found == caltech["test_y"]).mean())
+
+
+@pytest.mark.parametrize("shots", NEAREST_MEAN)
+def test_prototypes_are_the_nearest_mean_classifier(caltech, shots):
+    bank = class_bank(*few_shots(caltech, shots), CLASSES, prototypes=True)
+    assert round(accuracy(caltech, bank.features[:, 0]), 4) == NEAREST_MEAN[shots]
+
+
+@pytest.mark.parametrize(("shots", "scale"), FREE_VECTORS)
+def test_free_vectors_reach_the_reference(caltech, shots, scale):
+    features, labels = few_shots(caltech, shots)
+    bank = on_device(class_bank(features, labels, CLASSES, prototypes=False))
+    start = start_near_the_mean(features[0], CLASSES)
+    vectors, _ = train_vectors(bank, start, scale, updates=600)
+    assert abs(accuracy(caltech, vectors) - FREE_VECTORS[shots, scale]) < 0.015

@@ -1,0 +1,83 @@
+"""How commands end, and how files are written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.files import atomic_write
+
+ROOT = Path(__file__).parents[1]
+
+COMMAND = """
+from common.errors import UserError, run_command
+
+class Failed(UserError):
+    exit_status = 1
+
+def main(argv):
+    {body}
+
+run_command(main, positional={positional})
+"""
+
+
+def run(body: str, *arguments: str, positional: bool = False) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND.format(body=body, positional=positional), *arguments],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+pytestmark = pytest.mark.multiprocess
+
+
+def test_a_mistake_is_one_sentence_and_status_2():
+    done = run("raise UserError('no folder x;\\n  give another')")
+    assert (done.returncode, done.stderr) == (2, "error: no folder x; give another\n")
+
+
+def test_a_failure_says_its_own_status():
+    done = run("raise Failed('diverged')")
+    assert (done.returncode, done.stderr) == (1, "error: diverged\n")
+
+
+def test_a_defect_keeps_its_traceback():
+    done = run("raise ValueError('ours')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ValueError: ours" in done.stderr
+
+
+def test_success_and_what_exit_says():
+    assert run("print('done')").stdout == "done\n"
+    assert run("raise SystemExit(143)").returncode == 143
+
+
+def test_libraries_are_quiet_unless_asked():
+    body = "from absl import logging; logging.info('detail')"
+    assert run(body).stderr == ""
+    assert "detail" in run(body, "--verbosity=0").stderr
+
+
+def test_arguments_that_are_no_flags():
+    refused = run("print(argv[1:])", "a")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert run("print(argv[1:])", "a", positional=True).stdout == "['a']\n"
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with atomic_write(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    assert path.read_text() == "first"
+    assert path.stat().st_mode & 0o444 == 0o444
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [p.read_text() for p in path.parent.iterdir()] == ["first"]

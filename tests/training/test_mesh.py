@@ -1,0 +1,90 @@
+import jax
+import pytest
+from jax.sharding import AxisType
+
+from common.errors import UserError
+from common.training.mesh import join_cluster, make_mesh, use_compile_cache
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "shape"),
+    [(-1, 1, (8, 1)), (-1, 2, (4, 2)), (2, 1, (2, 1)), (2, 4, (2, 4))],
+)
+def test_shapes(data, model, shape):
+    mesh = make_mesh(data, model)
+    assert mesh.devices.shape == shape
+    assert mesh.axis_names == ("data", "model")
+    assert set(mesh.axis_types) == {AxisType.Auto}
+
+
+def test_idle_devices_of_a_cluster_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(UserError, match="leaves devices of the cluster idle"):
+        make_mesh(4, 1)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The arguments that jax.distributed.initialize is called with."""
+    for name in ("JAX_COORDINATOR_ADDRESS", "SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    found = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *a: found.append(a))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, []),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, []),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, [()]),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, [()]),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, []),
+        ({"TPU_WORKER_HOSTNAMES": "10.0.0.1,10.0.0.2"}, [()]),
+        (
+            {
+                "JAX_COORDINATOR_ADDRESS": "a:1",
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": "1",
+            },
+            [("a:1", 2, 1)],
+        ),
+    ],
+)
+def test_clusters_are_detected(monkeypatch, calls, environment, expected):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    join_cluster()
+    assert calls == expected
+
+
+def test_a_cluster_is_joined_once(monkeypatch, calls):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setattr(jax.distributed, "is_initialized", lambda: True)
+    join_cluster()
+    assert calls == []
+
+
+@pytest.mark.parametrize("number", [None, "two"])
+def test_half_told_clusters_are_refused(monkeypatch, calls, number):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "a:1")
+    monkeypatch.delenv("JAX_NUM_PROCESSES", raising=False)
+    if number is not None:
+        monkeypatch.setenv("JAX_NUM_PROCESSES", number)
+    with pytest.raises(UserError, match="JAX_NUM_PROCESSES"):
+        join_cluster()
+
+
+def test_the_compile_cache_is_filled_and_turned_off(tmp_path, monkeypatch):
+    seconds = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    try:
+        use_compile_cache("~/cache")
+        jax.jit(lambda x: x * 3 + 1)(1.0)
+        assert list((tmp_path / "cache").iterdir())
+    finally:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+        use_compile_cache("")
+    assert jax.config.jax_compilation_cache_dir is None

@@ -1,0 +1,65 @@
+import json
+import os
+import re
+
+import pytest
+from ml_collections import ConfigDict
+
+from common.errors import UserError
+from common.training.method import Evaluation
+from common.training.workdir import check_workdir, make_result, write_config, write_result
+
+
+def make_config(**fields) -> ConfigDict:
+    defaults = {"data": "d", "model": "m", "seed": 1, "updates": 9, "keep": 2}
+    return ConfigDict({**defaults, "mesh": {"data": -1}, "shape": (1, 2), **fields})
+
+
+def test_a_new_folder_is_neither_refused_nor_made(tmp_path):
+    assert check_workdir(tmp_path / "a" / "b", make_config()) is None
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_same_config_is_taken(tmp_path):
+    write_config(tmp_path, make_config())
+    assert check_workdir(tmp_path, make_config()) is None
+    assert check_workdir(tmp_path, make_config(keep=5, mesh={"data": 4})) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"updates": 8, "seed": 2}, "a run with seed=1, but now seed=2"),
+        ({"shape": (1, 3)}, "shape=[1, 2], but now shape=[1, 3]"),
+        ({"extra": 1}, "extra='absent', but now extra=1"),
+    ],
+)
+def test_the_first_field_that_differs_is_named(tmp_path, fields, message):
+    write_config(tmp_path, make_config())
+    with pytest.raises(UserError, match=re.escape(message)):
+        check_workdir(tmp_path, make_config(**fields))
+
+
+def test_folders_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UserError, match="file is a file"):
+            check_workdir(path, make_config())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission"):
+        check_workdir(tmp_path / "run", make_config())
+
+
+def test_a_broken_config_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json is no JSON"):
+        check_workdir(tmp_path, make_config())
+
+
+def test_the_result_is_plain_json(tmp_path):
+    evaluation = Evaluation({"accuracy": float("nan")}, {"1-NN": {"accuracy": 0.5}})
+    write_result(tmp_path, make_result("toy", make_config(), evaluation, 1.5))
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["metrics"] == {"accuracy": None}
+    assert result["baselines"] == {"1-NN": {"accuracy": 0.5}}
+    assert check_workdir(tmp_path, make_config()) == result
