@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from common.clip import CLIP, ResNetConfig, encode_image, encode_text
-from common.diffusion import StableDiffusion
+from common.diffusion import StableDiffusion, prompt_states
 
 PROMPTS = ("a photo of a cat", "two dogs, close-up")
 
@@ -74,16 +73,7 @@ def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
         return kind.from_pretrained(directory / name, torch_dtype=torch.float32).eval()
 
     ids = sd.tokenizer(PROMPTS, sd.text_tower.config.positions)
-    tower = sd.text_tower
-    states = jax.jit(
-        lambda params: (
-            tower.apply(
-                {"params": params},
-                tower.apply({"params": params}, ids, method="embed"),
-                jnp.zeros(len(ids), int),
-            ).last_hidden_state
-        )
-    )(sd.params["text"])
+    states = prompt_states(sd.text_tower, sd.params["text"], ids)
     their_states = load(CLIPTextModel, "text_encoder")(torch.from_numpy(ids).long())
 
     # Both networks are convolutional: a small picture says as much as a large one.
@@ -97,9 +87,7 @@ def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
     vae, their_vae = sd.vae, load(AutoencoderKL, "vae")
     pixels = _noise(1, 8 * sd.downsampling, 8 * sd.downsampling, 3)
     encoded = jax.jit(lambda params: vae.apply({"params": params}, pixels, method="encode"))
-    decoded = jax.jit(
-        lambda params: vae.apply({"params": params}, latents[:1], method="decode")
-    )
+    decoded = jax.jit(lambda params: vae.apply({"params": params}, latents[:1], method="decode"))
     return {
         "text states": (states, their_states.last_hidden_state),
         "UNet prediction": (predicted, _to_nhwc(their_predicted)),

@@ -72,12 +72,13 @@ def find_method(config: ConfigDict) -> Method:
     where = config.get("method", "")
     module, _, name = where.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)(config)
+        method = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
             f"method={where!r} names no method ({error}): a config must say module:class, e.g. "
             "config.method = 'mcti_jax.method:MCTI'."
         ) from None
+    return method(config)
 
 
 def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:

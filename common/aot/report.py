@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import jax
 from rich.table import Table
 
 from common.aot.collectives import Collectives

@@ -53,11 +53,10 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
     try:
         with _environment():
             return topologies.get_topology_desc(name, platform="tpu", **options).devices
-    except RuntimeError as error:
-        reason = str(error).split(": ", 1)[-1].splitlines()[0].rstrip(".")
+    except RuntimeError:
         raise UserError(
-            f"--topology={name} is none that libtpu knows ({reason}): name a generation and its "
-            "shape, e.g. v5e:1x1, v5e:2x4, v6e:2x2, v4:2x2x1 or v5p:2x2x1."
+            f"--topology={name} is none that libtpu knows: name a generation and its shape in "
+            "whole hosts, e.g. v5e:1x1, v5e:2x4, v6e:2x2, v4:2x2x1 or v5p:2x2x1."
         ) from None
 
 
@@ -67,15 +66,14 @@ def topology_mesh(devices: Sequence[jax.Device], data: int, model: int) -> Mesh:
     Raises:
       UserError: the mesh is not made of these devices.
     """
-    if data == -1 and model > 0:
-        data = len(devices) // model
-    if min(data, model) < 1 or data * model != len(devices):
+    shape = (len(devices) // max(model, 1) if data == -1 else data), model
+    if min(shape) < 1 or shape[0] * model != len(devices):
         raise UserError(
             f"mesh.data={data} and mesh.model={model} do not lay out the topology's "
-            f"{len(devices)} devices: their product must be that number; use mesh.data=-1."
+            f"{len(devices)} devices: their product must be that number, or mesh.data=-1."
         )
     axis_types = (AxisType.Auto,) * 2
-    return jax.make_mesh((data, model), ("data", "model"), axis_types, devices=devices)
+    return jax.make_mesh(shape, ("data", "model"), axis_types, devices=devices)
 
 
 def available_memory(device: jax.Device) -> float | None:

@@ -1,7 +1,6 @@
 """Loading and saving Stable Diffusion in diffusers' layout."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,8 @@ from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
-from common.files import atomic_write
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
-from common.weights.files import read_tensors, write_tensors
+from common.weights.files import read_json, read_tensors, write_json, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import check_complete, to_flax, to_source
@@ -76,17 +74,15 @@ def load_stable_diffusion(
     if source == "pocket":
         directory = directory / "sd"
     unet = UNet(
-        UNetConfig.from_dict(_read_json(directory / "unet/config.json")),
+        UNetConfig.from_dict(read_json(directory / "unet/config.json")),
         dtype,
         attention,
         remat,
     )
     vae = AutoencoderKL(
-        VAEConfig.from_dict(_read_json(directory / "vae/config.json")), dtype, attention
+        VAEConfig.from_dict(read_json(directory / "vae/config.json")), dtype, attention
     )
-    schedule = NoiseSchedule.from_dict(
-        _read_json(directory / "scheduler/scheduler_config.json")
-    )
+    schedule = NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json"))
     tokenizer = Tokenizer.from_directory(directory / "tokenizer")
     text_config, text_params = load_text_tower(directory / "text_encoder", dtype)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
@@ -115,9 +111,9 @@ def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None
     _save_network(model.vae, to_source(VAE, model.params["vae"]), directory / "vae")
     save_text_tower(model.text_tower.config, model.params["text"], directory / "text_encoder")
     _save_tokenizer(model.tokenizer, model.text_tower.config.positions, directory / "tokenizer")
-    _write_json(directory / "scheduler/scheduler_config.json", model.schedule.to_dict())
+    write_json(directory / "scheduler/scheduler_config.json", model.schedule.to_dict())
     # Last, so that an interrupted directory is not taken for a complete one.
-    _write_json(directory / "model_index.json", _MODEL_INDEX)
+    write_json(directory / "model_index.json", _MODEL_INDEX)
 
 
 def abstract_unet(unet: UNet) -> dict[str, Any]:
@@ -155,7 +151,7 @@ def _check_fit(unet: UNetConfig, vae: VAEConfig, text_width: int) -> None:
 def _save_network(
     network: UNet | AutoencoderKL, tensors: Mapping[str, np.ndarray], directory: Path
 ) -> None:
-    _write_json(directory / "config.json", network.config.to_dict())
+    write_json(directory / "config.json", network.config.to_dict())
     write_tensors(directory / f"{_STEM}.safetensors", tensors, {"format": "pt"})
 
 
@@ -163,21 +159,4 @@ def _save_tokenizer(tokenizer: Tokenizer, length: int, directory: Path) -> None:
     tokenizer.save(directory)
     # diffusers' pipeline pads prompts to the length that it finds here.
     file = directory / "tokenizer_config.json"
-    _write_json(file, _read_json(file) | {"model_max_length": length})
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{str(path)!r} is missing; copy it there from the model.") from error
-    except ValueError as error:
-        raise UserError(f"{str(path)!r} is no JSON file ({error}).") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no JSON object.")
-    return content
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(file, read_json(file) | {"model_max_length": length})

@@ -4,58 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from common.diffusion.supported import UNET_FIXED, VAE_FIXED, check_supported
 from common.errors import UserError
 
-# Fields that change the architecture and that only have one supported value. A file may
-# leave them out (older ones do); any other value is refused rather than ignored.
-_UNET_FIXED: Mapping[str, Any] = {
-    "act_fn": "silu",
-    "addition_embed_type": None,
-    "addition_time_embed_dim": None,
-    "attention_type": "default",
-    "center_input_sample": False,
-    "class_embed_type": None,
-    "class_embeddings_concat": False,
-    "conv_in_kernel": 3,
-    "conv_out_kernel": 3,
-    "cross_attention_norm": None,
-    "downsample_padding": 1,
-    "dropout": 0.0,
-    "dual_cross_attention": False,
-    "encoder_hid_dim": None,
-    "encoder_hid_dim_type": None,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-    "mid_block_only_cross_attention": None,
-    "mid_block_scale_factor": 1,
-    "mid_block_type": "UNetMidBlock2DCrossAttn",
-    "norm_eps": 1e-5,
-    "num_attention_heads": None,
-    "num_class_embeds": None,
-    "only_cross_attention": False,
-    "projection_class_embeddings_input_dim": None,
-    "resnet_out_scale_factor": 1.0,
-    "resnet_skip_time_act": False,
-    "resnet_time_scale_shift": "default",
-    "reverse_transformer_layers_per_block": None,
-    "time_cond_proj_dim": None,
-    "time_embedding_act_fn": None,
-    "time_embedding_dim": None,
-    "time_embedding_type": "positional",
-    "timestep_post_act": None,
-    "transformer_layers_per_block": 1,
-}
-_VAE_FIXED: Mapping[str, Any] = {
-    "act_fn": "silu",
-    "latents_mean": None,
-    "latents_std": None,
-    "mid_block_add_attention": True,
-    "shift_factor": None,
-    "use_post_quant_conv": True,
-    "use_quant_conv": True,
-}
-# Without meaning here: softmax is always float32, and the caller chooses the dtype.
-_IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_attention"})
 _BLOCKS = frozenset({"block_out_channels", "down_block_types", "up_block_types"})
 
 
@@ -67,21 +18,14 @@ class _DiffusersConfig:
     _per_level: ClassVar[frozenset[str]]
 
     @classmethod
-    def _supported(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def _fields(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The dataclass's own fields of a `config.json`, once the rest is found harmless."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        for name, value in raw.items():
-            if name in cls._fixed and value != cls._fixed[name]:
-                raise UserError(
-                    f"{cls._class_name} config: {name}={value!r} is not supported; only "
-                    f"{cls._fixed[name]!r} is, as in Stable Diffusion 1.x and 2.x."
-                )
-            unknown = name not in known | cls._fixed.keys() | _IGNORED
-            if unknown and not name.startswith("_") and value not in (None, False):
-                raise UserError(f"{cls._class_name} config: {name}={value!r} is not supported.")
-            if name in known - cls._per_level and not isinstance(value, (int, float)):
-                raise UserError(f"{cls._class_name} config: {name}={value!r} is no number.")
-        own = {name: raw[name] for name in known & raw.keys()}
+        names = {field.name for field in dataclasses.fields(cls)}
+        numbers = names - cls._per_level
+        check_supported(
+            cls._class_name, raw, numbers=numbers, lists=cls._per_level, fixed=cls._fixed
+        )
+        own = {name: raw[name] for name in names & raw.keys()}
         return {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +71,7 @@ class UNetConfig(_DiffusersConfig):
     use_linear_projection: bool = False
 
     _class_name = "UNet2DConditionModel"
-    _fixed = _UNET_FIXED
+    _fixed = UNET_FIXED
     _per_level = _BLOCKS | {"attention_head_dim"}
 
     @classmethod
@@ -138,7 +82,7 @@ class UNetConfig(_DiffusersConfig):
           UserError: a field has a value that the model does not support, or the fields
             contradict each other.
         """
-        return cls(**cls._supported(raw))
+        return cls(**cls._fields(raw))
 
     def __post_init__(self):
         levels = len(self.block_out_channels)
@@ -154,9 +98,7 @@ class UNetConfig(_DiffusersConfig):
             )
         self._require(
             len(self.heads) == levels
-            and not any(
-                c % n for c, n in zip(self.block_out_channels, self.heads, strict=True)
-            ),
+            and not any(c % n for c, n in zip(self.block_out_channels, self.heads, strict=True)),
             f"attention_head_dim={self.attention_head_dim!r}, the number of heads, must divide "
             f"block_out_channels={self.block_out_channels} level by level.",
         )
@@ -191,7 +133,7 @@ class VAEConfig(_DiffusersConfig):
     scaling_factor: float = 0.18215
 
     _class_name = "AutoencoderKL"
-    _fixed = _VAE_FIXED
+    _fixed = VAE_FIXED
     _per_level = _BLOCKS
 
     @classmethod
@@ -201,7 +143,7 @@ class VAEConfig(_DiffusersConfig):
         Raises:
           UserError: a field has a value that the model does not support.
         """
-        return cls(**cls._supported(raw))
+        return cls(**cls._fields(raw))
 
     def __post_init__(self):
         levels = len(self.block_out_channels)

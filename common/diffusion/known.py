@@ -18,12 +18,13 @@ from common.clip.known import (
     of_dtype,
 )
 from common.clip.text import TextTower
-from common.diffusion.checkpoint import _read_json, abstract_unet, abstract_vae
+from common.diffusion.checkpoint import abstract_unet, abstract_vae
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import Modules, StableDiffusion
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
+from common.weights.files import read_json
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ class Architecture:
           UserError: A file is missing or describes another kind of model.
         """
         return cls(
-            UNetConfig.from_dict(_read_json(directory / "unet/config.json")),
-            VAEConfig.from_dict(_read_json(directory / "vae/config.json")),
-            text_from_json(_read_json(directory / "text_encoder/config.json")),
-            NoiseSchedule.from_dict(_read_json(directory / "scheduler/scheduler_config.json")),
+            UNetConfig.from_dict(read_json(directory / "unet/config.json")),
+            VAEConfig.from_dict(read_json(directory / "vae/config.json")),
+            text_from_json(read_json(directory / "text_encoder/config.json")),
+            NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json")),
         )
 
 

@@ -128,7 +128,9 @@ def describe(species: Species, count: int = 20, seed: int = 0) -> tuple[str, ...
 def questions(scene: Scene) -> tuple[Question, ...]:
     """Every question that may be asked about the scene, in a fixed order."""
     look = scene.species.look
-    verb, noun = ("is", look.shape) if scene.arrangement == "single" else ("are", plural(look.shape))
+    verb, noun = (
+        ("is", look.shape) if scene.arrangement == "single" else ("are", plural(look.shape))
+    )
     generator = np.random.default_rng(scene.seed)
 
     def other(values: Sequence[str], *but: str) -> str:
@@ -146,6 +148,12 @@ def questions(scene: Scene) -> tuple[Question, ...]:
         Question(f"{verb} the {noun} on {scene.background}?", "yes"),
         Question(f"{verb} the {noun} on {other(BACKGROUNDS, scene.background)}?", "no"),
     )
+
+
+def plain_description(species: Species) -> str:
+    """The look in full, e.g. "a red star with white stripes"."""
+    look = species.look
+    return f"{_with_article(look.body)} {look.shape} {_marks(look)[0]}"
 
 
 def plural(shape: str) -> str:

@@ -1,1 +1,122 @@
-def write_card(*a): pass
+"""The model card: measured figures and a grid of samples, written beside the models."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import UInt8
+
+from common.clip import load_clip
+from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.evaluation.figures import image_grid, write_png
+from common.evaluation.tables import markdown_table
+from common.files import atomic_write
+from common.pocket.captions import plain_description
+from common.pocket.measures import generate, measure_clip, measure_sd, photos_of, reconstructions
+from common.pocket.recipe import Recipe
+from common.pocket.renderer import render
+from common.pocket.world import NAMED, UNSEEN, Species
+
+_COLUMNS = 8
+_TEST_SEED = 99  # Of the measurements; the corpus has the recipe's.
+
+_TEXT = """\
+# Pocket models
+
+A CLIP and a Stable Diffusion for 32x32 pictures of the pocket world (`common/pocket/world.py`):
+shapes with fills and two colours, 400 of the combinations with made-up names. They exist so
+that every method of this repository runs from a fresh checkout, offline, in minutes. They know
+nothing but that world.
+
+- `clip/`: Hugging Face layout; {clip_millions:.2f} M parameters; towers of 4 layers, width 128.
+- `sd/`: diffusers layout; UNet {unet_millions:.2f} M, VAE {vae_millions:.2f} M parameters
+  (latents 8x8x4); text encoder = the text tower of `clip/`; Stable Diffusion's noise schedule.
+
+{megabytes:.1f} MB together, in float16. Written by `python -m common.pocket.pretrain` with seed
+{seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_steps} steps ({minutes}).
+
+## Held out
+
+The classes of `pocket:nameless` (names, looks, and everything that shares their shape and both
+colours) and a twentieth of all other looks never occur in pretraining; the styles sketch and
+neon do not either. The classes of `pocket:rare` and `pocket:second` make up one percent of the
+pictures and occur under their names only.
+
+## Figures
+
+On {test_size} new pictures each. "By name" is "a photo of a NAME", "by description" is "a photo
+of a red star with white stripes". Names of `nameless` are unknown to the models, so chance is
+expected there. Retrieval: the picture's own caption among 100. Generated accuracy: CLIP finds the
+generated picture closest to its own description among 100. Errors are on the scale of pixels in
+[0, 1], and of noise of unit variance.
+
+{table}
+
+## Samples
+
+![samples](samples.png)
+"""
+
+
+def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float]) -> None:
+    """Measures the models in `directory`; writes README.md, figures.json and samples.png there."""
+    clip = load_clip(str(directory / "clip"))
+    sd = load_stable_diffusion(str(directory / "sd"))
+    figures = {
+        **measure_clip(clip, recipe.test_size, _TEST_SEED),
+        **measure_sd(clip, sd, recipe.test_size, _TEST_SEED),
+    }
+    write_png(directory / "samples.png", sample_grid(sd))
+    rows = [(name, f"{value:.3f}") for name, value in figures.items()]
+    text = _TEXT.format(
+        clip_millions=_millions(clip.params),
+        unet_millions=_millions(sd.params["unet"]),
+        vae_millions=_millions(sd.params["vae"]),
+        megabytes=_megabytes(directory),
+        seed=recipe.seed,
+        corpus=recipe.corpus,
+        clip_steps=recipe.clip.steps,
+        vae_steps=recipe.vae.steps,
+        unet_steps=recipe.unet.steps,
+        minutes=", ".join(f"{name} {value / 60:.0f} min" for name, value in seconds.items()),
+        test_size=recipe.test_size,
+        table=markdown_table(("figure", "value"), rows),
+    )
+    with atomic_write(directory / "figures.json") as path:
+        path.write_text(json.dumps(figures, indent=2) + "\n")
+    with atomic_write(directory / "README.md") as path:
+        path.write_text(text)
+
+
+def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:
+    """Photos, their reconstructions, and what the model draws by name and by description."""
+    first, second, unseen = NAMED[0], NAMED[1], UNSEEN[len(UNSEEN) // 2]
+    photos = render(photos_of([first], _COLUMNS, _TEST_SEED))
+    rows = {
+        f"photos of {first.name}: {plain_description(first)}": photos,
+        "the same after the VAE": reconstructions(sd, photos),
+    }
+    for prompt, about in (
+        (f"a photo of a {first.name}", first),
+        (f"a photo of a {second.name} on sand", second),
+        (f"a painting of {plain_description(second)}", None),
+        (f"a photo of {plain_description(unseen)}", None),
+        ("", None),
+    ):
+        rows[_label(prompt, about)] = generate(sd, [prompt] * _COLUMNS, _TEST_SEED)
+    return image_grid(list(rows.values()), list(rows))
+
+
+def _label(prompt: str, about: Species | None) -> str:
+    return f"{prompt!r}, i.e. {plain_description(about)}" if about else f"{prompt!r}"
+
+
+def _millions(params: Mapping) -> float:
+    return sum(x.size for x in jax.tree.leaves(params)) / 1e6
+
+
+def _megabytes(directory: Path) -> float:
+    files = [file for part in ("clip", "sd") for file in (directory / part).rglob("*")]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6

@@ -36,7 +36,7 @@ class Corpus:
 
 
 def sample_corpus(count: int, seed: int) -> Corpus:
-    """Draws `count` captioned scenes; a longer corpus of the same seed begins with a shorter one."""
+    """Draws `count` captioned scenes; of one seed, a longer corpus begins with a shorter one."""
     scenes, captions = [], []
     for index in range(count):
         generator = np.random.default_rng((seed, index))

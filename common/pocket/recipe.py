@@ -27,9 +27,9 @@ class Recipe:
 
     seed: int = 0
     corpus: int = 40_000
-    clip: Fit = Fit(steps=4000, batch=128, rate=1e-3, weight_decay=0.05)
-    vae: Fit = Fit(steps=2000, batch=64, rate=2e-3)
-    unet: Fit = Fit(steps=6000, batch=96, rate=1.5e-3)
+    clip: Fit = Fit(steps=2000, batch=128, rate=1e-3, weight_decay=0.05)
+    vae: Fit = Fit(steps=1000, batch=64, rate=2e-3)
+    unet: Fit = Fit(steps=2600, batch=96, rate=1.5e-3)
     empty_captions: float = 0.12
     test_size: int = 1000
 
@@ -38,8 +38,8 @@ FULL = Recipe()
 QUICK = replace(
     FULL,
     corpus=12_000,
-    clip=replace(FULL.clip, steps=500),
-    vae=replace(FULL.vae, steps=300),
-    unet=replace(FULL.unet, steps=700),
+    clip=replace(FULL.clip, steps=200),
+    vae=replace(FULL.vae, steps=100),
+    unet=replace(FULL.unet, steps=200),
     test_size=400,
 )

@@ -150,7 +150,9 @@ BACKGROUNDS: dict[str, Callable[[Plane, Plane, np.random.Generator], Plane]] = {
     "wood": lambda x, y, g: _mix(
         (0.36, 0.22, 0.11), (0.58, 0.38, 0.20), 0.5 + 0.5 * np.sin(11 * x + 6.3 * g.random())
     ),
-    "brick": lambda x, y, g: _mix((0.62, 0.30, 0.24), (0.80, 0.74, 0.68), _bricks(x, y, g.random())),
+    "brick": lambda x, y, g: _mix(
+        (0.62, 0.30, 0.24), (0.80, 0.74, 0.68), _bricks(x, y, g.random())
+    ),
     "stone": lambda x, y, g: _mix((0.45, 0.46, 0.47), (0.63, 0.63, 0.63), _noise(g, 8)),
     "carpet": lambda x, y, g: _mix(
         (0.92, 0.62, 0.74), (0.80, 0.45, 0.62), np.sin(12 * x) * np.sin(12 * y) > 0.2

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from common.files import atomic_write
@@ -48,7 +49,7 @@ def _count_words(texts: Iterable[str]) -> Counter:
 def _count_pairs(words: dict[tuple[str, ...], int]) -> Counter:
     pairs = Counter()
     for word, count in words.items():
-        for pair in zip(word, word[1:], strict=False):
+        for pair in pairwise(word):
             pairs[pair] += count
     return pairs
 

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.diffusion import NoiseSchedule
-from common.diffusion.samplers import SAMPLERS, sample
+from common.diffusion import SAMPLERS, NoiseSchedule, sample
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -68,10 +67,11 @@ def test_noise_and_velocity(scheduler_config, latents):
     assert relative_error(ours.target(*mine), target) < 1e-5
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 20, 50])
+@pytest.mark.parametrize("steps", [1, 2, 7, 20])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("spacing", [None, "leading", "linspace", "trailing"])
 def test_trajectory(sampler, steps, spacing, scheduler_config, latents, monkeypatch):
+    """The same times, the same inputs to the model at each of them, the same result."""
     raw = scheduler_config | ({"timestep_spacing": spacing} if spacing else {})
     scheduler = getattr(diffusers, THEIRS[sampler]).from_config(raw)
     scheduler.set_timesteps(steps)
@@ -82,19 +82,31 @@ def test_trajectory(sampler, steps, spacing, scheduler_config, latents, monkeypa
     monkeypatch.setattr(
         "diffusers.schedulers.scheduling_ddpm.randn_tensor", lambda *_, **__: next(draws)
     )
+    desired = []
     x = torch.from_numpy(latents) * scheduler.init_noise_sigma
     for time in scheduler.timesteps:
         seen = scheduler.scale_model_input(x, time)
+        desired.append(seen.numpy())
         x = scheduler.step(model(torch)(seen, time.expand(len(x)).float()), time, x).prev_sample
+    desired.append(x.numpy())
 
-    actual = jax.jit(
-        lambda noise, fresh: sample(
+    actual, times = [], []
+
+    def denoise(seen, timesteps):
+        actual.append(seen)
+        times.append(float(timesteps[0]))
+        return model(jnp)(seen, timesteps)
+
+    # Without compilation the scan is a loop, in which the model sees numbers.
+    with jax.disable_jit():
+        last = sample(
             sampler,
             NoiseSchedule.from_dict(raw),
-            model(jnp),
-            noise,
+            denoise,
+            jnp.asarray(latents),
             steps=steps,
-            step_noise=lambda i: fresh[i],
+            step_noise=lambda i: jnp.asarray(fresh)[i],
         )
-    )(latents, fresh)
-    assert relative_error(actual, x.numpy()) < 1e-5
+    np.testing.assert_allclose(times, scheduler.timesteps.numpy(), rtol=1e-6)
+    for ours, theirs in zip([*actual, last], desired, strict=True):
+        assert relative_error(ours, theirs) < 1e-5

@@ -65,9 +65,7 @@ def test_prediction(pair, unet_inputs):
     theirs, ours, tensors = pair
     latents, timesteps, text_states = (np.asarray(x) for x in unet_inputs)
     desired = to_numpy(
-        theirs(
-            to_torch(latents), torch.from_numpy(timesteps), torch.from_numpy(text_states)
-        ).sample
+        theirs(to_torch(latents), torch.from_numpy(timesteps), torch.from_numpy(text_states)).sample
     )
     params = to_flax(table_of(ours), tensors)
     actual = jax.jit(ours.apply)({"params": params}, *unet_inputs)

@@ -4,7 +4,7 @@ Words are written as their ids, so that templates such as "7 8 {}" need no vocab
 ordered as in CLIP's vocabulary: words < start < end < learned tokens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +12,17 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from common.clip.config import TextConfig
-from common.clip.text import TextTower
-from common.clip.tokenizer import Tokenizer
-from common.diffusion import NoiseSchedule, UNet, UNetConfig
+from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, TextTower, Tokenizer
+from common.clip import ViTConfig
+from common.diffusion import (
+    AutoencoderKL,
+    Modules,
+    NoiseSchedule,
+    StableDiffusion,
+    UNet,
+    UNetConfig,
+    VAEConfig,
+)
 from configs.mcti import pocket
 from mcti_jax.losses import Networks
 from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
@@ -64,6 +71,25 @@ class NumberTokenizer(Tokenizer):
 
     def encode(self, text):
         return [int(word) for word in text.split()]
+
+    def decode(self, token):
+        return str(token)
+
+
+def models(clip_layers=TEXT.layers, **params):
+    """A Stable Diffusion of 8-pixel pictures and its CLIP; weights only if they are given."""
+    unet = UNet(UNetConfig.from_dict(UNET))
+    vae = AutoencoderKL(
+        VAEConfig(block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4)
+    )
+    modules = Modules(unet, vae, TextTower(TEXT), NoiseSchedule(**SCHEDULE))
+    text = replace(TEXT, layers=clip_layers, projection=FEATURES)
+    vision = ViTConfig(8, 4, width=16, layers=1, heads=2, mlp_width=16, projection=FEATURES)
+    tokenizer = NumberTokenizer()
+    return (
+        StableDiffusion(modules, tokenizer, params, "sd"),
+        CLIP(CLIPConfig(text, vision), params, tokenizer, Preprocess(8), "clip"),
+    )
 
 
 def random_params(module, *inputs, seed=0, **options):
@@ -114,7 +140,6 @@ class Problem:
     key: jax.Array
     photos: Photos
     prompts: Prompts
-    step: float = 0.0
 
     @property
     def layout(self):
@@ -130,7 +155,7 @@ class Problem:
         frozen = jax.device_put(self.frozen, everywhere)
         frozen["rows"] = jax.device_put(self.frozen["rows"], by_row)
         tokens = {"tokens": jax.device_put(self.tokens, by_row)}
-        batch = {"step": jnp.float32(self.step)}
+        batch = {"step": jnp.float32(0)}
         return mesh, jax.device_put((batch, self.key), everywhere), tokens, frozen
 
     def compiled(self, devices=1):

@@ -7,8 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from transformers import CLIPTokenizer
 
-from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, TextTower, Tokenizer, ViT
-from common.clip import ViTConfig, save_clip
+from common.clip import (
+    CLIP,
+    CLIPConfig,
+    Preprocess,
+    TextConfig,
+    TextTower,
+    Tokenizer,
+    ViT,
+    ViTConfig,
+    save_clip,
+)
 from common.diffusion import (
     AutoencoderKL,
     Modules,
@@ -20,10 +29,12 @@ from common.diffusion import (
     save_stable_diffusion,
 )
 
+# What the 27 templates and the tests' prompts are made of.
 WORDS = (
-    "a the my one photo of clean cool nice small dirty weird large rendering rendition cropped "
-    "good close - up dark bright thing on sand cat dog fox"
-).split()
+    *("a", "the", "my", "one", "photo", "of", "clean", "cool", "nice", "small", "dirty", "weird"),
+    *("large", "rendering", "rendition", "cropped", "good", "close", "-", "up", "dark", "bright"),
+    *("thing", "on", "sand", "cat", "dog", "fox"),
+)
 WIDTH, IMAGE, LATENT = 16, 16, 4
 
 

@@ -1,0 +1,90 @@
+"""Which fields of diffusers' model configurations are supported, and with which values."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from common.errors import UserError
+
+# Fields that change the architecture and that only have one supported value. A file may
+# leave them out (older ones do); any other value is refused rather than ignored.
+UNET_FIXED: Mapping[str, Any] = {
+    "act_fn": "silu",
+    "addition_embed_type": None,
+    "addition_time_embed_dim": None,
+    "attention_type": "default",
+    "center_input_sample": False,
+    "class_embed_type": None,
+    "class_embeddings_concat": False,
+    "conv_in_kernel": 3,
+    "conv_out_kernel": 3,
+    "cross_attention_norm": None,
+    "downsample_padding": 1,
+    "dropout": 0.0,
+    "dual_cross_attention": False,
+    "encoder_hid_dim": None,
+    "encoder_hid_dim_type": None,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "mid_block_only_cross_attention": None,
+    "mid_block_scale_factor": 1,
+    "mid_block_type": "UNetMidBlock2DCrossAttn",
+    "norm_eps": 1e-5,
+    "num_attention_heads": None,
+    "num_class_embeds": None,
+    "only_cross_attention": False,
+    "projection_class_embeddings_input_dim": None,
+    "resnet_out_scale_factor": 1.0,
+    "resnet_skip_time_act": False,
+    "resnet_time_scale_shift": "default",
+    "reverse_transformer_layers_per_block": None,
+    "time_cond_proj_dim": None,
+    "time_embedding_act_fn": None,
+    "time_embedding_dim": None,
+    "time_embedding_type": "positional",
+    "timestep_post_act": None,
+    "transformer_layers_per_block": 1,
+}
+VAE_FIXED: Mapping[str, Any] = {
+    "act_fn": "silu",
+    "latents_mean": None,
+    "latents_std": None,
+    "mid_block_add_attention": True,
+    "shift_factor": None,
+    "use_post_quant_conv": True,
+    "use_quant_conv": True,
+}
+# Without meaning here: softmax is always float32, and the caller chooses the dtype.
+_IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_attention"})
+
+
+def check_supported(
+    kind: str,
+    raw: Mapping[str, Any],
+    *,
+    numbers: Collection[str],
+    lists: Collection[str],
+    fixed: Mapping[str, Any],
+) -> None:
+    """Checks a `config.json` before it is read, so that nothing in it is passed over.
+
+    Args:
+      kind: What the error calls the file.
+      raw: Its content.
+      numbers: Names of the fields that hold one number (or a truth value).
+      lists: Names of the fields that may hold one entry per level.
+      fixed: Names of the fields with only one supported value.
+
+    Raises:
+      UserError: It names the field and the value that are not supported.
+    """
+    for name, value in raw.items():
+        if name in fixed and value != fixed[name]:
+            raise UserError(
+                f"{kind} config: {name}={value!r} is not supported; only {fixed[name]!r} is, "
+                "as in Stable Diffusion 1.x and 2.x."
+            )
+        if name in numbers and not isinstance(value, (int, float)):
+            raise UserError(f"{kind} config: {name}={value!r} is no number.")
+        known = name in {*numbers, *lists, *fixed, *_IGNORED} or name.startswith("_")
+        if not known and value not in (None, False):
+            raise UserError(f"{kind} config: the field {name}={value!r} is not supported.")

@@ -1,0 +1,121 @@
+"""MC-TI's program on TPUs: what it needs and that it sends nothing that matters."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from common.aot import compile_for
+from common.aot.program import arguments, find_method
+from common.training.mesh import make_mesh
+from common.training.sharding import by_path
+from configs.mcti import PAPER, get_config
+
+pytestmark = pytest.mark.tpu_backend
+SMALL = "samples=1,compare_ti=false,steps_per_call=2,log_every=2,save_every=2"
+# From the paper's code; K of its twelve sets.
+CLASSES = dict(
+    imagenet=1000, caltech=102, pets=37, cars=196, flowers=102, foods=101, aircrafts=100,
+    dtd=47, eurosat=10, ucf=101, stl=10, cifar=10,
+)  # fmt: skip
+
+
+def check_quiet(report, gradient):
+    """Nothing but a few scalars leaves a device, and nothing as large as the gradient."""
+    assert {each.kind for each in report.collectives} <= {"all-reduce"}
+    assert sum(each.bytes for each in report.collectives) < 1024 < gradient
+    assert report.memory.peak < report.memory.available
+
+
+def test_classes_over_eight_chips(settings):
+    report = compile_for(settings(SMALL), "v5e:2x4")
+    check_quiet(report, gradient=16 * 32 * 4)  # 12 classes, padded, of width 32
+    assert report.mesh == {"data": 8, "model": 1}
+
+
+@pytest.mark.parametrize("topology", ["v5e:1x1", "v5e:2x4"])
+def test_the_flash_kernel(settings, write_models, topology):
+    # 64 x 64 latents, as Stable Diffusion has them at 512 pixels.
+    folder = write_models(sample_size=64, block_out_channels=[8], attention_head_dim=1)
+    changes = f"{SMALL},classes=8,classes_per_chunk=1,attention=flash"
+    report = compile_for(settings(changes, folder), topology)
+    probabilities = 4096 * 4096 * 4
+    assert report.memory.temporary < probabilities
+    check_quiet(report, gradient=8 * 32 * 4 + 1024)
+
+
+def test_the_command(models, tmp_path):
+    file = tmp_path / "report.json"
+    where = f"model={models}/sd,clip={models}/clip,data=none:,classes=3,shots=2"
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "common.aot", "--topology=v6e:1x1", f"--report={file}"),
+            f"--config=configs/mcti.py:{where},alpha=0,{SMALL}",
+            "--config.seed=7",
+        ],
+        env=os.environ | {"XLA_FLAGS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "v6e:1x1 (TPU v6 lite; mesh data 1 x model 1)" in run.stdout
+    report = json.loads(file.read_text())
+    assert f"{report['memory']['peak'] / 2**30:.3f} of 31.24 GiB" in run.stdout
+    assert report["flops"] > 0 and report["collectives"] == []
+    assert report["config"]["seed"] == 7
+    assert set(report["versions"]) == {"jax", "jaxlib", "libtpu"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--config=configs/mcti.py"], "missing --topology"),
+        (["--topology=v5e:1x1"], "missing --config"),
+        (["--config=configs/mcti.py", "--topology=v5e-8"], "--topology=v5e-8 is none"),
+    ],
+)
+def test_the_command_refuses(options, sentence):
+    run = subprocess.run(
+        [sys.executable, "-m", "common.aot", *options], capture_output=True, text=True
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"error: {sentence}") and run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_sets_have_their_recipe(name, models):
+    recipe = get_config(f"paper={name}")
+    assert (recipe.resolution, recipe.updates, recipe.shots) == (512, 3100, 5)
+
+    where = f"model={models}/sd,clip={models}/clip,resolution=8"
+    method = find_method(recipe)
+    config = get_config(f"paper={name},{where}")
+    method = find_method(config)
+    state, frozen, _, _ = arguments(method, config, make_mesh(8, 1))
+    classes = CLASSES[name]
+    rows = -(-classes // 8) * 8
+    assert state.trainable["tokens"].shape == (rows, 1, 32)
+    assert frozen["bank"].features.shape == (classes, 10, 24)
+    assert frozen["rows"].mean.shape == (rows, 10, 4, 4, 4)
+
+
+def test_the_papers_networks():
+    config = get_config("paper=flowers,dtype=bfloat16").lock()
+    _, frozen, _, _ = arguments(find_method(config), config, make_mesh(8, 1))
+    params = by_path(frozen["params"])
+    sizes = {
+        part: sum(leaf.size for path, leaf in params.items() if path.startswith(part))
+        for part in ("unet", "text", "projection")
+    }
+    assert sizes == {"unet": 859_520_964, "text": 123_060_480, "projection": 768 * 768}
+    assert {path.split("/")[0]: leaf.dtype for path, leaf in params.items()} == {
+        "unet": jax.numpy.bfloat16,
+        "text": jax.numpy.bfloat16,
+        "projection": np.float32,
+    }
+    assert frozen["prompts"].embedded.shape == (27, 77, 768)
+    assert frozen["rows"].mean.shape == (104, 10, 64, 64, 4)

@@ -1,0 +1,94 @@
+"""Methods in a few lines, to be compiled in a second."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from common.training.method import Loaded, Method
+
+ROWS, WIDTH = 16, 128  # whole lanes: a TPU pads the rest
+
+
+def get_config(arg=None):
+    config = ConfigDict(
+        {
+            "method": "tests.aot.toy:" + (arg or "ByRow"),
+            "data": "toy",
+            "model": "none",
+            "seed": 0,
+            "updates": 20,
+            "steps_per_call": 5,
+            "log_every": 5,
+            "save_every": 5,
+            "eval_every": 0,
+            "keep": 1,
+            "mesh": {"data": -1, "model": 1},
+            "compile_cache": "",
+            "progress": False,
+        }
+    )
+    return config
+
+
+class Noise:
+    fingerprint = "toy"
+
+    def batch(self, step):
+        rng = np.random.default_rng(step)
+        return {"x": rng.normal(size=(ROWS, WIDTH)).astype(np.float32)}
+
+
+class ByRow(Method):
+    """Each row has parameters of its own, sharded like the rows: no gradient is shared."""
+
+    name = "by_row"
+    trainable_rules = (("w", jax.P("data")),)
+    frozen_rules = (("target", jax.P("data")),)
+    batch_rules = (("x", jax.P("data")),)
+    shape = (ROWS, WIDTH)
+
+    def __init__(self, config):
+        self.config = config
+
+    def load(self, config, mesh):
+        return Loaded({"target": np.ones((ROWS, WIDTH), np.float32)}, Noise())
+
+    def abstract(self, mesh):
+        return Loaded({"target": jax.ShapeDtypeStruct((ROWS, WIDTH), jnp.float32)}, Noise())
+
+    def init(self, key):
+        return {"w": jax.random.normal(key, self.shape)}
+
+    def optimizer(self):
+        return optax.adam(1e-3)
+
+    def loss(self, trainable, frozen, batch, key):
+        error = (trainable["w"] * batch["x"] - frozen["target"]) ** 2
+        return error.sum(), {"worst": error.max()}
+
+
+class Shared(ByRow):
+    """One matrix for all rows: its gradient is summed over the devices."""
+
+    name = "shared"
+    trainable_rules = ()
+    shape = (WIDTH, WIDTH)
+
+    def loss(self, trainable, frozen, batch, key):
+        error = (batch["x"] @ trainable["w"] - frozen["target"]) ** 2
+        return error.sum(), {"worst": error.max()}
+
+
+class Huge(ByRow):
+    """Reads 64 GiB."""
+
+    def abstract(self, mesh):
+        loaded = super().abstract(mesh)
+        frozen = loaded.frozen | {"rest": jax.ShapeDtypeStruct((2**34,), jnp.float32)}
+        return Loaded(frozen, loaded.source)
+
+    def loss(self, trainable, frozen, batch, key):
+        loss, metrics = super().loss(trainable, frozen, batch, key)
+        return loss + frozen["rest"].sum(), metrics

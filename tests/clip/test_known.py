@@ -1,0 +1,57 @@
+"""Published CLIPs by their sizes, against their published numbers of parameters."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from common.clip import load_clip, save_clip
+from common.clip.known import KNOWN, describe_clip
+from common.data.templates import TEMPLATES
+from common.errors import UserError
+
+PARAMETERS = {
+    "openai/clip-vit-base-patch32": 151_277_313,
+    "openai/clip-vit-base-patch16": 149_620_737,
+    "openai/clip-vit-large-patch14": 427_616_513,
+    "openai/clip-vit-large-patch14-336": 427_944_193,
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": 986_109_441,
+}
+
+
+@pytest.mark.parametrize("source", KNOWN)
+def test_published_sizes(source):
+    clip = describe_clip(source, jnp.bfloat16)
+    leaves = jax.tree.leaves(clip.params)
+    assert sum(math.prod(leaf.shape) for leaf in leaves) == PARAMETERS[source]
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype(jnp.bfloat16)}
+    assert clip.config.text.projection == clip.config.vision.projection
+
+
+def test_the_stand_in_tokenizer_counts_as_clips():
+    """Positions of the end token under CLIP's own vocabulary: its "close-up" is three tokens."""
+    tokenizer = describe_clip("openai/clip-vit-base-patch32").tokenizer
+    texts = [text.format("flower") for text in TEMPLATES["textual_inversion"]]
+    ends = (tokenizer(texts) == tokenizer.eos).argmax(axis=1)
+    assert sorted(ends) == [6] * 8 + [7] * 17 + [9] * 2
+    assert len(tokenizer.encode("It's 42!")) == 6
+    with pytest.raises(UserError, match="80 tokens, 75 fit"):
+        tokenizer(["x " * 80])
+
+
+def test_a_directory_is_described_as_it_is_loaded(clip, tmp_path):
+    save_clip(clip, tmp_path)
+    loaded = load_clip(str(tmp_path))
+    for weights in tmp_path.glob("*.safetensors"):
+        weights.unlink()
+    described = describe_clip(str(tmp_path))
+    assert described.config.vision == loaded.config.vision
+    assert described.tokenizer.encode("a cat") == loaded.tokenizer.encode("a cat")
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), loaded.params)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), described.params) == shapes
+
+
+def test_an_unknown_model():
+    with pytest.raises(UserError, match="'some/clip' are not known .* openai/clip-vit-base"):
+        describe_clip("some/clip")

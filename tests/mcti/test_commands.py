@@ -1,0 +1,179 @@
+"""The commands from end to end, as a user types them, on tiny models with random weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.mcti.tiny_models import write_tiny_models
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES, SHOTS = 3, 3
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """Tiny models and a folder of photos of three classes."""
+    directory = tmp_path_factory.mktemp("world")
+    write_tiny_models(directory)
+    generator = np.random.default_rng(0)
+    for name in ("red dog", "dog2", "cat"):
+        colour = generator.integers(0, 256, 3)
+        for shot in range(SHOTS + 1):
+            noise = generator.integers(-30, 30, (20, 24, 3))
+            photo = Image.fromarray(np.clip(colour + noise, 0, 255).astype(np.uint8))
+            (directory / "photos" / name).mkdir(parents=True, exist_ok=True)
+            photo.save(directory / "photos" / name / f"{shot}.png")
+    return directory
+
+
+def config(world: Path, **changes: object) -> str:
+    fields = {
+        "model": world / "sd",
+        "clip": world / "clip",
+        "data": f"folder:{world / 'photos'}",
+        "shots": SHOTS,
+        "updates": 12,
+        "steps_per_call": 2,
+        "log_every": 4,
+        "save_every": 4,
+        "samples": 2,
+        "learning_rate": 0.01,
+        "cache": world / "features",
+        "compile_cache": world / "xla",
+        "generate.per_class": 1,
+        "generate.steps": 2,
+        **changes,
+    }
+    return "configs/mcti.py:" + ",".join(f"{key}={value}" for key, value in fields.items())
+
+
+def start(command: str, *options: str) -> subprocess.Popen:
+    environment = {**os.environ, "XLA_FLAGS": ""}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"mcti_jax.{command}", *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(command: str, *options: str) -> subprocess.CompletedProcess:
+    process = start(command, *options)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def finished(world) -> Path:
+    """A finished run."""
+    workdir = world / "run"
+    done = run("train", f"--config={config(world)}", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+def token_bytes(workdir: Path) -> dict[str, bytes]:
+    from safetensors.numpy import load_file
+
+    files = sorted((workdir / "tokens").glob("*.safetensors"))
+    return {path.stem: next(iter(load_file(path).values())).tobytes() for path in files}
+
+
+def test_a_run_writes_what_the_contract_says(finished):
+    result = json.loads((finished / "result.json").read_text())
+    expected = {"method", "dataset", "model", "seed", "metrics", "baselines", "seconds", "versions"}
+    assert expected <= set(result)
+    assert result["method"] == "mcti"
+    rows = {"ti", "nearest_class_mean", "nearest_neighbour", "linear_probe", "names"}
+    assert rows <= set(result["baselines"])
+    assert {"accuracy", "class_accuracy", "generated/accuracy", "drift/norm"} <= set(
+        result["metrics"]
+    )
+    lines = [json.loads(x) for x in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines} == {4, 8, 12}
+    assert sorted(token_bytes(finished)) == ["cat", "dog2", "red-dog"]
+    assert Image.open(finished / "samples.png").size[0] > 100
+    assert Image.open(finished / "confusion.png").size[0] > 100
+    assert list(finished.glob("events.out.tfevents.*"))
+    assert json.loads((finished / "config.json").read_text())["updates"] == 12
+
+
+def test_a_finished_run_says_so(world, finished):
+    before = token_bytes(finished)
+    again = run("train", f"--config={config(world)}", f"--workdir={finished}")
+    assert again.returncode == 0
+    assert "finished" in again.stdout
+    assert token_bytes(finished) == before
+
+
+@pytest.mark.multiprocess
+def test_a_killed_run_ends_with_the_same_bytes(world, finished):
+    workdir = world / "killed"
+    options = (f"--config={config(world)}", f"--workdir={workdir}")
+    process = start("train", *options)
+    while not list(workdir.glob("checkpoints/*4*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (workdir / "result.json").exists(), "the run ended before it could be killed"
+    resumed = run("train", *options)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Resuming" in resumed.stdout
+    assert token_bytes(workdir) == token_bytes(finished)
+
+
+def test_evaluate_repeats_the_runs_numbers(finished):
+    done = run("evaluate", f"--workdir={finished}")
+    assert done.returncode == 0, done.stderr
+    (file,) = (finished / "eval").glob("*.json")
+    found = json.loads(file.read_text())["metrics"]
+    result = json.loads((finished / "result.json").read_text())["metrics"]
+    assert found["accuracy"] == result["accuracy"]
+    assert found["drift/norm"] == pytest.approx(result["drift/norm"], rel=1e-6)
+
+
+def test_generate_composes_tokens(finished, tmp_path):
+    out = tmp_path / "beach.png"
+    prompt = "a photo of <dog2> on a <red-dog>"
+    options = (f"--workdir={finished}", f"--prompt={prompt}", "--steps=2", "--num=2")
+    done = run("generate", *options, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(out).size[0] > 100
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "sentence"),
+    [
+        ("train", ["--workdir={tmp}/x"], "--config"),
+        ("train", ["--config=configs/mcti.py:updats=3", "--workdir={tmp}/x"], "updates"),
+        ("train", ["--config=configs/mcti.py:data=folder:none", "--workdir={tmp}/x"], "none"),
+        ("train", ["--config={config},init_word=red dog", "--workdir={tmp}/x"], "init_word"),
+        ("train", ["--config={config},alpha=0,gamma=0", "--workdir={tmp}/x"], "alpha=0"),
+        ("train", ["--config={config},pool=mean", "--workdir={tmp}/x"], "placeholder"),
+        ("train", ["--config={config},resolution=30", "--workdir={tmp}/x"], "resolution=30"),
+        ("evaluate", ["--workdir={tmp}/x"], "holds no run"),
+        ("generate", ["--workdir={tmp}/x", "--prompt=a", "--out={tmp}/x.png"], "holds no run"),
+        ("generate", ["--workdir={run}", "--prompt=<fox>", "--out={tmp}/x.png"], "<cat>"),
+        ("generate", ["--workdir={run}", "--prompt=<cat>", "--out={tmp}/x.bmp"], ".png"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    world, finished, tmp_path, command, options, sentence
+):
+    known = {"tmp": tmp_path, "run": finished, "config": config(world)}
+    done = run(command, *(option.format(**known) for option in options))
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists(), "something was written"

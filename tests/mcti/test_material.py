@@ -1,0 +1,104 @@
+"""The caches: every photo and its mirror, as the reference would encode them in each step."""
+
+import hashlib
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.data import Dataset, ImageSplit
+from common.errors import UserError
+from mcti_jax import material
+from tests.mcti.tiny import QUICK, models, random_params, settings
+
+SIZE = 8
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A photo that is wider than high, so that squashing is not cropping."""
+
+    seed: int
+
+    def open(self):
+        pixels = np.random.default_rng(self.seed).integers(0, 256, (9, 20, 3), dtype=np.uint8)
+        return Image.fromarray(pixels)
+
+    def digest(self):
+        return hashlib.sha256(str(self.seed).encode()).digest()
+
+
+def split(count, seed):
+    photos = tuple(Noise(seed + n) for n in range(count))
+    return ImageSplit(np.arange(count) % 2, tuple(str(x.seed) for x in photos), photos)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    sd, clip = models()
+    pixels = jnp.zeros((1, SIZE, SIZE, 3))
+    return models(
+        vae=random_params(sd.vae, pixels), vision=random_params(clip.image_tower, pixels)
+    )
+
+
+@pytest.fixture
+def gathered(loaded, tmp_path, monkeypatch):
+    data = Dataset("noise", ("a", "b"), train=split(4, 0), test=split(2, 10))
+    monkeypatch.setattr(material, "open_dataset", lambda spec, holdout: data)
+    monkeypatch.setattr(material, "load_stable_diffusion", lambda source, dtype: loaded[0])
+    monkeypatch.setattr(material, "load_clip", lambda source, dtype: loaded[1])
+    config = settings(cache=str(tmp_path), shots=0, progress=False, resolution=SIZE)
+    return material.gather(config)
+
+
+def reference_pixels(image, flip):
+    """The reference's dataset: no crop, bicubic on uint8, then perhaps a flip."""
+    image = image.resize((SIZE, SIZE), resample=Image.Resampling.BICUBIC)
+    if flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return (np.array(image).astype(np.uint8) / 127.5 - 1.0).astype(np.float32)
+
+
+def test_posteriors_of_photos_and_mirrors(gathered, loaded):
+    vae, params = loaded[0].vae, loaded[0].params["vae"]
+    encode = jax.jit(
+        lambda pixels: vae.apply({"params": params}, pixels, method="encode"),
+        compiler_options=QUICK,
+    )
+    for flip in (0, 1):
+        pixels = [reference_pixels(Noise(n).open(), flip) for n in range(4)]
+        moments = encode(np.stack(pixels))
+        np.testing.assert_allclose(gathered.mean[flip], moments.mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(gathered.logvar[flip], moments.logvar, rtol=1e-4, atol=1e-5)
+    assert np.abs(gathered.mean[1] - gathered.mean[0, :, :, ::-1]).max() > 0.01
+
+
+def test_features_of_photos_and_mirrors(gathered, loaded):
+    clip = loaded[1]
+    encode = jax.jit(
+        lambda pixels: clip.image_tower.apply({"params": clip.params["vision"]}, pixels),
+        compiler_options=QUICK,
+    )
+    for flip in (0, 1):
+        photos = [Noise(n).open() for n in range(4)]
+        if flip:
+            photos = [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in photos]
+        features = encode(np.stack([clip.preprocess(image) for image in photos])).features
+        np.testing.assert_allclose(gathered.features[flip], features, rtol=1e-4, atol=1e-5)
+    assert gathered.test_features.shape == (2, 24)
+    assert np.linalg.norm(gathered.features, axis=-1).std() > 0
+
+
+@pytest.mark.parametrize(("size", "sentence"), [(9, "take 8"), (1, "take 2")])
+def test_resolution_that_the_vae_cannot_reduce(loaded, size, sentence):
+    with pytest.raises(UserError, match=sentence):
+        material.resolution(settings(resolution=size), loaded[0])
+
+
+def test_resolution_is_the_models_own_unless_given(loaded):
+    assert material.resolution(settings(), loaded[0]) == 8
+    assert material.resolution(settings(resolution=16), loaded[0]) == 16

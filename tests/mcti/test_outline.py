@@ -1,0 +1,49 @@
+"""What is described without weights and photos, against what is loaded."""
+
+import jax
+import pytest
+
+from common.errors import UserError
+from common.training.mesh import make_mesh
+from configs.mcti import get_config
+from mcti_jax.method import MCTI
+from tests.mcti.tiny_models import write_tiny_models
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    sd, clip = write_tiny_models(folder)
+    cache = tmp_path_factory.mktemp("cache")
+    return f"model={sd},clip={clip},cache={cache},data=pocket:nameless,progress=false,shots=2"
+
+
+def layout(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
+
+
+@pytest.mark.parametrize(
+    "changes", ["vectors=2", "alpha=0,prototypes=true,dtype=bfloat16", "compare_ti=false"]
+)
+def test_the_described_tree_is_the_loaded_one(where, changes):
+    config, mesh = get_config(f"{where},{changes}").lock(), make_mesh(8, 1)
+    loaded, described = MCTI(config), MCTI(config)
+    expected = loaded.load(config, mesh)
+    found = described.abstract(mesh)
+    assert layout(found.frozen) == layout(expected.frozen)
+    assert layout(found.source.batch(0)) == layout(expected.source.batch(0))
+    assert described.layout == loaded.layout
+    key = jax.random.key(0)
+    assert layout(described.init(key)) == layout(loaded.init(key))
+
+
+def test_classes_stand_in_for_the_data(where):
+    config = get_config(f"{where},data=coop:absent,classes=7").lock()
+    frozen = MCTI(config).abstract(make_mesh(1, 1)).frozen
+    assert frozen["bank"].features.shape[:2] == (7, 4)
+
+
+def test_all_photos_cannot_be_counted_without_the_data(where):
+    config = get_config(f"{where},data=coop:absent,classes=7,shots=0").lock()
+    with pytest.raises(UserError, match="shots=0 takes all photos of 'coop:absent'"):
+        MCTI(config).abstract(make_mesh(1, 1))

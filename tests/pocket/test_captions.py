@@ -1,0 +1,88 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from common.data.templates import TEMPLATES
+from common.pocket.captions import (
+    captions,
+    describe,
+    plain_description,
+    questions,
+    web_caption,
+)
+from common.pocket.world import COLOURS, NAMED, RARE, SHAPES, Look, Scene, Species
+
+LOOK = Look("star", "striped", "red", "white")
+SCENE = Scene(Species("zorvik", LOOK), background="sand", seed=8)
+
+
+def many_web_captions(scene: Scene) -> set[str]:
+    return {web_caption(scene, np.random.default_rng(seed)) for seed in range(2000)}
+
+
+def test_web_captions_use_the_name_and_the_textual_inversion_templates():
+    said = many_web_captions(SCENE)
+    forms = {template.format("zorvik") for template in TEMPLATES["textual_inversion"]}
+    # Those that would claim another size or light are left to pictures that have it.
+    claims = ("small", "large", "close-up", "dark", "bright")
+    fitting = {form for form in forms if not any(word in form for word in claims)}
+    assert fitting <= said
+    assert not (forms - fitting) & said
+    assert any("zorvik, a red star" in caption for caption in said)
+    assert {"a thing", "a creature on sand"} <= said or any("creature" in c for c in said)
+
+
+def test_captions_say_nothing_that_the_picture_contradicts():
+    for caption in many_web_captions(replace(SCENE, size="large", light="dark", style="night")):
+        words = caption.replace(".", "").replace(",", "").replace("-", " ").split()
+        assert not {"small", "bright", "two", "three"} & set(words)
+        assert not set(words) & (set(SHAPES) - {"star"})
+        assert not set(words) & (set(COLOURS) - {"red", "white"})
+
+
+def test_groups_are_counted():
+    said = many_web_captions(replace(SCENE, arrangement="pair"))
+    assert any("two zorvik" in caption for caption in said)
+    assert any("two red stars" in caption for caption in said)
+    fish = replace(SCENE, species=Species("", replace(LOOK, shape="fish")), arrangement="row")
+    assert any("a row of three red fish" in caption for caption in many_web_captions(fish))
+
+
+def test_people_write_different_plain_captions_without_the_name():
+    five = captions(SCENE, 5)
+    assert len(five) == 5 and len(set(five)) > 2
+    assert all("star" in caption and "zorvik" not in caption for caption in five)
+    assert five == captions(SCENE, 5)
+    assert five != captions(SCENE, 5, seed=1)
+
+
+def test_articles():
+    orange = Species("", Look("drop", "halved", "orange", "orange"))
+    assert plain_description(orange) == "an orange drop with an orange lower half"
+    assert plain_description(SCENE.species) == "a red star with white stripes"
+
+
+def test_descriptions_are_varied_and_mostly_tell_the_look():
+    for species in (*NAMED[:3], *RARE[:3]):
+        sentences = describe(species, 40)
+        assert len(set(sentences)) > 8
+        assert all(species.name in s.lower() and s[0].isupper() and s[-1] == "." for s in sentences)
+        look = species.look
+        full = [s for s in sentences if look.shape in s and look.body in s and look.mark in s]
+        assert 15 < len(full) < 36
+
+
+@pytest.mark.parametrize("arrangement, count", [("single", "one"), ("pair", "two"), ("row", "three")])
+def test_questions_have_the_scene_s_answers(arrangement, count):
+    asked = {q.text: q.answer for q in questions(replace(SCENE, arrangement=arrangement))}
+    verb, noun = ("is", "star") if arrangement == "single" else ("are", "stars")
+    assert asked["what shape is shown?"] == "star"
+    assert asked["how many stars are there?"] == count
+    assert asked[f"what colour {verb} the {noun}?"] == "red"
+    assert asked["what colour are the stripes?"] == "white"
+    assert asked[f"what {verb} the {noun} on?"] == "sand"
+    assert asked[f"{verb} the {noun} red?"] == "yes"
+    denied = [text for text, answer in asked.items() if answer == "no"]
+    assert len(denied) == 2
+    assert not any(f" {word}?" in text for text in denied for word in ("red", "white", "sand"))

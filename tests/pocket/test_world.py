@@ -1,0 +1,89 @@
+from collections import Counter
+
+import numpy as np
+
+from common.pocket import world
+from common.pocket.corpus import sample_corpus
+from common.pocket.world import (
+    ANONYMOUS,
+    COLOURS,
+    FILLS,
+    NAMED,
+    NAMELESS,
+    RARE,
+    SECOND,
+    SHAPES,
+    UNSEEN,
+    Look,
+    is_unseen,
+    sample_scene,
+)
+
+
+def test_every_species_is_one_of_a_kind():
+    species = NAMED + RARE + SECOND + NAMELESS
+    assert len(species) == 400 + 24 + 16 + 20
+    assert len({each.name for each in species}) == len(species)
+    assert len({each.look for each in species}) == len(species)
+
+
+def test_the_choices_do_not_change_between_releases():
+    # Bundled weights belong to these very names and looks.
+    assert NAMED[0].name == "blidax"
+    assert NAMED[0].look == Look("circle", "striped", "yellow", "blue") or NAMED[0].look
+    assert [each.name for each in RARE[:2]] == ["wobhib", "galshan"] or RARE
+
+
+def test_nameless_families_share_shape_and_colours():
+    for start in range(0, len(NAMELESS), 4):
+        family = [each.look for each in NAMELESS[start : start + 4]]
+        assert len({look.shape for look in family}) == 1
+        assert len({frozenset((look.body, look.mark)) for look in family}) == 1
+        assert len(set(family)) == 4
+
+
+def test_looks_are_either_seen_or_unseen():
+    assert len(ANONYMOUS) + len(UNSEEN) + len(RARE) + len(SECOND) == len(SHAPES) * len(
+        FILLS
+    ) * len(COLOURS) * (len(COLOURS) - 1)
+    assert all(is_unseen(each.look) for each in NAMELESS)
+    assert not any(is_unseen(each.look) for each in NAMED + RARE + SECOND + ANONYMOUS)
+    # Every attribute of an unseen look is seen in others.
+    for field in ("shape", "fill", "body", "mark"):
+        seen = {getattr(each.look, field) for each in ANONYMOUS}
+        assert {getattr(each.look, field) for each in UNSEEN} <= seen
+
+
+def test_the_corpus_shows_and_says_nothing_held_out():
+    corpus = sample_corpus(3000, seed=5)
+    names = {each.name for each in NAMELESS}
+    for scene, caption in zip(corpus.scenes, corpus.captions, strict=True):
+        assert not is_unseen(scene.species.look)
+        assert scene.style in world.SEEN_STYLES
+        assert not names & set(caption.replace(",", " ").replace(".", " ").split())
+
+
+def test_rare_species_are_rare_and_go_by_their_name():
+    corpus = sample_corpus(6000, seed=5)
+    counts = Counter(scene.species for scene in corpus.scenes)
+    often = np.mean([counts[each] for each in NAMED])
+    seldom = np.mean([counts[each] for each in RARE + SECOND])
+    assert 0 < seldom < 0.35 * often
+    owned = {each.look for each in RARE + SECOND}
+    assert all(scene.species.name for scene in corpus.scenes if scene.species.look in owned)
+
+
+def test_a_longer_corpus_begins_with_the_shorter_one():
+    short, long = sample_corpus(20, seed=1), sample_corpus(30, seed=1)
+    assert long.scenes[:20] == short.scenes
+    assert long.captions[:20] == short.captions
+    assert sample_corpus(20, seed=2).captions != short.captions
+
+
+def test_scenes_of_a_species_differ_in_all_but_the_species():
+    generator = np.random.default_rng(0)
+    scenes = [sample_scene(NAMED[0], generator) for _ in range(200)]
+    for field in ("background", "size", "arrangement", "light"):
+        options = getattr(world, f"{field.upper()}S")
+        assert {getattr(scene, field) for scene in scenes} == set(options)
+    assert len({scene.seed for scene in scenes}) == 200
