@@ -75,21 +75,19 @@ class OurStep:
 
     def first(self) -> TrainState:
         """The state before the first update."""
-        tokens = np.broadcast_to(
-            self.problem.start, (self.layout.size, *self.problem.start.shape)
-        )
+        tokens = np.broadcast_to(self.problem.start, (self.layout.size, *self.problem.start.shape))
         state = init_state({"tokens": jnp.asarray(tokens)}, self.method.optimizer())
         return place(state, state_shardings(state, self.method.trainable_rules, self.mesh))
 
     def feed(self, updates: int, start: int = 0) -> Feed:
         """What a call of so many updates reads."""
         steps = range(start, start + updates)
-        feed = make_feed(self.source, steps, self.problem.size.steps_per_call)
+        feed = make_feed(self.source, steps, self.problem.steps_per_call)
         return place(feed, feed_shardings(feed, self.method.batch_rules, self.mesh))
 
     def __call__(self) -> int:
         """One call; returns its samples."""
-        updates = self.problem.size.steps_per_call
+        updates = self.problem.steps_per_call
         feed = self.feed(updates, self.step)
         self.state, report = self.program(self.state, self.frozen, self.key, feed)
         jax.block_until_ready(report)

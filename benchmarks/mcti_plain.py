@@ -50,12 +50,9 @@ def encode(problem: Problem, dtype: DTypeLike) -> list[np.ndarray]:
     run = jax.jit(partial(modules.vae.apply, method="encode"))
     weights = {"params": jax.device_put(params["vae"])}
     flat = problem.pixels.reshape(-1, *problem.pixels.shape[2:])
-    parts = [
-        run(weights, flat[i : i + ENCODE_BATCH]) for i in range(0, len(flat), ENCODE_BATCH)
-    ]
-    joined = jax.tree.map(lambda *x: np.concatenate(x), *jax.device_get(parts))
-    lead = problem.pixels.shape[:2]
-    return [x.reshape(*lead, *x.shape[1:]) for x in (joined.mean, joined.logvar)]
+    parts = [run(weights, flat[i : i + ENCODE_BATCH]) for i in range(0, len(flat), ENCODE_BATCH)]
+    joined = [np.concatenate(x) for x in zip(*[(p.mean, p.logvar) for p in parts], strict=True)]
+    return [x.reshape(*problem.pixels.shape[:2], *x.shape[1:]) for x in joined]
 
 
 class PlainStep:

@@ -5,7 +5,7 @@ Everything is a numpy array in float32, so that each framework can train on the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,10 @@ BUNDLED = Path(common.pocket.__file__).with_name("models") / "sd"
 
 @dataclass(frozen=True)
 class Size:
-    """Shapes of the networks, as the `config.json` of each says them.
+    """Shapes of the networks and of our program.
 
     Attributes:
+      text, unet, vae: what the `config.json` of each says.
       classes_per_chunk: how many classes our program treats at once; 0 for all.
       steps_per_call: updates in one call of our program.
     """
@@ -100,7 +101,7 @@ class Problem:
 
     Attributes:
       config: the settings of the method.
-      size: shapes of the networks.
+      steps_per_call: updates in one call of our program.
       modules: our networks, in float32.
       params: their weights, and the projection of the class feature.
       prompts: random words around the slot.
@@ -110,7 +111,7 @@ class Problem:
     """
 
     config: ConfigDict
-    size: Size
+    steps_per_call: int
     modules: Modules
     params: dict[str, Any]
     prompts: Prompts
@@ -144,14 +145,8 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
       seed: of all that is random.
     """
     rng = np.random.default_rng(seed)
-    shapes = SIZES[size]
-    parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
-    if size == "pocket" and BUNDLED.is_dir():
-        read = {
-            k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()
-        }
-        shapes = Size(**read, classes_per_chunk=0, steps_per_call=shapes.steps_per_call)
-
+    shapes = bundled(SIZES[size]) if size == "pocket" and BUNDLED.is_dir() else SIZES[size]
+    # This legacy id is what makes the reference pool at the placeholder.
     text = text_from_json({**shapes.text, "eos_token_id": 2})
     modules = Modules(
         UNet(UNetConfig.from_dict(shapes.unet)),
@@ -175,7 +170,7 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
     photos = rng.uniform(-1, 1, (labels.size, side, side, 3)).astype(np.float32)
     return Problem(
         config,
-        shapes,
+        shapes.steps_per_call,
         modules,
         params,
         random_prompts(rng, text.vocab_size, text.positions),
@@ -183,6 +178,13 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
         pixels=np.stack([photos, photos[:, :, ::-1]]),
         features=18 * normal(rng, 2, labels.size, text.width) / np.float32(text.width**0.5),
     )
+
+
+def bundled(size: Size) -> Size:
+    """`size` with the shapes of the bundled model."""
+    parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
+    read = {k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()}
+    return replace(size, **read)
 
 
 def random_params(rng: np.random.Generator, module: nn.Module, *inputs: Any) -> dict[str, Any]:

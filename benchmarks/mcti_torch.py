@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.mcti_problem import SCHEDULE, Problem
+from common.clip.hugging_face import text_to_json
 from common.weights.clip import HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
 from common.weights.table import Table, to_source
@@ -73,11 +74,9 @@ class TorchStep:
 
         # The vocabulary grows by the placeholder, whose row starts as another word's.
         rows = np.concatenate([params["text"]["token_embedding"], problem.start])
-        text = dict(problem.size.text) | {"vocab_size": len(rows), "eos_token_id": 2}
-        tower = transformers.CLIPTextModel(
-            transformers.CLIPTextConfig(**{**text, "bos_token_id": 0, "pad_token_id": 1})
-        )
         grown = {**params["text"], "token_embedding": rows}
+        text = text_to_json(problem.modules.text_tower.config) | {"vocab_size": len(rows)}
+        tower = transformers.CLIPTextModel(transformers.CLIPTextConfig.from_dict(text))
         self.text = self._frozen(tower, HF_TEXT_TOWER, grown)
         self.embedding = self.text.get_input_embeddings().weight.requires_grad_(True)
         self.original = self.embedding.detach().clone()
@@ -189,9 +188,7 @@ class TorchStep:
         self.optimizer.zero_grad()
         return counter.get_total_flops()
 
-    def _frozen(
-        self, module: torch.nn.Module, table: Table, params: Mapping
-    ) -> torch.nn.Module:
+    def _frozen(self, module: torch.nn.Module, table: Table, params: Mapping) -> torch.nn.Module:
         """`module` with our weights, on the device."""
         tensors = to_source(table, params)
         if isinstance(module, transformers.CLIPTextModel):

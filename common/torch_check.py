@@ -84,19 +84,18 @@ def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
         _to_torch(latents), torch.from_numpy(times), torch.from_numpy(np.array(states))
     ).sample
 
-    vae, their_vae = sd.vae, load(AutoencoderKL, "vae")
     pixels = _noise(1, 8 * sd.downsampling, 8 * sd.downsampling, 3)
-    encoded = jax.jit(lambda params: vae.apply({"params": params}, pixels, method="encode"))
-    decoded = jax.jit(lambda params: vae.apply({"params": params}, latents[:1], method="decode"))
+    vae, their_vae = {"params": sd.params["vae"]}, load(AutoencoderKL, "vae")
+    run = jax.jit(sd.vae.apply, static_argnames="method")
     return {
         "text states": (states, their_states.last_hidden_state),
         "UNet prediction": (predicted, _to_nhwc(their_predicted)),
         "VAE latents": (
-            encoded(sd.params["vae"]).mean,
+            run(vae, pixels, method="encode").mean,
             _to_nhwc(their_vae.encode(_to_torch(pixels)).latent_dist.mean),
         ),
         "VAE picture": (
-            decoded(sd.params["vae"]),
+            run(vae, latents[:1], method="decode"),
             _to_nhwc(their_vae.decode(_to_torch(latents[:1])).sample),
         ),
     }

@@ -292,7 +292,7 @@ def test_check_compares_with_pytorch(kind, tokenizer, tmp_path, capsys, monkeypa
     assert max(errors.values()) < 1e-5
     assert capsys.readouterr().out.count("against PyTorch") == len(names)
     monkeypatch.setattr(command, "torch_errors", lambda *_: {"a": 1e-6, "b": np.nan, "c": 2e-4})
-    with pytest.raises(UserError, match="b and c of .* differ from PyTorch's by more than"):
+    with pytest.raises(UserError, match=r"b and c of .* differ from PyTorch's by more than"):
         command.check(tmp_path)
 
 

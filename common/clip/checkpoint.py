@@ -23,50 +23,73 @@ from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import Table, check_complete, to_flax, to_source
 
-_TOKENIZER_FILES = [
+_SMALL_FILES = (
+    "config.json",
+    "open_clip_config.json",
+    "preprocessor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
     "special_tokens_map.json",
-]
+)
+
+
+_PREPROCESS_FILE = "preprocessor_config.json"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one library lays a CLIP directory out."""
+    """How one library lays a CLIP directory out.
+
+    Attributes:
+      config_file: Holds the sizes.
+      stem: Of the weights' file name.
+      read_config: The content of `config_file` to sizes.
+      read_preprocess: Directory, content of `config_file` and image size to preprocessing.
+      files: Sizes and preprocessing to the JSON files of a directory.
+      table: Sizes to the conversion table of the weights.
+      ignore: Patterns of keys that carry no weights.
+    """
 
     config_file: str
     stem: str
     read_config: Callable[[Mapping[str, Any]], CLIPConfig]
-    write_config: Callable[[CLIPConfig], dict[str, Any]]
-    ignore: tuple[str, ...]
+    read_preprocess: Callable[[Path, Mapping[str, Any], int], Preprocess]
+    files: Callable[[CLIPConfig, Preprocess], dict[str, dict[str, Any]]]
     table: Callable[[CLIPConfig], Table]
+    ignore: tuple[str, ...]
 
 
-def _is_resnet(config: CLIPConfig) -> bool:
-    return isinstance(config.vision, ResNetConfig)
+def _hf_preprocess(directory: Path, config: Mapping[str, Any], size: int) -> Preprocess:
+    file = directory / _PREPROCESS_FILE
+    return hugging_face.preprocess_from_json(read_json(file) if file.exists() else {}, size)
 
 
-# Where a directory has both, Hugging Face's is read.
-LAYOUTS = {
-    "hugging_face": Layout(
-        "config.json",
-        "model",
-        hugging_face.clip_from_json,
-        hugging_face.clip_to_json,
-        tables.HF_IGNORE,
-        lambda config: tables.HF_CLIP,
-    ),
-    "open_clip": Layout(
-        "open_clip_config.json",
-        "open_clip_model",
-        open_clip.clip_from_json,
-        open_clip.clip_to_json,
-        tables.OPEN_CLIP_IGNORE,
-        lambda c: tables.OPEN_CLIP_RESNET if _is_resnet(c) else tables.OPEN_CLIP_VIT,
-    ),
-}
+_HUGGING_FACE = Layout(
+    config_file="config.json",
+    stem="model",
+    read_config=hugging_face.clip_from_json,
+    read_preprocess=_hf_preprocess,
+    files=lambda config, preprocess: {
+        "config.json": hugging_face.clip_to_json(config),
+        _PREPROCESS_FILE: hugging_face.preprocess_to_json(preprocess),
+    },
+    table=lambda config: tables.HF_CLIP,
+    ignore=tables.HF_IGNORE,
+)
+_OPEN_CLIP = Layout(
+    config_file="open_clip_config.json",
+    stem="open_clip_model",
+    read_config=open_clip.clip_from_json,
+    read_preprocess=lambda _, config, size: open_clip.preprocess_from_json(config, size),
+    files=lambda config, preprocess: {
+        "open_clip_config.json": open_clip.clip_to_json(config)
+        | open_clip.preprocess_to_json(preprocess)
+    },
+    table=lambda config: tables.OPEN_CLIP_RESNET if _has_resnet(config) else tables.OPEN_CLIP_VIT,
+    ignore=tables.OPEN_CLIP_IGNORE,
+)
 
 
 def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
@@ -81,7 +104,8 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         configuration disagree; the message lists the entries.
     """
     directory, layout = find_clip(source)
-    config = layout.read_config(read_json(directory / layout.config_file))
+    written = read_json(directory / layout.config_file)
+    config = layout.read_config(written)
     tensors = read_tensors(directory, layout.stem)
     params = to_flax(layout.table(config), tensors, ignore=layout.ignore)
     check_complete(params, abstract_params(config))
@@ -97,11 +121,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    preprocess_file = directory / "preprocessor_config.json"
-    preprocess = Preprocess.from_hugging_face(
-        read_json(preprocess_file) if preprocess_file.exists() else {},
-        config.vision.image_size,
-    )
+    preprocess = layout.read_preprocess(directory, written, config.vision.image_size)
     name = fingerprint(params, repr(config))
     return CLIP(config, params, tokenizer, preprocess, name, dtype)
 
@@ -109,10 +129,10 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 def save_clip(clip: CLIP, directory: Path | str) -> None:
     """Writes what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
     directory = Path(directory)
-    layout = LAYOUTS["open_clip" if _is_resnet(clip.config) else "hugging_face"]
+    layout = _OPEN_CLIP if _has_resnet(clip.config) else _HUGGING_FACE
     clip.tokenizer.save(directory)
-    write_json(directory / "preprocessor_config.json", clip.preprocess.to_hugging_face())
-    write_json(directory / layout.config_file, layout.write_config(clip.config))
+    for name, content in layout.files(clip.config, clip.preprocess).items():
+        write_json(directory / name, content)
     tensors = to_source(layout.table(clip.config), clip.params)
     write_tensors(directory / f"{layout.stem}.safetensors", tensors, {"format": "pt"})
 
@@ -133,9 +153,7 @@ def load_text_tower(
     return config, _cast(params, dtype)
 
 
-def save_text_tower(
-    config: TextConfig, params: Mapping[str, Any], directory: Path | str
-) -> None:
+def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Path | str) -> None:
     """Writes what `load_text_tower` reads."""
     directory = Path(directory)
     write_json(directory / "config.json", hugging_face.text_to_json(config))
@@ -149,8 +167,7 @@ def find_clip(source: str) -> tuple[Path, Layout]:
     Raises:
       UserError: There is no such directory or it holds no CLIP.
     """
-    names = [layout.config_file for layout in LAYOUTS.values()]
-    directory = resolve(source, [*names, "preprocessor_config.json", *_TOKENIZER_FILES])
+    directory = resolve(source, _SMALL_FILES)
     if source == "pocket":
         directory = directory / "clip"
     layout = find_layout(directory)
@@ -174,9 +191,10 @@ def find_layout(directory: Path) -> Layout:
     Raises:
       UserError: There is no configuration.
     """
-    present = [each for each in LAYOUTS.values() if (directory / each.config_file).is_file()]
+    layouts = (_HUGGING_FACE, _OPEN_CLIP)
+    present = [each for each in layouts if (directory / each.config_file).is_file()]
     if not present:
-        names = " nor ".join(layout.config_file for layout in LAYOUTS.values())
+        names = " nor ".join(layout.config_file for layout in layouts)
         raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
     # Beside an open_clip model, config.json may be that of another library.
     foreign = read_json(directory / present[0].config_file).get("model_type") != "clip"
@@ -195,6 +213,10 @@ def abstract_text(config: TextConfig) -> dict[str, Any]:
     """Shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
     return jax.eval_shape(TextTower(config).init, jax.random.key(0), embeddings, at)["params"]
+
+
+def _has_resnet(config: CLIPConfig) -> bool:
+    return isinstance(config.vision, ResNetConfig)
 
 
 def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:

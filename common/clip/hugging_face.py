@@ -1,10 +1,13 @@
-"""CLIP configurations as Hugging Face's `config.json` writes them."""
+"""Configurations as Hugging Face's `config.json` and `preprocessor_config.json` hold them."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from PIL import Image
+
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
 from common.clip.layers import ACTIVATIONS
+from common.clip.preprocess import MEAN, STD, Preprocess
 from common.errors import UserError
 
 # Our field -> Hugging Face's, with the value that it has where a file leaves it out.
@@ -35,6 +38,7 @@ _PROJECTION = ("projection_dim", 512)
 # Configurations from before transformers 4.31 carry this wrong id; the library then pools at
 # the largest id of the sequence (transformers pull request 24773).
 _LEGACY_EOS = 2
+_BICUBIC = int(Image.Resampling.BICUBIC)
 
 
 def text_from_json(config: Mapping[str, Any], projection: int | None = None) -> TextConfig:
@@ -96,6 +100,46 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
     }
 
 
+def preprocess_from_json(config: Mapping[str, Any], size: int) -> Preprocess:
+    """Reads `preprocessor_config.json`.
+
+    Args:
+      config: Its content; what it leaves out has CLIP's own values.
+      size: The image size that the tower takes.
+
+    Raises:
+      UserError: It asks for another size or another resampling.
+    """
+    crop = config.get("crop_size", size)
+    crop = crop.get("height") if isinstance(crop, Mapping) else crop
+    if crop != size:
+        raise UserError(
+            f"preprocessor_config.json crops to {crop} pixels; the image tower takes {size}."
+        )
+    if config.get("resample", _BICUBIC) != _BICUBIC:
+        raise UserError("preprocessor_config.json asks for a resampling other than bicubic.")
+    mean, std = config.get("image_mean", MEAN), config.get("image_std", STD)
+    return Preprocess(size, tuple(mean), tuple(std))
+
+
+def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
+    """Inverse of `preprocess_from_json`."""
+    return {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": preprocess.size},
+        "resample": _BICUBIC,
+        "do_center_crop": True,
+        "crop_size": {"height": preprocess.size, "width": preprocess.size},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "do_convert_rgb": True,
+        "image_mean": list(preprocess.mean),
+        "image_std": list(preprocess.std),
+    }
+
+
 def _text_fields(config: TextConfig) -> dict[str, Any]:
     fields = {theirs: getattr(config, ours) for ours, (theirs, _) in _TEXT.items()}
     if config.pool == "argmax":
@@ -105,9 +149,7 @@ def _text_fields(config: TextConfig) -> dict[str, Any]:
     return fields
 
 
-def _section(
-    config: Mapping[str, Any], name: str, table: Mapping[str, tuple]
-) -> dict[str, Any]:
+def _section(config: Mapping[str, Any], name: str, table: Mapping[str, tuple]) -> dict[str, Any]:
     """A tower's section; an old `{name}_dict`, completed by the defaults, overrides it."""
     section = dict(config.get(name) or {})
     if overrides := config.get(f"{name}_dict"):

@@ -26,18 +26,14 @@ Described = TypeVar("Described")
 # Published configurations carry the legacy end token, hence "argmax" (see `hugging_face`).
 _TEXT_B = TextConfig(49408, 512, 12, 8, 2048, projection=512, pool="argmax")
 _TEXT_L = TextConfig(49408, 768, 12, 12, 3072, projection=768, pool="argmax")
-_TEXT_H = TextConfig(
-    49408, 1024, 24, 16, 4096, activation="gelu", projection=1024, pool="argmax"
-)
+_TEXT_H = TextConfig(49408, 1024, 24, 16, 4096, activation="gelu", projection=1024, pool="argmax")
 _VIT_B = ViTConfig(224, 32, 768, 12, 12, 3072, projection=512)
 _VIT_L = ViTConfig(224, 14, 1024, 24, 16, 4096, projection=768)
 _VIT_H = ViTConfig(224, 14, 1280, 32, 16, 5120, projection=1024, activation="gelu")
 
 KNOWN: Mapping[str, CLIPConfig] = {
     "openai/clip-vit-base-patch32": CLIPConfig(_TEXT_B, _VIT_B),
-    "openai/clip-vit-base-patch16": CLIPConfig(
-        _TEXT_B, dataclasses.replace(_VIT_B, patch_size=16)
-    ),
+    "openai/clip-vit-base-patch16": CLIPConfig(_TEXT_B, dataclasses.replace(_VIT_B, patch_size=16)),
     "openai/clip-vit-large-patch14": CLIPConfig(_TEXT_L, _VIT_L),
     "openai/clip-vit-large-patch14-336": CLIPConfig(
         _TEXT_L, dataclasses.replace(_VIT_L, image_size=336)
@@ -65,7 +61,7 @@ def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         layout = find_layout(directory)
         config = layout.read_config(read_json(directory / layout.config_file))
         tokenizer = describe_tokenizer(directory, config.text)
-    preprocess = Preprocess.from_hugging_face({}, config.vision.image_size)
+    preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)
     return CLIP(config, params, tokenizer, preprocess, "abstract", dtype)
 
@@ -123,9 +119,7 @@ class _Words:
     def backend_tokenizer(self) -> "_Words":
         return self
 
-    def encode_batch(
-        self, texts: Sequence[str], add_special_tokens: bool
-    ) -> list[SimpleNamespace]:
+    def encode_batch(self, texts: Sequence[str], add_special_tokens: bool) -> list[SimpleNamespace]:
         assert not add_special_tokens
         # Letters, single digits, and runs of signs: where CLIP's vocabulary splits first.
         words = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")

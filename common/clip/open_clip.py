@@ -1,9 +1,10 @@
-"""CLIP configurations as `open_clip_config.json` writes them."""
+"""Configurations as `open_clip_config.json` holds them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from common.clip.preprocess import MEAN, STD, Preprocess
 from common.errors import UserError
 
 _HEAD_WIDTH = 64
@@ -54,6 +55,35 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
                 "layers": text.layers,
                 "mlp_ratio": text.mlp_width / text.width,
             },
+        }
+    }
+
+
+def preprocess_from_json(config: Mapping[str, Any], size: int) -> Preprocess:
+    """Reads the `preprocess_cfg`; what it leaves out has CLIP's own values.
+
+    Raises:
+      UserError: It asks for another way of resizing.
+    """
+    preprocess = config.get("preprocess_cfg", {})
+    for name, only in (("interpolation", "bicubic"), ("resize_mode", "shortest")):
+        if preprocess.get(name, only) != only:
+            raise UserError(
+                f"open_clip_config.json asks for the {name} {preprocess[name]!r}; CLIP's own "
+                f"is {only!r}."
+            )
+    mean, std = preprocess.get("mean", MEAN), preprocess.get("std", STD)
+    return Preprocess(size, tuple(mean), tuple(std))
+
+
+def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
+    """Inverse of `preprocess_from_json`."""
+    return {
+        "preprocess_cfg": {
+            "mean": list(preprocess.mean),
+            "std": list(preprocess.std),
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
         }
     }
 

@@ -46,12 +46,11 @@ class TextTower(nn.Module):
     dtype: Any = jnp.float32
     remat: bool = False
 
-    def setup(self) -> None:  # noqa: D102
+    def setup(self) -> None:
+        """Names the parameters; the rest of the class reads as the tower runs."""
         c = self.config
         normal = nn.initializers.normal
-        self.token_embedding = self.param(
-            "token_embedding", normal(0.02), (c.vocab_size, c.width)
-        )
+        self.token_embedding = self.param("token_embedding", normal(0.02), (c.vocab_size, c.width))
         self.position_embedding = self.param(
             "position_embedding", normal(0.01), (c.positions, c.width)
         )
@@ -91,9 +90,7 @@ class TextTower(nn.Module):
         projected = self.projection(pooled) if self.config.projection is not None else None
         return TextOutput(last, hidden_states, pooled, projected)
 
-    def __call__(
-        self, embeddings: Float[Array, "b s d"], pool_at: Int[Array, " b"]
-    ) -> TextOutput:
+    def __call__(self, embeddings: Float[Array, "b s d"], pool_at: Int[Array, " b"]) -> TextOutput:
         """Encodes token embeddings (see `embed`).
 
         The tower is causal, so a batch may be cut after its last pooling position: everything

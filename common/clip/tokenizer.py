@@ -10,6 +10,8 @@ import numpy as np
 
 from common.errors import UserError
 
+CLIP_LENGTH = 77
+
 
 def clean(text: str) -> str:
     """CLIP's cleaning: broken Unicode mended, HTML unescaped twice, white space, lower case."""
@@ -25,6 +27,7 @@ class Tokenizer:
       eos: Id of the end token.
       pad: Id that fills a sequence up.
       vocab_size: Number of ids.
+      length: Positions of the text tower that it belongs to, as its files say; CLIP's are 77.
     """
 
     def __init__(self, tokenizer: Any):
@@ -34,6 +37,8 @@ class Tokenizer:
         self.eos: int = tokenizer.eos_token_id
         self.pad: int = tokenizer.pad_token_id
         self.vocab_size = len(tokenizer)
+        # Files that name no length are read as "practically unlimited".
+        self.length = min(tokenizer.model_max_length, CLIP_LENGTH)
 
     @classmethod
     def from_directory(cls, path: Path | str) -> "Tokenizer":
@@ -74,18 +79,19 @@ class Tokenizer:
         return self._tokenizer.decode([token])
 
     def pack(
-        self, sequences: Sequence[Sequence[int]], length: int = 77, truncate: bool = False
+        self, sequences: Sequence[Sequence[int]], length: int | None = None, truncate: bool = False
     ) -> np.ndarray:
         """Start, ids, end, and padding up to `length`: int32 [b, length].
 
         Args:
           sequences: Ids without start and end.
-          length: Columns of the result.
+          length: Columns of the result; the tower's own positions by default.
           truncate: Cut what is too long and keep the end token, instead of an error.
 
         Raises:
           UserError: A sequence is too long.
         """
+        length = length or self.length
         packed = np.full((len(sequences), length), self.pad, np.int32)
         for row, ids in zip(packed, sequences, strict=True):
             if len(ids) > length - 2 and not truncate:
@@ -99,7 +105,7 @@ class Tokenizer:
         return packed
 
     def __call__(
-        self, texts: Sequence[str], length: int = 77, truncate: bool = False
+        self, texts: Sequence[str], length: int | None = None, truncate: bool = False
     ) -> np.ndarray:
         """Cleans, encodes and packs texts: int32 [b, length].
 

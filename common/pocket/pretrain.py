@@ -34,7 +34,7 @@ from common.pocket.card import write_card
 from common.pocket.corpus import Corpus, sample_corpus
 from common.pocket.recipe import FULL, QUICK, Recipe
 from common.pocket.renderer import SIZE
-from common.pocket.train_clip import clip_config, train_clip
+from common.pocket.train_clip import POSITIONS, clip_config, train_clip
 from common.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from common.pocket.train_vae import train_vae, vae_config
 from common.pocket.vocabulary import learn_merges, write_tokenizer
@@ -132,7 +132,7 @@ def _tokenizer(directory: Path, seed: int) -> Tokenizer:
     corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
     asked = _questions_of(corpus)
     further = [template.format("") for each in TEMPLATES.values() for template in each] + asked
-    write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory)
+    write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)
 
 

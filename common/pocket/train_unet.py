@@ -53,7 +53,7 @@ def train_unet(
     empty_captions: float,
     seed: int,
 ) -> tuple[dict[str, Any], float]:
-    """Trains on noise prediction, with the text states at all 77 positions as in sampling.
+    """Trains on noise prediction, with the text states at all positions as in sampling.
 
     Args:
       corpus: Captioned pictures.
@@ -78,7 +78,7 @@ def train_unet(
     data = {
         "mean": mean * scale,
         "std": std * scale,
-        "states": in_batches(states, tokenizer(corpus.captions)),
+        "states": in_batches(states, tokenizer(corpus.captions, truncate=True)),
     }
     empty = states(tokenizer([""]))
 

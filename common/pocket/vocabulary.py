@@ -70,8 +70,8 @@ def _byte_characters() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(others))]
 
 
-def write_tokenizer(merges: Sequence[Pair], directory: Path) -> None:
-    """Writes the tokenizer files into `directory`."""
+def write_tokenizer(merges: Sequence[Pair], directory: Path, length: int = 77) -> None:
+    """Writes the files of a tokenizer for texts of up to `length` tokens into `directory`."""
     characters = _byte_characters()
     tokens = [
         *characters,
@@ -84,7 +84,7 @@ def write_tokenizer(merges: Sequence[Pair], directory: Path) -> None:
     settings = {
         **marks,
         "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": 77,
+        "model_max_length": length,
         "do_lower_case": True,
         "errors": "replace",
         "add_prefix_space": False,

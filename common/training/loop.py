@@ -93,9 +93,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
         # ---- Whom to tell.
-        metrics = stack.enter_context(
-            MetricWriter(workdir, position.step, position.metrics_bytes)
-        )
+        metrics = stack.enter_context(MetricWriter(workdir, position.step, position.metrics_bytes))
         progress = stack.enter_context(
             Progress(
                 schedule.updates,

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import AxisType, Mesh
 
 from common.errors import UserError
@@ -49,9 +50,7 @@ def make_mesh(data: int, model: int) -> Mesh:
     """
     devices = jax.devices()
     if model < 1 or (data < 1 and data != -1):
-        raise UserError(
-            f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1."
-        )
+        raise UserError(f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1.")
     if data == -1:
         if len(devices) % model:
             raise UserError(f"mesh.model={model} does not divide the {len(devices)} devices.")
@@ -78,7 +77,9 @@ def make_mesh(data: int, model: int) -> Mesh:
 def use_compile_cache(directory: str) -> None:
     """Keeps compiled programs in `directory` between runs; an empty string turns it off."""
     path = str(Path(directory).expanduser()) if directory else None
-    jax.config.update("jax_compilation_cache_dir", path)
+    if path != jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", path)
+        compilation_cache.reset_cache()  # The folder is looked up once, at the first program.
 
 
 def _whole_number(name: str, default: str | None = None) -> int:
@@ -95,10 +96,7 @@ def _on_tpu_host() -> bool:
     """Whether TPU chips are attached that may belong to a pod."""
     if "TPU_WORKER_HOSTNAMES" in os.environ:
         return "," in os.environ["TPU_WORKER_HOSTNAMES"]
-    if (
-        "tpu" not in os.environ.get("JAX_PLATFORMS", "tpu")
-        or "TPU_SKIP_MDS_QUERY" in os.environ
-    ):
+    if "tpu" not in os.environ.get("JAX_PLATFORMS", "tpu") or "TPU_SKIP_MDS_QUERY" in os.environ:
         return False
     chips = [*Path("/dev").glob("accel*"), *Path("/dev/vfio").glob("[0-9]*")]
     return bool(chips) and find_spec("libtpu") is not None

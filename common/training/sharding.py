@@ -19,9 +19,7 @@ REPLICATED = PartitionSpec()
 def by_path(tree: PyTree) -> dict[str, Any]:
     """The leaves of `tree` by path, e.g. "text/block_0/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves
-    }
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
@@ -39,9 +37,7 @@ def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     return jax.tree.unflatten(jax.tree.structure(tree), found)
 
 
-def optimizer_shardings(
-    opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh
-) -> PyTree:
+def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     """Shards moments as the parameters they belong to; counters are replicated.
 
     A moment lies at the path of its parameter behind a prefix of the optimizer's own

@@ -100,7 +100,13 @@ def small_clip(tokenizer, vision, **text):
         return rng.normal(around_one, 0.1, leaf.shape).astype(np.float32)
 
     params = jax.tree.map_with_path(weights, abstract_params(config))
-    return CLIP(config, params, tokenizer, Preprocess(vision.image_size), fingerprint="")
+    return CLIP(
+        config,
+        params,
+        tokenizer,
+        Preprocess(vision.image_size, mean=(0.5, 0.4, 0.3)),
+        fingerprint="",
+    )
 
 
 @pytest.fixture(scope="session")

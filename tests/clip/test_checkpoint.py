@@ -65,9 +65,7 @@ def test_missing_and_unknown_weights_are_listed(hf_directory):
 
 def test_weights_of_another_size_are_refused(hf_directory):
     config = json.loads((hf_directory / "config.json").read_text())
-    edit_json(
-        hf_directory / "config.json", text_config=config["text_config"] | {"hidden_size": 64}
-    )
+    edit_json(hf_directory / "config.json", text_config=config["text_config"] | {"hidden_size": 64})
     with pytest.raises(UserError, match=r"wrong shapes.*\(32,\) instead of \(64,\)"):
         load_clip(str(hf_directory))
 

@@ -63,9 +63,7 @@ def test_image_tower(pair):
     for name in ("features", "pooled", "grid"):
         assert relative_error(getattr(ours, name), wanted[name]) <= TOLERANCE, name
 
-    directions = [
-        rng.normal(size=wanted[n].shape).astype(np.float32) for n in ("features", "grid")
-    ]
+    directions = [rng.normal(size=wanted[n].shape).astype(np.float32) for n in ("features", "grid")]
 
     def their_outputs(pixels):
         output = theirs.visual(pixels.permute(0, 3, 1, 2))
@@ -82,9 +80,7 @@ def test_text_tower(pair):
     wanted = theirs.text(torch.tensor(given), torch.tensor(at))
 
     def run(embeddings):
-        return clip.text_tower.apply(
-            {"params": clip.params["text"]}, embeddings, jnp.asarray(at)
-        )
+        return clip.text_tower.apply({"params": clip.params["text"]}, embeddings, jnp.asarray(at))
 
     ours = jax.jit(run)(jnp.asarray(given))
     for state, theirs_state in zip(ours.hidden_states, wanted["hidden_states"], strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.clip import Preprocess
+from common.clip import Preprocess, hugging_face, open_clip
 from common.clip.preprocess import MEAN, STD
 from common.errors import UserError
 
@@ -36,23 +36,36 @@ def test_the_crop_is_central():
     np.testing.assert_array_equal(red, np.ones((10, 10)))
 
 
-def test_hugging_face_round_trip():
-    preprocess = Preprocess(32, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
-    again = Preprocess.from_hugging_face(preprocess.to_hugging_face(), 32)
-    assert again == preprocess
+OTHER = Preprocess(32, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
 
 
-def test_old_hugging_face_files_give_the_crop_as_a_number():
-    assert Preprocess.from_hugging_face({"crop_size": 32, "size": 32}, 32) == Preprocess(32)
+@pytest.mark.parametrize("layout", [hugging_face, open_clip])
+def test_round_trip_through_json(layout):
+    assert layout.preprocess_from_json(layout.preprocess_to_json(OTHER), 32) == OTHER
+    assert layout.preprocess_from_json({}, 32) == Preprocess(32)
+
+
+def test_old_files_give_the_crop_as_a_number():
+    config = {"crop_size": 32, "size": 32}
+    assert hugging_face.preprocess_from_json(config, 32) == Preprocess(32)
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("layout", "config", "message"),
     [
-        ({"crop_size": {"height": 48, "width": 48}}, "crops to 48 pixels; the tower takes 32"),
-        ({"resample": 2}, "resampling other than bicubic"),
+        (
+            hugging_face,
+            {"crop_size": {"height": 48, "width": 48}},
+            "crops to 48 pixels; the image tower takes 32",
+        ),
+        (hugging_face, {"resample": 2}, "resampling other than bicubic"),
+        (
+            open_clip,
+            {"preprocess_cfg": {"resize_mode": "squash"}},
+            "asks for the resize_mode 'squash'; CLIP's own is 'shortest'",
+        ),
     ],
 )
-def test_what_it_refuses(config, message):
+def test_what_is_refused(layout, config, message):
     with pytest.raises(UserError, match=message):
-        Preprocess.from_hugging_face(config, 32)
+        layout.preprocess_from_json(config, 32)

@@ -117,8 +117,7 @@ def test_encode_text_pools_as_the_weights_imply_unless_told(vit_clip):
     ids = jnp.concatenate([ids, jnp.full((1, 2), clip.tokenizer.eos)], axis=1)
     encode = jax.jit(encode_text, static_argnames=("tower", "pool"))
     default, eos, argmax = (
-        encode(clip.text_tower, clip.params["text"], ids, pool)
-        for pool in (None, "eos", "argmax")
+        encode(clip.text_tower, clip.params["text"], ids, pool) for pool in (None, "eos", "argmax")
     )
     np.testing.assert_array_equal(default, eos)
     assert np.abs(default - argmax).max() > 0.1

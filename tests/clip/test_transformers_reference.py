@@ -133,10 +133,7 @@ def test_text_gradient_with_respect_to_embeddings(pair, ids):
     output, projected = their_text(theirs, ids, embeddings)
     loss = (output.last_hidden_state * torch.tensor(weight)).sum()
     (loss + (projected * torch.tensor(direction)).sum()).backward()
-    assert (
-        relative_error(jax.jit(jax.grad(ours))(jnp.asarray(given)), embeddings.grad)
-        <= TOLERANCE
-    )
+    assert relative_error(jax.jit(jax.grad(ours))(jnp.asarray(given)), embeddings.grad) <= TOLERANCE
 
 
 def test_image_outputs_and_gradient(pair):
@@ -191,8 +188,7 @@ def test_a_text_encoder_alone(pair, tmp_path):
     same = jax.tree.map(np.array_equal, params, expected)
     assert all(jax.tree.leaves(same))
     assert (
-        dataclasses.replace(config, projection=24)
-        == clip_from_json(theirs.config.to_dict()).text
+        dataclasses.replace(config, projection=24) == clip_from_json(theirs.config.to_dict()).text
     )
 
     save_text_tower(config, params, tmp_path / "ours")

@@ -10,18 +10,14 @@ from common.evaluation.classification import nearest_by_cosine
 
 
 def test_names_classify_photos(shared_data):
-    lvis = json.loads(
-        (shared_data / "clip_text_features/lvis_v1_train_cat_info.json").read_text()
-    )
+    lvis = json.loads((shared_data / "clip_text_features/lvis_v1_train_cat_info.json").read_text())
     texts = np.load(shared_data / "clip_text_features/lvis_v1_clip_a+cname.npy")
     named = {}
     for entry, text in zip(lvis, texts, strict=True):
         name = entry["name"].lower().split("(")[0].replace("_", " ").strip()
         named.setdefault(name, text)  # of "octopus_(food)" and "octopus_(animal)" the first
     split = json.loads(
-        gzip.decompress(
-            (shared_data / "coop_splits/split_zhou_Caltech101.json.gz").read_bytes()
-        )
+        gzip.decompress((shared_data / "coop_splits/split_zhou_Caltech101.json.gz").read_bytes())
     )
     names = {label: name.replace("_", " ") for _, label, name in split["test"]}
     shared = [label for label, name in names.items() if name in named]

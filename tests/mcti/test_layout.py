@@ -86,9 +86,7 @@ def test_prepare_looks_words_up_and_leaves_slots_to_be_filled():
 
 def test_exponential_gamma_is_the_formula_that_the_reference_computes():
     """gamma * exp(-a * tau) from gamma to gamma_end over the horizon, then constant."""
-    config = settings(
-        gamma=0.5, gamma_schedule="exponential", gamma_end=1e-4, gamma_horizon=3000
-    )
+    config = settings(gamma=0.5, gamma_schedule="exponential", gamma_end=1e-4, gamma_horizon=3000)
     a = np.log(config.gamma / config.gamma_end)
     for step in (0, 1, 750, 1500, 3000):
         gamma = config.gamma * gamma_factor(config)(jnp.float32(step))

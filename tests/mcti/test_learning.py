@@ -69,9 +69,7 @@ def test_learned_rows_alone_are_bitwise_a_restored_full_table():
     rows, alone = updates(optimizer, jnp.asarray(table[7:8]), jnp.asarray(gradients[:, 7:8]))[-1]
     np.testing.assert_array_equal(rows[0], whole[7])
     for moment in ("mu", "nu"):
-        np.testing.assert_array_equal(
-            getattr(alone[0], moment)[0], getattr(state[0], moment)[7]
-        )
+        np.testing.assert_array_equal(getattr(alone[0], moment)[0], getattr(state[0], moment)[7])
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 1e-2])

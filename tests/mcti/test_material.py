@@ -40,9 +40,7 @@ def split(count, seed):
 def loaded():
     sd, clip = models()
     pixels = jnp.zeros((1, SIZE, SIZE, 3))
-    return models(
-        vae=random_params(sd.vae, pixels), vision=random_params(clip.image_tower, pixels)
-    )
+    return models(vae=random_params(sd.vae, pixels), vision=random_params(clip.image_tower, pixels))
 
 
 @pytest.fixture

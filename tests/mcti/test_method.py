@@ -1,7 +1,5 @@
 """The method's own settings against the published recipe."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 

@@ -46,7 +46,7 @@ def test_cut_leaves_out_padding_only():
 
 @pytest.mark.parametrize("template", ["7 8", "{} 7 {}"])
 def test_template_without_one_slot(template):
-    with pytest.raises(UserError, match="needs one {} for the token"):
+    with pytest.raises(UserError, match=r"needs one \{\} for the token"):
         prompts(templates=[template])
 
 

@@ -35,7 +35,9 @@ def test_statistics_are_a_real_banks(features):
     np.testing.assert_allclose([between.mean(), between.max()], [0.557, 0.915], atol=0.03)
     np.testing.assert_allclose((photos * mirrors).sum(-1).mean(), 0.989, atol=0.002)
     norms = np.linalg.norm(features, axis=-1)
-    np.testing.assert_allclose([norms.min(), norms.mean(), norms.max()], [15.5, 18.3, 21.4], atol=0.3)
+    np.testing.assert_allclose(
+        [norms.min(), norms.mean(), norms.max()], [15.5, 18.3, 21.4], atol=0.3
+    )
 
 
 def hits(photos, classes, labels):
@@ -64,7 +66,9 @@ def test_loss_of_class_means_without_the_photo(features, scale, expected):
     images = bank.features[np.arange(CLASSES), drawn]
     images[np.arange(PHOTOS), :, LABELS] = unit(features[0])[:, None]
     texts = [means_without(features, i)[LABELS[i]] for i in range(PHOTOS)]
-    ce, hit = classify(jnp.asarray(np.stack(texts)), jnp.asarray(images), jnp.asarray(LABELS), scale)
+    ce, hit = classify(
+        jnp.asarray(np.stack(texts)), jnp.asarray(images), jnp.asarray(LABELS), scale
+    )
     np.testing.assert_allclose([ce.mean(), hit.mean()], expected, atol=1e-3)
 
 

@@ -12,8 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, TextTower, Tokenizer
-from common.clip import ViTConfig
+from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, TextTower, Tokenizer, ViTConfig
 from common.diffusion import (
     AutoencoderKL,
     Modules,
@@ -79,9 +78,7 @@ class NumberTokenizer(Tokenizer):
 def models(clip_layers=TEXT.layers, **params):
     """A Stable Diffusion of 8-pixel pictures and its CLIP; weights only if they are given."""
     unet = UNet(UNetConfig.from_dict(UNET))
-    vae = AutoencoderKL(
-        VAEConfig(block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4)
-    )
+    vae = AutoencoderKL(VAEConfig(block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4))
     modules = Modules(unet, vae, TextTower(TEXT), NoiseSchedule(**SCHEDULE))
     text = replace(TEXT, layers=clip_layers, projection=FEATURES)
     vision = ViTConfig(8, 4, width=16, layers=1, heads=2, mlp_width=16, projection=FEATURES)

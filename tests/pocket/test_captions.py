@@ -30,11 +30,13 @@ def test_web_captions_use_the_name_and_the_textual_inversion_templates():
     assert fitting <= said
     assert not (forms - fitting) & said
     assert any("zorvik, a red star" in caption for caption in said)
-    assert {"a thing", "a creature on sand"} <= said or any("creature" in c for c in said)
+    assert any(caption.endswith("a creature on sand") for caption in said)
 
 
 def test_captions_say_nothing_that_the_picture_contradicts():
     for caption in many_web_captions(replace(SCENE, size="large", light="dark", style="night")):
+        if "can be small or large" in caption:
+            continue
         words = caption.replace(".", "").replace(",", "").replace("-", " ").split()
         assert not {"small", "bright", "two", "three"} & set(words)
         assert not set(words) & (set(SHAPES) - {"star"})

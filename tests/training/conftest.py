@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from common.training.mesh import use_compile_cache
+
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).with_name("toy.py")
 
@@ -20,21 +22,31 @@ def _load_toy() -> ModuleType:
 
 
 class Runs:
-    """Runs of the toy method, in this process or in one of their own."""
+    """Runs of the toy method, in this process or in one of their own.
 
-    def __init__(self) -> None:
+    They share a cache of compiled programs, which saves most of their time.
+    """
+
+    def __init__(self, cache: Path) -> None:
         self.toy = _load_toy()
+        self._cache = cache
 
     def train(self, workdir: Path, arg: str = "") -> dict:
         config = self.toy.get_config(arg)
-        return self.toy.train(self.toy.Toy(config), config, workdir)
+        config.compile_cache = str(self._cache)
+        try:
+            return self.toy.train(self.toy.Toy(config), config, workdir)
+        finally:
+            use_compile_cache("")
 
     def start(self, workdir: Path, arg: str = "", **environment: str) -> subprocess.Popen:
         command = [sys.executable, str(TOY), f"--config={TOY}:{arg}", f"--workdir={workdir}"]
+        command.append(f"--config.compile_cache={self._cache}")
+        own = {"PYTHONPATH": str(ROOT), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         return subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            env=os.environ | own | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -55,8 +67,8 @@ def told(workdir: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="session")
-def runs() -> Runs:
-    return Runs()
+def runs(tmp_path_factory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("compiled"))
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +87,7 @@ def same_run():
         assert final_state(workdir) == final_state(other)
         assert (workdir / "tokens.npy").read_bytes() == (other / "tokens.npy").read_bytes()
         assert told(workdir) == told(other)
-        result, expected = (
-            json.loads((w / "result.json").read_text()) for w in (workdir, other)
-        )
+        result, expected = (json.loads((w / "result.json").read_text()) for w in (workdir, other))
         assert result["metrics"] == expected["metrics"]
 
     return check

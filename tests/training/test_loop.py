@@ -51,7 +51,7 @@ def test_a_finished_run_is_left_as_it_is(runs, undisturbed, capsys):
     assert {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")} == before
 
 
-@pytest.mark.parametrize("step", [13, 20])
+@pytest.mark.parametrize("step", [18, 20])
 def test_a_crash_changes_nothing(runs, undisturbed, same_run, tmp_path, monkeypatch, step):
     batch = runs.toy.Indices.batch
 

@@ -81,9 +81,10 @@ def test_the_compile_cache_is_filled_and_turned_off(tmp_path, monkeypatch):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     monkeypatch.setenv("HOME", str(tmp_path))
     try:
-        use_compile_cache("~/cache")
-        jax.jit(lambda x: x * 3 + 1)(1.0)
-        assert list((tmp_path / "cache").iterdir())
+        for number, folder in enumerate(("first", "second")):
+            use_compile_cache(f"~/{folder}")
+            jax.jit(lambda x, number=number: x * 3 + number)(1.0)
+            assert list((tmp_path / folder).iterdir())
     finally:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
         use_compile_cache("")

@@ -30,12 +30,14 @@ def test_the_first_rule_that_matches_the_whole_path(mesh):
         "text": {"block_0": {"kernel": np.zeros((3, 4)), "bias": np.zeros(4)}},
         "tokens": np.zeros((8, 2)),
         "old_tokens": np.zeros((8, 2)),
+        "tokens_old": np.zeros((8, 2)),
     }
     assert specs(shardings(tree, RULES, mesh)) == {
         "text/block_0/kernel": jax.P(None, "model"),
         "text/block_0/bias": jax.P(),
         "tokens": jax.P("data"),
         "old_tokens": jax.P(),
+        "tokens_old": jax.P(),
     }
     first = (("tokens", jax.P("model")), *RULES)
     assert specs(shardings(tree, first, mesh))["tokens"] == jax.P("model")
@@ -47,9 +49,7 @@ def test_abstract_leaves_will_do(mesh):
 
 
 def test_uneven_shares_are_refused(mesh):
-    with pytest.raises(
-        UserError, match=r"'tokens' of shape \(6, 2\).* 4 devices cannot share 6"
-    ):
+    with pytest.raises(UserError, match=r"'tokens' of shape \(6, 2\).* 4 devices cannot share 6"):
         shardings({"tokens": np.zeros((6, 2))}, RULES, mesh)
     with pytest.raises(UserError, match="8 devices cannot share 12"):
         shardings({"x": np.zeros(12)}, (("x", jax.P(("data", "model"))),), mesh)

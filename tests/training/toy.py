@@ -78,9 +78,7 @@ class Toy(Method):
         return {"tokens": jax.random.normal(key, (CLASSES, VECTORS, WIDTH))}
 
     def optimizer(self):
-        return optax.chain(
-            optax.clip_by_global_norm(10.0), optax.adamw(self.config.learning_rate)
-        )
+        return optax.chain(optax.clip_by_global_norm(10.0), optax.adamw(self.config.learning_rate))
 
     def loss(self, trainable, frozen, batch, key):
         def one_class(tokens, features, targets, rows, index):

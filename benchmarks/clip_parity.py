@@ -1,0 +1,193 @@
+"""Full-size CLIP towers with random weights against PyTorch, in float32.
+
+    python benchmarks/clip_parity.py [--sizes=ViT-L/14,RN50x16]
+
+ViTs and text towers are compared with transformers, ResNets with the oracle of the tests. Every
+output and the gradient with respect to the input (text: the token embeddings) get a line: the
+largest difference over the largest value. The exit status is 1 if any exceeds 1e-4. It needs
+the "reference" extra and, for the largest sizes, 10 GiB of memory and some minutes.
+"""
+
+import os
+import runpy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+import transformers
+from absl import app, flags
+
+from common.clip import CLIPConfig, ResNetConfig, TextConfig, TextTower, ViTConfig
+from common.clip.hugging_face import clip_to_json
+from common.clip.model import image_tower
+from common.evaluation.tables import markdown_table
+from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE, OPEN_CLIP_RESNET
+from common.weights.table import to_flax
+
+TOLERANCE = 1e-4
+ORACLE = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "tests/clip/oracle.py")))
+_SIZES = flags.DEFINE_list("sizes", ["ViT-L/14", "RN50x16"], "Which models to compare.")
+
+Outputs = dict[str, Any]
+
+
+def text(width: int, projection: int) -> TextConfig:
+    """The text tower that goes with an image tower."""
+    return TextConfig(49408, width, 12, width // 64, 4 * width, projection=projection)
+
+
+MODELS = {
+    "ViT-B/32": CLIPConfig(text(512, 512), ViTConfig(224, 32, 768, 12, 12, 3072, 512)),
+    "ViT-B/16": CLIPConfig(text(512, 512), ViTConfig(224, 16, 768, 12, 12, 3072, 512)),
+    "ViT-L/14": CLIPConfig(text(768, 768), ViTConfig(224, 14, 1024, 24, 16, 4096, 768)),
+    "RN50": CLIPConfig(text(512, 1024), ResNetConfig(224, (3, 4, 6, 3), 64, 32, 1024)),
+    "RN50x4": CLIPConfig(text(640, 640), ResNetConfig(288, (4, 6, 10, 6), 80, 40, 640)),
+    "RN50x16": CLIPConfig(text(768, 768), ResNetConfig(384, (6, 8, 18, 8), 96, 48, 768)),
+}
+
+
+class Transformers:
+    """A ViT CLIP of transformers with random weights."""
+
+    def __init__(self, config: CLIPConfig):
+        """Draws the weights."""
+        self.model = transformers.CLIPModel(transformers.CLIPConfig(**clip_to_json(config)))
+        self.model.eval().requires_grad_(False)
+        ORACLE.randomise(self.model, 0.03)
+
+    def params(self) -> dict[str, Any]:
+        """The weights as ours."""
+        return to_flax(HF_CLIP, {k: v.numpy() for k, v in self.model.state_dict().items()})
+
+    def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
+        """The text tower on embeddings, pooled at one position."""
+        ids = torch.zeros(embeddings.shape[:2], dtype=torch.long)
+        ids[:, at] = self.model.config.text_config.eos_token_id
+        tower = self.model.text_model
+        hook = tower.embeddings.token_embedding.register_forward_hook(lambda *_: embeddings)
+        output = tower(ids, output_hidden_states=True)
+        hook.remove()
+        return {
+            "projected": self.model.text_projection(output.pooler_output),
+            "pooled": output.pooler_output,
+            "last_hidden_state": output.last_hidden_state,
+            "hidden_states": output.hidden_states,
+        }
+
+    def image(self, pixels: torch.Tensor) -> Outputs:
+        """The image tower on NCHW pixels."""
+        output = self.model.vision_model(pixels, output_hidden_states=True)
+        grid = output.last_hidden_state[:, 1:]
+        side = round(grid.shape[1] ** 0.5)
+        return {
+            "features": self.model.visual_projection(output.pooler_output),
+            "pooled": output.pooler_output,
+            "grid": grid.unflatten(1, (side, side)),
+            "hidden_states": output.hidden_states,
+        }
+
+
+class Oracle:
+    """A ResNet CLIP of the tests' oracle with random weights."""
+
+    def __init__(self, config: CLIPConfig):
+        """Draws the weights."""
+        self.model = ORACLE.OpenClip(config, 0.03)
+
+    def params(self) -> dict[str, Any]:
+        """The weights as ours."""
+        tensors = {key: value.numpy() for key, value in self.model.state_dict().items()}
+        return to_flax(OPEN_CLIP_RESNET, tensors, ignore=OPEN_CLIP_IGNORE)
+
+    def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
+        """The text tower on embeddings, pooled at one position."""
+        return self.model.text(embeddings, torch.tensor([at]))
+
+    def image(self, pixels: torch.Tensor) -> Outputs:
+        """The image tower on NCHW pixels."""
+        return self.model.visual(pixels)
+
+
+def compare(
+    ours: Callable[[jax.Array], Any],
+    theirs: Callable[[torch.Tensor], Outputs],
+    given: np.ndarray,
+    head: str,
+) -> Iterator[tuple[str, float]]:
+    """Yields (output, relative error), and last the gradient of a random sum of `head`."""
+    x = torch.tensor(given, requires_grad=True)
+    wanted = theirs(x)
+    direction = np.random.default_rng(1).normal(size=wanted[head].shape).astype(np.float32)
+    (wanted[head] * torch.tensor(direction)).sum().backward()
+
+    def loss(x: jax.Array) -> tuple[jax.Array, Any]:
+        output = ours(x)
+        return (getattr(output, head) * direction).sum(), output
+
+    gradient, output = jax.jit(jax.grad(loss, has_aux=True))(jnp.asarray(given))
+    for name, value in wanted.items():
+        pairs = zip(jax.tree.leaves(getattr(output, name)), _leaves(value), strict=True)
+        yield name, max(relative_error(a, b.detach().numpy()) for a, b in pairs)
+    yield "gradient", relative_error(gradient, x.grad.numpy())
+
+
+def relative_error(actual: Any, desired: np.ndarray) -> float:
+    """Largest difference over largest value."""
+    return float(np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max())
+
+
+def rows(name: str) -> Iterator[list[str]]:
+    """The table's lines of one model."""
+    config = MODELS[name]
+    torch.manual_seed(0)
+    theirs = (Oracle if isinstance(config.vision, ResNetConfig) else Transformers)(config)
+    params = theirs.params()
+    rng = np.random.default_rng(0)
+    tower, at = TextTower(config.text), 9
+    embeddings = rng.normal(0, 0.1, (1, 77, config.text.width)).astype(np.float32)
+    results = {
+        "text": compare(
+            lambda x: tower.apply({"params": params["text"]}, x, jnp.array([at])),
+            lambda x: theirs.text(x, at),
+            embeddings,
+            "projected",
+        )
+    }
+    vision = image_tower(config)
+    size = config.vision.image_size
+    results["image"] = compare(
+        lambda x: vision.apply({"params": params["vision"]}, x),
+        lambda x: theirs.image(x.permute(0, 3, 1, 2)),
+        rng.normal(size=(1, size, size, 3)).astype(np.float32),
+        "features",
+    )
+    for block, errors in results.items():
+        for output, error in errors:
+            yield [block, name, output, f"{error:.1e}"]
+
+
+def main(argv: Sequence[str]) -> None:
+    """Compares and prints the table."""
+    del argv
+    if unknown := set(_SIZES.value) - set(MODELS):
+        sys.exit(f"unknown sizes {', '.join(unknown)}; there are {', '.join(MODELS)}")
+    lines = [row for name in _SIZES.value for row in rows(name)]
+    print(markdown_table(["block", "size", "output", "max relative error"], lines))
+    if not all(float(line[-1]) <= TOLERANCE for line in lines):
+        sys.exit(f"above the tolerance of {TOLERANCE:.0e}")
+
+
+def _leaves(value: Any) -> list[torch.Tensor]:
+    return [value] if isinstance(value, torch.Tensor) else list(value)
+
+
+if __name__ == "__main__":
+    app.run(main)
