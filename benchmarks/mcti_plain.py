@@ -66,11 +66,9 @@ class PlainStep:
         bank = class_bank(problem.features, problem.labels, problem.classes, prototypes=False)
         self.pictures = problem.by_class(problem.pixels)
         self.frozen = jax.device_put({"params": params, "prompts": prompts, "bank": bank})
-        entries = jnp.full(1, self.pictures.shape[1])
+        entries, counts = jnp.full(1, self.pictures.shape[1]), jnp.asarray(bank.counts)
         self.draw = jax.jit(
-            lambda key, label: draw(
-                key, label, entries, bank.counts, **draw_options(problem, 1, False)
-            )
+            lambda key, label: draw(key, label, entries, counts, **draw_options(problem, 1, False))
         )
         self.optimizer = MCTI(problem.config).optimizer()
         self.vectors = jnp.asarray(problem.start)

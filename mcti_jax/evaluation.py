@@ -73,7 +73,7 @@ def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[
 
 def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
     """Classifiers that use image features alone, on the same photos."""
-    train, labels = material.features[0], material.train.labels
+    train, labels = material.encoded.features[0], material.train.labels
     return {
         name: scores(classify(train, labels, material.test_features), material)
         for name, classify in baselines.BASELINES.items()
@@ -164,7 +164,7 @@ def picture_scores(
     found = {
         "generated/accuracy": generation.accuracy(features, labels, classes),
         "generated/clip_i": generation.clip_i(
-            features, labels, material.features[0], material.train.labels
+            features, labels, material.encoded.features[0], material.train.labels
         ),
         "generated/clip_t": generation.clip_t(features, classes[labels]),
     }

@@ -7,6 +7,7 @@ cached, and drawing from them has the very distribution of encoding anew.
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,14 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Material:
-    """Frozen models, the chosen photos and their caches.
+    """Frozen models and the chosen photos; what they make of them is computed when asked for.
 
     Attributes:
       sd, clip: the models.
       classnames: K names.
       train, test: photos to learn from and to be measured on.
-      mean, logvar: VAE posterior of the training photos and of their mirrors, `[2 b h w c]`.
-      features: CLIP image features of the training photos and of their mirrors, `[2 b p]`.
-      test_features: of the test photos, `[b p]`.
+      size: side in pixels of the pictures that the VAE sees.
+      cache: folder of what was encoded before.
     """
 
     sd: StableDiffusion
@@ -61,15 +61,20 @@ class Material:
     classnames: tuple[str, ...]
     train: ImageSplit
     test: ImageSplit
-    mean: np.ndarray
-    logvar: np.ndarray
-    features: np.ndarray
-    test_features: np.ndarray
+    size: int
+    cache: Path
 
-    @property
+    @cached_property
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
-        return Encoded(self.mean, self.logvar, self.features)
+        latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
+        features = [image_features(self.clip, self.train, self.cache, flip) for flip in (0, 1)]
+        return Encoded(latents["mean"], latents["logvar"], np.stack(features))
+
+    @cached_property
+    def test_features(self) -> np.ndarray:
+        """CLIP image features of the test photos, not normalised, `[b p]`."""
+        return image_features(self.clip, self.test, self.cache, flip=0)
 
 
 def frozen_dtype(name: str, platform: str | None = None) -> jnp.dtype:
@@ -83,7 +88,7 @@ def frozen_dtype(name: str, platform: str | None = None) -> jnp.dtype:
 
 
 def gather(config: ConfigDict) -> Material:
-    """Loads models and photos and fills the caches.
+    """Loads the models and opens the photos.
 
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.
@@ -101,17 +106,14 @@ def gather(config: ConfigDict) -> Material:
     sd = load_stable_diffusion(config.model, dtype)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
-    latents = vae_posteriors(sd, train, resolution(config, sd), config.cache)
     return Material(
         sd=sd,
         clip=clip,
         classnames=dataset.classnames,
         train=train,
         test=dataset.test,
-        mean=latents["mean"],
-        logvar=latents["logvar"],
-        features=np.stack([image_features(clip, train, config.cache, flip) for flip in (0, 1)]),
-        test_features=image_features(clip, dataset.test, config.cache, flip=0),
+        size=resolution(config, sd),
+        cache=Path(config.cache).expanduser(),
     )
 
 
@@ -137,7 +139,7 @@ def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
 
 
 def vae_posteriors(
-    sd: StableDiffusion, split: ImageSplit, size: int, cache: str
+    sd: StableDiffusion, split: ImageSplit, size: int, cache: Path
 ) -> dict[str, np.ndarray]:
     """Posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
 
@@ -175,10 +177,10 @@ def vae_posteriors(
         "preprocessing": f"squash {size}",
         "dtype": str(jnp.dtype(vae.dtype)),
     }
-    return cached(Path(cache).expanduser(), key, compute)
+    return cached(cache, key, compute)
 
 
-def image_features(clip: CLIP, split: ImageSplit, cache: str, flip: int) -> np.ndarray:
+def image_features(clip: CLIP, split: ImageSplit, cache: Path, flip: int) -> np.ndarray:
     """CLIP image features of the photos, or of their mirrors; not normalised, `[b p]`."""
     tower = clip.image_tower
 
@@ -210,7 +212,7 @@ def image_features(clip: CLIP, split: ImageSplit, cache: str, flip: int) -> np.n
         "preprocessing": repr(clip.preprocess),
         "dtype": str(jnp.dtype(tower.dtype)),
     }
-    return cached(Path(cache).expanduser(), key, compute)["features"]
+    return cached(cache, key, compute)["features"]
 
 
 def data_fingerprint(material: Material) -> str:

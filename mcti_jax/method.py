@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
-from common.diffusion import StableDiffusion
+from common.diffusion import SAMPLERS, StableDiffusion
 from common.errors import UserError
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method
@@ -29,6 +29,7 @@ from mcti_jax.objective import (
     Objective,
     class_bank,
     class_latents,
+    gamma_factor,
     prepare,
 )
 from mcti_jax.outline import describe
@@ -93,6 +94,18 @@ def initial_vectors(
     return table[np.repeat(ids, config.vectors)].astype(np.float32)
 
 
+def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
+    """Refuses options that do not fit, before time is spent on encoding photos."""
+    training_prompts(config, sd.tokenizer, bool(config.alpha)).pool_at(config.pool)
+    initial_vectors(config, sd.tokenizer, sd.params["text"]["token_embedding"])
+    gamma_factor(config)
+    if config.generate.sampler not in SAMPLERS:
+        raise UserError(
+            f"generate.sampler={config.generate.sampler!r} is unknown; choose one of "
+            f"{', '.join(SAMPLERS)}."
+        )
+
+
 def frozen_tree(
     objective: Objective, sd: StableDiffusion, clip: CLIP, labels: np.ndarray, encoded: Encoded
 ) -> PyTree:
@@ -140,6 +153,7 @@ class MCTI(Method):
         self.material = gather(config)
         sd, clip = self.material.sd, self.material.clip
         self._plan(sd, clip, len(self.material.classnames), mesh)
+        check_options(config, sd)
         frozen = frozen_tree(
             self.objective, sd, clip, self.material.train.labels, self.material.encoded
         )

@@ -1,8 +1,7 @@
 """Loading and saving CLIP in the layouts that others publish."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common.clip import hugging_face, open_clip
-from common.clip.config import CLIPConfig, ResNetConfig, TextConfig
+from common.clip import hugging_face
+from common.clip.config import CLIPConfig, TextConfig
+from common.clip.layout import HUGGING_FACE, OPEN_CLIP, Layout, find_layout, has_resnet
 from common.clip.model import CLIP, image_tower
-from common.clip.preprocess import Preprocess
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.weights import clip as tables
+from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_json, read_tensors, write_json, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
-from common.weights.table import Table, check_complete, to_flax, to_source
+from common.weights.table import check_complete, to_flax, to_source
 
 _SMALL_FILES = (
     "config.json",
@@ -32,63 +31,6 @@ _SMALL_FILES = (
     "vocab.json",
     "merges.txt",
     "special_tokens_map.json",
-)
-
-
-_PREPROCESS_FILE = "preprocessor_config.json"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How one library lays a CLIP directory out.
-
-    Attributes:
-      config_file: Holds the sizes.
-      stem: Of the weights' file name.
-      read_config: The content of `config_file` to sizes.
-      read_preprocess: Directory, content of `config_file` and image size to preprocessing.
-      files: Sizes and preprocessing to the JSON files of a directory.
-      table: Sizes to the conversion table of the weights.
-      ignore: Patterns of keys that carry no weights.
-    """
-
-    config_file: str
-    stem: str
-    read_config: Callable[[Mapping[str, Any]], CLIPConfig]
-    read_preprocess: Callable[[Path, Mapping[str, Any], int], Preprocess]
-    files: Callable[[CLIPConfig, Preprocess], dict[str, dict[str, Any]]]
-    table: Callable[[CLIPConfig], Table]
-    ignore: tuple[str, ...]
-
-
-def _hf_preprocess(directory: Path, config: Mapping[str, Any], size: int) -> Preprocess:
-    file = directory / _PREPROCESS_FILE
-    return hugging_face.preprocess_from_json(read_json(file) if file.exists() else {}, size)
-
-
-_HUGGING_FACE = Layout(
-    config_file="config.json",
-    stem="model",
-    read_config=hugging_face.clip_from_json,
-    read_preprocess=_hf_preprocess,
-    files=lambda config, preprocess: {
-        "config.json": hugging_face.clip_to_json(config),
-        _PREPROCESS_FILE: hugging_face.preprocess_to_json(preprocess),
-    },
-    table=lambda config: tables.HF_CLIP,
-    ignore=tables.HF_IGNORE,
-)
-_OPEN_CLIP = Layout(
-    config_file="open_clip_config.json",
-    stem="open_clip_model",
-    read_config=open_clip.clip_from_json,
-    read_preprocess=lambda _, config, size: open_clip.preprocess_from_json(config, size),
-    files=lambda config, preprocess: {
-        "open_clip_config.json": open_clip.clip_to_json(config)
-        | open_clip.preprocess_to_json(preprocess)
-    },
-    table=lambda config: tables.OPEN_CLIP_RESNET if _has_resnet(config) else tables.OPEN_CLIP_VIT,
-    ignore=tables.OPEN_CLIP_IGNORE,
 )
 
 
@@ -117,6 +59,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
             f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} ids, the text "
             f"tower only {config.text.vocab_size}; they belong to different models."
         )
+    tokenizer.length = min(tokenizer.length, config.text.positions)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
@@ -129,7 +72,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 def save_clip(clip: CLIP, directory: Path | str) -> None:
     """Writes what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
     directory = Path(directory)
-    layout = _OPEN_CLIP if _has_resnet(clip.config) else _HUGGING_FACE
+    layout = OPEN_CLIP if has_resnet(clip.config) else HUGGING_FACE
     clip.tokenizer.save(directory)
     for name, content in layout.files(clip.config, clip.preprocess).items():
         write_json(directory / name, content)
@@ -148,7 +91,7 @@ def load_text_tower(
     directory = Path(directory)
     config = hugging_face.text_from_json(read_json(directory / "config.json"))
     tensors = read_text_tensors(directory)
-    params = to_flax(tables.HF_TEXT_TOWER, tensors, ignore=tables.HF_IGNORE)
+    params = to_flax(HF_TEXT_TOWER, tensors, ignore=HF_IGNORE)
     check_complete(params, abstract_text(config))
     return config, _cast(params, dtype)
 
@@ -157,7 +100,7 @@ def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Pa
     """Writes what `load_text_tower` reads."""
     directory = Path(directory)
     write_json(directory / "config.json", hugging_face.text_to_json(config))
-    tensors = to_source(tables.HF_TEXT_TOWER, params)
+    tensors = to_source(HF_TEXT_TOWER, params)
     write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
 
 
@@ -185,22 +128,6 @@ def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
     return {f"text_model.{key}": tensor for key, tensor in tensors.items()}
 
 
-def find_layout(directory: Path) -> Layout:
-    """Tells the layout of a CLIP directory.
-
-    Raises:
-      UserError: There is no configuration.
-    """
-    layouts = (_HUGGING_FACE, _OPEN_CLIP)
-    present = [each for each in layouts if (directory / each.config_file).is_file()]
-    if not present:
-        names = " nor ".join(layout.config_file for layout in layouts)
-        raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
-    # Beside an open_clip model, config.json may be that of another library.
-    foreign = read_json(directory / present[0].config_file).get("model_type") != "clip"
-    return present[-1] if foreign else present[0]
-
-
 def abstract_params(config: CLIPConfig) -> dict[str, Any]:
     """Shapes and dtypes of `CLIP.params`, without computing them."""
     pixels = jnp.zeros((1, config.vision.image_size, config.vision.image_size, 3))
@@ -213,10 +140,6 @@ def abstract_text(config: TextConfig) -> dict[str, Any]:
     """Shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
     return jax.eval_shape(TextTower(config).init, jax.random.key(0), embeddings, at)["params"]
-
-
-def _has_resnet(config: CLIPConfig) -> bool:
-    return isinstance(config.vision, ResNetConfig)
 
 
 def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:

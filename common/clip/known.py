@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from common.clip.checkpoint import abstract_params, find_layout
+from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
+from common.clip.layout import find_layout
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
@@ -75,7 +76,9 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     files = ("tokenizer.json", "vocab.json")
     if directory is not None and any((directory / name).is_file() for name in files):
         return Tokenizer.from_directory(directory)
-    return Tokenizer(_Words(config.bos, config.eos, config.pad, config.vocab_size))
+    return Tokenizer(
+        _Words(config.bos, config.eos, config.pad, config.positions, config.vocab_size)
+    )
 
 
 def local_directory(source: str) -> Path | None:
@@ -110,6 +113,7 @@ class _Words:
     bos_token_id: int
     eos_token_id: int
     pad_token_id: int
+    model_max_length: int
     size: int
 
     def __len__(self) -> int:

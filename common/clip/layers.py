@@ -64,9 +64,7 @@ class Mlp(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
         """Applies the same function at every position."""
-        hidden = ACTIVATIONS[self.activation](
-            nn.Dense(self.width, dtype=self.dtype, name="fc1")(x)
-        )
+        hidden = ACTIVATIONS[self.activation](nn.Dense(self.width, dtype=self.dtype, name="fc1")(x))
         return nn.Dense(x.shape[-1], dtype=self.dtype, name="fc2")(hidden)
 
 

@@ -29,6 +29,4 @@ def check_size(pixels: Float[Array, "b h w 3"], size: int) -> None:
     """Raises a ValueError unless the images are `size` pixels high and wide."""
     height, width = pixels.shape[1:3]
     if (height, width) != (size, size):
-        raise ValueError(
-            f"images of {height} x {width} pixels; the tower takes {size} x {size}"
-        )
+        raise ValueError(f"images of {height} x {width} pixels; the tower takes {size} x {size}")

@@ -17,12 +17,10 @@ class ViT(nn.Module):
     Attributes:
       config: Sizes.
       dtype: Of the activations; layer norms and softmax compute in float32.
-      remat: Recompute each block in the backward pass instead of keeping its activations.
     """
 
     config: ViTConfig
     dtype: Any = jnp.float32
-    remat: bool = False
 
     @nn.compact
     def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:
@@ -55,19 +53,11 @@ class ViT(nn.Module):
         )
         x = LayerNorm(c.eps, self.dtype, name="pre_norm")((x + positions).astype(self.dtype))
 
-        block = nn.remat(Block) if self.remat else Block
+        shape = (c.heads, c.mlp_width, c.activation, c.eps)
         states = [x]
         for i in range(c.layers):
-            step = block(
-                c.heads,
-                c.mlp_width,
-                c.activation,
-                c.eps,
-                causal=False,
-                dtype=self.dtype,
-                name=f"block_{i}",
-            )
-            states.append(step(states[-1]))
+            block = Block(*shape, causal=False, dtype=self.dtype, name=f"block_{i}")
+            states.append(block(states[-1]))
 
         pooled = LayerNorm(c.eps, self.dtype, name="post_norm")(states[-1][:, 0])
         project = nn.Dense(c.projection, use_bias=False, dtype=self.dtype, name="projection")

@@ -123,6 +123,7 @@ def _generated_accuracy(
 
 def picture_features(clip: CLIP, pixels: UInt8[np.ndarray, "b h w 3"]) -> Float[np.ndarray, "b p"]:
     """Image features of pictures that have CLIP's size."""
+
     @jax.jit
     def encode(params: Any, part: Array) -> Array:
         return encode_image(clip.image_tower, params, normalised(part))

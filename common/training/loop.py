@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
@@ -153,6 +154,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
     if jax.process_index() == 0:
         method.save(trainable, workdir)
         write_result(workdir, result)
+    multihost_utils.sync_global_devices("result written")
     return result
 
 
@@ -160,6 +162,8 @@ def _check_fields(config: ConfigDict) -> None:
     missing = [name for name in FIELDS if name not in flatten(config)]
     if missing:
         raise UserError(f"the config has no field {missing[0]!r}, which the loop needs.")
+    if not 0 <= config.seed < 2**31:
+        raise UserError(f"seed={config.seed} is out of range: give a number from 0 to 2**31 - 1.")
     if config.keep < 1:
         raise UserError(f"keep={config.keep}: at least one checkpoint must be kept.")
 

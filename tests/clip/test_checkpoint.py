@@ -33,6 +33,7 @@ def test_save_and_load(clip, save, tmp_path):
     assert loaded.config == clip.config
     assert same(loaded.params, clip.params)
     assert loaded.preprocess == clip.preprocess
+    assert loaded.tokenizer(["a cat"]).shape == (1, clip.config.text.positions)
     assert loaded.fingerprint and loaded.fingerprint == load_clip(str(tmp_path)).fingerprint
     written = {path.name for path in tmp_path.iterdir()}
     if isinstance(clip.config.vision, ResNetConfig):

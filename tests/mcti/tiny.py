@@ -66,7 +66,7 @@ class NumberTokenizer(Tokenizer):
 
     def __init__(self):
         self.bos, self.eos, self.pad = TEXT.bos, TEXT.eos, TEXT.pad
-        self.vocab_size = TEXT.vocab_size
+        self.vocab_size, self.length = TEXT.vocab_size, TEXT.positions
 
     def encode(self, text):
         return [int(word) for word in text.split()]

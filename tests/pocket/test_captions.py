@@ -75,7 +75,9 @@ def test_descriptions_are_varied_and_mostly_tell_the_look():
         assert 15 < len(full) < 36
 
 
-@pytest.mark.parametrize("arrangement, count", [("single", "one"), ("pair", "two"), ("row", "three")])
+@pytest.mark.parametrize(
+    "arrangement, count", [("single", "one"), ("pair", "two"), ("row", "three")]
+)
 def test_questions_have_the_scene_s_answers(arrangement, count):
     asked = {q.text: q.answer for q in questions(replace(SCENE, arrangement=arrangement))}
     verb, noun = ("is", "star") if arrangement == "single" else ("are", "stars")

@@ -15,6 +15,7 @@ from common.pocket.world import (
     SHAPES,
     UNSEEN,
     Look,
+    Species,
     is_unseen,
     sample_scene,
 )
@@ -29,9 +30,12 @@ def test_every_species_is_one_of_a_kind():
 
 def test_the_choices_do_not_change_between_releases():
     # Bundled weights belong to these very names and looks.
-    assert NAMED[0].name == "blidax"
-    assert NAMED[0].look == Look("circle", "striped", "yellow", "blue") or NAMED[0].look
-    assert [each.name for each in RARE[:2]] == ["wobhib", "galshan"] or RARE
+    assert NAMED[0] == Species("blidax", Look("diamond", "banded", "red", "blue"))
+    assert NAMED[399] == Species("rudwick", Look("flower", "striped", "orange", "white"))
+    assert RARE[0] == Species("galshan", Look("drop", "cored", "blue", "white"))
+    assert SECOND[0] == Species("makgom", Look("star", "dotted", "purple", "blue"))
+    assert NAMELESS[0] == Species("pimdri", Look("star", "striped", "red", "white"))
+    assert UNSEEN[0] == Species("", Look("circle", "striped", "green", "white"))
 
 
 def test_nameless_families_share_shape_and_colours():
@@ -43,9 +47,9 @@ def test_nameless_families_share_shape_and_colours():
 
 
 def test_looks_are_either_seen_or_unseen():
-    assert len(ANONYMOUS) + len(UNSEEN) + len(RARE) + len(SECOND) == len(SHAPES) * len(
-        FILLS
-    ) * len(COLOURS) * (len(COLOURS) - 1)
+    assert len(ANONYMOUS) + len(UNSEEN) + len(RARE) + len(SECOND) == len(SHAPES) * len(FILLS) * len(
+        COLOURS
+    ) * (len(COLOURS) - 1)
     assert all(is_unseen(each.look) for each in NAMELESS)
     assert not any(is_unseen(each.look) for each in NAMED + RARE + SECOND + ANONYMOUS)
     # Every attribute of an unseen look is seen in others.
