@@ -117,7 +117,8 @@ class Oracle:
 
 
 def compare(
-    ours: Callable[[jax.Array], Any],
+    ours: Callable[[Any, jax.Array], Any],
+    params: Any,
     theirs: Callable[[torch.Tensor], Outputs],
     given: np.ndarray,
     head: str,
@@ -128,11 +129,11 @@ def compare(
     direction = np.random.default_rng(1).normal(size=wanted[head].shape).astype(np.float32)
     (wanted[head] * torch.tensor(direction)).sum().backward()
 
-    def loss(x: jax.Array) -> tuple[jax.Array, Any]:
-        output = ours(x)
+    def loss(x: jax.Array, params: Any) -> tuple[jax.Array, Any]:
+        output = ours(params, x)
         return (getattr(output, head) * direction).sum(), output
 
-    gradient, output = jax.jit(jax.grad(loss, has_aux=True))(jnp.asarray(given))
+    gradient, output = jax.jit(jax.grad(loss, has_aux=True))(jnp.asarray(given), params)
     for name, value in wanted.items():
         pairs = zip(jax.tree.leaves(getattr(output, name)), _leaves(value), strict=True)
         yield name, max(relative_error(a, b.detach().numpy()) for a, b in pairs)
@@ -152,23 +153,23 @@ def rows(name: str) -> Iterator[list[str]]:
     params = theirs.params()
     rng = np.random.default_rng(0)
     tower, at = TextTower(config.text), 9
-    embeddings = rng.normal(0, 0.1, (1, 77, config.text.width)).astype(np.float32)
+    vision, size = image_tower(config), config.vision.image_size
     results = {
         "text": compare(
-            lambda x: tower.apply({"params": params["text"]}, x, jnp.array([at])),
+            lambda params, x: tower.apply({"params": params}, x, jnp.array([at])),
+            params["text"],
             lambda x: theirs.text(x, at),
-            embeddings,
+            rng.normal(0, 0.1, (1, 77, config.text.width)).astype(np.float32),
             "projected",
-        )
+        ),
+        "image": compare(
+            lambda params, x: vision.apply({"params": params}, x),
+            params["vision"],
+            lambda x: theirs.image(x.permute(0, 3, 1, 2)),
+            rng.normal(size=(1, size, size, 3)).astype(np.float32),
+            "features",
+        ),
     }
-    vision = image_tower(config)
-    size = config.vision.image_size
-    results["image"] = compare(
-        lambda x: vision.apply({"params": params["vision"]}, x),
-        lambda x: theirs.image(x.permute(0, 3, 1, 2)),
-        rng.normal(size=(1, size, size, 3)).astype(np.float32),
-        "features",
-    )
     for block, errors in results.items():
         for output, error in errors:
             yield [block, name, output, f"{error:.1e}"]

@@ -44,7 +44,7 @@ class Steps:
 
     fingerprint: str
 
-    def batch(self, step: int) -> dict[str, np.ndarray]:
+    def batch(self, step: int) -> dict[str, np.float32]:
         """The update's number, for the schedule of gamma."""
         return {"step": np.float32(step)}
 
@@ -96,6 +96,13 @@ def initial_vectors(
 
 def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
     """Refuses options that do not fit, before time is spent on encoding photos."""
+    for name in ("vectors", "samples", "feature_draws"):
+        if config[name] < 1:
+            raise UserError(f"{name}={config[name]} must be at least 1.")
+    if config.generate.prompt.count("{}") != 1:
+        raise UserError(
+            f"generate.prompt={config.generate.prompt!r} needs one {{}} for the learned word."
+        )
     training_prompts(config, sd.tokenizer, bool(config.alpha)).pool_at(config.pool)
     initial_vectors(config, sd.tokenizer, sd.params["text"]["token_embedding"])
     gamma_factor(config)

@@ -20,7 +20,7 @@ from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_json, read_tensors, write_json, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
-from common.weights.table import check_complete, to_flax, to_source
+from common.weights.table import to_flax, to_source
 
 _SMALL_FILES = (
     "config.json",
@@ -49,8 +49,9 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     written = read_json(directory / layout.config_file)
     config = layout.read_config(written)
     tensors = read_tensors(directory, layout.stem)
-    params = to_flax(layout.table(config), tensors, ignore=layout.ignore)
-    check_complete(params, abstract_params(config))
+    params = to_flax(
+        layout.table(config), tensors, ignore=layout.ignore, expected=abstract_params(config)
+    )
     params = _cast(params, dtype)
 
     tokenizer = Tokenizer.from_directory(directory)
@@ -91,8 +92,7 @@ def load_text_tower(
     directory = Path(directory)
     config = hugging_face.text_from_json(read_json(directory / "config.json"))
     tensors = read_text_tensors(directory)
-    params = to_flax(HF_TEXT_TOWER, tensors, ignore=HF_IGNORE)
-    check_complete(params, abstract_text(config))
+    params = to_flax(HF_TEXT_TOWER, tensors, ignore=HF_IGNORE, expected=abstract_text(config))
     return config, _cast(params, dtype)
 
 

@@ -13,7 +13,7 @@ from common.diffusion.pipeline import prompt_states
 from common.pocket.corpus import Corpus
 from common.pocket.fitting import fit, in_batches
 from common.pocket.recipe import Fit
-from common.pocket.train_vae import encode_pictures
+from common.pocket.train_vae import LATENT_CHANNELS, encode_pictures
 
 # Stable Diffusion's own.
 SCHEDULE = NoiseSchedule(
@@ -29,6 +29,8 @@ def unet_config(text_width: int) -> UNetConfig:
     """The pocket UNet's shape: transformers at 8x8 and at the bottom."""
     return UNetConfig(
         sample_size=8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
         block_out_channels=(64, 96),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),

@@ -140,7 +140,7 @@ UNSEEN = tuple(Species("", look) for look in LOOKS if is_unseen(look))
 def sample_scene(species: Species, generator: np.random.Generator, style: str = "photo") -> Scene:
     """Draws a scene of a species: mostly one of it, anywhere, under any light."""
 
-    def draw(values: tuple[str, ...], odds: tuple[float, ...]) -> str:
+    def draw(values: tuple[str, ...], odds: tuple[int, ...]) -> str:
         return values[int(np.searchsorted(np.cumsum(odds), generator.random() * sum(odds)))]
 
     return Scene(

@@ -81,7 +81,11 @@ class Match:
 
 
 def to_flax(
-    table: Table, tensors: Mapping[str, np.ndarray], *, ignore: Sequence[str] = ()
+    table: Table,
+    tensors: Mapping[str, np.ndarray],
+    *,
+    ignore: Sequence[str] = (),
+    expected: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Converts a flat source checkpoint into a nested Flax tree.
 
@@ -89,18 +93,23 @@ def to_flax(
       table: The conversion table.
       tensors: Source key to tensor.
       ignore: Shell patterns of source keys that carry no weights, such as `*.position_ids`.
+      expected: If given, the result is checked against it as by `check_complete`.
 
     Raises:
-      UserError: Some keys fit no rule, or two keys would land on one Flax path.
+      UserError: Some keys fit no rule, two keys land on one Flax path, or the result is not as
+        expected; whatever is unused, missing or of a wrong shape is listed together.
     """
+    matches, unused = _match(table, tensors, ignore)
     flat: dict[str, np.ndarray] = {}
-    for key, match in match_keys(table, tensors, ignore=ignore).items():
+    for key, match in matches.items():
         parts = _split(tensors[key], len(match.paths), key)
         for path, part in zip(match.paths, parts, strict=True):
             if path in flat:
                 raise UserError(f"{key!r} and another tensor both convert to {path!r}.")
             flat[path] = np.asarray(match.transform.to_flax(part), order="C")
-    return nest(flat)
+    params = nest(flat)
+    _refuse(_unknown(unused) + (_differences(params, expected) if expected is not None else []))
+    return params
 
 
 def match_keys(
@@ -111,21 +120,8 @@ def match_keys(
     Raises:
       UserError: Some keys fit no rule.
     """
-    matches, unused = {}, []
-    for key in keys:
-        if any(fnmatchcase(key, pattern) for pattern in ignore):
-            continue
-        rule, holes = _find(table, key, lambda rule: (rule.source,))
-        if rule is None:
-            unused.append(key)
-            continue
-        paths = tuple(_fill(template, holes) for template in rule.targets)
-        matches[key] = Match(paths, TRANSFORMS[rule.transform])
-    if unused:
-        raise UserError(
-            f"the checkpoint holds {_list(unused)} that this model does not know; is it the "
-            "right kind of model?"
-        )
+    matches, unused = _match(table, keys, ignore)
+    _refuse(_unknown(unused))
     return matches
 
 
@@ -168,21 +164,7 @@ def check_complete(params: Mapping[str, Any], expected: Mapping[str, Any]) -> No
     Raises:
       UserError: It lists the missing paths, the unexpected paths and the wrong shapes.
     """
-    have, want = flatten(params), flatten(expected)
-    faults = []
-    if missing := [path for path in want if path not in have]:
-        faults.append(f"lacks {_list(missing)}")
-    if unexpected := [path for path in have if path not in want]:
-        faults.append(f"holds {_list(unexpected)} that the configuration does not ask for")
-    wrong = [
-        f"{path} {tuple(have[path].shape)} instead of {tuple(want[path].shape)}"
-        for path in want
-        if path in have and tuple(have[path].shape) != tuple(want[path].shape)
-    ]
-    if wrong:
-        faults.append(f"has wrong shapes: {_list(wrong)}")
-    if faults:
-        raise UserError(f"the checkpoint {'; it '.join(faults)}.")
+    _refuse(_differences(params, expected))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -206,6 +188,52 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[name] = value
     return tree
+
+
+def _match(
+    table: Table, keys: Iterable[str], ignore: Sequence[str]
+) -> tuple[dict[str, Match], list[str]]:
+    """The matches, and the keys that fit neither the table nor `ignore`."""
+    matches, unused = {}, []
+    for key in keys:
+        if any(fnmatchcase(key, pattern) for pattern in ignore):
+            continue
+        rule, holes = _find(table, key, lambda rule: (rule.source,))
+        if rule is None:
+            unused.append(key)
+            continue
+        paths = tuple(_fill(template, holes) for template in rule.targets)
+        matches[key] = Match(paths, TRANSFORMS[rule.transform])
+    return matches, unused
+
+
+def _unknown(unused: Sequence[str]) -> list[str]:
+    return [f"holds {_list(unused)} that this model does not know"] if unused else []
+
+
+def _differences(params: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    have, want = flatten(params), flatten(expected)
+    faults = []
+    if missing := [path for path in want if path not in have]:
+        faults.append(f"lacks {_list(missing)}")
+    if unexpected := [path for path in have if path not in want]:
+        faults.append(f"holds {_list(unexpected)} that the configuration does not ask for")
+    wrong = [
+        f"{path} {tuple(have[path].shape)} instead of {tuple(want[path].shape)}"
+        for path in want
+        if path in have and tuple(have[path].shape) != tuple(want[path].shape)
+    ]
+    if wrong:
+        faults.append(f"has wrong shapes: {_list(wrong)}")
+    return faults
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        raise UserError(
+            f"the checkpoint {'; it '.join(faults)}. Do weights and configuration belong to the "
+            "same model, and is it of the right kind?"
+        )
 
 
 def _find(
@@ -240,5 +268,6 @@ def _split(tensor: np.ndarray, parts: int, key: str) -> list[np.ndarray]:
 
 def _list(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_LISTED])
-    more = len(names) - _LISTED
-    return f"{len(names)} entries ({shown}{f' and {more} more' if more > 0 else ''})"
+    if len(names) > _LISTED:
+        shown += f" and {len(names) - _LISTED} more"
+    return f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({shown})"

@@ -75,8 +75,11 @@ def test_same_pictures(sampler, model, pipeline, monkeypatch):
     np.testing.assert_allclose(actual, desired, atol=2e-5)
 
 
-def test_files_written_by_diffusers_load_here(model, pipeline, tmp_path):
-    pipeline.save_pretrained(tmp_path)
+@pytest.mark.parametrize("safetensors", [True, False])
+def test_files_written_by_diffusers_load_here(safetensors, model, pipeline, tmp_path):
+    """Also the PyTorch archives that it wrote before it had safetensors."""
+    pipeline.save_pretrained(tmp_path, safe_serialization=safetensors)
+    assert any(tmp_path.glob("unet/*.safetensors" if safetensors else "unet/*.bin"))
     loaded = load_stable_diffusion(str(tmp_path))
     # diffusers fills in its scheduler's own default.
     schedule = dataclasses.replace(model.schedule, timestep_spacing="leading")

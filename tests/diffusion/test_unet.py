@@ -103,9 +103,14 @@ def remats(unet_inputs):
     )
     latents, timesteps, _ = unet_inputs
     unet = UNet(config)
-    params = jax.jit(unet.init)(jax.random.key(0), *unet_inputs)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda x: 0.2 * rng.standard_normal(x.shape).astype(np.float32), abstract_unet(unet)
+    )
     return {
-        remat: functools.partial(unet.clone(remat=remat).apply, params, latents, timesteps)
+        remat: functools.partial(
+            unet.clone(remat=remat).apply, {"params": params}, latents, timesteps
+        )
         for remat in ("none", "attention", "block")
     }
 

@@ -63,7 +63,7 @@ def test_weights_convert_completely_and_back(pair, unet_inputs):
 
 def test_prediction(pair, unet_inputs):
     theirs, ours, tensors = pair
-    latents, timesteps, text_states = (np.asarray(x) for x in unet_inputs)
+    latents, timesteps, text_states = (np.array(x) for x in unet_inputs)
     desired = to_numpy(
         theirs(to_torch(latents), torch.from_numpy(timesteps), torch.from_numpy(text_states)).sample
     )
@@ -74,7 +74,7 @@ def test_prediction(pair, unet_inputs):
 
 def test_gradient_of_the_denoising_loss(pair, unet_inputs, scheduler_config):
     theirs, ours, tensors = pair
-    latents, timesteps, text_states = (np.asarray(x) for x in unet_inputs)
+    latents, timesteps, text_states = (np.array(x) for x in unet_inputs)
     noise = np.random.default_rng(2).standard_normal(latents.shape).astype(np.float32)
 
     scheduler = diffusers.DDPMScheduler.from_config(scheduler_config)

@@ -17,10 +17,14 @@ def micro_step(problem, vectors, sample):
     networks, config = problem.objective.networks, problem.objective.config
     params = problem.frozen["params"]
     slot = sample["slot"] + jnp.arange(config.vectors)
-    table = jnp.asarray(params["text"]["token_embedding"])
-    embedded = table[sample["ids"]].at[slot].set(vectors)
     pool_at = slot[-1] if config.pool == "placeholder" else sample["end"]
-    output = networks.text.apply({"params": params["text"]}, embedded[None], pool_at[None])
+
+    def encode(tower, params):
+        table = jnp.asarray(params["token_embedding"])
+        embedded = table[sample["ids"]].at[slot].set(vectors)
+        return tower.apply({"params": params}, embedded[None], pool_at[None])
+
+    output = encode(networks.text, params["text"])
 
     error = 0.0
     if networks.unet:
@@ -36,6 +40,8 @@ def micro_step(problem, vectors, sample):
         )
         error = jnp.mean((predicted[0] - sample["noise"]) ** 2)
 
+    if networks.clip_text:
+        output = encode(networks.clip_text, params["clip_text"])
     text = output.pooled[0] @ params["projection"]
     images = sample["images"] / jnp.linalg.norm(sample["images"], axis=1, keepdims=True)
     logits = config.logit_scale * images @ (text / jnp.linalg.norm(text))

@@ -4,7 +4,7 @@ import pytest
 
 from mcti_jax.classifier import class_features, predict, prompt_features
 from mcti_jax.objective import prepare
-from tests.mcti.tiny import problem
+from tests.mcti.problem import problem
 
 
 def features(tiny, prompts, pool):

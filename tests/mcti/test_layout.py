@@ -7,7 +7,8 @@ import pytest
 from common.errors import UserError
 from mcti_jax.objective import Layout, class_bank, class_latents, gamma_factor, prepare
 from mcti_jax.prompts import Prompts
-from tests.mcti.tiny import LABELS, LATENT, NumberTokenizer, random_photos, settings
+from tests.mcti.problem import LABELS, random_photos
+from tests.mcti.tiny import LATENT, NumberTokenizer, settings
 
 PHOTOS = random_photos(LABELS, LATENT)
 CLASSES = 5

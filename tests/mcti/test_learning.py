@@ -7,7 +7,8 @@ import optax
 import pytest
 
 from mcti_jax.method import MCTI
-from tests.mcti.tiny import problem, settings
+from tests.mcti.problem import problem
+from tests.mcti.tiny import settings
 
 SEED = np.random.default_rng(0)
 

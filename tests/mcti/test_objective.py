@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from tests.mcti.plain import train_alone
-from tests.mcti.tiny import problem
+from tests.mcti.problem import problem
 
 SETTINGS = {
     "both terms": {},
     "eos": {"pool": "eos", "alpha": 0.0},
     "three vectors, own features": {"alpha": 0.0, "vectors": 3, "shared_features": False},
+    "text tower of its own for the class feature": {"alpha": 0.0, "own_clip_text": True},
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mcti_jax.rows import padded, sum_over_rows
-from tests.mcti.tiny import problem
+from tests.mcti.problem import problem
 
 
 @pytest.mark.parametrize(

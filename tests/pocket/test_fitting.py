@@ -17,7 +17,7 @@ def squared_distance(params, batch, key):
 
 def run(seed: int) -> float:
     data = {"x": np.linspace(2.0, 4.0, 101)}
-    plan = Fit(steps=400, batch=32, rate=0.1)
+    plan = Fit(steps=200, batch=32, rate=0.1)
     params = {"w": jnp.zeros(())}
     return float(fit("toy", squared_distance, params, data, plan, jax.random.key(seed))["w"])
 

@@ -79,9 +79,7 @@ def test_shards(tmp_path):
 def test_a_missing_shard(tmp_path):
     write_shards(tmp_path, shard_map())
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(
-        UserError, match=r"shard 'model-00002-of-00002\.safetensors'.*is missing"
-    ):
+    with pytest.raises(UserError, match=r"shard 'model-00002-of-00002\.safetensors'.*is missing"):
         read_tensors(tmp_path)
 
 

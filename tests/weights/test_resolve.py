@@ -91,9 +91,7 @@ def test_offline_says_what_to_download_and_where_to_put_it(monkeypatch):
     assert command in sentence and "give its path instead of the id" in sentence
 
 
-@pytest.mark.parametrize(
-    "source", ["nowhere", "/no/such/place", "./no/such", "../clip", "a/b/c"]
-)
+@pytest.mark.parametrize("source", ["nowhere", "/no/such/place", "./no/such", "../clip", "a/b/c"])
 def test_no_directory_and_no_hub_id(source):
     with pytest.raises(UserError, match=f"no model directory '{source}'"):
         resolve(source, [])

@@ -44,9 +44,7 @@ def test_paths_and_layouts():
     tensors = sources()
     flat = flatten(to_flax(TABLE, tensors))
     assert flat["block_11/q/kernel"].shape == (3, 2)
-    np.testing.assert_array_equal(
-        flat["block_11/norm2/scale"], tensors["layers.11.norm2.weight"]
-    )
+    np.testing.assert_array_equal(flat["block_11/norm2/scale"], tensors["layers.11.norm2.weight"])
     # out, in, height, width -> height, width, in, out
     assert flat["conv/kernel"][4, 6, 2, 1] == tensors["conv.weight"][1, 2, 4, 6]
     assert flat["to_linear/kernel"][2, 1] == tensors["to_linear.weight"][1, 2, 0, 0]
@@ -74,9 +72,7 @@ def test_every_transform_has_its_inverse(name):
 
 def test_unused_keys_are_listed():
     tensors = sources() | {"head.weight": np.zeros(1), "layers.0.norm3.weight": np.zeros(1)}
-    with pytest.raises(
-        UserError, match=r"2 entries \(head\.weight, layers\.0\.norm3\.weight\)"
-    ):
+    with pytest.raises(UserError, match=r"2 entries \(head\.weight, layers\.0\.norm3\.weight\)"):
         to_flax(TABLE, tensors)
     converted = to_flax(TABLE, tensors, ignore=("head.*", "*.norm3.*"))
     assert flatten(converted).keys() == flatten(to_flax(TABLE, sources())).keys()
@@ -99,17 +95,11 @@ def test_two_keys_for_one_path():
 
 
 def test_unknown_paths_and_torn_joins():
-    with pytest.raises(UserError, match=r"1 entries \(other/bias\)"):
+    with pytest.raises(UserError, match=r"1 entry \(other/bias\)"):
         to_source(TABLE, {"other": {"bias": np.zeros(1)}})
-    with pytest.raises(
-        UserError, match=r"'qkv\.weight' cannot be joined without.*value/kernel"
-    ):
-        to_source(
-            TABLE, nest({"query/kernel": np.zeros((1, 1)), "key/kernel": np.zeros((1, 1))})
-        )
-    with pytest.raises(
-        UserError, match=r"'qkv\.weight' of shape \(4, 2\) does not divide into 3"
-    ):
+    with pytest.raises(UserError, match=r"'qkv\.weight' cannot be joined without.*value/kernel"):
+        to_source(TABLE, nest({"query/kernel": np.zeros((1, 1)), "key/kernel": np.zeros((1, 1))}))
+    with pytest.raises(UserError, match=r"'qkv\.weight' of shape \(4, 2\) does not divide into 3"):
         to_flax(TABLE, {"qkv.weight": np.zeros((4, 2))})
 
 
@@ -120,8 +110,8 @@ def test_check_complete_names_every_fault():
     with pytest.raises(UserError) as error:
         check_complete(broken, expected)
     for part in (
-        "lacks 1 entries (c)",
-        "holds 1 entries (d)",
+        "lacks 1 entry (c)",
+        "holds 1 entry (d)",
         "a/kernel (3, 2) instead of (2, 3)",
     ):
         assert part in str(error.value)

@@ -71,9 +71,7 @@ def test_tensors_with_offset_and_strides(tmp_path):
 
 
 def test_a_nested_state_dict(tmp_path):
-    path = archive(
-        tmp_path / "x.ckpt", mapping(state_dict=mapping(x=tensor()), step=unicode("7"))
-    )
+    path = archive(tmp_path / "x.ckpt", mapping(state_dict=mapping(x=tensor()), step=unicode("7")))
     assert read_tensors(path).keys() == {"x"}
 
 

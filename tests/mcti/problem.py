@@ -1,0 +1,181 @@
+"""Whole problems for the tiny networks, with every number known."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from common.clip import TextTower
+from common.diffusion import NoiseSchedule, UNet, UNetConfig
+from mcti_jax.losses import Networks
+from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
+from mcti_jax.prompts import Prompts
+from tests.mcti.tiny import (
+    FEATURES,
+    LATENT,
+    LATENT_SCALE,
+    QUICK,
+    SCHEDULE,
+    TEXT,
+    UNET,
+    NumberTokenizer,
+    random_params,
+    settings,
+)
+
+# The slot at three places; the first has words behind it, the only case in which the learned
+# token is not the last but one.
+TEMPLATES = ("3 14 {} 15 92", "65 35 89 79 {}", "3 14 65 35 89 79 32 {}")
+LABELS = np.repeat(np.arange(5), (3, 2, 4, 1, 3))
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What the caches hold of some photos: of each itself, then of each its mirror."""
+
+    labels: np.ndarray
+    features: np.ndarray
+    mean: np.ndarray
+    logvar: np.ndarray
+
+    def entries(self, field, label):
+        """All that one class draws from."""
+        own = self.labels == label
+        photos, mirrors = getattr(self, field)
+        return np.concatenate([photos[own], mirrors[own]])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An objective with all that it reads, and what it was made of."""
+
+    objective: Objective
+    frozen: dict
+    tokens: np.ndarray
+    key: jax.Array
+    photos: Photos
+    prompts: Prompts
+
+    @property
+    def layout(self):
+        return self.objective.layout
+
+    def on(self, devices):
+        """Arguments of the objective on a mesh of the first devices, laid out for training."""
+        axes = (AxisType.Auto, AxisType.Auto)
+        mesh = jax.make_mesh(
+            (devices, 1), ("data", "model"), axis_types=axes, devices=jax.devices()[:devices]
+        )
+        by_row, everywhere = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+        frozen = jax.device_put(self.frozen, everywhere)
+        frozen["rows"] = jax.device_put(self.frozen["rows"], by_row)
+        tokens = {"tokens": jax.device_put(self.tokens, by_row)}
+        batch = {"step": jnp.float32(0)}
+        return mesh, jax.device_put((batch, self.key), everywhere), tokens, frozen
+
+    def compiled(self, devices=1):
+        """The program of value and gradient, and its arguments."""
+        mesh, (batch, key), tokens, frozen = self.on(devices)
+        with jax.set_mesh(mesh):
+            program = jax.jit(
+                jax.value_and_grad(self.objective, has_aux=True),
+                out_shardings=(None, {"tokens": NamedSharding(mesh, P("data"))}),
+            )
+            arguments = tokens, frozen, batch, key
+            return program.lower(*arguments).compile(compiler_options=QUICK), arguments
+
+    def differentiate(self, devices=1):
+        """Runs it once."""
+        program, arguments = self.compiled(devices)
+        (value, metrics), gradient = program(*arguments)
+        rows = np.asarray(gradient["tokens"])
+        return Differentiated(
+            value=float(value),
+            metrics=jax.tree.map(float, metrics),
+            rows=rows,
+            gradient=self.layout.by_variant(rows),
+            program=program.as_text(),
+        )
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """An objective's outcome: `gradient` by variant and class, `rows` with padding."""
+
+    value: float
+    metrics: dict
+    rows: np.ndarray
+    gradient: np.ndarray
+    program: str
+
+
+def random_photos(labels, latent, seed=0):
+    """Features far from unit length, and posteriors."""
+    rng = np.random.default_rng(seed)
+    mean, logvar = rng.standard_normal((2, 2, len(labels), *latent)).astype(np.float32)
+    features = 3 * rng.standard_normal((2, len(labels), FEATURES)).astype(np.float32)
+    return Photos(labels, features, mean, logvar - 2)
+
+
+def problem(*, devices=1, seed=0, own_clip_text=False, **changes):
+    """Random photos under random networks.
+
+    Args:
+      devices: how many share the rows.
+      seed: of everything.
+      own_clip_text: a deeper text tower for the class feature, as Stable Diffusion 2 needs.
+      changes: of the configuration.
+    """
+    config = settings(**changes)
+    text = TextTower(TEXT)
+    clip_text = TextTower(replace(TEXT, layers=2)) if own_clip_text else None
+    unet = UNet(UNetConfig.from_dict(UNET)) if config.alpha else None
+    states = jnp.zeros((1, 7, TEXT.width))
+    inputs = {
+        "text": (text, states, jnp.zeros(1, int)),
+        "clip_text": (clip_text, states, jnp.zeros(1, int)),
+        "unet": (unet, jnp.zeros((1, *LATENT)), jnp.zeros(1, int), states),
+    }
+    params = {name: random_params(*each, seed=seed) for name, each in inputs.items() if each[0]}
+    rng = np.random.default_rng(seed)
+    params["projection"] = rng.normal(0, 0.2, (TEXT.width, FEATURES)).astype(np.float32)
+    return assemble(
+        config,
+        Networks(unet, NoiseSchedule(**SCHEDULE), text, clip_text, LATENT_SCALE),
+        params,
+        Prompts.from_templates(NumberTokenizer(), TEMPLATES, config.vectors),
+        random_photos(LABELS, LATENT, seed),
+        devices,
+        seed,
+    )
+
+
+def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
+    """Lays out a problem the way the method does."""
+    classes = int(photos.labels.max()) + 1
+    layout = Layout.of(config, classes, devices)
+    table = params["text"]["token_embedding"]
+    read = prompts if networks.unet else prompts.cut()
+    frozen = {
+        "params": params,
+        "prompts": prepare(table, read, config.pool),
+        "bank": class_bank(photos.features, photos.labels, classes, config.prototypes),
+        "rows": class_latents(layout, photos.mean, photos.logvar, photos.labels),
+        "start": np.repeat(table[7:8], config.vectors, axis=0),
+    }
+    if networks.clip_text:
+        clip_table = params["clip_text"]["token_embedding"]
+        frozen["clip_prompts"] = prepare(clip_table, prompts.cut(), config.pool)
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 0.1, (layout.size, config.vectors, table.shape[1]))
+    return Problem(
+        Objective(networks, layout, config),
+        frozen,
+        tokens=(frozen["start"] + noise).astype(np.float32),
+        key=jax.random.key(seed),
+        photos=photos,
+        prompts=prompts,
+    )
