@@ -129,10 +129,11 @@ def _claim(work: Path, recipe: Recipe) -> None:
 
 
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:
-    corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
-    asked = _questions_of(corpus)
-    further = [template.format("") for each in TEMPLATES.values() for template in each] + asked
-    write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
+    if not (directory / "tokenizer_config.json").exists():
+        corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
+        asked = _questions_of(corpus)
+        further = [template.format("") for each in TEMPLATES.values() for template in each] + asked
+        write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)
 
 

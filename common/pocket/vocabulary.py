@@ -93,8 +93,9 @@ def write_tokenizer(merges: Sequence[Pair], directory: Path, length: int = 77) -
     files = {
         "vocab.json": json.dumps({token: n for n, token in enumerate(tokens)}, ensure_ascii=False),
         "merges.txt": "\n".join(lines) + "\n",
-        "tokenizer_config.json": json.dumps(settings, indent=2),
         "special_tokens_map.json": json.dumps(marks, indent=2),
+        # Last, so that an interrupted directory is not taken for a complete one.
+        "tokenizer_config.json": json.dumps(settings, indent=2),
     }
     for name, text in files.items():
         with atomic_write(directory / name) as path:

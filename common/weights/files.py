@@ -153,7 +153,7 @@ def _view(
     mapped: mmap.mmap, start: int, dtype: str, shape: list[int], data_offsets: list[int]
 ) -> np.ndarray:
     begin, end = data_offsets
-    if min([begin, *shape]) < 0:
+    if min([begin, *shape]) < 0:  # numpy would take -1 for "as many as there are"
         raise ValueError(f"negative shape {shape} or offset {begin}")
     array = np.ndarray(shape, _DTYPES[dtype], buffer=mapped, offset=start + begin)
     if array.nbytes != end - begin:

@@ -101,9 +101,7 @@ def _folder(archive: zipfile.ZipFile) -> str:
 def _rebuild_tensor(
     storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_: object
 ) -> np.ndarray:
-    # np.ndarray checks that offset and strides stay within the storage, but lets -1 pass.
-    if min(size, default=0) < 0:
-        raise ValueError(f"negative shape {size}")
+    # np.ndarray itself checks that offset and strides stay within the storage.
     item = storage.itemsize
     strides = tuple(item * step for step in stride)
     return np.ndarray(size, storage.dtype, storage, offset * item, strides)

@@ -7,10 +7,14 @@ from tests.mcti.plain import train_alone
 from tests.mcti.problem import problem
 
 SETTINGS = {
-    "both terms": {},
-    "eos": {"pool": "eos", "alpha": 0.0},
-    "three vectors, own features": {"alpha": 0.0, "vectors": 3, "shared_features": False},
-    "text tower of its own for the class feature": {"alpha": 0.0, "own_clip_text": True},
+    "reference": {},
+    "every option": {
+        "alpha": 0.0,
+        "pool": "eos",
+        "vectors": 3,
+        "shared_features": False,
+        "own_clip_text": True,
+    },
 }
 
 
@@ -26,8 +30,15 @@ def test_all_classes_at_once_are_each_class_alone(name):
     assert np.abs(found.gradient[0] - gradients).max() < 1e-4 * np.abs(gradients).max()
 
 
-def test_no_class_reads_another_classs_token():
-    program, (trainable, *others) = problem(alpha=0.0).compiled()
+@pytest.fixture(scope="module")
+def compiled():
+    return problem(
+        alpha=0.0, gamma=0.9, gamma_schedule="exponential", gamma_end=0.1, gamma_horizon=10
+    ).compiled()
+
+
+def test_no_class_reads_another_classs_token(compiled):
+    program, (trainable, *others) = compiled
     _, before = program(trainable, *others)
     moved = {"tokens": trainable["tokens"].at[2].add(1)}
     _, after = program(moved, *others)
@@ -35,12 +46,9 @@ def test_no_class_reads_another_classs_token():
     assert same.tolist() == [True, True, False, True, True]
 
 
-def test_gamma_follows_its_schedule():
+def test_gamma_follows_its_schedule(compiled):
     """Halfway through an exponential schedule, the geometric mean of its ends."""
-    tiny = problem(
-        alpha=0.0, gamma=0.9, gamma_schedule="exponential", gamma_end=0.1, gamma_horizon=10
-    )
-    program, (trainable, frozen, batch, key) = tiny.compiled()
+    program, (trainable, frozen, batch, key) = compiled
     (first, _), _ = program(trainable, frozen, batch, key)
     (halfway, _), _ = program(trainable, frozen, {"step": batch["step"] + 5}, key)
     np.testing.assert_allclose(halfway / first, 0.3 / 0.9, rtol=1e-5)

@@ -1,7 +1,9 @@
 """What is described without weights and photos, against what is loaded."""
 
 import jax
+import numpy as np
 import pytest
+from PIL import Image
 
 from common.errors import UserError
 from common.training.mesh import make_mesh
@@ -14,8 +16,13 @@ from tests.mcti.tiny_models import write_tiny_models
 def where(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     sd, clip = write_tiny_models(folder)
-    cache = tmp_path_factory.mktemp("cache")
-    return f"model={sd},clip={clip},cache={cache},data=pocket:nameless,progress=false,shots=2"
+    for label in "abc":
+        (folder / "photos" / label).mkdir(parents=True)
+        for i in range(3):
+            picture = Image.fromarray(np.full((9, 9, 3), 40 * i + ord(label), np.uint8))
+            picture.save(folder / "photos" / label / f"{i}.png")
+    where = f"model={sd},clip={clip},cache={folder}/cache,data=folder:{folder}/photos"
+    return f"{where},progress=false,shots=2"
 
 
 def layout(tree):

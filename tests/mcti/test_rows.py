@@ -62,9 +62,9 @@ def trained(devices=1, chunk=0):
     return problem(devices=devices, classes_per_chunk=chunk, **SETTINGS).differentiate(devices)
 
 
-@pytest.mark.parametrize(("devices", "chunk"), [(1, 2), (4, 1), (8, 0)], ids=str)
+@pytest.mark.parametrize(("devices", "chunk"), [(2, 2), (8, 0)], ids=str)
 def test_devices_and_chunks_change_nothing(devices, chunk):
-    """Five classes leave a remainder in each of these."""
+    """Five classes leave a remainder in both."""
     expected, found = trained(), trained(devices, chunk)
     np.testing.assert_allclose(found.value, expected.value, rtol=1e-6)
     assert found.metrics == pytest.approx(expected.metrics, rel=1e-5)
@@ -89,6 +89,6 @@ def collectives(program):
 
 def test_only_metrics_cross_devices():
     """A token here has 64 numbers: no gradient can hide among the sums."""
-    sizes = collectives(trained(4, 1).program)
+    sizes = collectives(trained(2, 2).program)
     assert sizes
     assert max(sizes) <= 4
