@@ -166,7 +166,8 @@ def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) 
         f"\nBefore timing, losses and gradients agreed to {error:.1e} in float32. (d): "
         f"{problem.steps_per_call} updates in a call, {steps['d'].layout.at_once} classes "
         f"at once, compiled in {steps['d'].compile_seconds:.1f} s. Peak memory of this process "
-        f"so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB."
+        f"so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB. FLOPs "
+        "as each framework counts them: PyTorch leaves out all but products and convolutions."
     )
 
 

@@ -1,11 +1,13 @@
 """MC-TI (arXiv 2410.22317): a token per nameless class from a few photos.
 
     python -m mcti_jax.train --config=configs/mcti.py --workdir=runs/mcti
-    python -m mcti_jax.train --config=configs/mcti.py:data=folder:photos --workdir=runs/photos
+    python -m mcti_jax.train --config=configs/mcti.py:paper=photos,data=folder:mine \\
+        --workdir=runs/mine
     python -m mcti_jax.train --config=configs/mcti.py:paper=flowers --workdir=runs/flowers
 
 Without an argument: the bundled pocket models and pictures, minutes on a laptop. With
-`paper=NAME`: one of the paper's twelve datasets at the settings of its published recipe.
+`paper=NAME`: Stable Diffusion 1.5 at the settings of the published recipe, on one of the paper's
+twelve datasets, or, as `photos`, on your own.
 """
 
 from ml_collections import ConfigDict
@@ -29,6 +31,8 @@ PAPER = {
     "ucf": ("coop:data/ucf101", 101, "action"),
     "stl": ("tfds:stl10", 10, "object"),
     "cifar": ("tfds:cifar10", 10, "object"),
+    # Not the paper's: a folder of your own; give data=folder:PATH and a noun that fits.
+    "photos": ("folder:photos", 0, "object"),
 }
 
 
@@ -59,9 +63,7 @@ def pocket() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split
 
     # The tokens.
-    config.init_word = (
-        "thing"  # a coarse noun, one token, whose embedding every row starts from
-    )
+    config.init_word = "thing"  # a coarse noun, one token, that every row starts from
     config.vectors = 1  # n, learned vectors per class
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
@@ -79,8 +81,8 @@ def pocket() -> ConfigDict:
     config.compare_ti = True  # trains plain textual inversion beside it, in the same program
 
     # AdamW on the tokens alone.
-    config.updates = 400
-    config.learning_rate = 5e-4
+    config.updates = 100
+    config.learning_rate = 2e-3  # the published recipe has 5e-4 and 3,100 updates
     config.scale_lr = True  # times `samples`, as the reference does
     config.weight_decay = 1e-2
     config.beta1 = 0.9
@@ -110,7 +112,7 @@ def pocket() -> ConfigDict:
     config.generate.prompt = "a photo of a {}"
     config.generate.sampler = "dpmpp_2m"
     config.generate.steps = 25
-    config.generate.guidance = 7.5
+    config.generate.guidance = 3.0  # the pocket model's; Stable Diffusion's is 7.5
     config.generate.batch = 32
     return config
 
@@ -129,8 +131,10 @@ def paper(name: str) -> ConfigDict:
             "init_word": noun,
             "resolution": 512,
             "updates": 3100,
+            "learning_rate": 5e-4,
             "compare_ti": False,
             "attention": "flash",
             "classes_per_chunk": 1,
+            "generate": {"guidance": 7.5},
         }
     )

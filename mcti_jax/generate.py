@@ -29,7 +29,7 @@ def define_flags() -> None:
     flags.DEFINE_string("out", None, "PNG file to write.")
     flags.DEFINE_integer("num", 4, "Pictures per prompt.", lower_bound=1)
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)
-    flags.DEFINE_float("guidance", 7.5, "Classifier-free guidance; 1 is none.")
+    flags.DEFINE_float("guidance", None, "Classifier-free guidance, 1 is none; the run's own.")
     flags.DEFINE_integer("seed", 0, "Seed of the initial noise.")
     flags.DEFINE_enum("sampler", "dpmpp_2m", sorted(SAMPLERS), "How the noise is taken out.")
     flags.mark_flags_as_required(["workdir", "prompt", "out"])
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
         size=resolution(config, sd),
         sampler=options.sampler,
         steps=options.steps,
-        guidance=options.guidance,
+        guidance=config.generate.guidance if options.guidance is None else options.guidance,
         batch=min(config.generate.batch, options.num * len(options.prompt)),
         seed=options.seed,
     )
