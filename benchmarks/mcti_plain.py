@@ -10,7 +10,7 @@ import optax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PyTree
 
-from benchmarks.mcti_problem import Problem
+from benchmarks.mcti_problem import Problem, latent_shape
 from common.diffusion import Modules
 from mcti_jax.draws import Draws, draw
 from mcti_jax.losses import Networks, classify, denoising_error, read_prompts
@@ -33,11 +33,10 @@ def cast(problem: Problem, dtype: DTypeLike) -> tuple[Modules, PyTree]:
 
 def draw_options(problem: Problem, samples: int, shared_features: bool) -> dict[str, Any]:
     """The options of `draw` that the method would choose."""
-    unet = problem.modules.unet.config
     return {
         "samples": samples,
         "feature_draws": problem.config.feature_draws,
-        "latent": (unet.sample_size, unet.sample_size, unet.in_channels),
+        "latent": latent_shape(problem.modules.unet),
         "timesteps": problem.modules.schedule.num_train_timesteps,
         "templates": len(problem.prompts.ids),
         "shared_features": shared_features,

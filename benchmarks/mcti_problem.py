@@ -5,7 +5,7 @@ Everything is a numpy array in float32, so that each framework can train on the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,34 +46,14 @@ class Size:
     steps_per_call: int
 
 
+def bundled() -> dict[str, Any]:
+    """The shapes of the bundled model."""
+    parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
+    return {k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()}
+
+
 SIZES = {
-    "pocket": Size(
-        text={
-            "vocab_size": 1500,
-            "hidden_size": 128,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "intermediate_size": 512,
-        },
-        unet={
-            "sample_size": 8,
-            "block_out_channels": [64, 128],
-            "down_block_types": ["CrossAttnDownBlock2D"] * 2,
-            "up_block_types": ["CrossAttnUpBlock2D"] * 2,
-            "layers_per_block": 1,
-            "attention_head_dim": 4,
-            "cross_attention_dim": 128,
-            "norm_num_groups": 16,
-        },
-        vae={
-            "sample_size": 32,
-            "block_out_channels": [24, 48, 64],
-            "layers_per_block": 1,
-            "norm_num_groups": 8,
-        },
-        classes_per_chunk=0,
-        steps_per_call=10,
-    ),
+    "pocket": Size(**bundled(), classes_per_chunk=0, steps_per_call=10),
     # Stable Diffusion 1.x with a fifth of its channels, at a quarter of its pixels.
     "reduced": Size(
         text={
@@ -136,7 +116,7 @@ class Problem:
 
 
 def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 0) -> Problem:
-    """Draws a problem; "pocket" has the shapes of the bundled model where there is one.
+    """Draws a problem.
 
     Args:
       size: a key of `SIZES`.
@@ -145,7 +125,7 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
       seed: of all that is random.
     """
     rng = np.random.default_rng(seed)
-    shapes = bundled(SIZES[size]) if size == "pocket" and BUNDLED.is_dir() else SIZES[size]
+    shapes = SIZES[size]
     # This legacy id is what makes the reference pool at the placeholder.
     text = text_from_json({**shapes.text, "eos_token_id": 2})
     modules = Modules(
@@ -155,7 +135,7 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
         NoiseSchedule.from_dict(SCHEDULE),
     )
     side = modules.unet.config.sample_size * modules.vae.config.downsampling
-    latents = jnp.zeros((1, *[modules.unet.config.sample_size] * 2, 4))
+    latents = jnp.zeros((1, *latent_shape(modules.unet)))
     states, at = jnp.zeros((1, text.positions, text.width)), jnp.zeros(1, int)
     params = {
         "text": random_params(rng, modules.text_tower, states, at),
@@ -180,11 +160,9 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
     )
 
 
-def bundled(size: Size) -> Size:
-    """`size` with the shapes of the bundled model."""
-    parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
-    read = {k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()}
-    return replace(size, **read)
+def latent_shape(unet: UNet) -> tuple[int, int, int]:
+    """Height, width and channels of one picture's latents."""
+    return unet.config.sample_size, unet.config.sample_size, unet.config.in_channels
 
 
 def random_params(rng: np.random.Generator, module: nn.Module, *inputs: Any) -> dict[str, Any]:

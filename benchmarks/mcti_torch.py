@@ -17,7 +17,7 @@ import transformers
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.mcti_problem import SCHEDULE, Problem
+from benchmarks.mcti_problem import SCHEDULE, Problem, latent_shape
 from common.clip.hugging_face import text_to_json
 from common.weights.clip import HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
@@ -153,8 +153,8 @@ class TorchStep:
 
     def draw(self) -> Sample:
         """The choices of a micro-step."""
-        unet = self.problem.modules.unet.config
-        shape = (1, unet.in_channels, unet.sample_size, unet.sample_size)
+        height, width, channels = latent_shape(self.problem.modules.unet)
+        shape = (1, channels, height, width)
         return Sample(
             self.generator.randrange(len(self.pictures)),
             self.generator.randrange(len(self.ids)),

@@ -45,11 +45,13 @@ def test_against_a_loop(name, causal):
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_half_precision_keeps_softmax_in_float32(name):
-    """3000 equal keys: bfloat16 sums would be far off the mean."""
-    query, key, value = draw(1, 2, 3000, 1, 8, jnp.bfloat16)
-    mixed = attend(query, key * 0, value * 0 + 1, implementation=name)
+    """Logits of 100 and 100.25, which bfloat16 does not tell apart."""
+    query = jnp.array([16, 1, 0, 0], jnp.bfloat16).reshape(1, 1, 1, 4)
+    key = jnp.array([[12.5, 0, 0, 0], [12.5, 0.5, 0, 0]], jnp.bfloat16).reshape(1, 2, 1, 4)
+    value = jnp.array([[0] * 4, [1] * 4], jnp.bfloat16).reshape(1, 2, 1, 4)
+    mixed = attend(query, key, value, implementation=name)
     assert mixed.dtype == jnp.bfloat16
-    np.testing.assert_allclose(mixed.astype(np.float32), 1.0, atol=0.01)
+    np.testing.assert_allclose(mixed.astype(np.float32), jax.nn.sigmoid(0.25), atol=0.01)
 
 
 def test_unknown_name():

@@ -1,7 +1,9 @@
 """The training loop's own compiled call, for devices that need not exist."""
 
 import importlib
+import tempfile
 import time
+from pathlib import Path
 
 import jax
 from jax.sharding import Mesh, NamedSharding
@@ -45,7 +47,7 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
     lowered = traced.lower(lowering_platforms=("tpu",))
     lowered_at = time.perf_counter()
     with refusing_what_does_not_fit(f"the program for {topology}"):
-        compiled = lowered.compile()
+        compiled, text = _compile(lowered)
     compiled_at = time.perf_counter()
 
     return Report(
@@ -58,7 +60,7 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
         compile_seconds=compiled_at - lowered_at,
         memory=Memory.of(compiled.memory_analysis(), available),
         flops=flops // (steps * mesh.size),
-        collectives=collectives(compiled.as_text()),
+        collectives=collectives(text),
         config=config.to_dict(),
     )
 
@@ -107,6 +109,18 @@ def arguments(
         _laid_out(key, NamedSharding(mesh, REPLICATED)),
         _laid_out(feed, feed_shardings(feed, method.batch_rules, mesh)),
     )
+
+
+def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
+    """The program and its optimised text, which libtpu has to write.
+
+    JAX cannot read every program back: for v6e, libtpu uses instructions that jaxlib refuses.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        compiled = lowered.compile(compiler_options=options)
+        (file,) = Path(folder).glob("*after_optimizations.txt")
+        return compiled, file.read_text(encoding="utf-8")
 
 
 def _laid_out(tree: PyTree, shardings: PyTree) -> PyTree:

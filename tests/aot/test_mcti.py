@@ -13,7 +13,7 @@ from common.aot import compile_for
 from common.aot.program import arguments, find_method
 from common.training.mesh import make_mesh
 from common.training.sharding import by_path
-from configs.mcti import PAPER, get_config
+from configs.mcti import get_config
 
 pytestmark = pytest.mark.tpu_backend
 SMALL = "samples=1,compare_ti=false,steps_per_call=2,log_every=2,save_every=2"
@@ -86,7 +86,7 @@ def test_the_command_refuses(options, sentence):
     assert run.stderr.startswith(f"error: {sentence}") and run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", PAPER)
+@pytest.mark.parametrize("name", CLASSES)
 def test_the_papers_sets_have_their_recipe(name, models):
     recipe = get_config(f"paper={name}")
     assert (recipe.resolution, recipe.updates, recipe.shots) == (512, 3100, 5)

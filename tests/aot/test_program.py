@@ -57,9 +57,10 @@ def test_a_report():
 
 
 @pytest.mark.tpu_backend
+@pytest.mark.parametrize("topology", ["v5e:2x4", "v6e:2x2"])
 @pytest.mark.parametrize(("name", "shares"), [("ByRow", False), ("Shared", True)])
-def test_only_a_shared_gradient_is_sent(name, shares):
-    sent = compile_for(toy.get_config(name), "v5e:2x4").collectives
+def test_only_a_shared_gradient_is_sent(name, shares, topology):
+    sent = compile_for(toy.get_config(name), topology).collectives
     assert {each.kind for each in sent} == {"all-reduce"}  # of the metrics at least
     assert (max(each.largest for each in sent) >= GRADIENT) is shares
 

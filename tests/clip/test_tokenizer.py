@@ -19,7 +19,7 @@ def test_encode_merges_words_and_lowers(tokenizer):
 
 
 def test_clean_mends_unescapes_twice_and_collapses_space():
-    assert clean("  Caf\u00c3\u00a9 &amp;amp;\n\t“Tea” ") == 'café & "tea"'
+    assert clean("  Caf\u00c3\u00a9 &amp;amp;amp;\n\t“Tea” ") == 'café & "tea"'
 
 
 def test_pack_frames_and_pads(tokenizer):

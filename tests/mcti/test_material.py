@@ -70,9 +70,9 @@ def test_posteriors_of_photos_and_mirrors(gathered, loaded):
     for flip in (0, 1):
         pixels = [reference_pixels(Noise(n).open(), flip) for n in range(4)]
         moments = encode(np.stack(pixels))
-        np.testing.assert_allclose(gathered.mean[flip], moments.mean, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(gathered.logvar[flip], moments.logvar, rtol=1e-4, atol=1e-5)
-    assert np.abs(gathered.mean[1] - gathered.mean[0, :, :, ::-1]).max() > 0.01
+        np.testing.assert_allclose(gathered.encoded.mean[flip], moments.mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(gathered.encoded.logvar[flip], moments.logvar, rtol=1e-4, atol=1e-5)
+    assert np.abs(gathered.encoded.mean[1] - gathered.encoded.mean[0, :, :, ::-1]).max() > 0.01
 
 
 def test_features_of_photos_and_mirrors(gathered, loaded):
@@ -86,9 +86,9 @@ def test_features_of_photos_and_mirrors(gathered, loaded):
         if flip:
             photos = [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in photos]
         features = encode(np.stack([clip.preprocess(image) for image in photos])).features
-        np.testing.assert_allclose(gathered.features[flip], features, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(gathered.encoded.features[flip], features, rtol=1e-4, atol=1e-5)
     assert gathered.test_features.shape == (2, 24)
-    assert np.linalg.norm(gathered.features, axis=-1).std() > 0
+    assert np.linalg.norm(gathered.encoded.features, axis=-1).std() > 0
 
 
 @pytest.mark.parametrize(("size", "sentence"), [(9, "take 8"), (1, "take 2")])

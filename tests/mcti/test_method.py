@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from configs.mcti import paper
+from configs.mcti import get_config
 from mcti_jax.method import initial_vectors, learning_rate, make_networks
 from tests.mcti.tiny import NumberTokenizer, models, settings
 
@@ -25,17 +25,21 @@ RECIPE = {
     "weight_decay": 1e-2,
     "beta1": 0.9,
     "beta2": 0.999,
+    "resolution": 512,
+    "updates": 3100,
+    "init_word": "flower",
 }
 
 
-def test_defaults_are_the_recipe():
-    config = settings()
+def test_papers_configuration_is_the_recipe():
+    config = get_config("paper=flowers")
     assert {name: config[name] for name in RECIPE} == RECIPE
 
 
-def test_paper_runs_at_the_recipes_size():
-    config = paper("flowers")
-    assert (config.resolution, config.updates, config.init_word) == (512, 3100, "flower")
+def test_defaults_have_the_recipes_objective():
+    config = get_config()
+    objective = RECIPE.keys() - {"learning_rate", "resolution", "updates", "init_word"}
+    assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
 
 
 @pytest.mark.parametrize(

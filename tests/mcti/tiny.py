@@ -95,7 +95,7 @@ def random_params(module, *inputs, seed=0, **options):
 
 
 def settings(**changes):
-    """The default configuration with some fields changed."""
+    """The default configuration at the recipe's rate, with some fields changed."""
     config = pocket()
-    config.update({"compare_ti": False, **changes})
+    config.update({"compare_ti": False, "learning_rate": 5e-4, **changes})
     return config
