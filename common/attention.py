@@ -40,9 +40,7 @@ def attend(
       UserError: There is no such implementation.
     """
     if implementation not in IMPLEMENTATIONS:
-        raise UserError(
-            f"attention={implementation!r} is not one of {', '.join(IMPLEMENTATIONS)}."
-        )
+        raise UserError(f"attention={implementation!r} is not one of {', '.join(IMPLEMENTATIONS)}.")
     return IMPLEMENTATIONS[implementation](query, key, value, causal)
 
 
@@ -98,13 +96,11 @@ def _per_device(kernel: Callable[..., Array], *arrays: Array) -> Array:
     if mesh.empty or mesh.size == 1:
         return kernel(*arrays)
     sizes = zip(("data", "model"), arrays[0].shape, strict=False)
-    spec = P(
-        *(n if n in mesh.shape and size % mesh.shape[n] == 0 else None for n, size in sizes)
-    )
+    spec = P(*(n if n in mesh.shape and size % mesh.shape[n] == 0 else None for n, size in sizes))
     # The kernel does not declare over which axes its output varies.
-    return jax.shard_map(
-        kernel, in_specs=(spec,) * len(arrays), out_specs=spec, check_vma=False
-    )(*arrays)
+    return jax.shard_map(kernel, in_specs=(spec,) * len(arrays), out_specs=spec, check_vma=False)(
+        *arrays
+    )
 
 
 IMPLEMENTATIONS: dict[str, Callable[[Array, Array, Array, bool], Array]] = {

@@ -50,9 +50,7 @@ def run_command(
     def guarded(argv: Sequence[str]) -> None:
         try:
             if len(argv) > 1 and not positional:
-                raise UserError(
-                    f"unexpected argument {argv[1]!r}: write options as --name=value."
-                )
+                raise UserError(f"unexpected argument {argv[1]!r}: write options as --name=value.")
             main(argv)
         except UserError as error:
             _fail(error, error.exit_status)

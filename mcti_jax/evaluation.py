@@ -90,9 +90,7 @@ def name_baseline(material: Material) -> dict[str, float]:
     return scores(classification.nearest_by_cosine(material.test_features, classes), material)
 
 
-def drift(
-    tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
-) -> dict[str, float]:
+def drift(tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]) -> dict[str, float]:
     """How far the vectors went: norm, distance and cosine to the start, means over classes."""
     norm = np.linalg.norm(tokens, axis=-1)
     cosine = (tokens * start).sum(-1) / (norm * np.linalg.norm(start, axis=-1))
@@ -129,9 +127,7 @@ def evaluate(
         }
         if config.generate.per_class:
             samples[variant] = generate_classes(config, material.sd, vectors)
-            results[variant] |= picture_scores(
-                material, samples[variant], found[ENSEMBLE].classes
-            )
+            results[variant] |= picture_scores(material, samples[variant], found[ENSEMBLE].classes)
         results[variant] |= drift(vectors, start)
         if not pictures:  # of the run's own variant
             pictures["confusion"] = confusion_picture(material, found[ENSEMBLE].predicted)

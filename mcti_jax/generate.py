@@ -23,9 +23,7 @@ from mcti_jax.prompts import check_words
 def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
-    flags.DEFINE_multi_string(
-        "prompt", None, "Text with learned words, e.g. <dog2>; repeatable."
-    )
+    flags.DEFINE_multi_string("prompt", None, "Text with learned words, e.g. <dog2>; repeatable.")
     flags.DEFINE_string("out", None, "PNG file to write.")
     flags.DEFINE_integer("num", 4, "Pictures per prompt.", lower_bound=1)
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)

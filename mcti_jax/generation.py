@@ -71,9 +71,7 @@ def generate(
     starts = range(0, len(padded), batch)
     for start in track(starts, f"Sampling ({sampler}, {steps} steps)", unit="batches"):
         rows = jnp.arange(start, start + batch)
-        noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), shape))(
-            rows
-        )
+        noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), shape))(rows)
         states = jnp.stack([by_prompt[text] for text in padded[start : start + batch]])
         images = text_to_image(
             sd.modules,

@@ -181,9 +181,7 @@ class MCTI(Method):
             clip = replace(outline.clip, params=clip_params)
             return frozen_tree(self.objective, sd, clip, outline.labels, encoded)
 
-        frozen = jax.eval_shape(
-            assemble, outline.sd.params, outline.clip.params, outline.encoded
-        )
+        frozen = jax.eval_shape(assemble, outline.sd.params, outline.clip.params, outline.encoded)
         self.start = np.zeros(frozen["start"].shape, np.float32)
         return Loaded(frozen, Steps("abstract"))
 
@@ -226,9 +224,7 @@ class MCTI(Method):
         """Accuracy of the tokens and of the baselines; pictures that the tokens make."""
         by_variant = {
             variant.name: tokens
-            for variant, tokens in zip(
-                self.layout.variants, self.tokens(trainable), strict=True
-            )
+            for variant, tokens in zip(self.layout.variants, self.tokens(trainable), strict=True)
         }
         evaluation = evaluate(self.config, self.material, by_variant, self.start)
         self.pictures = evaluation.pictures

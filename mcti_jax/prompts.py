@@ -86,9 +86,7 @@ def check_words(texts: Iterable[str], words: Iterable[str]) -> None:
     known = set(words)
     for word in (word for text in texts for word in WORD.findall(text)):
         if word not in known:
-            raise UserError(
-                f"{word} was not learned; the words are {', '.join(sorted(known))}."
-            )
+            raise UserError(f"{word} was not learned; the words are {', '.join(sorted(known))}.")
 
 
 def embed_prompt(

@@ -149,9 +149,7 @@ def command(tmp_path):
 
 @pytest.mark.multiprocess
 def test_the_command_line(command):
-    done = command(
-        "--workdir=w", "--config=ok.py:seed=2,name=folder:../x", "--config.mesh.data=4"
-    )
+    done = command("--workdir=w", "--config=ok.py:seed=2,name=folder:../x", "--config.mesh.data=4")
     assert done.returncode == 0, done.stderr
     workdir, _, config = done.stdout.partition(" ")
     assert workdir == "w"

@@ -45,9 +45,7 @@ def main(argv: Sequence[str]) -> None:
     if flags.FLAGS.report:
         path = Path(flags.FLAGS.report).expanduser()
         with atomic_write(path) as temporary:
-            temporary.write_text(
-                json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8"
-            )
+            temporary.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
         say(f"wrote {path}")
 
 

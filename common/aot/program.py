@@ -119,8 +119,9 @@ def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
     with tempfile.TemporaryDirectory() as folder:
         options = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
         compiled = lowered.compile(compiler_options=options)
-        (file,) = Path(folder).glob("*after_optimizations.txt")
-        return compiled, file.read_text(encoding="utf-8")
+        # The program of the cores and, where they hand work to SparseCores, those of these.
+        files = sorted(Path(folder).glob("*after_optimizations.txt"))
+        return compiled, "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def _laid_out(tree: PyTree, shardings: PyTree) -> PyTree:

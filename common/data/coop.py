@@ -89,9 +89,7 @@ def _split_file(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise UserError(f"{str(path)!r} does not exist: give a folder with CoOp's split JSON.")
-    files = sorted(
-        p for pattern in ("split*.json", "split*.json.gz") for p in path.glob(pattern)
-    )
+    files = sorted(p for pattern in ("split*.json", "split*.json.gz") for p in path.glob(pattern))
     if not files:
         raise UserError(f"the folder {path} holds no split*.json: give CoOp's layout.")
     if len(files) > 1:
@@ -122,9 +120,7 @@ def _classnames(file: Path, rows: list[tuple[str, int, str]]) -> tuple[str, ...]
             )
     missing = sorted(set(range(max(names))) - set(names))
     if missing:
-        raise UserError(
-            f"the split file {file} numbers its classes with a gap at {missing[0]}."
-        )
+        raise UserError(f"the split file {file} numbers its classes with a gap at {missing[0]}.")
     return tuple(names[label] for label in range(len(names)))
 
 

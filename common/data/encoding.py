@@ -42,9 +42,7 @@ def feature_pass(
     if count < 1 or batch_size < 1:
         raise ValueError(f"count={count} and batch_size={batch_size} must be positive.")
     devices = jax.local_devices()
-    mesh = jax.make_mesh(
-        (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
-    )
+    mesh = jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
     split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
     size = -(-min(batch_size, count) // len(devices)) * len(devices)
     params = jax.device_put(params, whole)

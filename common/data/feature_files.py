@@ -26,9 +26,7 @@ def open_features(path: str, holdout: int) -> FeatureDataset:
         raise UserError(f"the feature file {path!r} cannot be read: {error}.") from error
     classnames = tuple(str(name) for name in _array(file, arrays, "classnames"))
     if "train_features" not in arrays:
-        train, test = hold_out(
-            _split(file, arrays, "", classnames), classnames, holdout, str(file)
-        )
+        train, test = hold_out(_split(file, arrays, "", classnames), classnames, holdout, str(file))
         return FeatureDataset(file.stem, classnames, train=train, test=test)
     has_val = "val_features" in arrays
     return FeatureDataset(

@@ -28,9 +28,7 @@ _TEXTUAL_INVERSION = (
 # The prompts of CLIP's zero-shot classifier (Radford et al. 2021), sorted by form.
 _IMAGENET = (
     *_each("a photo of * {}.", "a|the|my|one|many"),
-    *_each(
-        "a photo of * * {}.", "a|the", "clean|cool|dirty|hard to see|large|nice|small|weird"
-    ),
+    *_each("a photo of * * {}.", "a|the", "clean|cool|dirty|hard to see|large|nice|small|weird"),
     *_each(
         "a * photo of * {}.",
         "bad|black and white|blurry|bright|close-up|cropped|dark|good|jpeg corrupted"

@@ -26,8 +26,7 @@ def open_tfds(name: str, holdout: int) -> Dataset:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise UserError(
-            f"tfds:{name} needs tensorflow-datasets: "
-            "pip install tensorflow-datasets array_record."
+            f"tfds:{name} needs tensorflow-datasets: pip install tensorflow-datasets array_record."
         ) from error
 
     def sources(**options: Any) -> dict[str, Sequence]:

@@ -74,35 +74,33 @@ class UNet(nn.Module):
         for i, kind in enumerate(config.down_block_types):
             skips += DownLevel(
                 features=widths[i],
-                layers=config.layers_per_block,
                 heads=config.heads[i] if kind.startswith("CrossAttn") else 0,
                 groups=config.norm_num_groups,
-                resample=i < levels - 1,
                 run=run,
+                layers=config.layers_per_block,
+                resample=i < levels - 1,
                 name=f"down_{i}",
             )(skips[-1], time, text_states)
         x = MidLevel(
             features=widths[-1],
-            layers=1,
             heads=config.heads[-1],
             groups=config.norm_num_groups,
-            resample=False,
             run=run,
             name="mid",
         )(skips[-1], time, text_states)
-        layers = config.layers_per_block + 1
+        # Each level meets the maps of its counterpart and the one that came before those.
+        met = config.layers_per_block + 1
         for i, kind in enumerate(config.up_block_types):
             level = levels - 1 - i
             x = UpLevel(
                 features=widths[level],
-                layers=layers,
                 heads=config.heads[level] if kind.startswith("CrossAttn") else 0,
                 groups=config.norm_num_groups,
-                resample=level > 0,
                 run=run,
+                resample=level > 0,
                 name=f"up_{i}",
-            )(x, skips[-layers:], time, text_states)
-            del skips[-layers:]
+            )(x, skips[-met:], time, text_states)
+            del skips[-met:]
 
         x = nn.silu(group_norm(config.norm_num_groups, EPSILON, run, "norm_out")(x))
         return conv3x3(config.out_channels, run, "conv_out")(x).astype(jnp.float32)

@@ -15,14 +15,11 @@ class UNetLevel(nn.Module):
 
     Attributes:
       heads: attention heads; 0 for a level without transformers.
-      resample: whether the level ends by halving (down) or doubling (up) the size.
     """
 
     features: int
-    layers: int
     heads: int
     groups: int
-    resample: bool
     run: Execution
 
     def resnet(self, index: int, x: Array, time: Array) -> Array:
@@ -41,7 +38,10 @@ class UNetLevel(nn.Module):
 
 
 class DownLevel(UNetLevel):
-    """Residual blocks, each with its transformer, then half the size."""
+    """Residual blocks, each with its transformer, then (unless it is the last) half the size."""
+
+    layers: int
+    resample: bool
 
     @nn.compact
     def __call__(
@@ -79,7 +79,9 @@ class MidLevel(UNetLevel):
 
 
 class UpLevel(UNetLevel):
-    """Residual blocks that each take in a map of the way down, then double the size."""
+    """A residual block for each map of the way down, then (unless it is the last) double size."""
+
+    resample: bool
 
     @nn.compact
     def __call__(
@@ -89,7 +91,7 @@ class UpLevel(UNetLevel):
         time: Float[Array, "b t"],
         text_states: Float[Array, "b s d"],
     ) -> Float[Array, "b h2 w2 f"]:
-        """Uses up `skips`, the newest first, one for each of the `layers`."""
+        """Takes in `skips`, the newest first."""
         for i, skip in enumerate(reversed(skips)):
             x = jnp.concatenate([x, skip], axis=-1)
             x = self.resnet(i, x, time)

@@ -48,9 +48,7 @@ def confusion_picture(
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     errors = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
     shown = np.sort(np.argsort(-errors, kind="stable")[:limit])
-    counts, shares = (
-        matrix[np.ix_(shown, shown)] for matrix in (confusion, confusion / totals)
-    )
+    counts, shares = (matrix[np.ix_(shown, shown)] for matrix in (confusion, confusion / totals))
 
     labels = [_text(classnames[label]) for label in shown]
     edge = max(label.width for label in labels) + 2 * MARGIN

@@ -80,9 +80,7 @@ def _open_clip_block(source: str, target: str) -> tuple[Rule, ...]:
             tuple(f"{attention}/{part}/kernel" for part in parts),
             "linear",
         ),
-        Rule(
-            f"{source}.attn.in_proj_bias", tuple(f"{attention}/{part}/bias" for part in parts)
-        ),
+        Rule(f"{source}.attn.in_proj_bias", tuple(f"{attention}/{part}/bias" for part in parts)),
         *_dense(f"{source}.attn.out_proj", f"{attention}/out"),
         *_dense(f"{source}.mlp.c_fc", f"{target}/mlp/fc1"),
         *_dense(f"{source}.mlp.c_proj", f"{target}/mlp/fc2"),

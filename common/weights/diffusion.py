@@ -80,9 +80,7 @@ def _transformer(source: str, target: str, linear_projection: bool) -> tuple[Rul
     inside, block = f"{source}.transformer_blocks.0", f"{target}/block"
     rules = [
         *_norm(f"{source}.norm", f"{target}/norm"),
-        *_layer(
-            f"{source}.proj_{{p:in|out}}", f"{target}/proj_{{p:in|out}}", "kernel", projection
-        ),
+        *_layer(f"{source}.proj_{{p:in|out}}", f"{target}/proj_{{p:in|out}}", "kernel", projection),
         *_norm(f"{inside}.norm{{n}}", f"{block}/norm{{n}}"),
         *_linear(f"{inside}.ff.net.0.proj", f"{block}/feed_forward/in"),
         *_linear(f"{inside}.ff.net.2", f"{block}/feed_forward/out"),

@@ -74,9 +74,7 @@ def _header(file: Path) -> dict[str, str]:
 def _token_files(path: Path) -> list[Path]:
     if path.is_file():
         if path.suffix not in _SUFFIXES:
-            raise UserError(
-                f"{str(path)!r} is no embedding; they end in {', '.join(_SUFFIXES)}."
-            )
+            raise UserError(f"{str(path)!r} is no embedding; they end in {', '.join(_SUFFIXES)}.")
         return [path]
     if not path.is_dir():
         raise UserError(f"there is no file or directory {str(path)!r} of learned tokens.")
@@ -96,9 +94,7 @@ def _from_web_ui(file: Path, loaded: Mapping[str, object]) -> list[LearnedToken]
     if not isinstance(params, dict) or len(params) != 1:
         raise UserError(f"{str(file)!r} must hold exactly one embedding under string_to_param.")
     keys = {"token": "name", "step": "step", "base_model": "sd_checkpoint_name"}
-    metadata = {
-        ours: str(loaded[key]) for ours, key in keys.items() if loaded.get(key) is not None
-    }
+    metadata = {ours: str(loaded[key]) for ours, key in keys.items() if loaded.get(key) is not None}
     return _from_tensors(file, {"*": next(iter(params.values()))}, metadata)
 
 

@@ -43,9 +43,7 @@ def _opcodes(value: object, storages: list[bytes]) -> bytes:
             parts = b"".join(_opcodes(part, storages) for part in value)
             return pickle.MARK + parts + pickle.TUPLE
         case dict():
-            parts = b"".join(
-                _opcodes(part, storages) for pair in value.items() for part in pair
-            )
+            parts = b"".join(_opcodes(part, storages) for pair in value.items() for part in pair)
             return pickle.EMPTY_DICT + pickle.MARK + parts + pickle.SETITEMS
         case np.ndarray(dtype=np.float32):
             return _tensor(value, storages)

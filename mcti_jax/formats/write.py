@@ -84,9 +84,7 @@ def write_token(directory: Path | str, token: LearnedToken, format: str) -> Path
       UserError: The format is unknown, or the disk did not keep what was written.
     """
     if format not in FORMATS:
-        raise UserError(
-            f"the format {format!r} is unknown; choose one of {', '.join(FORMATS)}."
-        )
+        raise UserError(f"the format {format!r} is unknown; choose one of {', '.join(FORMATS)}.")
     path = Path(directory) / (file_stem(token.token) + FORMATS[format].suffix)
     with atomic_write(path) as temporary:
         temporary.write_bytes(FORMATS[format].encode(token))

@@ -56,9 +56,7 @@ def test_a_convolution_and_its_gradient(strides, side):
 
     def convolve(image):
         numbers = ("NHWC", "HWIO", "NHWC")
-        return lax.conv_general_dilated(
-            image, kernel, strides, "SAME", dimension_numbers=numbers
-        )
+        return lax.conv_general_dilated(image, kernel, strides, "SAME", dimension_numbers=numbers)
 
     forward = 2 * (2 * side * side * 5) * (3 * 3 * 3)
     assert count(convolve, image) == forward

@@ -216,8 +216,11 @@ def randomise(model, scale):
         if name.endswith("running_var"):
             tensor.uniform_(0.5, 1.5)
         elif tensor.ndim == 4 and tensor.shape[-1] <= 3:
-            # Keep the size of activations through a hundred ReLU convolutions.
             tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
+        elif name.endswith("bn3.weight") and "layer" in name:
+            # Else every residual block doubles the activations' variance, the attention pool
+            # saturates and its gradient is all rounding.
+            tensor.normal_(0.25, scale)
         elif tensor.ndim == 1 and name.endswith("weight"):
             tensor.normal_(1, scale)
         elif tensor.ndim > 0:

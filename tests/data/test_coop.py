@@ -41,9 +41,7 @@ def test_the_split_file_itself_can_be_named(tmp_path, write_photo):
     spec = write_set(tmp_path, write_photo)
     write_set(tmp_path, write_photo, {"train": SPLIT["train"][:2]}, name="split_small.json")
 
-    with pytest.raises(
-        UserError, match=r"several split files \(split_small.json, split_zhou_X"
-    ):
+    with pytest.raises(UserError, match=r"several split files \(split_small.json, split_zhou_X"):
         open_dataset(spec)
     assert len(open_dataset(f"{spec}/split_zhou_X.json").train) == 3
 

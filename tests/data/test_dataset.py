@@ -18,9 +18,7 @@ def pictures(labels: list[int]) -> ImageSplit:
     return ImageSplit(
         labels=np.asarray(labels),
         names=tuple(f"p{row}" for row in range(len(labels))),
-        pictures=tuple(
-            ArrayPhoto(np.full((2, 2, 3), row, np.uint8)) for row in range(len(labels))
-        ),
+        pictures=tuple(ArrayPhoto(np.full((2, 2, 3), row, np.uint8)) for row in range(len(labels))),
     )
 
 
@@ -84,9 +82,7 @@ def test_hold_out_of_nothing_leaves_an_empty_test():
 
 
 def test_hold_out_names_the_class_that_is_too_small():
-    with pytest.raises(
-        UserError, match="class 'b' of here has 1 examples, too few to hold out"
-    ):
+    with pytest.raises(UserError, match="class 'b' of here has 1 examples, too few to hold out"):
         hold_out(pictures([0, 0, 1]), ["a", "b"], 1, "here")
     with pytest.raises(UserError, match="holdout=-1 is negative"):
         hold_out(pictures([0, 0, 1]), ["a", "b"], -1, "here")

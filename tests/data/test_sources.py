@@ -9,9 +9,7 @@ from common.data.sources import open_dataset
 from common.errors import UserError
 
 
-@pytest.mark.parametrize(
-    "spec", ["", "cifar", "folder", "folder:", "Folder:x", "imagenet:x", ":x"]
-)
+@pytest.mark.parametrize("spec", ["", "cifar", "folder", "folder:", "Folder:x", "imagenet:x", ":x"])
 def test_other_strings_are_refused(spec: str):
     with pytest.raises(UserError, match=r"no dataset: write one of pocket:\.\.\., folder:"):
         open_dataset(spec)

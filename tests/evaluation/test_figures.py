@@ -35,9 +35,7 @@ def test_confusion_cells_are_shaded_by_row_share_true_classes_down():
 
     picture = confusion_picture(confusion, ["a", "b"], cell=32)
     corner = picture.shape[0] - 8 - 64
-    shade = [
-        [picture[corner + 32 * r + 3, corner + 32 * c + 3] for c in (0, 1)] for r in (0, 1)
-    ]
+    shade = [[picture[corner + 32 * r + 3, corner + 32 * c + 3] for c in (0, 1)] for r in (0, 1)]
 
     assert shade[0][1].tolist() == [8, 69, 148]
     assert shade[0][0].tolist() == [243, 246, 250]

@@ -56,9 +56,7 @@ def test_methods_and_baselines_share_a_table(capsys):
 
 
 def test_halves_of_the_classes_stand_side_by_side():
-    rows = {
-        "m": {"base/accuracy": Value(0.5), "new/accuracy": Value(0.25), "new/loss": Value(1.0)}
-    }
+    rows = {"m": {"base/accuracy": Value(0.5), "new/accuracy": Value(0.25), "new/loss": Value(1.0)}}
 
     header = metrics_tables(rows).splitlines()[0]
 

@@ -109,9 +109,7 @@ def test_web_ui_file_written_by_torch(tmp_path):
 def test_row_of_a_table_written_by_torch(tmp_path):
     """The reference implementation saves such a view: the file holds the whole table."""
     table = torch.randn(50, WIDTH)
-    torch.save(
-        {"<a>": table[48:49], "<b>": table[10:12].half()}, tmp_path / "learned_embeds.bin"
-    )
+    torch.save({"<a>": table[48:49], "<b>": table[10:12].half()}, tmp_path / "learned_embeds.bin")
     first, second = read_tokens(tmp_path)
     np.testing.assert_array_equal(first.vectors, table[48:49].numpy())
     np.testing.assert_array_equal(second.vectors, table[10:12].half().float().numpy())

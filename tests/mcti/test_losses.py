@@ -42,7 +42,7 @@ def test_gradient_of_the_cross_entropy_is_its_closed_form(images, scale):
 
     value, gradient = jax.value_and_grad(loss)(jnp.asarray(text, jnp.float32))
     np.testing.assert_allclose(value, -np.log(probabilities[3]), rtol=2e-4)
-    assert np.abs(gradient - expected).max() < 1e-5 * np.abs(expected).max()
+    assert np.abs(gradient - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_draws_are_averaged_after_the_cross_entropy(images):

@@ -52,9 +52,7 @@ def make_tokenizer(directory: Path) -> Tokenizer:
             if pieces[0] not in vocabulary:
                 vocabulary.append(pieces[0])
     vocabulary += ["<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(
-        vocab={token: n for n, token in enumerate(vocabulary)}, merges=merges
-    )
+    tokenizer = CLIPTokenizer(vocab={token: n for n, token in enumerate(vocabulary)}, merges=merges)
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(str(directory))
     return Tokenizer.from_directory(directory)

@@ -77,5 +77,10 @@ def test_a_second_control_c_stops_at_once(runs, tmp_path, monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(runs.toy.Indices, "batch", press)
-    with pytest.raises(KeyboardInterrupt):
-        runs.train(tmp_path)
+    # A test run in the background inherits an ignored SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runs.train(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
