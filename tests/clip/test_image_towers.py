@@ -57,9 +57,10 @@ def test_layer_norm_by_hand():
 
 
 def test_layer_norm_computes_in_float32():
-    x = jnp.array([[256.0, 257.0, 258.0, 259.0]])  # bfloat16 cannot tell the middle ones apart
+    x = jnp.array([[256, 258, 260, 262]], jnp.bfloat16)  # whose mean bfloat16 lacks
     params = {"scale": jnp.ones(4), "bias": jnp.zeros(4)}
     y = LayerNorm(1e-5, jnp.bfloat16).apply({"params": params}, x)
+    assert y.dtype == jnp.bfloat16
     np.testing.assert_allclose(y.astype(jnp.float32), [[-1.34, -0.447, 0.447, 1.34]], atol=5e-3)
 
 

@@ -53,5 +53,5 @@ def test_a_directory_is_described_as_it_is_loaded(clip, tmp_path):
 
 
 def test_an_unknown_model():
-    with pytest.raises(UserError, match="'some/clip' are not known .* openai/clip-vit-base"):
+    with pytest.raises(UserError, match=r"'some/clip' are not known .* openai/clip-vit-base"):
         describe_clip("some/clip")

@@ -1,5 +1,6 @@
 """Both towers against transformers: outputs, gradients, and both directions of conversion."""
 
+import copy
 import dataclasses
 
 import jax
@@ -212,7 +213,8 @@ def test_configurations_are_read_as_transformers_reads_them(overrides):
         "vision_config": {"hidden_size": 48, "patch_size": 14},
         "vision_config_dict": overrides,
     }
-    theirs = transformers.CLIPConfig(**raw)
+    # A copy, because transformers changes what it is given.
+    theirs = transformers.CLIPConfig(**copy.deepcopy(raw))
     ours = clip_from_json(raw)
     assert ours.text.width == theirs.text_config.hidden_size
     assert ours.text.layers == theirs.text_config.num_hidden_layers

@@ -33,5 +33,5 @@ def test_published_sizes(source):
 
 
 def test_an_unknown_model():
-    with pytest.raises(UserError, match="'some/model' are not known .* stable-diffusion-v1-5"):
+    with pytest.raises(UserError, match=r"'some/model' are not known .* stable-diffusion-v1-5"):
         describe_stable_diffusion("some/model")
