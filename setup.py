@@ -46,6 +46,8 @@ setup(
         "test": TEST,
         # The PyTorch references that the parity tests compare with; never needed at run time.
         "reference": [*TEST, "accelerate>=1.10", "diffusers>=0.40", "torch==2.13.0"],
+        # Data sets by `tfds:NAME`; read without TensorFlow.
+        "tfds": ["array_record>=0.8.6", "tensorflow-datasets>=4.9.10"],
         "notebook": ["ipykernel>=6.29", "nbclient>=0.10"],
     },
     classifiers=[
