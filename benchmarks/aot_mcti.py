@@ -5,8 +5,8 @@
 Compiles the step at 512 pixels ahead of time, for chips that need not be there: one row for each
 number of samples at once, attention and recomputation; then the paper's twelve data sets by their
 names, their classes spread over eight chips. A row takes about ten minutes on two cores. Finished
-rows are kept in the results file, so that the script may be run piecewise; the Markdown tables of
-all that are finished come at the end.
+rows are kept in the results file, so that the script may be run piecewise; the Markdown table of
+the rows that are finished comes at the end.
 """
 
 import json

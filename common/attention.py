@@ -93,7 +93,7 @@ def _per_device(kernel: Callable[..., Array], *arrays: Array) -> Array:
     The compiler cannot partition a kernel by itself, and refuses to.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or mesh.size == 1:
+    if mesh.empty:
         return kernel(*arrays)
     sizes = zip(("data", "model"), arrays[0].shape, strict=False)
     spec = P(*(n if n in mesh.shape and size % mesh.shape[n] == 0 else None for n, size in sizes))

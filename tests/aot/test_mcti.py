@@ -13,6 +13,7 @@ from common.aot import compile_for
 from common.aot.program import arguments, find_method
 from common.training.mesh import make_mesh
 from common.training.sharding import by_path
+from common.weights.resolve import POCKET
 from configs.mcti import get_config
 
 pytestmark = pytest.mark.tpu_backend
@@ -46,6 +47,15 @@ def test_the_flash_kernel(settings, write_models, topology):
     probabilities = 4096 * 4096 * 4
     assert report.memory.temporary < probabilities
     check_quiet(report, gradient=8 * 32 * 4 + 1024)
+
+
+@pytest.mark.skipif(not (POCKET / "sd").is_dir(), reason="the bundled models are absent")
+@pytest.mark.parametrize("topology", ["v5e:2x4", "v6e:1x1"])
+def test_the_bundled_models(topology):
+    config = get_config().lock()
+    report = compile_for(config, topology)
+    check_quiet(report, gradient=2 * 20 * 32 * 4)
+    assert report.updates_per_call == config.steps_per_call
 
 
 def test_the_command(models, tmp_path):
