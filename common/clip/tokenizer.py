@@ -1,6 +1,7 @@
 """CLIP's tokenizer: its text cleaning in front of transformers' byte-pair encoding."""
 
 import html
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Tokenizer:
         Raises:
           UserError: The directory has neither.
         """
+        # Without PyTorch, which nothing here needs, transformers would say so at every start.
+        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
         # Importing transformers takes a second that commands without text need not spend.
         from transformers import CLIPTokenizer
 

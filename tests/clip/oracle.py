@@ -209,7 +209,11 @@ class OpenClip(nn.Module):
 
 @torch.no_grad()
 def randomise(model, scale):
-    """Random weights everywhere, so that no bias or statistic is at its neutral value."""
+    """Random weights everywhere, so that no bias or statistic is at its neutral value.
+
+    Deep ResNets need care: where activations grow from block to block the attention pool
+    saturates, and its gradient becomes all rounding.
+    """
     for name, tensor in model.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -217,11 +221,11 @@ def randomise(model, scale):
             tensor.uniform_(0.5, 1.5)
         elif tensor.ndim == 4 and tensor.shape[-1] <= 3:
             tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
-        elif name.endswith("bn3.weight") and "layer" in name:
-            # Else every residual block doubles the activations' variance, the attention pool
-            # saturates and its gradient is all rounding.
-            tensor.normal_(0.25, scale)
+        elif tensor.ndim == 2:
+            tensor.normal_(0, min(scale, tensor.shape[1] ** -0.5))
         elif tensor.ndim == 1 and name.endswith("weight"):
-            tensor.normal_(1, scale)
+            residual = "layer" in name and "bn3" in name
+            shortcut = "downsample" in name
+            tensor.normal_(0.25 if residual else 0.5 if shortcut else 1, scale)
         elif tensor.ndim > 0:
             tensor.normal_(0, scale)
