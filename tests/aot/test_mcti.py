@@ -49,6 +49,8 @@ def test_the_flash_kernel(settings, write_models, topology):
     check_quiet(report, gradient=8 * 32 * 4 + 1024)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not (POCKET / "sd").is_dir(), reason="the bundled models are absent")
 @pytest.mark.parametrize("topology", ["v5e:2x4", "v6e:1x1"])
 def test_the_bundled_models(topology):
@@ -102,7 +104,6 @@ def test_the_papers_sets_have_their_recipe(name, models):
     assert (recipe.resolution, recipe.updates, recipe.shots) == (512, 3100, 5)
 
     where = f"model={models}/sd,clip={models}/clip,resolution=8"
-    method = find_method(recipe)
     config = get_config(f"paper={name},{where}")
     method = find_method(config)
     state, frozen, _, _ = arguments(method, config, make_mesh(8, 1))
