@@ -49,7 +49,12 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
     """
     if find_spec("libtpu") is None:
         raise UserError("compiling for TPUs needs the libtpu wheel: pip install -e '.[tpu]'.")
-    options = _OPTIONS.get(name.partition(":")[0], {})
+    generation, _, shape = name.partition(":")
+    options = dict(_OPTIONS.get(generation, {}))
+    if re.fullmatch(r"\d+(x\d+)+", shape):
+        # A host has 2 x 2 chips; not every libtpu sees by itself that a smaller slice has fewer.
+        sides = [int(side) for side in shape.split("x")]
+        options["chips_per_host_bounds"] = [min(2, side) for side in sides[:2]] + [1]
     try:
         with _environment():
             return topologies.get_topology_desc(name, platform="tpu", **options).devices

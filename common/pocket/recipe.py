@@ -27,9 +27,9 @@ class Recipe:
 
     seed: int = 0
     corpus: int = 40_000
-    clip: Fit = Fit(steps=2000, batch=128, rate=1e-3, weight_decay=0.05)
-    vae: Fit = Fit(steps=1500, batch=32, rate=2e-3)
-    unet: Fit = Fit(steps=1600, batch=96, rate=1.5e-3)
+    clip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
+    vae: Fit = Fit(steps=2500, batch=32, rate=2e-3)
+    unet: Fit = Fit(steps=6000, batch=96, rate=1.5e-3)
     empty_captions: float = 0.12
     test_size: int = 1000
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from common.clip import TextConfig, TextTower, Tokenizer
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
@@ -44,6 +44,16 @@ def unet_config(text_width: int) -> UNetConfig:
 def scaling_factor(mean: Float[np.ndarray, "b h w c"], std: Float[np.ndarray, "b h w c"]) -> float:
     """What gives the latents unit variance."""
     return float(1 / np.sqrt(mean.var() + (std**2).mean()))
+
+
+def min_snr_weight(timesteps: Int[Array, "b"]) -> Float[Array, "b"]:
+    """The weight of each sample's noise error, min(SNR, 1) / SNR.
+
+    Min-SNR weighting (arXiv 2303.09556, there with a cap of 5): a small model spends itself on
+    what gives a picture its shape, not on the last traces of noise.
+    """
+    alphas_cumprod = jnp.asarray(SCHEDULE.alphas_cumprod)[timesteps]
+    return jnp.minimum(1, (1 - alphas_cumprod) / alphas_cumprod)
 
 
 def train_unet(
@@ -95,7 +105,8 @@ def train_unet(
         seen = jnp.where(dropped, empty, batch["states"]).astype(jnp.float32)
         noisy = SCHEDULE.add_noise(latents, noise, times)
         predicted = unet.apply({"params": params}, noisy, times, seen)
-        return ((predicted - SCHEDULE.target(latents, noise, times)) ** 2).mean()
+        error = ((predicted - SCHEDULE.target(latents, noise, times)) ** 2).mean((1, 2, 3))
+        return (min_snr_weight(times) * error).mean()
 
     init_key, key = jax.random.split(jax.random.key(seed))
     first = jax.tree.map(lambda x: jnp.asarray(x[:1], jnp.float32), data)

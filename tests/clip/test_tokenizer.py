@@ -18,8 +18,13 @@ def test_encode_merges_words_and_lowers(tokenizer):
     assert tokenizer.vocab_size == 518
 
 
-def test_clean_mends_unescapes_twice_and_collapses_space():
-    assert clean("  Caf\u00c3\u00a9 &amp;amp;amp;\n\t“Tea” ") == 'café & "tea"'
+def test_clean_mends_unescapes_and_collapses_space():
+    assert clean("  Caf\u00c3\u00a9 &amp;\n\t“Tea” ") == 'café & "tea"'
+
+
+def test_clean_unescapes_twice():
+    # Of a text with "<", ftfy leaves the entities alone.
+    assert clean("<b> &amp;amp;") == "<b> &"
 
 
 def test_pack_frames_and_pads(tokenizer):
