@@ -19,6 +19,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from common.errors import UserError
+from common.files import read_json
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -80,16 +81,10 @@ def read_config(workdir: Path) -> ConfigDict:
       UserError: `workdir` holds no run.
     """
     path = Path(workdir) / "config.json"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{workdir} holds no run: there is no {path.name} in it; train with "
-            f"--workdir={workdir} first."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    return ConfigDict(_lists_to_tuples(fields)).lock()
+    remedy = f"train with --workdir={workdir} first"
+    if not path.exists():
+        raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
+    return ConfigDict(_lists_to_tuples(read_json(path, remedy))).lock()
 
 
 def define_config_flag() -> None:

@@ -6,7 +6,6 @@ Without `--data`: on the run's own test photos. With it: on the test photos of a
 with the same classes, for instance in another style.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
-from common.files import atomic_write
+from common.files import write_json
 from common.training import say
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import read_tokens
@@ -61,8 +60,7 @@ def main(argv: Sequence[str]) -> None:
     print_table(result)
     stem = config.data.replace(":", "-").replace("/", "-").strip("-.")
     out = workdir / "eval" / f"{stem}.json"
-    with atomic_write(out) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(out, result)
     for name, picture in evaluation.pictures.items():
         write_png(out.with_name(f"{stem}-{name}.png"), picture)
     say(f"wrote {out}")

@@ -7,7 +7,6 @@ Needs neither weights nor photos, only the sizes of the models. Exit status 2 me
 request was refused, 1 that the program was compiled and does not fit the memory.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from rich.console import Console
 from common.aot.program import compile_for
 from common.config import define_config_flag, read_config_flag
 from common.errors import UserError, run_command
-from common.files import atomic_write
+from common.files import write_json
 from common.training import say
 
 
@@ -41,8 +40,7 @@ def main(argv: Sequence[str]) -> None:
     Console().print(report.table())
     if flags.FLAGS.report:
         path = Path(flags.FLAGS.report).expanduser()
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(path, report.to_dict())
         say(f"wrote {path}")
 
 

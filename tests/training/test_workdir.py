@@ -52,7 +52,7 @@ def test_folders_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_a_broken_config_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json is no JSON"):
+    with pytest.raises(UserError, match=r"config\.json. cannot be read as JSON"):
         check_workdir(tmp_path, make_config())
 
 
