@@ -73,7 +73,9 @@ class Material:
 
     @cached_property
     def test_features(self) -> np.ndarray:
-        """CLIP image features of the test photos, not normalised, `[b p]`."""
+        """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
+        if not len(self.test):
+            return np.zeros((0, self.clip.config.vision.projection), np.float32)
         return image_features(self.clip, self.test, self.cache, flip=0)
 
 

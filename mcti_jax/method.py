@@ -18,7 +18,7 @@ from common.data.templates import TEMPLATES
 from common.diffusion import SAMPLERS, StableDiffusion
 from common.errors import UserError
 from common.evaluation.figures import write_png
-from common.training import Evaluation, Loaded, Method
+from common.training import Evaluation, Loaded, Method, say
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import LearnedToken, token_words, write_token
 from mcti_jax.losses import Networks
@@ -158,6 +158,8 @@ class MCTI(Method):
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads models and photos, fills the caches and lays the rows out on the mesh."""
         self.material = gather(config)
+        if not len(self.material.test):
+            say(f"{config.data} leaves no photos to test on, so no accuracy is measured.")
         sd, clip = self.material.sd, self.material.clip
         self._plan(sd, clip, len(self.material.classnames), mesh)
         check_options(config, sd)
@@ -236,11 +238,11 @@ class MCTI(Method):
             write_png(workdir / f"{name}.png", picture)
         config = self.config
         names = self.material.classnames
-        for word, name, vectors in zip(
-            token_words(names), names, self.tokens(trainable)[0], strict=True
-        ):
+        rows = zip(token_words(names), names, self.tokens(trainable)[0], strict=True)
+        for index, (word, name, vectors) in enumerate(rows):
             facts = {
                 "class": name,
+                "class_index": index,
                 "base_model": config.model,
                 "fingerprint": self.material.sd.fingerprint,
                 "pool": config.pool,

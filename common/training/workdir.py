@@ -80,6 +80,7 @@ def make_result(
         "updates": config.updates,
         "metrics": _plain(evaluation.metrics),
         "baselines": _plain(evaluation.baselines),
+        "details": _plain(evaluation.details),
         "seconds": seconds,
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": _versions(),
