@@ -19,11 +19,11 @@ from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.files import write_json
 from common.training import say
+from mcti_jax.assembly import initial_vectors
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import in_class_order, read_tokens
 from mcti_jax.material import gather
-from mcti_jax.method import initial_vectors
 
 
 def define_flags() -> None:

@@ -19,8 +19,8 @@ from mcti_jax.classifier import class_features, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
 from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
+from mcti_jax.layout import prepare
 from mcti_jax.material import Material
-from mcti_jax.objective import prepare
 from mcti_jax.prompts import Prompts
 
 # How a class feature is made, by the suffix of its metrics: the mean over the 27 prompts of

@@ -1,10 +1,19 @@
-"""Which token is whose, when files lie in another order than classes."""
+"""Words of learned tokens, and which token is whose when files lie in another order."""
 
 import numpy as np
 import pytest
 
 from common.errors import UserError
-from mcti_jax.formats import LearnedToken, in_class_order, read_tokens, token_words, write_token
+from mcti_jax.formats import (
+    LearnedToken,
+    file_stem,
+    in_class_order,
+    read_tokens,
+    token_word,
+    token_words,
+    write_token,
+)
+from tests.mcti.some_token import some_token
 
 CLASSES = ("c1", "c2", "c10", "crane", "crane")
 
@@ -54,3 +63,36 @@ def test_tokens_that_do_not_say_their_class(facts):
     token = LearnedToken("<c1>", np.zeros((1, 1), np.float32), facts)
     with pytest.raises(UserError, match="does not say which class it is"):
         in_class_order([token], ("c1",))
+
+
+@pytest.mark.parametrize("word", ["", "two words", "<a>\n"])
+def test_token_must_be_one_word(word):
+    with pytest.raises(UserError, match="one word"):
+        LearnedToken(word, np.ones((1, 8), np.float32))
+
+
+def test_words_are_lower_case_in_brackets():
+    assert token_word("Siberian husky") == "<siberian-husky>"
+    assert token_word("737-200 / A_3 (big)") == "<737-200-a-3-big>"
+    assert token_word("Café 犬") == "<café-犬>"
+    assert token_word("ﬁsh²") == "<fish2>"
+    assert token_word("../../etc") == "<etc>"
+
+
+def test_words_differ_and_nothing_is_rejected():
+    names = ["dog", "Dog", "dog-2", "DOG!", "", "?"]
+    words = ("<dog>", "<dog-3>", "<dog-2>", "<dog-4>", "<class>", "<class-2>")
+    assert token_words(names) == words
+
+
+def test_long_names_keep_short_and_different_files(tmp_path):
+    words = token_words(["犬" * 300, "犬" * 301, "x " * 300])
+    paths = {word: write_token(tmp_path, some_token(word), "diffusers") for word in words}
+    assert len(set(paths.values())) == 3
+    assert all(word == f"<{path.stem}>" for word, path in paths.items())
+
+
+def test_file_is_named_after_the_word():
+    names = ["Siberian husky", "Siberian Husky", "c1", "c10", "Café", "İstanbul", "ﬁsh²"]
+    for word in token_words(names):
+        assert f"<{file_stem(word)}>" == word
