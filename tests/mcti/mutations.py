@@ -53,21 +53,21 @@ MUTATIONS = (
     ),
     Mutation(
         "posteriors of mirrors missing",
-        "mcti_jax/material.py",
+        "mcti_jax/encoding.py",
         "mirror(pixels) if flip else pixels",
         "pixels",
         "test_material.py",
     ),
     Mutation(
         "mirrors missing from the bank",
-        "mcti_jax/objective.py",
+        "mcti_jax/layout.py",
         "features.reshape(-1, features.shape[-1])",
         "np.concatenate([features[0], features[0]])",
         "test_layout.py",
     ),
     Mutation(
         "image features not normalised",
-        "mcti_jax/objective.py",
+        "mcti_jax/layout.py",
         "entries / (entries**2).sum(axis=-1, keepdims=True) ** 0.5",
         "entries / 1.0",
         "test_layout.py",
@@ -102,7 +102,7 @@ MUTATIONS = (
     ),
     Mutation(
         "0.18215 forgotten in the networks",
-        "mcti_jax/method.py",
+        "mcti_jax/assembly.py",
         "latent_scale=sd.vae.config.scaling_factor",
         "latent_scale=1.0",
         "test_method.py",
@@ -130,7 +130,7 @@ MUTATIONS = (
     ),
     Mutation(
         "photo cropped instead of squashed",
-        "mcti_jax/material.py",
+        "mcti_jax/encoding.py",
         "squash(split.load(photo), size)",
         "squash(split.load(photo).crop((5, 0, 14, 9)), size)",
         "test_material.py",
