@@ -37,7 +37,7 @@ class Matched:
         total = sum(map(len, self.sentences.values()))
         lines = [f"{total} sentences about {len(self.sentences)} classes."]
         if self.unmatched:
-            lines.append(f"{_named(self.unmatched)} in the corpus but no class: ignored.")
+            lines.append(f"{_named(self.unmatched)} in the corpus and no trained class: ignored.")
         if self.untold:
             lines.append(f"{_named(self.untold)} without a sentence: not trained.")
         if self.overlong:
