@@ -19,7 +19,7 @@ from protext_jax.baselines import combined, text_baselines
 from protext_jax.encoding import encode_pictures
 from protext_jax.files import LearnedPrompts, class_features
 from protext_jax.runs import Run
-from protext_jax.testsets import TestSet, make_test_sets
+from protext_jax.testsets import TestSet
 from protext_jax.texts import Texts, training_name, training_template
 
 SIDE = 240  # pixels of a picture of similarities
@@ -35,6 +35,7 @@ class Measured:
       texts: what is learned from.
       targets: unit features of the learned sentences, `[b p]`.
       held_out: of the others.
+      sets: what accuracy is measured on.
     """
 
     config: ConfigDict
@@ -42,16 +43,12 @@ class Measured:
     texts: Texts
     targets: Float[np.ndarray, "b p"]
     held_out: Float[np.ndarray, "h p"]
+    sets: tuple[TestSet, ...]
 
     @property
     def cache(self) -> Path:
         """The folder of features."""
         return Path(self.config.cache).expanduser()
-
-    @cached_property
-    def sets(self) -> tuple[TestSet, ...]:
-        """What accuracy is measured on."""
-        return make_test_sets(self.config, self.texts)
 
     @cached_property
     def pictures(self) -> dict[str, np.ndarray]:

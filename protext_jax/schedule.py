@@ -15,9 +15,12 @@ def steps_per_epoch(pairs: int, batch: int) -> int:
     return max(pairs // batch, 1)
 
 
+AnyArray = np.ndarray | Array
+
+
 def rate(
-    epoch: Float[Array, "*r"], epochs: Float[Array, "*r"], peak: Float[Array, "*r"]
-) -> Float[Array, "*r"]:
+    epoch: Float[AnyArray, " r"], epochs: Float[AnyArray, " r"], peak: Float[AnyArray, " r"]
+) -> Float[Array, " r"]:
     """The learning rate of an epoch, counted from 0; 0 from the end of the run on.
 
     A constant warm-up, then a cosine. The cosine's period is the number of all epochs, as in

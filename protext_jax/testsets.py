@@ -65,7 +65,6 @@ def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool)
     return TestSet(prefix, dataset.classnames, dataset.test, template, plain)
 
 
-def own_set(config: ConfigDict, texts: Texts, spec: str) -> tuple[TestSet, ...]:
+def own_set(config: ConfigDict, spec: str) -> tuple[TestSet, ...]:
     """A single other data set, for `protext_jax.evaluate --data`."""
-    del texts
     return (replace(_target(config, spec), prefix=""),)

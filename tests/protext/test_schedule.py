@@ -14,36 +14,27 @@ def closed_form(epoch, epochs, peak):
     return 1e-5 if epoch < 5 else 0.5 * peak * (1 + math.cos(math.pi * (epoch - 5) / epochs))
 
 
+def rates(epoch, epochs, peak):
+    epoch = np.asarray(epoch, np.float32)
+    return np.asarray(rate(epoch, np.full_like(epoch, epochs), np.full_like(epoch, peak)))
+
+
 @pytest.mark.parametrize(("epochs", "peak"), [(10, 0.03), (30, 0.03), (50, 0.0025), (200, 0.03)])
 def test_rates_of_the_first_forty_epochs(epochs, peak):
-    found = [float(rate(np.float32(e), np.float32(epochs), np.float32(peak))) for e in range(40)]
+    found = rates(np.arange(40), epochs, peak)
     wanted = [closed_form(e, epochs, peak) if e < epochs else 0 for e in range(40)]
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_the_rate_stops_short_of_zero():
-    assert float(rate(np.float32(29), np.float32(30), np.float32(0.03))) == pytest.approx(
-        0.002865, rel=1e-3
-    )
-    assert float(rate(np.float32(9), np.float32(10), np.float32(0.03))) == pytest.approx(
-        0.01964, rel=1e-3
-    )
+    assert rates([29], 30, 0.03)[0] == pytest.approx(0.002865, rel=1e-3)
+    assert rates([9], 10, 0.03)[0] == pytest.approx(0.01964, rel=1e-3)
 
 
 @pytest.mark.parametrize(
     ("pairs", "steps"),
-    # Tables of the reference's runs: the pairs of its files, and how many steps an epoch has.
-    [
-        (1500, 5),
-        (380, 1),
-        (8820, 34),
-        (1020, 3),
-        (125, 1),
-        (2550, 9),
-        (2820, 11),
-        (250, 1),
-        (256, 1),
-    ],
+    # The pairs of the reference's files, and how many steps its epochs have.
+    [(1500, 5), (380, 1), (8820, 34), (1020, 3), (125, 1), (2550, 9), (2820, 11), (256, 1)],
 )
 def test_steps_per_epoch(pairs, steps):
     assert steps_per_epoch(pairs, 256) == steps
