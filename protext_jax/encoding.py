@@ -26,10 +26,8 @@ def encode_texts(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndar
     """Features of texts, not normalised.
 
     Each distinct text is encoded once and with no more columns than its group of lengths needs,
-    which is exact: the tower is causal and padding comes last.
-
-    Raises:
-      UserError: A text is too long for the tower.
+    which is exact: the tower is causal and padding comes last. What is too long is cut: of
+    sentences none is left by then, so it is the end of a baseline's filler.
     """
     distinct = list(dict.fromkeys(texts))
 
@@ -100,7 +98,7 @@ def _encode_chunk(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarra
 
 def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
     tower, config = clip.text_tower, clip.config.text
-    ids = clip.tokenizer(texts)
+    ids = clip.tokenizer(texts, truncate=True)
     lengths = (ids == config.eos).argmax(1) + 1
     widths = [*(width for width in WIDTHS if width < lengths.max()), int(lengths.max())]
     group = np.searchsorted(widths, lengths)

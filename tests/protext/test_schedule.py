@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -64,7 +65,7 @@ def test_runs_have_rates_of_their_own_per_epoch():
     state = scale.init(None)
     found = []
     for _ in range(16):
-        change, state = scale.update({"prompts": np.ones((2, 1, 1, 1), np.float32)}, state)
+        change, state = scale.update({"prompts": jnp.ones((2, 1, 1, 1))}, state)
         found.append(-np.ravel(change["prompts"]))
     for number, run in enumerate(runs):
         wanted = [
