@@ -53,13 +53,8 @@ def encode_pictures(
     Raises:
       UserError: The features are of another width than this CLIP's.
     """
+    require_width(clip, split)
     if isinstance(split, FeatureSplit):
-        width = clip.config.text.projection
-        if split.features.shape[1] != width:
-            raise UserError(
-                f"the features have width {split.features.shape[1]}, but those of this model "
-                f"have {width}: take the features of this model, or the model of the features."
-            )
         return split.features.astype(np.float32)
     starts = range(0, len(split), CHUNK)
     with Progress(len(split), "Encoding photos (CLIP)", unit="photos") as progress:
@@ -69,6 +64,20 @@ def encode_pictures(
             parts.append(_encode_chunk(clip, split.take(rows), cache))
             progress.update(rows.stop)
     return np.concatenate(parts)
+
+
+def require_width(clip: CLIP, split: ImageSplit | FeatureSplit) -> None:
+    """Refuses a file of features that are not this CLIP's.
+
+    Raises:
+      UserError: The features are of another width.
+    """
+    width = clip.config.text.projection
+    if isinstance(split, FeatureSplit) and split.features.shape[1] != width:
+        raise UserError(
+            f"the features have width {split.features.shape[1]}, but those of this model "
+            f"have {width}: take the features of this model, or the model of the features."
+        )
 
 
 def _encode_chunk(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarray, "b p"]:

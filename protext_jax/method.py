@@ -33,7 +33,7 @@ from protext_jax.packing import Packer, Sizes, suffixes
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.runs import Batches, Run, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
-from protext_jax.testsets import make_test_sets
+from protext_jax.testsets import check_test_set, make_test_sets
 from protext_jax.texts import Texts, gather_texts, training_template, with_data
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -126,15 +126,12 @@ class ProText(Method):
             say(line)
         self._plan(clip, texts, mesh)
         self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]
+        sets = make_test_sets(config, texts)
+        for test in sets:
+            check_test_set(config, clip, test)
         encoded = self._encode(clip, texts)
-        self.measured = Measured(
-            config,
-            clip,
-            texts,
-            encoded["sentences"],
-            encoded["held_out"],
-            make_test_sets(config, texts),
-        )
+        sentences, held_out = encoded["sentences"], encoded["held_out"]
+        self.measured = Measured(config, clip, texts, sentences, held_out, sets)
         frozen = frozen_tree(config, clip, self.plan, encoded)
         return Loaded(frozen, self._batches(), {"model": clip.fingerprint})
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ml_collections import ConfigDict
 
+from common.clip import CLIP
 from common.data import FeatureSplit, ImageSplit, base_new, open_dataset
 from common.data.dataset import select_classes
-from protext_jax.prompts import CONTEXT, default_template
+from common.data.names import readable
+from protext_jax.encoding import require_width
+from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import clip_template, cross_template
 from protext_jax.texts import AnyDataset, Texts
 
@@ -29,6 +32,17 @@ class TestSet:
     split: ImageSplit | FeatureSplit
     template: str
     plain: str
+
+
+def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
+    """Refuses what could not be measured, before anything is trained.
+
+    Raises:
+      UserError: The features are another model's, or the prompts do not fit the template.
+    """
+    require_width(clip, test.split)
+    length = config.length if config.mapping == "prompts" else 0
+    tokenise(clip.tokenizer, test.template, [readable(x) for x in test.classnames], length)
 
 
 def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
