@@ -48,6 +48,7 @@ def pocket() -> ConfigDict:
     config.held_out = 2  # sentences per class kept for the text-only signal
     config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
     config.words = ""  # JSON [word, ...], for WaffleCLIP's random words
+    config.coop_shots = 0  # photos per class for CoOp, which learns from pictures; 0: without
 
     # The prompts.
     config.length = 4  # T, vectors per block

@@ -12,12 +12,15 @@ from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
+from common.data import base_new
 from common.evaluation import figures
 from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
+from protext_jax.coop import as_learned, context_length, train_coop
 from protext_jax.encoding import encode_pictures
 from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.prompts import default_template
 from protext_jax.runs import Run
 from protext_jax.testsets import TestSet
 from protext_jax.texts import Texts, training_name, training_template
@@ -63,6 +66,15 @@ class Measured:
             for x in self.sets
         }
 
+    @cached_property
+    def coop(self) -> LearnedPrompts:
+        """CoOp's context, trained on photos of the trained classes."""
+        config, dataset = self.config, self.texts.dataset
+        if config.protocol == "base_to_novel":
+            dataset, _ = base_new(dataset)
+        context = train_coop(self.clip, dataset, config.coop_shots, config.seed, self.cache)
+        return as_learned(context)
+
     def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
         """Share of the set's test pictures whose class is found."""
         found = nearest_by_cosine(self.pictures[test.prefix], classes)
@@ -98,13 +110,19 @@ def measure(
 ) -> tuple[dict[str, float], Float[np.ndarray, "k p"]]:
     """One run's numbers, and its features of the trained classes."""
     clip, texts, config = measured.clip, measured.texts, measured.config
-    metrics: dict[str, float] = {}
-    for test in measured.sets:
-        classes = class_features(clip, learned, test.template, test.classnames)
-        metrics[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+    metrics = accuracies(measured, learned)
     names = [training_name(config, name) for name in texts.names]
     trained = class_features(clip, learned, training_template(config), names)
     return metrics | text_scores(measured, trained), trained
+
+
+def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") -> dict[str, float]:
+    """The prompts' accuracy on every set, in the set's own template if none is given."""
+    scores = {}
+    for test in measured.sets:
+        classes = class_features(measured.clip, learned, template or test.template, test.classnames)
+        scores[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+    return scores
 
 
 def with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
@@ -141,6 +159,9 @@ def baseline_scores(measured: Measured) -> dict[str, dict[str, float]]:
         for name, classes in measured.baselines[test.prefix].items():
             own = scores.setdefault(name, {})
             own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+    if measured.config.coop_shots and measured.sets:
+        template = default_template(context_length(measured.clip))
+        scores["coop"] = accuracies(measured, measured.coop, template)
     return scores
 
 

@@ -47,8 +47,8 @@ MUTATIONS = (
     Mutation(
         "positions added to deep prompts, plainly",
         "protext_jax/tower.py",
-        "rows = jnp.broadcast_to(prompts[layer], (len(ids), length, width))",
-        "rows = prompts[layer] + tower.position_embedding[slots]\n                rows = jnp.broadcast_to(rows, (len(ids), length, width))",
+        "jnp.broadcast_to(prompts[layer], (",
+        "jnp.broadcast_to(prompts[layer] + tower.position_embedding[slots], (",
         "test_tower.py",
     ),
     Mutation(

@@ -21,9 +21,10 @@ ROWS = jnp.array([[0, 1, 5], [2, 4, 99], [3, 6, 99], [99, 99, 99]])
 def by_hand(loss):
     """The mean over pairs, as a loop."""
     values = []
-    for label, target in zip(LABEL, TARGETS, strict=True):
-        own = FEATURES[label]
-        logits = 100 * FEATURES @ target
+    features = np.asarray(FEATURES, np.float64)
+    for label, target in zip(np.asarray(LABEL), np.asarray(TARGETS, np.float64), strict=True):
+        own = features[label]
+        logits = 100 * features @ target
         values.append(
             {
                 "l2": np.mean((own - target) ** 2),
