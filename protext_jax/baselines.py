@@ -28,17 +28,47 @@ WAFFLE_COUNT = 15  # descriptors per class
 DESCRIPTORS = "a photo of a {name}, which has {phrase}."
 
 
+Groups = list[list[str]]
+"""Texts of each class."""
+
+
 def text_baselines(
-    config: ConfigDict, clip: CLIP, test: TestSet, sentences: Corpus
-) -> dict[str, Float[np.ndarray, "k p"]]:
-    """Class features `[k p]` of each baseline.
+    config: ConfigDict, clip: CLIP, tests: Sequence[TestSet], sentences: Corpus
+) -> dict[str, dict[str, Float[np.ndarray, "k p"]]]:
+    """Class features `[k p]` of each baseline, by set's prefix and baseline's name.
+
+    Where some class of a set has no sentence, "cupl" is the very array of "clip".
 
     Args:
       config: The run's.
       clip: The model.
-      test: Whose classes.
+      tests: Whose classes.
       sentences: What the run learned from, by key.
     """
+    texts = {test.prefix: baseline_texts(config, test, sentences) for test in tests}
+    flat = [
+        x for own in texts.values() for groups in own.values() for group in groups for x in group
+    ]
+    distinct = list(dict.fromkeys(flat))
+    # All at once, so that every length of text is compiled for once.
+    features = normalise(encode_texts(clip, distinct, Path(config.cache).expanduser()))
+    row = {text: i for i, text in enumerate(distinct)}
+
+    def ensemble(groups: Groups) -> Float[np.ndarray, "k p"]:
+        means = [features[[row[text] for text in group]].mean(0) for group in groups]
+        return normalise(np.stack(means))
+
+    found = {
+        prefix: {name: ensemble(groups) for name, groups in own.items()}
+        for prefix, own in texts.items()
+    }
+    for own in found.values():
+        own.setdefault("cupl", own["clip"])
+    return found
+
+
+def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict[str, Groups]:
+    """What each baseline averages the unit features of; "cupl" only where all classes are told."""
     names = [readable(name) for name in test.classnames]
     texts = {
         "clip": _filled([test.plain], names),
@@ -46,29 +76,16 @@ def text_baselines(
         "attributes": _filled(ATTRIBUTES, names),
         "waffle_clip": _waffle(config, names),
     }
-    told = {normalised(key): list(value) for key, value in sentences.items()}
-    texts["cupl"] = [told.get(normalised(name), []) for name in names]
+    told = _by_name(sentences)
+    if all(normalised(name) in told for name in names):
+        texts["cupl"] = [told[normalised(name)] for name in names]
     if config.descriptors:
-        phrases = read_corpus(config.descriptors, DESCRIPTORS)
-        described = {normalised(key): list(value) for key, value in phrases.items()}
+        described = _by_name(read_corpus(config.descriptors, DESCRIPTORS))
         # A class without descriptors keeps its plain template, as in DCLIP's code.
         texts["dclip"] = [
             described.get(normalised(name)) or [test.plain.replace("{}", name)] for name in names
         ]
-    untold = not all(texts["cupl"])
-    if untold:
-        del texts["cupl"]
-    cache = Path(config.cache).expanduser()
-    features = {name: ensemble(clip, groups, cache) for name, groups in texts.items()}
-    return features | {"cupl": features["clip"]} if untold else features
-
-
-def ensemble(clip: CLIP, groups: Sequence[Sequence[str]], cache: Path) -> Float[np.ndarray, "k p"]:
-    """The mean of the unit features of each class's texts, at unit length (CLIP, section 3.1.4)."""
-    flat = [text for group in groups for text in group]
-    features = normalise(encode_texts(clip, flat, cache))
-    stops = np.cumsum([len(group) for group in groups])[:-1]
-    return normalise(np.stack([part.mean(0) for part in np.split(features, stops)]))
+    return texts
 
 
 def read_words(path: str) -> list[str]:
@@ -91,11 +108,15 @@ def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, 
     return normalise(sum(features) / len(features))
 
 
-def _filled(templates: Sequence[str], names: Sequence[str]) -> list[list[str]]:
+def _by_name(corpus: Corpus) -> dict[str, list[str]]:
+    return {normalised(key): list(texts) for key, texts in corpus.items()}
+
+
+def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
     return [[template.replace("{}", name) for template in templates] for name in names]
 
 
-def _waffle(config: ConfigDict, names: Sequence[str]) -> list[list[str]]:
+def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
     """Random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
     known = read_words(config.words) if config.words else []

@@ -1,5 +1,6 @@
 """Frozen CLIP features of texts and of pictures: computed once, kept on disk."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
-from common.clip import CLIP, encode_text
+from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image, encode_text
 from common.data import FeatureSplit, ImageSplit
 from common.data.cache import cached
-from common.data.encoding import feature_pass
+from common.data.encoding import Encoder, feature_pass
 from common.errors import UserError
 from common.training.progress import Progress
 
@@ -81,14 +82,9 @@ def require_width(clip: CLIP, split: ImageSplit | FeatureSplit) -> None:
 
 
 def _encode_chunk(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarray, "b p"]:
-    tower = clip.image_tower
-
-    def encode(params: dict, pixels: jax.Array) -> dict[str, jax.Array]:
-        return {"features": tower.apply({"params": params}, pixels).features.astype("float32")}
-
     def compute() -> dict[str, np.ndarray]:
         return feature_pass(
-            encode,
+            _picture_encoder(clip.image_tower),
             clip.params["vision"],
             lambda row: clip.preprocess(split.load(row)),
             len(split),
@@ -106,15 +102,12 @@ def _encode_chunk(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarra
 
 
 def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
-    tower, config = clip.text_tower, clip.config.text
+    config, encode = clip.config.text, _text_encoder(clip.text_tower)
     ids = clip.tokenizer(texts, truncate=True)
     lengths = (ids == config.eos).argmax(1) + 1
     widths = [*(width for width in WIDTHS if width < lengths.max()), int(lengths.max())]
     group = np.searchsorted(widths, lengths)
     features = np.empty((len(texts), config.projection), np.float32)
-
-    def encode(params: dict, ids: jax.Array) -> dict[str, jax.Array]:
-        return {"features": encode_text(tower, params, ids).astype("float32")}
 
     with Progress(len(texts), "Encoding sentences (CLIP)", unit="sentences") as progress:
         done = 0
@@ -133,3 +126,20 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p
             features[rows] = found["features"]
             done += len(rows)
     return features
+
+
+# One function per tower, so that what JAX compiled for one pass serves the next.
+@functools.cache
+def _text_encoder(tower: TextTower) -> Encoder:
+    def encode(params: PyTree, ids: jax.Array) -> dict[str, jax.Array]:
+        return {"features": encode_text(tower, params, ids).astype("float32")}
+
+    return encode
+
+
+@functools.cache
+def _picture_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+    def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
+        return {"features": encode_image(tower, params, pixels).astype("float32")}
+
+    return encode

@@ -61,10 +61,8 @@ class Measured:
     @cached_property
     def baselines(self) -> dict[str, dict[str, np.ndarray]]:
         """Class features `[k p]` of each baseline, by set's prefix and baseline's name."""
-        return {
-            x.prefix: text_baselines(self.config, self.clip, x, self.texts.matched.sentences)
-            for x in self.sets
-        }
+        told = self.texts.matched.sentences
+        return text_baselines(self.config, self.clip, self.sets, told)
 
     @cached_property
     def coop(self) -> LearnedPrompts:
