@@ -45,6 +45,7 @@ def pocket() -> ConfigDict:
     config.data = "auto"  # pictures to measure on; "none": text alone, the default with prompts
     config.targets = ("auto",)  # further data sets to measure on
     config.holdout = 1  # photos per class kept for the test where a folder has no split
+    config.names = ""  # JSON {class as spelled: name wanted}, e.g. for folders of WordNet ids
     config.held_out = 2  # sentences per class kept for the text-only signal
     config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
     config.words = ""  # JSON [word, ...], for WaffleCLIP's random words

@@ -23,8 +23,8 @@ from protext_jax.files import LearnedPrompts
 from protext_jax.packing import Layout, Packer, Sizes, suffixes
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
 from protext_jax.schedule import Sampler
-from protext_jax.texts import AnyDataset
 from protext_jax.tower import unit
+from protext_jax.types import AnyDataset
 
 LENGTH, SHORT, RATE, BATCH = 16, 4, 0.002, 32
 EPOCHS = {1: 50, 2: 100, 4: 100}  # by shots; 200 from eight on

@@ -15,10 +15,10 @@ from absl import flags
 
 from common.clip import load_clip
 from common.config import read_config
-from common.data import open_dataset
 from common.errors import UserError, run_command
 from common.training import say
 from common.weights.files import write_tensors
+from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts, class_features, read_prompts
 from protext_jax.method import DTYPES
 from protext_jax.texts import NO_IMAGES, open_corpus
@@ -59,7 +59,7 @@ def own_classes(workdir: Path) -> list[str]:
     config = read_config(workdir)
     if config.data == NO_IMAGES:
         return list(open_corpus(config, ()))
-    return list(open_dataset(config.data, holdout=config.holdout).classnames)
+    return list(open_named(config.data, config.holdout, config.names).classnames)
 
 
 def export(

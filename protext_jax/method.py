@@ -23,6 +23,7 @@ from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import MAPPINGS, initial_adapter
+from protext_jax.classnames import warning
 from protext_jax.encoding import encode_texts
 from protext_jax.evaluation import Measured, evaluate
 from protext_jax.fast import start_states
@@ -122,7 +123,8 @@ class ProText(Method):
         """Loads CLIP and the sentences, encodes them once and lays the classes out."""
         clip = load_clip(config.model, DTYPES[config.dtype])
         texts = gather_texts(config, clip.tokenizer)
-        for line in texts.matched.report():
+        notes = [warning(spec) for spec in (config.data, *config.targets)]
+        for line in filter(None, [*texts.matched.report(), *notes]):
             say(line)
         self._plan(clip, texts, mesh)
         self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]

@@ -6,13 +6,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import FeatureSplit, ImageSplit, base_new, open_dataset
+from common.data import FeatureSplit, ImageSplit, base_new
 from common.data.dataset import select_classes
 from common.data.names import readable
+from protext_jax.classnames import open_named
 from protext_jax.encoding import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import clip_template, cross_template
-from protext_jax.texts import AnyDataset, Texts
+from protext_jax.texts import Texts
+from protext_jax.types import AnyDataset
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
 
 
 def _target(config: ConfigDict, spec: str) -> TestSet:
-    dataset = open_dataset(spec, holdout=config.holdout)
+    dataset = open_named(spec, config.holdout, config.names)
     generalisation = config.protocol == "domain_generalisation"
     if generalisation:
         # ImageNet-A and -R show 200 of the classes; the classifier is over those.

@@ -7,14 +7,16 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from common.clip.tokenizer import Tokenizer
-from common.data import Dataset, FeatureDataset, base_new, open_dataset
+from common.data import base_new
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.pocket.datasets import SETS, pocket_descriptions
+from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, Matched, match, read_corpus
 from protext_jax.prompts import CONTEXT, FILLER, ClassTexts, default_template, tokenise
 from protext_jax.templates import ATTRIBUTES
+from protext_jax.types import AnyDataset
 
 PROTOCOLS = ("supervised", "base_to_novel", "cross_dataset", "domain_generalisation")
 NO_IMAGES = "none"
@@ -22,7 +24,6 @@ SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
 
 POCKET = "pocket:"
-AnyDataset = Dataset | FeatureDataset
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
     check_options(config)
     dataset = None
     if config.data != NO_IMAGES:
-        dataset = open_dataset(config.data, holdout=config.holdout)
+        dataset = open_named(config.data, config.holdout, config.names)
     trained = dataset
     if dataset and config.protocol == "base_to_novel":
         trained = base_new(dataset)[0]

@@ -23,7 +23,7 @@ def sets(monkeypatch):
     """The test sets of a protocol on made-up data sets of seven classes."""
     known = {name: dataset(name, 7) for name in ("imagenet", "dtd", "eurosat", "cars")}
     for module in (testsets, texts):
-        monkeypatch.setattr(module, "open_dataset", lambda spec, holdout: known[spec])
+        monkeypatch.setattr(module, "open_named", lambda spec, *_: known[spec])
 
     def make(**changes):
         config = settings(**{"targets": (), "source": "templates", "data": "dtd", **changes})
@@ -62,7 +62,7 @@ def test_domain_generalisation_is_over_the_classes_that_there_are(sets, monkeypa
     few = dataset("dtd", 7)
     few.test.labels[:] = [1, 1, 4, 4, 4, 6, 6]
     monkeypatch.setattr(
-        testsets, "open_dataset", lambda spec, holdout: few if spec == "dtd" else dataset(spec, 7)
+        testsets, "open_named", lambda spec, *_: few if spec == "dtd" else dataset(spec, 7)
     )
     _, other = sets(protocol="domain_generalisation", data="imagenet", targets=("dtd",))
     assert other.classnames == ("class 1", "class 4", "class 6")
