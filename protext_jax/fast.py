@@ -75,7 +75,7 @@ class BlockParts:
         x = x + self._dense("out", mixed.reshape(x.shape))
         normed = LayerNorm(c.eps, self.dtype).apply({"params": self.params["norm2"]}, x)
         mlp = Mlp(c.mlp_width, c.activation, self.dtype)
-        return x + mlp.apply({"params": self.params["mlp"]}, normed)
+        return x + mlp.apply({"params": self.params["mlp"]}, normed[None])[0]
 
     def _dense(self, name: str, x: Array) -> Array:
         dense = nn.Dense(self.config.width, dtype=self.dtype)
