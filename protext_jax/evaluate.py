@@ -22,7 +22,7 @@ from protext_jax.encoding import encode_texts
 from protext_jax.evaluation import Measured, baseline_scores, measure, with_cupl
 from protext_jax.export import prompts_file
 from protext_jax.files import read_prompts
-from protext_jax.method import DTYPES
+from protext_jax.plan import DTYPES
 from protext_jax.testsets import make_test_sets, own_set
 from protext_jax.texts import gather_texts
 

@@ -13,15 +13,17 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import base_new
+from common.data.names import readable
 from common.evaluation import figures
 from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
-from protext_jax.encoding import encode_pictures
+from protext_jax.encoding import encode_pictures, encode_texts
 from protext_jax.files import LearnedPrompts, class_features
 from protext_jax.prompts import default_template
 from protext_jax.runs import Run
+from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
 from protext_jax.texts import Texts, training_name, training_template
 
@@ -157,6 +159,9 @@ def baseline_scores(measured: Measured) -> dict[str, dict[str, float]]:
         for name, classes in measured.baselines[test.prefix].items():
             own = scores.setdefault(name, {})
             own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+    plain = [PLAIN.replace("{}", readable(name)) for name in measured.texts.names]
+    unprompted = normalise(encode_texts(measured.clip, plain, measured.cache))
+    scores["clip"] = scores.get("clip", {}) | text_scores(measured, unprompted)
     if measured.config.coop_shots and measured.sets:
         template = default_template(context_length(measured.clip))
         scores["coop"] = accuracies(measured, measured.coop, template)

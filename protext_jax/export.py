@@ -20,7 +20,7 @@ from common.training import say
 from common.weights.files import write_tensors
 from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts, class_features, read_prompts
-from protext_jax.method import DTYPES
+from protext_jax.plan import DTYPES
 from protext_jax.texts import NO_IMAGES, open_corpus
 
 

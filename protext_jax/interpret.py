@@ -20,7 +20,7 @@ from common.evaluation.classification import normalise
 from common.evaluation.tables import markdown_table
 from protext_jax.export import prompts_file
 from protext_jax.files import read_prompts
-from protext_jax.method import DTYPES
+from protext_jax.plan import DTYPES
 
 
 def define_flags() -> None:

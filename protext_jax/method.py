@@ -1,10 +1,8 @@
 """ProText as the training loop sees it."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,89 +10,36 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
-from common.clip import CLIP, Tokenizer, load_clip
-from common.clip.checkpoint import find_clip
+from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method, say
-from protext_jax.adapters import MAPPINGS, initial_adapter
+from protext_jax.adapters import initial_adapter
 from protext_jax.classnames import warning
 from protext_jax.encoding import encode_texts
 from protext_jax.evaluation import Measured, evaluate
-from protext_jax.fast import start_states
 from protext_jax.files import LearnedPrompts, write_prompts
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
-from protext_jax.packing import Packer, Sizes, suffixes
+from protext_jax.plan import (
+    DTYPES,
+    check_choices,
+    class_means,
+    fitted,
+    frozen_tree,
+    make_plan,
+    read_tokenizer,
+)
 from protext_jax.prompts import CONTEXT, initial_prompts
-from protext_jax.runs import Batches, Run, make_runs, scale_by_epoch
+from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.testsets import check_test_set, make_test_sets
 from protext_jax.texts import Texts, gather_texts, training_template, with_data
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-TARGETS = ("sentences", "class_mean")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What follows from the config, the texts and the devices before anything is encoded."""
-
-    texts: Texts
-    runs: tuple[Run, ...]
-    label: np.ndarray
-    pairs: int
-    per_epoch: int
-    packer: Packer | None
-
-
-def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
-    """Who sees which pairs when, and in what shapes."""
-    runs = make_runs(config)
-    label = texts.label
-    if config.targets_of == "class_mean":
-        label = np.unique(label)
-    packer = None
-    if is_fast(config):
-        _, _, lengths, starts = suffixes(texts.templates.ids, texts.templates.end, config.length)
-        samplers = [(Sampler(len(label), config.batch, run.seed), run.epochs) for run in runs]
-        packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
-    per_epoch = steps_per_epoch(len(label), config.batch)
-    return Plan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
-
-
-def is_fast(config: ConfigDict) -> bool:
-    """Whether the shared work applies: an adapter has no prompts to share."""
-    return config.fast and config.mapping == "prompts"
-
-
-def class_means(targets: Float[np.ndarray, "b p"], label: np.ndarray) -> Float[np.ndarray, "k p"]:
-    """One unit target per class: the mean of its unit targets, as CuPL makes it."""
-    return normalise(np.stack([targets[label == k].mean(0) for k in np.unique(label)]))
-
-
-def frozen_tree(config: ConfigDict, clip: CLIP, plan: Plan, encoded: Mapping[str, Any]) -> PyTree:
-    """Everything that the objective reads and never changes."""
-    params, texts = clip.params["text"], plan.texts
-    frozen = {"targets": encoded["targets"]}
-    if plan.packer is None:
-        frozen |= {"label": plan.label, "text": params}
-        frozen |= {"ids": texts.templates.ids, "end": texts.templates.end}
-        if config.mapping != "prompts":
-            frozen |= {"templates": encoded["templates"]}
-        return frozen
-    ids, position, _, _ = suffixes(texts.templates.ids, texts.templates.end, config.length)
-    embedded = params["token_embedding"][ids] + params["position_embedding"][position]
-    return frozen | {
-        "text": {name: x for name, x in params.items() if name != "token_embedding"},
-        "suffix": embedded,
-        "start": start_states(clip.text_tower, params),
-    }
 
 
 class ProText(Method):
@@ -111,8 +56,7 @@ class ProText(Method):
         config = with_data(config)
         check_choices(config)
         if not config.updates:
-            tokenizer = Tokenizer.from_directory(find_clip(config.model)[0])
-            texts = gather_texts(config, tokenizer)
+            texts = gather_texts(config, read_tokenizer(config.model))
             pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs
             epochs = max(run.epochs for run in make_runs(config))
             config.updates = epochs * steps_per_epoch(pairs, config.batch)
@@ -141,7 +85,7 @@ class ProText(Method):
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
         config = self.config
         clip = describe_clip(config.model, DTYPES[config.dtype])
-        texts = gather_texts(config, clip.tokenizer)
+        texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
         self._plan(clip, texts, mesh)
         self.context = np.zeros((len(clip.tokenizer.encode(CONTEXT)), clip.config.text.width))
         width = clip.config.text.projection
@@ -232,22 +176,3 @@ class ProText(Method):
             learned = LearnedPrompts.of(self.config, self.clip, own, run)
             path = workdir / (f"sweep/{number}.safetensors" if several else "prompts.safetensors")
             write_prompts(path, learned)
-
-
-def check_choices(config: ConfigDict) -> None:
-    """Refuses words that are no option.
-
-    Raises:
-      UserError: it names the options.
-    """
-    tables = {
-        "loss": LOSSES,
-        "mapping": MAPPINGS,
-        "targets_of": TARGETS,
-        "dtype": DTYPES,
-    }
-    for name, known in tables.items():
-        if config[name] not in known:
-            raise UserError(
-                f"{name}={config[name]!r} is unknown; choose one of {', '.join(known)}."
-            )

@@ -20,9 +20,8 @@ TINY = TextConfig(300, 16, 2, 2, 32, bos=298, eos=299, pad=299, projection=8)
 def options(monkeypatch, tmp_path):
     """A tower of two blocks and twelve sentences about three classes."""
     monkeypatch.setitem(protext_problem.SIZES, "tiny", TINY)
-    corpus = {
-        name: [f"{name} number {k}." for k in "abcd"] for name in ("red", "blue", "green sky")
-    }
+    names = ("red", "blue", "green sky")
+    corpus = {name: [f"{name} number {k}." for k in "abcd"] for name in names}
     content = gzip.compress(json.dumps(corpus).encode())
     (tmp_path / f"{protext_problem.CASES['eurosat'].file}.json.gz").write_bytes(content)
     return SimpleNamespace(
