@@ -18,11 +18,12 @@ from common.errors import UserError
 from common.training.sharding import by_path
 from common.weights.files import write_tensors
 from protext_jax.adapters import adapted
-from protext_jax.prompts import default_template, tokenise
+from protext_jax.prompts import ClassTexts, default_template, tokenise
 from protext_jax.runs import Run
 from protext_jax.tower import encode_classes, unit
 
 FORMAT = "protext_jax 1"
+ROWS, COLUMNS = 32, 8
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,24 @@ def class_features(
     Raises:
       UserError: The prompts would overwrite class names in this template, or a text is too long.
     """
-    texts = tokenise(clip.tokenizer, template, [readable(x) for x in names], learned.length).cut()
+    names = [readable(name) for name in names]
+    texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
     params, ids = clip.params["text"], jnp.asarray(texts.ids)
     if "prompts" in learned.arrays:
-        prompts = jnp.asarray(learned.arrays["prompts"])
-        end = jnp.asarray(texts.end)
-        return np.asarray(_encode_prompted(clip.text_tower, params, prompts, ids, end))
-    adapter = _nested(learned.arrays)["adapter"]
-    return np.asarray(unit(adapted(adapter, unit(_encode_text(clip.text_tower, params, ids)))))
+        prompts, end = jnp.asarray(learned.arrays["prompts"]), jnp.asarray(texts.end)
+        found = _encode_prompted(clip.text_tower, params, prompts, ids, end)
+    else:
+        adapter = _nested(learned.arrays)["adapter"]
+        found = unit(adapted(adapter, unit(_encode_text(clip.text_tower, params, ids))))
+    return np.asarray(found)[: len(names)]
+
+
+def _rounded_up(texts: ClassTexts) -> ClassTexts:
+    """Few different shapes, so that few programs are compiled: padding changes no feature."""
+    rows = -(-len(texts.ids) // ROWS) * ROWS
+    columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
+    which = np.minimum(np.arange(rows), len(texts.ids) - 1)
+    return ClassTexts(texts.ids[which, :columns], texts.end[which])
 
 
 def _nested(arrays: Mapping[str, np.ndarray]) -> dict:

@@ -32,10 +32,6 @@ class ClassTexts:
     ids: np.ndarray
     end: np.ndarray
 
-    def cut(self) -> "ClassTexts":
-        """The same texts without the columns behind every end: exact in a causal tower."""
-        return ClassTexts(self.ids[:, : self.end.max() + 1], self.end)
-
 
 def default_template(length: int) -> str:
     """The template for `length` prompt vectors: those words are overwritten by the prompts."""

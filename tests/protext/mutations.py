@@ -138,7 +138,7 @@ MUTATIONS = (
     Mutation(
         "underscores kept at test time",
         "protext_jax/files.py",
-        "[readable(x) for x in names]",
+        "[readable(name) for name in names]",
         "list(names)",
         "test_files.py",
     ),
