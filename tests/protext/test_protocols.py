@@ -5,6 +5,7 @@ import pytest
 
 from common.clip import load_clip
 from common.data import Dataset, ImageSplit
+from common.data.photos import ArrayPhoto
 from common.errors import UserError
 from protext_jax import testsets, texts
 from protext_jax.baselines import read_words
@@ -14,7 +15,8 @@ from tests.protext.tiny import settings
 
 
 def dataset(name, classes):
-    split = ImageSplit(np.arange(classes), ("",) * classes, (None,) * classes)
+    grey = ArrayPhoto(np.zeros((2, 2, 3), np.uint8))
+    split = ImageSplit(np.arange(classes), ("",) * classes, (grey,) * classes)
     return Dataset(name, tuple(f"class {k}" for k in range(classes)), split, split)
 
 
