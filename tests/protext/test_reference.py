@@ -99,7 +99,8 @@ def test_updates_through_warm_up_and_cosine(length):
     losses, gradient, prompts = their_updates(theirs, problem, texts)
     for shards in (0, 1):  # the plain step, the fast one
         own = updates(problem, shards)
-        np.testing.assert_allclose(own[0], losses, rtol=1e-5)
+        np.testing.assert_allclose(own[0][0], losses[0], rtol=1e-6)
+        np.testing.assert_allclose(own[0], losses, rtol=5e-5)
         for found, wanted in zip(own[1], gradient, strict=True):
             assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
         np.testing.assert_allclose(own[2], prompts, atol=5e-5)
