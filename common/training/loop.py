@@ -61,6 +61,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
     # and nothing is written before the weights and the data are, too.
     started = time.monotonic()
     _check_fields(config)
+    config = method.complete(config)
     schedule = Schedule.from_config(config)
     workdir = Path(workdir)
     finished = check_workdir(workdir, config)

@@ -83,6 +83,14 @@ class Method(Protocol):
     frozen_rules: Rules = ()
     batch_rules: Rules = ()
 
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        """The config with what only the data tell filled in; called before all else.
+
+        For instance the number of updates where the config says epochs. It touches no device,
+        and what it returns is what `load` is given and `config.json` holds.
+        """
+        return config
+
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Reads weights and data, and computes or reads what depends on them alone."""
 

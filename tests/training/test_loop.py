@@ -181,3 +181,14 @@ def test_bad_data_are_refused_before_anything_is_written(runs, tmp_path, monkeyp
     with pytest.raises(UserError, match="no such data"):
         runs.train(tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_method_may_fill_in_its_config(runs, tmp_path, monkeypatch):
+    def complete(self, config):
+        config = config.copy_and_resolve_references()
+        config.updates = 10
+        return config
+
+    monkeypatch.setattr(runs.toy.Toy, "complete", complete)
+    assert runs.train(tmp_path, "updates=0")["updates"] == 10
+    assert json.loads((tmp_path / "config.json").read_text())["updates"] == 10

@@ -1,0 +1,99 @@
+"""ProText (arXiv 2401.02418): prompts learned from text alone.
+
+    python -m protext_jax.train --config=configs/protext.py --workdir=runs/protext
+    python -m protext_jax.train \\
+        --config=configs/protext.py:prompts=FILE.json,model=openai/clip-vit-base-patch16,depth=9 \\
+        --workdir=runs/mine
+    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_novel,dataset=dtd \\
+        --workdir=runs/dtd
+
+Without an argument: the bundled pocket CLIP and world. With `prompts=FILE.json`, which holds
+{class: [sentence, ...]}, nothing else is needed; give `data` to measure on pictures. With
+`dataset=NAME`: the published settings for one of the paper's data sets.
+"""
+
+from ml_collections import ConfigDict
+
+from common.config import apply_arg
+from protext_jax.recipes import recipe
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The default run, changed by `key=value,...` in `arg`."""
+    config = pocket()
+    apply_arg(config, arg)
+    if config.dataset:
+        config.update(recipe(config.recipe, config.protocol, config.dataset))
+        apply_arg(config, arg)  # what the user wrote wins over the recipe
+    return config
+
+
+def pocket() -> ConfigDict:
+    """Every field with its default."""
+    config = ConfigDict()
+    config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods
+    config.dataset = ""  # name of one of the paper's data sets: takes the published settings
+    config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
+    config.protocol = "base_to_novel"  # or supervised, cross_dataset, domain_generalisation
+    config.seed = 0
+
+    # What is learned from, and what is measured.
+    config.model = "pocket"  # CLIP: "pocket", a local directory or a hub id
+    config.prompts = ""  # JSON {class: [sentence, ...]}, maybe gzipped; "": the pocket world's
+    config.pattern = "{phrase}"  # "{name}, which has {phrase}." makes sentences of descriptors
+    config.source = "sentences"  # or "templates", "attributes": class names in many templates
+    config.data = "auto"  # pictures to measure on; "none": text alone, the default with prompts
+    config.targets = ("auto",)  # further data sets to measure on
+    config.holdout = 1  # photos per class kept for the test where a folder has no split
+    config.names = ""  # JSON {class as spelled: name wanted}, e.g. for folders of WordNet ids
+    config.held_out = 2  # sentences per class kept for the text-only signal
+    config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
+    config.words = ""  # JSON [word, ...], for WaffleCLIP's random words
+    config.coop_shots = 0  # photos per class for CoOp, which learns from pictures; 0: without
+
+    # The prompts.
+    config.length = 4  # T, vectors per block
+    config.depth = 3  # J, blocks with prompts of their own; the paper has 9 of 12
+    config.template = ""  # "": "a photo of a {}." up to four vectors, else "X ... X {}."
+    config.test_template = ""  # "": as the protocol says
+    config.mapping = "prompts"  # or "linear", "mlp": maps behind the tower (ablation)
+    config.faithful = ConfigDict()
+    config.faithful.underscores = False  # keep a key's underscores in training if T > 4
+    config.faithful.half = False  # round deep prompts and their gradients to float16
+
+    # The loss.
+    config.loss = "l2"  # or "l1", "cosine", "contrastive"
+    config.loss_weight = 0.0  # 0 takes the loss's own, 1000 for "l2"
+    config.targets_of = "sentences"  # or "class_mean"
+
+    # AdamW on the prompts alone; rates change per epoch.
+    config.epochs = 100
+    config.updates = 0  # 0: as many as the epochs have
+    config.batch = 256  # pairs
+    config.learning_rate = 0.03
+    config.weight_decay = 0.1
+    config.beta1 = 0.9
+    config.beta2 = 0.98
+
+    # Several runs in one program: every combination of what is not empty, with sweep=true.
+    config.sweep = False
+    config.grid = ConfigDict()
+    config.grid.learning_rate = (0.03, 0.0025)
+    config.grid.epochs = (30, 100)
+    config.grid.seed = (0,)
+
+    # The program.
+    config.fast = True  # the exact short cuts; false computes every pair at all positions
+    config.dtype = "float32"  # of the frozen tower; "bfloat16"
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+
+    # The loop.
+    config.steps_per_call = 10
+    config.log_every = 10
+    config.save_every = 100
+    config.eval_every = 0  # 0: at the end only
+    config.keep = 2  # checkpoints
+    config.progress = True
+    config.cache = "~/.cache/promptax/features"
+    config.compile_cache = "~/.cache/promptax/xla"
+    return config

@@ -1,0 +1,6 @@
+"""ProText: prompts that are learned from text alone (arXiv 2401.02418).
+
+Letters in shapes: r runs trained together, j prompted blocks, t prompt vectors per block, d text
+width, p width of CLIP's joint space, k trained classes, b (template, sentence) pairs, u distinct
+classes of a batch, m sentences of one class in a batch, n packed tokens, s sequence.
+"""

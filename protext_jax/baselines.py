@@ -1,0 +1,131 @@
+"""Class features that other methods make of the same model and the same texts.
+
+Sources: CLIP (arXiv 2103.00020), CuPL (2209.03320), DCLIP (2210.07183), WaffleCLIP (2306.07282);
+section 5 of the paper. CuPL has no sentences about classes that were not trained, where the paper
+takes CLIP's number.
+"""
+
+import json
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from common.clip import CLIP
+from common.data.names import readable
+from common.data.templates import TEMPLATES
+from common.errors import UserError
+from common.evaluation.classification import normalise
+from protext_jax.corpus import Corpus, normalised, read_corpus
+from protext_jax.encoding import encode_texts
+from protext_jax.templates import ATTRIBUTES
+from protext_jax.testsets import TestSet
+
+WAFFLE_COUNT = 15  # descriptors per class
+DESCRIPTORS = "a photo of a {name}, which has {phrase}."
+
+
+Groups = list[list[str]]
+"""Texts of each class."""
+
+
+def text_baselines(
+    config: ConfigDict, clip: CLIP, tests: Sequence[TestSet], sentences: Corpus
+) -> dict[str, dict[str, Float[np.ndarray, "k p"]]]:
+    """Class features `[k p]` of each baseline, by set's prefix and baseline's name.
+
+    Where some class of a set has no sentence, "cupl" is the very array of "clip".
+
+    Args:
+      config: The run's.
+      clip: The model.
+      tests: Whose classes.
+      sentences: What the run learned from, by key.
+    """
+    texts = {test.prefix: baseline_texts(config, test, sentences) for test in tests}
+    flat = [
+        x for own in texts.values() for groups in own.values() for group in groups for x in group
+    ]
+    distinct = list(dict.fromkeys(flat))
+    # All at once, so that every length of text is compiled for once.
+    features = normalise(encode_texts(clip, distinct, Path(config.cache).expanduser()))
+    row = {text: i for i, text in enumerate(distinct)}
+
+    def ensemble(groups: Groups) -> Float[np.ndarray, "k p"]:
+        means = [features[[row[text] for text in group]].mean(0) for group in groups]
+        return normalise(np.stack(means))
+
+    found = {
+        prefix: {name: ensemble(groups) for name, groups in own.items()}
+        for prefix, own in texts.items()
+    }
+    for own in found.values():
+        own.setdefault("cupl", own["clip"])
+    return found
+
+
+def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict[str, Groups]:
+    """What each baseline averages the unit features of; "cupl" only where all classes are told."""
+    names = [readable(name) for name in test.classnames]
+    texts = {
+        "clip": _filled([test.plain], names),
+        "clip_80": _filled(TEMPLATES["imagenet"], names),
+        "attributes": _filled(ATTRIBUTES, names),
+        "waffle_clip": _waffle(config, names),
+    }
+    told = _by_name(sentences)
+    if all(normalised(name) in told for name in names):
+        texts["cupl"] = [told[normalised(name)] for name in names]
+    if config.descriptors:
+        described = _by_name(read_corpus(config.descriptors, DESCRIPTORS))
+        # A class without descriptors keeps its plain template, as in DCLIP's code.
+        texts["dclip"] = [
+            described.get(normalised(name)) or [test.plain.replace("{}", name)] for name in names
+        ]
+    return texts
+
+
+def read_words(path: str) -> list[str]:
+    """A JSON list of words, as WaffleCLIP publishes its own.
+
+    Raises:
+      UserError: It is none.
+    """
+    try:
+        words = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"the word list {path!r} cannot be read: {error}.") from None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"the word list {path!r} holds no JSON list of words.")
+    return [word for word in words if word]
+
+
+def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, "k p"]:
+    """Unit class features of several methods, averaged with equal weight."""
+    return normalise(sum(features) / len(features))
+
+
+def _by_name(corpus: Corpus) -> dict[str, list[str]]:
+    return {normalised(key): list(texts) for key, texts in corpus.items()}
+
+
+def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
+    return [[template.replace("{}", name) for template in templates] for name in names]
+
+
+def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
+    """Random words and letters in place of descriptors, the same for all classes."""
+    generator = np.random.default_rng((config.seed, 0))
+    known = read_words(config.words) if config.words else []
+    letters = list(string.ascii_lowercase)
+
+    def phrase(index: int) -> str:
+        if known and index % 2:
+            return " ".join(generator.choice(known, 2))
+        return " ".join("".join(generator.choice(letters, 5)) for _ in range(2))
+
+    phrases = [phrase(index) for index in range(WAFFLE_COUNT)]
+    return [[f"a photo of a {name}, which has {x}." for x in phrases] for name in names]

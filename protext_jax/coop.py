@@ -1,0 +1,105 @@
+"""CoOp (arXiv 2109.01134): prompts of the first block alone, learned from labelled photos.
+
+It is what ProText argues against, so it stands beside it as a reference point. Photos enter as
+cached features of their centre crop, where CoOp crops and flips at random; the tower and its
+short cuts are ProText's.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PyTree
+
+from common.clip import CLIP
+from common.data import few_shot
+from common.data.names import readable
+from protext_jax.encoding import encode_pictures
+from protext_jax.fast import packed_features, start_states
+from protext_jax.files import LearnedPrompts
+from protext_jax.packing import Layout, Packer, Sizes, suffixes
+from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
+from protext_jax.schedule import Sampler
+from protext_jax.tower import unit
+from protext_jax.types import AnyDataset
+
+LENGTH, SHORT, RATE, BATCH = 16, 4, 0.002, 32
+EPOCHS = {1: 50, 2: 100, 4: 100}  # by shots; 200 from eight on
+
+
+def context_length(clip: CLIP) -> int:
+    """CoOp's 16 vectors, or the 4 of its other setting where the tower is too short."""
+    return LENGTH if clip.config.text.positions >= 4 * LENGTH else SHORT
+
+
+def whole(clip: CLIP, names: list[str]) -> tuple[Layout, Float[Array, "total d"]]:
+    """All classes as one packed batch, in order, and their own tokens' embeddings."""
+    length = context_length(clip)
+    texts = tokenise(clip.tokenizer, default_template(length), names, length)
+    ids, position, lengths, starts = suffixes(texts.ids, texts.end, length)
+    label = np.arange(len(names))
+    everything = Sampler(len(names), len(names), seed=0)
+    sizes = Sizes.of([(everything, 1)], label, lengths, shards=1)
+    layout = Packer(sizes, label, lengths, starts)(label)
+    params = clip.params["text"]
+    embedded = params["token_embedding"][ids] + params["position_embedding"][position]
+    return jax.tree.map(lambda x: jnp.asarray(x[0]), layout), jnp.asarray(embedded)
+
+
+def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Path) -> Array:
+    """The context `[1 t d]` after CoOp's recipe: SGD with a cosine, a batch of 32.
+
+    Args:
+      clip: The model.
+      dataset: Whose `train` photos are drawn from.
+      shots: Photos per class.
+      seed: Of the photos, the start and the order.
+      cache: Folder of features.
+    """
+    train = few_shot(dataset.train, shots, seed)
+    images = unit(jnp.asarray(encode_pictures(clip, train, cache)))
+    labels = jnp.asarray(train.labels)
+    layout, suffix = whole(clip, [readable(name) for name in dataset.classnames])
+    tower, params = clip.text_tower, clip.params["text"]
+    order = jnp.argsort(layout.rows[:, 0])  # slots lie by length, labels by class
+
+    def loss(
+        context: Float[Array, "1 t d"],
+        frozen: PyTree,
+        rows: Int[Array, " b"],
+    ) -> Float[Array, ""]:
+        params, start = frozen
+        classes = packed_features(tower, params, context, suffix, start, layout)[order]
+        logits = jnp.exp(clip.params["logit_scale"]) * images[rows] @ classes.T
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
+
+    sampler = Sampler(len(train), BATCH, seed)
+    epochs = EPOCHS.get(shots, 200)
+    schedule = optax.cosine_decay_schedule(RATE, epochs * sampler.per_epoch)
+    optimizer = optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(schedule, momentum=0.9))
+
+    @partial(jax.jit, donate_argnums=0)
+    def epoch(state: PyTree, frozen: PyTree, rows: Int[Array, "steps b"]) -> PyTree:
+        def step(state: PyTree, rows: Array) -> tuple[PyTree, None]:
+            context, opt_state = state
+            gradient = jax.grad(loss)(context, frozen, rows)
+            change, opt_state = optimizer.update(gradient, opt_state, context)
+            return (optax.apply_updates(context, change), opt_state), None
+
+        return jax.lax.scan(step, state, rows)[0]
+
+    shape = (1, context_length(clip), clip.config.text.width)
+    context = STANDARD_DEVIATION * jax.random.normal(jax.random.key(seed), shape)
+    state = context, optimizer.init(context)
+    frozen = jax.device_put((params, start_states(tower, params)))
+    for number in range(epochs):
+        state = epoch(state, frozen, jnp.asarray(sampler.epoch(number)))
+    return state[0]
+
+
+def as_learned(context: Float[Array, "1 t d"]) -> LearnedPrompts:
+    """The context as prompts of depth 1, which is what it is."""
+    return LearnedPrompts({"prompts": np.asarray(context)}, {})

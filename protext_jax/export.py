@@ -1,0 +1,96 @@
+"""Writes what learned prompts make of class names: features that any CLIP pipeline can use.
+
+    python -m protext_jax.export --workdir=DIR --out=FILE.safetensors
+        [--classes=FILE.json] [--template="a photo of a {}."] [--model=MODEL] [--run=N]
+
+The file holds `class_embeddings` `[C, D]` at unit length, in the order of the names, and the names
+as JSON in its metadata; a classifier is `image_features @ class_embeddings.T`.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from common.clip import load_clip
+from common.config import read_config
+from common.errors import UserError, run_command
+from common.training import say
+from common.weights.files import write_tensors
+from protext_jax.classnames import open_named
+from protext_jax.files import LearnedPrompts, class_features, read_prompts
+from protext_jax.plan import DTYPES
+from protext_jax.texts import NO_IMAGES, open_corpus
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
+    flags.DEFINE_string("out", None, "The safetensors file to write.", required=True)
+    flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
+    flags.DEFINE_string("template", None, "With {} for the name; that of training by default.")
+    flags.DEFINE_string("model", None, "The CLIP that was trained with, if it has moved.")
+    flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
+
+
+def prompts_file(workdir: Path, run: int | None) -> Path:
+    """The file of a run's prompts, or of one of a sweep's runs."""
+    return workdir / ("prompts.safetensors" if run is None else f"sweep/{run}.safetensors")
+
+
+def read_classes(path: Path) -> list[str]:
+    """A JSON list of class names.
+
+    Raises:
+      UserError: It is none.
+    """
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"the class list {path} cannot be read: {error}.") from None
+    if not isinstance(names, list) or not names or not all(isinstance(x, str) for x in names):
+        raise UserError(f"the class list {path} must be a JSON list of names.")
+    return names
+
+
+def own_classes(workdir: Path) -> list[str]:
+    """The class names that the run's data set or corpus has."""
+    config = read_config(workdir)
+    if config.data == NO_IMAGES:
+        return list(open_corpus(config, ()))
+    return list(open_named(config.data, config.holdout, config.names).classnames)
+
+
+def export(
+    learned: LearnedPrompts, model: str, dtype: str, names: Sequence[str], template: str, out: Path
+) -> tuple[int, int]:
+    """Writes the features and returns their shape.
+
+    Raises:
+      UserError: The model is another one, or the template does not fit the prompts.
+    """
+    clip = load_clip(model, DTYPES[dtype])
+    learned.require_model(clip)
+    features = class_features(clip, learned, template, names)
+    metadata = {**learned.metadata, "template": template, "classes": json.dumps(list(names))}
+    write_tensors(out, {"class_embeddings": features}, metadata | {"format": "class embeddings"})
+    return features.shape
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the command."""
+    del argv
+    options = flags.FLAGS
+    workdir = Path(options.workdir).expanduser()
+    config = read_config(workdir)
+    learned = read_prompts(prompts_file(workdir, options.run))
+    names = read_classes(Path(options.classes)) if options.classes else own_classes(workdir)
+    template = options.template or learned.metadata["template"]
+    out = Path(options.out).expanduser()
+    shape = export(learned, options.model or config.model, config.dtype, names, template, out)
+    say(f"wrote {out}: class_embeddings {shape}, template {template!r}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,141 @@
+"""What a run leaves behind: prompts in a file of kilobytes, and class features made of them."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PyTree
+from ml_collections import ConfigDict
+from safetensors import SafetensorError, safe_open
+
+from common.clip import CLIP, encode_text
+from common.data.names import readable
+from common.errors import UserError
+from common.training.sharding import by_path
+from common.weights.files import write_tensors
+from protext_jax.adapters import adapted
+from protext_jax.prompts import ClassTexts, default_template, tokenise
+from protext_jax.runs import Run
+from protext_jax.tower import encode_classes, unit
+
+FORMAT = "protext_jax 1"
+ROWS, COLUMNS = 32, 8
+
+
+@dataclass(frozen=True)
+class LearnedPrompts:
+    """One run's result.
+
+    Attributes:
+      arrays: "prompts" `[j t d]`, or an adapter's weights by path.
+      metadata: what they were learned with; "fingerprint" names the model's weights.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def of(cls, config: ConfigDict, clip: CLIP, trained: PyTree, run: Run) -> "LearnedPrompts":
+        """The result of one run, without the axis of runs."""
+        facts = {
+            "format": FORMAT,
+            "base_model": config.model,
+            "fingerprint": clip.fingerprint,
+            "template": config.template or default_template(config.length),
+            "length": config.length,
+            "mapping": config.mapping,
+            "data": config.data,
+            "prompts": config.prompts,
+            "protocol": config.protocol,
+            "learning_rate": run.learning_rate,
+            "epochs": run.epochs,
+            "seed": run.seed,
+        }
+        arrays = {path: np.asarray(x) for path, x in by_path(trained).items()}
+        return cls(arrays, {name: str(value) for name, value in facts.items()})
+
+    @property
+    def length(self) -> int:
+        """T, vectors per block; an adapter overwrites no word."""
+        return self.arrays["prompts"].shape[1] if "prompts" in self.arrays else 0
+
+    def require_model(self, clip: CLIP) -> None:
+        """Refuses a model that the prompts were not learned with.
+
+        Raises:
+          UserError: The weights are others.
+        """
+        if self.metadata["fingerprint"] != clip.fingerprint:
+            raise UserError(
+                f"the prompts were learned with {self.metadata['base_model']!r} (weights "
+                f"{self.metadata['fingerprint']}), but this model's weights are "
+                f"{clip.fingerprint}: give the same model and dtype."
+            )
+
+
+def write_prompts(path: Path, learned: LearnedPrompts) -> None:
+    """Writes one safetensors file."""
+    write_tensors(path, learned.arrays, learned.metadata)
+
+
+def read_prompts(path: Path) -> LearnedPrompts:
+    """Reads what `write_prompts` wrote.
+
+    Raises:
+      UserError: There is no such file, or it is something else.
+    """
+    if not path.is_file():
+        raise UserError(f"there are no learned prompts at {path}: train them first.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file ({error}).") from None
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path} holds no prompts of protext_jax; give prompts.safetensors.")
+    return LearnedPrompts(arrays, metadata)
+
+
+_encode_prompted = jax.jit(encode_classes, static_argnums=0)
+_encode_text = jax.jit(encode_text, static_argnums=0)
+
+
+def class_features(
+    clip: CLIP, learned: LearnedPrompts, template: str, names: Sequence[str]
+) -> Float[np.ndarray, "k p"]:
+    """Unit-length features of any classes: the classifier that the prompts make.
+
+    Raises:
+      UserError: The prompts would overwrite class names in this template, or a text is too long.
+    """
+    names = [readable(name) for name in names]
+    texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
+    params, ids = clip.params["text"], jnp.asarray(texts.ids)
+    if "prompts" in learned.arrays:
+        prompts, end = jnp.asarray(learned.arrays["prompts"]), jnp.asarray(texts.end)
+        found = _encode_prompted(clip.text_tower, params, prompts, ids, end)
+    else:
+        adapter = _nested(learned.arrays)["adapter"]
+        found = unit(adapted(adapter, unit(_encode_text(clip.text_tower, params, ids))))
+    return np.asarray(found)[: len(names)]
+
+
+def _rounded_up(texts: ClassTexts) -> ClassTexts:
+    """Few different shapes, so that few programs are compiled: padding changes no feature."""
+    rows = -(-len(texts.ids) // ROWS) * ROWS
+    columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
+    which = np.minimum(np.arange(rows), len(texts.ids) - 1)
+    return ClassTexts(texts.ids[which, :columns], texts.end[which])
+
+
+def _nested(arrays: Mapping[str, np.ndarray]) -> dict:
+    tree: dict = {}
+    for path, array in arrays.items():
+        *parents, last = path.split("/")
+        functools.reduce(lambda node, name: node.setdefault(name, {}), parents, tree)[last] = array
+    return tree

@@ -1,0 +1,67 @@
+"""Says which words the learned vectors lie nearest to (section 6 of CoOp does the same).
+
+    python -m protext_jax.interpret --workdir=DIR [--words=5] [--run=N]
+
+Only the first block's vectors stand where words do; those of deeper blocks replace hidden states,
+so their nearest words are a curiosity.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from jaxtyping import Float
+
+from common.clip import CLIP, load_clip
+from common.config import read_config
+from common.errors import UserError, run_command
+from common.evaluation.classification import normalise
+from common.evaluation.tables import markdown_table
+from protext_jax.export import prompts_file
+from protext_jax.files import read_prompts
+from protext_jax.plan import DTYPES
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
+    flags.DEFINE_integer("words", 5, "How many words for each vector.", lower_bound=1)
+    flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
+
+
+def nearest_words(
+    clip: CLIP, prompts: Float[np.ndarray, "j t d"], count: int
+) -> list[list[list[tuple[str, float]]]]:
+    """For each block and vector the words of the largest cosine, with it."""
+    table = normalise(np.asarray(clip.params["text"]["token_embedding"], np.float32))
+
+    def words(vector: np.ndarray) -> list[tuple[str, float]]:
+        cosines = table @ (vector / np.linalg.norm(vector))
+        nearest = np.argsort(-cosines)[:count]
+        return [(clip.tokenizer.decode(int(i)), float(cosines[i])) for i in nearest]
+
+    return [[words(vector) for vector in block] for block in prompts]
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a table with a row per vector."""
+    del argv
+    options = flags.FLAGS
+    workdir = Path(options.workdir).expanduser()
+    config = read_config(workdir)
+    learned = read_prompts(prompts_file(workdir, options.run))
+    if "prompts" not in learned.arrays:
+        raise UserError(f"{workdir} trained an adapter, which has no prompts to interpret.")
+    clip = load_clip(config.model, DTYPES[config.dtype])
+    learned.require_model(clip)
+    rows = [
+        [str(layer), str(place), ", ".join(f"{word} {cosine:.2f}" for word, cosine in words)]
+        for layer, block in enumerate(nearest_words(clip, learned.arrays["prompts"], options.words))
+        for place, words in enumerate(block)
+    ]
+    print(markdown_table(["block", "vector", "nearest words, cosine"], rows))
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,178 @@
+"""ProText as the training loop sees it."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, PyTree
+from ml_collections import ConfigDict
+
+from common.clip import CLIP, load_clip
+from common.clip.known import describe_clip
+from common.errors import UserError
+from common.evaluation.classification import normalise
+from common.evaluation.figures import write_png
+from common.training import Evaluation, Loaded, Method, say
+from protext_jax.adapters import initial_adapter
+from protext_jax.classnames import warning
+from protext_jax.encoding import encode_texts
+from protext_jax.evaluation import Measured, evaluate
+from protext_jax.files import LearnedPrompts, write_prompts
+from protext_jax.losses import LOSSES
+from protext_jax.objective import Objective
+from protext_jax.plan import (
+    DTYPES,
+    check_choices,
+    class_means,
+    fitted,
+    frozen_tree,
+    make_plan,
+    read_tokenizer,
+)
+from protext_jax.prompts import CONTEXT, initial_prompts
+from protext_jax.runs import Batches, make_runs, scale_by_epoch
+from protext_jax.schedule import Sampler, steps_per_epoch
+from protext_jax.testsets import check_test_set, make_test_sets
+from protext_jax.texts import Texts, gather_texts, training_template, with_data
+
+
+class ProText(Method):
+    """Learns deep text prompts from sentences, and evaluates them."""
+
+    name = "protext"
+    batch_rules = (("layout/.*", P(None, "data")),)
+
+    def __init__(self, config: ConfigDict):
+        self.config = config
+
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        """Fills in the data and the number of updates, which the epochs imply."""
+        config = with_data(config)
+        check_choices(config)
+        if not config.updates:
+            texts = gather_texts(config, read_tokenizer(config.model))
+            pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs
+            epochs = max(run.epochs for run in make_runs(config))
+            config.updates = epochs * steps_per_epoch(pairs, config.batch)
+        self.config = config
+        return config
+
+    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+        """Loads CLIP and the sentences, encodes them once and lays the classes out."""
+        clip = load_clip(config.model, DTYPES[config.dtype])
+        texts = gather_texts(config, clip.tokenizer)
+        notes = [warning(spec) for spec in (config.data, *config.targets)]
+        for line in filter(None, [*texts.matched.report(), *notes]):
+            say(line)
+        self._plan(clip, texts, mesh)
+        self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]
+        sets = make_test_sets(config, texts)
+        for test in sets:
+            check_test_set(config, clip, test)
+        encoded = self._encode(clip, texts)
+        sentences, held_out = encoded["sentences"], encoded["held_out"]
+        self.measured = Measured(config, clip, texts, sentences, held_out, sets)
+        frozen = frozen_tree(config, clip, self.plan, encoded)
+        return Loaded(frozen, self._batches(), {"model": clip.fingerprint})
+
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        config = self.config
+        clip = describe_clip(config.model, DTYPES[config.dtype])
+        texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
+        self._plan(clip, texts, mesh)
+        self.context = np.zeros((len(clip.tokenizer.encode(CONTEXT)), clip.config.text.width))
+        width = clip.config.text.projection
+        encoded = {
+            "targets": jax.ShapeDtypeStruct((len(self.plan.label), width), jnp.float32),
+            "templates": jax.ShapeDtypeStruct((len(texts.names), width), jnp.float32),
+        }
+
+        def assemble(params: PyTree, encoded: PyTree) -> PyTree:
+            return frozen_tree(config, replace(clip, params=params), self.plan, encoded)
+
+        return Loaded(jax.eval_shape(assemble, clip.params, encoded), self._batches())
+
+    def _plan(self, clip: CLIP, texts: Texts, mesh: Mesh) -> None:
+        config = self.config
+        if config.depth > clip.config.text.layers:
+            raise UserError(
+                f"depth={config.depth} is more than the {clip.config.text.layers} blocks of "
+                f"{config.model!r}: lower it."
+            )
+        self.clip, self.plan = clip, make_plan(config, texts, mesh.shape["data"])
+        weight = config.loss_weight or LOSSES[config.loss].weight
+        self.objective = Objective(
+            clip.text_tower, config.loss, weight, self.plan.pairs, config.faithful.half
+        )
+
+    def _encode(self, clip: CLIP, texts: Texts) -> dict[str, np.ndarray]:
+        cache = Path(self.config.cache).expanduser()
+        features = normalise(encode_texts(clip, (*texts.sentences, *texts.held_out), cache))
+        targets, held_out = np.split(features, [texts.pairs])
+        encoded = {"targets": targets, "sentences": targets, "held_out": held_out}
+        if self.config.targets_of == "class_mean":
+            encoded["targets"] = class_means(targets, texts.label)
+        if self.config.mapping != "prompts":
+            template = training_template(self.config)
+            spelled = [template.replace("{}", name) for name in texts.names]
+            encoded["templates"] = normalise(encode_texts(clip, spelled, cache))
+        return encoded
+
+    def _batches(self) -> Batches:
+        plan, config = self.plan, self.config
+        samplers = tuple(Sampler(len(plan.label), config.batch, run.seed) for run in plan.runs)
+        digest = hashlib.sha256("\n".join(plan.texts.sentences).encode())
+        digest.update(plan.texts.templates.ids.tobytes())
+        digest.update(plan.label.tobytes())
+        return Batches(samplers, plan.packer, digest.hexdigest()[:16])
+
+    def init(self, key: Array) -> PyTree:
+        """Every run draws from its own seed; the loop's key is that of the config's."""
+        del key
+        config, text = self.config, self.clip.config.text
+        keys = [jax.random.key(run.seed) for run in self.plan.runs]
+        if config.mapping != "prompts":
+            runs = [initial_adapter(key, config.mapping, text.projection) for key in keys]
+            return {"adapter": jax.tree.map(lambda *x: jnp.stack(x), *runs)}
+        runs = [initial_prompts(key, self.context, config.length, config.depth) for key in keys]
+        return {"prompts": jnp.stack(runs)}
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """AdamW on the prompts alone, with the reference's rate per epoch."""
+        config = self.config
+        return optax.chain(
+            optax.scale_by_adam(config.beta1, config.beta2, eps=1e-8),
+            optax.add_decayed_weights(config.weight_decay),
+            scale_by_epoch(self.plan.runs, self.plan.per_epoch),
+        )
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """See `Objective`."""
+        del key
+        return self.objective(trainable, frozen, batch)
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Accuracy by protocol, beside the baselines; the text-only signals."""
+        evaluation = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
+        self.pictures = evaluation.pictures
+        return evaluation
+
+    def save(self, trainable: PyTree, workdir: Path) -> None:
+        """Writes `prompts.safetensors`, of a sweep one per run, and the pictures."""
+        for name, picture in self.pictures.items():
+            write_png(workdir / f"{name}.png", picture)
+        several = len(self.plan.runs) > 1
+        for number, run in enumerate(self.plan.runs):
+            own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
+            learned = LearnedPrompts.of(self.config, self.clip, own, run)
+            path = workdir / (f"sweep/{number}.safetensors" if several else "prompts.safetensors")
+            write_prompts(path, learned)

@@ -1,0 +1,127 @@
+"""What follows from the config, the texts and the devices before anything is encoded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PyTree
+from ml_collections import ConfigDict
+
+from common.clip import CLIP, TextConfig, Tokenizer
+from common.clip.checkpoint import find_clip
+from common.errors import UserError
+from common.evaluation.classification import normalise
+from common.weights.files import read_json
+from protext_jax.adapters import MAPPINGS
+from protext_jax.fast import start_states
+from protext_jax.losses import LOSSES
+from protext_jax.packing import Packer, Sizes, suffixes
+from protext_jax.runs import Run, make_runs
+from protext_jax.schedule import Sampler, steps_per_epoch
+from protext_jax.texts import Texts
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+TARGETS = ("sentences", "class_mean")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who learns what, when and in what shapes.
+
+    Attributes:
+      texts: Sentences and templates.
+      runs: What is trained together.
+      label: Class of each target, `[n]`.
+      pairs: Targets of a batch.
+      per_epoch: Steps.
+      packer: Lays batches out; None for the plain form.
+    """
+
+    texts: Texts
+    runs: tuple[Run, ...]
+    label: np.ndarray
+    pairs: int
+    per_epoch: int
+    packer: Packer | None
+
+
+def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
+    """Who sees which pairs when, and in what shapes."""
+    runs = make_runs(config)
+    label = texts.label
+    if config.targets_of == "class_mean":
+        label = np.unique(label)
+    packer = None
+    if is_fast(config):
+        _, _, lengths, starts = suffixes(texts.templates.ids, texts.templates.end, config.length)
+        samplers = [(Sampler(len(label), config.batch, run.seed), run.epochs) for run in runs]
+        packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
+    per_epoch = steps_per_epoch(len(label), config.batch)
+    return Plan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
+
+
+def is_fast(config: ConfigDict) -> bool:
+    """Whether the shared work applies: an adapter has no prompts to share."""
+    return config.fast and config.mapping == "prompts"
+
+
+def class_means(targets: Float[np.ndarray, "b p"], label: np.ndarray) -> Float[np.ndarray, "k p"]:
+    """One unit target per class: the mean of its unit targets, as CuPL makes it."""
+    return normalise(np.stack([targets[label == k].mean(0) for k in np.unique(label)]))
+
+
+def frozen_tree(config: ConfigDict, clip: CLIP, plan: Plan, encoded: Mapping[str, Any]) -> PyTree:
+    """Everything that the objective reads and never changes."""
+    params, texts = clip.params["text"], plan.texts
+    frozen = {"targets": encoded["targets"]}
+    if plan.packer is None:
+        frozen |= {"label": plan.label, "text": params}
+        frozen |= {"ids": texts.templates.ids, "end": texts.templates.end}
+        if config.mapping != "prompts":
+            frozen |= {"templates": encoded["templates"]}
+        return frozen
+    ids, position, _, _ = suffixes(texts.templates.ids, texts.templates.end, config.length)
+    embedded = params["token_embedding"][ids] + params["position_embedding"][position]
+    return frozen | {
+        "text": {name: x for name, x in params.items() if name != "token_embedding"},
+        "suffix": embedded,
+        "start": start_states(clip.text_tower, params),
+    }
+
+
+def read_tokenizer(source: str) -> Tokenizer:
+    """The tokenizer of a CLIP, without its weights.
+
+    Raises:
+      UserError: The model cannot be found.
+    """
+    directory, layout = find_clip(source)
+    config = layout.read_config(read_json(directory / layout.config_file))
+    return fitted(Tokenizer.from_directory(directory), config.text)
+
+
+def fitted(tokenizer: Tokenizer, config: TextConfig) -> Tokenizer:
+    """The tokenizer with no more positions than its tower has."""
+    tokenizer.length = min(tokenizer.length, config.positions)
+    return tokenizer
+
+
+def check_choices(config: ConfigDict) -> None:
+    """Refuses words that are no option.
+
+    Raises:
+      UserError: it names the options.
+    """
+    tables = {
+        "loss": LOSSES,
+        "mapping": MAPPINGS,
+        "targets_of": TARGETS,
+        "dtype": DTYPES,
+    }
+    for name, known in tables.items():
+        if config[name] not in known:
+            raise UserError(
+                f"{name}={config[name]!r} is unknown; choose one of {', '.join(known)}."
+            )

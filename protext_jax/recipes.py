@@ -1,0 +1,105 @@
+"""The reference's settings per data set, and where the paper prints others.
+
+Sources: `configs/trainers/ProText/{base2novel,text_only_supervised,cross_datasets}/*.yaml` of the
+reference; tables 17 and 18 of the paper. Figures are (epochs, length, learning rate).
+"""
+
+from typing import Any
+
+from common.errors import UserError
+
+Setting = tuple[int, int, float]
+
+# Folder in CoOp's layout, and the file of sentences as the reference names it.
+FILES = {
+    "imagenet": ("imagenet", "CuPL_image_prompts.json"),
+    "caltech101": ("caltech-101", "cal_prompts_full.json"),
+    "oxford_pets": ("oxford_pets", "pets_prompts_full.json"),
+    "stanford_cars": ("stanford_cars", "cars_prompts_full.json"),
+    "oxford_flowers": ("oxford_flowers", "flower_prompts_full.json"),
+    "food101": ("food-101", "food_prompts_full.json"),
+    "fgvc_aircraft": ("fgvc_aircraft", "airplane_prompts_full.json"),
+    "sun397": ("sun397", "sun_prompts_full.json"),
+    "dtd": ("dtd", "texture_prompts_full.json"),
+    "eurosat": ("eurosat", "EuroSAT.json"),
+    "ucf101": ("ucf101", "ucf_prompts_full.json"),
+}
+VARIANTS = ("imagenetv2", "imagenet-sketch", "imagenet-adversarial", "imagenet-rendition")
+
+BASE_TO_NOVEL: dict[str, Setting] = {
+    "imagenet": (30, 4, 0.03),
+    "caltech101": (30, 16, 0.0025),
+    "oxford_pets": (50, 4, 0.03),
+    "stanford_cars": (30, 8, 0.0025),
+    "oxford_flowers": (150, 4, 0.0025),
+    "food101": (50, 8, 0.0025),
+    "fgvc_aircraft": (200, 4, 0.03),
+    "sun397": (30, 8, 0.03),
+    "dtd": (200, 4, 0.03),
+    "eurosat": (30, 16, 0.0025),
+    "ucf101": (30, 16, 0.03),
+}
+SUPERVISED: dict[str, Setting] = {
+    "imagenet": (200, 16, 0.0025),
+    "caltech101": (30, 16, 0.03),
+    "oxford_pets": (50, 4, 0.03),
+    "stanford_cars": (20, 8, 0.03),
+    "oxford_flowers": (300, 4, 0.0025),
+    "food101": (30, 16, 0.03),
+    "fgvc_aircraft": (200, 4, 0.03),
+    "sun397": (150, 16, 0.03),
+    "dtd": (200, 16, 0.03),
+    "eurosat": (300, 4, 0.0025),
+    "ucf101": (100, 8, 0.0025),
+}
+YAML: dict[str, dict[str, Setting]] = {
+    "base_to_novel": BASE_TO_NOVEL,
+    "supervised": SUPERVISED,
+    "cross_dataset": {"imagenet": (10, 4, 0.03)},
+    "domain_generalisation": {"imagenet": SUPERVISED["imagenet"]},
+}
+# Only where the paper's tables differ from the files.
+PAPER: dict[str, dict[str, Setting]] = {
+    "base_to_novel": {
+        "caltech101": (30, 8, 0.03),
+        "stanford_cars": (30, 8, 0.03),
+        "eurosat": (30, 16, 0.03),
+        "ucf101": (20, 16, 0.0025),
+    },
+    "supervised": {"imagenet": (200, 16, 0.03), "sun397": (200, 16, 0.03)},
+    "cross_dataset": {},
+    "domain_generalisation": {"imagenet": (200, 16, 0.03)},
+}
+RECIPES = {
+    "yaml": YAML,
+    "paper": {name: YAML[name] | PAPER[name] for name in YAML},
+}
+
+
+def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
+    """The fields of the config that a published run sets.
+
+    Raises:
+      UserError: The reference has no such run.
+    """
+    if name not in RECIPES:
+        raise UserError(f"recipe={name!r} is unknown; choose one of {', '.join(RECIPES)}.")
+    settings = RECIPES[name].get(protocol, {})
+    if dataset not in settings:
+        known = ", ".join(settings) or "none; choose another protocol"
+        raise UserError(f"dataset={dataset!r} has no recipe for {protocol!r}; known: {known}.")
+    epochs, length, rate = settings[dataset]
+    folder, prompts = FILES[dataset]
+    others = [where for other, (where, _) in FILES.items() if other != "imagenet"]
+    targets = {"cross_dataset": others, "domain_generalisation": VARIANTS}.get(protocol, ())
+    return {
+        "model": "openai/clip-vit-base-patch16",
+        "data": f"coop:data/{folder}",
+        "targets": tuple(f"coop:data/{target}" for target in targets),
+        "prompts": f"data/gpt/{prompts}",
+        "epochs": epochs,
+        "length": length,
+        "learning_rate": rate,
+        "depth": 9,
+        "held_out": 0,
+    }

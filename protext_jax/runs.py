@@ -1,0 +1,102 @@
+"""The runs that one program trains: one, or a grid of settings and seeds side by side."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from common.errors import UserError
+from protext_jax.packing import Packer
+from protext_jax.schedule import Sampler, rate
+
+
+@dataclass(frozen=True)
+class Run:
+    """One setting: what a grid may vary without changing a shape."""
+
+    learning_rate: float
+    epochs: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return f"lr={self.learning_rate:g}, epochs={self.epochs}, seed={self.seed}"
+
+
+def make_runs(config: ConfigDict) -> tuple[Run, ...]:
+    """The run of the config; with `sweep`, every combination of the grid's values.
+
+    Raises:
+      UserError: A value of the grid is out of range.
+    """
+    fields = ("learning_rate", "epochs", "seed")
+    choices = [(config.sweep and config.grid[name]) or (config[name],) for name in fields]
+    runs = tuple(Run(*values) for values in product(*choices))
+    for run in runs:
+        if run.learning_rate <= 0 or run.epochs < 1 or run.seed < 0:
+            raise UserError(
+                f"{run.name} is out of range: epochs from 1, rates above 0, seeds from 0."
+            )
+    return runs
+
+
+@flax.struct.dataclass
+class _EpochState:
+    count: Any
+
+
+def scale_by_epoch(runs: tuple[Run, ...], per_epoch: int) -> optax.GradientTransformation:
+    """Minus the learning rate of each run's epoch; leaves have the runs in front.
+
+    A run that is shorter than others stands still after its last epoch: its rate is 0, and
+    AdamW's decay is multiplied by it as well.
+    """
+    peaks = np.array([run.learning_rate for run in runs], np.float32)
+    epochs = np.array([run.epochs for run in runs], np.float32)
+
+    def init(params: PyTree) -> _EpochState:
+        return _EpochState(jnp.zeros((), jnp.int32))
+
+    def update(
+        updates: PyTree, state: _EpochState, params: PyTree = None
+    ) -> tuple[PyTree, _EpochState]:
+        epoch = jnp.full(len(runs), state.count // per_epoch, jnp.float32)
+        rates = rate(epoch, epochs, peaks)
+
+        def scaled(leaf: jax.Array) -> jax.Array:
+            return -rates.reshape(-1, *[1] * (leaf.ndim - 1)) * leaf
+
+        return jax.tree.map(scaled, updates), _EpochState(state.count + 1)
+
+    return optax.GradientTransformation(init, update)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The loop's data source: which pairs each run sees in a step, and how they lie.
+
+    Attributes:
+      samplers: One per run.
+      packer: Lays a batch out for the fast form; None for the plain one.
+      fingerprint: Of the sentences and their classes.
+    """
+
+    samplers: tuple[Sampler, ...]
+    packer: Packer | None
+    fingerprint: str
+
+    def batch(self, step: int) -> PyTree:
+        """Indices into the frozen tree, runs in front."""
+        rows = [sampler.rows(step) for sampler in self.samplers]
+        if self.packer is None:
+            return {"rows": np.stack(rows).astype(np.int32)}
+        layouts = [self.packer(pairs) for pairs in rows]
+        return {"layout": jax.tree.map(lambda *leaves: np.stack(leaves), *layouts)}

@@ -1,0 +1,86 @@
+"""The test sets of the four protocols (section 4 of the paper)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from common.clip import CLIP
+from common.data import FeatureSplit, ImageSplit, base_new
+from common.data.dataset import select_classes
+from common.data.names import readable
+from protext_jax.classnames import open_named
+from protext_jax.encoding import require_width
+from protext_jax.prompts import CONTEXT, default_template, tokenise
+from protext_jax.templates import clip_template, cross_template
+from protext_jax.texts import Texts
+from protext_jax.types import AnyDataset
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Pictures of some classes, and how their names are spelled out.
+
+    Attributes:
+      prefix: of the metrics' names, e.g. "base/"; empty for the whole of the run's own set.
+      classnames: k names.
+      split: the test pictures.
+      template: in front of which the prompts stand.
+      plain: CLIP's own template for this data set.
+    """
+
+    prefix: str
+    classnames: tuple[str, ...]
+    split: ImageSplit | FeatureSplit
+    template: str
+    plain: str
+
+
+def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
+    """Refuses what could not be measured, before anything is trained.
+
+    Raises:
+      UserError: The features are another model's, or the prompts do not fit the template.
+    """
+    require_width(clip, test.split)
+    length = config.length if config.mapping == "prompts" else 0
+    tokenise(clip.tokenizer, test.template, [readable(x) for x in test.classnames], length)
+
+
+def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
+    """The test sets of a run: its own data set's, as the protocol parts it, and `targets`."""
+    if texts.dataset is None:
+        return ()
+    if config.protocol == "base_to_novel":
+        base, new = base_new(texts.dataset)
+        own = [("base/", base), ("new/", new)]
+    else:
+        own = [("", texts.dataset)]
+    sets = [_test_set(config, prefix, part, cross=False) for prefix, part in own]
+    return (*sets, *(_target(config, spec) for spec in config.targets))
+
+
+def _target(config: ConfigDict, spec: str) -> TestSet:
+    dataset = open_named(spec, config.holdout, config.names)
+    generalisation = config.protocol == "domain_generalisation"
+    if generalisation:
+        # ImageNet-A and -R show 200 of the classes; the classifier is over those.
+        dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
+    name = dataset.name.removeprefix("pocket:").replace("/", "-")
+    return _test_set(config, f"{name}/", dataset, cross=not generalisation)
+
+
+def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool) -> TestSet:
+    plain = clip_template(dataset.name)
+    template = config.test_template or config.template
+    if not template:
+        short = config.length <= len(CONTEXT.split())
+        template = default_template(config.length)
+        if cross and short:
+            template = cross_template(dataset.name)
+    return TestSet(prefix, dataset.classnames, dataset.test, template, plain)
+
+
+def own_set(config: ConfigDict, spec: str) -> tuple[TestSet, ...]:
+    """A single other data set, for `protext_jax.evaluate --data`."""
+    return (replace(_target(config, spec), prefix=""),)

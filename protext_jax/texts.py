@@ -1,0 +1,163 @@
+"""What a run learns from: the sentences, the classes they are about, and their templates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from common.clip.tokenizer import Tokenizer
+from common.data import base_new
+from common.data.names import readable
+from common.data.templates import TEMPLATES
+from common.errors import UserError
+from common.pocket.datasets import SETS, pocket_descriptions
+from protext_jax.classnames import open_named
+from protext_jax.corpus import Corpus, Matched, match, read_corpus
+from protext_jax.prompts import CONTEXT, FILLER, ClassTexts, default_template, tokenise
+from protext_jax.templates import ATTRIBUTES
+from protext_jax.types import AnyDataset
+
+PROTOCOLS = ("supervised", "base_to_novel", "cross_dataset", "domain_generalisation")
+NO_IMAGES = "none"
+SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
+"""Sources of targets that need no language model: the class name in many templates."""
+
+POCKET = "pocket:"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The text side of a run.
+
+    Attributes:
+      dataset: what to measure on; None where only text is at hand.
+      names: keys of the trained classes, k.
+      matched: how the corpus fits the data set.
+      sentences: of all pairs that are learned from, `[b]`; `label` is their class.
+      held_out: sentences of `held_label` that are not learned from.
+      templates: the tokenised templates of the trained classes.
+    """
+
+    dataset: AnyDataset | None
+    names: tuple[str, ...]
+    matched: Matched
+    sentences: tuple[str, ...]
+    label: np.ndarray
+    held_out: tuple[str, ...]
+    held_label: np.ndarray
+    templates: ClassTexts
+
+    @property
+    def pairs(self) -> int:
+        """b of the whole corpus."""
+        return len(self.sentences)
+
+
+def with_data(config: ConfigDict) -> ConfigDict:
+    """Fills `data` and `targets` in where they are "auto": a file of prompts is enough."""
+    config = config.copy_and_resolve_references().unlock()
+    pocket = config.data == "auto" and not config.prompts
+    if config.data == "auto":
+        config.data = "pocket:rare" if pocket else NO_IMAGES
+    if tuple(config.targets) == ("auto",):
+        config.targets = ("pocket:second", "pocket:rare_sketch") if pocket else ()
+    return config.lock()
+
+
+def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
+    """The sentences that the config names.
+
+    Raises:
+      UserError: There are none.
+    """
+    if config.source in SOURCES:
+        first, *others = sorted(SOURCES[config.source], key=lambda x: x != f"{CONTEXT} {{}}.")
+        assert first == f"{CONTEXT} {{}}."
+        return {name: tuple(x.replace("{}", readable(name)) for x in others) for name in classnames}
+    if config.source != "sentences":
+        raise UserError(
+            f"source={config.source!r} is unknown; choose one of sentences, {', '.join(SOURCES)}."
+        )
+    if config.prompts:
+        return read_corpus(config.prompts, config.pattern)
+    name = config.data.removeprefix(POCKET)
+    if config.data.startswith(POCKET) and name in SETS:
+        return pocket_descriptions(name)
+    raise UserError(
+        f"data={config.data!r} comes without sentences: give prompts=FILE.json, "
+        "{class: [sentence, ...]}."
+    )
+
+
+def training_template(config: ConfigDict) -> str:
+    """The template that prompts are put in front of in training."""
+    return config.template or default_template(config.length)
+
+
+def training_name(config: ConfigDict, key: str) -> str:
+    """How the template spells a class; see `faithful.underscores` in the config."""
+    raw = config.faithful.underscores and training_template(config).startswith(FILLER)
+    return key if raw else readable(key)
+
+
+def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
+    """Reads, matches and tokenises, in seconds and on the host.
+
+    Raises:
+      UserError: the config or the files are not in order.
+    """
+    check_options(config)
+    dataset = None
+    if config.data != NO_IMAGES:
+        dataset = open_named(config.data, config.holdout, config.names)
+    trained = dataset
+    if dataset and config.protocol == "base_to_novel":
+        trained = base_new(dataset)[0]
+    corpus = open_corpus(config, trained.classnames if trained else ())
+    classnames = trained.classnames if trained else tuple(corpus)
+    sentences = list(dict.fromkeys(x for group in corpus.values() for x in group))
+    lengths = [len(ids) + 2 for ids in tokenizer.encode_all(sentences)]
+    matched = match(
+        corpus, classnames, dict(zip(sentences, lengths, strict=True)), tokenizer.length
+    )
+
+    names = tuple(matched.sentences)
+    kept, held = [], []
+    for label, group in enumerate(matched.sentences.values()):
+        cut = len(group) - min(config.held_out, len(group) - 1)
+        kept += [(label, sentence) for sentence in group[:cut]]
+        held += [(label, sentence) for sentence in group[cut:]]
+    spelled = [training_name(config, name) for name in names]
+    return Texts(
+        dataset=dataset,
+        names=names,
+        matched=matched,
+        sentences=tuple(sentence for _, sentence in kept),
+        label=np.array([label for label, _ in kept], np.int32),
+        held_out=tuple(sentence for _, sentence in held),
+        held_label=np.array([label for label, _ in held], np.int32),
+        templates=tokenise(tokenizer, training_template(config), spelled, config.length),
+    )
+
+
+def check_options(config: ConfigDict) -> None:
+    """Refuses options that do not fit, before time is spent.
+
+    Raises:
+      UserError: it names the option.
+    """
+    for name in ("length", "depth", "batch", "epochs"):
+        if config[name] < 1:
+            raise UserError(f"{name}={config[name]} must be at least 1.")
+    if config.held_out < 0:
+        raise UserError(f"held_out={config.held_out} must be at least 0.")
+    if config.protocol not in PROTOCOLS:
+        raise UserError(
+            f"protocol={config.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}."
+        )
+    if config.faithful.half and config.fast:
+        raise UserError(
+            "faithful.half=True rounds the gradient of every pair by itself, which the shared "
+            "work of fast=True does not have: say fast=False, too."
+        )

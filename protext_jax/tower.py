@@ -1,0 +1,73 @@
+"""The prompted text tower, plainly: every row, every position, every block.
+
+This is the definition that `fast` is held to; it also encodes class names for evaluation.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from common.clip.text import TextTower
+
+
+def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
+    """Scales each row to unit length, in float32."""
+    x = x.astype(jnp.float32)
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def prompted_features(
+    tower: TextTower,
+    params: PyTree,
+    prompts: Float[Array, "j t d"],
+    ids: Int[Array, "b s"],
+    end: Int[Array, " b"],
+    *,
+    half: bool = False,
+) -> Float[Array, "b p"]:
+    """Unit-length features of texts whose words 1..t give way to prompts (section 3.3).
+
+    Those of the first block stand in for word embeddings, so they get positions 1..t. Those of
+    the blocks 1..j-1 replace what the block before made of them, and get none. From block j on
+    the prompt positions flow through.
+
+    Args:
+      tower: CLIP's text tower.
+      params: Its weights.
+      prompts: j may be the number of blocks at most.
+      ids: Tokens; columns behind every end may be cut off.
+      end: Where to pool.
+      half: Round the prompts of the blocks 1..j-1 to float16 row by row, and so their
+        gradients; the reference does by accident.
+    """
+    depth, length, width = prompts.shape
+
+    def run(tower: TextTower) -> Array:
+        slots = slice(1, 1 + length)
+        x = tower.embed(ids).at[:, slots].set(prompts[0].astype(tower.dtype))
+        x = tower.add_positions(x)
+        for layer, block in enumerate(tower.block):
+            if 1 <= layer < depth:
+                rows = jnp.broadcast_to(prompts[layer], (len(ids), length, width))
+                rows = rows.astype(jnp.float16) if half else rows
+                x = x.at[:, slots].set(rows.astype(tower.dtype))
+            x = block(x)
+        return tower.finish((x,), end).projected
+
+    return unit(tower.apply({"params": params}, method=run))
+
+
+def encode_classes(
+    tower: TextTower,
+    params: PyTree,
+    prompts: Float[Array, "j t d"],
+    ids: Int[Array, "b s"],
+    end: Int[Array, " b"],
+    at_once: int = 128,
+) -> Float[Array, "b p"]:
+    """As `prompted_features`, `at_once` rows at a time, so that any number of classes fits."""
+
+    def one(row: tuple[Array, Array]) -> Array:
+        return prompted_features(tower, params, prompts, row[0][None], row[1][None])[0]
+
+    return jax.lax.map(one, (ids, end), batch_size=at_once)

@@ -1,0 +1,27 @@
+"""Trains prompts from sentences; no picture is needed.
+
+python -m protext_jax.train --config=configs/protext.py[:key=value,...] --workdir=DIR
+"""
+
+from collections.abc import Sequence
+
+from common.config import define_flags, read_flags
+from common.errors import run_command
+from common.evaluation.tables import print_table
+from common.training import say, train
+from protext_jax.method import ProText
+
+
+def main(argv: Sequence[str]) -> None:
+    """Trains, evaluates and writes the prompts."""
+    del argv
+    run = read_flags()
+    result = train(ProText(run.config), run.config, run.workdir)
+    print_table(result)
+    for name in ("similarity.png", "prompts.safetensors", "sweep"):
+        if (run.workdir / name).exists():
+            say(f"wrote {run.workdir / name}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,57 @@
+"""The benchmark of ProText's step: that it compares like with like, and says so when not."""
+
+import gzip
+import json
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import protext_problem, protext_step
+from common.clip import TextConfig
+from common.errors import UserError
+from common.training.mesh import make_mesh
+
+TINY = TextConfig(300, 16, 2, 2, 32, bos=298, eos=299, pad=299, projection=8)
+
+
+@pytest.fixture
+def options(monkeypatch, tmp_path):
+    """A tower of two blocks and twelve sentences about three classes."""
+    monkeypatch.setitem(protext_problem.SIZES, "tiny", TINY)
+    names = ("red", "blue", "green sky")
+    corpus = {name: [f"{name} number {k}." for k in "abcd"] for name in names}
+    content = gzip.compress(json.dumps(corpus).encode())
+    (tmp_path / f"{protext_problem.CASES['eurosat'].file}.json.gz").write_bytes(content)
+    return SimpleNamespace(
+        texts=str(tmp_path), size="tiny", batch=8, check_pairs=4, repeats=1, steps_per_call=2
+    )
+
+
+def test_texts_that_are_not_there(tmp_path):
+    with pytest.raises(UserError, match="--texts"):
+        protext_problem.make_problem("dtd", "small", tmp_path)
+
+
+@pytest.mark.reference
+def test_all_three_steps_agree_and_are_timed(options, capsys):
+    pytest.importorskip("torch")
+    with jax.set_mesh(make_mesh(1, 1)):
+        protext_step.report("eurosat", options)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| (")]
+    assert [row[3] for row in rows] == ["a", "b", "c"]
+    assert all(float(row.split("|")[2]) > 0 for row in rows)
+    flops = [float(row.split("|")[4]) for row in rows[1:]]
+    assert flops[1] < flops[0] / 10
+
+
+@pytest.mark.reference
+def test_steps_that_compute_different_things_are_refused():
+    steps = {
+        "reference": lambda: (1.0, np.ones(3)),
+        "b": SimpleNamespace(differentiate=lambda: (1.0, np.ones(3))),
+        "c": SimpleNamespace(differentiate=lambda: (1.0, 1.01 * np.ones(3))),
+    }
+    with pytest.raises(RuntimeError, match=r"\(c\) and \(a\) differ"):
+        protext_step.check(steps)

@@ -1,0 +1,145 @@
+"""The commands from end to end, as a user types them, on the bundled CLIP."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = {
+    "red star": ["A red star.", "The star is red.", "A star."],
+    "fish": ["A fish with orange stripes.", "A fish.", "The fish swims."],
+    "blue_circle": ["A circle that is blue.", "A blue circle.", "A circle."],
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A corpus and features of pictures that there never were."""
+    directory = tmp_path_factory.mktemp("protext")
+    (directory / "corpus.json").write_text(json.dumps(CORPUS))
+    rng = np.random.default_rng(0)
+    for width, name in ((128, "features"), (64, "narrow")):
+        np.savez(
+            directory / f"{name}.npz",
+            features=rng.standard_normal((12, width)).astype(np.float32),
+            labels=np.repeat(np.arange(3), 4),
+            classnames=np.array(list(CORPUS)),
+        )
+    return directory
+
+
+def config(world: Path, **changes: object) -> str:
+    fields = {
+        "prompts": world / "corpus.json",
+        "data": f"features:{world / 'features.npz'}",
+        "protocol": "supervised",
+        "held_out": 1,
+        "epochs": 8,
+        "steps_per_call": 2,
+        "log_every": 4,
+        "save_every": 4,
+        "cache": world / "features",
+        "compile_cache": world / "xla",
+        **changes,
+    }
+    return "configs/protext.py:" + ",".join(f"{key}={value}" for key, value in fields.items())
+
+
+def run(command: str, *options: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", f"protext_jax.{command}", *options],
+        cwd=ROOT,
+        env={**os.environ, "XLA_FLAGS": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(world) -> Path:
+    """A finished run."""
+    workdir = world / "run"
+    done = run("train", f"--config={config(world)}", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+def test_a_run_writes_what_the_contract_says(finished):
+    result = json.loads((finished / "result.json").read_text())
+    assert result["method"] == "protext" and result["updates"] == 8
+    rows = {"clip", "clip_80", "cupl", "attributes", "waffle_clip", "protext_cupl"}
+    assert set(result["baselines"]) == rows
+    assert {"accuracy", "text/cosine", "text/retrieval_accuracy"} <= set(result["metrics"])
+    lines = [json.loads(x) for x in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines} == {4, 8}
+    assert all("cosine" in line for line in lines if "loss" in line)
+    assert load_file(finished / "prompts.safetensors")["prompts"].shape == (3, 4, 128)
+    assert (finished / "similarity.png").stat().st_size > 100
+    assert json.loads((finished / "config.json").read_text())["updates"] == 8
+
+
+def test_a_finished_run_says_so(world, finished):
+    again = run("train", f"--config={config(world)}", f"--workdir={finished}")
+    assert again.returncode == 0 and "finished" in again.stdout
+
+
+def test_evaluate_repeats_the_runs_numbers(finished):
+    done = run("evaluate", f"--workdir={finished}")
+    assert done.returncode == 0, done.stderr
+    (file,) = (finished / "eval").glob("*.json")
+    found = json.loads(file.read_text())
+    result = json.loads((finished / "result.json").read_text())
+    assert found["metrics"] == pytest.approx(result["metrics"], rel=1e-6)
+    assert found["baselines"] == pytest.approx(result["baselines"])
+
+
+def test_export_gives_features_of_any_classes(finished, tmp_path):
+    names, out = tmp_path / "names.json", tmp_path / "classes.safetensors"
+    names.write_text(json.dumps(["green fish", "heart"]))
+    done = run("export", f"--workdir={finished}", f"--classes={names}", f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    features = load_file(out)["class_embeddings"]
+    assert features.shape == (2, 128)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
+    with safe_open(out, framework="numpy") as file:
+        assert json.loads(file.metadata()["classes"]) == ["green fish", "heart"]
+
+
+def test_interpret_names_words(finished):
+    done = run("interpret", f"--workdir={finished}", "--words=2")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2 + 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "sentence"),
+    [
+        ("train", ["--config={config},prompts=none.json", "--workdir={tmp}/x"], "none.json"),
+        ("train", ["--config={config},length=9,template=a {{}}.", "--workdir={tmp}/x"], "length=9"),
+        (
+            "train",
+            ["--config={config},data=features:{world}/narrow.npz", "--workdir={tmp}/x"],
+            "64",
+        ),
+        ("evaluate", ["--workdir={tmp}/x"], "holds no run"),
+        ("export", ["--workdir={run}", "--template={{}} x", "--out={tmp}/x"], "overwrite"),
+        ("export", ["--workdir={run}", "--run=1", "--out={tmp}/x"], "no learned prompts"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    world, finished, tmp_path, command, options, sentence
+):
+    known = {"tmp": tmp_path, "run": finished, "config": config(world), "world": world}
+    done = run(command, *(option.format(**known) for option in options))
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists(), "something was written"

@@ -1,0 +1,88 @@
+"""Prompts on disk, and the class features that they make."""
+
+import jax
+import numpy as np
+import pytest
+
+from common.clip import load_clip
+from common.errors import UserError
+from common.training.sharding import by_path
+from protext_jax.adapters import initial_adapter
+from protext_jax.files import LearnedPrompts, class_features, read_prompts, write_prompts
+from protext_jax.interpret import nearest_words
+from protext_jax.runs import Run
+from tests.protext import plain
+from tests.protext.tiny import settings
+
+RUN = Run(0.03, 10, 0)
+TEMPLATE = "a photo of a {}."
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("pocket")
+
+
+@pytest.fixture(scope="module")
+def learned(clip):
+    prompts = 0.1 * np.random.default_rng(0).standard_normal((3, 4, 128)).astype(np.float32)
+    return LearnedPrompts.of(settings(), clip, {"prompts": prompts}, RUN)
+
+
+def test_a_file_keeps_prompts_and_facts(learned, tmp_path):
+    path = tmp_path / "prompts.safetensors"
+    write_prompts(path, learned)
+    again = read_prompts(path)
+    np.testing.assert_array_equal(again.arrays["prompts"], learned.arrays["prompts"])
+    assert again.metadata == learned.metadata
+    assert again.metadata["template"] == TEMPLATE
+    assert path.stat().st_size < 10_000
+
+
+def test_class_features(clip, learned):
+    names = ["zor_vik", "red dog"]
+    found = class_features(clip, learned, TEMPLATE, names)
+    config, params = clip.config.text, clip.params["text"]
+    for name, feature in zip(names, found, strict=True):
+        # Names are spelled with spaces, however their data set does.
+        (ids,) = clip.tokenizer([TEMPLATE.replace("{}", name.replace("_", " "))])
+        wanted = plain.feature(config, params, ids, learned.arrays["prompts"].astype(float))
+        np.testing.assert_allclose(feature, wanted, atol=1e-5)
+    with pytest.raises(UserError, match="overwrite"):
+        class_features(clip, learned, "{} texture.", names)
+
+
+def test_an_untrained_adapter_is_clip(clip, tmp_path):
+    (ids,) = clip.tokenizer([TEMPLATE.replace("{}", "dog")])
+    wanted = plain.feature(clip.config.text, clip.params["text"], ids)
+    for mapping in ("linear", "mlp"):
+        adapter = {"adapter": initial_adapter(jax.random.key(0), mapping, 128)}
+        learned = LearnedPrompts.of(settings(mapping=mapping), clip, adapter, RUN)
+        assert set(learned.arrays) == set(by_path(adapter))
+        path = tmp_path / "adapter.safetensors"
+        write_prompts(path, learned)
+        (found,) = class_features(clip, read_prompts(path), TEMPLATE, ["dog"])
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_another_model_is_refused(clip, learned):
+    other = LearnedPrompts(learned.arrays, {**learned.metadata, "fingerprint": "0" * 16})
+    learned.require_model(clip)
+    with pytest.raises(UserError, match="learned with 'pocket'"):
+        other.require_model(clip)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(UserError, match="no learned prompts"):
+        read_prompts(tmp_path / "none.safetensors")
+    (tmp_path / "a.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="no safetensors file"):
+        read_prompts(tmp_path / "a.safetensors")
+
+
+def test_nearest_words(clip):
+    (dog,) = clip.tokenizer.encode("star")
+    vector = clip.params["text"]["token_embedding"][dog][None, None]
+    ((((word, cosine), *others),),) = nearest_words(clip, np.asarray(vector, np.float32), 3)
+    assert word.strip() == "star" and cosine == pytest.approx(1, abs=1e-5)
+    assert len(others) == 2

@@ -1,0 +1,158 @@
+"""The method from its config on: what is learned from what, and what is reported."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from common.clip import load_clip
+from common.errors import UserError
+from common.training.mesh import make_mesh
+from protext_jax.method import ProText
+from protext_jax.texts import gather_texts, with_data
+from tests.protext import plain
+from tests.protext.tiny import settings
+
+CORPUS = {
+    "red_star": ["A red star.", "The star is red.", "A photo of a star."],
+    "fish": ["A fish with orange stripes.", "A fish."],
+}
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("pocket")
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.json"
+    path.write_text(json.dumps(CORPUS))
+    return path
+
+
+@pytest.fixture
+def config(corpus, tmp_path):
+    """Changes of the default config for the corpus, as `settings` takes them."""
+
+    def make(**changes):
+        where = {"prompts": str(corpus), "cache": str(tmp_path / "cache")}
+        return with_data(settings(**{**where, "held_out": 0, "epochs": 7, **changes}))
+
+    return make
+
+
+def loaded(config):
+    method = ProText(config)
+    config = method.complete(config)
+    return method, method.load(config, make_mesh(1, 1))
+
+
+def test_a_file_of_sentences_is_a_complete_data_set(config, clip):
+    own = config()
+    assert (own.data, own.targets) == ("none", ())
+    texts = gather_texts(own, clip.tokenizer)
+    assert texts.names == ("red_star", "fish") and texts.dataset is None
+    assert texts.sentences == (*CORPUS["red_star"], *CORPUS["fish"])
+    assert texts.label.tolist() == [0, 0, 0, 1, 1]
+    assert ProText(own).complete(own).updates == 7
+
+
+def test_templates_are_inputs_and_sentences_are_targets(config, clip):
+    method, found = loaded(config(fast=False))
+    text, params = clip.config.text, clip.params["text"]
+    (ids,) = clip.tokenizer(["The star is red."])
+    np.testing.assert_allclose(
+        found.frozen["targets"][1], plain.feature(text, params, ids), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        found.frozen["ids"], clip.tokenizer(["a photo of a red star.", "a photo of a fish."])
+    )
+    assert found.source.batch(0)["rows"].shape == (1, 5)
+    assert method.objective.weight == 1000 and method.objective.pairs == 5
+
+
+@pytest.mark.parametrize(
+    ("length", "underscores", "spelled"),
+    [
+        (4, False, "a photo of a red star."),
+        (4, True, "a photo of a red star."),
+        (5, False, "X X X X X red star."),
+        (5, True, "X X X X X red_star."),
+    ],
+)
+def test_how_training_spells_a_class(config, clip, length, underscores, spelled):
+    own = config(length=length, **{"faithful": {"underscores": underscores, "half": False}})
+    texts = gather_texts(own, clip.tokenizer)
+    np.testing.assert_array_equal(texts.templates.ids[0], clip.tokenizer([spelled])[0])
+
+
+def test_held_out_sentences_leave_one_to_learn_from(config, clip):
+    texts = gather_texts(config(held_out=2), clip.tokenizer)
+    assert texts.sentences == (CORPUS["red_star"][0], CORPUS["fish"][0])
+    assert texts.held_label.tolist() == [0, 0, 1]
+
+
+def test_class_means(config, clip):
+    method, found = loaded(config(targets_of="class_mean", fast=False))
+    assert found.frozen["targets"].shape == (2, 128)
+    assert method.plan.label.tolist() == [0, 1]
+    np.testing.assert_allclose(np.linalg.norm(found.frozen["targets"], axis=1), 1, rtol=1e-5)
+
+
+def test_runs_of_a_grid(config):
+    grid = {"learning_rate": (0.03, 0.01), "epochs": (), "seed": (1, 2)}
+    method, found = loaded(config(sweep=True, grid=grid))
+    start = method.init(jax.random.key(0))["prompts"]
+    assert start.shape == (4, 3, 4, 128)
+    np.testing.assert_array_equal(start[0], start[2])  # the same seed
+    assert not np.array_equal(start[0], start[1])
+    layout = found.source.batch(3)["layout"]
+    assert layout.rows.shape[:2] == (4, 1)
+
+
+def test_base_classes_only(tmp_path, clip):
+    own = with_data(settings(cache=str(tmp_path)))
+    texts = gather_texts(own, clip.tokenizer)
+    assert len(texts.dataset.classnames) == 24
+    assert texts.names == texts.dataset.classnames[:12]
+    assert own.targets == ("pocket:second", "pocket:rare_sketch")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"length": 0}, "length=0"),
+        ({"length": 5, "template": "a photo of a {}."}, "overwrite the class name"),
+        ({"held_out": -1}, "held_out=-1"),
+        ({"protocol": "novel"}, "base_to_novel"),
+        ({"source": "books"}, "source='books'"),
+        ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
+        ({"prompts": "", "data": "none"}, "prompts=FILE.json"),
+        ({"data": "pocket:nothing"}, "no bundled data set"),
+    ],
+)
+def test_options_that_do_not_fit(config, clip, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        gather_texts(config(**changes), clip.tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"loss": "l3"}, "loss='l3' is unknown; choose one of l2, l1"),
+        ({"mapping": "conv"}, "mapping='conv'"),
+        ({"dtype": "int8"}, "dtype='int8'"),
+        ({"learning_rate": 0.0}, "rates above 0"),
+    ],
+)
+def test_words_that_are_no_option(config, changes, sentence):
+    own = config(**changes)
+    with pytest.raises(UserError, match=sentence):
+        ProText(own).complete(own)
+
+
+def test_more_prompted_blocks_than_there_are(config):
+    with pytest.raises(UserError, match=r"depth=5 is more than the 4 blocks"):
+        loaded(config(depth=5))

@@ -1,0 +1,99 @@
+"""Which classes, pictures and templates each protocol measures on."""
+
+import numpy as np
+import pytest
+
+from common.clip import load_clip
+from common.data import Dataset, ImageSplit
+from common.data.photos import ArrayPhoto
+from common.errors import UserError
+from protext_jax import testsets, texts
+from protext_jax.baselines import read_words
+from protext_jax.templates import ATTRIBUTES, clip_template, cross_template
+from protext_jax.testsets import make_test_sets
+from tests.protext.tiny import settings
+
+
+def dataset(name, classes):
+    grey = ArrayPhoto(np.zeros((2, 2, 3), np.uint8))
+    split = ImageSplit(np.arange(classes), ("",) * classes, (grey,) * classes)
+    return Dataset(name, tuple(f"class {k}" for k in range(classes)), split, split)
+
+
+@pytest.fixture
+def sets(monkeypatch):
+    """The test sets of a protocol on made-up data sets of seven classes."""
+    known = {name: dataset(name, 7) for name in ("imagenet", "dtd", "eurosat", "cars")}
+    for module in (testsets, texts):
+        monkeypatch.setattr(module, "open_named", lambda spec, *_: known[spec])
+
+    def make(**changes):
+        config = settings(**{"targets": (), "source": "templates", "data": "dtd", **changes})
+        return make_test_sets(config, texts.gather_texts(config, load_clip("pocket").tokenizer))
+
+    return make
+
+
+def test_base_to_novel(sets):
+    base, new = sets(protocol="base_to_novel")
+    assert (base.prefix, new.prefix) == ("base/", "new/")
+    assert [len(x.classnames) for x in (base, new)] == [4, 3]
+    assert new.classnames == ("class 4", "class 5", "class 6")
+    assert new.split.labels.tolist() == [0, 1, 2]
+    # One template for every data set, but CLIP's own for the baseline.
+    assert (base.template, base.plain) == ("a photo of a {}.", "{} texture.")
+
+
+def test_supervised_and_long_prompts(sets):
+    (own,) = sets(protocol="supervised", length=5)
+    assert (own.prefix, len(own.classnames), own.template) == ("", 7, "X X X X X {}.")
+    (own,) = sets(protocol="supervised", test_template="a photo of a {}, a texture.")
+    assert own.template == "a photo of a {}, a texture."
+
+
+def test_cross_dataset(sets):
+    own, dtd, eurosat = sets(protocol="cross_dataset", data="imagenet", targets=("dtd", "eurosat"))
+    assert own.template == "a photo of a {}."
+    assert (dtd.prefix, dtd.template) == ("dtd/", "a photo of a {}, a type of a texture.")
+    assert eurosat.template == "a photo of a centered satellite photo of {}."
+    _, dtd = sets(protocol="cross_dataset", data="imagenet", targets=("dtd",), length=6)
+    assert dtd.template == "X X X X X X {}."
+
+
+def test_domain_generalisation_is_over_the_classes_that_there_are(sets, monkeypatch):
+    few = dataset("dtd", 7)
+    few.test.labels[:] = [1, 1, 4, 4, 4, 6, 6]
+    monkeypatch.setattr(
+        testsets, "open_named", lambda spec, *_: few if spec == "dtd" else dataset(spec, 7)
+    )
+    _, other = sets(protocol="domain_generalisation", data="imagenet", targets=("dtd",))
+    assert other.classnames == ("class 1", "class 4", "class 6")
+    assert other.split.labels.tolist() == [0, 0, 1, 1, 1, 2, 2]
+    assert other.template == "a photo of a {}."
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "cross"),
+    [
+        ("oxford_pets", "a photo of a {}, a type of pet.", "a photo of a {}, a type of pet."),
+        ("fgvc_aircraft", *["a photo of a {}, a type of aircraft."] * 2),
+        ("DescribableTextures", "{} texture.", "a photo of a {}, a type of a texture."),
+        ("food-101", "a photo of {}, a type of food.", "a photo of a {}, a type of food."),
+        ("ucf101", "a photo of a person doing {}.", "a photo of a {}."),
+        ("caltech-101", "a photo of a {}.", "a photo of a {}."),
+    ],
+)
+def test_templates(name, plain, cross):
+    assert (clip_template(name), cross_template(name)) == (plain, cross)
+
+
+def test_the_attribute_ensemble_has_the_papers_size():
+    assert len(ATTRIBUTES) == len(set(ATTRIBUTES)) == 47
+
+
+def test_word_lists(shared_data, tmp_path):
+    words = read_words(str(shared_data / "llm_descriptors/waffle_word_list.json"))
+    assert len(words) == 4329 and "" not in words
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(UserError, match="no JSON list"):
+        read_words(str(tmp_path / "a.json"))

@@ -1,0 +1,40 @@
+"""The published settings."""
+
+import pytest
+
+from common.errors import UserError
+from configs.protext import get_config
+
+
+@pytest.mark.parametrize(
+    ("arg", "epochs", "length", "rate"),
+    [
+        ("protocol=base_to_novel,dataset=dtd", 200, 4, 0.03),
+        ("protocol=supervised,dataset=dtd", 200, 16, 0.03),
+        ("protocol=supervised,dataset=eurosat", 300, 4, 0.0025),
+        ("protocol=base_to_novel,dataset=ucf101", 30, 16, 0.03),
+        ("protocol=base_to_novel,dataset=ucf101,recipe=paper", 20, 16, 0.0025),
+        ("protocol=cross_dataset,dataset=imagenet", 10, 4, 0.03),
+        ("protocol=domain_generalisation,dataset=imagenet", 200, 16, 0.0025),
+        ("protocol=supervised,dataset=dtd,epochs=3,length=2", 3, 2, 0.03),
+    ],
+)
+def test_settings(arg, epochs, length, rate):
+    config = get_config(arg)
+    assert (config.epochs, config.length, config.learning_rate) == (epochs, length, rate)
+    assert (config.batch, config.depth, config.weight_decay) == (256, 9, 0.1)
+    assert (config.beta1, config.beta2, config.loss) == (0.9, 0.98, "l2")
+
+
+def test_the_protocols_other_sets():
+    assert len(get_config("protocol=cross_dataset,dataset=imagenet").targets) == 10
+    assert len(get_config("protocol=domain_generalisation,dataset=imagenet").targets) == 4
+    assert get_config("protocol=supervised,dataset=dtd").targets == ()
+
+
+@pytest.mark.parametrize(
+    "arg", ["dataset=cub", "dataset=dtd,recipe=mine", "dataset=dtd,protocol=cross_dataset"]
+)
+def test_unknown_ones(arg):
+    with pytest.raises(UserError, match=r"unknown|no recipe"):
+        get_config(arg)
