@@ -6,7 +6,7 @@ a table of them; each is a frozen dataclass of sizes with `init` and `__call__`.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import flax.struct
 import jax
@@ -55,6 +55,7 @@ class Aggregated:
     attention: Float[Array, "b m n"]
 
 
+@runtime_checkable
 class Aggregator(Protocol):
     """A form of the aggregator."""
 

@@ -52,6 +52,8 @@ class Generator:
             "down": math.sqrt(2 / hidden) * jax.random.normal(down, (width, hidden)),
             "up": math.sqrt(1 / width) * jax.random.normal(up, (hidden, width)),
         }
+        if self.residual == "image":  # Starts as CLIP's own query.
+            params["up"] = jnp.zeros((hidden, width))
         if self.bias:
             params |= {"down_bias": jnp.zeros(hidden), "up_bias": jnp.zeros(width)}
         return params

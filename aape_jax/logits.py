@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, PyTree
 
 from aape_jax.projection import ACTIVATIONS, Projection
-from aape_jax.unit import EPS, cosine
+from aape_jax.unit import EPS, unit
 
 CLASSES_AT_ONCE = 32
 
@@ -75,10 +75,8 @@ def direct_cosines(
     h: Float[Array, "b p"],
 ) -> Float[Array, "b k"]:
     """The cosines as they are defined."""
-    batch, classes = len(x), len(w)
-    pairs = (batch, classes, w.shape[-1])
-    weights = projection(params, jnp.broadcast_to(w, pairs), jnp.broadcast_to(h[:, None], pairs))
-    return cosine(jnp.broadcast_to(x[:, None], pairs), weights)
+    weights = projection(params, w[None], h[:, None])
+    return jnp.einsum("bp,bkp->bk", unit(x), unit(weights))
 
 
 def chunked_cosines(

@@ -90,17 +90,23 @@ class Objective:
         self, params: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """The loss of a batch and its metrics."""
-        given, teacher = self.aggregate(params, batch, key)
         h = self.head.generator(params["head"]["generator"], batch.x)
         task = classification(
             self.head.logits(params["head"], batch.x, batch.classes), batch.labels
         )
+        taught, metrics = self.teach(params, batch, h, key)
+        return task + taught, {"task": task, **metrics}
+
+    def teach(
+        self, params: PyTree, batch: Batch, h: Float[Array, "b p"], key: Key[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """All of the loss but the task's."""
+        given, teacher = self.aggregate(params, batch, key)
         distill = self.distillation(h, teacher.p_a)
         reward = self.reward.loss(batch.x, teacher.p_a, given.mean)
-        total = task + self.distillation.weight * distill + reward
         score = self.reward.score(batch.x, teacher.p_a)
-        metrics = {"task": task, "distill": distill, "clip_score": score}
-        return total, metrics | watch(given, teacher)
+        metrics = {"distill": distill, "clip_score": score, **watch(given, teacher)}
+        return self.distillation.weight * distill + reward, metrics
 
 
 def watch(given: Given, teacher: Aggregated) -> dict[str, Float[Array, ""]]:

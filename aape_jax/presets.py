@@ -86,7 +86,9 @@ def preset(name: str) -> Mapping[str, Any]:
     return PRESETS[name]
 
 
-def variants(config: ConfigDict) -> dict[str, ConfigDict]:
+def variants(
+    config: ConfigDict, table: Mapping[str, Mapping[str, Any]] = VARIANTS
+) -> dict[str, ConfigDict]:
     """The run's own config as "aape", then those of `config.compare` that differ from it.
 
     Raises:
@@ -94,9 +96,9 @@ def variants(config: ConfigDict) -> dict[str, ConfigDict]:
     """
     found = {"aape": config}
     for name in config.compare:
-        if name not in VARIANTS:
-            raise UserError(f"compare={name!r} is unknown; choose from {', '.join(VARIANTS)}.")
-        other = changed(config, VARIANTS[name])
+        if name not in table:
+            raise UserError(f"compare={name!r} is unknown; choose from {', '.join(table)}.")
+        other = changed(config, table[name])
         if flatten(other) != flatten(config):
             found[name] = other
     return found

@@ -90,9 +90,9 @@ class Projection:
         return INITS[self.kind](self, key, width)
 
     def __call__(
-        self, params: PyTree, w: Float[Array, "*b p"], h: Float[Array, "*b p"]
+        self, params: PyTree, w: Float[Array, "*#b p"], h: Float[Array, "*#b p"]
     ) -> Float[Array, "*b p"]:
-        """The classifier weights of pairs of a class feature and an AAPE, not normalised."""
+        """The classifier weights of class features and AAPEs that broadcast; not normalised."""
         g = w @ params["from_class"] + h @ params["from_prompt"]
         if self.kind == "bottleneck":
             g = ACTIVATIONS[self.activation](g) @ params["up"]

@@ -79,21 +79,7 @@ def pocket() -> ConfigDict:
     config.prompts.seed = 0  # which of them
     config.prompts.padded = 20  # for `common.aot`: prompts of the class that has most
 
-    # The aggregator: n prompts to one, with the image's help.
-    config.aggregator = ConfigDict()
-    config.aggregator.kind = "anchored"  # or paper, mean, random, mlp
-    config.aggregator.heads = 1
-    config.aggregator.init_scale = 100.0  # of the anchored form's softmax
-    config.aggregator.token = "class"  # whose the paper form's learnable token is; image, none
-    config.aggregator.ffn_mult = 4  # paper form
-    config.aggregator.norm = "pre"  # paper form; post, none
-    config.aggregator.mlp_hidden = 32  # mlp form
-    config.aggregator.num_outputs = 1  # m, aggregated prompts
-    config.aggregator.reward_scale = 2.5  # s of the CLIP score
-    config.aggregator.reward_clamp = True  # negative cosines count as zero
-    config.aggregator.reward_weight = 1.0
-    config.aggregator.anchor_weight = 0.0  # holds p_a near the mean prompt
-    config.aggregator.rate_factor = 1.0  # of the learning rate
+    config.aggregator = aggregator()
 
     # The generator h and the projection g.
     config.generator = ConfigDict()
@@ -113,16 +99,7 @@ def pocket() -> ConfigDict:
     config.classifier.mode = "template_and_aape"  # or aape_only, template_only
     config.classifier.template = TEMPLATE
 
-    # task + lambda * distill.
-    config.loss = ConfigDict()
-    config.loss.distill = True
-    config.loss["lambda"] = 5.0
-    config.loss.distance = "sq_l2"  # or l2, l1, cos
-    config.loss.normalize_target = True
-    config.loss.normalize_pred = False
-    config.loss.reduce = "sum"  # over dimensions, or mean
-    config.loss.distill_stop_grad = True
-    config.loss.tau = 0.01
+    config.loss = loss()
 
     # CoOp's optimizer.
     config.optimizer = "sgd"  # or adamw
@@ -160,6 +137,39 @@ def pocket() -> ConfigDict:
     config.cache = "~/.cache/promptax/features"
     config.compile_cache = "~/.cache/promptax/xla"
     return config
+
+
+def aggregator() -> ConfigDict:
+    """The aggregator: n prompts to one, with the image's help."""
+    group = ConfigDict()
+    group.kind = "anchored"  # or paper, mean, random, mlp
+    group.heads = 1
+    group.init_scale = 100.0  # of the anchored form's softmax
+    group.token = "class"  # whose the paper form's learnable token is; image, none
+    group.ffn_mult = 4  # paper form
+    group.norm = "pre"  # paper form; post, none
+    group.mlp_hidden = 32  # mlp form
+    group.num_outputs = 1  # m, aggregated prompts
+    group.reward_scale = 2.5  # s of the CLIP score
+    group.reward_clamp = True  # negative cosines count as zero
+    group.reward_weight = 1.0
+    group.anchor_weight = 0.0  # holds p_a near the mean prompt
+    group.rate_factor = 1.0  # of the learning rate
+    return group
+
+
+def loss() -> ConfigDict:
+    """task + lambda * distill."""
+    group = ConfigDict()
+    group.distill = True
+    group["lambda"] = 5.0
+    group.distance = "sq_l2"  # or l2, l1, cos
+    group.normalize_target = True
+    group.normalize_pred = False
+    group.reduce = "sum"  # over dimensions, or mean
+    group.distill_stop_grad = True
+    group.tau = 0.01
+    return group
 
 
 def paper(name: str, template: str) -> ConfigDict:
