@@ -51,7 +51,9 @@ def retrieval_objective(config: ConfigDict) -> Objective:
     if config.loss.tau <= 0:
         raise UserError(f"loss.tau={config.loss.tau} must be positive.")
     if config.aggregator.token == "class":
-        raise UserError("aggregator.token='class': images have no classes here; take image or none.")
+        raise UserError(
+            "aggregator.token='class': images have no classes here; take image or none."
+        )
     generator = Generator.from_config(config.generator)
     return Objective(
         Head(generator, DEFAULT.projection, "aape_only", config.loss.tau),

@@ -153,6 +153,12 @@ def test_aape_only_asks_the_generated_prompt():
     np.testing.assert_allclose(head.logits(params, X, W), expected, rtol=1e-4, atol=1e-3)
 
 
+def test_template_only_is_zero_shot_clip():
+    head = Head.from_config(settings(classifier__mode="template_only"))
+    found = head.logits(head.init(KEY, WIDTH), X, W)
+    np.testing.assert_allclose(found, 100 * X @ W.T, rtol=1e-4, atol=1e-3)
+
+
 def test_predict_takes_no_prompts_and_any_classes():
     assert set(inspect.signature(predict).parameters) == {"params", "x", "w", "head"}
     params = disturbed(DEFAULT.init(KEY, WIDTH))
