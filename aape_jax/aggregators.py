@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.unit import masked_mean, unit
@@ -31,10 +31,10 @@ class Given:
       token: Which learnable token belongs to each image, `[b]`.
     """
 
-    prompts: Float[Array, "b n p"]
-    mask: Bool[Array, "b n"]
-    x: Float[Array, "b p"]
-    token: Int[Array, "b"]
+    prompts: Any
+    mask: Any
+    x: Any
+    token: Any
 
     @property
     def mean(self) -> Float[Array, "b p"]:
@@ -51,8 +51,8 @@ class Aggregated:
       attention: Weights over the prompts that sum to one, `[b m n]`.
     """
 
-    p_a: Float[Array, "b m p"]
-    attention: Float[Array, "b m n"]
+    p_a: Any
+    attention: Any
 
 
 @runtime_checkable
@@ -66,7 +66,9 @@ class Aggregator(Protocol):
         """Aggregates; `key` is for the forms that draw."""
 
 
-def masked_softmax(logits: Float[Array, "*b n"], mask: Bool[Array, "*b n"]) -> Float[Array, "*b n"]:
+def masked_softmax(
+    logits: Float[Array, "*b n"], mask: Bool[Array, "*#b n"]
+) -> Float[Array, "*b n"]:
     """Softmax over the prompts that there are; padding gets exactly zero."""
     return jax.nn.softmax(jnp.where(mask, logits, -jnp.inf), axis=-1)
 

@@ -1,9 +1,9 @@
 """What is kept of AAPE after training: h and g as a classifier of images."""
 
+import math
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
@@ -80,4 +80,4 @@ DEFAULT = Head(Generator(), Projection())
 
 def parameter_count(params: PyTree) -> int:
     """How many numbers a tree holds."""
-    return sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))

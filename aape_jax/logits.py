@@ -5,6 +5,8 @@ the same numbers from arrays of batch x classes x hidden, because numerator and 
 bottleneck's output are a bilinear and a quadratic form in its hidden units.
 """
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -29,11 +31,11 @@ class Factors:
       length: `|w|^2`, `[k]`.
     """
 
-    w: Float[Array, "k p"]
-    hidden: Float[Array, "k r"]
-    overlap: Float[Array, "k r"]
-    gram: Float[Array, "r r"]
-    length: Float[Array, "k"]
+    w: Any
+    hidden: Any
+    overlap: Any
+    gram: Any
+    length: Any
 
 
 def factors(params: PyTree, w: Float[Array, "k p"]) -> Factors:

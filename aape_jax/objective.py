@@ -1,11 +1,12 @@
 """One variant of AAPE: its parameters, its loss and what is watched while it trains."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.aggregators import Aggregated, Aggregator, Given, make_aggregator
@@ -27,12 +28,12 @@ class Batch:
       mask: `[k n]`.
     """
 
-    x: Float[Array, "b p"]
-    labels: Int[Array, "b"]
-    rows: Int[Array, "b"]
-    classes: Float[Array, "k p"]
-    prompts: Float[Array, "k n p"]
-    mask: Bool[Array, "k n"]
+    x: Any
+    labels: Any
+    rows: Any
+    classes: Any
+    prompts: Any
+    mask: Any
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """AAPE after training: image features in, classes out; no prompt, no aggregator."""
 
 import functools
+from typing import Any
 
 import flax.struct
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from aape_jax.head import DEFAULT, Head
-from aape_jax.logits import Factors, factored_cosines, factors
+from aape_jax.logits import factored_cosines, factors
 from aape_jax.unit import unit
 
 
@@ -31,8 +32,8 @@ def predict(
 class Served:
     """Parameters, and what they make of a fixed set of classes."""
 
-    params: PyTree
-    classes: Factors
+    params: Any
+    classes: Any
     head: Head = flax.struct.field(pytree_node=False)
 
 

@@ -19,7 +19,7 @@ from common.training import say, train
 
 def with_counts(config: ConfigDict) -> ConfigDict:
     """The config with the loop's counts, where a schedule says them and not the user."""
-    if config.schedule == "counts":
+    if config.get("schedule", "counts") == "counts":  # Retrieval has no other.
         return config
     dataset = open_dataset(config.data, holdout=config.holdout)
     learned = next(iter(class_parts(config.subsample, len(dataset.classnames)).values()))

@@ -5,7 +5,7 @@ Tip-Adapter's keys belong to the learned classes, so it has nothing to say about
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import jax
@@ -95,35 +95,32 @@ FEW_SHOT: Mapping[str, Callable[[Problem], Scores]] = {
 }
 
 
-def _cache(keys: jax.Array, values: jax.Array, x: jax.Array, beta: float) -> jax.Array:
-    return jnp.exp(-beta * (1 - x @ keys.T)) @ values
-
-
 def _tip_loss(keys: jax.Array, frozen: dict, rows: jax.Array) -> jax.Array:
     x = frozen["x"][rows]
-    logits = SCALE * x @ frozen["w"].T
-    logits += TIP_ALPHA * _cache(keys, frozen["values"], x, TIP_BETA)
+    affinity = jnp.exp(-TIP_BETA * (1 - x @ keys.T))
+    logits = SCALE * x @ frozen["w"].T + TIP_ALPHA * affinity @ frozen["values"]
     return classification(logits, frozen["labels"][rows])
 
 
 def _tip(problem: Problem, keys: np.ndarray) -> Scores:
     values = np.eye(len(problem.w), dtype=np.float32)[problem.labels]
 
-    def logits(x: np.ndarray, alpha: float, beta: float) -> np.ndarray:
-        return SCALE * x @ problem.w.T + alpha * np.asarray(_cache(keys, values, x, beta))
+    def logits(x: np.ndarray, pairs: Iterable[tuple[float, float]]) -> Iterator[np.ndarray]:
+        zero_shot, distance = SCALE * x @ problem.w.T, 1 - x @ keys.T
+        for alpha, beta in pairs:
+            yield zero_shot + alpha * np.exp(-beta * distance) @ values
 
-    alpha, beta = TIP_ALPHA, TIP_BETA
+    best = (TIP_ALPHA, TIP_BETA)
     if problem.validation is not None:
         x, labels = problem.validation
-        alpha, beta = max(
-            itertools.product(TIP_ALPHAS, TIP_BETAS),
-            key=lambda pair: accuracy(logits(x, *pair).argmax(axis=1), labels),
-        )
+        pairs = list(itertools.product(TIP_ALPHAS, TIP_BETAS))
+        found = [accuracy(each.argmax(axis=1), labels) for each in logits(x, pairs)]
+        best = pairs[int(np.argmax(found))]
 
     def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
         if w is not None:
             raise ValueError("Tip-Adapter has no path to classes that it did not learn")
-        return logits(x, alpha, beta)
+        return next(logits(x, [best]))
 
     return scores
 

@@ -32,12 +32,12 @@ class Captioned:
 
     Attributes:
       x: `[b p]`.
-      captions: Of all images, `[m p]`.
+      captions: Of all images, in the same space, `[m p]`.
       owner: Whose each caption is, `[m]`.
     """
 
     x: Float[np.ndarray, "b p"]
-    captions: Float[np.ndarray, "m p"]
+    captions: Float[np.ndarray, "m q"]
     owner: Int[np.ndarray, "m"]
 
     def __post_init__(self):

@@ -7,7 +7,6 @@ import numpy as np
 from aape_jax.aggregators import Given, make_aggregator
 from aape_jax.bank import by_class
 from aape_jax.objective import Batch
-from common.evaluation.classification import normalise
 from configs.aape import pocket
 
 CLASSES, WIDTH, IMAGES = 5, 16, 6
@@ -16,7 +15,8 @@ KEY = jax.random.key(0)
 
 
 def vectors(*shape, seed=0):
-    return normalise(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+    drawn = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return drawn / np.linalg.norm(drawn, axis=-1, keepdims=True)
 
 
 def batch(seed=0):

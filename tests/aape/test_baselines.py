@@ -17,9 +17,9 @@ def problem(validation=False):
     labels = np.repeat(np.arange(CLASSES), SHOTS)
 
     def draw(seed):
-        return normalise(centres[labels] + 0.8 * vectors(len(labels), WIDTH, seed=seed))
+        return normalise(centres[labels] + vectors(len(labels), WIDTH, seed=seed))
 
-    w = normalise(centres + vectors(CLASSES, WIDTH, seed=3))
+    w = normalise(centres + 3 * vectors(CLASSES, WIDTH, seed=3))
     held = (draw(4), labels) if validation else None
     return Problem(draw(2), labels, w, held, batch=8, seed=0), draw(5), labels
 

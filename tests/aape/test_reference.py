@@ -1,7 +1,6 @@
 """The literal layer, the losses and a few steps of training, against PyTorch in float32."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -27,6 +26,10 @@ def leaves(params):
         for p, leaf in jax.tree_util.tree_leaves_with_path(params)
     }
     return {name: tensor(leaf).requires_grad_() for name, leaf in flat.items()}
+
+
+def numbers(tensor):
+    return tensor.detach().numpy()
 
 
 def paper_layer(p, prompts, mask, labels):
@@ -115,13 +118,14 @@ def test_loss_gradients_and_training(kind, alpha):
     run = jax.jit(jax.value_and_grad(lambda p: objective(p, BATCH, KEY)[0]))
     loss, gradient = run(params)
     expected = torch_loss(theirs, kind, alpha)
-    np.testing.assert_allclose(loss, expected.detach(), rtol=1e-4)
+    np.testing.assert_allclose(loss, expected.item(), rtol=1e-4)
     expected.backward()
     own = leaves(gradient)
     for name, parameter in theirs.items():
-        found = np.zeros_like(own[name].detach()) if parameter.grad is None else parameter.grad
-        scale = max(1e-3, float(np.abs(found).max()))
-        np.testing.assert_allclose(own[name].detach() / scale, found / scale, atol=2e-4)
+        # The one that a softmax does not see, the bias of its keys, has rounding errors only.
+        found = numbers(own[name])
+        true = np.zeros_like(found) if parameter.grad is None else parameter.grad.numpy()
+        np.testing.assert_allclose(found, true, atol=2e-4 * max(1e-2, np.abs(true).max()))
 
     optimizer = make_optimizer(config, an_epoch=1)
     reference = torch.optim.SGD(theirs.values(), lr=RATE, momentum=0.9, weight_decay=5e-4)
@@ -137,5 +141,4 @@ def test_loss_gradients_and_training(kind, alpha):
         reference.step()
         schedule.step()
     for name, leaf in leaves(tree["aape"]).items():
-        np.testing.assert_allclose(leaf.detach(), theirs[name].detach(), rtol=2e-3, atol=2e-4)
-    assert jnp.isfinite(loss)
+        np.testing.assert_allclose(numbers(leaf), numbers(theirs[name]), rtol=2e-3, atol=2e-4)
