@@ -31,23 +31,29 @@ def lvis_features(shared: Path) -> dict[str, np.ndarray]:
     return dict(reversed(list(zip(cleaned, vectors, strict=True))))
 
 
-def write_files(shared: Path, folder: Path, shots: int = SHOTS) -> tuple[Path, Path]:
+def write_files(shared: Path, folder: Path) -> tuple[Path, Path]:
     """Writes `caltech31.npz` and `texts31.npz`: the classes whose name has a text feature."""
     names, texts = class_names(shared), lvis_features(shared)
     kept = [label for label, name in enumerate(names) if name in texts]
-    with np.load(shared / "clip_image_features" / "caltech101.npz") as file:
-        arrays = dict(file)
+    text = folder / "texts31.npz"
+    chosen = [names[label] for label in kept]
+    features = np.stack([texts[name] for name in chosen])
+    np.savez(text, classnames=np.array(chosen), class_features=features)
+    return write_images(shared, folder / "caltech31.npz", kept, SHOTS), text
+
+
+def write_images(shared: Path, file: Path, kept: list[int], shots: int) -> Path:
+    """Writes the few-shot and test features of some classes."""
+    names = class_names(shared)
+    with np.load(shared / "clip_image_features" / "caltech101.npz") as archive:
+        arrays = dict(archive)
     parts = {}
     for part, source in (("train", f"shot{shots}"), ("test", "test")):
         x, y = arrays[f"{source}_x"].astype(np.float32), arrays[f"{source}_y"].astype(int)
         own = np.isin(y, kept)
         parts |= {f"{part}_features": x[own], f"{part}_labels": np.searchsorted(kept, y[own])}
-    chosen = [names[label] for label in kept]
-    data, text = folder / "caltech31.npz", folder / "texts31.npz"
-    np.savez(data, **parts, classnames=np.array(chosen))
-    features = np.stack([texts[name] for name in chosen])
-    np.savez(text, classnames=np.array(chosen), class_features=features)
-    return data, text
+    np.savez(file, **parts, classnames=np.array([names[label] for label in kept]))
+    return file
 
 
 def settings(files: tuple[Path, Path], arg: str = ""):
