@@ -53,7 +53,7 @@ def rate_by_epoch(
     """Cosine from `base` to zero in steps of an epoch; constant in the first epochs."""
     total = max(1, -(-total_steps // an_epoch))
 
-    def rate(step: Array) -> Array:
+    def rate(step: Array | int) -> Array:
         epoch = jnp.asarray(step) // an_epoch
         cosine = base * 0.5 * (1 + jnp.cos(jnp.pi * epoch / total))
         return jnp.where(epoch < warmup_epochs, warmup_rate, cosine)
