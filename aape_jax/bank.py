@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.corpus import read_corpus
-from aape_jax.encoding import text_features
 from common.clip import CLIP
+from common.data.clip_features import text_features
 from common.data.few_shot import class_rows
 from common.data.names import readable
 from common.data.npz import read_npz

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.data.coop import read_json
 from common.data.names import readable
 from common.errors import UserError
+from common.files import read_json
 
 PER_TEMPLATE = 10
 """Sentences that a language model wrote for each question about a class (CuPL's recipe)."""
@@ -78,7 +78,7 @@ def _pocket(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
 
 def _json(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
     del dataset
-    content = read_json(Path(where).expanduser(), "file of prompts")
+    content = read_json(Path(where).expanduser(), "give {class: [sentence, ...]}")
     for name, sentences in content.items():
         if not isinstance(sentences, list) or not all(isinstance(s, str) for s in sentences):
             raise UserError(f"{where} must map each class to a list of sentences; see {name!r}.")
@@ -92,7 +92,8 @@ CORPORA: dict[str, Callable[[str, str], Mapping[str, Sequence[str]]]] = {
 
 
 def _aliases(path: str) -> Mapping[str, str]:
-    return read_json(Path(path).expanduser(), "file of aliases") if path else {}
+    remedy = "give {class name: key of the corpus}"
+    return read_json(Path(path).expanduser(), remedy) if path else {}
 
 
 def _of_class(by_name: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:

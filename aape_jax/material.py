@@ -10,11 +10,13 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.bank import Bank, make_bank
-from aape_jax.encoding import frozen_dtype, image_features
+from aape_jax.views import view as photo_view
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
+from common.data.clip_features import image_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.precision import frozen_dtype
 
 SUBSAMPLES = ("all", "base", "new")
 
@@ -149,7 +151,8 @@ def _features(
 ) -> Float[np.ndarray, "b p"]:
     if isinstance(split, FeatureSplit):
         return normalise(split.features)
-    return normalise(image_features(clip, split, cache, view, seed))
+    version = photo_view(view, clip.preprocess.size, seed)
+    return normalise(image_features(clip, split, cache, version))
 
 
 def _test_set(

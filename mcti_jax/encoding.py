@@ -11,13 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.cache import cached
 from common.data.encoding import feature_pass
 from common.data.images import mirror, squash, to_pixels
 from common.diffusion import AutoencoderKL, StableDiffusion
-from common.training.progress import Progress
+from common.progress import Progress
 
 # Pictures at once on each host; the VAE's activations are what limits it.
 ENCODE_BATCH = 32
@@ -63,38 +62,3 @@ def vae_posteriors(
         "dtype": str(jnp.dtype(vae.dtype)),
     }
     return cached(cache, key, compute)
-
-
-def image_features(clip: CLIP, split: ImageSplit, cache: Path, flip: int) -> np.ndarray:
-    """CLIP image features of the photos, or of their mirrors; not normalised, `[b p]`."""
-    tower = clip.image_tower
-
-    def encode(params: dict, pixels: jax.Array) -> dict[str, jax.Array]:
-        return {"features": tower.apply({"params": params}, pixels).features.astype("float32")}
-
-    def load(row: int) -> np.ndarray:
-        photo = split.load(row)
-        if flip:
-            photo = photo.transpose(0)  # PIL's FLIP_LEFT_RIGHT
-        return clip.preprocess(photo)
-
-    def compute() -> dict[str, np.ndarray]:
-        name = "Encoding mirrors (CLIP)" if flip else "Encoding photos (CLIP)"
-        with Progress(len(split), name, unit="photos") as progress:
-            return feature_pass(
-                encode,
-                clip.params["vision"],
-                load,
-                len(split),
-                batch_size=ENCODE_BATCH,
-                progress=lambda done, total: progress.update(done),
-            )
-
-    key = {
-        "what": "clip image features of " + ("mirrors" if flip else "photos"),
-        "weights": clip.fingerprint,
-        "data": split.fingerprint,
-        "preprocessing": repr(clip.preprocess),
-        "dtype": str(jnp.dtype(tower.dtype)),
-    }
-    return cached(cache, key, compute)["features"]

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import flax.struct
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
+from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
-from mcti_jax.encoding import image_features, vae_posteriors
+from common.precision import frozen_dtype
+from mcti_jax.encoding import vae_posteriors
 
 
 @flax.struct.dataclass
@@ -60,25 +60,16 @@ class Material:
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = [image_features(self.clip, self.train, self.cache, flip) for flip in (0, 1)]
+        features = [
+            image_features(self.clip, self.train, self.cache, version)
+            for version in (ORIGINAL, MIRROR)
+        ]
         return Encoded(latents["mean"], latents["logvar"], np.stack(features))
 
     @cached_property
     def test_features(self) -> np.ndarray:
         """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
-        if not len(self.test):
-            return np.zeros((0, self.clip.config.vision.projection), np.float32)
-        return image_features(self.clip, self.test, self.cache, flip=0)
-
-
-def frozen_dtype(name: str, platform: str | None = None) -> jnp.dtype:
-    """The dtype of frozen networks that `config.dtype` means on a platform, or on this one."""
-    if name == "auto":
-        name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
-    table = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-    if name not in table:
-        raise UserError(f"dtype={name!r} is unknown; choose auto, {' or '.join(table)}.")
-    return jnp.dtype(table[name])
+        return image_features(self.clip, self.test, self.cache)
 
 
 def gather(config: ConfigDict) -> Material:

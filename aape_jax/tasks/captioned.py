@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.encoding import image_features, text_features
 from common.clip import CLIP
 from common.data import ImageSplit
-from common.data.coop import read_json
+from common.data.clip_features import image_features, text_features
 from common.data.npz import read_npz
 from common.data.photos import photo_file
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.files import read_json
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, sample_scene
@@ -114,7 +114,7 @@ def _karpathy(where: str, part: str) -> Texts:
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
-    content = read_json(Path(file).expanduser(), "file of captions")
+    content = read_json(Path(file).expanduser(), "give Karpathy's split file")
     listed = [image for image in content["images"] if image["split"] in KARPATHY_PARTS[part]]
     if not listed:
         raise UserError(f"{file} has no images of the part {part!r}.")

@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 
 from aape_jax.aggregators import make_aggregator
 from aape_jax.bank import by_class
-from aape_jax.encoding import frozen_dtype
 from aape_jax.generator import Generator
 from aape_jax.head import DEFAULT, Head, parameter_count
 from aape_jax.heads_file import write_head
@@ -28,6 +27,7 @@ from aape_jax.unit import unit
 from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
+from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 
 VARIANTS = {

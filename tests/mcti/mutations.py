@@ -47,8 +47,8 @@ MUTATIONS = (
     Mutation(
         "features of mirrors missing",
         "mcti_jax/material.py",
-        "for flip in (0, 1)",
-        "for flip in (0, 0)",
+        "for version in (ORIGINAL, MIRROR)",
+        "for version in (ORIGINAL, ORIGINAL)",
         "test_material.py",
     ),
     Mutation(
