@@ -1,4 +1,4 @@
-"""Few-shot classifiers on the same cached features, as their authors' code sets them up.
+"""Few-shot classifiers on the same cached features.
 
 Each takes a `Problem` and gives a function from features and candidate classes to scores.
 Tip-Adapter's keys belong to the learned classes, so it has nothing to say about others.
@@ -19,11 +19,11 @@ from aape_jax.losses import classification
 from aape_jax.unit import unit
 from common.evaluation.classification import accuracy, normalise
 
-# gaopengcuhk/Tip-Adapter: start of alpha and beta, the ranges of its search, and its training.
+# Our settings, near what is commonly used; not checked against the authors' code.
 TIP_ALPHA, TIP_BETA = 1.0, 5.5
 TIP_ALPHAS, TIP_BETAS = np.linspace(0.1, 5.0, 15), np.linspace(0.5, 10.0, 15)
 TIP_EPOCHS, TIP_BATCH, TIP_RATE = 20, 256, 1e-3
-# gaopengcuhk/CLIP-Adapter: bottleneck and mix.
+# The bottleneck and the mix are CLIP-Adapter's; its training is ours.
 ADAPTER_REDUCTION, ADAPTER_RATIO = 4, 0.2
 ADAPTER_EPOCHS, ADAPTER_RATE = 50, 1e-3
 SCALE = 100.0
