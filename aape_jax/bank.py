@@ -42,7 +42,7 @@ class Bank:
         total = (self.prompts * self.mask[..., None]).sum(axis=1)
         return normalise(total)
 
-    def take(self, labels: Sequence[int]) -> "Bank":
+    def take(self, labels: Sequence[int] | Int[np.ndarray, "chosen"]) -> "Bank":
         """The given classes in the given order."""
         chosen = np.asarray(labels)
         sentences = tuple(self.sentences[i] for i in chosen) if self.sentences else ()
