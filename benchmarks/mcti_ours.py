@@ -54,32 +54,25 @@ class OurStep:
             "start": problem.start,
         }
         scale = modules.vae.config.scaling_factor
-
-        def method(attention: str) -> RandomMCTI:
-            unet = modules.unet.clone(attention=attention)
-            networks = Networks(unet, modules.schedule, modules.text_tower, None, scale)
-            return RandomMCTI(Objective(networks, self.layout, config))
+        networks = Networks(modules.unet, modules.schedule, modules.text_tower, None, scale)
+        method = RandomMCTI(Objective(networks, self.layout, config))
 
         self.mesh = make_mesh(data=1, model=1)
-        self.method, self.source = method(config.attention), Steps("random")
+        self.method, self.source = method, Steps("random")
         self.key = place(jax.random.key(1), NamedSharding(self.mesh, jax.P()))
-        self.frozen = place(frozen, shardings(frozen, self.method.frozen_rules, self.mesh))
+        self.frozen = place(frozen, shardings(frozen, method.frozen_rules, self.mesh))
         self.state, self.step = self.first(), 0
-        started = time.perf_counter()
-        self.program = self.lower(self.method).compile()
-        self.compile_seconds = time.perf_counter() - started
-        # The count takes the body of a loop once, whatever its length: not one head of many.
-        counted = self.lower(method("plain")).cost_analysis()["flops"]
-        self.flops = counted / (self.layout.at_once * config.samples)
-        self.memory = self.program.memory_analysis()
-
-    def lower(self, method: RandomMCTI) -> jax.stages.Lowered:
-        """The program of a call, not compiled."""
-        where = jax.tree.map(lambda leaf: leaf.sharding, self.state)
         with jax.set_mesh(self.mesh):
-            return make_call(method, where, self.mesh).lower(
+            where = jax.tree.map(lambda leaf: leaf.sharding, self.state)
+            lowered = make_call(method, where, self.mesh).lower(
                 self.state, self.frozen, self.key, self.feed(1)
             )
+            started = time.perf_counter()
+            self.program = lowered.compile()
+            self.compile_seconds = time.perf_counter() - started
+        # The count takes the body of a loop once, whatever its length.
+        self.flops = lowered.cost_analysis()["flops"] / (self.layout.at_once * config.samples)
+        self.memory = self.program.memory_analysis()
 
     def first(self) -> TrainState:
         """The state before the first update."""

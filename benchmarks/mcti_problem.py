@@ -37,7 +37,6 @@ class Size:
       text, unet, vae: what the `config.json` of each says.
       classes_per_chunk: how many classes our program treats at once; 0 for all.
       steps_per_call: updates in one call of our program.
-      attention: how our program computes it.
     """
 
     text: Mapping[str, Any]
@@ -45,7 +44,6 @@ class Size:
     vae: Mapping[str, Any]
     classes_per_chunk: int
     steps_per_call: int
-    attention: str = "plain"
 
 
 def bundled() -> dict[str, Any]:
@@ -73,7 +71,6 @@ SIZES = {
         vae={"sample_size": 256, "block_out_channels": [32, 64, 128, 128]},
         classes_per_chunk=1,
         steps_per_call=1,
-        attention="by_head",
     ),
 }
 
@@ -149,7 +146,6 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
     config = mcti.pocket()
     config.compare_ti = False
     config.classes_per_chunk = shapes.classes_per_chunk if chunk is None else chunk
-    config.attention = shapes.attention
     labels = np.repeat(np.arange(classes), SHOTS)
     photos = rng.uniform(-1, 1, (labels.size, side, side, 3)).astype(np.float32)
     return Problem(

@@ -9,7 +9,6 @@ from jaxtyping import Array, Float
 
 from common.errors import UserError
 
-_BY_HEAD_SIZE = 2**18  # probabilities of one head; below it, all heads at once are cheaper
 _FLASH_BLOCK = 512
 _FLASH_LENGTH = 4096  # below it, materialised probabilities are cheaper
 _LANES = 128  # of a TPU's vector unit; the kernel wants whole ones
@@ -32,12 +31,10 @@ def attend(
       key: What is compared with.
       value: What is mixed.
       causal: Whether each query only sees keys up to its own position.
-      implementation: "plain"; "by_head", one head after another and once more in the backward
-        pass, for CPUs, whose caches hold the probabilities of one long head ("plain" where they
-        are short); "fused", `jax.nn.dot_product_attention`, which is cuDNN's kernel on NVIDIA
-        GPUs in half precision; or "flash", a Pallas kernel for TPUs that never holds the
-        probabilities, used from 4096 queries and keys on and "plain" below; on several chips it
-        wants the mesh set by `jax.set_mesh`. All agree up to rounding.
+      implementation: "plain"; "fused", `jax.nn.dot_product_attention`, which is cuDNN's kernel
+        on NVIDIA GPUs in half precision; or "flash", a Pallas kernel for TPUs that never holds
+        the probabilities, used from 4096 queries and keys on and "plain" below; on several
+        chips it wants the mesh set by `jax.set_mesh`. All agree up to rounding.
 
     Raises:
       UserError: There is no such implementation.
@@ -57,19 +54,6 @@ def _plain(query: Array, key: Array, value: Array, causal: bool) -> Array:
         logits = jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
     weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
-
-
-def _by_head(query: Array, key: Array, value: Array, causal: bool) -> Array:
-    batch, queries, heads, width = query.shape
-    if queries * key.shape[1] < _BY_HEAD_SIZE:
-        return _plain(query, key, value, causal)
-
-    def split(x: Array) -> Array:
-        return x.transpose(0, 2, 1, 3).reshape(batch * heads, 1, x.shape[1], 1, x.shape[-1])
-
-    one = jax.checkpoint(lambda head: _plain(*head, causal))
-    mixed = jax.lax.map(one, (split(query), split(key), split(value)))
-    return mixed.reshape(batch, heads, queries, width).transpose(0, 2, 1, 3)
 
 
 def _fused(query: Array, key: Array, value: Array, causal: bool) -> Array:
@@ -122,7 +106,6 @@ def _per_device(kernel: Callable[..., Array], *arrays: Array) -> Array:
 
 IMPLEMENTATIONS: dict[str, Callable[[Array, Array, Array, bool], Array]] = {
     "plain": _plain,
-    "by_head": _by_head,
     "fused": _fused,
     "flash": _flash,
 }

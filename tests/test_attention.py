@@ -1,5 +1,4 @@
 import importlib.util
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -57,26 +56,8 @@ def test_half_precision_keeps_softmax_in_float32(name):
 
 
 def test_unknown_name():
-    with pytest.raises(UserError, match=r"'quick' is not one of plain, by_head, fused, flash"):
+    with pytest.raises(UserError, match=r"'quick' is not one of plain, fused, flash"):
         attend(*draw(1, 2, 2, 1, 4), implementation="quick")
-
-
-@pytest.mark.parametrize("causal", [False, True])
-def test_long_heads_one_by_one(causal):
-    """The same values and gradients, in less memory."""
-    inputs, ways = draw(2, 512, 512, 8, 8), ("plain", "by_head")
-
-    def loss(implementation, *inputs):
-        return (attend(*inputs, causal=causal, implementation=implementation) ** 2).sum()
-
-    steps = [jax.jit(jax.value_and_grad(partial(loss, way), (0, 1, 2))) for way in ways]
-    (desired, by_all), (actual, by_head) = (step(*inputs) for step in steps)
-    np.testing.assert_allclose(actual, desired, rtol=1e-5)
-    for found, wanted in zip(by_head, by_all, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-5 * float(np.abs(wanted).max()))
-    memory = [step.lower(*inputs).compile().memory_analysis() for step in steps]
-    plain, lean = (each.temp_size_in_bytes for each in memory)
-    assert lean < plain / 3
 
 
 def test_flash_is_plain_where_the_kernel_does_not_fit():
