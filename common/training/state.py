@@ -38,5 +38,10 @@ def state_shardings(state: TrainState, rules: Rules, mesh: Mesh) -> TrainState:
 
 
 def init_state(trainable: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step."""
+    """The state before the first step.
+
+    Scalars that were made of Python numbers are "weakly typed" and the step's results are not,
+    so that the second call would be compiled anew, and the third for their moments.
+    """
+    trainable = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), trainable)
     return TrainState(jnp.zeros((), jnp.int32), trainable, optimizer.init(trainable))

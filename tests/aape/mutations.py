@@ -31,14 +31,14 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "image fed to paper's query",
-        "aape_jax/aggregators.py",
+        "aape_jax/aggregators/paper.py",
         'return given.mean[:, None] + params["offset"][given.token]',
         'return (given.mean + given.x)[:, None] + params["offset"][given.token]',
         "test_aggregators.py",
     ),
     Mutation(
         "softmax without mask",
-        "aape_jax/aggregators.py",
+        "aape_jax/aggregators/attention.py",
         "jax.nn.softmax(jnp.where(mask, logits, -jnp.inf), axis=-1)",
         "jax.nn.softmax(logits, axis=-1)",
         "test_aggregators.py",
@@ -52,7 +52,7 @@ MUTATIONS = (
     ),
     Mutation(
         "result of the anchored form not renormalised",
-        "aape_jax/aggregators.py",
+        "aape_jax/aggregators/attention.py",
         'unit(jnp.einsum("bmn,bnp->bmp", weights, prompts))',
         'jnp.einsum("bmn,bnp->bmp", weights, prompts)',
         "test_aggregators.py",

@@ -67,6 +67,11 @@ def test_a_call_makes_its_steps():
     assert float(report.sums["loss"]) == -6.5
 
 
+def test_parameters_made_of_python_numbers_do_not_compile_the_call_anew():
+    state = init_state({"x": jnp.full((), 1.0)}, optax.sgd(1.0, momentum=0.5))
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves(state))
+
+
 def test_a_short_call_leaves_its_other_slots_empty():
     feed = make_feed(Slopes(1, 2), range(2), 4)
     np.testing.assert_array_equal(feed.steps, [0, 1, UNUSED, UNUSED])

@@ -1,0 +1,169 @@
+"""How well captions fit reference captions: CIDEr-D, BLEU-4 and ROUGE-L over word lists.
+
+`tokenise` stands in for the Java tokenizer of the COCO scripts, from whose scores those here can
+differ slightly; on the same tokens they are the same.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from common.errors import UserError
+
+LONGEST = 4
+"""The longest n-grams that are counted."""
+
+CIDER_SIGMA = 6.0
+ROUGE_BETA = 1.2
+
+Words = Sequence[str]
+References = Sequence[Sequence[Words]]
+"""Of each picture its reference captions."""
+
+_TOKEN = re.compile(r"\w+(?:[-.']\w+)*")
+_CONTRACTION = re.compile(r"(.+)(n't|'(?:s|re|ve|ll|d|m))$")
+
+
+def tokenise(text: str) -> tuple[str, ...]:
+    """Lower-case words; punctuation is dropped, "isn't" becomes "is" and "n't"."""
+    words: list[str] = []
+    for word in _TOKEN.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
+        parts = _CONTRACTION.fullmatch(word)
+        words += parts.groups() if parts else [word]
+    return tuple(words)
+
+
+def caption_scores(
+    captions: Sequence[str], references: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """`cider_d`, `bleu_4` and `rouge_l` of captions as text.
+
+    Raises:
+      UserError: a picture has no references, or there are not as many of one as of the other.
+    """
+    found = [tokenise(caption) for caption in captions]
+    wanted = [[tokenise(text) for text in own] for own in references]
+    return {
+        "cider_d": float(cider_d(found, wanted).mean()),
+        "bleu_4": bleu_4(found, wanted),
+        "rouge_l": float(rouge_l(found, wanted).mean()),
+    }
+
+
+def cider_d(captions: Sequence[Words], references: References) -> Float[np.ndarray, "b"]:
+    """CIDEr-D of each caption (arXiv 1411.5726), ten times the mean over n = 1 to 4.
+
+    An n-gram's weight is its count times log(pictures / pictures whose references have it). The
+    pictures are those that are given, so a single picture scores 0.
+
+    Raises:
+      UserError: as `caption_scores`.
+    """
+    _check(captions, references)
+    seen = Counter(
+        gram for own in references for gram in set().union(*(_grams(words) for words in own))
+    )
+    rarity = {gram: math.log(len(references)) - math.log(count) for gram, count in seen.items()}
+    scores = []
+    for words, own in zip(captions, references, strict=True):
+        compared = [_cider_pair(words, reference, rarity, len(references)) for reference in own]
+        scores.append(10 * np.mean(compared))
+    return np.array(scores)
+
+
+def bleu_4(captions: Sequence[Words], references: References) -> float:
+    """BLEU-4 of the whole set, against the reference of nearest length; 0 without a 4-gram match.
+
+    Raises:
+      UserError: as `caption_scores`.
+    """
+    _check(captions, references)
+    right, tried = np.zeros(LONGEST), np.zeros(LONGEST)
+    length = wanted = 0
+    for words, own in zip(captions, references, strict=True):
+        found, most = _grams(words), Counter()
+        for reference in own:
+            most |= _grams(reference)
+        for gram, count in found.items():
+            tried[len(gram) - 1] += count
+            right[len(gram) - 1] += min(count, most[gram])
+        length += len(words)
+        wanted += min((abs(len(each) - len(words)), len(each)) for each in own)[1]
+    if not right.all():
+        return 0.0
+    brevity = min(0.0, 1 - wanted / length)
+    return float(np.exp(np.log(right / tried).mean() + brevity))
+
+
+def rouge_l(captions: Sequence[Words], references: References) -> Float[np.ndarray, "b"]:
+    """ROUGE-L of each caption: precision and recall are the best over its references.
+
+    Raises:
+      UserError: as `caption_scores`.
+    """
+    _check(captions, references)
+    scores = []
+    for words, own in zip(captions, references, strict=True):
+        common = [_longest_common(words, reference) for reference in own]
+        precision = max(common) / max(1, len(words))
+        recall = max(n / max(1, len(each)) for n, each in zip(common, own, strict=True))
+        weighted = recall + ROUGE_BETA**2 * precision
+        scores.append((1 + ROUGE_BETA**2) * precision * recall / weighted if weighted else 0.0)
+    return np.array(scores)
+
+
+def _check(captions: Sequence[Words], references: References) -> None:
+    if len(captions) != len(references) or not len(captions):
+        raise UserError(
+            f"{len(captions)} captions cannot be compared with references of {len(references)} "
+            "pictures: give one caption for each picture."
+        )
+    for number, own in enumerate(references):
+        if not len(own):
+            raise UserError(f"picture number {number} has no reference caption: add one.")
+
+
+def _grams(words: Words) -> Counter[tuple[str, ...]]:
+    return Counter(
+        tuple(words[start : start + n])
+        for n in range(1, LONGEST + 1)
+        for start in range(len(words) - n + 1)
+    )
+
+
+def _cider_pair(
+    words: Words, reference: Words, rarity: Mapping[tuple[str, ...], float], pictures: int
+) -> float:
+    """The mean over n of the clipped cosines, with the penalty for another length."""
+    unseen = math.log(pictures)
+    first, second = (
+        {gram: count * rarity.get(gram, unseen) for gram, count in _grams(each).items()}
+        for each in (words, reference)
+    )
+    dot, norms = np.zeros(LONGEST), np.zeros((2, LONGEST))
+    for gram, weight in first.items():
+        dot[len(gram) - 1] += min(weight, second.get(gram, 0.0)) * second.get(gram, 0.0)
+    for total, weights in zip(norms, (first, second), strict=True):
+        for gram, weight in weights.items():
+            total[len(gram) - 1] += weight**2
+    product = np.sqrt(norms.prod(axis=0))
+    cosines = np.divide(dot, product, out=np.zeros(LONGEST), where=product > 0)
+    # The scripts take the number of 2-grams for the length, which differs by one from it.
+    longer = max(0, len(words) - 1) - max(0, len(reference) - 1)
+    return float(cosines.mean() * math.exp(-(longer**2) / (2 * CIDER_SIGMA**2)))
+
+
+def _longest_common(first: Words, second: Words) -> int:
+    """Length of the longest sequence of words that both have in this order, gaps allowed."""
+    row = [0] * (len(second) + 1)
+    for word in first:
+        before = row
+        row = [0]
+        for column, other in enumerate(second, start=1):
+            matched = before[column - 1] + 1
+            row.append(matched if word == other else max(before[column], row[-1]))
+    return row[-1]

@@ -1,0 +1,94 @@
+"""VQA accuracy: an answer counts by how many of the people who were asked gave it.
+
+The rules are those of the VQA data set's own script (arXiv 1505.00468; visualqa.org).
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.errors import UserError
+
+ENOUGH = 3
+"""So many people with the same answer make it fully right."""
+
+_PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
+_THOUSANDS = re.compile(r"\d,\d")
+# As their script has it: every full stop but those in front of a digit.
+_FULL_STOP = re.compile(r"\.(?!\d)")
+_NUMBERS = {
+    "none": "0",
+    **{
+        word: str(number)
+        for number, word in enumerate(
+            ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+        )
+    },
+}
+_ARTICLES = frozenset(("a", "an", "the"))
+# Theirs lists the dialect forms of "how's that", too. Forms with I are not here, for theirs are
+# in capitals, which no lower-case word matches.
+_SPELLINGS = """
+ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't
+haven't he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't mightn't've
+might've mustn't must've needn't not've o'clock oughtn't shan't she'd've should've shouldn't
+shouldn't've somebody'd've somebody'll somebody's someone'd someone'd've someone'll someone's
+something'd something'd've something'll that's there'd there'd've there're there's they'd
+they'd've they'll they're they've wasn't we'd've we've weren't what'll what're what's what've
+when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't
+would've wouldn't wouldn't've y'all y'all'll you'd you'd've you'll you're you've
+"""
+
+
+def _without_an_apostrophe(word: str) -> set[str]:
+    """The word without all of its apostrophes, and without each of them alone."""
+    single = {word[: at.start()] + word[at.end() :] for at in re.finditer("'", word)}
+    return {word.replace("'", "")} | single
+
+
+_CONTRACTIONS = {
+    spelt: word
+    for word in _SPELLINGS.split()
+    for spelt in _without_an_apostrophe(word)
+    if spelt != word
+}
+
+
+def normalise(answer: str) -> str:
+    """Lower case, digits for number words; no articles, no punctuation; apostrophes put back."""
+    answer = answer.replace("\n", " ").replace("\t", " ").strip()
+    keeps = answer
+    for mark in _PUNCTUATION:
+        joined = f"{mark} " in keeps or f" {mark}" in keeps or _THOUSANDS.search(keeps)
+        answer = answer.replace(mark, "" if joined else " ")
+    answer = _FULL_STOP.sub("", answer)
+    words = [_NUMBERS.get(word, word) for word in answer.lower().split()]
+    return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
+
+
+def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
+    """The accuracy of one answer: min(others who gave it / 3, 1), each person left out in turn.
+
+    Answers are normalised only where people differ, as in the original.
+
+    Args:
+      answer: What is judged.
+      given: What people answered, ten in VQA.
+
+    Raises:
+      UserError: nobody answered.
+    """
+    if not given:
+        raise UserError("a question has no answers to compare with: leave it out.")
+    answer, people = answer.strip(), [each.strip() for each in given]
+    if len(set(people)) > 1:
+        answer, people = normalise(answer), [normalise(each) for each in people]
+    same = np.array([each == answer for each in people])
+    others = same.sum() - same
+    return float(np.minimum(others / ENOUGH, 1).mean())
+
+
+def cut(answer: str, words: int) -> str:
+    """The first words of a generated answer, up to the end of its line."""
+    return " ".join(answer.strip().split("\n")[0].split()[:words])
