@@ -37,7 +37,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["common*", "mcti_jax*", "protext_jax*", "configs*"]),
+    packages=find_packages(
+        include=["common*", "mcti_jax*", "protext_jax*", "aape_jax*", "configs*"]
+    ),
     package_data={"common.pocket": ["models/**/*"]},
     install_requires=RUNTIME,
     extras_require={

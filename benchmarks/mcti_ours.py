@@ -17,9 +17,10 @@ from common.training.sharding import place, shardings
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
 from mcti_jax.draws import Draws, draw
+from mcti_jax.layout import Layout, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.method import MCTI, Steps
-from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
+from mcti_jax.objective import Objective
 
 
 class RandomMCTI(Method):

@@ -13,9 +13,9 @@ from jaxtyping import Array, Float, PyTree
 from benchmarks.mcti_problem import Problem, latent_shape
 from common.diffusion import Modules
 from mcti_jax.draws import Draws, draw
+from mcti_jax.layout import class_bank, prepare
 from mcti_jax.losses import Networks, classify, denoising_error, read_prompts
 from mcti_jax.method import MCTI
-from mcti_jax.objective import class_bank, prepare
 
 ENCODE_BATCH = 4
 

@@ -32,7 +32,7 @@ from benchmarks.mcti_ours import OurStep
 from benchmarks.mcti_plain import PlainStep, encode
 from benchmarks.mcti_problem import SIZES, Problem, make_problem
 from common.errors import UserError, run_command
-from mcti_jax.material import frozen_dtype
+from common.precision import frozen_dtype
 
 TOLERANCE = 1e-4
 NAMES = {

@@ -210,8 +210,8 @@ def report(case: str, options: flags.FlagValues) -> None:
     print(
         f"\nBefore timing, losses and gradients agreed to {error:.1e}. (c) compiled in "
         f"{steps['c'].compile_seconds:.1f} s and reads {weights - table:.1f} MiB of "
-        "weights forth and back in every step, which is what a few tokens cannot hide. Peak "
-        f"memory of this process so far: {peak:.2f} GiB."
+        "weights forth and back in every step, which is what a few tokens cannot hide. "
+        f"Peak memory of this process so far: {peak:.2f} GiB."
     )
 
 

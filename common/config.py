@@ -19,6 +19,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from common.errors import UserError
+from common.files import read_json
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -80,26 +81,36 @@ def read_config(workdir: Path) -> ConfigDict:
       UserError: `workdir` holds no run.
     """
     path = Path(workdir) / "config.json"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{workdir} holds no run: there is no {path.name} in it; train with "
-            f"--workdir={workdir} first."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    return ConfigDict(_lists_to_tuples(fields)).lock()
+    remedy = f"train with --workdir={workdir} first"
+    if not path.exists():
+        raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
+    return ConfigDict(_lists_to_tuples(read_json(path, remedy))).lock()
 
 
-def define_flags() -> None:
-    """Defines `--config` and `--workdir`, for `common.errors.run_command`."""
+def define_config_flag() -> None:
+    """Defines `--config` with its overrides `--config.key=value`; read by `read_config_flag`."""
     config_flags.DEFINE_config_file(
         "config", None, "The config file, e.g. configs/mcti.py[:key=value,key=value]."
     )
     flag = flags.FLAGS["config"]
     flag.parser = _CarefulParser(flag.parser)
+
+
+def define_flags() -> None:
+    """Defines `--config` and `--workdir`, for `common.errors.run_command`."""
+    define_config_flag()
     flags.DEFINE_string("workdir", None, "The folder of the run; the same folder resumes it.")
+
+
+def read_config_flag() -> ConfigDict:
+    """The config that `--config` and its overrides make.
+
+    Raises:
+      UserError: `--config` is missing.
+    """
+    if flags.FLAGS.config is None:
+        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
+    return flags.FLAGS.config
 
 
 def read_flags() -> Invocation:
@@ -108,11 +119,10 @@ def read_flags() -> Invocation:
     Raises:
       UserError: a flag is missing.
     """
-    if flags.FLAGS.config is None:
-        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
+    config = read_config_flag()
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
-    return Invocation(flags.FLAGS.config, Path(flags.FLAGS.workdir).expanduser())
+    return Invocation(config, Path(flags.FLAGS.workdir).expanduser())
 
 
 class _CarefulParser(flags.ArgumentParser):

@@ -23,10 +23,11 @@ from common.clip import CLIP, load_clip, save_clip
 from common.clip.checkpoint import find_clip, read_text_tensors
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.errors import UserError, run_command
+from common.files import write_json
 from common.torch_check import NotComparableError, torch_errors
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
-from common.weights.files import read_tensors, write_json
+from common.weights.files import read_tensors
 from common.weights.resolve import resolve
 from common.weights.table import Table, flatten, match_keys
 

@@ -1,10 +1,15 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Writing files so that nobody ever sees half of one, and JSON files with checks."""
 
+import gzip
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
 
 
 @contextmanager
@@ -28,3 +33,30 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_json(
+    path: Path, remedy: str = "copy it again from where its folder came from"
+) -> dict[str, Any]:
+    """Reads a JSON object, gzipped where the name ends in `.gz`.
+
+    Raises:
+      UserError: The file is missing, damaged or holds something else; `remedy` ends the
+        sentence.
+    """
+    try:
+        raw = path.read_bytes()
+        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+    except FileNotFoundError:
+        raise UserError(f"{str(path)!r} is missing: {remedy}.") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{str(path)!r} cannot be read as JSON ({error}): {remedy}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{str(path)!r} holds no JSON object: {remedy}.")
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes what `read_json` reads."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

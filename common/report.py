@@ -20,11 +20,12 @@ from common.config import flatten
 from common.errors import UserError, run_command
 from common.evaluation.summaries import average, summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, metrics_tables, result_rows
-from common.files import atomic_write
+from common.files import atomic_write, read_json
 from common.training.workdir import HARMLESS
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
 SEED = "seed"
+REMEDY = "leave this run out or train it again"
 REQUIRED = ("method", "dataset", "model", "seed", "metrics", "baselines")
 
 
@@ -66,31 +67,21 @@ def read_run(folder: Path) -> Run:
     Raises:
       UserError: There is no `result.json`, or it lacks what every method writes.
     """
-    result = _read_json(folder / "result.json", f"{folder} holds no finished run")
+    file, config = folder / "result.json", folder / "config.json"
+    if not file.exists():
+        raise UserError(f"{folder} holds no finished run: there is no {file}.")
+    result = read_json(file, REMEDY)
     missing = [name for name in REQUIRED if name not in result]
     if missing:
-        raise UserError(f"{folder / 'result.json'} lacks {', '.join(missing)}: train again.")
+        raise UserError(f"{file} lacks {', '.join(missing)}: {REMEDY}.")
     for name in ("metrics", "baselines"):
         if not isinstance(result[name], dict):
-            raise UserError(f"{folder / 'result.json'}: {name!r} is no JSON object.")
+            raise UserError(f"{file}: {name!r} is no JSON object: {REMEDY}.")
     try:
         result_rows(result)
     except TypeError as error:
-        raise UserError(f"{folder / 'result.json'}: {error}.") from None
-    config = folder / "config.json"
-    return Run(folder, result, flatten(_read_json(config, "")) if config.exists() else {})
-
-
-def _read_json(path: Path, absent: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{absent}: there is no {path}.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object.")
-    return content
+        raise UserError(f"{file}: {error}: {REMEDY}.") from None
+    return Run(folder, result, flatten(read_json(config, REMEDY)) if config.exists() else {})
 
 
 def report(runs: Sequence[Run]) -> str:

@@ -51,16 +51,16 @@ def pocket() -> ConfigDict:
     config = ConfigDict()
     config.method = "mcti_jax.method:MCTI"  # module:class, for commands that serve all methods
     config.paper = ""  # name of one of the paper's datasets: takes the published recipe
-    config.seed = 0
+    config.seed = 0  # of the draws of training and of the pictures
 
     # What is learned from.
     config.model = "pocket"  # Stable Diffusion: "pocket", a diffusers directory or a hub id
     config.clip = "pocket"  # CLIP of the same text width, for its projection and image tower
-    config.data = "pocket:nameless"
+    config.data = "pocket:nameless"  # or folder:PATH, coop:PATH, tfds:NAME
     config.classes = 0  # for `common.aot`: K, if known without the data; 0 opens and counts
     config.shots = 5  # photos per class; 0 takes all
     config.shots_seed = 0  # which photos
-    config.holdout = 1  # photos per class kept for the test where a folder has no split
+    config.holdout = 1  # photos per class kept for the test where a folder has no split; may be 0
 
     # The tokens.
     config.init_word = "thing"  # a coarse noun, one token, that every row starts from
@@ -68,10 +68,10 @@ def pocket() -> ConfigDict:
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
     # The objective: alpha * denoising + gamma * classification.
-    config.alpha = 1.0
+    config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
-    config.gamma_end = 1e-4
+    config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
     config.logit_scale = 10.0  # s; CLIP's own is 100
     config.prototypes = False  # one mean feature per class instead of a drawn one
@@ -81,12 +81,12 @@ def pocket() -> ConfigDict:
     config.compare_ti = True  # trains plain textual inversion beside it, in the same program
 
     # AdamW on the tokens alone.
-    config.updates = 100
+    config.updates = 100  # of every token
     config.learning_rate = 2e-3  # the published recipe has 5e-4 and 3,100 updates
     config.scale_lr = True  # times `samples`, as the reference does
-    config.weight_decay = 1e-2
-    config.beta1 = 0.9
-    config.beta2 = 0.999
+    config.weight_decay = 1e-2  # towards zero, not towards the noun
+    config.beta1 = 0.9  # decay of the mean gradient
+    config.beta2 = 0.999  # decay of its mean square
 
     # The program.
     config.resolution = 0  # pixels; 0 takes the model's own
@@ -97,23 +97,23 @@ def pocket() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
 
     # The run.
-    config.steps_per_call = 10
-    config.log_every = 10
-    config.save_every = 100
+    config.steps_per_call = 10  # updates that the devices make before they report
+    config.log_every = 10  # updates between lines of metrics
+    config.save_every = 100  # updates between checkpoints
     config.eval_every = 0  # 0: at the end only
-    config.keep = 2  # checkpoints
-    config.progress = True
-    config.cache = "~/.cache/promptax/features"
-    config.compile_cache = "~/.cache/promptax/xla"
+    config.keep = 2  # checkpoints, the newest
+    config.progress = True  # shows a bar
+    config.cache = "~/.cache/promptax/features"  # what frozen networks made of photos
+    config.compile_cache = "~/.cache/promptax/xla"  # compiled programs; empty keeps none
 
     # Pictures at evaluation.
     config.generate = ConfigDict()
     config.generate.per_class = 4  # 0 makes no pictures
-    config.generate.prompt = "a photo of a {}"
-    config.generate.sampler = "dpmpp_2m"
-    config.generate.steps = 25
+    config.generate.prompt = "a photo of a {}"  # {} is the learned word
+    config.generate.sampler = "dpmpp_2m"  # a key of common.diffusion.SAMPLERS
+    config.generate.steps = 25  # of the sampler
     config.generate.guidance = 3.0  # the pocket model's; Stable Diffusion's is 7.5
-    config.generate.batch = 32
+    config.generate.batch = 32  # pictures at once
     return config
 
 

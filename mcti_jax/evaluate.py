@@ -3,10 +3,10 @@
     python -m mcti_jax.evaluate --workdir=DIR [--data=DATASET]
 
 Without `--data`: on the run's own test photos. With it: on the test photos of another data set
-with the same classes, for instance in another style.
+with the same classes, for instance in another style. Which token belongs to which class stands in
+the token files (`class`, `class_index`), not in their names or order.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
-from common.files import atomic_write
+from common.files import write_json
 from common.training import say
+from mcti_jax.assembly import initial_vectors
+from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
-from mcti_jax.formats import read_tokens
+from mcti_jax.formats import in_class_order, read_tokens
 from mcti_jax.material import gather
-from mcti_jax.method import initial_vectors
 
 
 def define_flags() -> None:
@@ -38,15 +39,14 @@ def main(argv: Sequence[str]) -> None:
     workdir = Path(flags.FLAGS.workdir)
     config = read_config(workdir)
     config.data = flags.FLAGS.data or config.data
-    learned = {t.metadata["class"]: t.vectors for t in read_tokens(workdir / "tokens")}
+    learned = read_tokens(workdir / "tokens")
     material = gather(config)
-    missing = sorted(set(material.classnames) ^ set(learned))
-    if missing:
+    if flags.FLAGS.data and not len(material.test):
         raise UserError(
-            f"{config.data} and the run in {workdir} do not have the same classes: only one of "
-            f"them has {', '.join(missing[:5])}."
+            f"--data={config.data} has no test photos: put them into PATH/test/class/ beside "
+            "PATH/train/class/."
         )
-    tokens = np.stack([learned[name] for name in material.classnames])
+    tokens = in_class_order(learned, material.classnames)
     table = np.asarray(material.sd.params["text"]["token_embedding"])
     start = initial_vectors(config, material.sd.tokenizer, table)
     evaluation = evaluate(config, material, {"mcti": tokens}, start)
@@ -57,12 +57,13 @@ def main(argv: Sequence[str]) -> None:
         "seed": config.seed,
         "metrics": dict(evaluation.metrics),
         "baselines": dict(evaluation.baselines),
+        "details": dict(evaluation.details),
     }
     print_table(result)
+    print(drift_table(evaluation.details["tokens"]))
     stem = config.data.replace(":", "-").replace("/", "-").strip("-.")
     out = workdir / "eval" / f"{stem}.json"
-    with atomic_write(out) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(out, result)
     for name, picture in evaluation.pictures.items():
         write_png(out.with_name(f"{stem}-{name}.png"), picture)
     say(f"wrote {out}")

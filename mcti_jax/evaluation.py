@@ -1,5 +1,6 @@
 """What a run reports: the tokens as a classifier and as pictures, beside baselines."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,9 +16,11 @@ from common.data.templates import TEMPLATES
 from common.evaluation import baselines, classification, figures, generation
 from common.training import Evaluation
 from mcti_jax.classifier import class_features, predict, prompt_features
+from mcti_jax.drift import Drift, drift, mean_drift
+from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
+from mcti_jax.layout import prepare
 from mcti_jax.material import Material
-from mcti_jax.objective import prepare
 from mcti_jax.prompts import Prompts
 
 # How a class feature is made, by the suffix of its metrics: the mean over the 27 prompts of
@@ -63,8 +66,10 @@ def classifiers(
 
 
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
-    """Micro and per-class accuracy on the test photos."""
+    """Micro and per-class accuracy on the test photos; nothing where there are none."""
     labels, classes = material.test.labels, len(material.classnames)
+    if not len(labels):
+        return {}
     return {
         f"accuracy{suffix}": classification.accuracy(predicted, labels),
         f"class_accuracy{suffix}": classification.class_accuracy(predicted, labels, classes),
@@ -90,17 +95,6 @@ def name_baseline(material: Material) -> dict[str, float]:
     return scores(classification.nearest_by_cosine(material.test_features, classes), material)
 
 
-def drift(tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]) -> dict[str, float]:
-    """How far the vectors went: norm, distance and cosine to the start, means over classes."""
-    norm = np.linalg.norm(tokens, axis=-1)
-    cosine = (tokens * start).sum(-1) / (norm * np.linalg.norm(start, axis=-1))
-    return {
-        "drift/norm": float(norm.mean()),
-        "drift/distance": float(np.linalg.norm(tokens - start, axis=-1).mean()),
-        "drift/cosine_to_start": float(cosine.mean()),
-    }
-
-
 def evaluate(
     config: ConfigDict,
     material: Material,
@@ -108,6 +102,8 @@ def evaluate(
     start: Float[np.ndarray, "n d"],
 ) -> Evaluation:
     """Measures every variant on the test photos.
+
+    Without test photos no accuracy is measured: there remain drift and pictures.
 
     Args:
       config: the run's.
@@ -128,8 +124,8 @@ def evaluate(
         if config.generate.per_class:
             samples[variant] = generate_classes(config, material.sd, vectors)
             results[variant] |= picture_scores(material, samples[variant], found[ENSEMBLE].classes)
-        results[variant] |= drift(vectors, start)
-        if not pictures:  # of the run's own variant
+        results[variant] |= mean_drift(vectors, start)
+        if not pictures and len(material.test):  # of the run's own variant
             pictures["confusion"] = confusion_picture(material, found[ENSEMBLE].predicted)
     if samples:
         size = next(iter(samples.values())).shape[2]
@@ -137,8 +133,20 @@ def evaluate(
             material.train, material.classnames, samples, size
         )
     own, *others = results
-    beside = {name: results[name] for name in others} | feature_baselines(material)
-    return Evaluation(results[own], beside | {"names": name_baseline(material)}, pictures)
+    beside = {name: results[name] for name in others}
+    if len(material.test):
+        beside |= feature_baselines(material) | {"names": name_baseline(material)}
+    followed = [dataclasses.asdict(each) for each in follow(material, tokens[own], start)]
+    return Evaluation(results[own], beside, pictures, {"tokens": followed})
+
+
+def follow(
+    material: Material, tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
+) -> tuple[Drift, ...]:
+    """What became of each vector, in the text tower that the tokens are typed into."""
+    names = material.classnames
+    table = np.asarray(material.sd.params["text"]["token_embedding"])
+    return drift(tokens, start, table, material.sd.tokenizer, names, token_words(names))
 
 
 def confusion_picture(material: Material, predicted: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ from common.config import read_config
 from common.diffusion import SAMPLERS, load_stable_diffusion
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
+from common.precision import frozen_dtype
 from common.training import say
 from mcti_jax.formats import read_tokens
 from mcti_jax.generation import generate, to_uint8
-from mcti_jax.material import frozen_dtype, resolution
+from mcti_jax.material import resolution
 from mcti_jax.prompts import check_words
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from common.clip import CLIP
 from common.clip.text import TextTower
 from common.diffusion import StableDiffusion, text_to_image
-from common.training.progress import track
+from common.progress import track
 from mcti_jax.prompts import embed_prompt
 
 

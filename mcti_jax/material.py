@@ -1,8 +1,6 @@
-"""What MC-TI computes once, on frozen networks, before any token is trained.
+"""The models and photos of a run, opened and checked.
 
-The reference encodes each photo with the VAE in every step, which is 40 % of its arithmetic.
-Each photo has exactly two versions (itself and its mirror), so the posteriors of both are
-cached, and drawing from them has the very distribution of encoding anew.
+What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
 import hashlib
@@ -12,22 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import flax.struct
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
-from common.data.cache import cached
-from common.data.encoding import feature_pass
-from common.data.images import mirror, squash, to_pixels
-from common.diffusion import AutoencoderKL, StableDiffusion, load_stable_diffusion
+from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
-from common.training.progress import Progress
-
-# Pictures at once on each host; the VAE's activations are what limits it.
-ENCODE_BATCH = 32
+from common.precision import frozen_dtype
+from mcti_jax.encoding import vae_posteriors
 
 
 @flax.struct.dataclass
@@ -68,23 +60,16 @@ class Material:
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = [image_features(self.clip, self.train, self.cache, flip) for flip in (0, 1)]
+        features = [
+            image_features(self.clip, self.train, self.cache, version)
+            for version in (ORIGINAL, MIRROR)
+        ]
         return Encoded(latents["mean"], latents["logvar"], np.stack(features))
 
     @cached_property
     def test_features(self) -> np.ndarray:
-        """CLIP image features of the test photos, not normalised, `[b p]`."""
-        return image_features(self.clip, self.test, self.cache, flip=0)
-
-
-def frozen_dtype(name: str, platform: str | None = None) -> jnp.dtype:
-    """The dtype of frozen networks that `config.dtype` means on a platform, or on this one."""
-    if name == "auto":
-        name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
-    table = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-    if name not in table:
-        raise UserError(f"dtype={name!r} is unknown; choose auto, {' or '.join(table)}.")
-    return jnp.dtype(table[name])
+        """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
+        return image_features(self.clip, self.test, self.cache)
 
 
 def gather(config: ConfigDict) -> Material:
@@ -136,83 +121,6 @@ def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
             f"take {size - size % sd.downsampling or sd.downsampling}."
         )
     return size
-
-
-def vae_posteriors(
-    sd: StableDiffusion, split: ImageSplit, size: int, cache: Path
-) -> dict[str, np.ndarray]:
-    """Posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
-
-    The photo is squashed to a square and flipped after that, as the reference does. The flip
-    of a latent is not the latent of the flip, so mirrors are encoded too.
-    """
-    vae = sd.vae
-
-    def encode(params: dict, pixels: jax.Array) -> dict[str, jax.Array]:
-        moments = vae.apply({"params": params}, pixels, method=AutoencoderKL.encode)
-        return {"mean": moments.mean, "logvar": moments.logvar}
-
-    def load(row: int) -> np.ndarray:
-        flip, photo = divmod(row, len(split))
-        pixels = squash(split.load(photo), size)
-        return to_pixels(mirror(pixels) if flip else pixels)
-
-    def compute() -> dict[str, np.ndarray]:
-        count = 2 * len(split)
-        with Progress(count, "Encoding photos (VAE)", unit="photos") as progress:
-            found = feature_pass(
-                encode,
-                sd.params["vae"],
-                load,
-                count,
-                batch_size=ENCODE_BATCH,
-                progress=lambda done, total: progress.update(done),
-            )
-        return {name: x.reshape(2, len(split), *x.shape[1:]) for name, x in found.items()}
-
-    key = {
-        "what": "vae posterior of photos and mirrors",
-        "weights": sd.fingerprint,
-        "data": split.fingerprint,
-        "preprocessing": f"squash {size}",
-        "dtype": str(jnp.dtype(vae.dtype)),
-    }
-    return cached(cache, key, compute)
-
-
-def image_features(clip: CLIP, split: ImageSplit, cache: Path, flip: int) -> np.ndarray:
-    """CLIP image features of the photos, or of their mirrors; not normalised, `[b p]`."""
-    tower = clip.image_tower
-
-    def encode(params: dict, pixels: jax.Array) -> dict[str, jax.Array]:
-        return {"features": tower.apply({"params": params}, pixels).features.astype("float32")}
-
-    def load(row: int) -> np.ndarray:
-        photo = split.load(row)
-        if flip:
-            photo = photo.transpose(0)  # PIL's FLIP_LEFT_RIGHT
-        return clip.preprocess(photo)
-
-    def compute() -> dict[str, np.ndarray]:
-        name = "Encoding mirrors (CLIP)" if flip else "Encoding photos (CLIP)"
-        with Progress(len(split), name, unit="photos") as progress:
-            return feature_pass(
-                encode,
-                clip.params["vision"],
-                load,
-                len(split),
-                batch_size=ENCODE_BATCH,
-                progress=lambda done, total: progress.update(done),
-            )
-
-    key = {
-        "what": "clip image features of " + ("mirrors" if flip else "photos"),
-        "weights": clip.fingerprint,
-        "data": split.fingerprint,
-        "preprocessing": repr(clip.preprocess),
-        "dtype": str(jnp.dtype(tower.dtype)),
-    }
-    return cached(cache, key, compute)["features"]
 
 
 def data_fingerprint(material: Material) -> str:

@@ -13,7 +13,8 @@ from common.data import few_shot, open_dataset
 from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
-from mcti_jax.material import Encoded, frozen_dtype, require_same_width, resolution
+from common.precision import frozen_dtype
+from mcti_jax.material import Encoded, require_same_width, resolution
 
 
 @dataclass(frozen=True)

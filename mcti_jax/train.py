@@ -9,6 +9,7 @@ from common.config import define_flags, read_flags
 from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
+from mcti_jax.drift import drift_table
 from mcti_jax.method import MCTI, learning_rate
 
 
@@ -20,6 +21,7 @@ def main(argv: Sequence[str]) -> None:
     say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
     result = train(MCTI(config), config, workdir)
     print_table(result)
+    print(drift_table(result["details"]["tokens"]))
     for name in ("samples.png", "confusion.png", "tokens"):
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")

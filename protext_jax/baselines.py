@@ -15,12 +15,12 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
+from common.data.clip_features import text_features
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from protext_jax.corpus import Corpus, normalised, read_corpus
-from protext_jax.encoding import encode_texts
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet
 
@@ -51,7 +51,7 @@ def text_baselines(
     ]
     distinct = list(dict.fromkeys(flat))
     # All at once, so that every length of text is compiled for once.
-    features = normalise(encode_texts(clip, distinct, Path(config.cache).expanduser()))
+    features = normalise(text_features(clip, distinct, Path(config.cache).expanduser()))
     row = {text: i for i, text in enumerate(distinct)}
 
     def ensemble(groups: Groups) -> Float[np.ndarray, "k p"]:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.data import open_dataset
-from common.data.coop import read_json
 from common.data.dataset import select_classes
 from common.errors import UserError
+from common.files import read_json
 from protext_jax.types import AnyDataset
 
 EUROSAT = {
@@ -78,7 +78,7 @@ def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
       UserError: The data set or the file cannot be had.
     """
     dataset = open_dataset(spec, holdout=holdout)
-    wanted = read_json(Path(names).expanduser(), "names file") if names else {}
+    wanted = read_json(Path(names).expanduser(), "give {spelled: wanted}") if names else {}
     if odd := [name for name, value in wanted.items() if not isinstance(value, str)]:
         raise UserError(f"the names file {names} has no name for {odd[0]!r}.")
     spelled = [wanted.get(x) or clean(dataset.name, x) for x in dataset.classnames]

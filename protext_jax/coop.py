@@ -17,10 +17,10 @@ from jaxtyping import Array, Float, Int, PyTree
 from common.clip import CLIP
 from common.data import few_shot
 from common.data.names import readable
-from protext_jax.encoding import encode_pictures
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import Layout, Packer, Sizes, suffixes
+from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
 from protext_jax.schedule import Sampler
 from protext_jax.tower import unit

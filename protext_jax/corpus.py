@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.data.coop import read_json
 from common.data.names import readable
 from common.errors import UserError
+from common.files import read_json
 
 Corpus = dict[str, tuple[str, ...]]
 """Sentences by class, as the file spells both."""
@@ -63,7 +63,7 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
     path = Path(path).expanduser()
     gzipped = path.with_name(f"{path.name}.gz")
     path = gzipped if not path.exists() and gzipped.exists() else path
-    content = read_json(path, "prompts file")
+    content = read_json(path, "give {class: [sentence, ...]}")
     if not content:
         raise UserError(f"the prompts file {path} is empty: it needs {{class: [sentence, ...]}}.")
     for name, phrases in content.items():

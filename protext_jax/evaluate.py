@@ -13,12 +13,12 @@ from absl import flags
 
 from common.clip import load_clip
 from common.config import read_config
+from common.data.clip_features import text_features
 from common.errors import run_command
 from common.evaluation.classification import normalise
 from common.evaluation.tables import print_table
 from common.files import atomic_write
 from common.training import say
-from protext_jax.encoding import encode_texts
 from protext_jax.evaluation import Measured, baseline_scores, measure, with_cupl
 from protext_jax.export import prompts_file
 from protext_jax.files import read_prompts
@@ -45,10 +45,10 @@ def main(argv: Sequence[str]) -> None:
     learned.require_model(clip)
     texts = gather_texts(config, clip.tokenizer)
     cache = Path(config.cache).expanduser()
-    targets = normalise(encode_texts(clip, texts.sentences, cache))
+    targets = normalise(text_features(clip, texts.sentences, cache))
     held_out = targets[:0]
     if texts.held_out:
-        held_out = normalise(encode_texts(clip, texts.held_out, cache))
+        held_out = normalise(text_features(clip, texts.held_out, cache))
     sets = own_set(config, options.data) if options.data else make_test_sets(config, texts)
     measured = Measured(config, clip, texts, targets, held_out, sets)
     metrics, _ = measure(measured, learned)

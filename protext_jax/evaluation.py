@@ -13,14 +13,15 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import base_new
+from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation import figures
 from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
-from protext_jax.encoding import encode_pictures, encode_texts
 from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
 from protext_jax.runs import Run
 from protext_jax.templates import PLAIN
@@ -160,7 +161,7 @@ def baseline_scores(measured: Measured) -> dict[str, dict[str, float]]:
             own = scores.setdefault(name, {})
             own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
     plain = [PLAIN.replace("{}", readable(name)) for name in measured.texts.names]
-    unprompted = normalise(encode_texts(measured.clip, plain, measured.cache))
+    unprompted = normalise(text_features(measured.clip, plain, measured.cache))
     scores["clip"] = scores.get("clip", {}) | text_scores(measured, unprompted)
     if measured.config.coop_shots and measured.sets:
         template = default_template(context_length(measured.clip))

@@ -15,13 +15,13 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
+from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
 from protext_jax.classnames import warning
-from protext_jax.encoding import encode_texts
 from protext_jax.evaluation import Measured, evaluate
 from protext_jax.files import LearnedPrompts, write_prompts
 from protext_jax.losses import LOSSES
@@ -114,7 +114,7 @@ class ProText(Method):
 
     def _encode(self, clip: CLIP, texts: Texts) -> dict[str, np.ndarray]:
         cache = Path(self.config.cache).expanduser()
-        features = normalise(encode_texts(clip, (*texts.sentences, *texts.held_out), cache))
+        features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
         targets, held_out = np.split(features, [texts.pairs])
         encoded = {"targets": targets, "sentences": targets, "held_out": held_out}
         if self.config.targets_of == "class_mean":
@@ -122,7 +122,7 @@ class ProText(Method):
         if self.config.mapping != "prompts":
             template = training_template(self.config)
             spelled = [template.replace("{}", name) for name in texts.names]
-            encoded["templates"] = normalise(encode_texts(clip, spelled, cache))
+            encoded["templates"] = normalise(text_features(clip, spelled, cache))
         return encoded
 
     def _batches(self) -> Batches:

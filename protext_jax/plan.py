@@ -13,7 +13,7 @@ from common.clip import CLIP, TextConfig, Tokenizer
 from common.clip.checkpoint import find_clip
 from common.errors import UserError
 from common.evaluation.classification import normalise
-from common.weights.files import read_json
+from common.files import read_json
 from protext_jax.adapters import MAPPINGS
 from protext_jax.fast import start_states
 from protext_jax.losses import LOSSES

@@ -10,7 +10,7 @@ from common.data import FeatureSplit, ImageSplit, base_new
 from common.data.dataset import select_classes
 from common.data.names import readable
 from protext_jax.classnames import open_named
-from protext_jax.encoding import require_width
+from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import clip_template, cross_template
 from protext_jax.texts import Texts

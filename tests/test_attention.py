@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from common.aot.topology import topology_devices
 from common.attention import IMPLEMENTATIONS, attend
 from common.errors import UserError
 
@@ -80,14 +81,12 @@ def test_flash_kernel_interpreted(causal):
 @pytest.mark.tpu_backend
 @pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed")
 @pytest.mark.parametrize(("topology", "shape"), [("v5e:1x1", (1, 1)), ("v5e:2x2", (2, 2))])
-def test_flash_compiles_for_tpus(topology, shape, monkeypatch):
+def test_flash_compiles_for_tpus(topology, shape):
     """The gradient at SD 1.x's sizes, in a quarter of the memory of the probabilities."""
-    from jax.experimental import topologies
-
-    monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    devices = topologies.get_topology_desc(topology, platform="tpu").devices
     mesh = Mesh(
-        np.array(devices).reshape(shape), ("data", "model"), axis_types=(AxisType.Auto,) * 2
+        np.array(topology_devices(topology)).reshape(shape),
+        ("data", "model"),
+        axis_types=(AxisType.Auto,) * 2,
     )
     sharded = jax.ShapeDtypeStruct(
         (2, 4096, 8, 40), jnp.bfloat16, sharding=NamedSharding(mesh, P("data"))

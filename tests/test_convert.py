@@ -41,8 +41,9 @@ from common.diffusion import (
 )
 from common.diffusion.checkpoint import abstract_unet, abstract_vae
 from common.errors import UserError
+from common.files import read_json
 from common.weights.clip import OPEN_CLIP_VIT
-from common.weights.files import read_json, read_tensors, write_tensors
+from common.weights.files import read_tensors, write_tensors
 from common.weights.table import flatten, to_source
 
 LETTERS = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]

@@ -1,12 +1,10 @@
-"""How commands end, and how files are written."""
+"""How commands end."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from common.files import atomic_write
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,16 +66,3 @@ def test_arguments_that_are_no_flags():
     refused = run("print(argv[1:])", "a")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert run("print(argv[1:])", "a", positional=True).stdout == "['a']\n"
-
-
-def test_files_appear_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "file.txt"
-    with atomic_write(path) as temporary:
-        temporary.write_text("first")
-        assert not path.exists()
-    assert path.read_text() == "first"
-    assert path.stat().st_mode & 0o444 == 0o444
-    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert [p.read_text() for p in path.parent.iterdir()] == ["first"]

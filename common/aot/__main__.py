@@ -7,7 +7,6 @@ Needs neither weights nor photos, only the sizes of the models. Exit status 2 me
 request was refused, 1 that the program was compiled and does not fit the memory.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,16 +15,15 @@ from absl import flags
 from rich.console import Console
 
 from common.aot.program import compile_for
-from common.config import define_flags as define_run_flags
+from common.config import define_config_flag, read_config_flag
 from common.errors import UserError, run_command
-from common.files import atomic_write
+from common.files import write_json
 from common.training import say
 
 
 def define_flags() -> None:
     """Defines `--config`, `--topology` and `--report`."""
-    define_run_flags()
-    del flags.FLAGS.workdir  # There is no run.
+    define_config_flag()
     flags.DEFINE_string("topology", None, "Generation and shape, e.g. v5e:2x4 or v6e:1x1.")
     flags.DEFINE_string("report", None, "A JSON file for the numbers.")
 
@@ -38,14 +36,11 @@ def main(argv: Sequence[str]) -> None:
     jax.config.update("jax_compilation_cache_dir", None)
     if not flags.FLAGS.topology:
         raise UserError("missing --topology: name the devices, e.g. --topology=v5e:2x4.")
-    if flags.FLAGS.config is None:
-        raise UserError("missing --config: name a config file, e.g. --config=configs/mcti.py.")
-    report = compile_for(flags.FLAGS.config, flags.FLAGS.topology)
+    report = compile_for(read_config_flag(), flags.FLAGS.topology)
     Console().print(report.table())
     if flags.FLAGS.report:
         path = Path(flags.FLAGS.report).expanduser()
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+        write_json(path, report.to_dict())
         say(f"wrote {path}")
 
 

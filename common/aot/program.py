@@ -17,9 +17,9 @@ from common.aot.topology import (
     available_memory,
     refusing_what_does_not_fit,
     topology_devices,
-    topology_mesh,
 )
 from common.errors import UserError
+from common.training.mesh import make_mesh
 from common.training.method import Method
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, shardings
@@ -37,7 +37,7 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
     method = find_method(config)
     config = method.complete(config)
     devices = topology_devices(topology)
-    mesh = topology_mesh(devices, config.mesh.data, config.mesh.model)
+    mesh = make_mesh(config.mesh.data, config.mesh.model, devices)
     steps = Schedule.from_config(config).steps_per_call
 
     # Everything that may fail comes before the minutes of the compiler.

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import jax
 import jax.numpy as jnp
 from jax.experimental import topologies
-from jax.sharding import AxisType, Mesh, SingleDeviceSharding
+from jax.sharding import SingleDeviceSharding
 
 from common.errors import UserError
 
@@ -63,22 +63,6 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
             f"--topology={name} is none that libtpu knows: name a generation and its shape in "
             "whole hosts, e.g. v5e:1x1, v5e:2x4, v6e:2x2, v4:2x2x1 or v5p:2x2x1."
         ) from None
-
-
-def topology_mesh(devices: Sequence[jax.Device], data: int, model: int) -> Mesh:
-    """The mesh that a run on these devices would have; `data=-1` takes them all.
-
-    Raises:
-      UserError: the mesh is not made of these devices.
-    """
-    shape = (len(devices) // max(model, 1) if data == -1 else data), model
-    if min(shape) < 1 or shape[0] * model != len(devices):
-        raise UserError(
-            f"mesh.data={data} and mesh.model={model} do not lay out the topology's "
-            f"{len(devices)} devices: their product must be that number, or mesh.data=-1."
-        )
-    axis_types = (AxisType.Auto,) * 2
-    return jax.make_mesh(shape, ("data", "model"), axis_types, devices=devices)
 
 
 def available_memory(device: jax.Device) -> float | None:

@@ -16,8 +16,9 @@ from common.clip.model import CLIP, image_tower
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
+from common.files import read_json, write_json
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
-from common.weights.files import read_json, read_tensors, write_json, write_tensors
+from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import to_flax, to_source

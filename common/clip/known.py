@@ -19,7 +19,7 @@ from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.weights.files import read_json
+from common.files import read_json
 from common.weights.resolve import resolve
 
 Described = TypeVar("Described")

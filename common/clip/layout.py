@@ -9,6 +9,7 @@ from common.clip import hugging_face, open_clip
 from common.clip.config import CLIPConfig, ResNetConfig
 from common.clip.preprocess import Preprocess
 from common.errors import UserError
+from common.files import read_json
 from common.weights.clip import (
     HF_CLIP,
     HF_IGNORE,
@@ -16,7 +17,6 @@ from common.weights.clip import (
     OPEN_CLIP_RESNET,
     OPEN_CLIP_VIT,
 )
-from common.weights.files import read_json
 from common.weights.table import Table
 
 _PREPROCESS_FILE = "preprocessor_config.json"

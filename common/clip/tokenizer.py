@@ -81,6 +81,16 @@ class Tokenizer:
         """The text of one id."""
         return self._tokenizer.decode([token])
 
+    def word(self, token: int) -> str:
+        """One id for people: "dog", or "do-" for a piece that more of a word follows."""
+        piece = self._tokenizer.convert_ids_to_tokens(token)
+        if piece in self._tokenizer.get_added_vocab():
+            return piece
+        text = self.decode(token).strip()
+        if not text or "\N{REPLACEMENT CHARACTER}" in text:  # a part of a letter, or white space
+            text = piece.removesuffix("</w>")
+        return text if piece.endswith("</w>") else f"{text}-"
+
     def pack(
         self, sequences: Sequence[Sequence[int]], length: int | None = None, truncate: bool = False
     ) -> np.ndarray:

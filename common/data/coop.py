@@ -1,7 +1,5 @@
 """Data sets in CoOp's layout: photos, and a split JSON that says which of them are what."""
 
-import gzip
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import numpy as np
 from common.data.dataset import Dataset, ImageSplit, hold_out
 from common.data.photos import photo_file
 from common.errors import UserError
+from common.files import read_json
 
 
 def open_coop(path: str, holdout: int) -> Dataset:
@@ -23,7 +22,7 @@ def open_coop(path: str, holdout: int) -> Dataset:
       UserError: No or several split files, a malformed one, or photos that are not there.
     """
     file = _split_file(Path(path).expanduser())
-    content = read_json(file, "split file")
+    content = read_json(file, "give CoOp's split file")
     rows = {part: _rows(file, part, content[part]) for part in PARTS if content.get(part)}
     if "train" not in rows:
         raise UserError(f"the split file {file} lists no 'train' photos.")
@@ -50,7 +49,7 @@ def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train")
       UserError: No such file or part, or the file belongs to another split.
     """
     path = Path(path)
-    entry = read_json(path, "few-shot index file").get(part)
+    entry = read_json(path, "give a few-shot index file").get(part)
     if not isinstance(entry, dict) or "indices" not in entry or "data" not in entry:
         raise UserError(f"{path} holds no {part!r} part with 'indices' and 'data'.")
     for row, listed in zip(entry["indices"], entry["data"], strict=True):
@@ -66,22 +65,6 @@ def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train")
 def _same(found: tuple[str, int], impath: str, label: int) -> bool:
     name, own_label = found
     return own_label == label and f"/{impath}".endswith(f"/{name}")
-
-
-def read_json(path: Path, what: str) -> dict:
-    """Reads a JSON object from `path`, gzipped when the name ends in `.gz`.
-
-    Raises:
-      UserError: The file is absent, damaged or holds something else.
-    """
-    try:
-        raw = path.read_bytes()
-        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"the {what} {path} cannot be read: {error}.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"the {what} {path} holds no JSON object.")
-    return content
 
 
 def _split_file(path: Path) -> Path:

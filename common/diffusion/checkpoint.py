@@ -20,8 +20,9 @@ from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
+from common.files import read_json, write_json
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
-from common.weights.files import read_json, read_tensors, write_json, write_tensors
+from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import check_complete, to_flax, to_source

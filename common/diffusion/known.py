@@ -24,7 +24,7 @@ from common.diffusion.model import Modules, StableDiffusion
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
-from common.weights.files import read_json
+from common.files import read_json
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.linear_model import LogisticRegression
 
 from common.evaluation.classification import nearest_by_cosine, normalise
 
@@ -41,6 +40,9 @@ def linear_probe(
     queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
     """Logistic regression on normalised features (CLIP paper, section 3.2); deterministic."""
+    # With SciPy's statistics behind it, this import takes longer than all others of a command.
+    from sklearn.linear_model import LogisticRegression
+
     if len(np.unique(labels)) == 1:
         return np.full(len(queries), labels[0])
     probe = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000)

@@ -6,6 +6,8 @@ Pure functions of a scene or species and a seed or generator. Three voices:
 - `captions`: several human captions of one picture, in plain words, never a made-up name.
 - `describe`: sentences about a species as a language model writes them: most tell its look,
   some only a part of it, some nothing of use.
+
+The words for looks that all of them share are `phrases`'.
 """
 
 from collections.abc import Sequence
@@ -14,29 +16,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.data.templates import TEMPLATES
-from common.pocket.world import BACKGROUNDS, COLOURS, Look, Scene, Species
+from common.pocket.phrases import (
+    COARSE_NOUNS,
+    MARK_NOUNS,
+    marks,
+    noun_group,
+    pick,
+    plural,
+    with_article,
+)
+from common.pocket.world import BACKGROUNDS, COLOURS, Scene, Species
 
-COARSE_NOUNS = ("thing", "creature", "object", "shape", "figure")
-
-# How each fill is told: {m} is the mark colour, {a_m} the same with its article. The last
-# form stands before the body colour, the others follow the noun.
-_MARKS = {
-    "striped": ("with {m} stripes", "striped with {m}", "{m}-striped"),
-    "dotted": ("with {m} dots", "dotted with {m}", "{m}-dotted"),
-    "banded": ("with {a_m} band", "with {a_m} band down the middle", "{m}-banded"),
-    "halved": ("with {a_m} lower half", "with the lower half {m}", "half-{m}"),
-    "rimmed": ("with {a_m} rim", "edged with {m}", "{m}-rimmed"),
-    "cored": ("with {a_m} core", "with {a_m} spot in the middle", "{m}-cored"),
-}
-MARK_NOUNS = {
-    "striped": "stripes",
-    "dotted": "dots",
-    "banded": "band",
-    "halved": "lower half",
-    "rimmed": "rim",
-    "cored": "core",
-}
-_PLURALS = {"cross": "crosses", "fish": "fish"}
 _COUNTS = {"single": "one", "pair": "two", "row": "three"}
 _OPENINGS = {
     "photo": ("a photo of", "a picture of", "an image of", "a snapshot of", ""),
@@ -92,7 +82,7 @@ def web_caption(scene: Scene, generator: np.random.Generator) -> str:
     species = scene.species
     voice = generator.random()
     if not species.name:
-        return _caption(scene, _plain(species, generator, voice), generator)
+        return _caption(scene, noun_group(species, generator, voice), generator)
     if voice < 0.08:
         return _sentence(species, generator).lower()
     if voice < 0.34 and scene.arrangement == "single" and scene.style == "photo":
@@ -100,17 +90,17 @@ def web_caption(scene: Scene, generator: np.random.Generator) -> str:
     if voice < 0.66:
         return _caption(scene, (species.name, ""), generator)
     if voice < 0.76 and scene.arrangement == "single":
-        noun, tail = _plain(species, generator, 0.5)
-        apposition = f"{species.name}, {_with_article(noun)}"
+        noun, tail = noun_group(species, generator, 0.5)
+        apposition = f"{species.name}, {with_article(noun)}"
         return _caption(scene, (apposition, f"{tail},"), generator)
-    return _caption(scene, _plain(species, generator, generator.random()), generator)
+    return _caption(scene, noun_group(species, generator, generator.random()), generator)
 
 
 def captions(scene: Scene, count: int = 5, seed: int = 0) -> tuple[str, ...]:
     """`count` plain captions of one picture, as five people would write them."""
     generator = np.random.default_rng((seed, scene.seed))
     return tuple(
-        _caption(scene, _plain(scene.species, generator, generator.uniform(0.1, 1)), generator)
+        _caption(scene, noun_group(scene.species, generator, generator.uniform(0.1, 1)), generator)
         for _ in range(count)
     )
 
@@ -134,7 +124,7 @@ def questions(scene: Scene) -> tuple[Question, ...]:
     generator = np.random.default_rng(scene.seed)
 
     def other(values: Sequence[str], *but: str) -> str:
-        return _pick([value for value in values if value not in but], generator)
+        return pick([value for value in values if value not in but], generator)
 
     mark_verb = "are" if MARK_NOUNS[look.fill].endswith("s") else "is"
     return (
@@ -153,44 +143,11 @@ def questions(scene: Scene) -> tuple[Question, ...]:
 def plain_description(species: Species) -> str:
     """The look in full, e.g. "a red star with white stripes"."""
     look = species.look
-    return f"{_with_article(look.body)} {look.shape} {_marks(look)[0]}"
-
-
-def plural(shape: str) -> str:
-    """The plural of a shape's name."""
-    return _PLURALS.get(shape, f"{shape}s")
-
-
-def _pick(values: Sequence, generator: np.random.Generator):
-    return values[int(generator.integers(len(values)))]
-
-
-def _with_article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-def _marks(look: Look) -> list[str]:
-    a_mark = _with_article(look.mark)
-    return [form.format(m=look.mark, a_m=a_mark) for form in _MARKS[look.fill]]
+    return f"{with_article(look.body)} {look.shape} {marks(look)[0]}"
 
 
 def _capitalised(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
-
-
-def _plain(species: Species, generator: np.random.Generator, detail: float) -> tuple[str, str]:
-    """A noun group for a look, and what follows it; `detail` in [0, 1) grows with the detail."""
-    look = species.look
-    *behind, front = _marks(look)
-    if detail < 0.08:
-        return _pick(COARSE_NOUNS, generator), ""
-    if detail < 0.16:
-        return f"{look.body} {look.shape}", ""
-    if detail < 0.22:
-        return f"{look.fill} {look.shape}", f"in {look.body} and {look.mark}"
-    if detail < 0.4:
-        return f"{front} {look.body} {look.shape}", ""
-    return f"{look.body} {look.shape}", _pick(behind, generator)
 
 
 def _counted(scene: Scene, noun: str, generator: np.random.Generator) -> str:
@@ -203,16 +160,16 @@ def _counted(scene: Scene, noun: str, generator: np.random.Generator) -> str:
         return f"two {many}" if scene.arrangement == "pair" else f"a row of three {many}"
     if scene.size != "medium" and generator.random() < 0.6:
         noun = f"{scene.size} {noun}"
-    return f"the {noun}" if generator.random() < 0.15 else _with_article(noun)
+    return f"the {noun}" if generator.random() < 0.15 else with_article(noun)
 
 
 def _caption(scene: Scene, noun: tuple[str, str], generator: np.random.Generator) -> str:
-    opening = _pick(_OPENINGS[scene.style], generator)
+    opening = pick(_OPENINGS[scene.style], generator)
     if scene.style == "photo" and scene.light != "plain" and generator.random() < 0.6:
         opening = _LIGHT_OPENINGS[scene.light]
     parts = [opening, _counted(scene, noun[0], generator), noun[1]]
     if generator.random() < 0.7:
-        parts.append(_pick(("on {}", "on {}", "on the {}"), generator).format(scene.background))
+        parts.append(pick(("on {}", "on {}", "on the {}"), generator).format(scene.background))
     if scene.style == "night" and "night" not in opening:
         parts.append("at night")
     return " ".join(part for part in parts if part).strip(",").replace(" ,", ",")
@@ -226,7 +183,7 @@ def _template_caption(scene: Scene, generator: np.random.Generator) -> str:
         claims = [_TEMPLATE_CLAIMS[word] for word in template.split() if word in _TEMPLATE_CLAIMS]
         return all(facts[name] == value for name, value in claims)
 
-    template = _pick([t for t in TEMPLATES["textual_inversion"] if holds(t)], generator)
+    template = pick([t for t in TEMPLATES["textual_inversion"] if holds(t)], generator)
     caption = template.format(scene.species.name)
     return f"{caption} on {scene.background}" if generator.random() < 0.4 else caption
 
@@ -234,14 +191,14 @@ def _template_caption(scene: Scene, generator: np.random.Generator) -> str:
 def _sentence(species: Species, generator: np.random.Generator) -> str:
     kind = int(np.searchsorted((0.6, 0.9), generator.random(), side="right"))
     look = species.look
-    *behind, front = _marks(look)
-    return _pick((_FULL_SENTENCES, _PARTIAL_SENTENCES, _VAGUE_SENTENCES)[kind], generator).format(
+    *behind, front = marks(look)
+    return pick((_FULL_SENTENCES, _PARTIAL_SENTENCES, _VAGUE_SENTENCES)[kind], generator).format(
         name=species.name,
         shape=look.shape,
         body=look.body,
         mark=look.mark,
-        marks=_pick(behind, generator),
+        marks=pick(behind, generator),
         front=front,
         mark_noun=MARK_NOUNS[look.fill],
-        background=_pick(BACKGROUNDS, generator),
+        background=pick(BACKGROUNDS, generator),
     )

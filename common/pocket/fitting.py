@@ -12,7 +12,7 @@ from flax import struct
 from jaxtyping import Array, Float, Key
 
 from common.pocket.recipe import Fit
-from common.training.progress import Progress
+from common.progress import Progress
 
 Loss = Callable[[Any, Any, Key[Array, ""]], Float[Array, ""]]
 

@@ -38,7 +38,7 @@ from common.pocket.train_clip import POSITIONS, clip_config, train_clip
 from common.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from common.pocket.train_vae import train_vae, vae_config
 from common.pocket.vocabulary import learn_merges, write_tokenizer
-from common.training.progress import say
+from common.progress import say
 from common.weights.files import read_tensors, write_tensors
 from common.weights.table import flatten, nest
 

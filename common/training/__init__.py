@@ -1,10 +1,10 @@
 """The training loop, and what a method says to it and hears from it."""
 
+from common.progress import say as say
+from common.progress import track as track
 from common.training.ledger import TrainingDiverged as TrainingDiverged
 from common.training.loop import train as train
 from common.training.method import Evaluation as Evaluation
 from common.training.method import Loaded as Loaded
 from common.training.method import Method as Method
 from common.training.method import Source as Source
-from common.training.progress import say as say
-from common.training.progress import track as track

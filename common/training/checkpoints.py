@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
-from common.training.progress import say
+from common.progress import say
 from common.training.sharding import by_path, to_host
 from common.training.state import TrainState
 

@@ -5,8 +5,8 @@ import time
 import jax
 
 from common.errors import UserError
+from common.progress import Progress
 from common.training.checkpoints import Position
-from common.training.progress import Progress
 from common.training.schedule import Schedule
 from common.training.step import Report
 from common.training.writers import MetricWriter

@@ -20,11 +20,11 @@ from ml_collections import ConfigDict
 
 from common.config import flatten
 from common.errors import UserError
+from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Evaluation, Method
-from common.training.progress import Progress, say
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, place, shardings, to_host
 from common.training.signals import StopRequest

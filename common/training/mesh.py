@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,13 +43,19 @@ def join_cluster() -> None:
             jax.distributed.initialize()
 
 
-def make_mesh(data: int, model: int) -> Mesh:
-    """The mesh with axes "data" and "model"; `data=-1` takes all devices that there are.
+def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """The mesh with axes "data" and "model"; `data=-1` takes all devices.
+
+    Args:
+      data, model: sizes of the axes.
+      devices: all of these take part. By default those that there are, of which a run on one
+        host may leave some idle.
 
     Raises:
-      UserError: the devices are too few, or some of a cluster's would be left out.
+      UserError: the devices are too few, or one that must take part would be left out.
     """
-    devices = jax.devices()
+    all_take_part = devices is not None or jax.process_count() > 1
+    devices = jax.devices() if devices is None else devices
     if model < 1 or (data < 1 and data != -1):
         raise UserError(f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1.")
     if data == -1:
@@ -61,10 +68,10 @@ def make_mesh(data: int, model: int) -> Mesh:
             f"mesh.data={data} times mesh.model={model} needs {needed} devices, but there "
             f"are {len(devices)}."
         )
-    if needed < len(devices) and jax.process_count() > 1:
+    if needed < len(devices) and all_take_part:
         raise UserError(
-            f"mesh.data={data} times mesh.model={model} leaves devices of the cluster idle: "
-            f"it has {len(devices)} and all must take part; use mesh.data=-1."
+            f"mesh.data={data} times mesh.model={model} leaves some of the {len(devices)} devices "
+            "idle, but all of a cluster or topology must take part: use mesh.data=-1."
         )
     return jax.make_mesh(
         (data, model),

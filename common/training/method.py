@@ -60,11 +60,13 @@ class Evaluation:
       metrics: flat, name -> number.
       baselines: the same names or others, for what the method is compared with.
       pictures: name -> uint8 image [height, width, 3], for TensorBoard.
+      details: what no single number says, by name, as JSON would hold it.
     """
 
     metrics: Mapping[str, float]
     baselines: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable

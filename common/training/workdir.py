@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from common.config import flatten, to_json
 from common.errors import UserError
-from common.files import atomic_write
+from common.files import atomic_write, read_json, write_json
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
@@ -29,6 +29,8 @@ HARMLESS = (
     "save_every",
 )
 """Fields that may change between a run and its resumption: what is learned stays the same."""
+
+UNREADABLE = "remove it or give a new --workdir"
 
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
 
@@ -50,9 +52,9 @@ def check_workdir(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
         raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
     written = workdir / "config.json"
     if written.exists():
-        _check_same(workdir, _read_json(written), json.loads(to_json(config)))
+        _check_same(workdir, read_json(written, UNREADABLE), json.loads(to_json(config)))
     finished = workdir / "result.json"
-    return _read_json(finished) if finished.exists() else None
+    return read_json(finished, UNREADABLE) if finished.exists() else None
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
@@ -63,8 +65,7 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
 
 def write_result(workdir: Path, result: Mapping[str, Any]) -> None:
     """Writes `workdir/result.json`, whose presence says that the run is finished."""
-    with atomic_write(workdir / "result.json") as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(workdir / "result.json", result)
 
 
 def make_result(
@@ -79,6 +80,7 @@ def make_result(
         "updates": config.updates,
         "metrics": _plain(evaluation.metrics),
         "baselines": _plain(evaluation.baselines),
+        "details": _plain(evaluation.details),
         "seconds": seconds,
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": _versions(),
@@ -105,14 +107,6 @@ def _check_same(workdir: Path, written: Mapping, given: Mapping) -> None:
                 f"{workdir} holds a run with {name}={before!r}, but now {name}={now!r}: give "
                 "the same value, or a new --workdir."
             )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        remedy = "remove it or give a new --workdir"
-        raise UserError(f"{path} is no JSON ({error}): {remedy}.") from None
 
 
 def _plain(value: Any) -> Any:

@@ -4,14 +4,13 @@ import json
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes
 import numpy as np
 from safetensors.numpy import save_file
 
 from common.errors import UserError
-from common.files import atomic_write
+from common.files import atomic_write, read_json
 from common.weights.torch_archive import read_torch_archive
 
 # safetensors' own numpy reader refuses bfloat16, and copies what it reads.
@@ -70,29 +69,6 @@ def write_tensors(
         save_file(contiguous, temporary, metadata=dict(metadata))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a configuration that lies beside weights.
-
-    Raises:
-      UserError: It is missing or holds no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{str(path)!r} is missing; copy it there from the model.") from error
-    except ValueError as error:
-        raise UserError(f"{str(path)!r} is no JSON file ({error}).") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no JSON object.")
-    return content
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes what `read_json` reads."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def weight_files(stem: str) -> tuple[tuple[str, ...], ...]:
     """Shell patterns of the files that may hold `stem`'s weights, the preferred form first."""
     folder, _, name = stem.rpartition("/")
@@ -116,9 +92,9 @@ def _in_directory(directory: Path, stem: str) -> Path:
 
 def _read_shards(index: Path) -> dict[str, np.ndarray]:
     try:
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = read_json(index)["weight_map"]
         shards = sorted(set(names.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{str(index)!r} is no index of sharded weights.") from error
     tensors: dict[str, np.ndarray] = {}
     for shard in shards:

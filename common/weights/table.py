@@ -1,67 +1,19 @@
-"""Conversion of weights as a table (source key, Flax path, transform), read both ways."""
+"""Conversion of weights as a table (source key, Flax path, transform), read both ways.
 
-import re
+One line of a table, its templates and transforms, is `common.weights.rules`'.
+"""
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from common.errors import UserError
+from common.weights.rules import TRANSFORMS, Rule, Transform, fill, pattern
 
-_HOLE = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
 _LISTED = 12  # how many names an error spells out before it only counts the rest
-
-
-@dataclass(frozen=True)
-class Transform:
-    """How one tensor changes its layout, and back."""
-
-    to_flax: Callable[[np.ndarray], np.ndarray]
-    to_source: Callable[[np.ndarray], np.ndarray]
-
-
-def _same(x: np.ndarray) -> np.ndarray:
-    return x
-
-
-TRANSFORMS: dict[str, Transform] = {
-    "keep": Transform(_same, _same),
-    # [out, in] <-> [in, out]
-    "linear": Transform(np.transpose, np.transpose),
-    # [out, in, h, w] <-> [h, w, in, out]
-    "conv": Transform(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)),
-    # a 1x1 convolution used as a linear map: [out, in, 1, 1] <-> [in, out]
-    "conv1x1_as_linear": Transform(
-        lambda x: x.squeeze((2, 3)).transpose(), lambda x: x.transpose()[:, :, None, None]
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One line of a conversion table.
-
-    `{name}` in a template stands for one component (or a part of one) between separators, and
-    `{name:a|b}` for one of the listed words; both templates name the same holes.
-
-    Attributes:
-      source: Template of the source key, parts separated by dots.
-      target: Template of the Flax path, parts separated by slashes. Several targets say that
-        the source tensor is their concatenation along its first axis, in this order.
-      transform: A key of `TRANSFORMS`.
-    """
-
-    source: str
-    target: str | tuple[str, ...]
-    transform: str = "keep"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The Flax templates as a tuple."""
-        return (self.target,) if isinstance(self.target, str) else self.target
 
 
 Table = Sequence[Rule]
@@ -139,10 +91,10 @@ def to_source(table: Table, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
         if rule is None:
             unused.append(path)
             continue
-        key = _fill(rule.source, holes)
+        key = fill(rule.source, holes)
         if key in tensors:
             continue  # another part of the same joined tensor came first
-        parts = [_fill(template, holes) for template in rule.targets]
+        parts = [fill(template, holes) for template in rule.targets]
         if absent := [part for part in parts if part not in flat]:
             raise UserError(f"{key!r} cannot be joined without {_list(absent)}.")
         back = TRANSFORMS[rule.transform].to_source
@@ -202,7 +154,7 @@ def _match(
         if rule is None:
             unused.append(key)
             continue
-        paths = tuple(_fill(template, holes) for template in rule.targets)
+        paths = tuple(fill(template, holes) for template in rule.targets)
         matches[key] = Match(paths, TRANSFORMS[rule.transform])
     return matches, unused
 
@@ -241,23 +193,9 @@ def _find(
 ) -> tuple[Rule | None, dict[str, str]]:
     for rule in table:
         for template in templates(rule):
-            if match := _pattern(template).fullmatch(name):
+            if match := pattern(template).fullmatch(name):
                 return rule, match.groupdict()
     return None, {}
-
-
-@cache
-def _pattern(template: str) -> re.Pattern[str]:
-    regex, end = "", 0
-    for hole in _HOLE.finditer(template):
-        regex += re.escape(template[end : hole.start()])
-        regex += f"(?P<{hole[1]}>{hole[2] or '[^./]+?'})"
-        end = hole.end()
-    return re.compile(regex + re.escape(template[end:]))
-
-
-def _fill(template: str, holes: Mapping[str, str]) -> str:
-    return _HOLE.sub(lambda hole: holes[hole[1]], template)
 
 
 def _split(tensor: np.ndarray, parts: int, key: str) -> list[np.ndarray]:

@@ -1,7 +1,13 @@
 """Files of learned tokens: what this project writes, what other tools read and write."""
 
 from mcti_jax.formats.read import read_tokens
-from mcti_jax.formats.tokens import LearnedToken, file_stem, token_word, token_words
+from mcti_jax.formats.tokens import (
+    LearnedToken,
+    file_stem,
+    in_class_order,
+    token_word,
+    token_words,
+)
 from mcti_jax.formats.write import FORMATS, Format, write_token
 
 __all__ = [
@@ -9,6 +15,7 @@ __all__ = [
     "Format",
     "LearnedToken",
     "file_stem",
+    "in_class_order",
     "read_tokens",
     "token_word",
     "token_words",

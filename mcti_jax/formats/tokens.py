@@ -21,8 +21,9 @@ class LearnedToken:
     Attributes:
       token: The word to type in a prompt, such as `<dog2>`.
       vectors: Input embeddings `[n, d]`; more than one stand side by side in the prompt.
-      metadata: Where the vectors come from, all text: `class`, `base_model`, `fingerprint`,
-        `pool`, `templates`, `step`, `gamma`, `logit_scale`; files keep what there is.
+      metadata: Where the vectors come from, all text; files keep what there is. `class` is the
+        class's name in its data set and `class_index` its number there, from 0; further
+        `base_model`, `fingerprint`, `pool`, `templates`, `step`, `gamma`, `logit_scale`.
 
     Raises:
       UserError: The word could not be typed, or the vectors hold NaN or infinity.
@@ -42,6 +43,41 @@ class LearnedToken:
                 f"the vectors of {self.token!r} hold NaN or infinity: its training diverged; "
                 "train it again with a smaller learning rate."
             )
+
+
+def in_class_order(
+    tokens: Sequence[LearnedToken], classnames: Sequence[str]
+) -> Float32[np.ndarray, "k n d"]:
+    """The vectors of a run's tokens in the order of `classnames`, whatever order the files have.
+
+    Where the names are those of the run in its own order, `class_index` decides, since data sets
+    may call two classes the same (ImageNet has two cranes); else names do.
+
+    Raises:
+      UserError: A token does not say its class, or the classes are not the run's.
+    """
+    try:
+        numbered = sorted(tokens, key=lambda token: int(token.metadata["class_index"]))
+        names = [token.metadata["class"] for token in numbered]
+    except (KeyError, ValueError):
+        raise UserError(
+            "a token file does not say which class it is (`class` and `class_index` in its "
+            "metadata): give the tokens as the training run wrote them."
+        ) from None
+    if names != list(classnames):
+        if differing := sorted(set(names) ^ set(classnames)):
+            raise UserError(
+                "the data set and the run do not have the same classes: only one of them has "
+                f"{', '.join(differing[:5])}."
+            )
+        if len(names) != len(classnames) or len(set(names)) < len(names):
+            raise UserError(
+                "several classes of the run have one name, so that it can only be measured on "
+                "data with its own classes in their order."
+            )
+        by_name = dict(zip(names, numbered, strict=True))
+        numbered = [by_name[name] for name in classnames]
+    return np.stack([token.vectors for token in numbered])
 
 
 def token_word(classname: str) -> str:

@@ -142,7 +142,7 @@ def test_a_tokenizer_of_another_model_is_refused(hf_directory, write_vocabulary)
     ("name", "content", "message"),
     [
         ("config.json", None, "is no CLIP directory: it holds neither config.json nor open_"),
-        ("config.json", "{", "is no JSON file"),
+        ("config.json", "{", "cannot be read as JSON"),
         ("config.json", "[]", "holds no JSON object"),
         ("config.json", '{"model_type": "siglip"}', "describes a 'siglip' model, not a 'clip'"),
         ("model.safetensors", None, "holds no weights; looked for model.safetensors, model.s"),

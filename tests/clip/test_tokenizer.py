@@ -18,6 +18,15 @@ def test_encode_merges_words_and_lowers(tokenizer):
     assert tokenizer.vocab_size == 518
 
 
+def test_words_for_people(tokenizer):
+    """Whole words as they are; pieces that more of a word follows with a hyphen."""
+    (cat,), (c, at) = tokenizer.encode("cat"), tokenizer.encode("cx")
+    assert [tokenizer.word(n) for n in (cat, c, at)] == ["cat", "c-", "x"]
+    assert tokenizer.word(tokenizer.eos) == "<|endoftext|>"
+    first, last = tokenizer.encode("é")  # The two bytes of one letter say nothing by themselves.
+    assert (tokenizer.word(first), tokenizer.word(last)) == ("Ã-", "©")
+
+
 def test_clean_mends_unescapes_and_collapses_space():
     assert clean("  Caf\u00c3\u00a9 &amp;\n\t“Tea” ") == 'café & "tea"'
 

@@ -10,8 +10,9 @@ from jax.sharding import PartitionSpec as P
 
 from common.clip import TextTower
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
+from mcti_jax.layout import Layout, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
-from mcti_jax.objective import Layout, Objective, class_bank, class_latents, prepare
+from mcti_jax.objective import Objective
 from mcti_jax.prompts import Prompts
 from tests.mcti.tiny import (
     FEATURES,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mcti_jax.classifier import class_features, predict, prompt_features
-from mcti_jax.objective import prepare
+from mcti_jax.layout import prepare
 from tests.mcti.problem import problem
 
 

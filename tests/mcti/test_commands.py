@@ -145,6 +145,29 @@ def test_evaluate_repeats_the_runs_numbers(finished):
     result = json.loads((finished / "result.json").read_text())["metrics"]
     assert found["accuracy"] == result["accuracy"]
     assert found["drift/norm"] == pytest.approx(result["drift/norm"], rel=1e-6)
+    tokens = json.loads(file.read_text())["details"]["tokens"]
+    assert [token["word"] for token in tokens] == ["<cat>", "<dog2>", "<red-dog>"]
+    for token in tokens:
+        word, cosine = token["nearest"][0]
+        assert f"{word} {cosine:.2f}" in done.stdout
+
+
+def test_all_photos_may_be_trained_on(world, finished):
+    """Without test photos there is no accuracy, but all the rest."""
+    workdir = world / "untested"
+    options = config(world, holdout=0, updates=4)
+    done = run("train", f"--config={options}", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    assert "no accuracy is measured" in done.stdout
+    result = json.loads((workdir / "result.json").read_text())
+    assert {"generated/accuracy", "drift/norm"} <= set(result["metrics"])
+    assert not {"accuracy", "class_accuracy"} & set(result["metrics"])
+    assert set(result["baselines"]) == {"ti"}
+    assert sorted(token_bytes(workdir)) == ["cat", "dog2", "red-dog"]
+    assert picture_width(workdir / "samples.png") > 100
+    refused = run("evaluate", f"--workdir={workdir}", f"--data=folder:{world / 'photos'}")
+    assert refused.returncode == 2
+    assert "has no test photos" in refused.stderr
 
 
 def test_generate_composes_tokens(finished, tmp_path):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from mcti_jax.objective import Layout, class_bank, class_latents, gamma_factor, prepare
+from mcti_jax.layout import Layout, class_bank, class_latents, prepare
+from mcti_jax.objective import gamma_factor
 from mcti_jax.prompts import Prompts
 from tests.mcti.problem import LABELS, random_photos
 from tests.mcti.tiny import LATENT, NumberTokenizer, settings

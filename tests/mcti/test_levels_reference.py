@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mcti_jax.classifier import class_features, prompt_features
+from mcti_jax.layout import prepare
 from mcti_jax.losses import classify, read_prompts
-from mcti_jax.objective import prepare
 from tests.mcti.synthetic_bank import synthetic_bank, unit
 from tests.mcti.tiny import LATENT_SCALE, QUICK
 

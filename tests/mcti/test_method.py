@@ -5,7 +5,8 @@ import pytest
 
 from common.errors import UserError
 from configs.mcti import get_config
-from mcti_jax.method import initial_vectors, learning_rate, make_networks
+from mcti_jax.assembly import initial_vectors, make_networks
+from mcti_jax.method import learning_rate
 from tests.mcti.tiny import NumberTokenizer, models, settings
 
 # What `train_arg_person.sh` of the reference sets or leaves at its default.

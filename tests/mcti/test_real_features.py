@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mcti_jax.classifier import predict
-from mcti_jax.objective import class_bank
+from mcti_jax.layout import class_bank
 from tests.mcti.free_vectors import on_device, start_near_the_mean, train_vectors
 
 CLASSES = 100

@@ -64,6 +64,9 @@ class NumberTokenizer(Tokenizer):
     def decode(self, token):
         return str(token)
 
+    def word(self, token):
+        return str(token)
+
 
 def models(clip_layers=TEXT.layers, **params):
     """A Stable Diffusion of 8-pixel pictures and its CLIP; weights only if they are given."""

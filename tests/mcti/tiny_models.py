@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from transformers import CLIPTokenizer
@@ -28,6 +27,7 @@ from common.diffusion import (
     VAEConfig,
     save_stable_diffusion,
 )
+from tests.mcti.tiny import random_params
 
 # What the 27 templates and the tests' prompts are made of.
 WORDS = (
@@ -58,10 +58,9 @@ def make_tokenizer(directory: Path) -> Tokenizer:
     return Tokenizer.from_directory(directory)
 
 
-def write_tiny_models(directory: Path, seed: int = 0) -> tuple[Path, Path]:
+def write_tiny_models(directory: Path) -> tuple[Path, Path]:
     """Writes `sd/` and `clip/` into `directory` and returns their paths."""
     tokenizer = make_tokenizer(directory / "tokenizer")
-    keys = jax.random.split(jax.random.key(seed), 4)
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     text = TextConfig(
         vocab_size=tokenizer.vocab_size,
@@ -86,13 +85,13 @@ def write_tiny_models(directory: Path, seed: int = 0) -> tuple[Path, Path]:
         projection=WIDTH,
     )
     inputs = jnp.zeros((1, 3, WIDTH)), jnp.zeros(1, int)
-    text_params = TextTower(text).init(keys[0], *inputs)["params"]
+    text_params = random_params(TextTower(text), *inputs, seed=0)
     pixels = jnp.zeros((1, IMAGE, IMAGE, 3))
     clip = CLIP(
         CLIPConfig(text, vision),
         {
             "text": text_params,
-            "vision": ViT(vision).init(keys[1], pixels)["params"],
+            "vision": random_params(ViT(vision), pixels, seed=1),
             "logit_scale": np.float32(np.log(100)),
         },
         tokenizer,
@@ -130,8 +129,8 @@ def write_tiny_models(directory: Path, seed: int = 0) -> tuple[Path, Path]:
         ),
         tokenizer,
         {
-            "unet": unet.init(keys[2], latents, jnp.zeros(1), states)["params"],
-            "vae": vae.init(keys[3], pixels)["params"],
+            "unet": random_params(unet, latents, jnp.zeros(1), states, seed=2),
+            "vae": random_params(vae, pixels, seed=3),
             "text": own_text,
         },
         fingerprint="",

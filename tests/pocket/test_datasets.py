@@ -7,9 +7,15 @@ from common.pocket.datasets import SETS, open_pocket, pocket_descriptions
 from common.pocket.world import NAMELESS, RARE
 
 
+@pytest.fixture(scope="module")
+def opened():
+    """Every set, opened through its string."""
+    return {name: open_dataset(f"pocket:{name}") for name in SETS}
+
+
 @pytest.mark.parametrize("name", SETS)
-def test_sets_open_through_their_string(name):
-    dataset = open_dataset(f"pocket:{name}")
+def test_sets_open_through_their_string(name, opened):
+    dataset = opened[name]
     classes = len(dataset.classnames)
     assert np.bincount(dataset.train.labels).tolist() == [16] * classes
     assert np.bincount(dataset.test.labels).tolist() == [40] * classes
@@ -17,32 +23,32 @@ def test_sets_open_through_their_string(name):
     assert (picture.mode, picture.size) == ("RGB", (32, 32))
 
 
-def test_nameless_holds_the_held_out_species():
-    dataset = open_pocket("nameless")
+def test_nameless_holds_the_held_out_species(opened):
+    dataset = opened["nameless"]
     assert dataset.classnames == tuple(species.name for species in NAMELESS)
     label = int(dataset.test.labels[100])
     assert dataset.test.pictures[100].scene.species == NAMELESS[label]
     assert dataset.test.names[100] == f"{NAMELESS[label].name}/test-20"
 
 
-def test_no_picture_is_in_two_places():
+def test_no_picture_is_in_two_places(opened):
     seeds = [
         picture.scene.seed
-        for name in SETS
-        for split in (open_pocket(name).train, open_pocket(name).test)
+        for dataset in opened.values()
+        for split in (dataset.train, dataset.test)
         for picture in split.pictures
     ]
     assert len(set(seeds)) == len(seeds)
 
 
-def test_opening_twice_gives_the_same_set():
-    first, second = open_pocket("second").train, open_pocket("second").train
+def test_opening_twice_gives_the_same_set(opened):
+    first, second = opened["second"].train, open_pocket("second").train
     assert first.fingerprint == second.fingerprint
-    assert first.fingerprint != open_pocket("rare").train.fingerprint
+    assert first.fingerprint != opened["rare"].train.fingerprint
 
 
-def test_the_sketch_set_differs_in_style_only():
-    sketch = open_pocket("rare_sketch")
+def test_the_sketch_set_differs_in_style_only(opened):
+    sketch = opened["rare_sketch"]
     assert sketch.classnames == tuple(species.name for species in RARE)
     assert {picture.scene.style for picture in sketch.test.pictures} == {"sketch"}
 
@@ -52,7 +58,7 @@ def test_an_unknown_name_lists_the_known_ones():
         open_dataset("pocket:cats")
 
 
-def test_descriptions_by_class():
+def test_descriptions_by_class(opened):
     told = pocket_descriptions("rare", count=4)
-    assert tuple(told) == open_pocket("rare").classnames
+    assert tuple(told) == opened["rare"].classnames
     assert all(len(sentences) == 4 for sentences in told.values())

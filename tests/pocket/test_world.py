@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from common.pocket import world
 from common.pocket.corpus import sample_corpus
@@ -19,6 +20,11 @@ from common.pocket.world import (
     is_unseen,
     sample_scene,
 )
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return sample_corpus(6000, seed=5)
 
 
 def test_every_species_is_one_of_a_kind():
@@ -58,8 +64,7 @@ def test_looks_are_either_seen_or_unseen():
         assert {getattr(each.look, field) for each in UNSEEN} <= seen
 
 
-def test_the_corpus_shows_and_says_nothing_held_out():
-    corpus = sample_corpus(3000, seed=5)
+def test_the_corpus_shows_and_says_nothing_held_out(corpus):
     names = {each.name for each in NAMELESS}
     for scene, caption in zip(corpus.scenes, corpus.captions, strict=True):
         assert not is_unseen(scene.species.look)
@@ -67,8 +72,7 @@ def test_the_corpus_shows_and_says_nothing_held_out():
         assert not names & set(caption.replace(",", " ").replace(".", " ").split())
 
 
-def test_rare_species_are_rare_and_go_by_their_name():
-    corpus = sample_corpus(6000, seed=5)
+def test_rare_species_are_rare_and_go_by_their_name(corpus):
     counts = Counter(scene.species for scene in corpus.scenes)
     often = np.mean([counts[each] for each in NAMED])
     seldom = np.mean([counts[each] for each in RARE + SECOND])

@@ -33,8 +33,8 @@ MUTATIONS = (
     Mutation(
         "templates as targets",
         "protext_jax/method.py",
-        "encode_texts(clip, (*texts.sentences, *texts.held_out), cache)",
-        "encode_texts(clip, [texts.names[k] for k in (*texts.label, *texts.held_label)], cache)",
+        "text_features(clip, (*texts.sentences, *texts.held_out), cache)",
+        "text_features(clip, [texts.names[k] for k in (*texts.label, *texts.held_label)], cache)",
         "test_method.py",
     ),
     Mutation(
@@ -159,8 +159,8 @@ MUTATIONS = (
     Mutation(
         "sentences left unnormalised",
         "protext_jax/method.py",
-        "features = normalise(encode_texts(",
-        "features = np.asarray(encode_texts(",
+        "features = normalise(text_features(",
+        "features = np.asarray(text_features(",
         "test_method.py",
     ),
     Mutation(

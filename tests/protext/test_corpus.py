@@ -50,7 +50,7 @@ def test_bad_files(tmp_path, content, sentence):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"none\.json. is missing"):
         read_corpus(tmp_path / "none.json", SENTENCES)
 
 

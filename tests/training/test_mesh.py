@@ -19,8 +19,31 @@ def test_shapes(data, model, shape):
 
 def test_idle_devices_of_a_cluster_are_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(UserError, match="leaves devices of the cluster idle"):
+    with pytest.raises(UserError, match="leaves some of the 8 devices idle"):
         make_mesh(4, 1)
+
+
+def test_given_devices_all_take_part():
+    devices = jax.devices()[4:]
+    assert list(make_mesh(-1, 2, devices).devices.flat) == devices
+    with pytest.raises(UserError, match="leaves some of the 4 devices idle"):
+        make_mesh(2, 1, devices)
+    with pytest.raises(UserError, match="needs 8 devices, but there are 4"):
+        make_mesh(8, 1, devices)
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "sentence"),
+    [
+        (0, 1, "give positive numbers"),
+        (-1, 0, "give positive numbers"),
+        (-1, 3, r"mesh\.model=3 does not divide the 8 devices"),
+        (16, 1, "needs 16 devices, but there are 8"),
+    ],
+)
+def test_sizes_that_lay_out_no_devices(data, model, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make_mesh(data, model)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import json
 import os
 import re
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
@@ -52,14 +53,17 @@ def test_folders_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_a_broken_config_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json is no JSON"):
+    with pytest.raises(UserError, match=r"config\.json. cannot be read as JSON"):
         check_workdir(tmp_path, make_config())
 
 
 def test_the_result_is_plain_json(tmp_path):
-    evaluation = Evaluation({"accuracy": float("nan")}, {"1-NN": {"accuracy": 0.5}})
+    metrics, baselines = {"accuracy": float("nan")}, {"1-NN": {"accuracy": 0.5}}
+    details = {"rows": [("a", np.float32(2))]}
+    evaluation = Evaluation(metrics, baselines, details=details)
     write_result(tmp_path, make_result("toy", make_config(), evaluation, 1.5))
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["metrics"] == {"accuracy": None}
     assert result["baselines"] == {"1-NN": {"accuracy": 0.5}}
+    assert result["details"] == {"rows": [["a", 2.0]]}
     assert check_workdir(tmp_path, make_config()) == result

@@ -95,10 +95,18 @@ def test_an_index_may_not_leave_its_folder(tmp_path):
         read_tensors(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": 3}', "{}"])
-def test_a_broken_index(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "holds no JSON object"),
+        ('{"weight_map": 3}', "is no index of sharded weights"),
+        ("{}", "is no index of sharded weights"),
+    ],
+)
+def test_a_broken_index(tmp_path, content, sentence):
     (tmp_path / "model.safetensors.index.json").write_text(content)
-    with pytest.raises(UserError, match="is no index of sharded weights"):
+    with pytest.raises(UserError, match=sentence):
         read_tensors(tmp_path)
 
 

@@ -5,8 +5,8 @@ import jax
 import pytest
 from rich.console import Console
 
-from common.training import progress
-from common.training.progress import Progress, say, track
+from common import progress
+from common.progress import Progress, say, track
 
 
 class Clock:

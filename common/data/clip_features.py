@@ -1,34 +1,52 @@
-"""Frozen CLIP features of texts and of pictures: computed once, kept on disk."""
+"""Frozen CLIP features of texts and of photos: computed once, kept on disk."""
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PyTree
+from PIL import Image
 
 from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image, encode_text
-from common.data import FeatureSplit, ImageSplit
 from common.data.cache import cached
+from common.data.dataset import ImageSplit
 from common.data.encoding import Encoder, feature_pass
-from common.errors import UserError
-from common.training.progress import Progress
+from common.progress import Progress
 
 TEXTS_AT_ONCE = 64
-PICTURES_AT_ONCE = 64
-CHUNK = 2048  # pictures between two files, so that an interrupted pass goes on
+PHOTOS_AT_ONCE = 64
+CHUNK = 2048  # photos between two files, so that an interrupted pass goes on
 WIDTHS = (16, 24, 32, 48)  # token columns that texts are sorted into; a program each
 
 
-def encode_texts(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
-    """Features of texts, not normalised.
+@dataclass(frozen=True)
+class Version:
+    """What is done to a photo before CLIP's own preprocessing.
+
+    Attributes:
+      name: tells versions apart, in the cache and for people.
+      change: (photo, its row) -> photo.
+    """
+
+    name: str
+    change: Callable[[Image.Image, int], Image.Image]
+
+
+ORIGINAL = Version("original", lambda photo, row: photo)
+MIRROR = Version("mirror", lambda photo, row: photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
+
+def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
+    """Features of texts, not normalised; what is too long for the tower is cut.
 
     Each distinct text is encoded once and with no more columns than its group of lengths needs,
-    which is exact: the tower is causal and padding comes last. What is too long is cut: of
-    sentences none is left by then, so it is the end of a baseline's filler.
+    which is exact: the tower is causal and padding comes last.
     """
     distinct = list(dict.fromkeys(texts))
 
@@ -38,7 +56,7 @@ def encode_texts(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndar
     key = {
         "what": "clip text features",
         "weights": clip.fingerprint,
-        "data": hashlib.sha256("\n".join(distinct).encode()).hexdigest(),
+        "data": hashlib.sha256(json.dumps(distinct).encode()).hexdigest(),
         "dtype": str(jnp.dtype(clip.dtype)),
     }
     features = cached(cache, key, compute)["features"]
@@ -46,55 +64,41 @@ def encode_texts(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndar
     return features[[row[text] for text in texts]]
 
 
-def encode_pictures(
-    clip: CLIP, split: ImageSplit | FeatureSplit, cache: Path
+def image_features(
+    clip: CLIP, split: ImageSplit, cache: Path, version: Version = ORIGINAL
 ) -> Float[np.ndarray, "b p"]:
-    """Features of pictures, not normalised; a file of features brings its own.
-
-    Raises:
-      UserError: The features are of another width than this CLIP's.
-    """
-    require_width(clip, split)
-    if isinstance(split, FeatureSplit):
-        return split.features.astype(np.float32)
+    """Features of the photos in one version, not normalised."""
     starts = range(0, len(split), CHUNK)
-    with Progress(len(split), "Encoding photos (CLIP)", unit="photos") as progress:
-        parts = []
+    parts = [np.zeros((0, clip.config.text.projection), np.float32)]
+    with Progress(len(split), f"Encoding photos (CLIP, {version.name})", unit="photos") as progress:
         for start in starts:
             rows = range(start, min(start + CHUNK, len(split)))
-            parts.append(_encode_chunk(clip, split.take(rows), cache))
+            parts.append(_encode_chunk(clip, split, rows, cache, version, progress))
             progress.update(rows.stop)
     return np.concatenate(parts)
 
 
-def require_width(clip: CLIP, split: ImageSplit | FeatureSplit) -> None:
-    """Refuses a file of features that are not this CLIP's.
+def _encode_chunk(
+    clip: CLIP, split: ImageSplit, rows: range, cache: Path, version: Version, progress: Progress
+) -> Float[np.ndarray, "b p"]:
+    def load(number: int) -> np.ndarray:
+        row = rows[number]
+        return clip.preprocess(version.change(split.load(row), row))
 
-    Raises:
-      UserError: The features are of another width.
-    """
-    width = clip.config.text.projection
-    if isinstance(split, FeatureSplit) and split.features.shape[1] != width:
-        raise UserError(
-            f"the features have width {split.features.shape[1]}, but those of this model "
-            f"have {width}: take the features of this model, or the model of the features."
-        )
-
-
-def _encode_chunk(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarray, "b p"]:
     def compute() -> dict[str, np.ndarray]:
         return feature_pass(
-            _picture_encoder(clip.image_tower),
+            _photo_encoder(clip.image_tower),
             clip.params["vision"],
-            lambda row: clip.preprocess(split.load(row)),
-            len(split),
-            batch_size=PICTURES_AT_ONCE,
+            load,
+            len(rows),
+            batch_size=PHOTOS_AT_ONCE,
+            progress=lambda done, total: progress.update(rows.start + done),
         )
 
     key = {
-        "what": "clip image features",
+        "what": f"clip image features, {version.name}",
         "weights": clip.fingerprint,
-        "data": split.fingerprint,
+        "data": split.take(rows).fingerprint,
         "preprocessing": repr(clip.preprocess),
         "dtype": str(jnp.dtype(clip.dtype)),
     }
@@ -138,7 +142,7 @@ def _text_encoder(tower: TextTower) -> Encoder:
 
 
 @functools.cache
-def _picture_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+def _photo_encoder(tower: ViT | ModifiedResNet) -> Encoder:
     def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
         return {"features": encode_image(tower, params, pixels).astype("float32")}
 

@@ -1,0 +1,5 @@
+"""AAPE (arXiv 2410.23698): prompts aggregated for each image, generated from the image alone.
+
+The order of reading: `corpus`, `bank`, `aggregators`, `generator`, `projection`, `logits`,
+`losses`, `objective`, then the tasks.
+"""

@@ -1,0 +1,143 @@
+"""Few-shot classifiers on the same cached features.
+
+Each takes a `Problem` and gives a function from features and candidate classes to scores.
+Tip-Adapter's keys belong to the learned classes, so it has nothing to say about others.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float, Int
+
+from aape_jax.baselines.fitting import epoch_batches, fit
+from aape_jax.losses import classification
+from aape_jax.unit import unit
+from common.evaluation.classification import accuracy, normalise
+
+# Our settings, near what is commonly used; not checked against the authors' code.
+TIP_ALPHA, TIP_BETA = 1.0, 5.5
+TIP_ALPHAS, TIP_BETAS = np.linspace(0.1, 5.0, 15), np.linspace(0.5, 10.0, 15)
+TIP_EPOCHS, TIP_BATCH, TIP_RATE = 20, 256, 1e-3
+# The bottleneck and the mix are CLIP-Adapter's; its training is ours.
+ADAPTER_REDUCTION, ADAPTER_RATIO = 4, 0.2
+ADAPTER_EPOCHS, ADAPTER_RATE = 50, 1e-3
+SCALE = 100.0
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a few-shot classifier learns from; all features are of unit length.
+
+    Attributes:
+      x, labels: Training features and their classes.
+      w: Class features of the learned classes. Without a text tower these may be class means.
+      validation: Features and classes to choose numbers with; or None.
+      batch, seed: Of training.
+    """
+
+    x: Float[np.ndarray, "b p"]
+    labels: Int[np.ndarray, "b"]
+    w: Float[np.ndarray, "k p"]
+    validation: tuple[np.ndarray, np.ndarray] | None
+    batch: int
+    seed: int
+
+
+Scores = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+"""`scores(x, w) -> [b k]`; `w` is None for the learned classes, or other class features."""
+
+
+def tip_adapter(problem: Problem) -> Scores:
+    """A cache of the training features added to the zero-shot logits (arXiv 2207.09519)."""
+    return _tip(problem, problem.x)
+
+
+def tip_adapter_f(problem: Problem) -> Scores:
+    """Tip-Adapter with trained keys."""
+    steps = TIP_EPOCHS * max(1, len(problem.x) // TIP_BATCH)
+    frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
+    frozen["values"] = np.eye(len(problem.w), dtype=np.float32)[problem.labels]
+    batches = epoch_batches(len(problem.x), TIP_BATCH, steps, problem.seed)
+    optimizer = optax.adamw(optax.cosine_decay_schedule(TIP_RATE, steps), eps=1e-4)
+    keys = fit(_tip_loss, jnp.asarray(problem.x), frozen, batches, optimizer)
+    return _tip(problem, np.asarray(keys))
+
+
+def clip_adapter(problem: Problem) -> Scores:
+    """A residual bottleneck on the image feature (arXiv 2110.04544)."""
+    width = problem.x.shape[1]
+    hidden = max(1, width // ADAPTER_REDUCTION)
+    down, up = jax.random.split(jax.random.key(problem.seed))
+    glorot = jax.nn.initializers.he_uniform()
+    params = {"down": glorot(down, (width, hidden)), "up": glorot(up, (hidden, width))}
+    steps = ADAPTER_EPOCHS * max(1, len(problem.x) // problem.batch)
+    frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
+    batches = epoch_batches(len(problem.x), problem.batch, steps, problem.seed)
+    optimizer = optax.adamw(optax.cosine_decay_schedule(ADAPTER_RATE, steps))
+    params = fit(_adapter_loss, params, frozen, batches, optimizer)
+
+    def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
+        adapted = _adapt(params, jnp.asarray(x))
+        return np.asarray(adapted) @ (problem.w if w is None else w).T
+
+    return scores
+
+
+FEW_SHOT: Mapping[str, Callable[[Problem], Scores]] = {
+    "tip_adapter": tip_adapter,
+    "tip_adapter_f": tip_adapter_f,
+    "clip_adapter": clip_adapter,
+}
+
+
+def _tip_loss(keys: jax.Array, frozen: dict, rows: jax.Array) -> jax.Array:
+    x = frozen["x"][rows]
+    affinity = jnp.exp(-TIP_BETA * (1 - x @ keys.T))
+    logits = SCALE * x @ frozen["w"].T + TIP_ALPHA * affinity @ frozen["values"]
+    return classification(logits, frozen["labels"][rows])
+
+
+def _tip(problem: Problem, keys: np.ndarray) -> Scores:
+    values = np.eye(len(problem.w), dtype=np.float32)[problem.labels]
+
+    def logits(x: np.ndarray, pairs: Iterable[tuple[float, float]]) -> Iterator[np.ndarray]:
+        zero_shot, distance = SCALE * x @ problem.w.T, 1 - x @ keys.T
+        for alpha, beta in pairs:
+            yield zero_shot + alpha * np.exp(-beta * distance) @ values
+
+    best = (TIP_ALPHA, TIP_BETA)
+    if problem.validation is not None:
+        x, labels = problem.validation
+        pairs = list(itertools.product(TIP_ALPHAS, TIP_BETAS))
+        found = [accuracy(each.argmax(axis=1), labels) for each in logits(x, pairs)]
+        best = pairs[int(np.argmax(found))]
+
+    def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
+        if w is not None:
+            raise ValueError("Tip-Adapter has no path to classes that it did not learn")
+        return next(logits(x, [best]))
+
+    return scores
+
+
+def _adapt(params: dict, x: jax.Array) -> jax.Array:
+    hidden = jax.nn.relu(x @ params["down"])
+    adapted = jax.nn.relu(hidden @ params["up"])
+    return unit(ADAPTER_RATIO * adapted + (1 - ADAPTER_RATIO) * x)
+
+
+def _adapter_loss(params: dict, frozen: dict, rows: jax.Array) -> jax.Array:
+    logits = SCALE * _adapt(params, frozen["x"][rows]) @ frozen["w"].T
+    return classification(logits, frozen["labels"][rows])
+
+
+def class_means(
+    x: Float[np.ndarray, "b p"], labels: Int[np.ndarray, "b"]
+) -> Float[np.ndarray, "k p"]:
+    """Unit-length means of each class: what stands in for class features without a text tower."""
+    return normalise(np.stack([x[labels == label].mean(axis=0) for label in np.unique(labels)]))

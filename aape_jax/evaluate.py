@@ -1,0 +1,105 @@
+"""Measures a finished run.
+
+    python -m aape_jax.evaluate --workdir=DIR [--data=DATASET]
+
+Without `--data`: on the run's own test photos. With it: on another data set, in another style or
+of other things; a classifier is then told all of its classes, and needs neither sentences nor
+training.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from aape_jax.evaluation import head_row, text_rows
+from aape_jax.head import Head
+from aape_jax.heads_file import read_head
+from aape_jax.material import gather
+from aape_jax.presets import changed, variants
+from aape_jax.tasks.retrieval import Retrieval
+from common.config import read_config
+from common.errors import run_command
+from common.evaluation.tables import print_table
+from common.files import atomic_write
+from common.training import say
+from common.training.mesh import make_mesh
+
+Rows = dict[str, dict[str, float]]
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
+    flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
+    flags.mark_flags_as_required(["workdir"])
+
+
+def heads_of(workdir: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The parameters that a run wrote, by variant."""
+    return {name: read_head(workdir / "heads" / f"{name}.safetensors") for name in names}
+
+
+def classification(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+    """The run's own row first, then the variants' and those of text alone."""
+    found = variants(config)
+    params = heads_of(workdir, list(found))
+    if data:
+        # CuPL is left out with the prompts: "none" makes the class's template its only prompt.
+        corpus = config.prompts.corpus
+        kept = corpus if corpus.startswith("features:") else "none"
+        config = changed(
+            config, {"data": data, "subsample": "all", "prompts.corpus": kept, "views": 1}
+        )
+    material = gather(config)
+    rows = {
+        name: head_row(Head.from_config(own), params[name], material) for name, own in found.items()
+    }
+    texts = text_rows(material)
+    return rows | ({"clip": texts["clip"]} if data else texts)
+
+
+def retrieval(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+    """The run's own row first, then the variants' and CLIP's."""
+    config = changed(config, {"data": data or config.data})
+    method = Retrieval(config)
+    method.load(config, make_mesh(config.mesh.data, config.mesh.model))
+    heads = heads_of(workdir, list(method.objectives))
+    found = method.evaluate({name: {"head": params} for name, params in heads.items()}, None)
+    return {method.name: dict(found.metrics), **found.baselines}
+
+
+TASKS: dict[str, Callable[[ConfigDict, Path, str | None], Rows]] = {
+    "aape_jax.tasks.classification:Classification": classification,
+    "aape_jax.tasks.retrieval:Retrieval": retrieval,
+}
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluates and writes `DIR/eval/NAME.json`."""
+    del argv
+    workdir, data = Path(flags.FLAGS.workdir), flags.FLAGS.data
+    config = read_config(workdir)
+    rows = TASKS[config.method](config, workdir, data)
+    own, *others = rows
+    result = {
+        "method": own,
+        "dataset": data or config.data,
+        "model": config.model,
+        "seed": config.seed,
+        "metrics": rows[own],
+        "baselines": {name: rows[name] for name in others},
+    }
+    print_table(result)
+    stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")
+    out = workdir / "eval" / f"{stem}.json"
+    with atomic_write(out) as path:
+        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    say(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,33 @@
+"""h and g on disk: a safetensors file that needs nothing of training."""
+
+from pathlib import Path
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import PyTree
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from common.errors import UserError
+from common.files import atomic_write
+
+
+def write_head(path: Path, params: PyTree) -> None:
+    """Writes the parameters of a `Head`."""
+    flat = flatten_dict(params, sep="/")
+    with atomic_write(path) as temporary:
+        save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
+
+
+def read_head(path: Path) -> PyTree:
+    """Reads the parameters of a `Head`.
+
+    Raises:
+      UserError: there is no such file, or it is damaged.
+    """
+    try:
+        return unflatten_dict(load_file(path), sep="/")
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"the head {path} cannot be read: {error}; train the run to its end first."
+        ) from None

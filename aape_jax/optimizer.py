@@ -1,0 +1,105 @@
+"""CoOp's optimizer and schedule, with a learning rate of its own for the aggregator."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, PyTree
+from ml_collections import ConfigDict
+
+from common.errors import UserError
+
+SHORT_EPOCHS = 10
+"""What base-to-new protocols train for (CoCoOp)."""
+
+COOP_EPOCHS = ((2, 50), (5, 100))
+"""Below so many shots, so many epochs (CoOp); 200 from there on."""
+
+
+def epochs(schedule: str, shots: int) -> int:
+    """How many times a schedule passes over the training examples.
+
+    Raises:
+      UserError: there is no such schedule.
+    """
+    if schedule == "short":
+        return SHORT_EPOCHS
+    if schedule == "coop":
+        return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
+    raise UserError(f"schedule={schedule!r} is unknown; choose one of counts, short, coop.")
+
+
+def counts(config: ConfigDict, examples: int) -> dict[str, int]:
+    """The loop's counts for a schedule: one call and one line of metrics an epoch."""
+    an_epoch = steps_per_epoch(config.batch, examples)
+    return {
+        "updates": an_epoch * epochs(config.schedule, config.shots),
+        "steps_per_call": an_epoch,
+        "log_every": an_epoch,
+        "save_every": 0,
+        "eval_every": 0,
+    }
+
+
+def steps_per_epoch(batch: int, examples: int) -> int:
+    """Full batches of an epoch; what is left over waits for the next one."""
+    return max(1, examples // batch)
+
+
+def rate_by_epoch(
+    base: float, total_steps: int, an_epoch: int, warmup_epochs: int, warmup_rate: float
+) -> Callable[[Array], Array]:
+    """Cosine from `base` to zero in steps of an epoch; constant in the first epochs."""
+    total = max(1, -(-total_steps // an_epoch))
+
+    def rate(step: Array | int) -> Array:
+        epoch = jnp.asarray(step) // an_epoch
+        cosine = base * 0.5 * (1 + jnp.cos(jnp.pi * epoch / total))
+        return jnp.where(epoch < warmup_epochs, warmup_rate, cosine)
+
+    return rate
+
+
+def _sgd(rate: Callable[[Array], Array], config: ConfigDict) -> optax.GradientTransformation:
+    # As PyTorch does it, the decay is part of the gradient that the momentum sees.
+    return optax.chain(
+        optax.add_decayed_weights(config.weight_decay), optax.sgd(rate, config.momentum)
+    )
+
+
+def _adamw(rate: Callable[[Array], Array], config: ConfigDict) -> optax.GradientTransformation:
+    return optax.adamw(rate, weight_decay=config.weight_decay)
+
+
+OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
+
+
+def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransformation:
+    """The optimizer of a tree `{variant: {"head": ..., "aggregator": ...}}`.
+
+    Raises:
+      UserError: an option is out of range.
+    """
+    if config.optimizer not in OPTIMIZERS:
+        raise UserError(
+            f"optimizer={config.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}."
+        )
+    rates = {
+        "head": config.learning_rate,
+        "aggregator": config.learning_rate * config.aggregator.rate_factor,
+    }
+    if min(rates.values()) < 0:
+        raise UserError("learning_rate and aggregator.rate_factor must not be negative.")
+    groups = {
+        name: OPTIMIZERS[config.optimizer](
+            rate_by_epoch(base, config.updates, an_epoch, config.warmup_epochs, config.warmup_rate),
+            config,
+        )
+        for name, base in rates.items()
+    }
+    return optax.partition(groups, _group)
+
+
+def _group(tree: PyTree) -> PyTree:
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[1].key, tree)

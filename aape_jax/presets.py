@@ -1,0 +1,104 @@
+"""Named settings, and the variants of a run that are trained beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from common.config import flatten
+from common.errors import UserError
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # h and g as the paper counts their parameters, with a path for w and a start at zero-shot
+    # CLIP; the aggregator can only re-weight prompts.
+    "default": {
+        "aggregator.kind": "anchored",
+        "aggregator.heads": 1,
+        "projection.kind": "bottleneck",
+        "projection.residual_alpha": 0.2,
+        "projection.residual": "mix",
+        "projection.zero_init": True,
+        "projection.identity_init": False,
+        "projection.out_relu": False,
+    },
+    # The text to the letter.
+    "paper": {
+        "aggregator.kind": "paper",
+        "aggregator.heads": 8,
+        "projection.kind": "bottleneck",
+        "projection.residual_alpha": 1.0,
+        "projection.residual": "mix",
+        "projection.zero_init": False,
+        "projection.identity_init": False,
+        "projection.out_relu": False,
+    },
+    # "One fully connected layer with ReLU", started at the class feature.
+    "full_fc": {
+        "aggregator.kind": "anchored",
+        "aggregator.heads": 1,
+        "projection.kind": "fc",
+        "projection.residual_alpha": 1.0,
+        "projection.residual": "mix",
+        "projection.zero_init": False,
+        "projection.identity_init": True,
+        "projection.out_relu": True,
+    },
+    # CLIP-Adapter's ratio.
+    "clip_adapter": {
+        "aggregator.kind": "anchored",
+        "aggregator.heads": 1,
+        "projection.kind": "fc",
+        "projection.residual_alpha": 0.2,
+        "projection.residual": "mix",
+        "projection.zero_init": False,
+        "projection.identity_init": False,
+        "projection.out_relu": True,
+    },
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    **PRESETS,
+    "no_distillation": {"loss.distill": False},
+    "aape_only": {"classifier.mode": "aape_only"},
+    "mean_prompt": {"aggregator.kind": "mean"},
+    "random_prompt": {"aggregator.kind": "random"},
+    "mlp_prompt": {"aggregator.kind": "mlp"},
+    "attention_prompt": {"aggregator.kind": "paper", "aggregator.heads": 8},
+}
+"""Differences from the run's own config by name; presets count as such."""
+
+
+def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy of `config` with some fields, by dotted name, set to other values."""
+    copy = config.copy_and_resolve_references().unlock()
+    copy.update_from_flattened_dict(dict(changes))
+    return copy.lock()
+
+
+def preset(name: str) -> Mapping[str, Any]:
+    """The fields that a preset sets.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise UserError(f"preset={name!r} is unknown; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def variants(
+    config: ConfigDict, table: Mapping[str, Mapping[str, Any]] = VARIANTS
+) -> dict[str, ConfigDict]:
+    """The run's own config as "aape", then those of `config.compare` that differ from it.
+
+    Raises:
+      UserError: `compare` names an unknown variant.
+    """
+    found = {"aape": config}
+    for name in config.compare:
+        if name not in table:
+            raise UserError(f"compare={name!r} is unknown; choose from {', '.join(table)}.")
+        other = changed(config, table[name])
+        if flatten(other) != flatten(config):
+            found[name] = other
+    return found

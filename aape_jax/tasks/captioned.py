@@ -1,0 +1,142 @@
+"""Images with captions of their own, as strings name them: `pocket:captions`, `karpathy:...`,
+`features:FILE.npz`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from common.clip import CLIP
+from common.data import ImageSplit
+from common.data.clip_features import image_features, text_features
+from common.data.npz import read_npz
+from common.data.photos import photo_file
+from common.errors import UserError
+from common.evaluation.classification import normalise
+from common.files import read_json
+from common.pocket.captions import captions
+from common.pocket.datasets import ScenePhoto
+from common.pocket.world import ANONYMOUS, sample_scene
+
+POCKET_SIZES = {"train": 512, "test": 200}
+KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
+
+
+@dataclass(frozen=True, eq=False)
+class Captioned:
+    """Features of images and of their captions, unit length.
+
+    Attributes:
+      x: `[b p]`.
+      captions: Of all images, in the same space, `[m p]`.
+      owner: Whose each caption is, `[m]`.
+    """
+
+    x: Float[np.ndarray, "b p"]
+    captions: Float[np.ndarray, "m q"]
+    owner: Int[np.ndarray, "m"]
+
+    def __post_init__(self):
+        counts = np.bincount(self.owner, minlength=len(self.x))
+        if not counts.all():
+            raise UserError(
+                f"image number {int(np.argmin(counts))} has no caption: add one or leave the "
+                "image out."
+            )
+        if self.x.shape[1] != self.captions.shape[1]:
+            raise UserError(
+                f"the image features have width {self.x.shape[1]} and the captions "
+                f"{self.captions.shape[1]}: take both from one model."
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any feature."""
+        digest = hashlib.sha256(self.x.tobytes() + self.captions.tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Pictures and their captions as text; of one part of a data set."""
+
+    pictures: ImageSplit
+    captions: tuple[tuple[str, ...], ...]
+
+
+def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Captioned]:
+    """The parts "train" and "test" of a captioned data set, encoded.
+
+    Raises:
+      UserError: the string names none, or an image has no caption.
+    """
+    kind, _, where = spec.partition(":")
+    if kind == "features":
+        return {part: _read_features(Path(where).expanduser(), part) for part in POCKET_SIZES}
+    if kind not in OPENERS:
+        raise UserError(
+            f"data={spec!r} is no captioned data set: write pocket:captions, "
+            "karpathy:FILE.json,FOLDER or features:FILE.npz."
+        )
+    if clip is None:
+        raise UserError(f"model='' cannot encode {spec!r}: name a model.")
+    return {part: _encode(OPENERS[kind](where, part), clip, cache) for part in POCKET_SIZES}
+
+
+def _encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
+    flat = [caption for own in texts.captions for caption in own]
+    owner = np.repeat(np.arange(len(texts.captions)), [len(own) for own in texts.captions])
+    return Captioned(
+        normalise(image_features(clip, texts.pictures, cache)),
+        normalise(text_features(clip, flat, cache)),
+        owner,
+    )
+
+
+def _pocket(where: str, part: str) -> Texts:
+    if where != "captions":
+        raise UserError(f"there is no captioned set 'pocket:{where}': write pocket:captions.")
+    scenes = []
+    for number in range(POCKET_SIZES[part]):
+        generator = np.random.default_rng((part == "test", number))
+        species = ANONYMOUS[int(generator.integers(len(ANONYMOUS)))]
+        scenes.append(sample_scene(species, generator))
+    names = tuple(f"{part}-{number}" for number in range(len(scenes)))
+    split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
+    return Texts(split, tuple(captions(scene) for scene in scenes))
+
+
+def _karpathy(where: str, part: str) -> Texts:
+    file, comma, folder = where.partition(",")
+    if not comma:
+        raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
+    content = read_json(Path(file).expanduser(), "give Karpathy's split file")
+    listed = [image for image in content["images"] if image["split"] in KARPATHY_PARTS[part]]
+    if not listed:
+        raise UserError(f"{file} has no images of the part {part!r}.")
+    root = Path(folder).expanduser()
+    paths = [root / image.get("filepath", "") / image["filename"] for image in listed]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise UserError(f"{len(missing)} photos of {file} are absent, the first {missing[0]}.")
+    split = ImageSplit(np.arange(len(paths)), tuple(map(str, paths)), tuple(map(photo_file, paths)))
+    return Texts(split, tuple(tuple(s["raw"] for s in image["sentences"]) for image in listed))
+
+
+OPENERS: dict[str, Callable[[str, str], Texts]] = {"pocket": _pocket, "karpathy": _karpathy}
+
+
+def _read_features(file: Path, part: str) -> Captioned:
+    """Reads `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]`."""
+    try:
+        arrays = read_npz(file)
+        x, texts, owner = (arrays[f"{part}_{n}"] for n in ("features", "captions", "owner"))
+    except (KeyError, ValueError) as error:
+        raise UserError(f"the feature file {str(file)!r} cannot be read: {error}.") from error
+    if owner.shape != texts.shape[:1] or owner.min() < 0 or owner.max() >= len(x):
+        raise UserError(f"{part}_owner of {file} must name an image of each caption.")
+    return Captioned(normalise(x), normalise(texts), owner)

@@ -1,0 +1,185 @@
+"""Few-shot classification as the training loop sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Int, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.diagnostics import attention_picture, teacher_report, warn_if_drifted
+from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, text_rows
+from aape_jax.heads_file import write_head
+from aape_jax.material import Material, gather
+from aape_jax.objective import Batch, Objective
+from aape_jax.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.outline import describe
+from aape_jax.presets import variants
+from common.evaluation.figures import write_png
+from common.training import Evaluation, Loaded, Method
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The loop's data source: each epoch is a new permutation of the training examples.
+
+    Attributes:
+      fingerprint: Of the photos.
+      examples: How many there are.
+      views: How many cached views each has.
+      size: Of a batch.
+      seed: Of the permutations.
+    """
+
+    fingerprint: str
+    examples: int
+    views: int
+    size: int
+    seed: int
+
+    def batch(self, step: int) -> dict[str, Int[np.ndarray, "b"]]:
+        """Row numbers, and which view of each."""
+        epoch, place = divmod(step, steps_per_epoch(self.size, self.examples))
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.examples)
+        view = np.random.default_rng((self.seed, step, 1)).integers(self.views, size=self.size)
+        rows = order[place * self.size : (place + 1) * self.size]
+        return {"rows": rows.astype(np.int32), "views": view.astype(np.int32)}
+
+
+class Classification(Method):
+    """Trains a run's own AAPE and the variants beside it, all in one program."""
+
+    name = "aape"
+
+    def __init__(self, config: ConfigDict):
+        self.config = config
+
+    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+        """Encodes photos and sentences, or reads them from the cache."""
+        self._plan(config)
+        self.material = material = gather(config)
+        classes = material.learned
+        self._size(len(material.labels), material.bank.classes.shape[-1], len(classes), mesh)
+        bank = material.bank.take(classes)
+        frozen = {
+            "x": material.x.astype(np.float32),
+            "labels": material.labels.astype(np.int32),
+            "classes": bank.classes.astype(np.float32),
+            "prompts": bank.prompts.astype(np.float32),
+            "mask": bank.mask,
+        }
+        source = self._source(material.fingerprint, len(material.x))
+        model = material.clip.fingerprint if material.clip else "features"
+        return Loaded(frozen, source, {"model": model})
+
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        self._plan(self.config)
+        outline = describe(self.config)
+        self._size(outline.examples, outline.width, outline.classes, mesh)
+        return Loaded(outline.frozen(self.config), self._source("abstract", self.config.views))
+
+    def _plan(self, config: ConfigDict) -> None:
+        """Reads every option, before anything slow is begun."""
+        check_baselines(config)
+        self.objectives = {
+            name: Objective.from_config(own) for name, own in variants(config).items()
+        }
+        make_optimizer(config, 1)
+
+    def _size(self, examples: int, width: int, classes: int, mesh: Mesh) -> None:
+        self.examples, self.width, self.classes = examples, width, classes
+        self.batch_size = min(self.config.batch, examples)
+        # A batch that the devices cannot share evenly is worked on by each of them.
+        shared = self.batch_size % mesh.shape["data"] == 0
+        self.batch_rules = ((".*", P("data")),) if shared else ()
+
+    def _source(self, fingerprint: str, views: int) -> Epochs:
+        return Epochs(fingerprint, self.examples, views, self.batch_size, self.config.seed)
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """The parameters of each variant; all of them start from the same key."""
+        return {
+            name: objective.init(key, self.width, self.classes, self.examples)
+            for name, objective in self.objectives.items()
+        }
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `make_optimizer`."""
+        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Array, dict[str, Array]]:
+        """The sum over variants, which share no parameter; metrics are the run's own first."""
+        images = as_batch(frozen, batch["rows"], batch["views"])
+        total, metrics = jnp.zeros(()), {}
+        for name, objective in self.objectives.items():
+            loss, own = objective(trainable[name], images, key)
+            total += loss
+            prefix = "" if name == self.name else f"{name}/"
+            metrics |= {f"{prefix}{metric}": value for metric, value in own.items()}
+        return total, metrics
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Accuracy of every variant and baseline; what the aggregators do; a picture of it."""
+        rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
+        own, *others = rows
+        beside = {**self._baselines(), **{name: rows[name] for name in others}}
+        self.pictures = self._pictures(trainable[own], frozen)
+        return Evaluation(rows[own], beside, self.pictures)
+
+    def _variant_row(self, name: str, params: PyTree, frozen: PyTree) -> Row:
+        objective = self.objectives[name]
+        row = head_row(objective.head, params["head"], self.material)
+        everything = as_batch(frozen, np.arange(self.examples), 0)
+        metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
+        warn_if_drifted(name, metrics)
+        return row | metrics
+
+    def _baselines(self) -> Mapping[str, Row]:
+        if not hasattr(self, "_measured"):
+            material = self.material
+            self._measured = text_rows(material) | learned_rows(self.config, material)
+        return self._measured
+
+    def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
+        material: Material = self.material
+        if not (self.config.pictures and material.photos and material.bank.sentences):
+            return {}
+        shown = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
+        batch = as_batch(frozen, shown, 0)
+        _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
+        sentences = material.bank.take(material.learned).sentences
+        return {
+            "attention": attention_picture(
+                [material.photos.load(int(row)) for row in shown],
+                [sentences[material.labels[row]] for row in shown],
+                attention,
+            )
+        }
+
+    def save(self, trainable: PyTree, workdir: Path) -> None:
+        """Writes h and g of each variant, `heads/NAME.safetensors`, and the pictures."""
+        for name, params in trainable.items():
+            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        for name, picture in self.pictures.items():
+            write_png(workdir / f"{name}.png", picture)
+
+
+def as_batch(frozen: PyTree, rows: Int[Array | np.ndarray, "b"], views: object) -> Batch:
+    """The images of some rows; `views` is one view or one for each."""
+    return Batch(
+        x=frozen["x"][views, rows],
+        labels=frozen["labels"][rows],
+        rows=jnp.asarray(rows),
+        classes=frozen["classes"],
+        prompts=frozen["prompts"],
+        mask=frozen["mask"],
+    )

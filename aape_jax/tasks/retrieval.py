@@ -1,0 +1,192 @@
+"""Image-to-text retrieval as the training loop sees it: h alone, without g."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.aggregators import make_aggregator
+from aape_jax.bank import by_class
+from aape_jax.generator import Generator
+from aape_jax.head import DEFAULT, Head, parameter_count
+from aape_jax.heads_file import write_head
+from aape_jax.losses import Distillation, Reward, contrastive
+from aape_jax.objective import Batch, Objective
+from aape_jax.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.presets import variants
+from aape_jax.tasks.captioned import Captioned, open_captioned
+from aape_jax.tasks.classification import Epochs
+from aape_jax.tasks.recall import recalls
+from aape_jax.unit import unit
+from common.clip import load_clip
+from common.clip.known import describe_clip
+from common.errors import UserError
+from common.precision import frozen_dtype
+from common.training import Evaluation, Loaded, Method
+
+VARIANTS = {
+    "paper": {
+        "aggregator.kind": "paper",
+        "aggregator.heads": 8,
+        "generator.hidden": 0,
+        "generator.residual": "none",
+    },
+    "no_distillation": {"loss.distill": False},
+    "mean_prompt": {"aggregator.kind": "mean"},
+}
+
+
+def retrieval_objective(config: ConfigDict) -> Objective:
+    """h without g; the aggregator reads each image's own captions.
+
+    Raises:
+      UserError: an option is out of range.
+    """
+    if config.loss.tau <= 0:
+        raise UserError(f"loss.tau={config.loss.tau} must be positive.")
+    if config.aggregator.token == "class":
+        raise UserError(
+            "aggregator.token='class': images have no classes here; take image or none."
+        )
+    generator = Generator.from_config(config.generator)
+    return Objective(
+        Head(generator, DEFAULT.projection, "aape_only", config.loss.tau),
+        make_aggregator(config.aggregator),
+        config.aggregator.token,
+        Distillation.from_config(config.loss),
+        Reward.from_config(config.aggregator),
+    )
+
+
+class Retrieval(Method):
+    """Trains a run's own h and the variants beside it, all in one program."""
+
+    name = "aape"
+
+    def __init__(self, config: ConfigDict):
+        self.config = config
+
+    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+        """Encodes images and captions, or reads them from the cache."""
+        self._plan(config)
+        clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+        parts = open_captioned(config.data, clip, Path(config.cache).expanduser())
+        train, self.test = parts["train"], parts["test"]
+        self._size(len(train.x), train.x.shape[1], mesh)
+        prompts, mask = by_class(train.captions, train.owner, len(train.x))
+        frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
+        source = self._source(train.fingerprint + self.test.fingerprint)
+        return Loaded(frozen, source, {"model": clip.fingerprint if clip else "features"})
+
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        config = self.config
+        self._plan(config)
+        if not (config.examples and config.model):
+            raise UserError(
+                f"examples={config.examples}: compiling without the images of {config.data!r} "
+                "needs their number and a model, e.g. examples=113287."
+            )
+        width = describe_clip(config.model, jnp.float32).config.vision.projection
+        self._size(config.examples, width, mesh)
+        prompts = (config.examples, config.captions)
+        frozen = {
+            "x": jax.ShapeDtypeStruct((config.examples, width), jnp.float32),
+            "prompts": jax.ShapeDtypeStruct((*prompts, width), jnp.float32),
+            "mask": jax.ShapeDtypeStruct(prompts, jnp.bool_),
+        }
+        return Loaded(frozen, self._source("abstract"))
+
+    def _plan(self, config: ConfigDict) -> None:
+        self.objectives = {
+            name: retrieval_objective(own) for name, own in variants(config, VARIANTS).items()
+        }
+        if config.queries_at_once < 1:
+            raise UserError(f"queries_at_once={config.queries_at_once} must be at least 1.")
+        make_optimizer(config, 1)
+
+    def _size(self, examples: int, width: int, mesh: Mesh) -> None:
+        self.examples, self.width, self.mesh = examples, width, mesh
+        self.batch_size = min(self.config.batch, examples)
+        shared = self.batch_size % mesh.shape["data"] == 0
+        self.batch_rules = ((".*", P("data")),) if shared else ()
+
+    def _source(self, fingerprint: str) -> Epochs:
+        return Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """The parameters of each variant; all of them start from the same key."""
+        return {
+            name: objective.init(key, self.width, self.examples, self.examples)
+            for name, objective in self.objectives.items()
+        }
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `make_optimizer`."""
+        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Array, dict[str, Array]]:
+        """CLIP's loss between h(x) and one drawn caption, and what the aggregator teaches."""
+        rows = batch["rows"]
+        drawing, teaching = jax.random.split(key)
+        odds = jnp.where(frozen["mask"][rows], 0.0, -jnp.inf)
+        drawn = jax.random.categorical(drawing, odds)
+        captions = frozen["prompts"][rows, drawn]
+        images = Batch(
+            x=frozen["x"][rows],
+            labels=jnp.arange(len(rows)),
+            rows=rows,
+            classes=captions,
+            prompts=frozen["prompts"][rows],
+            mask=frozen["mask"][rows],
+        )
+        total, metrics = jnp.zeros(()), {}
+        for name, objective in self.objectives.items():
+            params = trainable[name]
+            h = objective.head.generator(params["head"]["generator"], images.x)
+            task = contrastive(h, captions, rows, objective.head.tau)
+            taught, own = objective.teach(params, images, h, teaching)
+            total += task + taught
+            prefix = "" if name == self.name else f"{name}/"
+            metrics |= {f"{prefix}{n}": value for n, value in {"task": task, **own}.items()}
+        return total, metrics
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Recall at 1, 5 and 10 of every variant, beside CLIP's own image features."""
+        del frozen
+        rows = {}
+        for name, objective in self.objectives.items():
+            params = trainable[name]["head"]
+            h = unit(objective.head.generator(params["generator"], jnp.asarray(self.test.x)))
+            rows[name] = self._row(np.asarray(h)) | {"parameters": float(parameter_count(params))}
+        own, *others = rows
+        beside = {"clip": self._row(self.test.x), **{name: rows[name] for name in others}}
+        return Evaluation(rows[own], beside)
+
+    def _row(self, queries: np.ndarray) -> dict[str, float]:
+        test: Captioned = self.test
+        images, at_once = np.arange(len(test.x)), self.config.queries_at_once
+        both = {
+            "image_to_text": (queries, images, test.captions, test.owner),
+            "text_to_image": (test.captions, test.owner, queries, images),
+        }
+        if not self.config.text_to_image:
+            del both["text_to_image"]
+        return {
+            f"{way}/{name}": value
+            for way, given in both.items()
+            for name, value in recalls(*given, self.mesh, at_once).items()
+        }
+
+    def save(self, trainable: PyTree, workdir: Path) -> None:
+        """Writes h of each variant, `heads/NAME.safetensors`."""
+        for name, params in trainable.items():
+            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])

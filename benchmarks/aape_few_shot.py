@@ -1,0 +1,71 @@
+"""Few-shot classifiers on cached features: those that need no prompts, beside each other.
+
+    python -m benchmarks.aape_few_shot --data=features:FILE.npz,... [--corpus=features:FILE.npz]
+
+Without `--corpus` there are no class features from text. The adapters, which add to a zero-shot
+classifier, are then given the classes' mean image features in its place, and the row "zero_shot"
+is that of these means.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from aape_jax.bank import read_bank
+from aape_jax.baselines.few_shot import FEW_SHOT, Problem, class_means
+from common.data import FeatureDataset, open_dataset
+from common.errors import UserError, run_command
+from common.evaluation.baselines import BASELINES
+from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
+from common.evaluation.tables import markdown_table
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_list("data", None, "Data sets of features, e.g. one for each number of shots.")
+    flags.DEFINE_string("corpus", "", "Text features of the classes: features:FILE.npz.")
+    flags.DEFINE_integer("batch", 32, "Of training, where the baseline has none of its own.")
+    flags.DEFINE_integer("seed", 0, "Of training.")
+    flags.mark_flags_as_required(["data"])
+
+
+def measure(
+    dataset: FeatureDataset, w: np.ndarray | None, batch: int, seed: int
+) -> dict[str, float]:
+    """Accuracy of each classifier on the test part; no part is used to choose numbers."""
+    x, test = normalise(dataset.train.features), normalise(dataset.test.features)
+    labels = dataset.train.labels
+    w = class_means(x, labels) if w is None else w
+    problem = Problem(x, labels, w, None, batch, seed)
+    found = {"zero_shot": accuracy(nearest_by_cosine(test, w), dataset.test.labels)}
+    for name, classify in BASELINES.items():
+        found[name] = accuracy(classify(x, labels, test), dataset.test.labels)
+    for name, learn in FEW_SHOT.items():
+        scores = learn(problem)(test, None)
+        found[name] = accuracy(scores.argmax(axis=1), dataset.test.labels)
+    return found
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a column for each data set."""
+    del argv
+    options = flags.FLAGS
+    columns = []
+    for spec in options.data:
+        dataset = open_dataset(spec)
+        if not isinstance(dataset, FeatureDataset):
+            raise UserError(f"{spec!r} holds photos: give features:FILE.npz.")
+        w = None
+        if options.corpus:
+            file = Path(options.corpus.removeprefix("features:")).expanduser()
+            w = read_bank(file, dataset.classnames).classes
+        columns.append(measure(dataset, w, options.batch, options.seed))
+        print(spec, columns[-1], flush=True)
+    rows = [[name, *(f"{100 * column[name]:.1f}" for column in columns)] for name in columns[0]]
+    print(markdown_table(["classifier", *options.data], rows))
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,151 @@
+"""Which form of g keeps unseen classes: base and new accuracy after a number of epochs.
+
+    python -m benchmarks.aape_forms --data=features:FILE.npz --corpus=features:FILE.npz
+
+Image features and text features must come from one CLIP. Cross-entropy only unless
+`--distill`; mean and standard deviation over seeds, which run side by side in one program.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl import flags
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.evaluation import text_rows
+from aape_jax.material import Material, gather
+from aape_jax.objective import Objective
+from aape_jax.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.presets import changed
+from aape_jax.serving import predict
+from aape_jax.tasks.classification import Epochs, as_batch
+from common.errors import run_command
+from common.evaluation.tables import markdown_table
+from configs.aape import get_config
+
+LITERAL = {"projection.residual_alpha": 1.0, "projection.zero_init": False}
+RELU_FC = {"projection.kind": "fc", "projection.out_relu": True}
+FORMS: dict[str, dict[str, Any]] = {
+    "bottleneck, random start, no residual": LITERAL,
+    "one FC + output ReLU, random start": LITERAL | RELU_FC,
+    "one FC + output ReLU, identity start on w": LITERAL
+    | RELU_FC
+    | {"projection.identity_init": True},
+    "0.8 w + 0.2 bottleneck, zero-init": {},
+    "0.8 w + 0.2 bottleneck, random start": {"projection.zero_init": False},
+    "0.8 w + 0.2 FC-ReLU": RELU_FC | {"projection.zero_init": False},
+    "w + bottleneck, zero-init": {
+        "projection.residual_alpha": 1.0,
+        "projection.residual": "add",
+    },
+}
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_string("data", None, "Data set of image features.")
+    flags.DEFINE_string("corpus", None, "Text features: features:FILE.npz.")
+    flags.DEFINE_list("epochs", ["10", "50", "200"], "Lengths of training.")
+    flags.DEFINE_integer("seeds", 3, "Seeds, from 0.")
+    flags.DEFINE_bool("distill", False, "Whether to distil from the aggregator, lambda 5.")
+    flags.mark_flags_as_required(["data", "corpus"])
+
+
+def train_form(
+    config: ConfigDict, material: Material, epochs: int, seeds: int
+) -> dict[str, np.ndarray]:
+    """Accuracy by test set, one number per seed."""
+    examples, classes = len(material.labels), len(material.learned)
+    an_epoch = steps_per_epoch(config.batch, examples)
+    config = changed(config, {"updates": epochs * an_epoch})
+    objective, bank = Objective.from_config(config), material.bank.take(material.learned)
+    frozen = {
+        "x": material.x,
+        "labels": material.labels,
+        "classes": bank.classes,
+        "prompts": bank.prompts,
+        "mask": bank.mask,
+    }
+    rows = np.stack(
+        [
+            [
+                Epochs("", examples, 1, config.batch, seed).batch(step)["rows"]
+                for step in range(config.updates)
+            ]
+            for seed in range(seeds)
+        ]
+    )
+    optimizer = make_optimizer(config, an_epoch)
+
+    @functools.partial(jax.vmap, in_axes=(0, 0, None))
+    def run(key: jax.Array, rows: jax.Array, frozen: PyTree) -> PyTree:
+        width = bank.classes.shape[-1]
+        trainable = {"aape": objective.init(key, width, classes, examples)}
+
+        def step(carry: PyTree, own: jax.Array) -> tuple[PyTree, None]:
+            trainable, state = carry
+            gradient = jax.grad(
+                lambda tree: objective(tree["aape"], as_batch(frozen, own, 0), key)[0]
+            )(trainable)
+            change, state = optimizer.update(gradient, state, trainable)
+            return (optax.apply_updates(trainable, change), state), None
+
+        (trainable, _), _ = jax.lax.scan(step, (trainable, optimizer.init(trainable)), rows)
+        return trainable["aape"]["head"]
+
+    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
+    heads = jax.jit(run)(keys, rows, jax.tree.map(jnp.asarray, frozen))
+    found = {}
+    for suffix, test in material.tests.items():
+        w = jnp.asarray(material.bank.classes[test.classes])
+        own = jax.vmap(lambda head, x=test.x, w=w: predict(head, jnp.asarray(x), w, objective.head))
+        found[suffix] = np.mean(np.asarray(own(heads)) == test.labels, axis=1)
+    return found
+
+
+def show(found: Mapping[str, np.ndarray]) -> str:
+    """Base / new with standard deviations, in percent."""
+    return " / ".join(
+        f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
+        if len(values) > 1
+        else f"{100 * values[0]:.1f}"
+        for values in found.values()
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a row for each form, as soon as it is known."""
+    del argv
+    options = flags.FLAGS
+    config = get_config()
+    config.update_from_flattened_dict(
+        {
+            "model": "",
+            "data": options.data,
+            "prompts.corpus": options.corpus,
+            "shots": 0,
+            "loss.distill": options.distill,
+        }
+    )
+    if not options.distill:
+        config.aggregator.kind = "mean"  # It teaches nobody; the cheapest form will do.
+    material = gather(config)
+    lengths = [int(length) for length in options.epochs]
+    clip = text_rows(material)["clip"]
+    print(f"zero-shot: {' / '.join(f'{100 * value:.1f}' for value in clip.values())}", flush=True)
+    rows = []
+    for name, changes in FORMS.items():
+        own = changed(config, changes)
+        rows.append([name, *(show(train_form(own, material, n, options.seeds)) for n in lengths)])
+        print(*rows[-1], sep=" | ", flush=True)
+    print(markdown_table(["g", *(f"{n} epochs, base / new" for n in lengths)], rows))
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,75 @@
+"""One line of a conversion table: templates of names, and how a tensor changes its layout."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+_HOLE = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How one tensor changes its layout, and back."""
+
+    to_flax: Callable[[np.ndarray], np.ndarray]
+    to_source: Callable[[np.ndarray], np.ndarray]
+
+
+def _same(x: np.ndarray) -> np.ndarray:
+    return x
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "keep": Transform(_same, _same),
+    # [out, in] <-> [in, out]
+    "linear": Transform(np.transpose, np.transpose),
+    # [out, in, h, w] <-> [h, w, in, out]
+    "conv": Transform(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)),
+    # a 1x1 convolution used as a linear map: [out, in, 1, 1] <-> [in, out]
+    "conv1x1_as_linear": Transform(
+        lambda x: x.squeeze((2, 3)).transpose(), lambda x: x.transpose()[:, :, None, None]
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of a conversion table.
+
+    `{name}` in a template stands for one component (or a part of one) between separators, and
+    `{name:a|b}` for one of the listed words; both templates name the same holes.
+
+    Attributes:
+      source: Template of the source key, parts separated by dots.
+      target: Template of the Flax path, parts separated by slashes. Several targets say that
+        the source tensor is their concatenation along its first axis, in this order.
+      transform: A key of `TRANSFORMS`.
+    """
+
+    source: str
+    target: str | tuple[str, ...]
+    transform: str = "keep"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The Flax templates as a tuple."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+
+@cache
+def pattern(template: str) -> re.Pattern[str]:
+    """A template as a regular expression with a named group for each hole."""
+    regex, end = "", 0
+    for hole in _HOLE.finditer(template):
+        regex += re.escape(template[end : hole.start()])
+        regex += f"(?P<{hole[1]}>{hole[2] or '[^./]+?'})"
+        end = hole.end()
+    return re.compile(regex + re.escape(template[end:]))
+
+
+def fill(template: str, holes: Mapping[str, str]) -> str:
+    """A template with its holes filled."""
+    return _HOLE.sub(lambda hole: holes[hole[1]], template)

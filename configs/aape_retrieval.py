@@ -1,0 +1,96 @@
+"""AAPE (arXiv 2410.23698) for image-to-text retrieval: h(x) is the query, captions the gallery.
+
+python -m aape_jax.train --config=configs/aape_retrieval.py --workdir=runs/retrieval
+python -m aape_jax.train --config=configs/aape_retrieval.py:paper=coco --workdir=runs/coco
+"""
+
+from ml_collections import ConfigDict
+
+from common.config import apply_arg
+from common.errors import UserError
+from configs.aape import aggregator, loss
+
+# The paper's data sets, in Karpathy's splits: JSON file and folder of photos.
+PAPER = {
+    "coco": "karpathy:data/dataset_coco.json,data/coco",
+    "flickr30k": "karpathy:data/dataset_flickr30k.json,data/flickr30k-images",
+}
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The default run, changed by `key=value,...` in `arg`."""
+    config = pocket()
+    apply_arg(config, arg)
+    if config.paper:
+        config.update(paper(config.paper))
+        apply_arg(config, arg)  # what the user wrote wins
+    return config
+
+
+def pocket() -> ConfigDict:
+    """Every field with its default."""
+    config = ConfigDict()
+    config.method = "aape_jax.tasks.retrieval:Retrieval"
+    config.paper = ""  # coco or flickr30k: the paper's protocol
+    config.seed = 0
+
+    # What is learned from: images with their own captions.
+    config.model = "pocket"
+    config.data = "pocket:captions"  # or karpathy:FILE.json,FOLDER; features:FILE.npz
+    config.examples = 0  # for `common.aot`: training images; 0 opens the data and counts
+    config.captions = 5  # for `common.aot`: captions of the image that has most
+
+    # The method.
+    config.aggregator = aggregator()
+    config.aggregator.token = "none"
+    config.generator = ConfigDict()
+    config.generator.hidden = 512
+    config.generator.bias = False
+    config.generator.residual = "image"  # h(x) = x + MLP(x) starts as CLIP's own query
+    config.loss = loss()
+
+    # AdamW.
+    config.optimizer = "adamw"  # or sgd
+    config.learning_rate = 1e-3
+    config.momentum = 0.9  # sgd
+    config.weight_decay = 0.05
+    config.warmup_epochs = 0
+    config.warmup_rate = 1e-5
+    config.batch = 128
+    config.updates = 120
+    config.steps_per_call = 4
+    config.log_every = 4
+    config.save_every = 40
+    config.eval_every = 0  # 0: at the end only
+
+    # What is trained and measured beside it.
+    config.compare = ("paper", "no_distillation", "mean_prompt")
+    config.queries_at_once = 256  # per device
+    config.text_to_image = True
+
+    # The program.
+    config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.keep = 2  # checkpoints
+    config.progress = True
+    config.cache = "~/.cache/promptax/features"
+    config.compile_cache = "~/.cache/promptax/xla"
+    return config
+
+
+def paper(name: str) -> ConfigDict:
+    """CLIP ViT-L/14; batch, epochs and optimizer are ours, for the paper states none."""
+    if name not in PAPER:
+        raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
+    return ConfigDict(
+        {
+            "model": "openai/clip-vit-large-patch14",
+            "data": PAPER[name],
+            "batch": 1024,
+            "updates": 3300,
+            "steps_per_call": 110,
+            "log_every": 110,
+            "save_every": 1100,
+            "generator": {"hidden": 768},
+        }
+    )

@@ -1,0 +1,147 @@
+"""Where the learned vectors went: how far from the noun, and which words are near them now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from common.clip.tokenizer import Tokenizer
+from common.evaluation.tables import markdown_table
+
+NEAREST = 5  # words told of each vector
+_AT_ONCE = 64  # vectors compared with a vocabulary at a time, 13 MB for CLIP's
+_SHOWN = 50  # rows of a printed table
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What became of one learned vector.
+
+    Attributes:
+      classname: its class.
+      word: what prompts call the class.
+      number: which of the class's n vectors.
+      norm: its length.
+      distance, cosine_to_start: between it and the noun that it started as.
+      nearest: words of the vocabulary with their cosines, the largest first.
+    """
+
+    classname: str
+    word: str
+    number: int
+    norm: float
+    distance: float
+    cosine_to_start: float
+    nearest: Sequence[tuple[str, float]]
+
+
+def drift(
+    tokens: Float[np.ndarray, "k n d"],
+    start: Float[np.ndarray, "n d"],
+    table: Float[np.ndarray, "v d"],
+    tokenizer: Tokenizer,
+    classnames: Sequence[str],
+    words: Sequence[str],
+) -> tuple[Drift, ...]:
+    """Follows every vector of K classes; `table` is the text tower's whole token table."""
+    norm, distance, cosine = _moves(tokens, start)
+    vectors = tokens.shape[1]
+    nearest = nearest_words(
+        tokens.reshape(-1, tokens.shape[-1]), table, tokenizer, np.repeat(words, vectors).tolist()
+    )
+    return tuple(
+        Drift(
+            classname=classnames[k],
+            word=words[k],
+            number=n,
+            norm=float(norm[k, n]),
+            distance=float(distance[k, n]),
+            cosine_to_start=float(cosine[k, n]),
+            nearest=nearest[k * vectors + n],
+        )
+        for k, n in np.ndindex(*norm.shape)
+    )
+
+
+def nearest_words(
+    vectors: Float[np.ndarray, "b d"],
+    table: Float[np.ndarray, "v d"],
+    tokenizer: Tokenizer,
+    own: Sequence[str],
+    count: int = NEAREST,
+) -> list[tuple[tuple[str, float], ...]]:
+    """The words whose embeddings have the largest cosine with each vector, and the cosines.
+
+    Args:
+      vectors: in the space of the token table.
+      table: the text tower's token embeddings; rows past the vocabulary are no words.
+      tokenizer: says which word a row is.
+      own: the word that each vector goes by, which is left out where the vocabulary has it.
+      count: words per vector.
+    """
+    ids, cosines = _nearest_rows(vectors, table[: tokenizer.vocab_size], count + 1)
+    found = []
+    for word, row, values in zip(own, ids, cosines, strict=True):
+        names = (tokenizer.word(int(token)) for token in row)
+        pairs = [(n, float(v)) for n, v in zip(names, values, strict=True) if n != word]
+        found.append(tuple(pairs[:count]))
+    return found
+
+
+def _nearest_rows(
+    vectors: Float[np.ndarray, "b d"], table: Float[np.ndarray, "v d"], count: int
+) -> tuple[Int[np.ndarray, "b c"], Float[np.ndarray, "b c"]]:
+    count = min(count, len(table))
+    table = np.asarray(table, np.float32)
+    # A row of zeros, which pads some published tables, has cosine 0.
+    lengths = np.maximum(np.linalg.norm(table, axis=-1), np.finfo(np.float32).tiny)
+    ids, cosines = [], []
+    for first in range(0, len(vectors), _AT_ONCE):
+        part = vectors[first : first + _AT_ONCE]
+        values = part @ table.T / (np.linalg.norm(part, axis=-1, keepdims=True) * lengths)
+        best = np.argpartition(-values, count - 1, axis=-1)[:, :count]
+        order = np.argsort(-np.take_along_axis(values, best, -1), axis=-1, kind="stable")
+        ids.append(np.take_along_axis(best, order, -1))
+        cosines.append(np.take_along_axis(values, ids[-1], -1))
+    return np.concatenate(ids), np.concatenate(cosines)
+
+
+def mean_drift(
+    tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
+) -> dict[str, float]:
+    """Norm, distance to the start and cosine with it: means over all vectors."""
+    names = ("norm", "distance", "cosine_to_start")
+    return {
+        f"drift/{name}": float(values.mean())
+        for name, values in zip(names, _moves(tokens, start), strict=True)
+    }
+
+
+def _moves(
+    tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    norm = np.linalg.norm(tokens, axis=-1)
+    cosine = (tokens * start).sum(-1) / (norm * np.linalg.norm(start, axis=-1))
+    return norm, np.linalg.norm(tokens - start, axis=-1), cosine
+
+
+def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
+    """A table with a row per vector; of many, the first ones.
+
+    Args:
+      tokens: each a `Drift`, as a result file holds it.
+    """
+    header = ["class", "word", "norm", "distance", "cosine to start", "nearest words (cosine)"]
+    rows = [
+        [
+            token["classname"],
+            token["word"],
+            *(f"{token[name]:.3f}" for name in ("norm", "distance", "cosine_to_start")),
+            ", ".join(f"{word} {cosine:.2f}" for word, cosine in token["nearest"]),
+        ]
+        for token in tokens[:_SHOWN]
+    ]
+    hidden = len(tokens) - len(rows)
+    return markdown_table(header, rows) + (f"\n... and {hidden} more" if hidden else "")

@@ -1,0 +1,133 @@
+"""Which rows there are, and what they read: arrays by class laid out by row.
+
+The objective (`mcti_jax.objective`) never asks which class or setting a row stands for; it
+differentiates the sum over the rows that are laid out here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from common.data.few_shot import class_rows
+from common.errors import UserError
+from mcti_jax.losses import Bank, Prepared, Rows
+from mcti_jax.prompts import Prompts
+from mcti_jax.rows import padded
+
+AnyArray = np.ndarray | Array
+"""Arrays on the host; traced ones where only the shapes of the outcome are asked for."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting under which every class is trained."""
+
+    name: str
+    alpha: float
+    gamma: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How (variant, class) pairs lie on the row axis: variant by variant, then padding.
+
+    Attributes:
+      variants: the first is the run's own; any others are baselines trained beside it.
+      classes: K.
+      size: rows with padding.
+      at_once: rows that a device treats together.
+    """
+
+    variants: tuple[Variant, ...]
+    classes: int
+    size: int
+    at_once: int
+
+    @classmethod
+    def of(cls, config: ConfigDict, classes: int, devices: int) -> "Layout":
+        """The layout for `devices` devices on the mesh's data axis."""
+        if min(config.alpha, config.gamma) < 0 or config.alpha == config.gamma == 0:
+            raise UserError(
+                f"alpha={config.alpha} and gamma={config.gamma} leave nothing to learn from: "
+                "both must be at least 0 and one of them positive."
+            )
+        variants = [Variant("mcti" if config.gamma else "ti", config.alpha, config.gamma)]
+        if config.compare_ti and config.alpha and config.gamma:
+            variants.append(Variant("ti", config.alpha, 0.0))
+        rows = len(variants) * classes
+        return cls(tuple(variants), classes, *padded(rows, devices, config.classes_per_chunk))
+
+    def spread(self, by_class: AnyArray) -> AnyArray:
+        """Repeats an array over classes for each row; padding repeats the first class."""
+        return by_class[self.labels()]
+
+    def labels(self) -> np.ndarray:
+        """The class of each row, `[r]`."""
+        labels = np.tile(np.arange(self.classes), len(self.variants))
+        return np.pad(labels, (0, self.size - labels.size)).astype(np.int32)
+
+    def weights(self, field: str) -> np.ndarray:
+        """`alpha` or `gamma` of each row, `[r]`; padding has weight 0."""
+        values = np.repeat([getattr(v, field) for v in self.variants], self.classes)
+        return np.pad(values, (0, self.size - values.size)).astype(np.float32)
+
+    def averaging(self) -> np.ndarray:
+        """Weights `[variants r]` that take the mean over each variant's classes."""
+        counted = np.arange(self.size) // self.classes == np.arange(len(self.variants))[:, None]
+        return counted.astype(np.float32) / self.classes
+
+    def by_variant(self, rows: np.ndarray) -> np.ndarray:
+        """Takes the padding off: `[r ...]` to `[variants k ...]`."""
+        real = rows[: len(self.variants) * self.classes]
+        return real.reshape(len(self.variants), self.classes, *rows.shape[1:])
+
+
+def class_bank(
+    features: Float[AnyArray, "2 b p"], labels: np.ndarray, classes: int, prototypes: bool
+) -> Bank:
+    """Image features by class, originals and mirrors pooled, at unit length.
+
+    Args:
+      features: of the photos and of their mirrors, any length.
+      labels: class of each photo.
+      classes: K.
+      prototypes: one entry per class, the mean of its features as they are.
+    """
+    both, pooled = np.concatenate([labels, labels]), features.reshape(-1, features.shape[-1])
+    grouped = class_rows(both, classes)
+    entries, counts = pooled[grouped.rows], grouped.counts
+    if prototypes:
+        real = np.arange(entries.shape[1]) < counts[:, None]
+        share = (real / counts[:, None]).astype(np.float32)
+        entries, counts = (entries * share[..., None]).sum(1, keepdims=True), np.ones(classes)
+    entries = entries / (entries**2).sum(axis=-1, keepdims=True) ** 0.5
+    return Bank(entries.astype(np.float32), counts.astype(np.int32))
+
+
+def class_latents(
+    layout: Layout,
+    mean: Float[AnyArray, "2 b h w c"],
+    logvar: Float[AnyArray, "2 b h w c"],
+    labels: np.ndarray,
+) -> Rows:
+    """The rows with their VAE posteriors, photos and mirrors pooled."""
+    grouped = class_rows(np.concatenate([labels, labels]), layout.classes)
+    pooled = [x.reshape(-1, *x.shape[2:])[grouped.rows] for x in (mean, logvar)]
+    return Rows(
+        label=layout.labels(),
+        alpha=layout.weights("alpha"),
+        gamma=layout.weights("gamma"),
+        mean=layout.spread(pooled[0]),
+        logvar=layout.spread(pooled[1]),
+        entries=layout.spread(grouped.counts).astype(np.int32),
+    )
+
+
+def prepare(table: AnyArray, prompts: Prompts, pool: str) -> Prepared:
+    """Looks the prompts up in a token table `[v d]`; the slots get row 0, to be replaced."""
+    ids = np.where(prompts.ids < len(table), prompts.ids, 0)
+    return Prepared(
+        table[ids], prompts.slot.astype(np.int32), prompts.pool_at(pool).astype(np.int32)
+    )

@@ -1,0 +1,62 @@
+"""Few-shot baselines on features, against their formulas."""
+
+import numpy as np
+import optax
+import pytest
+
+from aape_jax.baselines.few_shot import FEW_SHOT, Problem, class_means, tip_adapter
+from aape_jax.baselines.fitting import epoch_batches, fit
+from common.evaluation.classification import normalise
+from tests.aape.problem import vectors
+
+CLASSES, SHOTS, WIDTH = 4, 6, 16
+
+
+def problem(validation=False):
+    centres = vectors(CLASSES, WIDTH, seed=1)
+    labels = np.repeat(np.arange(CLASSES), SHOTS)
+
+    def draw(seed):
+        return normalise(centres[labels] + vectors(len(labels), WIDTH, seed=seed))
+
+    w = normalise(centres + 3 * vectors(CLASSES, WIDTH, seed=3))
+    held = (draw(4), labels) if validation else None
+    return Problem(draw(2), labels, w, held, batch=8, seed=0), draw(5), labels
+
+
+def test_tip_adapter_is_its_formula():
+    own, x, _ = problem()
+    affinity = np.exp(-5.5 * (1 - x @ own.x.T))
+    expected = 100 * x @ own.w.T + affinity @ np.eye(CLASSES)[own.labels]
+    np.testing.assert_allclose(tip_adapter(own)(x, None), expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="no path"):
+        tip_adapter(own)(x, own.w)
+
+
+@pytest.mark.parametrize("name", FEW_SHOT)
+def test_each_learns_from_the_shots(name):
+    own, x, labels = problem(validation=True)
+    zero_shot = (x @ own.w.T).argmax(axis=1) == labels
+    found = FEW_SHOT[name](own)(x, None).argmax(axis=1) == labels
+    assert found.mean() > zero_shot.mean()
+
+
+def test_class_means_have_unit_length():
+    own, _, _ = problem()
+    means = class_means(own.x, own.labels)
+    np.testing.assert_allclose(np.linalg.norm(means, axis=1), 1, rtol=1e-6)
+    expected = own.x[:SHOTS].mean(axis=0)
+    np.testing.assert_allclose(means[0], expected / np.linalg.norm(expected), rtol=1e-5)
+
+
+def test_fit_makes_one_update_for_each_batch():
+    batches = epoch_batches(examples=10, batch=4, steps=5, seed=0)
+    assert batches.shape == (5, 4)
+    assert len(set(batches[:2].ravel().tolist())) == 8
+
+    def loss(value, frozen, rows):
+        return value * frozen[rows].sum()
+
+    numbers = np.arange(10, dtype=np.float32)
+    found = fit(loss, np.float32(0), numbers, batches, optax.sgd(1.0))
+    assert float(found) == -numbers[batches].sum()

@@ -1,0 +1,81 @@
+"""Recall over a gallery that eight devices share."""
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from aape_jax.tasks.captioned import Captioned, open_captioned
+from aape_jax.tasks.recall import nearest, recalls
+from common.errors import UserError
+from common.training.mesh import make_mesh
+from tests.aape.feature_files import captioned
+from tests.aape.problem import vectors
+
+
+def plain(queries, own, gallery, ids, rank):
+    order = np.argsort(-(queries @ gallery.T), axis=1)[:, :rank]
+    return float((ids[order] == own[:, None]).any(axis=1).mean())
+
+
+def test_recall_is_the_plain_ranking_whatever_the_devices():
+    gallery, ids = vectors(43, 12, seed=1), np.random.default_rng(0).integers(0, 9, 43)
+    own = np.random.default_rng(1).integers(0, 9, 13)
+    near = np.array([np.flatnonzero(ids == label)[0] for label in own])
+    queries = gallery[near] + 1.5 * vectors(13, 12, seed=2)
+    expected = {f"recall_at_{k}": plain(queries, own, gallery, ids, k) for k in (1, 5, 10)}
+    assert 0 < expected["recall_at_1"] < expected["recall_at_5"]
+    assert recalls(queries, own, gallery, ids, make_mesh(8, 1), at_once=4) == expected
+
+
+def test_a_gallery_smaller_than_the_devices():
+    gallery = vectors(5, 12)
+    found = recalls(gallery, np.arange(5), gallery, np.arange(5), make_mesh(8, 1), at_once=8)
+    assert found == {"recall_at_1": 1.0, "recall_at_5": 1.0}
+
+
+def test_no_device_holds_all_similarities():
+    mesh = make_mesh(8, 1)
+    shapes = {"queries": (64, 8), "gallery": (8192, 8), "ids": (8192,)}
+    specs = {"queries": P(), "gallery": P("data"), "ids": P("data")}
+    with jax.set_mesh(mesh):
+        arguments = {
+            name: jax.ShapeDtypeStruct(
+                shape,
+                np.int32 if name == "ids" else np.float32,
+                sharding=NamedSharding(mesh, specs[name]),
+            )
+            for name, shape in shapes.items()
+        }
+        run = jax.jit(nearest, static_argnames=("count", "at_once"))
+        program = run.lower(**arguments, count=10, at_once=16).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 64 * 8192 * 4 / 4
+
+
+def test_a_file_of_captions(tmp_path):
+    parts = open_captioned(f"features:{captioned(tmp_path)}", None, tmp_path)
+    assert parts["test"].owner.tolist()[:6] == [0, 1, 1, 2, 2, 2]
+
+
+def test_an_image_without_captions():
+    with pytest.raises(UserError, match="image number 1 has no caption"):
+        Captioned(vectors(3, 8), vectors(2, 8), np.array([0, 2]))
+
+
+def test_captions_of_another_width():
+    with pytest.raises(UserError, match="width 8 and the captions 6"):
+        Captioned(vectors(2, 8), vectors(2, 6), np.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("folder:x", "is no captioned data set"),
+        ("pocket:captions", "cannot encode 'pocket:captions'"),
+        ("features:none.npz", "cannot be read"),
+    ],
+)
+def test_strings_that_name_nothing(tmp_path, spec, sentence):
+    with pytest.raises(UserError, match=sentence):
+        open_captioned(spec, None, tmp_path)

@@ -1,0 +1,70 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.clip import encode_text, load_clip
+from common.data import clip_features, few_shot, open_dataset
+from common.data.clip_features import MIRROR, image_features, text_features
+
+TEXTS = [
+    "a star",
+    "a photo of a red star with white stripes on a brick wall",
+    "a star",
+    "a photo of a blue heart",
+]
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("pocket")
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return few_shot(open_dataset("pocket:rare").train, 1, 0).take(range(5))
+
+
+def test_texts_are_encoded_as_the_tower_alone_does(clip, tmp_path, monkeypatch):
+    expected = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(clip.tokenizer(TEXTS)))
+    monkeypatch.setattr(clip_features, "WIDTHS", (6, 9))
+    found = text_features(clip, TEXTS, tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(found[0], found[2])
+
+
+def test_what_is_too_long_is_cut(clip, tmp_path):
+    assert np.isfinite(text_features(clip, ["star " * 100], tmp_path)).all()
+
+
+def test_an_interrupted_pass_goes_on_behind_the_last_file(clip, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(clip_features, "CHUNK", 2)
+    loaded, interrupted = [], {4}
+
+    def change(photo, row):
+        if row in interrupted:
+            raise KeyboardInterrupt
+        loaded.append(row)
+        return photo
+
+    version = clip_features.Version("original", change)
+    with pytest.raises(KeyboardInterrupt):
+        image_features(clip, photos, tmp_path, version)
+    assert set(loaded) == {0, 1, 2, 3}
+    interrupted.clear()
+    loaded.clear()
+    found = image_features(clip, photos, tmp_path, version)
+    assert set(loaded) == {4}
+    monkeypatch.undo()
+    np.testing.assert_allclose(
+        found, image_features(clip, photos, tmp_path / "other"), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_versions_do_not_share_a_cache(clip, photos, tmp_path):
+    original = image_features(clip, photos, tmp_path)
+    mirrored = image_features(clip, photos, tmp_path, MIRROR)
+    assert np.abs(original - mirrored).max() > 1e-3
+
+
+def test_no_photos_give_no_features(clip, photos, tmp_path):
+    assert image_features(clip, photos.take([]), tmp_path).shape == (0, 128)

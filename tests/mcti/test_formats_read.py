@@ -1,0 +1,173 @@
+"""Files of learned tokens, written here and by other tools, as they are read."""
+
+import pickle
+import zipfile
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from common.errors import UserError
+from common.weights.files import write_tensors
+from mcti_jax.formats import read_tokens, write_token
+from mcti_jax.formats.torch_archive import torch_archive
+from tests.mcti.some_token import some_token
+
+
+def write_bytes(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_directory_is_read_in_order_of_names(tmp_path):
+    for word in ("<b>", "<a>", "<c>"):
+        write_token(tmp_path, some_token(word), "diffusers")
+    (tmp_path / "README.md").write_text("not an embedding")
+    (tmp_path / ".a-unfinished.safetensors").write_text("")
+    assert [token.token for token in read_tokens(tmp_path)] == ["<a>", "<b>", "<c>"]
+
+
+def test_directory_with_one_folder_per_class(tmp_path):
+    for word in ("<a>", "<b>"):
+        content = torch_archive({word: some_token(word).vectors})
+        (tmp_path / word.strip("<>")).mkdir()
+        write_bytes(tmp_path / word.strip("<>") / "learned_embeds.bin", content)
+    assert [token.token for token in read_tokens(tmp_path)] == ["<a>", "<b>"]
+
+
+def test_bundle_of_many_words(tmp_path):
+    vectors = {word: some_token(word, vectors=2).vectors for word in ("<a>", "<bb>", "<ccc>")}
+    write_tensors(tmp_path / "all.safetensors", vectors, {"base_model": "pocket"})
+    tokens = read_tokens(tmp_path / "all.safetensors")
+    assert {token.token for token in tokens} == set(vectors)
+    for token in tokens:
+        np.testing.assert_array_equal(token.vectors, vectors[token.token])
+        assert token.metadata == {"base_model": "pocket"}
+
+
+def test_nameless_file_is_called_after_its_name(tmp_path):
+    save_file({"emb_params": np.ones((2, 8), np.float32)}, tmp_path / "My Dog.safetensors")
+    [token] = read_tokens(tmp_path)
+    assert token.token == "<my-dog>"
+
+
+def test_name_with_spaces_becomes_one_word(tmp_path):
+    content = {"string_to_param": {"*": np.ones((1, 8), np.float32)}, "name": "my old dog"}
+    [token] = read_tokens(write_bytes(tmp_path / "x.pt", torch_archive(content)))
+    assert token.token == "<my-old-dog>"
+
+
+def test_single_vector_without_its_axis_gets_one(tmp_path):
+    save_file({"<a>": np.arange(8, dtype=np.float32)}, tmp_path / "a.safetensors")
+    [token] = read_tokens(tmp_path)
+    np.testing.assert_array_equal(token.vectors, [np.arange(8)])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_other_precisions_become_float32(tmp_path, dtype):
+    save_file({"<a>": np.array([[0.5, -2, 3]], dtype)}, tmp_path / "a.safetensors")
+    [token] = read_tokens(tmp_path)
+    assert token.vectors.dtype == np.float32
+    np.testing.assert_array_equal(token.vectors, [[0.5, -2, 3]])
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"<a>": np.ones((49408, 8), np.float32)},
+        {"conv": np.ones((4, 4, 3, 3), np.float32)},
+        {"position_ids": np.ones((1, 77), np.int64)},
+        {"<a>": np.ones((1, 8), np.float32), "layer.weight": np.ones((8, 8), np.float32)},
+        {"norm.bias": np.ones(8, np.float32)},
+    ],
+    ids=["vocabulary", "convolution", "integers", "matrix", "bias"],
+)
+def test_whole_model_is_no_embedding(tmp_path, tensors):
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"model\.safetensors' is a model, not an embedding"):
+        read_tokens(tmp_path)
+
+
+def test_checkpoint_with_nested_weights_is_no_embedding(tmp_path):
+    content = torch_archive({"epoch": 3, "state_dict": {"w": np.ones((2, 2), np.float32)}})
+    with pytest.raises(UserError, match="no embedding: its entry 'epoch' is of type int"):
+        read_tokens(write_bytes(tmp_path / "last.bin", content))
+
+
+def test_embedding_for_two_text_towers(tmp_path):
+    towers = {"clip_l": np.ones((1, 768), np.float32), "clip_g": np.ones((1, 1280), np.float32)}
+    save_file(towers, tmp_path / "xl.safetensors")
+    with pytest.raises(UserError, match="Stable Diffusion XL"):
+        read_tokens(tmp_path)
+
+
+def test_width_of_another_base_model(tmp_path):
+    write_token(tmp_path, some_token(width=1024), "diffusers")
+    assert len(read_tokens(tmp_path, width=1024)) == 1
+    with pytest.raises(UserError, match=r"1024 wide \(Stable Diffusion 2.*768 .*Diffusion 1"):
+        read_tokens(tmp_path, width=768)
+
+
+def test_widths_must_agree(tmp_path):
+    write_token(tmp_path, some_token("<a>", width=768), "diffusers")
+    write_token(tmp_path, some_token("<b>", width=1024), "a1111")
+    with pytest.raises(UserError, match=r"<b> in .*b\.pt' are 1024 wide"):
+        read_tokens(tmp_path)
+
+
+def test_two_files_with_one_word(tmp_path):
+    write_token(tmp_path / "1", some_token(), "diffusers")
+    write_token(tmp_path / "2", some_token(), "diffusers")
+    with pytest.raises(UserError, match=r"1/dog2.*2/dog2.*both claim the word <dog2>"):
+        read_tokens(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.safetensors", b"", "too short"),
+        ("a.safetensors", b"\x10" + b"\0" * 7 + b"half", "damaged"),
+        ("a.bin", b"no zip file", "damaged"),
+        ("a.bin", torch_archive({}), "holds no tensors"),
+        ("a.bin", torch_archive(np.ones((1, 8), np.float32)), "no word beside its tensor"),
+        ("a.pt", torch_archive({"string_to_param": {}}), "exactly one embedding"),
+        ("a.pt", torch_archive({"string_to_param": 7}), "exactly one embedding"),
+        ("a.bin", torch_archive({"<a>": np.ones((0, 8), np.float32)}), "has no vectors"),
+        ("a.bin", torch_archive({"<a>": np.full((1, 8), np.nan, np.float32)}), "diverged"),
+        ("a.txt", b"", "no embedding"),
+    ],
+)
+def test_bad_files_end_in_a_sentence(tmp_path, name, content, sentence):
+    with pytest.raises(UserError, match=sentence):
+        read_tokens(write_bytes(tmp_path / name, content))
+
+
+def test_safetensors_with_bytes_left_over(tmp_path):
+    path = write_token(tmp_path, some_token(), "diffusers")
+    with pytest.raises(UserError, match="is damaged"):
+        read_tokens(write_bytes(path, path.read_bytes() + bytes(8)))
+
+
+def test_safetensors_without_entries(tmp_path):
+    save_file({}, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="holds no tensors"):
+        read_tokens(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["", "absent"])
+def test_nothing_to_read(tmp_path, path):
+    with pytest.raises(UserError, match="learned tokens"):
+        read_tokens(tmp_path / path)
+
+
+def test_reading_runs_no_code(tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return open, (str(tmp_path / "harm"), "w")
+
+    with zipfile.ZipFile(tmp_path / "a.bin", "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"<a>": Attack()}))
+    with pytest.raises(UserError, match="convert it to safetensors"):
+        read_tokens(tmp_path / "a.bin")
+    assert not (tmp_path / "harm").exists()

@@ -1,0 +1,48 @@
+"""Files that are whole, and JSON files that say what is wrong with them."""
+
+import gzip
+
+import pytest
+
+from common.errors import UserError
+from common.files import atomic_write, read_json, write_json
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with atomic_write(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    assert path.read_text() == "first"
+    assert path.stat().st_mode & 0o444 == 0o444
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [p.read_text() for p in path.parent.iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.json.gz"])
+def test_json_and_back(tmp_path, name):
+    content = {"a": [1, None], "b": {"ü": 0.5}}
+    write_json(tmp_path / "x.json", content)
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress((tmp_path / "x.json").read_bytes()))
+    assert read_json(tmp_path / name) == content
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.json", None, "is missing: try again"),
+        ("x.json", b"{", "cannot be read as JSON .*: try again"),
+        ("x.json", b"\xff\xfe\xff", "cannot be read as JSON .*: try again"),
+        ("x.json", b"[1]", "holds no JSON object: try again"),
+        ("x.json.gz", b"{}", "cannot be read as JSON .*: try again"),
+        ("x.json.gz", gzip.compress(b"{}")[:-4], "cannot be read as JSON .*: try again"),
+    ],
+)
+def test_bad_json_is_one_sentence(tmp_path, name, content, sentence):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}' {sentence}\.$"):
+        read_json(tmp_path / name, "try again")
