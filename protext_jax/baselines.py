@@ -88,6 +88,18 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
     return texts
 
 
+def check_files(config: ConfigDict) -> None:
+    """Reads the files of the baselines, so that a broken one is found before training.
+
+    Raises:
+      UserError: One is missing or holds something else.
+    """
+    if config.descriptors:
+        read_corpus(config.descriptors, DESCRIPTORS)
+    if config.words:
+        read_words(config.words)
+
+
 def read_words(path: str) -> list[str]:
     """A JSON list of words, as WaffleCLIP publishes its own.
 
