@@ -47,6 +47,7 @@ def pocket() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.names = ""  # JSON {class as spelled: name wanted}, e.g. for folders of WordNet ids
     config.held_out = 2  # sentences per class kept for the text-only signals
+    config.baselines = ("clip_80", "attributes", "waffle_clip", "cupl", "dclip")  # beside "clip"
     config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
     config.words = ""  # JSON [word, ...], for WaffleCLIP's random words
     config.coop_shots = 0  # photos per class for CoOp, which learns from pictures; 0: without

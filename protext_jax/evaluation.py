@@ -15,7 +15,7 @@ from common.clip import CLIP
 from common.data import base_new
 from common.data.clip_features import text_features
 from common.data.names import readable
-from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
+from common.evaluation.classification import accuracy, normalise
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
@@ -86,8 +86,9 @@ class Measured:
 
     def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
         """Share of the set's test pictures whose class is found."""
-        found = nearest_by_cosine(self.pictures[test.prefix], classes)
-        return accuracy(found, test.split.labels)
+        # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
+        logits = normalise(self.pictures[test.prefix]) @ classes.T
+        return accuracy(logits.argmax(1), test.split.labels)
 
 
 def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Evaluation:
@@ -166,7 +167,7 @@ def _with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
     scores = {}
     for test in measured.sets:
         baselines = measured.baselines[test.prefix]
-        if baselines["cupl"] is not baselines["clip"]:
+        if baselines.get("cupl", baselines["clip"]) is not baselines["clip"]:
             own = class_features(measured.clip, learned, test.template, test.classnames)
             both = combined([own, baselines["cupl"]])
             scores[f"{test.prefix}accuracy"] = measured.accuracy(test, both)

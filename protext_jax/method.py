@@ -22,7 +22,7 @@ from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
-from protext_jax.baselines import check_files
+from protext_jax.baselines import check_baselines
 from protext_jax.classnames import remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import Measured, evaluate
@@ -80,7 +80,7 @@ class ProText(Method):
         sets = make_test_sets(config, texts)
         for test in sets:
             check_test_set(config, clip, test)
-        check_files(config)
+        check_baselines(config)
         check_shots(config, texts.dataset)
         encoded = self._encode(clip, texts)
         sentences = Sentences(

@@ -162,6 +162,7 @@ def test_words_that_are_no_option(config, changes, sentence):
         ({"coop_shots": 2}, "coop_shots=2 needs photos"),
         ({"descriptors": "none.json"}, "none.json"),
         ({"words": "none.json"}, "none.json"),
+        ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
     ],
 )
 def test_what_baselines_need_is_looked_for_before_training(config, changes, sentence):
