@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> None:
     if texts.held_out:
         held_out = normalise(text_features(clip, texts.held_out, cache))
     sets = own_set(config, options.data) if options.data else make_test_sets(config, texts)
+    specs = [options.data] if options.data else [config.data, *config.targets]
     sentences = Sentences(targets, texts.label, held_out, texts.held_label)
     measured = Measured(config, clip, texts, sentences, sets)
     metrics, _ = measure(measured, learned)
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
         "seed": int(learned.metadata["seed"]),
         "metrics": metrics,
         "baselines": baseline_scores(measured, learned),
-        "details": {"remarks": [line for line in [remark(options.data or config.data)] if line]},
+        "details": {"remarks": [line for line in map(remark, specs) if line]},
     }
     print_table(result)
     stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")

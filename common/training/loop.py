@@ -132,7 +132,8 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
                         found = evaluate(steps.start)
                         if method.stops(evaluations):
                             evaluation, done = found, steps.start
-                            checkpoints.save(state, ledger.position())
+                            if not schedule.saves_at(done):
+                                checkpoints.save(state, ledger.position())
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")
                             break
                     feed = make_feed(source, steps, schedule.steps_per_call)
