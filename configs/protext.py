@@ -68,10 +68,10 @@ def pocket() -> ConfigDict:
     config.targets_of = "sentences"  # or "class_mean"
 
     # AdamW on the prompts alone; rates change per epoch.
-    config.epochs = 100  # passes over the sentences; the first five hardly move (1e-5)
+    config.epochs = 300  # passes over the sentences; the first five hardly move (1e-5)
     config.updates = 0  # 0: as many as the epochs have
     config.batch = 256  # pairs
-    config.learning_rate = 0.03  # after the warm-up, from where a cosine lowers it
+    config.learning_rate = 0.0025  # after the warm-up, from where a cosine lowers it
     config.weight_decay = 0.1  # of AdamW, as the next two
     config.beta1 = 0.9  # of the gradient's running mean
     config.beta2 = 0.98  # of its square's
@@ -80,7 +80,7 @@ def pocket() -> ConfigDict:
     config.sweep = False  # true: train the grid, keep what does best on held-out sentences
     config.grid = ConfigDict()
     config.grid.learning_rate = (0.03, 0.0025)  # (): the run's own, as for the next two
-    config.grid.epochs = (30, 100)  # each run has the schedule of its own length
+    config.grid.epochs = (30, 100, 300)  # each run has the schedule of its own length
     config.grid.seed = (0,)  # of the prompts' start and of the order of the sentences
 
     # The program.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from common.evaluation.summaries import summarise
-from common.evaluation.tables import Value, is_share, markdown_table
+from common.evaluation.tables import Value, heading, is_share, markdown_table
 from protext_jax.runs import Run
 from protext_jax.signals import rank
 
@@ -34,7 +34,7 @@ def sweep_table(runs: Sequence[Run], result: Mapping[str, Any]) -> str:
         values: list[Value] = [summarise(found[row][name] for row in own) for name in names]
         shown = [value.show(is_share(name)) for name, value in zip(names, values, strict=True)]
         rows.append([f"{rate:g}", str(epochs), *shown, "*" if chosen in own else ""])
-    heads = [name.replace("_", " ") + (" (%)" if is_share(name) else "") for name in names]
+    heads = [heading(name) for name in names]
     return markdown_table(["learning rate", "epochs", *heads, "chosen"], rows)
 
 

@@ -87,11 +87,11 @@ def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
     for group, metrics in groups.items():
         alike = [other for other, name in alone.items() if name == alone.get(group)]
         if len(alike) < 2:
-            columns = {metric: _heading(metric.removeprefix(f"{group}/")) for metric in metrics}
+            columns = {metric: heading(metric.removeprefix(f"{group}/")) for metric in metrics}
             tables.append(_table(group or "method", columns, rows))
         elif group == alike[0]:
             columns = {f"{other}/{alone[group]}": other for other in alike}
-            tables.append(_table(_heading(alone[group]), columns, rows))
+            tables.append(_table(heading(alone[group]), columns, rows))
     return "\n\n".join(tables)
 
 
@@ -104,7 +104,8 @@ def _table(corner: str, columns: Mapping[str, str], rows: Mapping[str, Mapping[s
     return markdown_table([corner, *columns.values()], body)
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """What a column of this metric is called."""
     words = name.replace("/", " ").replace("_", " ")
     return f"{words} (%)" if is_share(name) else words
 
