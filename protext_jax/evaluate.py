@@ -19,10 +19,12 @@ from common.evaluation.classification import normalise
 from common.evaluation.tables import print_table
 from common.files import atomic_write
 from common.training import say
-from protext_jax.evaluation import Measured, baseline_scores, measure, with_cupl
+from protext_jax.classnames import remark
+from protext_jax.evaluation import Measured, baseline_scores, measure
 from protext_jax.export import prompts_file
 from protext_jax.files import read_prompts
 from protext_jax.plan import DTYPES
+from protext_jax.signals import Sentences
 from protext_jax.testsets import make_test_sets, own_set
 from protext_jax.texts import gather_texts
 
@@ -50,18 +52,18 @@ def main(argv: Sequence[str]) -> None:
     if texts.held_out:
         held_out = normalise(text_features(clip, texts.held_out, cache))
     sets = own_set(config, options.data) if options.data else make_test_sets(config, texts)
-    measured = Measured(config, clip, texts, targets, held_out, sets)
+    specs = [options.data] if options.data else [config.data, *config.targets]
+    sentences = Sentences(targets, texts.label, held_out, texts.held_label)
+    measured = Measured(config, clip, texts, sentences, sets)
     metrics, _ = measure(measured, learned)
-    baselines = baseline_scores(measured)
-    if together := with_cupl(measured, learned):
-        baselines["protext_cupl"] = together
     result = {
         "method": "protext",
         "dataset": options.data or config.data,
         "model": config.model,
         "seed": int(learned.metadata["seed"]),
         "metrics": metrics,
-        "baselines": baselines,
+        "baselines": baseline_scores(measured, learned),
+        "details": {"remarks": [line for line in map(remark, specs) if line]},
     }
     print_table(result)
     stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")

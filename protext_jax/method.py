@@ -1,6 +1,7 @@
 """ProText as the training loop sees it."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
-from protext_jax.classnames import warning
+from protext_jax.baselines import check_baselines
+from protext_jax.classnames import remark
+from protext_jax.coop import check_shots
 from protext_jax.evaluation import Measured, evaluate
 from protext_jax.files import LearnedPrompts, write_prompts
 from protext_jax.losses import LOSSES
@@ -38,6 +41,7 @@ from protext_jax.plan import (
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
+from protext_jax.signals import Sentences, rank
 from protext_jax.testsets import check_test_set, make_test_sets
 from protext_jax.texts import Texts, gather_texts, training_template, with_data
 
@@ -67,17 +71,22 @@ class ProText(Method):
         """Loads CLIP and the sentences, encodes them once and lays the classes out."""
         clip = load_clip(config.model, DTYPES[config.dtype])
         texts = gather_texts(config, clip.tokenizer)
-        notes = [warning(spec) for spec in (config.data, *config.targets)]
-        for line in filter(None, [*texts.matched.report(), *notes]):
+        remarks = [remark(spec) for spec in (config.data, *config.targets)]
+        self.remarks = [*texts.matched.report(), *filter(None, remarks)]
+        for line in self.remarks:
             say(line)
         self._plan(clip, texts, mesh)
         self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]
         sets = make_test_sets(config, texts)
         for test in sets:
             check_test_set(config, clip, test)
+        check_baselines(config)
+        check_shots(config, texts.dataset)
         encoded = self._encode(clip, texts)
-        sentences, held_out = encoded["sentences"], encoded["held_out"]
-        self.measured = Measured(config, clip, texts, sentences, held_out, sets)
+        sentences = Sentences(
+            encoded["sentences"], texts.label, encoded["held_out"], texts.held_label
+        )
+        self.measured = Measured(config, clip, texts, sentences, sets)
         frozen = frozen_tree(config, clip, self.plan, encoded)
         return Loaded(frozen, self._batches(), {"model": clip.fingerprint})
 
@@ -162,17 +171,24 @@ class ProText(Method):
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Accuracy by protocol, beside the baselines; the text-only signals."""
-        evaluation = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
-        self.pictures = evaluation.pictures
-        return evaluation
+        found = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
+        self.evaluation = replace(found, details={"remarks": self.remarks, **found.details})
+        return self.evaluation
+
+    def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
+        """Whether held-out sentences were found no better in the last `early_stop` evaluations."""
+        patience, ranks = self.config.early_stop, [rank(found) for found in evaluations]
+        return 0 < patience < len(ranks) and max(ranks[-patience:]) <= max(ranks[:-patience])
 
     def save(self, trainable: PyTree, workdir: Path) -> None:
-        """Writes `prompts.safetensors`, of a sweep one per run, and the pictures."""
-        for name, picture in self.pictures.items():
+        """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
+        for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)
-        several = len(self.plan.runs) > 1
+        chosen = self.evaluation.details.get("chosen", 0)
         for number, run in enumerate(self.plan.runs):
             own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
             learned = LearnedPrompts.of(self.config, self.clip, own, run)
-            path = workdir / (f"sweep/{number}.safetensors" if several else "prompts.safetensors")
-            write_prompts(path, learned)
+            if number == chosen:
+                write_prompts(workdir / "prompts.safetensors", learned)
+            if len(self.plan.runs) > 1:
+                write_prompts(workdir / f"sweep/{number}.safetensors", learned)

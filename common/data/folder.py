@@ -73,7 +73,7 @@ def _split(root: Path, classnames: tuple[str, ...]) -> ImageSplit:
     for name in _classnames(root):
         if name not in classnames:
             raise UserError(f"class {name!r} is in {root} but not among the training classes.")
-        photos = _photos(root / name)
+        photos = photos_in(root / name)
         labels.extend([classnames.index(name)] * len(photos))
         paths.extend(photos)
     return ImageSplit(
@@ -83,7 +83,12 @@ def _split(root: Path, classnames: tuple[str, ...]) -> ImageSplit:
     )
 
 
-def _photos(folder: Path) -> list[Path]:
+def photos_in(folder: Path) -> list[Path]:
+    """The photos of one class, in natural order.
+
+    Raises:
+      UserError: There are none.
+    """
     photos = [
         entry
         for entry in folder.iterdir()

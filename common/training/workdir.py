@@ -69,7 +69,7 @@ def write_result(workdir: Path, result: Mapping[str, Any]) -> None:
 
 
 def make_result(
-    method: str, config: ConfigDict, evaluation: Evaluation, seconds: float
+    method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
 ) -> dict[str, Any]:
     """What `result.json` holds: what was run, what it came to and what it ran on."""
     return {
@@ -77,7 +77,7 @@ def make_result(
         "dataset": config.data,
         "model": config.model,
         "seed": config.seed,
-        "updates": config.updates,
+        "updates": updates,
         "metrics": _plain(evaluation.metrics),
         "baselines": _plain(evaluation.baselines),
         "details": _plain(evaluation.details),

@@ -199,7 +199,7 @@ def first_failure(checkout: Path, *tests: str) -> str | None:
     paths = [f"tests/protext/{test}" for test in tests]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
-    found = re.search(r"^(?:FAILED|ERROR) \S*?/protext/(\S+)", done.stdout, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) \S*?/protext/([^\s\[]+)", done.stdout, re.MULTILINE)
     if done.returncode and not found:
         raise SystemExit(f"pytest could not run:\n{done.stdout}{done.stderr}")
     return found and found[1]
