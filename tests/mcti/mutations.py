@@ -1,4 +1,7 @@
-"""What breaks MC-TI, and the test that notices: `python -m tests.mcti.mutations [NAME ...]`."""
+"""What breaks MC-TI, and the test that notices.
+
+python -m tests.mcti.mutations [NAME ...]
+"""
 
 from tests.mutations import Mutation, main
 

@@ -1,4 +1,7 @@
-"""What breaks ProText, and the test that notices: `python -m tests.protext.mutations [NAME ...]`."""
+"""What breaks ProText, and the test that notices.
+
+python -m tests.protext.mutations [NAME ...]
+"""
 
 from tests.mutations import Mutation, main
 
