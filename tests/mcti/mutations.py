@@ -139,13 +139,6 @@ MUTATIONS = (
         "jnp.exp(logvar)",
         "mcti/test_objective.py",
     ),
-    Mutation(
-        "index may reach the count",
-        "mcti_jax/draws.py",
-        "jnp.minimum((fraction * count).astype(jnp.int32), count - 1)",
-        "(fraction * count).astype(jnp.int32)",
-        "mcti/test_draws.py",
-    ),
 )
 
 if __name__ == "__main__":
