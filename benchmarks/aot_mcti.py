@@ -46,7 +46,6 @@ COLUMNS = (
     "TFLOP per chip and update",
     "all collectives, bytes",
     "gradient, bytes",
-    "compile, s",
 )
 
 
@@ -108,7 +107,7 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
     """The cells of one finished case."""
     if "needed" in row:
         peak = f"does not fit: {row['needed']:.2f} of {row['available']:.2f}"
-        return [case.topology, case.settings, str(case.batch), peak, *[""] * 5]
+        return [case.topology, case.settings, str(case.batch), peak, *[""] * 4]
     memory = row["memory"]
     return [
         case.topology,
@@ -119,7 +118,6 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
         f"{row['flops'] / 1e12:.3g}",
         f"{sum(each['bytes'] for each in row['collectives']):,}",
         f"{row['gradient']:,}",
-        f"{row['compile_seconds']:.0f}",
     ]
 
 
