@@ -42,13 +42,13 @@ def test_what_each_averages(config, clip, tmp_path):
     def unit(*texts):
         return normalise(text_features(clip, texts, tmp_path))
 
-    np.testing.assert_allclose(found["clip"][0], unit("red star texture.")[0], atol=1e-6)
+    np.testing.assert_allclose(found["clip"][0], unit("red star texture.")[0], atol=1e-5)
     cupl = normalise(unit("A red star.", "A star.").mean(0, keepdims=True))[0]
-    np.testing.assert_allclose(found["cupl"][0], cupl, atol=1e-6)
+    np.testing.assert_allclose(found["cupl"][0], cupl, atol=1e-5)
     # DCLIP averages similarities, so this one is shorter than 1.
     described = [f"a photo of a red star, which has {x}." for x in ("five points", "red colour")]
-    np.testing.assert_allclose(found["dclip"][0], unit(*described).mean(0), atol=1e-6)
-    np.testing.assert_allclose(found["dclip"][1], unit("fish texture.")[0], atol=1e-6)
+    np.testing.assert_allclose(found["dclip"][0], unit(*described).mean(0), atol=1e-5)
+    np.testing.assert_allclose(found["dclip"][1], unit("fish texture.")[0], atol=1e-5)
 
 
 def test_without_sentences_cupls_is_clips(config, clip):
