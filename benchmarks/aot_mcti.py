@@ -9,7 +9,6 @@ rows are kept in the results file, so that the script may be run piecewise; the 
 the rows that are finished comes at the end.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from ml_collections import ConfigDict
 from common.aot import DoesNotFit, compile_for
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
+from common.files import read_json, write_json
 from common.training import say
 from configs.mcti import PAPER, get_config
 from mcti_jax.outline import describe
@@ -136,7 +135,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     jax.config.update("jax_platforms", "cpu")
     path = Path(flags.FLAGS.results)
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results = read_json(path) if path.exists() else {}
     chosen = [case for case in cases(flags.FLAGS.override) if re.search(flags.FLAGS.only, case.key)]
     for case in chosen:
         if flags.FLAGS.list:
@@ -144,8 +143,7 @@ def main(argv: Sequence[str]) -> None:
         elif case.key not in results:
             say(f"compiling {case.key}")
             results[case.key] = row = measure(case)
-            with atomic_write(path) as temporary:
-                temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            write_json(path, results)
             check(case, row)
     finished = [case for case in chosen if case.key in results]
     print(markdown_table(COLUMNS, [table_row(case, results[case.key]) for case in finished]))

@@ -12,7 +12,6 @@ takes about ten minutes on two cores. Finished ones are kept in the results file
 script may be run piecewise; the tables of all that are finished come at the end.
 """
 
-import json
 import os
 import re
 import resource
@@ -33,7 +32,7 @@ from benchmarks.protext_ours import JaxStep, encode_targets
 from benchmarks.protext_problem import BATCH, CASES, SIZES, Problem, make_problem
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
+from common.files import read_json, write_json
 from common.training import say
 from common.training.mesh import make_mesh
 from common.weights.clip import HF_TEXT_TOWER
@@ -41,6 +40,7 @@ from common.weights.table import to_flax
 
 TOLERANCE = 1e-4
 RATE = 0.03
+ENOUGH = 60.0  # seconds after which a step is not measured again
 MIB = 2**20
 NAMES = {"a": "PyTorch, the reference's step", "b": "JAX, plain", "c": "JAX, ours"}
 COLUMNS = (
@@ -63,7 +63,9 @@ def define_flags() -> None:
     flags.DEFINE_string("results", "", "JSON file that keeps what is finished; none by default.")
     flags.DEFINE_integer("batch", BATCH, "Pairs of a step.", lower_bound=1)
     flags.DEFINE_integer("check_pairs", 12, "Pairs of the comparison.", lower_bound=2)
-    flags.DEFINE_integer("repeats", 3, "Measurements of each step.", lower_bound=1)
+    flags.DEFINE_integer(
+        "repeats", 3, "Measurements of each step, or fewer if they take long.", lower_bound=1
+    )
     flags.DEFINE_integer("steps_per_call", 4, "Steps in a call of (c).", lower_bound=1)
 
 
@@ -128,10 +130,11 @@ def check(steps: dict[str, Callable]) -> float:
 
 
 def seconds(step: Callable[[], int], repeats: int) -> float:
-    """Median seconds per step; the first call only warms up."""
+    """Median seconds per step; the first call only warms up, and `ENOUGH` ends the measuring."""
     step()
     measured = []
-    for _ in range(repeats):
+    began = time.perf_counter()
+    while len(measured) < repeats and time.perf_counter() - began < ENOUGH:
         started = time.perf_counter()
         made = step()
         measured.append((time.perf_counter() - started) / made)
@@ -227,15 +230,14 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"--only={options.only!r} fits none of {', '.join(CASES)}.")
     jax.config.update("jax_platforms", "cpu")
     path = Path(options.results).expanduser() if options.results else None
-    results = json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+    results = read_json(path) if path and path.exists() else {}
     with jax.set_mesh(make_mesh(1, 1)):
         for case in chosen:
             if case in results:
                 continue
             results[case] = measure(case, options)
             if path:
-                with atomic_write(path) as temporary:
-                    temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                write_json(path, results)
     print("\n\n".join(show(case, results[case]) for case in chosen))
 
 

@@ -54,13 +54,12 @@ def text_baselines(
     flat = [
         x for own in texts.values() for groups in own.values() for group in groups for x in group
     ]
-    distinct = list(dict.fromkeys(flat))
     # All at once, so that every length of text is compiled for once.
-    features = normalise(text_features(clip, distinct, Path(config.cache).expanduser()))
-    row = {text: i for i, text in enumerate(distinct)}
+    features = normalise(text_features(clip, flat, Path(config.cache).expanduser()))
+    feature = dict(zip(flat, features, strict=True))
 
     def ensemble(name: str, groups: Groups) -> Float[np.ndarray, "k p"]:
-        means = np.stack([features[[row[x] for x in group]].mean(0) for group in groups])
+        means = np.stack([np.mean([feature[x] for x in group], axis=0) for group in groups])
         return means if name in MEAN_SIMILARITY else normalise(means)
 
     found = {
@@ -148,4 +147,4 @@ def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
         return " ".join("".join(generator.choice(letters, 5)) for _ in range(2))
 
     phrases = [phrase(index) for index in range(WAFFLE_COUNT)]
-    return [[f"a photo of a {name}, which has {x}." for x in phrases] for name in names]
+    return [[DESCRIPTORS.format(name=name, phrase=x) for x in phrases] for name in names]

@@ -20,6 +20,7 @@ from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
+from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
@@ -30,9 +31,7 @@ from protext_jax.files import LearnedPrompts, write_prompts
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
 from protext_jax.plan import (
-    DTYPES,
     check_choices,
-    class_means,
     fitted,
     frozen_tree,
     make_plan,
@@ -41,7 +40,7 @@ from protext_jax.plan import (
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
-from protext_jax.signals import Sentences, rank
+from protext_jax.signals import encode_sentences, rank
 from protext_jax.testsets import check_test_set, make_test_sets
 from protext_jax.texts import Texts, gather_texts, training_template, with_data
 
@@ -69,7 +68,7 @@ class ProText(Method):
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads CLIP and the sentences, encodes them once and lays the classes out."""
-        clip = load_clip(config.model, DTYPES[config.dtype])
+        clip = load_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, clip.tokenizer)
         remarks = [remark(spec) for spec in (config.data, *config.targets)]
         self.remarks = [*texts.matched.report(), *filter(None, remarks)]
@@ -82,18 +81,15 @@ class ProText(Method):
             check_test_set(config, clip, test)
         check_baselines(config)
         check_shots(config, texts.dataset)
-        encoded = self._encode(clip, texts)
-        sentences = Sentences(
-            encoded["sentences"], texts.label, encoded["held_out"], texts.held_label
-        )
+        sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
         self.measured = Measured(config, clip, texts, sentences, sets)
-        frozen = frozen_tree(config, clip, self.plan, encoded)
+        frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
         return Loaded(frozen, self._batches(), {"model": clip.fingerprint})
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
         config = self.config
-        clip = describe_clip(config.model, DTYPES[config.dtype])
+        clip = describe_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
         self._plan(clip, texts, mesh)
         self.context = np.zeros((len(clip.tokenizer.encode(CONTEXT)), clip.config.text.width))
@@ -121,17 +117,15 @@ class ProText(Method):
             clip.text_tower, config.loss, weight, self.plan.pairs, config.faithful.half
         )
 
-    def _encode(self, clip: CLIP, texts: Texts) -> dict[str, np.ndarray]:
-        cache = Path(self.config.cache).expanduser()
-        features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
-        targets, held_out = np.split(features, [texts.pairs])
-        encoded = {"targets": targets, "sentences": targets, "held_out": held_out}
-        if self.config.targets_of == "class_mean":
-            encoded["targets"] = class_means(targets, texts.label)
-        if self.config.mapping != "prompts":
-            template = training_template(self.config)
-            spelled = [template.replace("{}", name) for name in texts.names]
-            encoded["templates"] = normalise(text_features(clip, spelled, cache))
+    def _encoded(self, measured: Measured) -> dict[str, np.ndarray]:
+        config, sentences = self.config, measured.sentences
+        means = config.targets_of == "class_mean"
+        encoded = {"targets": sentences.means if means else sentences.targets}
+        if config.mapping != "prompts":
+            template = training_template(config)
+            spelled = [template.replace("{}", name) for name in measured.texts.names]
+            features = text_features(measured.clip, spelled, measured.cache)
+            encoded["templates"] = normalise(features)
         return encoded
 
     def _batches(self) -> Batches:

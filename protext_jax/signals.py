@@ -5,12 +5,21 @@ The signals choose among the runs of a sweep and tell when to stop.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from common.clip import CLIP
+from common.data.clip_features import text_features
 from common.evaluation import figures
-from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
+from common.evaluation.classification import (
+    accuracy,
+    class_means,
+    nearest_by_cosine,
+    normalise,
+)
+from protext_jax.texts import Texts
 
 RETRIEVAL, HELD_OUT_COSINE = "text/retrieval_accuracy", "text/held_out_cosine"
 SIDE = 240  # pixels of a picture of similarities
@@ -33,15 +42,12 @@ class Sentences:
     @property
     def means(self) -> Float[np.ndarray, "k p"]:
         """The classes' mean sentences, at unit length."""
-        return normalise(np.stack([own.mean(0) for own in self._by_class(self.targets)]))
-
-    def _by_class(self, of_pairs: np.ndarray) -> list[np.ndarray]:
-        return [of_pairs[self.label == k] for k in np.unique(self.label)]
+        return class_means(self.targets, self.label)
 
     def cosines(self, classes: Float[np.ndarray, "k p"]) -> Float[np.ndarray, "k"]:
         """How near each class is to its own sentences, on the average."""
         cosine = (self.targets * classes[self.label]).sum(1)
-        return np.array([own.mean() for own in self._by_class(cosine)])
+        return np.array([cosine[self.label == k].mean() for k in np.unique(self.label)])
 
     def scores(self, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
         """Mean and least of `cosines`; whether held-out sentences find their class."""
@@ -53,6 +59,13 @@ class Sentences:
             found[RETRIEVAL] = accuracy(nearest, self.held_label)
             found[HELD_OUT_COSINE] = float(own.mean())
         return found
+
+
+def encode_sentences(clip: CLIP, texts: Texts, cache: Path) -> Sentences:
+    """The features of what a run is told, from one pass and one file of the cache."""
+    features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
+    targets, held_out = np.split(features, [texts.pairs])
+    return Sentences(targets, texts.label, held_out, texts.held_label)
 
 
 def rank(scores: Mapping[str, float]) -> tuple[float, float]:

@@ -5,11 +5,8 @@ Source: `DATASETS.md` and `datasets/{fgvc_aircraft,imagenet*}.py` of CoOp.
 
 from pathlib import Path
 
-import numpy as np
-
 from common.data.dataset import Dataset, ImageSplit
-from common.data.folder import photos_in
-from common.data.photos import photo_file
+from common.data.folder import photos_in, split_of_files
 from common.errors import UserError
 
 NAMES_FILE, VARIANTS_FILE = "classnames.txt", "variants.txt"
@@ -41,7 +38,7 @@ def _open_aircraft(root: Path) -> Dataset:
         found = [(root / "images" / f"{photo}.jpg", label_of[name]) for photo, name in rows]
         if missing := [path for path, _ in found if not path.is_file()]:
             raise UserError(f"{len(missing)} photos of {file} are missing, first {missing[0]}.")
-        return _split(root, found)
+        return split_of_files(root, found)
 
     return Dataset(root.resolve().name, classnames, split("train"), split("test"), val=split("val"))
 
@@ -87,15 +84,7 @@ def _class_folders(root: Path, folder: Path, shown: dict[str, str]) -> ImageSpli
     rows = [
         (photo, label) for label, name in enumerate(shown) for photo in photos_in(folder / name)
     ]
-    return _split(root, rows)
-
-
-def _split(root: Path, rows: list[tuple[Path, int]]) -> ImageSplit:
-    return ImageSplit(
-        labels=np.asarray([label for _, label in rows], dtype=np.int64),
-        names=tuple(path.relative_to(root).as_posix() for path, _ in rows),
-        pictures=tuple(photo_file(path) for path, _ in rows),
-    )
+    return split_of_files(root, rows)
 
 
 def _lines(file: Path) -> list[str]:

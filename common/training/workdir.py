@@ -68,6 +68,17 @@ def write_result(workdir: Path, result: Mapping[str, Any]) -> None:
     write_json(workdir / "result.json", result)
 
 
+def write_evaluation(workdir: Path, result: Mapping[str, Any]) -> Path:
+    """Writes what an `evaluate` command found to `workdir/eval/NAME.json`, and says where.
+
+    NAME is the data set's, as a file may be called.
+    """
+    stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")
+    path = workdir / "eval" / f"{stem}.json"
+    write_json(path, result)
+    return path
+
+
 def make_result(
     method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
 ) -> dict[str, Any]:
