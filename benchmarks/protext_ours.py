@@ -55,11 +55,16 @@ class JaxStep:
         return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
 
     def __call__(self) -> int:
-        """Makes its steps, the host's share included; returns how many."""
+        """Makes its steps, the host's share included; returns how many.
+
+        Raises:
+          RuntimeError: A loss is not finite.
+        """
         (self.prompts, self.state), losses = self.program(
             self.prompts, self.state, self.frozen, self._feed()
         )
-        jax.block_until_ready(losses)
+        if not np.isfinite(losses).all():
+            raise RuntimeError("a loss is not finite: a sentence without target was drawn.")
         self.position += self.steps
         return self.steps
 
@@ -70,12 +75,17 @@ class JaxStep:
         return float(loss), np.asarray(gradient["prompts"][0])
 
 
-def encode_targets(problem: Problem, params: PyTree, at_once: int = 64) -> np.ndarray:
-    """Unit features of all sentences, sorted by length and cut."""
+def encode_targets(problem: Problem, params: PyTree, steps: int, at_once: int = 64) -> np.ndarray:
+    """Unit features of the sentences that the first `steps` steps draw; NaN for the others.
+
+    They are sorted by length and cut.
+    """
     ends = (problem.sentences == problem.config.eos).argmax(1)
-    order = np.argsort(ends, kind="stable")
+    source = problem.batches(fast=False)
+    drawn = np.unique(np.concatenate([source.batch(step)["rows"][0] for step in range(steps)]))
+    order = drawn[np.argsort(ends[drawn], kind="stable")]
     encode = jax.jit(functools.partial(encode_text, problem.tower))
-    targets = np.empty((len(order), problem.config.projection), np.float32)
+    targets = np.full((len(ends), problem.config.projection), np.nan, np.float32)
     for start in range(0, len(order), at_once):
         rows = order[start : start + at_once]
         width = -(-(int(ends[rows].max()) + 1) // 16) * 16

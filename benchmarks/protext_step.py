@@ -69,8 +69,11 @@ def define_flags() -> None:
     flags.DEFINE_integer("steps_per_call", 4, "Steps in a call of (c).", lower_bound=1)
 
 
-def make_steps(problem: Problem, steps_per_call: int) -> dict[str, Callable]:
-    """(a), (b) and (c); (a)'s loss and gradient under "reference", its arithmetic as "flops"."""
+def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, Callable]:
+    """(a), (b) and (c), for so many calls of each.
+
+    (a)'s loss and gradient are under "reference", its arithmetic under "flops".
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -102,7 +105,7 @@ def make_steps(problem: Problem, steps_per_call: int) -> dict[str, Callable]:
             reference()
         return counter.get_total_flops()
 
-    targets = encode_targets(problem, params)
+    targets = encode_targets(problem, params, steps_per_call * calls)
     return {
         "reference": reference,
         "flops": flops,
@@ -157,13 +160,13 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
     """Compares and times the three steps of one data set."""
     texts = Path(options.texts).expanduser()
     small = make_problem(case, options.size, texts, options.check_pairs)
-    steps = make_steps(small, 1)
+    steps = make_steps(small, 1, 1)
     error = check(steps)
     # Every pair costs (a) the same.
     flops = {"a": steps["flops"]() / options.check_pairs * options.batch}
     say(f"{case}: agreed to {error:.1e}; timing")
     problem = make_problem(case, options.size, texts, options.batch)
-    steps = make_steps(problem, options.steps_per_call)
+    steps = make_steps(problem, options.steps_per_call, 1 + options.repeats)
     ours = steps["c"]
     flops |= {name: steps[name].flops for name in "bc"}
     text = ours.frozen["text"]
