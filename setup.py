@@ -26,7 +26,13 @@ RUNTIME = [
     "transformers>=5.0",
 ]
 
-TEST = ["beartype>=0.21", "pytest>=8.4", "pytest-timeout>=2.4", "ruff>=0.14"]
+TEST = [
+    "beartype>=0.21",
+    "pytest>=8.4",
+    "pytest-timeout>=2.4",
+    "pytest-xdist>=3.8",
+    "ruff>=0.14",
+]
 
 setup(
     name="promptax",

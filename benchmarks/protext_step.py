@@ -9,7 +9,7 @@ Three steps train on the same random tower and the paper's sentences, on the CPU
 (c) ours: distinct classes packed, prefix shared, several steps in one compiled call.
 Before anything is timed, their losses and gradients are compared on a smaller batch. A data set
 takes about ten minutes on two cores. Finished ones are kept in the results file, so that the
-script may be run piecewise; the tables of all that are finished come at the end.
+script may be run piecewise; the tables of all that were asked for come at the end.
 """
 
 import os
@@ -17,7 +17,7 @@ import re
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from absl import flags
 from benchmarks.machine import describe_machine
 from benchmarks.protext_ours import JaxStep, encode_targets
 from benchmarks.protext_problem import BATCH, CASES, SIZES, Problem, make_problem
+from benchmarks.protext_tables import NAMES, show
 from common.errors import UserError, run_command
-from common.evaluation.tables import markdown_table
 from common.files import read_json, write_json
 from common.training import say
 from common.training.mesh import make_mesh
@@ -41,18 +41,6 @@ from common.weights.table import to_flax
 TOLERANCE = 1e-4
 RATE = 0.03
 ENOUGH = 60.0  # seconds after which a step is not measured again
-MIB = 2**20
-NAMES = {"a": "PyTorch, the reference's step", "b": "JAX, plain", "c": "JAX, ours"}
-COLUMNS = (
-    "step",
-    "s/step",
-    "ratio",
-    "GFLOP/step",
-    "GFLOP/s",
-    "of what the machine can",
-    "GB/step by XLA's count",
-    "XLA temporaries, MiB",
-)
 
 
 def define_flags() -> None:
@@ -162,10 +150,11 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
     small = make_problem(case, options.size, texts, options.check_pairs)
     steps = make_steps(small, 1, 1)
     error = check(steps)
-    # Every pair costs (a) the same.
-    flops = {"a": steps["flops"]() / options.check_pairs * options.batch}
     say(f"{case}: agreed to {error:.1e}; timing")
     problem = make_problem(case, options.size, texts, options.batch)
+    pairs = min(options.batch, len(problem.label))
+    # Every pair costs (a) the same.
+    flops = {"a": steps["flops"]() / options.check_pairs * pairs}
     steps = make_steps(problem, options.steps_per_call, 1 + options.repeats)
     ours = steps["c"]
     flops |= {name: steps[name].flops for name in "bc"}
@@ -174,7 +163,7 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
     return {
         "size": options.size,
         "classes": len(problem.templates),
-        "pairs": min(options.batch, len(problem.label)),
+        "pairs": pairs,
         "length": problem.prompts.shape[1],
         "depth": problem.prompts.shape[0],
         "error": error,
@@ -188,38 +177,6 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # KiB on Linux
         "where": describe_machine("jax", "flax", "torch", "transformers"),
     }
-
-
-def show(case: str, found: Mapping[str, Any]) -> str:
-    """One data set's table and what to know about it."""
-    times, flops, rate = found["seconds"], found["flops"], found["rate"]
-    rows = []
-    for name, title in NAMES.items():
-        row = [
-            f"({name}) {title}",
-            f"{times[name]:.4g}",
-            f"{times['a'] / times[name]:.1f}",
-            f"{flops[name] / 1e9:.4g}",
-            f"{flops[name] / times[name] / 1e9:.3g}",
-            f"{100 * flops[name] / times[name] / rate:.0f} %",
-        ]
-        rest = ["", ""]
-        if name in found["bytes"]:
-            gigabytes, temporary = found["bytes"][name] / 1e9, found["temporary"][name] / MIB
-            rest = [f"{gigabytes:.3g}", f"{temporary:.0f}"]
-        rows.append([*row, *rest])
-    title = (
-        f"### {case}: {found['classes']} classes, {found['pairs']} pairs, T={found['length']}, "
-        f"J={found['depth']}, {found['size']}"
-    )
-    rest = (
-        f"Before timing, losses and gradients agreed to {found['error']:.1e}. The machine "
-        f"multiplies large matrices at {rate / 1e9:.0f} GFLOP/s, so (c)'s arithmetic alone would "
-        f"take {flops['c'] / rate:.3g} s. (c) compiled in {found['compile_seconds']:.1f} s and "
-        f"reads {found['weights'] / MIB:.0f} MiB of weights forth and back in every step. Peak "
-        f"memory of the process: {found['peak'] / 2**30:.2f} GiB. {found['where']}"
-    )
-    return f"{title}\n\n{markdown_table(COLUMNS, rows)}\n\n{rest}"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -241,7 +198,7 @@ def main(argv: Sequence[str]) -> None:
             results[case] = measure(case, options)
             if path:
                 write_json(path, results)
-    print("\n\n".join(show(case, results[case]) for case in chosen))
+    print(show({case: results[case] for case in chosen}))
 
 
 if __name__ == "__main__":

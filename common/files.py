@@ -35,25 +35,43 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def read_json(
-    path: Path, remedy: str = "copy it again from where its folder came from"
-) -> dict[str, Any]:
+COPY_AGAIN = "copy it again from where its folder came from"
+
+
+def read_json(path: Path, remedy: str = COPY_AGAIN) -> dict[str, Any]:
     """Reads a JSON object, gzipped where the name ends in `.gz`.
 
     Raises:
       UserError: The file is missing, damaged or holds something else; `remedy` ends the
         sentence.
     """
+    content = _parsed(path, remedy)
+    if not isinstance(content, dict):
+        raise UserError(f"{str(path)!r} holds no JSON object: {remedy}.")
+    return content
+
+
+def read_strings(path: Path, remedy: str = COPY_AGAIN) -> list[str]:
+    """Reads a JSON list of strings; else as `read_json`.
+
+    Raises:
+      UserError: As `read_json`; an empty list is refused too.
+    """
+    content = _parsed(path, remedy)
+    strings = isinstance(content, list) and all(isinstance(x, str) for x in content)
+    if not strings or not content:
+        raise UserError(f"{str(path)!r} holds no JSON list of strings: {remedy}.")
+    return content
+
+
+def _parsed(path: Path, remedy: str) -> Any:
     try:
         raw = path.read_bytes()
-        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+        return json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
     except FileNotFoundError:
         raise UserError(f"{str(path)!r} is missing: {remedy}.") from None
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{str(path)!r} cannot be read as JSON ({error}): {remedy}.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no JSON object: {remedy}.")
-    return content
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

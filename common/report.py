@@ -100,7 +100,10 @@ def report(runs: Sequence[Run]) -> str:
             if rows.get(row, values) != values:
                 row = f"{row} (beside {label})"
             rows[row] = values
-    parts = ["# Results", "Mean ± standard deviation over seeds; a single number is one run."]
+    parts = [
+        "# Results",
+        "Mean ± standard deviation over seeds; a number alone is one run's, or the same in all.",
+    ]
     for (dataset, model), rows in chapters.items():
         parts.extend([f"## {dataset}, model {model}", metrics_tables(with_harmonic(rows))])
     parts.extend(_averages(chapters))

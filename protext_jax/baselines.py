@@ -5,7 +5,6 @@ section 5 of the paper. CuPL has no sentences about classes that were not traine
 takes CLIP's number. DCLIP's code writes "which is" before some descriptors, here all "have" them.
 """
 
-import json
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.files import read_strings
 from protext_jax.corpus import Corpus, normalised, read_corpus
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet
@@ -104,22 +104,7 @@ def check_baselines(config: ConfigDict) -> None:
     if config.descriptors:
         read_corpus(config.descriptors, DESCRIPTORS)
     if config.words:
-        read_words(config.words)
-
-
-def read_words(path: str) -> list[str]:
-    """A JSON list of words, as WaffleCLIP publishes its own.
-
-    Raises:
-      UserError: It is none.
-    """
-    try:
-        words = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the word list {path!r} cannot be read: {error}.") from None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise UserError(f"the word list {path!r} holds no JSON list of words.")
-    return [word for word in words if word]
+        _words(config)
 
 
 def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, "k p"]:
@@ -135,10 +120,16 @@ def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
     return [[template.replace("{}", name) for template in templates] for name in names]
 
 
+def _words(config: ConfigDict) -> list[str]:
+    remedy = "give words=FILE, a JSON list of words as WaffleCLIP publishes its own"
+    # The published list holds an empty word.
+    return [x for x in read_strings(Path(config.words).expanduser(), remedy) if x]
+
+
 def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
     """Random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
-    known = read_words(config.words) if config.words else []
+    known = _words(config) if config.words else []
     letters = list(string.ascii_lowercase)
 
     def phrase(index: int) -> str:

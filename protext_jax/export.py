@@ -15,7 +15,8 @@ from absl import flags
 
 from common.clip import load_clip
 from common.config import read_config
-from common.errors import UserError, run_command
+from common.errors import run_command
+from common.files import read_strings
 from common.precision import frozen_dtype
 from common.training import say
 from common.weights.files import write_tensors
@@ -34,23 +35,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
 
 
-def read_classes(path: Path) -> list[str]:
-    """A JSON list of class names.
-
-    Raises:
-      UserError: It is none.
-    """
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the class list {path} cannot be read: {error}.") from None
-    if not isinstance(names, list) or not names or not all(isinstance(x, str) for x in names):
-        raise UserError(f"the class list {path} must be a JSON list of names.")
-    return names
-
-
-def own_classes(workdir: Path) -> list[str]:
-    """The class names that the run's data set or corpus has."""
+def class_names(workdir: Path, file: str | None) -> list[str]:
+    """Those of the JSON list in `file`, else those that the run's data set or corpus has."""
+    if file:
+        return read_strings(Path(file).expanduser(), "give --classes=FILE, a JSON list of names")
     config = read_config(workdir)
     if config.data == NO_IMAGES:
         return list(open_corpus(config, ()))
@@ -79,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     workdir = Path(options.workdir).expanduser()
     config, learned = read_run(workdir, options.run)
-    names = read_classes(Path(options.classes)) if options.classes else own_classes(workdir)
+    names = class_names(workdir, options.classes)
     template = options.template or learned.metadata["template"]
     out = Path(options.out).expanduser()
     shape = export(learned, options.model or config.model, config.dtype, names, template, out)

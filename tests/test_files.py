@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from common.errors import UserError
-from common.files import atomic_write, read_json, write_json
+from common.files import atomic_write, read_json, read_strings, write_json
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
@@ -46,3 +46,13 @@ def test_bad_json_is_one_sentence(tmp_path, name, content, sentence):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=rf"{name}' {sentence}\.$"):
         read_json(tmp_path / name, "try again")
+
+
+def test_strings(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text('["a", ""]')
+    assert read_strings(file) == ["a", ""]
+    for content in ("{}", "[]", "[1]", '"a"'):
+        file.write_text(content)
+        with pytest.raises(UserError, match=r"holds no JSON list of strings: try again\.$"):
+            read_strings(file, "try again")

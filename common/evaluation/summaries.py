@@ -9,11 +9,14 @@ from common.evaluation.tables import BASE, HARMONIC, NEW, Value
 
 
 def summarise(numbers: Iterable[float | None]) -> Value:
-    """Mean and sample standard deviation; none if any of the runs has no number."""
+    """Mean and sample standard deviation; none if any of the runs has no number.
+
+    Of a number that all runs share there is no deviation to speak of.
+    """
     known = list(numbers)
     if any(number is None or not math.isfinite(number) for number in known):
         return Value(None)
-    spread = statistics.stdev(known) if len(known) > 1 else None
+    spread = statistics.stdev(known) if len(set(known)) > 1 else None
     return Value(statistics.fmean(known), spread)
 
 

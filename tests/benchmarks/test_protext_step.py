@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import protext_problem, protext_step
+from benchmarks.protext_tables import show
 from common.clip import TextConfig
 from common.errors import UserError
 from common.training.mesh import make_mesh
@@ -40,10 +41,10 @@ def test_all_three_steps_agree_and_are_timed(options, monkeypatch):
     monkeypatch.setattr(protext_step, "machine_rate", lambda: 1e9)
     with jax.set_mesh(make_mesh(1, 1)):
         found = protext_step.measure("eurosat", options)
-    text = protext_step.show("eurosat", json.loads(json.dumps(found)))
-    rows = [line for line in text.splitlines() if line.startswith("| (")]
-    assert [row[3] for row in rows] == ["a", "b", "c"]
-    assert all(float(row.split("|")[2]) > 0 for row in rows)
+    text = show({"eurosat": json.loads(json.dumps(found))})
+    rows = [line.split("|")[2:4] for line in text.splitlines() if line.startswith("| eurosat")]
+    assert [step[1:4] for step, _ in rows[:3]] == ["(a)", "(b)", "(c)"]
+    assert all(float(seconds) > 0 for _, seconds in rows[:3])
     flops = found["flops"]
     # (a) encodes every sentence anew: a forward pass more, of three.
     assert flops["a"] == pytest.approx(1.5 * flops["b"], rel=0.2)

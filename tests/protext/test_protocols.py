@@ -6,9 +6,7 @@ import pytest
 from common.clip import load_clip
 from common.data import Dataset, ImageSplit
 from common.data.photos import ArrayPhoto
-from common.errors import UserError
 from protext_jax import testsets, texts
-from protext_jax.baselines import read_words
 from protext_jax.templates import ATTRIBUTES, clip_template, cross_template
 from protext_jax.testsets import make_test_sets
 from tests.protext.tiny import settings
@@ -100,11 +98,3 @@ def test_templates(name, plain, cross):
 
 def test_the_attribute_ensemble_has_the_papers_size():
     assert len(ATTRIBUTES) == len(set(ATTRIBUTES)) == 47
-
-
-def test_word_lists(shared_data, tmp_path):
-    words = read_words(str(shared_data / "llm_descriptors/waffle_word_list.json"))
-    assert len(words) == 4329 and "" not in words
-    (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(UserError, match="no JSON list"):
-        read_words(str(tmp_path / "a.json"))
