@@ -94,6 +94,7 @@ def pocket() -> ConfigDict:
     config.save_every = 100  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
     config.early_stop = 0  # evaluations without a gain on held-out sentences that end a run; 0: off
+    config.early_stop_gain = 0.005  # of their cosine, if no more of them find their class
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
     config.cache = "~/.cache/promptax/features"  # of texts and pictures, by their fingerprints

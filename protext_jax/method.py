@@ -170,9 +170,12 @@ class ProText(Method):
         return self.evaluation
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
-        """Whether held-out sentences were found no better in the last `early_stop` evaluations."""
+        """Whether the last `early_stop` evaluations brought no gain on held-out sentences."""
         patience, ranks = self.config.early_stop, [rank(found) for found in evaluations]
-        return 0 < patience < len(ranks) and max(ranks[-patience:]) <= max(ranks[:-patience])
+        if not 0 < patience < len(ranks):
+            return False
+        retrieval, cosine = max(ranks[-patience:])
+        return (retrieval, cosine - self.config.early_stop_gain) <= max(ranks[:-patience])
 
     def save(self, trainable: PyTree, workdir: Path) -> None:
         """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""

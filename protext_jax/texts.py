@@ -150,14 +150,13 @@ def check_options(config: ConfigDict) -> None:
     for name in ("length", "depth", "batch", "epochs"):
         if config[name] < 1:
             raise UserError(f"{name}={config[name]} must be at least 1.")
-    if config.held_out < 0:
-        raise UserError(f"held_out={config.held_out} must be at least 0.")
+    for name in ("held_out", "early_stop", "early_stop_gain"):
+        if config[name] < 0:
+            raise UserError(f"{name}={config[name]} must be at least 0.")
     if config.protocol not in PROTOCOLS:
         raise UserError(
             f"protocol={config.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}."
         )
-    if config.early_stop < 0:
-        raise UserError(f"early_stop={config.early_stop} must be at least 0.")
     if config.early_stop and (config.sweep or not config.eval_every or not config.held_out):
         raise UserError(
             f"early_stop={config.early_stop} goes by evaluations of one run on held-out sentences: "

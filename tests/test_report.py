@@ -206,7 +206,7 @@ def test_the_command_writes_and_prints_the_report(write_run, tmp_path):
     done = command(str(write_run("a")), str(write_run("b", seed=1)), f"--out={out}")
 
     assert done.returncode == 0, done.stderr
-    assert "| protext |   50.0 |" in out.read_text()
+    assert "| protext |         50.0 |" in out.read_text()
     assert done.stdout == out.read_text()
 
 

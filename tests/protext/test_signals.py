@@ -54,7 +54,7 @@ def test_a_sweep_keeps_the_setting_whose_seeds_do_best():
     assert choose(runs, [{}] * 4) == 0
     table = sweep_table(runs, {"details": {"sweep": metrics, "chosen": 2}}).splitlines()
     assert len(table) == 4
-    assert "60.0 ± 56.6" in table[2] and "| 70.0 " in table[3]
+    assert "60.0 ± 56.6" in table[2] and " 70.0 |" in table[3]
     assert table[3].rstrip(" |").endswith("*") and "*" not in table[2]
 
 
@@ -72,3 +72,11 @@ def test_a_sweep_keeps_the_setting_whose_seeds_do_best():
 )
 def test_when_to_stop(patience, retrieval, stops):
     assert ProText(settings(early_stop=patience)).stops(found(*retrieval)) is stops
+
+
+@pytest.mark.parametrize(("gain", "stops"), [(0.0, False), (0.005, False), (0.02, True)])
+def test_a_cosine_that_hardly_rises_is_no_gain(gain, stops):
+    rising = [{"text/retrieval_accuracy": 1.0, "text/held_out_cosine": x} for x in (0.5, 0.51)]
+    assert ProText(settings(early_stop=1, early_stop_gain=gain)).stops(rising) is stops
+    more = [*rising, {"text/retrieval_accuracy": 1.0, "text/held_out_cosine": 0.6}]
+    assert not ProText(settings(early_stop=1, early_stop_gain=gain)).stops(more)
