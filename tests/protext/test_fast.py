@@ -26,7 +26,8 @@ def step(problem, batch, devices=1, loss="l2", options=QUICK):
 
 
 def check(found, wanted):
-    np.testing.assert_allclose(found[:2], wanted[:2], rtol=1e-5)
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], wanted[1], atol=1e-6)  # of random towers it is near 0
     for run, other in zip(found[2], wanted[2], strict=True):
         for own, plain in zip(run, other, strict=True):  # each block's prompts by themselves
             assert np.abs(own - plain).max() < 1e-5 * np.abs(plain).max()
