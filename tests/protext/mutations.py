@@ -8,7 +8,7 @@ from tests.mutations import Mutation, main
 MUTATIONS = (
     Mutation(
         "templates as targets",
-        "protext_jax/method.py",
+        "protext_jax/signals.py",
         "text_features(clip, (*texts.sentences, *texts.held_out), cache)",
         "text_features(clip, [texts.names[k] for k in (*texts.label, *texts.held_label)], cache)",
         "protext/test_method.py",
@@ -133,8 +133,15 @@ MUTATIONS = (
         "protext/test_prompts.py",
     ),
     Mutation(
-        "sentences left unnormalised",
+        "early stopping takes any rise for a gain",
         "protext_jax/method.py",
+        "cosine - self.config.early_stop_gain",
+        "cosine",
+        "protext/test_signals.py",
+    ),
+    Mutation(
+        "sentences left unnormalised",
+        "protext_jax/signals.py",
         "features = normalise(text_features(",
         "features = np.asarray(text_features(",
         "protext/test_method.py",
