@@ -35,7 +35,7 @@ class Mutation:
 def first_failure(checkout: Path, *tests: str) -> str | None:
     """The first of the tests that fails."""
     paths = [f"tests/{test}" for test in tests]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *paths]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     found = re.search(r"^(?:FAILED|ERROR) (?:\S*/)?tests/(\S+)", done.stdout, re.MULTILINE)
     if done.returncode and not found:
