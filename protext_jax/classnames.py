@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.data import open_dataset
+from common.data.coop_sets import identify
 from common.data.dataset import select_classes
 from common.errors import UserError
 from common.files import read_json
-from protext_jax.known import identify
 from protext_jax.types import AnyDataset
 
 EUROSAT = {

@@ -6,26 +6,10 @@ reference; tables 17 and 18 of the paper. Figures are (epochs, length, learning 
 
 from typing import Any
 
+from common.data.coop_sets import COOP_SETS, IMAGENET, IMAGENET_VARIANTS, MODEL
 from common.errors import UserError
 
-MODEL = "openai/clip-vit-base-patch16"
 Setting = tuple[int, int, float]
-
-# Folder in CoOp's layout, and the file of sentences as the reference names it.
-FILES = {
-    "imagenet": ("imagenet", "CuPL_image_prompts.json"),
-    "caltech101": ("caltech-101", "cal_prompts_full.json"),
-    "oxford_pets": ("oxford_pets", "pets_prompts_full.json"),
-    "stanford_cars": ("stanford_cars", "cars_prompts_full.json"),
-    "oxford_flowers": ("oxford_flowers", "flower_prompts_full.json"),
-    "food101": ("food-101", "food_prompts_full.json"),
-    "fgvc_aircraft": ("fgvc_aircraft", "airplane_prompts_full.json"),
-    "sun397": ("sun397", "sun_prompts_full.json"),
-    "dtd": ("dtd", "texture_prompts_full.json"),
-    "eurosat": ("eurosat", "EuroSAT.json"),
-    "ucf101": ("ucf101", "ucf_prompts_full.json"),
-}
-VARIANTS = ("imagenetv2", "imagenet-sketch", "imagenet-adversarial", "imagenet-rendition")
 
 BASE_TO_NOVEL: dict[str, Setting] = {
     "imagenet": (30, 4, 0.03),
@@ -90,14 +74,14 @@ def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
         known = ", ".join(settings) or "none; choose another protocol"
         raise UserError(f"dataset={dataset!r} has no recipe for {protocol!r}; known: {known}.")
     epochs, length, rate = settings[dataset]
-    folder, prompts = FILES[dataset]
-    others = [where for other, (where, _) in FILES.items() if other != "imagenet"]
-    targets = {"cross_dataset": others, "domain_generalisation": VARIANTS}.get(protocol, ())
+    others = [known.folder for name, known in COOP_SETS.items() if name != IMAGENET]
+    variants = IMAGENET_VARIANTS.values()
+    targets = {"cross_dataset": others, "domain_generalisation": variants}.get(protocol, ())
     return {
         "model": MODEL,
-        "data": f"coop:data/{folder}",
+        "data": f"coop:data/{COOP_SETS[dataset].folder}",
         "targets": tuple(f"coop:data/{target}" for target in targets),
-        "prompts": f"data/gpt/{prompts}",
+        "prompts": f"data/gpt/{COOP_SETS[dataset].sentences}",
         "epochs": epochs,
         "length": length,
         "learning_rate": rate,

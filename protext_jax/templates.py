@@ -1,27 +1,19 @@
 """Templates of class names: those of the paper's data sets, and an ensemble of attributes."""
 
-from protext_jax.known import identify
+from common.data.coop_sets import identify
 from protext_jax.prompts import CONTEXT
 
 PLAIN = f"{CONTEXT} {{}}."
 
-# CLIP's own template, and ProText's where prompts trained on another data set are tested (they
-# overwrite "a photo of a").
-# Sources: `CUSTOM_TEMPLATES` and `CUSTOM_TEMPLATES_PROTEXT` of `trainers/zsclip_cupl.py`.
-CUSTOM: dict[str, tuple[str, str]] = {
-    "oxford_pets": ("a photo of a {}, a type of pet.", "a photo of a {}, a type of pet."),
-    "oxford_flowers": ("a photo of a {}, a type of flower.", "a photo of a {}, a type of flower."),
-    "fgvc_aircraft": (
-        "a photo of a {}, a type of aircraft.",
-        "a photo of a {}, a type of aircraft.",
-    ),
-    "dtd": ("{} texture.", "a photo of a {}, a type of a texture."),
-    "eurosat": (
-        "a centered satellite photo of {}.",
-        "a photo of a centered satellite photo of {}.",
-    ),
-    "food101": ("a photo of {}, a type of food.", "a photo of a {}, a type of food."),
-    "ucf101": ("a photo of a person doing {}.", PLAIN),
+# Where prompts trained on another data set are tested: they overwrite "a photo of a".
+# Source: `CUSTOM_TEMPLATES_PROTEXT` of `trainers/zsclip_cupl.py`.
+CROSS: dict[str, str] = {
+    "oxford_pets": "a photo of a {}, a type of pet.",
+    "oxford_flowers": "a photo of a {}, a type of flower.",
+    "fgvc_aircraft": "a photo of a {}, a type of aircraft.",
+    "dtd": "a photo of a {}, a type of a texture.",
+    "eurosat": "a photo of a centered satellite photo of {}.",
+    "food101": "a photo of a {}, a type of food.",
 }
 # The class under some condition, for the "attribute" rows; the words are this package's own.
 _CONDITIONS = (
@@ -41,15 +33,6 @@ ATTRIBUTES: tuple[str, ...] = (
 )
 
 
-def clip_template(dataset: str) -> str:
-    """CLIP's own template for a data set, by its name."""
-    return _find(dataset)[0]
-
-
 def cross_template(dataset: str) -> str:
     """ProText's template for a data set that it was not trained on; it begins as in training."""
-    return _find(dataset)[1]
-
-
-def _find(dataset: str) -> tuple[str, str]:
-    return CUSTOM.get(identify(dataset), (PLAIN, PLAIN))
+    return CROSS.get(identify(dataset), PLAIN)

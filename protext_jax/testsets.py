@@ -7,13 +7,13 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import FeatureSplit, ImageSplit, base_new
+from common.data.coop_sets import FEW_CLASSES, identify, own_template
 from common.data.dataset import select_classes
 from common.data.names import readable
 from protext_jax.classnames import open_named
-from protext_jax.known import FEW_CLASSES, identify
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
-from protext_jax.templates import clip_template, cross_template
+from protext_jax.templates import cross_template
 from protext_jax.texts import Texts
 from protext_jax.types import AnyDataset
 
@@ -85,7 +85,7 @@ def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool)
         classnames=dataset.classnames,
         split=dataset.test,
         template=template,
-        plain=clip_template(dataset.name),
+        plain=own_template(dataset.name),
     )
 
 

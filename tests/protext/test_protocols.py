@@ -5,9 +5,10 @@ import pytest
 
 from common.clip import load_clip
 from common.data import Dataset, ImageSplit
+from common.data.coop_sets import own_template
 from common.data.photos import ArrayPhoto
 from protext_jax import testsets, texts
-from protext_jax.templates import ATTRIBUTES, clip_template, cross_template
+from protext_jax.templates import ATTRIBUTES, cross_template
 from protext_jax.testsets import make_test_sets
 from tests.protext.tiny import settings
 
@@ -93,7 +94,7 @@ def test_imagenet_a_and_r_are_over_their_own_classes_in_every_protocol(sets, mon
     ],
 )
 def test_templates(name, plain, cross):
-    assert (clip_template(name), cross_template(name)) == (plain, cross)
+    assert (own_template(name), cross_template(name)) == (plain, cross)
 
 
 def test_the_attribute_ensemble_has_the_papers_size():

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from common.evaluation.summaries import harmonic_mean
-from protext_jax.known import identify
 from protext_jax.published import BASE_TO_NOVEL, CROSS_DATASET, SUPERVISED, published
-from protext_jax.recipes import FILES, VARIANTS
 
 
 def test_halves():
@@ -39,22 +37,3 @@ def test_averages_of_the_other_tables():
     cupl, waffle, protext = np.mean(list(SUPERVISED.values()), axis=0)[1:]
     np.testing.assert_allclose([cupl, waffle, protext], [69.31, 65.97, 69.90], atol=0.006)
     assert harmonic_mean(72.95, 76.98) == pytest.approx(74.91, abs=0.006)
-
-
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        *((folder, name) for name, (folder, _) in FILES.items()),
-        *zip(VARIANTS, ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r"), strict=True),
-        ("imagenet_v2/matched-frequency", "imagenet_v2"),
-        ("imagenet2012", "imagenet"),
-        ("imagenet_resized", "imagenet"),
-        ("oxford_iiit_pet", "oxford_pets"),
-        ("oxford_flowers102", "oxford_flowers"),
-        ("cars196", "stanford_cars"),
-        ("DescribableTextures", "dtd"),
-        ("pocket:rare", ""),
-    ],
-)
-def test_data_sets_by_any_name(name, known):
-    assert identify(name) == known
