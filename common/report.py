@@ -1,10 +1,12 @@
 """Paper-style tables of finished runs.
 
     python -m common.report DIR... --out=FILE.md
+    python -m common.report --html=DIR
 
 Runs of one method, model and data set that differ in nothing but the seed share a row: mean and
 standard deviation (n - 1) over seeds. Base and new classes also get their harmonic mean, taken
-of the averages as CoOp's successors do. Several data sets get a table of their average.
+of the averages as CoOp's successors do. Several data sets get a table of their average. `--html`
+writes `DIR/report.html` about one run: its tables, curves, pictures and settings in one file.
 """
 
 import json
@@ -21,6 +23,8 @@ from common.errors import UserError, run_command
 from common.evaluation.summaries import average, summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, metrics_tables, result_rows
 from common.files import atomic_write, read_json
+from common.page import write_page
+from common.training import say
 from common.training.workdir import HARMLESS
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
@@ -47,10 +51,16 @@ class Run:
 def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("out", None, "Markdown file to write.")
+    flags.DEFINE_string("html", None, "Folder of a run, whose page is to be written.")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Reads the runs, writes the report and prints it."""
+    """Reads the runs, writes the report and prints it, or writes the page of one."""
+    if flags.FLAGS.html:
+        run = read_run(Path(flags.FLAGS.html).expanduser())
+        say(f"wrote {write_page(run.folder, run.result, run.config)}")
+        if len(argv) == 1 and not flags.FLAGS.out:
+            return
     if not flags.FLAGS.out:
         raise UserError("missing --out: say where the report goes, --out=FILE.md.")
     if len(argv) < 2:

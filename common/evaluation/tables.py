@@ -67,8 +67,17 @@ def _number(name: str, value: object) -> float | None:
     return float(value)
 
 
+Table = tuple[list[str], list[list[str]]]
+"""A header and the rows below it."""
+
+
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
-    """A table with a row per method or baseline and a column per metric.
+    """The tables of `metric_groups` as Markdown."""
+    return "\n\n".join(markdown_table(header, body) for header, body in metric_groups(rows))
+
+
+def metric_groups(rows: Mapping[str, Mapping[str, Value]]) -> list[Table]:
+    """Tables with a row per method or baseline and a column per metric.
 
     Metrics called `group/name` get a table for each group, with the rows that have any of it;
     only halves of the classes stand side by side, and groups that hold one and the same metric,
@@ -92,16 +101,18 @@ def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
         elif group == alike[0]:
             columns = {f"{other}/{alone[group]}": other for other in alike}
             tables.append(_table(heading(alone[group]), columns, rows))
-    return "\n\n".join(tables)
+    return tables
 
 
-def _table(corner: str, columns: Mapping[str, str], rows: Mapping[str, Mapping[str, Value]]) -> str:
+def _table(
+    corner: str, columns: Mapping[str, str], rows: Mapping[str, Mapping[str, Value]]
+) -> Table:
     body = [
         [name, *(values.get(m, Value(None)).show(is_share(m)) for m in columns)]
         for name, values in rows.items()
         if any(metric in values for metric in columns)
     ]
-    return markdown_table([corner, *columns.values()], body)
+    return [corner, *columns.values()], body
 
 
 def heading(name: str) -> str:

@@ -1,0 +1,69 @@
+"""A run's metrics over its steps, as SVG pictures."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from common.evaluation.tables import heading, is_share
+
+INCHES = (4.6, 2.6)
+TIMES = ("seconds", "steps_per_second")
+STYLE = {
+    "svg.fonttype": "none",  # letters stay letters
+    "svg.hashsalt": "promptax",  # the same curves give the same file
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+}
+Curve = list[tuple[int, float]]
+
+
+def read_curves(file: Path) -> dict[str, Curve]:
+    """Each metric of a `metrics.jsonl` as (step, value); nothing where there is no file."""
+    found: dict[str, Curve] = {}
+    if not file.exists():
+        return found
+    for text in file.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        for name, value in line.items():
+            if name not in ("step", *TIMES) and value is not None:
+                found.setdefault(name, []).append((line["step"], float(value)))
+    return found
+
+
+def pictures(curves: Mapping[str, Curve]) -> Iterator[tuple[str, str]]:
+    """Titles and SVGs of the metrics that have two steps or more.
+
+    Metrics whose names end alike stand in one picture: `mcti/loss` and `ti/loss`.
+    """
+    together: dict[str, dict[str, Curve]] = {}
+    for name, curve in curves.items():
+        if len(curve) > 1:
+            group, _, last = name.rpartition("/")
+            title = f"evaluation: {last}" if name.startswith("eval/") else last
+            together.setdefault(title, {})[group.removeprefix("eval/")] = curve
+    for title, group in together.items():
+        yield heading(title), _draw(group, 100.0 if is_share(title) else 1.0)
+
+
+def _draw(group: Mapping[str, Curve], factor: float) -> str:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=INCHES, layout="constrained")
+        axes = figure.subplots()
+        for name, curve in group.items():
+            steps, values = zip(*curve, strict=True)
+            axes.plot(steps, [factor * value for value in values], label=name or None)
+        axes.set_xlabel("step")
+        if any(group):
+            axes.legend(frameon=False)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,95 @@
+"""Parts of a page: tables, lists and pictures as HTML, with nothing left outside the file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+LONG = 12  # rows that are shown without a click
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2530; max-width: 1100px; margin: 2em auto;
+  padding: 0 1em; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; }
+table { border-collapse: collapse; margin: 0.8em 0; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.25em 0.8em; text-align: left; border-bottom: 1px solid #dfe5ec; }
+td.number { text-align: right; }
+figure { display: inline-block; margin: 0.5em 1em 0.5em 0; vertical-align: top; }
+figcaption { font-weight: 600; }
+img, svg { max-width: 100%; height: auto; }
+.scroll { overflow-x: auto; } .note { color: #5b6875; }
+summary { cursor: pointer; color: #084594; }
+"""
+
+
+def page(title: str, *parts: str) -> str:
+    """A whole document."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; numbers stand to the right, and long ones are opened by a click."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    found = f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
+    if len(rows) <= LONG:
+        return found
+    return f"<details><summary>{len(rows)} rows</summary>{found}</details>"
+
+
+def _cell(text: str) -> str:
+    number = text[:1] in set("-0123456789") and text[:1] != ""
+    return f'<td class="number">{escape(text)}</td>' if number else f"<td>{escape(text)}</td>"
+
+
+def figure(title: str, picture: str) -> str:
+    """A picture under its title."""
+    return f"<figure><figcaption>{escape(title)}</figcaption>{picture}</figure>"
+
+
+def image(file: Path) -> str:
+    """A PNG inside of the page."""
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<img alt="{escape(file.stem)}" src="data:image/png;base64,{data}">'
+
+
+def value(content: Any) -> str:
+    """What a JSON file holds: objects of objects and lists of objects become tables."""
+    if isinstance(content, Mapping):
+        inner = list(content.values())
+        if inner and all(isinstance(x, Mapping) for x in inner):
+            return _objects([{"": name, **row} for name, row in content.items()])
+        return table(("", ""), [(str(name), words(x)) for name, x in content.items()])
+    if isinstance(content, list) and content and all(isinstance(x, Mapping) for x in content):
+        return _objects(content)
+    if isinstance(content, list):
+        return "<ul>" + "".join(f"<li>{escape(words(x))}</li>" for x in content) + "</ul>"
+    return f"<p>{escape(words(content))}</p>"
+
+
+def _objects(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[words(row[name]) if name in row else "" for name in columns] for row in rows]
+    return table([name.replace("_", " ") for name in columns], cells)
+
+
+def words(content: Any) -> str:
+    """A value in one line: numbers with four digits, lists with commas."""
+    if isinstance(content, bool) or content is None:
+        return "-" if content is None else str(content)
+    if isinstance(content, Real) and not isinstance(content, int):
+        return f"{content:.4g}"
+    if isinstance(content, Mapping):
+        return ", ".join(f"{name} {words(x)}" for name, x in content.items())
+    if isinstance(content, list):
+        joint = " " if [type(x) for x in content] == [str, float] else ", "
+        return joint.join(map(words, content))
+    return str(content)
