@@ -21,8 +21,9 @@ from aape_jax.heads_file import read_head
 from aape_jax.material import gather
 from aape_jax.presets import changed, variants
 from aape_jax.tasks.retrieval import Retrieval
+from aape_jax.tasks.vqa import VQA
 from common.config import read_config
-from common.errors import run_command
+from common.errors import UserError, run_command
 from common.evaluation.tables import print_table
 from common.files import atomic_write
 from common.training import say
@@ -65,7 +66,21 @@ def classification(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
 def retrieval(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
     """The run's own row first, then the variants' and CLIP's."""
     config = changed(config, {"data": data or config.data})
-    method = Retrieval(config)
+    return by_method(Retrieval(config), config, workdir)
+
+
+def questions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+    """The run's own row first, then the variants' and that of the most frequent answer."""
+    if data not in (None, config.data):
+        raise UserError(
+            f"--data={data}: the head knows the answers of {config.data!r} alone; train on the "
+            "other data set."
+        )
+    return by_method(VQA(config), config, workdir)
+
+
+def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: Path) -> Rows:
+    """What the training loop would measure with the parameters that a run wrote."""
     method.load(config, make_mesh(config.mesh.data, config.mesh.model))
     heads = heads_of(workdir, list(method.objectives))
     found = method.evaluate({name: {"head": params} for name, params in heads.items()}, None)
@@ -75,6 +90,7 @@ def retrieval(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
 TASKS: dict[str, Callable[[ConfigDict, Path, str | None], Rows]] = {
     "aape_jax.tasks.classification:Classification": classification,
     "aape_jax.tasks.retrieval:Retrieval": retrieval,
+    "aape_jax.tasks.vqa:VQA": questions,
 }
 
 
