@@ -7,7 +7,6 @@ of other things; a classifier is then told all of its classes, and needs neither
 training.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from aape_jax.tasks.vqa import VQA
 from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.tables import print_table
-from common.files import atomic_write
 from common.training import say
 from common.training.mesh import make_mesh
+from common.training.workdir import write_evaluation
 
 Rows = dict[str, dict[str, float]]
 
@@ -110,11 +109,7 @@ def main(argv: Sequence[str]) -> None:
         "baselines": {name: rows[name] for name in others},
     }
     print_table(result)
-    stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")
-    out = workdir / "eval" / f"{stem}.json"
-    with atomic_write(out) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    say(f"wrote {out}")
+    say(f"wrote {write_evaluation(workdir, result)}")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ import numpy as np
 from absl import flags
 
 from aape_jax.bank import read_bank
-from aape_jax.baselines.few_shot import FEW_SHOT, Problem, class_means
+from aape_jax.baselines.few_shot import FEW_SHOT, Problem
 from common.data import FeatureDataset, open_dataset
 from common.errors import UserError, run_command
 from common.evaluation.baselines import BASELINES
-from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
+from common.evaluation.classification import accuracy, class_means, nearest_by_cosine, normalise
 from common.evaluation.tables import markdown_table
 
 

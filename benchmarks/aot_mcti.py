@@ -9,7 +9,6 @@ rows are kept in the results file, so that the script may be run piecewise; the 
 the rows that are finished comes at the end.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from ml_collections import ConfigDict
 from common.aot import DoesNotFit, compile_for
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
+from common.files import read_json, write_json
 from common.training import say
 from configs.mcti import PAPER, get_config
 from mcti_jax.outline import describe
@@ -46,7 +45,6 @@ COLUMNS = (
     "TFLOP per chip and update",
     "all collectives, bytes",
     "gradient, bytes",
-    "compile, s",
 )
 
 
@@ -108,7 +106,7 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
     """The cells of one finished case."""
     if "needed" in row:
         peak = f"does not fit: {row['needed']:.2f} of {row['available']:.2f}"
-        return [case.topology, case.settings, str(case.batch), peak, *[""] * 5]
+        return [case.topology, case.settings, str(case.batch), peak, *[""] * 4]
     memory = row["memory"]
     return [
         case.topology,
@@ -119,7 +117,6 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
         f"{row['flops'] / 1e12:.3g}",
         f"{sum(each['bytes'] for each in row['collectives']):,}",
         f"{row['gradient']:,}",
-        f"{row['compile_seconds']:.0f}",
     ]
 
 
@@ -138,7 +135,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     jax.config.update("jax_platforms", "cpu")
     path = Path(flags.FLAGS.results)
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results = read_json(path) if path.exists() else {}
     chosen = [case for case in cases(flags.FLAGS.override) if re.search(flags.FLAGS.only, case.key)]
     for case in chosen:
         if flags.FLAGS.list:
@@ -146,8 +143,7 @@ def main(argv: Sequence[str]) -> None:
         elif case.key not in results:
             say(f"compiling {case.key}")
             results[case.key] = row = measure(case)
-            with atomic_write(path) as temporary:
-                temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            write_json(path, results)
             check(case, row)
     finished = [case for case in chosen if case.key in results]
     print(markdown_table(COLUMNS, [table_row(case, results[case.key]) for case in finished]))

@@ -10,9 +10,7 @@ Four steps train on the same random networks and pictures, on the same device:
 Before anything is timed, their losses and gradients are compared on the same draws.
 """
 
-import importlib.metadata
 import os
-import platform
 import resource
 import statistics
 import sys
@@ -28,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from benchmarks.machine import describe_machine
 from benchmarks.mcti_ours import OurStep
 from benchmarks.mcti_plain import PlainStep, encode
 from benchmarks.mcti_problem import SIZES, Problem, make_problem
@@ -179,14 +178,8 @@ def main(argv: Sequence[str]) -> None:
     dtype = frozen_dtype(options.dtype)
     for size in SIZES if options.size == "all" else [options.size]:
         report(size, device, dtype, options)
-    packages = ("jax", "flax", "torch", "transformers", "diffusers")
-    load = os.getloadavg()[0]
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    print(
-        f"\n{jax.devices()[0].device_kind} ({device}), {platform.machine()}, "
-        f"{len(os.sched_getaffinity(0))} threads, load {load:.1f} (each thread of this run "
-        f"counts 1), Python {platform.python_version()}, {versions}."
-    )
+    machine = describe_machine("jax", "flax", "torch", "transformers", "diffusers")
+    print(f"\n{jax.devices()[0].device_kind} ({device}), {machine}")
 
 
 if __name__ == "__main__":

@@ -1,111 +1,78 @@
 """Seconds of ProText's training step, beside the reference's step in PyTorch.
 
-    python -m benchmarks.protext_step --texts=FOLDER [--size=small|vit-b16] [--case=dtd,eurosat]
+    python -m benchmarks.protext_step --texts=FOLDER [--size=small|vit-b16] [--only=REGEX]
+        [--results=FILE.json]
 
 Three steps train on the same random tower and the paper's sentences, on the CPU:
 (a) PyTorch as the reference does it: both encoders, 77 positions, a row per pair;
 (b) the same arithmetic in JAX, targets cached;
 (c) ours: distinct classes packed, prefix shared, several steps in one compiled call.
-Before anything is timed, their losses and gradients are compared on a smaller batch.
+Before anything is timed, their losses and gradients are compared on a smaller batch. A data set
+takes about ten minutes on two cores. Finished ones are kept in the results file, so that the
+script may be run piecewise; the tables of all that are finished come at the end.
 """
 
-import functools
-import importlib.metadata
 import os
-import platform
+import re
 import resource
 import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from absl import flags
-from jaxtyping import Array, PyTree
 
+from benchmarks.machine import describe_machine
+from benchmarks.protext_ours import JaxStep, encode_targets
 from benchmarks.protext_problem import BATCH, CASES, SIZES, Problem, make_problem
-from common.aot.flops import count_flops
-from common.clip import encode_text
 from common.errors import UserError, run_command
+from common.evaluation.tables import markdown_table
+from common.files import read_json, write_json
+from common.training import say
 from common.training.mesh import make_mesh
 from common.weights.clip import HF_TEXT_TOWER
 from common.weights.table import to_flax
-from protext_jax.tower import unit
 
 TOLERANCE = 1e-4
 RATE = 0.03
+ENOUGH = 60.0  # seconds after which a step is not measured again
+MIB = 2**20
+NAMES = {"a": "PyTorch, the reference's step", "b": "JAX, plain", "c": "JAX, ours"}
+COLUMNS = (
+    "step",
+    "s/step",
+    "ratio",
+    "GFLOP/step",
+    "GFLOP/s",
+    "of what the machine can",
+    "GB/step by XLA's count",
+    "XLA temporaries, MiB",
+)
 
 
 def define_flags() -> None:
     """The command line."""
     flags.DEFINE_string("texts", "../shared/data/llm_prompts", "Folder of ProText's json.gz files.")
     flags.DEFINE_enum("size", "vit-b16", list(SIZES), "Size of the tower.")
-    flags.DEFINE_list("case", list(CASES), "Data sets.")
+    flags.DEFINE_string("only", "", "A regular expression that a data set's name must contain.")
+    flags.DEFINE_string("results", "", "JSON file that keeps what is finished; none by default.")
     flags.DEFINE_integer("batch", BATCH, "Pairs of a step.", lower_bound=1)
     flags.DEFINE_integer("check_pairs", 12, "Pairs of the comparison.", lower_bound=2)
-    flags.DEFINE_integer("repeats", 3, "Measurements of each step.", lower_bound=1)
+    flags.DEFINE_integer(
+        "repeats", 3, "Measurements of each step, or fewer if they take long.", lower_bound=1
+    )
     flags.DEFINE_integer("steps_per_call", 4, "Steps in a call of (c).", lower_bound=1)
 
 
-class JaxStep:
-    """(b) or (c): AdamW steps in one compiled call."""
-
-    def __init__(self, problem: Problem, params: PyTree, targets: np.ndarray, steps: int):
-        """`steps` is 0 for (b)."""
-        self.source, self.steps = problem.batches(fast=bool(steps)), max(steps, 1)
-        self.frozen = problem.frozen(params, targets)
-        objective = problem.objective()
-        optimizer = optax.adamw(RATE, b1=0.9, b2=0.98, weight_decay=0.1)
-        self.prompts = {"prompts": jnp.asarray(problem.prompts)[None]}
-        self.state, self.position = optimizer.init(self.prompts), 0
-        self.grad = jax.value_and_grad(objective.__call__, has_aux=True)
-
-        def call(prompts: PyTree, state: PyTree, frozen: PyTree, batches: PyTree) -> tuple:
-            def one(carry: tuple, batch: PyTree) -> tuple[tuple, Array]:
-                prompts, state = carry
-                (loss, _), gradient = self.grad(prompts, frozen, batch)
-                change, state = optimizer.update(gradient, state, prompts)
-                return (optax.apply_updates(prompts, change), state), loss
-
-            return jax.lax.scan(one, (prompts, state), batches)
-
-        arguments = self.prompts, self.state, self.frozen, self._feed()
-        jitted = jax.jit(call)
-        self.flops = count_flops(jitted.trace(*arguments).jaxpr) / self.steps
-        started = time.perf_counter()
-        self.program = jitted.lower(*arguments).compile()
-        self.compile_seconds = time.perf_counter() - started
-        self.temporary = self.program.memory_analysis().temp_size_in_bytes
-
-    def _feed(self) -> PyTree:
-        steps = range(self.position, self.position + self.steps)
-        batches = [self.source.batch(step) for step in steps]
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
-
-    def __call__(self) -> int:
-        """Makes its steps, the host's share included; returns how many."""
-        (self.prompts, self.state), losses = self.program(
-            self.prompts, self.state, self.frozen, self._feed()
-        )
-        jax.block_until_ready(losses)
-        self.position += self.steps
-        return self.steps
-
-    def differentiate(self) -> tuple[float, np.ndarray]:
-        """Loss and gradient of the first batch."""
-        first = jax.jit(self.grad)(self.prompts, self.frozen, self.source.batch(0))
-        (loss, _), gradient = first
-        return float(loss), np.asarray(gradient["prompts"][0])
-
-
 def make_steps(problem: Problem, steps_per_call: int) -> dict[str, Callable]:
-    """(a), (b) and (c), and (a)'s loss and gradient under "reference"."""
+    """(a), (b) and (c); (a)'s loss and gradient under "reference", its arithmetic as "flops"."""
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
     from benchmarks.protext_torch import TorchStep, published
 
@@ -130,28 +97,19 @@ def make_steps(problem: Problem, steps_per_call: int) -> dict[str, Callable]:
         gradient = torch.autograd.grad(loss, theirs.prompts)
         return loss.item(), np.stack([x.numpy() for x in gradient])
 
+    def flops() -> int:
+        with FlopCounterMode(display=False) as counter:
+            reference()
+        return counter.get_total_flops()
+
     targets = encode_targets(problem, params)
     return {
         "reference": reference,
+        "flops": flops,
         "a": update,
-        "b": JaxStep(problem, params, targets, 0),
-        "c": JaxStep(problem, params, targets, steps_per_call),
+        "b": JaxStep(problem, params, targets, RATE, 0),
+        "c": JaxStep(problem, params, targets, RATE, steps_per_call),
     }
-
-
-def encode_targets(problem: Problem, params: PyTree, at_once: int = 64) -> np.ndarray:
-    """Unit features of all sentences, sorted by length and cut."""
-    ends = (problem.sentences == problem.config.eos).argmax(1)
-    order = np.argsort(ends, kind="stable")
-    encode = jax.jit(functools.partial(encode_text, problem.tower))
-    targets = np.empty((len(order), problem.config.projection), np.float32)
-    for start in range(0, len(order), at_once):
-        rows = order[start : start + at_once]
-        width = -(-(int(ends[rows].max()) + 1) // 16) * 16
-        padded = np.resize(rows, at_once)
-        found = unit(encode(params, jnp.asarray(problem.sentences[padded, :width])))
-        targets[rows] = np.asarray(found)[: len(rows)]
-    return targets
 
 
 def check(steps: dict[str, Callable]) -> float:
@@ -172,68 +130,115 @@ def check(steps: dict[str, Callable]) -> float:
 
 
 def seconds(step: Callable[[], int], repeats: int) -> float:
-    """Median seconds per step; the first call only warms up."""
+    """Median seconds per step; the first call only warms up, and `ENOUGH` ends the measuring."""
     step()
     measured = []
-    for _ in range(repeats):
+    began = time.perf_counter()
+    while len(measured) < repeats and time.perf_counter() - began < ENOUGH:
         started = time.perf_counter()
         made = step()
         measured.append((time.perf_counter() - started) / made)
     return statistics.median(measured)
 
 
-def report(case: str, options: flags.FlagValues) -> None:
-    """Measures one data set and prints its table."""
+def machine_rate(side: int = 2048) -> float:
+    """Operations per second of a large matrix product in float32: what could be had."""
+    x = jnp.ones((side, side), jnp.float32)
+    product = jax.jit(jnp.matmul)
+
+    def once() -> int:
+        jax.block_until_ready(product(x, x))
+        return 1
+
+    return 2 * side**3 / seconds(once, 5)
+
+
+def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
+    """Compares and times the three steps of one data set."""
     texts = Path(options.texts).expanduser()
     small = make_problem(case, options.size, texts, options.check_pairs)
-    error = check(make_steps(small, 1))
-    print(f"{case}: agreed to {error:.1e}; timing", file=sys.stderr)
+    steps = make_steps(small, 1)
+    error = check(steps)
+    # Every pair costs (a) the same.
+    flops = {"a": steps["flops"]() / options.check_pairs * options.batch}
+    say(f"{case}: agreed to {error:.1e}; timing")
     problem = make_problem(case, options.size, texts, options.batch)
     steps = make_steps(problem, options.steps_per_call)
-    names = {"a": "PyTorch, the reference's step", "b": "JAX, plain", "c": "JAX, ours"}
-    times = {name: seconds(steps[name], options.repeats) for name in names}
-    classes, (depth, length, _) = problem.templates.shape[0], problem.prompts.shape
-    print(f"\n### {case}: {classes} classes, T={length}, J={depth}, {options.size}\n")
-    print("| step | s/step | ratio | GFLOP/step | GFLOP/s | XLA temporaries, MiB |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, title in names.items():
-        row = f"| ({name}) {title} | {times[name]:.4g} | {times['a'] / times[name]:.1f} |"
-        if name == "a":
-            print(f"{row} | | |")
-            continue
-        step, giga = steps[name], steps[name].flops / 1e9
-        memory = step.temporary / 2**20
-        print(f"{row} {giga:.4g} | {giga / times[name]:.3g} | {memory:.0f} |")
-    weights = sum(x.nbytes for x in jax.tree.leaves(steps["c"].frozen["text"])) / 2**20
-    table = steps["c"].frozen["text"]["token_embedding"].nbytes / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"\nBefore timing, losses and gradients agreed to {error:.1e}. (c) compiled in "
-        f"{steps['c'].compile_seconds:.1f} s and reads {weights - table:.1f} MiB of "
-        "weights forth and back in every step, which is what a few tokens cannot hide. "
-        f"Peak memory of this process so far: {peak:.2f} GiB."
+    ours = steps["c"]
+    flops |= {name: steps[name].flops for name in "bc"}
+    text = ours.frozen["text"]
+    read = sum(x.nbytes for x in jax.tree.leaves(text)) - text["token_embedding"].nbytes
+    return {
+        "size": options.size,
+        "classes": len(problem.templates),
+        "pairs": min(options.batch, len(problem.label)),
+        "length": problem.prompts.shape[1],
+        "depth": problem.prompts.shape[0],
+        "error": error,
+        "rate": machine_rate(),
+        "seconds": {name: seconds(steps[name], options.repeats) for name in NAMES},
+        "flops": flops,
+        "bytes": {name: steps[name].bytes for name in "bc"},
+        "temporary": {name: steps[name].temporary for name in "bc"},
+        "compile_seconds": ours.compile_seconds,
+        "weights": read,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # KiB on Linux
+        "where": describe_machine("jax", "flax", "torch", "transformers"),
+    }
+
+
+def show(case: str, found: Mapping[str, Any]) -> str:
+    """One data set's table and what to know about it."""
+    times, flops, rate = found["seconds"], found["flops"], found["rate"]
+    rows = []
+    for name, title in NAMES.items():
+        row = [
+            f"({name}) {title}",
+            f"{times[name]:.4g}",
+            f"{times['a'] / times[name]:.1f}",
+            f"{flops[name] / 1e9:.4g}",
+            f"{flops[name] / times[name] / 1e9:.3g}",
+            f"{100 * flops[name] / times[name] / rate:.0f} %",
+        ]
+        rest = ["", ""]
+        if name in found["bytes"]:
+            gigabytes, temporary = found["bytes"][name] / 1e9, found["temporary"][name] / MIB
+            rest = [f"{gigabytes:.3g}", f"{temporary:.0f}"]
+        rows.append([*row, *rest])
+    title = (
+        f"### {case}: {found['classes']} classes, {found['pairs']} pairs, T={found['length']}, "
+        f"J={found['depth']}, {found['size']}"
     )
+    rest = (
+        f"Before timing, losses and gradients agreed to {found['error']:.1e}. The machine "
+        f"multiplies large matrices at {rate / 1e9:.0f} GFLOP/s, so (c)'s arithmetic alone would "
+        f"take {flops['c'] / rate:.3g} s. (c) compiled in {found['compile_seconds']:.1f} s and "
+        f"reads {found['weights'] / MIB:.0f} MiB of weights forth and back in every step. Peak "
+        f"memory of the process: {found['peak'] / 2**30:.2f} GiB. {found['where']}"
+    )
+    return f"{title}\n\n{markdown_table(COLUMNS, rows)}\n\n{rest}"
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table for each data set."""
+    """Measures what is not finished and prints a table for each data set."""
     del argv
     options = flags.FLAGS
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise UserError("this compares with PyTorch: pip install 'promptax[reference]'.")
-    if unknown := sorted(set(options.case) - set(CASES)):
-        raise UserError(f"--case={unknown[0]} is unknown; choose of {', '.join(CASES)}.")
+    chosen = [case for case in CASES if re.search(options.only, case)]
+    if not chosen:
+        raise UserError(f"--only={options.only!r} fits none of {', '.join(CASES)}.")
     jax.config.update("jax_platforms", "cpu")
+    path = Path(options.results).expanduser() if options.results else None
+    results = read_json(path) if path and path.exists() else {}
     with jax.set_mesh(make_mesh(1, 1)):
-        for case in options.case:
-            report(case, options)
-    packages = ("jax", "flax", "torch", "transformers")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    print(
-        f"\n{jax.devices()[0].device_kind}, {platform.machine()}, "
-        f"{len(os.sched_getaffinity(0))} threads, load {os.getloadavg()[0]:.1f} (each thread of "
-        f"this run counts 1), Python {platform.python_version()}, {versions}."
-    )
+        for case in chosen:
+            if case in results:
+                continue
+            results[case] = measure(case, options)
+            if path:
+                write_json(path, results)
+    print("\n\n".join(show(case, results[case]) for case in chosen))
 
 
 if __name__ == "__main__":

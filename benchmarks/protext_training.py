@@ -10,8 +10,6 @@ in a process of its own.
 
 import gzip
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -24,6 +22,7 @@ import jax
 import numpy as np
 from absl import flags
 
+from benchmarks.machine import describe_machine
 from benchmarks.protext_problem import CASES
 from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, Tokenizer, ViTConfig, save_clip
 from common.clip.checkpoint import abstract_params
@@ -32,6 +31,8 @@ from common.evaluation.tables import markdown_table
 from protext_jax.recipes import SUPERVISED
 
 TEXT = TextConfig(49408, 512, 12, 8, 2048, projection=512)
+STEPS_OF_A_LINE = 10
+CURVE = (0, 0.1, 0.25, 0.5, 1)  # of the training, where its loss is shown
 # The image tower is not run here, so a small one is written.
 VISION = ViTConfig(32, 16, 64, 1, 1, 64, projection=512)
 
@@ -103,6 +104,7 @@ def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) ->
         "learning_rate": rate,
         "depth": 9,
         "held_out": 0,
+        "log_every": STEPS_OF_A_LINE,
         "cache": workdir / "cache",
         "compile_cache": "",
     }
@@ -116,11 +118,13 @@ def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) ->
     result = json.loads((workdir / "result.json").read_text())
     lines = [json.loads(x) for x in (workdir / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
+    curve = [losses[round(part * (len(losses) - 1))] for part in CURVE]
     # The largest of all children so far, in KiB on Linux.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     return [
         *(case, str(fields["epochs"]), str(result["updates"]), f"{wall:.0f}"),
-        *(f"{losses[0]:.3f}", f"{losses[-1]:.3f}", f"{peak:.2f}"),
+        *(f"{loss:.3f}" for loss in curve),
+        f"{peak:.2f}",
     ]
 
 
@@ -135,20 +139,13 @@ def main(argv: Sequence[str]) -> None:
         model = out / "model"
         write_model(model, Path(options.vocabulary).expanduser())
         rows = [measure(case, model, out / case, options) for case in options.case]
-    header = [
-        "data set",
-        "epochs",
-        "steps",
-        "seconds",
-        "first loss",
-        "last loss",
-        "peak GiB so far",
-    ]
+    losses = [f"loss at {part:.0%}" for part in CURVE]
+    header = ["data set", "epochs", "steps", "seconds", *losses, "peak GiB so far"]
     print(markdown_table(header, rows))
     print(
-        f"\nFrom the command's start to its end: loading, encoding all sentences, compiling, "
-        f"training. {platform.machine()}, {len(os.sched_getaffinity(0))} threads, load "
-        f"{os.getloadavg()[0]:.1f}, Python {platform.python_version()}, jax {jax.__version__}."
+        "\nFrom the command's start to its end: loading, encoding all sentences, compiling, "
+        f"training. The losses are means over {STEPS_OF_A_LINE} steps. "
+        f"{describe_machine('jax', 'flax')}"
     )
 
 

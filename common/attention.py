@@ -22,7 +22,7 @@ def attend(
     causal: bool = False,
     implementation: str = "plain",
 ) -> Float[Array, "b q h d"]:
-    """Scaled dot-product attention, softmax in float32.
+    """Scaled dot-product attention, softmax in float32 or wider.
 
     Letters: b batch, q queries, k keys, h heads, d head width.
 
@@ -46,7 +46,8 @@ def attend(
 
 def _plain(query: Array, key: Array, value: Array, causal: bool) -> Array:
     scale = query.shape[-1] ** -0.5
-    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+    wide = jnp.promote_types(jnp.float32, query.dtype)
+    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=wide)
     logits = logits * scale
     if causal:
         mask = jnp.tril(jnp.ones(logits.shape[-2:], dtype=bool))

@@ -35,7 +35,7 @@ def pocket() -> ConfigDict:
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
     config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
     config.protocol = "base_to_novel"  # or supervised, cross_dataset, domain_generalisation
-    config.seed = 0
+    config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.
     config.model = "pocket"  # CLIP: "pocket", a local directory or a hub id
@@ -43,16 +43,17 @@ def pocket() -> ConfigDict:
     config.pattern = "{phrase}"  # "{name}, which has {phrase}." makes sentences of descriptors
     config.source = "sentences"  # or "templates", "attributes": class names in many templates
     config.data = "auto"  # pictures to measure on; "none": text alone, the default with prompts
-    config.targets = ("auto",)  # further data sets to measure on
+    config.targets = ("auto",)  # further data sets to measure on; none but for pocket sets
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.names = ""  # JSON {class as spelled: name wanted}, e.g. for folders of WordNet ids
-    config.held_out = 2  # sentences per class kept for the text-only signal
+    config.held_out = 2  # sentences per class kept for the text-only signals
+    config.baselines = ("clip_80", "attributes", "waffle_clip", "cupl", "dclip")  # beside "clip"
     config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
     config.words = ""  # JSON [word, ...], for WaffleCLIP's random words
     config.coop_shots = 0  # photos per class for CoOp, which learns from pictures; 0: without
 
     # The prompts.
-    config.length = 4  # T, vectors per block
+    config.length = 4  # T, vectors per block; they stand on the template's first words
     config.depth = 3  # J, blocks with prompts of their own; the paper has 9 of 12
     config.template = ""  # "": "a photo of a {}." up to four vectors, else "X ... X {}."
     config.test_template = ""  # "": as the protocol says
@@ -67,20 +68,20 @@ def pocket() -> ConfigDict:
     config.targets_of = "sentences"  # or "class_mean"
 
     # AdamW on the prompts alone; rates change per epoch.
-    config.epochs = 100
+    config.epochs = 300  # passes over the sentences; the first five hardly move (1e-5)
     config.updates = 0  # 0: as many as the epochs have
     config.batch = 256  # pairs
-    config.learning_rate = 0.03
-    config.weight_decay = 0.1
-    config.beta1 = 0.9
-    config.beta2 = 0.98
+    config.learning_rate = 0.0025  # after the warm-up, from where a cosine lowers it
+    config.weight_decay = 0.1  # of AdamW, as the next two
+    config.beta1 = 0.9  # of the gradient's running mean
+    config.beta2 = 0.98  # of its square's
 
-    # Several runs in one program: every combination of what is not empty, with sweep=true.
-    config.sweep = False
+    # Several runs in one program, one for every combination of the grid's values.
+    config.sweep = False  # true: train the grid, keep what does best on held-out sentences
     config.grid = ConfigDict()
-    config.grid.learning_rate = (0.03, 0.0025)
-    config.grid.epochs = (30, 100)
-    config.grid.seed = (0,)
+    config.grid.learning_rate = (0.03, 0.0025)  # (): the run's own, as for the next two
+    config.grid.epochs = (30, 100, 300)  # each run has the schedule of its own length
+    config.grid.seed = (0,)  # of the prompts' start and of the order of the sentences
 
     # The program.
     config.fast = True  # the exact short cuts; false computes every pair at all positions
@@ -88,12 +89,13 @@ def pocket() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
 
     # The loop.
-    config.steps_per_call = 10
-    config.log_every = 10
-    config.save_every = 100
+    config.steps_per_call = 10  # that the device makes between two words with the host
+    config.log_every = 10  # steps whose means are a line of metrics.jsonl
+    config.save_every = 100  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
+    config.early_stop = 0  # evaluations without a gain on held-out sentences that end a run; 0: off
     config.keep = 2  # checkpoints
-    config.progress = True
-    config.cache = "~/.cache/promptax/features"
-    config.compile_cache = "~/.cache/promptax/xla"
+    config.progress = True  # false: no bar
+    config.cache = "~/.cache/promptax/features"  # of texts and pictures, by their fingerprints
+    config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config

@@ -30,9 +30,12 @@ class Draws:
 
 
 def uniform_index(key: Key[Array, ""], count: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
-    """Independent uniform integers in `[0, count)`, for ragged counts."""
-    fraction = jax.random.uniform(key, count.shape)
-    return jnp.minimum((fraction * count).astype(jnp.int32), count - 1)
+    """Independent uniform integers in `[0, count)`, for ragged counts up to 2^24.
+
+    The product stays below such a count: the largest float32 below 1 takes at least half a unit of
+    its last place away.
+    """
+    return (jax.random.uniform(key, count.shape) * count).astype(jnp.int32)
 
 
 def draw(

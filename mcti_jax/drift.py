@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from common.clip.tokenizer import Tokenizer
+from common.clip.vocabulary import nearest_rows
 from common.evaluation.tables import markdown_table
 
 NEAREST = 5  # words told of each vector
-_AT_ONCE = 64  # vectors compared with a vocabulary at a time, 13 MB for CLIP's
 _SHOWN = 50  # rows of a printed table
 
 
@@ -81,31 +81,13 @@ def nearest_words(
       own: the word that each vector goes by, which is left out where the vocabulary has it.
       count: words per vector.
     """
-    ids, cosines = _nearest_rows(vectors, table[: tokenizer.vocab_size], count + 1)
+    ids, cosines = nearest_rows(vectors, table[: tokenizer.vocab_size], count + 1)
     found = []
     for word, row, values in zip(own, ids, cosines, strict=True):
         names = (tokenizer.word(int(token)) for token in row)
         pairs = [(n, float(v)) for n, v in zip(names, values, strict=True) if n != word]
         found.append(tuple(pairs[:count]))
     return found
-
-
-def _nearest_rows(
-    vectors: Float[np.ndarray, "b d"], table: Float[np.ndarray, "v d"], count: int
-) -> tuple[Int[np.ndarray, "b c"], Float[np.ndarray, "b c"]]:
-    count = min(count, len(table))
-    table = np.asarray(table, np.float32)
-    # A row of zeros, which pads some published tables, has cosine 0.
-    lengths = np.maximum(np.linalg.norm(table, axis=-1), np.finfo(np.float32).tiny)
-    ids, cosines = [], []
-    for first in range(0, len(vectors), _AT_ONCE):
-        part = vectors[first : first + _AT_ONCE]
-        values = part @ table.T / (np.linalg.norm(part, axis=-1, keepdims=True) * lengths)
-        best = np.argpartition(-values, count - 1, axis=-1)[:, :count]
-        order = np.argsort(-np.take_along_axis(values, best, -1), axis=-1, kind="stable")
-        ids.append(np.take_along_axis(best, order, -1))
-        cosines.append(np.take_along_axis(values, ids[-1], -1))
-    return np.concatenate(ids), np.concatenate(cosines)
 
 
 def mean_drift(

@@ -17,8 +17,8 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
-from common.files import write_json
 from common.training import say
+from common.training.workdir import write_evaluation
 from mcti_jax.assembly import initial_vectors
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
@@ -61,11 +61,9 @@ def main(argv: Sequence[str]) -> None:
     }
     print_table(result)
     print(drift_table(evaluation.details["tokens"]))
-    stem = config.data.replace(":", "-").replace("/", "-").strip("-.")
-    out = workdir / "eval" / f"{stem}.json"
-    write_json(out, result)
+    out = write_evaluation(workdir, result)
     for name, picture in evaluation.pictures.items():
-        write_png(out.with_name(f"{stem}-{name}.png"), picture)
+        write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
     say(f"wrote {out}")
 
 

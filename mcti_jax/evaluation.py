@@ -161,15 +161,20 @@ def picture_scores(
     images: Float[np.ndarray, "k g h w 3"],
     classes: Float[np.ndarray, "k p"],
 ) -> dict[str, float]:
-    """How the pictures of K classes do under CLIP: see `common.evaluation.generation`."""
+    """How the pictures of K classes do under CLIP: see `common.evaluation.generation`.
+
+    Their class is looked for by the tokens that drew them, and by the training photos, which
+    judge every method alike.
+    """
     count, each = images.shape[:2]
     features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
     labels = np.repeat(np.arange(count), each)
+    photos = material.encoded.features[0], material.train.labels
+    by_photos = baselines.nearest_class_mean(*photos, features)
     found = {
         "generated/accuracy": generation.accuracy(features, labels, classes),
-        "generated/clip_i": generation.clip_i(
-            features, labels, material.encoded.features[0], material.train.labels
-        ),
+        "generated/accuracy_by_photos": classification.accuracy(by_photos, labels),
+        "generated/clip_i": generation.clip_i(features, labels, *photos),
         "generated/clip_t": generation.clip_t(features, classes[labels]),
     }
     if each > 1:

@@ -2,7 +2,7 @@
 
 Sources: CLIP (arXiv 2103.00020), CuPL (2209.03320), DCLIP (2210.07183), WaffleCLIP (2306.07282);
 section 5 of the paper. CuPL has no sentences about classes that were not trained, where the paper
-takes CLIP's number.
+takes CLIP's number. DCLIP's code writes "which is" before some descriptors, here all "have" them.
 """
 
 import json
@@ -28,6 +28,11 @@ WAFFLE_COUNT = 15  # descriptors per class
 DESCRIPTORS = "a photo of a {name}, which has {phrase}."
 
 
+BASELINES = ("clip_80", "attributes", "waffle_clip", "cupl", "dclip")
+"""What may stand beside "clip", which always does."""
+MEAN_SIMILARITY = ("waffle_clip", "dclip")
+"""These average cosines, so their class features are means and not scaled to unit length."""
+
 Groups = list[list[str]]
 """Texts of each class."""
 
@@ -49,28 +54,28 @@ def text_baselines(
     flat = [
         x for own in texts.values() for groups in own.values() for group in groups for x in group
     ]
-    distinct = list(dict.fromkeys(flat))
     # All at once, so that every length of text is compiled for once.
-    features = normalise(text_features(clip, distinct, Path(config.cache).expanduser()))
-    row = {text: i for i, text in enumerate(distinct)}
+    features = normalise(text_features(clip, flat, Path(config.cache).expanduser()))
+    feature = dict(zip(flat, features, strict=True))
 
-    def ensemble(groups: Groups) -> Float[np.ndarray, "k p"]:
-        means = [features[[row[text] for text in group]].mean(0) for group in groups]
-        return normalise(np.stack(means))
+    def ensemble(name: str, groups: Groups) -> Float[np.ndarray, "k p"]:
+        means = np.stack([np.mean([feature[x] for x in group], axis=0) for group in groups])
+        return means if name in MEAN_SIMILARITY else normalise(means)
 
     found = {
-        prefix: {name: ensemble(groups) for name, groups in own.items()}
+        prefix: {name: ensemble(name, groups) for name, groups in own.items()}
         for prefix, own in texts.items()
     }
-    for own in found.values():
-        own.setdefault("cupl", own["clip"])
+    if "cupl" in config.baselines:
+        for own in found.values():
+            own.setdefault("cupl", own["clip"])
     return found
 
 
 def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict[str, Groups]:
     """What each baseline averages the unit features of; "cupl" only where all classes are told."""
     names = [readable(name) for name in test.classnames]
-    texts = {
+    texts: dict[str, Groups] = {
         "clip": _filled([test.plain], names),
         "clip_80": _filled(TEMPLATES["imagenet"], names),
         "attributes": _filled(ATTRIBUTES, names),
@@ -85,7 +90,21 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
         texts["dclip"] = [
             described.get(normalised(name)) or [test.plain.replace("{}", name)] for name in names
         ]
-    return texts
+    return {name: own for name, own in texts.items() if name in ("clip", *config.baselines)}
+
+
+def check_baselines(config: ConfigDict) -> None:
+    """Reads the files of the baselines, so that a broken one is found before training.
+
+    Raises:
+      UserError: One is missing or holds something else, or a baseline is unknown.
+    """
+    if unknown := [name for name in config.baselines if name not in BASELINES]:
+        raise UserError(f"baselines={unknown[0]!r} is unknown; choose of {', '.join(BASELINES)}.")
+    if config.descriptors:
+        read_corpus(config.descriptors, DESCRIPTORS)
+    if config.words:
+        read_words(config.words)
 
 
 def read_words(path: str) -> list[str]:
@@ -128,4 +147,4 @@ def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
         return " ".join("".join(generator.choice(letters, 5)) for _ in range(2))
 
     phrases = [phrase(index) for index in range(WAFFLE_COUNT)]
-    return [[f"a photo of a {name}, which has {x}." for x in phrases] for name in names]
+    return [[DESCRIPTORS.format(name=name, phrase=x) for x in phrases] for name in names]

@@ -13,6 +13,7 @@ from common.data import open_dataset
 from common.data.dataset import select_classes
 from common.errors import UserError
 from common.files import read_json
+from protext_jax.known import identify
 from protext_jax.types import AnyDataset
 
 EUROSAT = {
@@ -48,21 +49,39 @@ def _ucf(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
 
 
-# By what the data set's name holds; an empty name drops the class.
+def _sun(name: str) -> str:
+    """Parts of the path in reverse, without the letter in front: /a/arch/indoor."""
+    parts = re.sub(r"^/?[a-z]/", "", name).split("/")
+    return " ".join(reversed(parts))
+
+
+# An empty name drops the class.
 CLEAN: dict[str, Callable[[str], str]] = {
     "eurosat": lambda name: EUROSAT.get(name, name),
-    "caltech": _caltech,
-    "cars": _cars,
-    "ucf": _ucf,
+    "caltech101": _caltech,
+    "stanford_cars": _cars,
+    "sun397": _sun,
+    "ucf101": _ucf,
 }
-# Where tensorflow-datasets tests on other pictures than CoOp does.
-OTHER_TEST_SET = ("caltech101", "dtd", "eurosat", "food101", "oxford_flowers102")
+# The builders of tensorflow-datasets that test on the pictures that CoOp tests on.
+SAME_TEST_SET = (
+    "cars196",
+    "imagenet2012",
+    "imagenet_a",
+    "imagenet_r",
+    "imagenet_sketch",
+    "imagenet_v2",
+    "imagenet_v2/matched-frequency",
+    "oxford_iiit_pet",
+    "sun397/standard-part1-120k",
+    "ucf101/ucf101_1",
+)
 
 
 def clean(dataset: str, name: str) -> str:
     """One name of a data set; empty for a class that CoOp leaves out."""
-    rules = [rule for key, rule in CLEAN.items() if key in dataset.lower()]
-    return rules[0](name) if rules else name
+    rule = CLEAN.get(identify(dataset))
+    return rule(name) if rule else name
 
 
 def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
@@ -88,9 +107,10 @@ def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
     return dataclasses.replace(dataset, classnames=tuple(spelled[label] for label in kept))
 
 
-def warning(spec: str) -> str:
+def remark(spec: str) -> str:
     """What is to be said of a data set's test part; empty for nothing."""
     kind, _, name = spec.partition(":")
-    if kind == "tfds" and name.split("/")[0] in OTHER_TEST_SET:
+    builder = name.split(":")[0]
+    if kind == "tfds" and identify(builder) and builder not in SAME_TEST_SET:
         return f"{spec} tests on other pictures than CoOp's split: its figures are not the paper's."
     return ""

@@ -13,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
+from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import few_shot
 from common.data.names import readable
+from common.errors import UserError
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import Layout, Packer, Sizes, suffixes
@@ -33,6 +35,18 @@ EPOCHS = {1: 50, 2: 100, 4: 100}  # by shots; 200 from eight on
 def context_length(clip: CLIP) -> int:
     """CoOp's 16 vectors, or the 4 of its other setting where the tower is too short."""
     return LENGTH if clip.config.text.positions >= 4 * LENGTH else SHORT
+
+
+def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
+    """Refuses `coop_shots` without photos to learn from.
+
+    Raises:
+      UserError: There are none.
+    """
+    if config.coop_shots < 0 or (config.coop_shots and dataset is None):
+        raise UserError(
+            f"coop_shots={config.coop_shots} needs photos: give data=DATASET, or coop_shots=0."
+        )
 
 
 def whole(clip: CLIP, names: list[str]) -> tuple[Layout, Float[Array, "total d"]]:

@@ -5,24 +5,21 @@
 Without `--data`: on the run's own test sets. With it: on any other data set, whatever its classes.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from common.clip import load_clip
-from common.config import read_config
-from common.data.clip_features import text_features
 from common.errors import run_command
-from common.evaluation.classification import normalise
 from common.evaluation.tables import print_table
-from common.files import atomic_write
+from common.precision import frozen_dtype
 from common.training import say
-from protext_jax.evaluation import Measured, baseline_scores, measure, with_cupl
-from protext_jax.export import prompts_file
-from protext_jax.files import read_prompts
-from protext_jax.plan import DTYPES
+from common.training.workdir import write_evaluation
+from protext_jax.classnames import remark
+from protext_jax.evaluation import Measured, baseline_scores, measure
+from protext_jax.files import read_run
+from protext_jax.signals import encode_sentences
 from protext_jax.testsets import make_test_sets, own_set
 from protext_jax.texts import gather_texts
 
@@ -39,36 +36,26 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = Path(options.workdir).expanduser()
-    config = read_config(workdir)
-    learned = read_prompts(prompts_file(workdir, options.run))
-    clip = load_clip(config.model, DTYPES[config.dtype])
+    config, learned = read_run(workdir, options.run)
+    clip = load_clip(config.model, frozen_dtype(config.dtype))
     learned.require_model(clip)
     texts = gather_texts(config, clip.tokenizer)
-    cache = Path(config.cache).expanduser()
-    targets = normalise(text_features(clip, texts.sentences, cache))
-    held_out = targets[:0]
-    if texts.held_out:
-        held_out = normalise(text_features(clip, texts.held_out, cache))
     sets = own_set(config, options.data) if options.data else make_test_sets(config, texts)
-    measured = Measured(config, clip, texts, targets, held_out, sets)
+    specs = [options.data] if options.data else [config.data, *config.targets]
+    sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
+    measured = Measured(config, clip, texts, sentences, sets)
     metrics, _ = measure(measured, learned)
-    baselines = baseline_scores(measured)
-    if together := with_cupl(measured, learned):
-        baselines["protext_cupl"] = together
     result = {
         "method": "protext",
         "dataset": options.data or config.data,
         "model": config.model,
         "seed": int(learned.metadata["seed"]),
         "metrics": metrics,
-        "baselines": baselines,
+        "baselines": baseline_scores(measured, learned),
+        "details": {"remarks": [line for line in map(remark, specs) if line]},
     }
     print_table(result)
-    stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")
-    out = workdir / "eval" / f"{stem}.json"
-    with atomic_write(out) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    say(f"wrote {out}")
+    say(f"wrote {write_evaluation(workdir, result)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a run reports: accuracy by protocol beside the baselines, and signals of text alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,20 +15,24 @@ from common.clip import CLIP
 from common.data import base_new
 from common.data.clip_features import text_features
 from common.data.names import readable
-from common.evaluation import figures
-from common.evaluation.classification import accuracy, nearest_by_cosine, normalise
+from common.evaluation.classification import accuracy, normalise
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
 from protext_jax.files import LearnedPrompts, class_features
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
+from protext_jax.published import published
+from protext_jax.recipes import MODEL
 from protext_jax.runs import Run
+from protext_jax.signals import Sentences, similarity_picture
+from protext_jax.sweep import choose
 from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
 from protext_jax.texts import Texts, training_name, training_template
 
-SIDE = 240  # pixels of a picture of similarities
+AVERAGE = "average/"
+"""Prefix of the mean over `targets`."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,14 @@ class Measured:
       config: the run's.
       clip: the model.
       texts: what is learned from.
-      targets: unit features of the learned sentences, `[b p]`.
-      held_out: of the others.
+      sentences: its features.
       sets: what accuracy is measured on.
     """
 
     config: ConfigDict
     clip: CLIP
     texts: Texts
-    targets: Float[np.ndarray, "b p"]
-    held_out: Float[np.ndarray, "h p"]
+    sentences: Sentences
     sets: tuple[TestSet, ...]
 
     @property
@@ -68,6 +70,12 @@ class Measured:
         return text_baselines(self.config, self.clip, self.sets, told)
 
     @cached_property
+    def unprompted(self) -> Float[np.ndarray, "k p"]:
+        """CLIP's own features of the trained classes."""
+        plain = [PLAIN.replace("{}", readable(name)) for name in self.texts.names]
+        return normalise(text_features(self.clip, plain, self.cache))
+
+    @cached_property
     def coop(self) -> LearnedPrompts:
         """CoOp's context, trained on photos of the trained classes."""
         config, dataset = self.config, self.texts.dataset
@@ -78,32 +86,33 @@ class Measured:
 
     def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
         """Share of the set's test pictures whose class is found."""
-        found = nearest_by_cosine(self.pictures[test.prefix], classes)
-        return accuracy(found, test.split.labels)
+        # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
+        logits = normalise(self.pictures[test.prefix]) @ classes.T
+        return accuracy(logits.argmax(1), test.split.labels)
 
 
 def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Evaluation:
-    """Measures every run; the first is the result, a sweep's others stand beside it.
+    """Measures every run; of a sweep's runs the one that text alone prefers is the result.
 
     Args:
       measured: Models, texts and pictures.
       runs: R settings.
       trainable: Their trees, runs in front.
     """
-    results: dict[str, dict[str, float]] = {}
-    pictures: dict[str, np.ndarray] = {}
-    for number, run in enumerate(runs):
-        own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
-        learned = LearnedPrompts.of(measured.config, measured.clip, own, run)
-        results[run.name], trained = measure(measured, learned)
-        if not number:
-            pictures = similarity_picture(measured, trained)
-            together = with_cupl(measured, learned)
-    first, *others = results
-    beside: dict[str, Any] = {name: results[name] for name in others} | baseline_scores(measured)
-    if together:
-        beside["protext_cupl"] = together
-    return Evaluation(results[first], beside, pictures)
+    own = [jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable) for i in range(len(runs))]
+    learned = [
+        LearnedPrompts.of(measured.config, measured.clip, tree, run)
+        for tree, run in zip(own, runs, strict=True)
+    ]
+    found = [measure(measured, each) for each in learned]
+    chosen = choose(runs, [metrics for metrics, _ in found])
+    metrics, classes = found[chosen]
+    baselines = baseline_scores(measured, learned[chosen])
+    picture = similarity_picture(measured.sentences, measured.unprompted, classes)
+    details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
+    if len(runs) > 1:
+        details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in found]}
+    return Evaluation(metrics, baselines, {"similarity": picture}, details)
 
 
 def measure(
@@ -114,7 +123,7 @@ def measure(
     metrics = accuracies(measured, learned)
     names = [training_name(config, name) for name in texts.names]
     trained = class_features(clip, learned, training_template(config), names)
-    return metrics | text_scores(measured, trained), trained
+    return metrics | measured.sentences.scores(trained), trained
 
 
 def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") -> dict[str, float]:
@@ -123,65 +132,61 @@ def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") 
     for test in measured.sets:
         classes = class_features(measured.clip, learned, template or test.template, test.classnames)
         scores[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
-    return scores
+    return with_average(measured, scores)
 
 
-def with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
+def with_average(measured: Measured, scores: dict[str, float]) -> dict[str, float]:
+    """Adds the mean over the further data sets, where there are several and all are known."""
+    halves = "base/", "new/", ""
+    others = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
+    if len(others) < 2 or not all(name in scores for name in others):
+        return scores
+    return scores | {f"{AVERAGE}accuracy": float(np.mean([scores[name] for name in others]))}
+
+
+def baseline_scores(measured: Measured, learned: LearnedPrompts) -> dict[str, dict[str, float]]:
+    """The numbers of every baseline on every set, by baseline; the paper's own come last."""
+    scores: dict[str, dict[str, float]] = {}
+    for test in measured.sets:
+        for name, classes in measured.baselines[test.prefix].items():
+            own = scores.setdefault(name, {})
+            own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+    if together := _with_cupl(measured, learned):
+        scores["protext_cupl"] = together
+    scores = {name: with_average(measured, own) for name, own in scores.items()}
+    own = measured.sentences.scores(measured.unprompted)
+    scores["clip"] = scores.get("clip", {}) | own
+    if measured.config.coop_shots and measured.sets:
+        template = default_template(context_length(measured.clip))
+        scores["coop"] = accuracies(measured, measured.coop, template)
+    return scores | _papers(measured)
+
+
+def _with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
     """Accuracy of the prompts' and CuPL's features together, where CuPL has sentences."""
     scores = {}
     for test in measured.sets:
         baselines = measured.baselines[test.prefix]
-        if "cupl" in baselines and baselines["cupl"] is not baselines["clip"]:
+        if baselines.get("cupl", baselines["clip"]) is not baselines["clip"]:
             own = class_features(measured.clip, learned, test.template, test.classnames)
             both = combined([own, baselines["cupl"]])
             scores[f"{test.prefix}accuracy"] = measured.accuracy(test, both)
     return scores
 
 
-def text_scores(measured: Measured, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
-    """How near the classes are to their sentences, and whether unseen ones find their class.
-
-    Both need no picture, so they can choose settings and tell when to stop.
-    """
-    texts = measured.texts
-    cosine = (measured.targets * classes[texts.label]).sum(1)
-    by_class = [cosine[texts.label == k].mean() for k in range(len(texts.names))]
-    found = {"text/cosine": float(np.mean(by_class)), "text/least_cosine": float(min(by_class))}
-    if len(measured.held_out):
-        nearest = nearest_by_cosine(measured.held_out, classes)
-        found["text/retrieval_accuracy"] = accuracy(nearest, texts.held_label)
-    return found
+def _papers(measured: Measured) -> dict[str, dict[str, float]]:
+    """The paper's figures, for a run of its settings on its model."""
+    config = measured.config
+    if not config.dataset or config.model != MODEL:
+        return {}
+    rows = published(config.protocol, {test.prefix: test.known for test in measured.sets})
+    return {name: with_average(measured, own) for name, own in rows.items()}
 
 
-def baseline_scores(measured: Measured) -> dict[str, dict[str, float]]:
-    """The numbers of every baseline on every set, by baseline."""
-    scores: dict[str, dict[str, float]] = {}
-    for test in measured.sets:
-        for name, classes in measured.baselines[test.prefix].items():
-            own = scores.setdefault(name, {})
-            own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
-    plain = [PLAIN.replace("{}", readable(name)) for name in measured.texts.names]
-    unprompted = normalise(text_features(measured.clip, plain, measured.cache))
-    scores["clip"] = scores.get("clip", {}) | text_scores(measured, unprompted)
-    if measured.config.coop_shots and measured.sets:
-        template = default_template(context_length(measured.clip))
-        scores["coop"] = accuracies(measured, measured.coop, template)
-    return scores
-
-
-def similarity_picture(
-    measured: Measured, after: Float[np.ndarray, "k p"]
-) -> Mapping[str, np.ndarray]:
-    """Cosines between the trained classes, of their mean sentences and of the prompts."""
-    label = measured.texts.label
-    wanted = normalise(np.stack([measured.targets[label == k].mean(0) for k in np.unique(label)]))
-    panels = [_heat(x @ x.T) for x in (wanted, after)]
-    grid = figures.image_grid([panels], ["similarity of classes"], ["sentences", "prompts"])
-    return {"similarity": grid}
-
-
-def _heat(cosines: Float[np.ndarray, "k k"]) -> np.ndarray:
-    scaled = (cosines - cosines.min()) / max(np.ptp(cosines), 1e-6)
-    grey = np.round(255 * (1 - scaled)).astype(np.uint8)
-    each = -(-SIDE // len(grey))
-    return np.repeat(np.kron(grey, np.ones((each, each), np.uint8))[..., None], 3, axis=-1)
+def _by_class(measured: Measured, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:
+    """How near each trained class is to its sentences, before and after."""
+    before, after = (measured.sentences.cosines(x) for x in (measured.unprompted, classes))
+    return {
+        name: {"clip": float(a), "protext": float(b)}
+        for name, a, b in zip(measured.texts.names, before, after, strict=True)
+    }

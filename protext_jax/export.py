@@ -16,11 +16,11 @@ from absl import flags
 from common.clip import load_clip
 from common.config import read_config
 from common.errors import UserError, run_command
+from common.precision import frozen_dtype
 from common.training import say
 from common.weights.files import write_tensors
 from protext_jax.classnames import open_named
-from protext_jax.files import LearnedPrompts, class_features, read_prompts
-from protext_jax.plan import DTYPES
+from protext_jax.files import LearnedPrompts, class_features, read_run
 from protext_jax.texts import NO_IMAGES, open_corpus
 
 
@@ -32,11 +32,6 @@ def define_flags() -> None:
     flags.DEFINE_string("template", None, "With {} for the name; that of training by default.")
     flags.DEFINE_string("model", None, "The CLIP that was trained with, if it has moved.")
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
-
-
-def prompts_file(workdir: Path, run: int | None) -> Path:
-    """The file of a run's prompts, or of one of a sweep's runs."""
-    return workdir / ("prompts.safetensors" if run is None else f"sweep/{run}.safetensors")
 
 
 def read_classes(path: Path) -> list[str]:
@@ -70,7 +65,7 @@ def export(
     Raises:
       UserError: The model is another one, or the template does not fit the prompts.
     """
-    clip = load_clip(model, DTYPES[dtype])
+    clip = load_clip(model, frozen_dtype(dtype))
     learned.require_model(clip)
     features = class_features(clip, learned, template, names)
     metadata = {**learned.metadata, "template": template, "classes": json.dumps(list(names))}
@@ -83,8 +78,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = Path(options.workdir).expanduser()
-    config = read_config(workdir)
-    learned = read_prompts(prompts_file(workdir, options.run))
+    config, learned = read_run(workdir, options.run)
     names = read_classes(Path(options.classes)) if options.classes else own_classes(workdir)
     template = options.template or learned.metadata["template"]
     out = Path(options.out).expanduser()

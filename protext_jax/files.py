@@ -1,6 +1,5 @@
 """What a run leaves behind: prompts in a file of kilobytes, and class features made of them."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,12 @@ from ml_collections import ConfigDict
 from safetensors import SafetensorError, safe_open
 
 from common.clip import CLIP, encode_text
+from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
 from common.training.sharding import by_path
 from common.weights.files import write_tensors
+from common.weights.table import nest
 from protext_jax.adapters import adapted
 from protext_jax.prompts import ClassTexts, default_template, tokenise
 from protext_jax.runs import Run
@@ -101,6 +102,17 @@ def read_prompts(path: Path) -> LearnedPrompts:
     return LearnedPrompts(arrays, metadata)
 
 
+def read_run(workdir: Path, number: int | None = None) -> tuple[ConfigDict, LearnedPrompts]:
+    """The config of a finished run and its prompts; of a sweep those of run `number`.
+
+    Raises:
+      UserError: `workdir` holds no such run.
+    """
+    config = read_config(workdir)
+    name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
+    return config, read_prompts(workdir / name)
+
+
 _encode_prompted = jax.jit(encode_classes, static_argnums=0)
 _encode_text = jax.jit(encode_text, static_argnums=0)
 
@@ -120,7 +132,7 @@ def class_features(
         prompts, end = jnp.asarray(learned.arrays["prompts"]), jnp.asarray(texts.end)
         found = _encode_prompted(clip.text_tower, params, prompts, ids, end)
     else:
-        adapter = _nested(learned.arrays)["adapter"]
+        adapter = nest(learned.arrays)["adapter"]
         found = unit(adapted(adapter, unit(_encode_text(clip.text_tower, params, ids))))
     return np.asarray(found)[: len(names)]
 
@@ -131,11 +143,3 @@ def _rounded_up(texts: ClassTexts) -> ClassTexts:
     columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
     which = np.minimum(np.arange(rows), len(texts.ids) - 1)
     return ClassTexts(texts.ids[which, :columns], texts.end[which])
-
-
-def _nested(arrays: Mapping[str, np.ndarray]) -> dict:
-    tree: dict = {}
-    for path, array in arrays.items():
-        *parents, last = path.split("/")
-        functools.reduce(lambda node, name: node.setdefault(name, {}), parents, tree)[last] = array
-    return tree

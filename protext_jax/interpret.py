@@ -14,13 +14,11 @@ from absl import flags
 from jaxtyping import Float
 
 from common.clip import CLIP, load_clip
-from common.config import read_config
+from common.clip.vocabulary import nearest_rows
 from common.errors import UserError, run_command
-from common.evaluation.classification import normalise
 from common.evaluation.tables import markdown_table
-from protext_jax.export import prompts_file
-from protext_jax.files import read_prompts
-from protext_jax.plan import DTYPES
+from common.precision import frozen_dtype
+from protext_jax.files import read_run
 
 
 def define_flags() -> None:
@@ -34,14 +32,15 @@ def nearest_words(
     clip: CLIP, prompts: Float[np.ndarray, "j t d"], count: int
 ) -> list[list[list[tuple[str, float]]]]:
     """For each block and vector the words of the largest cosine, with it."""
-    table = normalise(np.asarray(clip.params["text"]["token_embedding"], np.float32))
+    table = np.asarray(clip.params["text"]["token_embedding"], np.float32)
 
-    def words(vector: np.ndarray) -> list[tuple[str, float]]:
-        cosines = table @ (vector / np.linalg.norm(vector))
-        nearest = np.argsort(-cosines)[:count]
-        return [(clip.tokenizer.decode(int(i)), float(cosines[i])) for i in nearest]
+    def words(block: np.ndarray) -> list[list[tuple[str, float]]]:
+        return [
+            [(clip.tokenizer.decode(int(i)), float(x)) for i, x in zip(ids, cosines, strict=True)]
+            for ids, cosines in zip(*nearest_rows(block, table, count), strict=True)
+        ]
 
-    return [[words(vector) for vector in block] for block in prompts]
+    return [words(block) for block in prompts]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -49,11 +48,10 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = Path(options.workdir).expanduser()
-    config = read_config(workdir)
-    learned = read_prompts(prompts_file(workdir, options.run))
+    config, learned = read_run(workdir, options.run)
     if "prompts" not in learned.arrays:
         raise UserError(f"{workdir} trained an adapter, which has no prompts to interpret.")
-    clip = load_clip(config.model, DTYPES[config.dtype])
+    clip = load_clip(config.model, frozen_dtype(config.dtype))
     learned.require_model(clip)
     rows = [
         [str(layer), str(place), ", ".join(f"{word} {cosine:.2f}" for word, cosine in words)]

@@ -1,6 +1,7 @@
 """ProText as the training loop sees it."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,17 +20,18 @@ from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
+from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
-from protext_jax.classnames import warning
+from protext_jax.baselines import check_baselines
+from protext_jax.classnames import remark
+from protext_jax.coop import check_shots
 from protext_jax.evaluation import Measured, evaluate
 from protext_jax.files import LearnedPrompts, write_prompts
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
 from protext_jax.plan import (
-    DTYPES,
     check_choices,
-    class_means,
     fitted,
     frozen_tree,
     make_plan,
@@ -38,6 +40,7 @@ from protext_jax.plan import (
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
+from protext_jax.signals import encode_sentences, rank
 from protext_jax.testsets import check_test_set, make_test_sets
 from protext_jax.texts import Texts, gather_texts, training_template, with_data
 
@@ -65,26 +68,28 @@ class ProText(Method):
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads CLIP and the sentences, encodes them once and lays the classes out."""
-        clip = load_clip(config.model, DTYPES[config.dtype])
+        clip = load_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, clip.tokenizer)
-        notes = [warning(spec) for spec in (config.data, *config.targets)]
-        for line in filter(None, [*texts.matched.report(), *notes]):
+        remarks = [remark(spec) for spec in (config.data, *config.targets)]
+        self.remarks = [*texts.matched.report(), *filter(None, remarks)]
+        for line in self.remarks:
             say(line)
         self._plan(clip, texts, mesh)
         self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]
         sets = make_test_sets(config, texts)
         for test in sets:
             check_test_set(config, clip, test)
-        encoded = self._encode(clip, texts)
-        sentences, held_out = encoded["sentences"], encoded["held_out"]
-        self.measured = Measured(config, clip, texts, sentences, held_out, sets)
-        frozen = frozen_tree(config, clip, self.plan, encoded)
+        check_baselines(config)
+        check_shots(config, texts.dataset)
+        sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
+        self.measured = Measured(config, clip, texts, sentences, sets)
+        frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
         return Loaded(frozen, self._batches(), {"model": clip.fingerprint})
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
         config = self.config
-        clip = describe_clip(config.model, DTYPES[config.dtype])
+        clip = describe_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
         self._plan(clip, texts, mesh)
         self.context = np.zeros((len(clip.tokenizer.encode(CONTEXT)), clip.config.text.width))
@@ -112,17 +117,15 @@ class ProText(Method):
             clip.text_tower, config.loss, weight, self.plan.pairs, config.faithful.half
         )
 
-    def _encode(self, clip: CLIP, texts: Texts) -> dict[str, np.ndarray]:
-        cache = Path(self.config.cache).expanduser()
-        features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
-        targets, held_out = np.split(features, [texts.pairs])
-        encoded = {"targets": targets, "sentences": targets, "held_out": held_out}
-        if self.config.targets_of == "class_mean":
-            encoded["targets"] = class_means(targets, texts.label)
-        if self.config.mapping != "prompts":
-            template = training_template(self.config)
-            spelled = [template.replace("{}", name) for name in texts.names]
-            encoded["templates"] = normalise(text_features(clip, spelled, cache))
+    def _encoded(self, measured: Measured) -> dict[str, np.ndarray]:
+        config, sentences = self.config, measured.sentences
+        means = config.targets_of == "class_mean"
+        encoded = {"targets": sentences.means if means else sentences.targets}
+        if config.mapping != "prompts":
+            template = training_template(config)
+            spelled = [template.replace("{}", name) for name in measured.texts.names]
+            features = text_features(measured.clip, spelled, measured.cache)
+            encoded["templates"] = normalise(features)
         return encoded
 
     def _batches(self) -> Batches:
@@ -162,17 +165,24 @@ class ProText(Method):
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Accuracy by protocol, beside the baselines; the text-only signals."""
-        evaluation = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
-        self.pictures = evaluation.pictures
-        return evaluation
+        found = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
+        self.evaluation = replace(found, details={"remarks": self.remarks, **found.details})
+        return self.evaluation
+
+    def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
+        """Whether held-out sentences were found no better in the last `early_stop` evaluations."""
+        patience, ranks = self.config.early_stop, [rank(found) for found in evaluations]
+        return 0 < patience < len(ranks) and max(ranks[-patience:]) <= max(ranks[:-patience])
 
     def save(self, trainable: PyTree, workdir: Path) -> None:
-        """Writes `prompts.safetensors`, of a sweep one per run, and the pictures."""
-        for name, picture in self.pictures.items():
+        """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
+        for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)
-        several = len(self.plan.runs) > 1
+        chosen = self.evaluation.details.get("chosen", 0)
         for number, run in enumerate(self.plan.runs):
             own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
             learned = LearnedPrompts.of(self.config, self.clip, own, run)
-            path = workdir / (f"sweep/{number}.safetensors" if several else "prompts.safetensors")
-            write_prompts(path, learned)
+            if number == chosen:
+                write_prompts(workdir / "prompts.safetensors", learned)
+            if len(self.plan.runs) > 1:
+                write_prompts(workdir / f"sweep/{number}.safetensors", learned)

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig, Tokenizer
 from common.clip.checkpoint import find_clip
 from common.errors import UserError
-from common.evaluation.classification import normalise
 from common.files import read_json
 from protext_jax.adapters import MAPPINGS
 from protext_jax.fast import start_states
@@ -22,7 +20,7 @@ from protext_jax.runs import Run, make_runs
 from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.texts import Texts
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+DTYPES = ("float32", "bfloat16")
 TARGETS = ("sentences", "class_mean")
 
 
@@ -65,11 +63,6 @@ def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
 def is_fast(config: ConfigDict) -> bool:
     """Whether the shared work applies: an adapter has no prompts to share."""
     return config.fast and config.mapping == "prompts"
-
-
-def class_means(targets: Float[np.ndarray, "b p"], label: np.ndarray) -> Float[np.ndarray, "k p"]:
-    """One unit target per class: the mean of its unit targets, as CuPL makes it."""
-    return normalise(np.stack([targets[label == k].mean(0) for k in np.unique(label)]))
 
 
 def frozen_tree(config: ConfigDict, clip: CLIP, plan: Plan, encoded: Mapping[str, Any]) -> PyTree:

@@ -8,6 +8,7 @@ from typing import Any
 
 from common.errors import UserError
 
+MODEL = "openai/clip-vit-base-patch16"
 Setting = tuple[int, int, float]
 
 # Folder in CoOp's layout, and the file of sentences as the reference names it.
@@ -93,7 +94,7 @@ def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
     others = [where for other, (where, _) in FILES.items() if other != "imagenet"]
     targets = {"cross_dataset": others, "domain_generalisation": VARIANTS}.get(protocol, ())
     return {
-        "model": "openai/clip-vit-base-patch16",
+        "model": MODEL,
         "data": f"coop:data/{folder}",
         "targets": tuple(f"coop:data/{target}" for target in targets),
         "prompts": f"data/gpt/{prompts}",

@@ -37,9 +37,12 @@ def make_runs(config: ConfigDict) -> tuple[Run, ...]:
     Raises:
       UserError: A value of the grid is out of range.
     """
-    fields = ("learning_rate", "epochs", "seed")
-    choices = [(config.sweep and config.grid[name]) or (config[name],) for name in fields]
-    runs = tuple(Run(*values) for values in product(*choices))
+    rates, epochs, seeds = (config.learning_rate,), (config.epochs,), (config.seed,)
+    if config.sweep:
+        rates = config.grid.learning_rate or rates
+        epochs = config.grid.epochs or epochs
+        seeds = config.grid.seed or seeds
+    runs = tuple(Run(*values) for values in product(rates, epochs, seeds))
     for run in runs:
         if run.learning_rate <= 0 or run.epochs < 1 or run.seed < 0:
             raise UserError(

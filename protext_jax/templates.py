@@ -1,27 +1,28 @@
 """Templates of class names: those of the paper's data sets, and an ensemble of attributes."""
 
+from protext_jax.known import identify
 from protext_jax.prompts import CONTEXT
 
 PLAIN = f"{CONTEXT} {{}}."
 
-# By the words that a data set's folder or name holds: CLIP's own template, and ProText's where
-# prompts trained on another data set are tested (they overwrite "a photo of a").
+# CLIP's own template, and ProText's where prompts trained on another data set are tested (they
+# overwrite "a photo of a").
 # Sources: `CUSTOM_TEMPLATES` and `CUSTOM_TEMPLATES_PROTEXT` of `trainers/zsclip_cupl.py`.
 CUSTOM: dict[str, tuple[str, str]] = {
-    "pets": ("a photo of a {}, a type of pet.", "a photo of a {}, a type of pet."),
-    "flowers": ("a photo of a {}, a type of flower.", "a photo of a {}, a type of flower."),
-    "aircraft": ("a photo of a {}, a type of aircraft.", "a photo of a {}, a type of aircraft."),
+    "oxford_pets": ("a photo of a {}, a type of pet.", "a photo of a {}, a type of pet."),
+    "oxford_flowers": ("a photo of a {}, a type of flower.", "a photo of a {}, a type of flower."),
+    "fgvc_aircraft": (
+        "a photo of a {}, a type of aircraft.",
+        "a photo of a {}, a type of aircraft.",
+    ),
     "dtd": ("{} texture.", "a photo of a {}, a type of a texture."),
     "eurosat": (
         "a centered satellite photo of {}.",
         "a photo of a centered satellite photo of {}.",
     ),
-    "food": ("a photo of {}, a type of food.", "a photo of a {}, a type of food."),
-    "ucf": ("a photo of a person doing {}.", PLAIN),
+    "food101": ("a photo of {}, a type of food.", "a photo of a {}, a type of food."),
+    "ucf101": ("a photo of a person doing {}.", PLAIN),
 }
-# What the same data sets are called elsewhere.
-ALIASES = {"describabletextures": "dtd", "textures": "dtd", "pet": "pets"}
-
 # The class under some condition, for the "attribute" rows; the words are this package's own.
 _CONDITIONS = (
     *("small", "large", "tiny", "huge", "round", "flat", "tall", "long", "thin", "thick"),
@@ -51,6 +52,4 @@ def cross_template(dataset: str) -> str:
 
 
 def _find(dataset: str) -> tuple[str, str]:
-    lowered = dataset.lower()
-    words = {**{key: key for key in CUSTOM}, **ALIASES}
-    return next((CUSTOM[key] for word, key in words.items() if word in lowered), (PLAIN, PLAIN))
+    return CUSTOM.get(identify(dataset), (PLAIN, PLAIN))

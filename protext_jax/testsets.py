@@ -10,6 +10,7 @@ from common.data import FeatureSplit, ImageSplit, base_new
 from common.data.dataset import select_classes
 from common.data.names import readable
 from protext_jax.classnames import open_named
+from protext_jax.known import FEW_CLASSES, identify
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import clip_template, cross_template
@@ -23,6 +24,7 @@ class TestSet:
 
     Attributes:
       prefix: of the metrics' names, e.g. "base/"; empty for the whole of the run's own set.
+      known: the paper's name of the data set, or "".
       classnames: k names.
       split: the test pictures.
       template: in front of which the prompts stand.
@@ -30,6 +32,7 @@ class TestSet:
     """
 
     prefix: str
+    known: str
     classnames: tuple[str, ...]
     split: ImageSplit | FeatureSplit
     template: str
@@ -50,8 +53,8 @@ def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
 def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
     """The test sets of a run: its own data set's, as the protocol parts it, and `targets`."""
     if texts.dataset is None:
-        return ()
-    if config.protocol == "base_to_novel":
+        own = []
+    elif config.protocol == "base_to_novel":
         base, new = base_new(texts.dataset)
         own = [("base/", base), ("new/", new)]
     else:
@@ -63,22 +66,27 @@ def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
 def _target(config: ConfigDict, spec: str) -> TestSet:
     dataset = open_named(spec, config.holdout, config.names)
     generalisation = config.protocol == "domain_generalisation"
-    if generalisation:
-        # ImageNet-A and -R show 200 of the classes; the classifier is over those.
+    if generalisation or identify(dataset.name) in FEW_CLASSES:
         dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
     name = dataset.name.removeprefix("pocket:").replace("/", "-")
     return _test_set(config, f"{name}/", dataset, cross=not generalisation)
 
 
 def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool) -> TestSet:
-    plain = clip_template(dataset.name)
     template = config.test_template or config.template
     if not template:
         short = config.length <= len(CONTEXT.split())
         template = default_template(config.length)
         if cross and short:
             template = cross_template(dataset.name)
-    return TestSet(prefix, dataset.classnames, dataset.test, template, plain)
+    return TestSet(
+        prefix=prefix,
+        known=identify(dataset.name),
+        classnames=dataset.classnames,
+        split=dataset.test,
+        template=template,
+        plain=clip_template(dataset.name),
+    )
 
 
 def own_set(config: ConfigDict, spec: str) -> tuple[TestSet, ...]:

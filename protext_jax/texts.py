@@ -57,10 +57,10 @@ class Texts:
 def with_data(config: ConfigDict) -> ConfigDict:
     """Fills `data` and `targets` in where they are "auto": a file of prompts is enough."""
     config = config.copy_and_resolve_references().unlock()
-    pocket = config.data == "auto" and not config.prompts
     if config.data == "auto":
-        config.data = "pocket:rare" if pocket else NO_IMAGES
+        config.data = NO_IMAGES if config.prompts else "pocket:rare"
     if tuple(config.targets) == ("auto",):
+        pocket = config.data.startswith(POCKET)
         config.targets = ("pocket:second", "pocket:rare_sketch") if pocket else ()
     return config.lock()
 
@@ -155,6 +155,13 @@ def check_options(config: ConfigDict) -> None:
     if config.protocol not in PROTOCOLS:
         raise UserError(
             f"protocol={config.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}."
+        )
+    if config.early_stop < 0:
+        raise UserError(f"early_stop={config.early_stop} must be at least 0.")
+    if config.early_stop and (config.sweep or not config.eval_every or not config.held_out):
+        raise UserError(
+            f"early_stop={config.early_stop} goes by evaluations of one run on held-out sentences: "
+            "give eval_every and held_out above 0, and no sweep."
         )
     if config.faithful.half and config.fast:
         raise UserError(

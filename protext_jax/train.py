@@ -10,6 +10,8 @@ from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
 from protext_jax.method import ProText
+from protext_jax.runs import make_runs
+from protext_jax.sweep import sweep_table
 
 
 def main(argv: Sequence[str]) -> None:
@@ -18,6 +20,8 @@ def main(argv: Sequence[str]) -> None:
     run = read_flags()
     result = train(ProText(run.config), run.config, run.workdir)
     print_table(result)
+    if "sweep" in result["details"]:
+        print(f"\n{sweep_table(make_runs(run.config), result)}")
     for name in ("similarity.png", "prompts.safetensors", "sweep"):
         if (run.workdir / name).exists():
             say(f"wrote {run.workdir / name}")

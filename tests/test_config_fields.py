@@ -10,7 +10,7 @@ from common.config import flatten
 from common.training.schedule import Schedule
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = ("mcti",)
+CONFIGS = ("mcti", "protext")
 # What reads configs beside a method's own package.
 COMMON = ("common/training", "common/aot")
 

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from aape_jax.baselines.fitting import epoch_batches, fit
 from aape_jax.losses import classification
 from aape_jax.unit import unit
-from common.evaluation.classification import accuracy, normalise
+from common.evaluation.classification import accuracy
 
 # Our settings, near what is commonly used; not checked against the authors' code.
 TIP_ALPHA, TIP_BETA = 1.0, 5.5
@@ -134,10 +134,3 @@ def _adapt(params: dict, x: jax.Array) -> jax.Array:
 def _adapter_loss(params: dict, frozen: dict, rows: jax.Array) -> jax.Array:
     logits = SCALE * _adapt(params, frozen["x"][rows]) @ frozen["w"].T
     return classification(logits, frozen["labels"][rows])
-
-
-def class_means(
-    x: Float[np.ndarray, "b p"], labels: Int[np.ndarray, "b"]
-) -> Float[np.ndarray, "k p"]:
-    """Unit-length means of each class: what stands in for class features without a text tower."""
-    return normalise(np.stack([x[labels == label].mean(axis=0) for label in np.unique(labels)]))

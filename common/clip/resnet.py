@@ -19,7 +19,7 @@ _EXPANSION = 4  # channels of a bottleneck's end over those inside
 
 
 class FrozenBatchNorm(nn.Module):
-    """Batch normalisation by stored statistics, computed in float32."""
+    """Batch normalisation by stored statistics, computed in float32 or wider."""
 
     eps: float
     dtype: Any = jnp.float32
@@ -27,14 +27,15 @@ class FrozenBatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Normalises each channel."""
+        wide = jnp.promote_types(jnp.float32, self.dtype)
 
         def channel(name: str, init: nn.initializers.Initializer) -> Array:
-            return jnp.asarray(self.param(name, init, (x.shape[-1],)), jnp.float32)
+            return jnp.asarray(self.param(name, init, (x.shape[-1],)), wide)
 
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
         scale = channel("scale", ones) * jax.lax.rsqrt(channel("variance", ones) + self.eps)
         shift = channel("bias", zeros) - channel("mean", zeros) * scale
-        return (x.astype(jnp.float32) * scale + shift).astype(self.dtype)
+        return (x.astype(wide) * scale + shift).astype(self.dtype)
 
 
 class ConvNorm(nn.Module):

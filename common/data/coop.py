@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.data.coop_layouts import open_without_split
 from common.data.dataset import Dataset, ImageSplit, hold_out
 from common.data.photos import photo_file
 from common.errors import UserError
@@ -11,7 +12,7 @@ from common.files import read_json
 
 
 def open_coop(path: str, holdout: int) -> Dataset:
-    """Opens a folder with a `split*.json`, or that JSON itself.
+    """Opens a folder with a `split*.json`, or that JSON itself; or one of `coop_layouts`.
 
     The JSON holds `{"train": [[photo, label, classname], ...], "val": ..., "test": ...}`; rows
     keep its order, so CoOp's few-shot index files address them. `val` may be missing, and if
@@ -21,7 +22,10 @@ def open_coop(path: str, holdout: int) -> Dataset:
     Raises:
       UserError: No or several split files, a malformed one, or photos that are not there.
     """
-    file = _split_file(Path(path).expanduser())
+    where = Path(path).expanduser()
+    if not _split_files(where) and (known := open_without_split(where)):
+        return known
+    file = _split_file(where)
     content = read_json(file, "give CoOp's split file")
     rows = {part: _rows(file, part, content[part]) for part in PARTS if content.get(part)}
     if "train" not in rows:
@@ -72,13 +76,17 @@ def _split_file(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise UserError(f"{str(path)!r} does not exist: give a folder with CoOp's split JSON.")
-    files = sorted(p for pattern in ("split*.json", "split*.json.gz") for p in path.glob(pattern))
+    files = _split_files(path)
     if not files:
         raise UserError(f"the folder {path} holds no split*.json: give CoOp's layout.")
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise UserError(f"the folder {path} holds several split files ({names}): name one.")
     return files[0]
+
+
+def _split_files(path: Path) -> list[Path]:
+    return sorted(p for pattern in ("split*.json", "split*.json.gz") for p in path.glob(pattern))
 
 
 def _rows(file: Path, part: str, listed: object) -> list[tuple[str, int, str]]:

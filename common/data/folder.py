@@ -1,5 +1,6 @@
 """Data sets that are a folder of photos: PATH/class/photo or PATH/{train,test}/class/photo."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,21 +70,29 @@ def _classnames(root: Path) -> tuple[str, ...]:
 
 
 def _split(root: Path, classnames: tuple[str, ...]) -> ImageSplit:
-    labels, paths = [], []
+    photos = []
     for name in _classnames(root):
         if name not in classnames:
             raise UserError(f"class {name!r} is in {root} but not among the training classes.")
-        photos = _photos(root / name)
-        labels.extend([classnames.index(name)] * len(photos))
-        paths.extend(photos)
+        photos.extend((path, classnames.index(name)) for path in photos_in(root / name))
+    return split_of_files(root, photos)
+
+
+def split_of_files(root: Path, photos: Sequence[tuple[Path, int]]) -> ImageSplit:
+    """Photos and their labels; a photo is called by its path below `root`."""
     return ImageSplit(
-        labels=np.asarray(labels, dtype=np.int64),
-        names=tuple(path.relative_to(root).as_posix() for path in paths),
-        pictures=tuple(photo_file(path) for path in paths),
+        labels=np.asarray([label for _, label in photos], dtype=np.int64),
+        names=tuple(path.relative_to(root).as_posix() for path, _ in photos),
+        pictures=tuple(photo_file(path) for path, _ in photos),
     )
 
 
-def _photos(folder: Path) -> list[Path]:
+def photos_in(folder: Path) -> list[Path]:
+    """The photos of one class, in natural order.
+
+    Raises:
+      UserError: There are none.
+    """
     photos = [
         entry
         for entry in folder.iterdir()

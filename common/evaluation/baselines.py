@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-from common.evaluation.classification import nearest_by_cosine, normalise
+from common.evaluation.classification import class_means, nearest_by_cosine, normalise
 
 # CLIP's linear probe uses C = 0.316 on raw features, whose norm is about 10 (ViT-B/32). On
 # features of norm 1 the same penalty is 0.316 * 10**2.
@@ -19,10 +19,8 @@ def nearest_class_mean(
     queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
     """The class whose mean of normalised features has the largest cosine."""
-    unit = normalise(features)
-    present = np.unique(labels)
-    means = np.stack([unit[labels == label].mean(axis=0) for label in present])
-    return present[nearest_by_cosine(queries, means)]
+    means = class_means(normalise(features), labels)
+    return np.unique(labels)[nearest_by_cosine(queries, means)]
 
 
 def nearest_neighbour(

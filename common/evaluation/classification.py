@@ -49,6 +49,13 @@ def normalise(features: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b d"]:
     return features / np.where(norms > 0, norms, 1)
 
 
+def class_means(
+    features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"]
+) -> Float[np.ndarray, "k d"]:
+    """The mean of each class's unit features at unit length, of the classes that have any."""
+    return normalise(np.stack([features[labels == label].mean(0) for label in np.unique(labels)]))
+
+
 def nearest_by_cosine(
     features: Float[np.ndarray, "b d"], classes: Float[np.ndarray, "k d"]
 ) -> Int[np.ndarray, "b"]:

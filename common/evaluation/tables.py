@@ -71,26 +71,41 @@ def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
     """A table with a row per method or baseline and a column per metric.
 
     Metrics called `group/name` get a table for each group, with the rows that have any of it;
-    only halves of the classes stand side by side.
+    only halves of the classes stand side by side, and groups that hold one and the same metric,
+    such as the accuracies on several data sets.
     """
     groups: dict[str, list[str]] = {}
     for metric in dict.fromkeys(metric for metrics in rows.values() for metric in metrics):
         group = metric.rpartition("/")[0]
         groups.setdefault("" if group in HALVES else group, []).append(metric)
-    return "\n\n".join(_table(group, metrics, rows) for group, metrics in groups.items())
+    alone = {
+        group: metrics[0].rpartition("/")[2]
+        for group, metrics in groups.items()
+        if group and len(metrics) == 1
+    }
+    tables = []
+    for group, metrics in groups.items():
+        alike = [other for other, name in alone.items() if name == alone.get(group)]
+        if len(alike) < 2:
+            columns = {metric: heading(metric.removeprefix(f"{group}/")) for metric in metrics}
+            tables.append(_table(group or "method", columns, rows))
+        elif group == alike[0]:
+            columns = {f"{other}/{alone[group]}": other for other in alike}
+            tables.append(_table(heading(alone[group]), columns, rows))
+    return "\n\n".join(tables)
 
 
-def _table(group: str, metrics: Sequence[str], rows: Mapping[str, Mapping[str, Value]]) -> str:
-    header = [_heading(metric.removeprefix(f"{group}/")) for metric in metrics]
+def _table(corner: str, columns: Mapping[str, str], rows: Mapping[str, Mapping[str, Value]]) -> str:
     body = [
-        [name, *(values.get(m, Value(None)).show(is_share(m)) for m in metrics)]
+        [name, *(values.get(m, Value(None)).show(is_share(m)) for m in columns)]
         for name, values in rows.items()
-        if any(metric in values for metric in metrics)
+        if any(metric in values for metric in columns)
     ]
-    return markdown_table([group or "method", *header], body)
+    return markdown_table([corner, *columns.values()], body)
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """What a column of this metric is called."""
     words = name.replace("/", " ").replace("_", " ")
     return f"{words} (%)" if is_share(name) else words
 

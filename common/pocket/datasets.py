@@ -10,7 +10,7 @@ from common.data.dataset import Dataset, ImageSplit
 from common.errors import UserError
 from common.pocket.captions import describe
 from common.pocket.renderer import render
-from common.pocket.world import NAMELESS, RARE, SECOND, Scene, Species, sample_scene
+from common.pocket.world import NAMED, NAMELESS, RARE, SECOND, Scene, Species, sample_scene
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class PocketSet:
 
 
 SETS = {
+    "named": PocketSet(NAMED, train_shots=4, test_shots=2),
     "nameless": PocketSet(NAMELESS),
     "rare": PocketSet(RARE),
     "rare_sketch": PocketSet(RARE, style="sketch"),

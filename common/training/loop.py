@@ -31,7 +31,7 @@ from common.training.signals import StopRequest
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import feed_shardings, make_call, make_feed
 from common.training.workdir import check_workdir, make_result, write_config, write_result
-from common.training.writers import MetricWriter
+from common.training.writers import PREFIX, MetricWriter, read_evaluations
 
 FIELDS = (
     "compile_cache",
@@ -67,7 +67,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
     finished = check_workdir(workdir, config)
     join_cluster()
     if finished is not None:
-        say(f"{workdir} holds a finished run of {schedule.updates} steps; nothing to do.")
+        say(f"{workdir} holds a finished run of {finished['updates']} steps; nothing to do.")
         return finished
 
     # ---- Devices, weights and data.
@@ -92,6 +92,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
         if (restored := checkpoints.restore(state)) is not None:
             state, position = restored.state, restored.position
             say(f"Resuming {workdir} at step {position.step} of {schedule.updates}.")
+        evaluations = read_evaluations(workdir, position.step)
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
         # ---- Whom to tell.
@@ -110,8 +111,9 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
         def evaluate(step: int) -> Evaluation:
             with progress.paused("evaluating…"):
                 evaluation = method.evaluate(_replicated(state.trainable, mesh), frozen)
-            metrics.write(step, {f"eval/{k}": v for k, v in evaluation.metrics.items()})
+            metrics.write(step, {f"{PREFIX}{k}": v for k, v in evaluation.metrics.items()})
             metrics.pictures(step, evaluation.pictures)
+            evaluations.append(evaluation.metrics)
             return evaluation
 
         # ---- Train. The order within a turn matters:
@@ -122,11 +124,18 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
         #    never waits for the host.
         # 3. Every report is booked before a checkpoint is saved, so that the checkpoint knows
         #    where the metrics stood.
+        evaluation, done = None, schedule.updates
         try:
             with StopRequest() as stop:
                 for steps in schedule.calls(position.step):
                     if schedule.evaluates_at(steps.start):
-                        evaluate(steps.start)
+                        found = evaluate(steps.start)
+                        if method.stops(evaluations):
+                            evaluation, done = found, steps.start
+                            if not schedule.saves_at(done):
+                                checkpoints.save(state, ledger.position())
+                            say(f"{method.name}: stops after step {done} of {schedule.updates}.")
+                            break
                     feed = make_feed(source, steps, schedule.steps_per_call)
                     feed = place(feed, feed_shardings(feed, method.batch_rules, mesh))
                     state, report = call(state, frozen, key, feed)
@@ -148,10 +157,10 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
 
         # ---- Finish. From here on a signal ends the program at once: nothing is lost.
         checkpoints.wait()
-        evaluation = evaluate(schedule.updates)
+        evaluation = evaluation or evaluate(done)
         trainable = to_host(state.trainable)
 
-    result = make_result(method.name, config, evaluation, ledger.seconds)
+    result = make_result(method.name, config, evaluation, done, ledger.seconds)
     if jax.process_index() == 0:
         method.save(trainable, workdir)
         write_result(workdir, result)

@@ -118,5 +118,12 @@ class Method(Protocol):
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measures `trainable` (replicated on every device); called by every host alike."""
 
+    def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
+        """Whether training ends here, after evaluations with these metrics, the newest last.
+
+        A pure function of them, so that a resumed run stops where an undisturbed one does.
+        """
+        return False
+
     def save(self, trainable: PyTree, workdir: Path) -> None:
         """Writes what users take away; numpy arrays, called on the first host only."""

@@ -68,8 +68,19 @@ def write_result(workdir: Path, result: Mapping[str, Any]) -> None:
     write_json(workdir / "result.json", result)
 
 
+def write_evaluation(workdir: Path, result: Mapping[str, Any]) -> Path:
+    """Writes what an `evaluate` command found to `workdir/eval/NAME.json`, and says where.
+
+    NAME is the data set's, as a file may be called.
+    """
+    stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")
+    path = workdir / "eval" / f"{stem}.json"
+    write_json(path, result)
+    return path
+
+
 def make_result(
-    method: str, config: ConfigDict, evaluation: Evaluation, seconds: float
+    method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
 ) -> dict[str, Any]:
     """What `result.json` holds: what was run, what it came to and what it ran on."""
     return {
@@ -77,7 +88,7 @@ def make_result(
         "dataset": config.data,
         "model": config.model,
         "seed": config.seed,
-        "updates": config.updates,
+        "updates": updates,
         "metrics": _plain(evaluation.metrics),
         "baselines": _plain(evaluation.baselines),
         "details": _plain(evaluation.details),

@@ -17,6 +17,26 @@ def finite_or_none(value: Any) -> Any:
     return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
+PREFIX = "eval/"
+"""What the metrics of evaluations are called by."""
+
+
+def read_evaluations(workdir: Path, before: int) -> list[dict[str, float | None]]:
+    """The metrics of a run's evaluations ahead of step `before`, oldest first."""
+    path = Path(workdir) / "metrics.jsonl"
+    if not before or not path.exists():
+        return []
+    found = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        if line["step"] >= before:
+            break
+        values = {n.removeprefix(PREFIX): x for n, x in line.items() if n.startswith(PREFIX)}
+        if values:
+            found.append(values)
+    return found
+
+
 class MetricWriter:
     """Appends to a run's metrics; use as a context manager.
 

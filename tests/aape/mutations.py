@@ -1,32 +1,9 @@
-"""Breaks the package on purpose and shows which test notices.
+"""What breaks AAPE, and the test that notices.
 
-    python -m tests.aape.mutations [NAME ...]
-
-As `tests.mcti.mutations`, for AAPE. Takes minutes, so no test runs it.
+python -m tests.aape.mutations [NAME ...]
 """
 
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("aape_jax", "benchmarks", "common", "configs", "tests", "pyproject.toml")
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One wrong line: `before` occurs once in `file`; `test` should notice `after`."""
-
-    name: str
-    file: str
-    before: str
-    after: str
-    test: str
-
+from tests.mutations import Mutation, main
 
 MUTATIONS = (
     Mutation(
@@ -220,49 +197,5 @@ MUTATIONS = (
     ),
 )
 
-
-def first_failure(checkout: Path, *tests: str) -> str | None:
-    """The first of the tests that fails."""
-    paths = [f"tests/{test}" for test in tests]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
-    found = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", done.stdout, re.MULTILINE)
-    if done.returncode and not found:
-        raise SystemExit(f"pytest could not run:\n{done.stdout}{done.stderr}")
-    return found and found[1]
-
-
-def noticed(checkout: Path, mutation: Mutation) -> str | None:
-    """The test that fails once the mutation is in the copy."""
-    path = checkout / mutation.file
-    original = path.read_text()
-    if original.count(mutation.before) != 1:
-        raise SystemExit(f"{mutation.file} does not hold {mutation.before!r} exactly once.")
-    path.write_text(original.replace(mutation.before, mutation.after))
-    try:
-        return first_failure(checkout, mutation.test)
-    finally:
-        path.write_text(original)
-
-
-def main(names: list[str]) -> int:
-    """Prints a line of the table for each mutation."""
-    chosen = [x for x in MUTATIONS if not names or x.name in names]
-    survivors = 0
-    with tempfile.TemporaryDirectory() as directory:
-        checkout = Path(directory)
-        for name in COPIED:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, checkout / name)
-        if failure := first_failure(checkout, *sorted({x.test for x in chosen})):
-            raise SystemExit(f"without any mutation {failure} fails.")
-        print("| mutation | file | noticed by |\n|---|---|---|", flush=True)
-        for mutation in chosen:
-            test = noticed(checkout, mutation)
-            survivors += test is None
-            print(f"| {mutation.name} | {mutation.file} | {test or 'NOBODY'} |", flush=True)
-    return int(survivors > 0)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(MUTATIONS)

@@ -4,9 +4,9 @@ import numpy as np
 import optax
 import pytest
 
-from aape_jax.baselines.few_shot import FEW_SHOT, Problem, class_means, tip_adapter
+from aape_jax.baselines.few_shot import FEW_SHOT, Problem, tip_adapter
 from aape_jax.baselines.fitting import epoch_batches, fit
-from common.evaluation.classification import normalise
+from common.evaluation.classification import class_means, normalise
 from tests.aape.problem import vectors
 
 CLASSES, SHOTS, WIDTH = 4, 6, 16

@@ -61,3 +61,21 @@ def test_halves_of_the_classes_stand_side_by_side():
     header = metrics_tables(rows).splitlines()[0]
 
     assert header == "| method | base accuracy (%) | new accuracy (%) | new loss |"
+
+
+def test_one_metric_on_several_sets_is_one_table():
+    rows = {
+        "m": {"cars/accuracy": Value(0.5), "sun/accuracy": Value(0.25), "text/cosine": Value(1.0)},
+        "n": {"sun/accuracy": Value(0.75)},
+    }
+
+    assert metrics_tables(rows).splitlines() == [
+        "| accuracy (%) | cars |  sun |",
+        "| ------------ | ---: | ---: |",
+        "| m            | 50.0 | 25.0 |",
+        "| n            |    - | 75.0 |",
+        "",
+        "| text | cosine |",
+        "| ---- | -----: |",
+        "| m    |  1.000 |",
+    ]

@@ -160,7 +160,7 @@ def test_all_photos_may_be_trained_on(world, finished):
     assert done.returncode == 0, done.stderr
     assert "no accuracy is measured" in done.stdout
     result = json.loads((workdir / "result.json").read_text())
-    assert {"generated/accuracy", "drift/norm"} <= set(result["metrics"])
+    assert {"generated/accuracy_by_photos", "drift/norm"} <= set(result["metrics"])
     assert not {"accuracy", "class_accuracy"} & set(result["metrics"])
     assert set(result["baselines"]) == {"ti"}
     assert sorted(token_bytes(workdir)) == ["cat", "dog2", "red-dog"]

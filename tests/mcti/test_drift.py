@@ -5,9 +5,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from common.clip import Tokenizer
-from mcti_jax import drift
-from mcti_jax.drift import Drift, drift_table, mean_drift, nearest_words
+from common.clip import Tokenizer, vocabulary
+from mcti_jax.drift import Drift, drift, drift_table, mean_drift, nearest_words
 
 # The i-th word of a half circle lies at 10 i degrees, with a length that must not matter.
 ANGLES = np.deg2rad(10 * np.arange(19))
@@ -55,7 +54,7 @@ def test_rows_that_are_no_words():
 def test_chunks_change_nothing(monkeypatch):
     vectors = np.random.default_rng(0).standard_normal((7, 2)).astype(np.float32)
     expected = nearest_words(vectors, TABLE, Words(), ["<a>"] * 7)
-    monkeypatch.setattr(drift, "_AT_ONCE", 3)
+    monkeypatch.setattr(vocabulary, "_AT_ONCE", 3)
     found = nearest_words(vectors, TABLE, Words(), ["<a>"] * 7)
     for one, other in zip(found, expected, strict=True):
         assert [word for word, _ in one] == [word for word, _ in other]
@@ -66,7 +65,7 @@ def test_chunks_change_nothing(monkeypatch):
 def followed():
     tokens = np.stack([[at(0, 2.0), at(90)], [at(60), at(90, 3.0)]])
     start = np.stack([at(0), at(90)])
-    return tokens, start, drift.drift(tokens, start, TABLE, Words(), ["a b", "c"], ["<a-b>", "<c>"])
+    return tokens, start, drift(tokens, start, TABLE, Words(), ["a b", "c"], ["<a-b>", "<c>"])
 
 
 def test_every_vector_is_followed(followed):

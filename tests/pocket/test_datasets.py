@@ -17,8 +17,8 @@ def opened():
 def test_sets_open_through_their_string(name, opened):
     dataset = opened[name]
     classes = len(dataset.classnames)
-    assert np.bincount(dataset.train.labels).tolist() == [16] * classes
-    assert np.bincount(dataset.test.labels).tolist() == [40] * classes
+    assert np.bincount(dataset.train.labels).tolist() == [SETS[name].train_shots] * classes
+    assert np.bincount(dataset.test.labels).tolist() == [SETS[name].test_shots] * classes
     picture = dataset.train.load(0)
     assert (picture.mode, picture.size) == ("RGB", (32, 32))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from protext_jax.classnames import clean, open_named, warning
+from protext_jax.classnames import clean, open_named, remark
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,12 @@ from protext_jax.classnames import clean, open_named, warning
         ("cars196", "AM General Hummer SUV 2000", "2000 AM General Hummer SUV"),
         ("stanford_cars", "2000 AM General Hummer SUV", "2000 AM General Hummer SUV"),
         ("ucf101/ucf101_1", "ApplyEyeMakeup", "Apply_Eye_Makeup"),
+        (
+            "sun397/standard-part1-120k",
+            "/a/apartment_building/outdoor",
+            "outdoor apartment_building",
+        ),
+        ("sun397", "abbey", "abbey"),
         ("dtd", "banded", "banded"),
     ],
 )
@@ -42,6 +48,18 @@ def test_opening_renames_and_drops(tmp_path):
         open_named(f"features:{file}", 1, str(tmp_path / "odd.json"))
 
 
-def test_other_test_sets_are_told():
-    assert "not the paper's" in warning("tfds:dtd")
-    assert warning("coop:data/dtd") == warning("tfds:cars196") == ""
+@pytest.mark.parametrize(
+    ("spec", "same"),
+    [
+        ("tfds:dtd", False),
+        ("tfds:caltech101", False),
+        ("tfds:sun397", False),
+        ("tfds:sun397/standard-part1-120k", True),
+        ("tfds:cars196", True),
+        ("tfds:oxford_iiit_pet:4.0.0", True),
+        ("tfds:my_own", True),
+        ("coop:data/dtd", True),
+    ],
+)
+def test_other_test_sets_are_told(spec, same):
+    assert ("not the paper's" in remark(spec)) is not same

@@ -129,6 +129,9 @@ def test_base_classes_only(tmp_path, clip):
         ({"protocol": "novel"}, "base_to_novel"),
         ({"source": "books"}, "source='books'"),
         ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
+        ({"early_stop": -1}, "early_stop=-1"),
+        ({"early_stop": 1}, "give eval_every and held_out above 0"),
+        ({"early_stop": 1, "eval_every": 5, "held_out": 1, "sweep": True}, "no sweep"),
         ({"prompts": "", "data": "none"}, "prompts=FILE.json"),
         ({"data": "pocket:nothing"}, "no bundled data set"),
     ],
@@ -151,6 +154,26 @@ def test_words_that_are_no_option(config, changes, sentence):
     own = config(**changes)
     with pytest.raises(UserError, match=sentence):
         ProText(own).complete(own)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"coop_shots": 2}, "coop_shots=2 needs photos"),
+        ({"descriptors": "none.json"}, "none.json"),
+        ({"words": "none.json"}, "none.json"),
+        ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
+    ],
+)
+def test_what_baselines_need_is_looked_for_before_training(config, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        loaded(config(**changes))
+
+
+def test_sentences_alone_can_be_measured_on_pictures_of_other_classes(config):
+    method, _ = loaded(config(targets=("pocket:second",)))
+    (test,) = method.measured.sets
+    assert (test.prefix, len(test.classnames)) == ("second/", 16)
 
 
 def test_more_prompted_blocks_than_there_are(config):

@@ -72,6 +72,17 @@ def test_domain_generalisation_is_over_the_classes_that_there_are(sets, monkeypa
     assert other.template == "a photo of a {}."
 
 
+def test_imagenet_a_and_r_are_over_their_own_classes_in_every_protocol(sets, monkeypatch):
+    few = dataset("imagenet_r", 7)
+    few.test.labels[:] = [1, 1, 4, 4, 4, 6, 6]
+    monkeypatch.setattr(
+        testsets, "open_named", lambda spec, *_: few if spec == "r" else dataset(spec, 7)
+    )
+    _, other, whole = sets(protocol="cross_dataset", data="imagenet", targets=("r", "cars"))
+    assert (other.known, other.classnames) == ("imagenet_r", ("class 1", "class 4", "class 6"))
+    assert len(whole.classnames) == 7
+
+
 @pytest.mark.parametrize(
     ("name", "plain", "cross"),
     [

@@ -192,3 +192,33 @@ def test_a_method_may_fill_in_its_config(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(runs.toy.Toy, "complete", complete)
     assert runs.train(tmp_path, "updates=0")["updates"] == 10
     assert json.loads((tmp_path / "config.json").read_text())["updates"] == 10
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_a_method_may_stop_early(runs, undisturbed, tmp_path, monkeypatch, crashes):
+    """It sees every evaluation, those before a resumption too."""
+    seen = []
+
+    def stops(self, evaluations):
+        seen.append([round(x["error"], 6) for x in evaluations])
+        return len(evaluations) == 2
+
+    monkeypatch.setattr(runs.toy.Toy, "stops", stops)
+    batch = runs.toy.Indices.batch
+
+    def crash(self, at):
+        if at == 15:
+            raise RuntimeError("crash")
+        return batch(self, at)
+
+    if crashes:
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="crash"):
+            patch.setattr(runs.toy.Indices, "batch", crash)
+            runs.train(tmp_path)
+    result = runs.train(tmp_path)
+    wanted = [x["eval/error"] for x in lines(undisturbed) if "eval/error" in x][:2]
+    assert seen == [[round(x, 6) for x in wanted[:count]] for count in (1, 2)]
+    assert result["updates"] == 20
+    assert result["metrics"]["error"] == pytest.approx(wanted[1])
+    assert [x["step"] for x in lines(tmp_path) if "eval/error" in x] == [10, 20]
+    assert "00000020" in [p.name for p in (tmp_path / "checkpoints").iterdir()]

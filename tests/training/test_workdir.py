@@ -61,9 +61,9 @@ def test_the_result_is_plain_json(tmp_path):
     metrics, baselines = {"accuracy": float("nan")}, {"1-NN": {"accuracy": 0.5}}
     details = {"rows": [("a", np.float32(2))]}
     evaluation = Evaluation(metrics, baselines, details=details)
-    write_result(tmp_path, make_result("toy", make_config(), evaluation, 1.5))
+    write_result(tmp_path, make_result("toy", make_config(), evaluation, 7, 1.5))
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["metrics"] == {"accuracy": None}
+    assert result["metrics"] == {"accuracy": None} and result["updates"] == 7
     assert result["baselines"] == {"1-NN": {"accuracy": 0.5}}
     assert result["details"] == {"rows": [["a", 2.0]]}
     assert check_workdir(tmp_path, make_config()) == result

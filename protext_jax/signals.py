@@ -1,0 +1,89 @@
+"""What text alone tells of learned prompts: no picture is needed for any of it.
+
+The signals choose among the runs of a sweep and tell when to stop.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from common.clip import CLIP
+from common.data.clip_features import text_features
+from common.evaluation import figures
+from common.evaluation.classification import (
+    accuracy,
+    class_means,
+    nearest_by_cosine,
+    normalise,
+)
+from protext_jax.texts import Texts
+
+RETRIEVAL, HELD_OUT_COSINE = "text/retrieval_accuracy", "text/held_out_cosine"
+SIDE = 240  # pixels of a picture of similarities
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Unit features of the sentences that are learned from, and of those that are not.
+
+    Attributes:
+      targets, label: of the former, `[b p]`, and their classes.
+      held_out, held_label: of the latter, `[h p]`.
+    """
+
+    targets: Float[np.ndarray, "b p"]
+    label: Int[np.ndarray, "b"]
+    held_out: Float[np.ndarray, "h p"]
+    held_label: Int[np.ndarray, "h"]
+
+    @property
+    def means(self) -> Float[np.ndarray, "k p"]:
+        """The classes' mean sentences, at unit length."""
+        return class_means(self.targets, self.label)
+
+    def cosines(self, classes: Float[np.ndarray, "k p"]) -> Float[np.ndarray, "k"]:
+        """How near each class is to its own sentences, on the average."""
+        cosine = (self.targets * classes[self.label]).sum(1)
+        return np.array([cosine[self.label == k].mean() for k in np.unique(self.label)])
+
+    def scores(self, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
+        """Mean and least of `cosines`; whether held-out sentences find their class."""
+        cosines = self.cosines(classes)
+        found = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
+        if len(self.held_out):
+            nearest = nearest_by_cosine(self.held_out, classes)
+            own = (self.held_out * classes[self.held_label]).sum(1)
+            found[RETRIEVAL] = accuracy(nearest, self.held_label)
+            found[HELD_OUT_COSINE] = float(own.mean())
+        return found
+
+
+def encode_sentences(clip: CLIP, texts: Texts, cache: Path) -> Sentences:
+    """The features of what a run is told, from one pass and one file of the cache."""
+    features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
+    targets, held_out = np.split(features, [texts.pairs])
+    return Sentences(targets, texts.label, held_out, texts.held_label)
+
+
+def rank(scores: Mapping[str, float]) -> tuple[float, float]:
+    """What is compared: retrieval of held-out sentences, then how near they are."""
+    return scores.get(RETRIEVAL, 0.0), scores.get(HELD_OUT_COSINE, 0.0)
+
+
+def similarity_picture(
+    sentences: Sentences, before: Float[np.ndarray, "k p"], after: Float[np.ndarray, "k p"]
+) -> np.ndarray:
+    """Cosines between classes: of CLIP's features, of the prompts', and of mean sentences."""
+    panels = [_heat(x @ x.T) for x in (before, after, sentences.means)]
+    columns = ["before", "after", "sentences"]
+    return figures.image_grid([panels], ["similarity of classes"], columns)
+
+
+def _heat(cosines: Float[np.ndarray, "k k"]) -> np.ndarray:
+    scaled = (cosines - cosines.min()) / max(np.ptp(cosines), 1e-6)
+    grey = np.round(255 * (1 - scaled)).astype(np.uint8)
+    each = -(-SIDE // len(grey))
+    return np.repeat(np.kron(grey, np.ones((each, each), np.uint8))[..., None], 3, axis=-1)

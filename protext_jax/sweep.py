@@ -1,0 +1,46 @@
+"""Choosing among runs that were trained together, and the table of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from common.evaluation.summaries import summarise
+from common.evaluation.tables import Value, heading, is_share, markdown_table
+from protext_jax.runs import Run
+from protext_jax.signals import rank
+
+
+def choose(runs: Sequence[Run], metrics: Sequence[Mapping[str, float]]) -> int:
+    """The number of the run to keep: of the setting whose seeds do best on held-out sentences.
+
+    No picture has a say. Without held-out sentences the first run is kept.
+    """
+    settings = _by_setting(runs)
+
+    def score(rows: Sequence[int]) -> tuple[float, ...]:
+        return tuple(np.mean([rank(metrics[row]) for row in rows], axis=0))
+
+    # `max` keeps the first of equals.
+    return max(settings.values(), key=score)[0]
+
+
+def sweep_table(runs: Sequence[Run], result: Mapping[str, Any]) -> str:
+    """A row per setting: mean and spread over its seeds; the chosen one bears a star."""
+    found, chosen = result["details"]["sweep"], result["details"]["chosen"]
+    names = list(found[0])
+    rows = []
+    for (rate, epochs), own in _by_setting(runs).items():
+        values: list[Value] = [summarise(found[row][name] for row in own) for name in names]
+        shown = [value.show(is_share(name)) for name, value in zip(names, values, strict=True)]
+        rows.append([f"{rate:g}", str(epochs), *shown, "*" if chosen in own else ""])
+    heads = [heading(name) for name in names]
+    return markdown_table(["learning rate", "epochs", *heads, "chosen"], rows)
+
+
+def _by_setting(runs: Sequence[Run]) -> dict[tuple[float, int], list[int]]:
+    """Numbers of the runs that differ in nothing but the seed, in order."""
+    settings: dict[tuple[float, int], list[int]] = {}
+    for number, run in enumerate(runs):
+        settings.setdefault((run.learning_rate, run.epochs), []).append(number)
+    return settings

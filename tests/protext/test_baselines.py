@@ -1,0 +1,66 @@
+"""Class features of other methods, from the same model and texts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from common.clip import load_clip
+from common.data import FeatureSplit
+from common.data.clip_features import text_features
+from common.evaluation.classification import normalise
+from protext_jax import testsets
+from protext_jax.baselines import baseline_texts, text_baselines
+from tests.protext.tiny import settings
+
+TOLD = {"red_star": ("A red star.", "A star."), "fish": ("A fish.",)}
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("pocket")
+
+
+def sets(*names):
+    none = FeatureSplit(np.zeros(0, int), np.zeros((0, 1), np.float32))
+    return testsets.TestSet("", "", names, none, "a photo of a {}.", "{} texture.")
+
+
+@pytest.fixture
+def config(tmp_path):
+    file = tmp_path / "descriptors.json"
+    file.write_text(json.dumps({"Red Star": ["five points", "red colour"]}))
+    return settings(
+        cache=str(tmp_path), descriptors=str(file), baselines=("cupl", "dclip", "waffle_clip")
+    )
+
+
+def test_what_each_averages(config, clip, tmp_path):
+    found = text_baselines(config, clip, [sets("red star", "fish")], TOLD)[""]
+    assert set(found) == {"clip", *config.baselines}
+
+    def unit(*texts):
+        return normalise(text_features(clip, texts, tmp_path))
+
+    np.testing.assert_allclose(found["clip"][0], unit("red star texture.")[0], atol=1e-5)
+    cupl = normalise(unit("A red star.", "A star.").mean(0, keepdims=True))[0]
+    np.testing.assert_allclose(found["cupl"][0], cupl, atol=1e-5)
+    # DCLIP averages similarities, so this one is shorter than 1.
+    described = [f"a photo of a red star, which has {x}." for x in ("five points", "red colour")]
+    np.testing.assert_allclose(found["dclip"][0], unit(*described).mean(0), atol=1e-5)
+    np.testing.assert_allclose(found["dclip"][1], unit("fish texture.")[0], atol=1e-5)
+
+
+def test_without_sentences_cupls_is_clips(config, clip):
+    found = text_baselines(config, clip, [sets("red star", "dog")], TOLD)[""]
+    assert found["cupl"] is found["clip"]
+
+
+def test_waffle_takes_the_same_phrases_for_all_classes(config, tmp_path):
+    words = tmp_path / "words.json"
+    words.write_text(json.dumps(["foot", "loud", ""]))
+    config.words = str(words)
+    first, second = baseline_texts(config, sets("dog", "cat"), TOLD)["waffle_clip"]
+    assert [x.replace("dog", "cat") for x in first] == second
+    assert len(set(first)) > 8 and any("foot" in x or "loud" in x for x in first)
+    assert baseline_texts(config, sets("dog", "cat"), TOLD)["waffle_clip"][0] == first

@@ -1,0 +1,35 @@
+"""Every published CLIP that `common.clip` knows, without its weights."""
+
+import json
+
+import jax
+import pytest
+
+from common.clip.known import KNOWN
+from common.training.mesh import make_mesh
+from protext_jax.method import ProText
+from protext_jax.texts import with_data
+from tests.protext.tiny import settings
+
+
+@pytest.mark.parametrize(("length", "depth"), [(4, 9), (16, 12)])
+@pytest.mark.parametrize("model", KNOWN)
+def test_every_clip_takes_prompts(model, length, depth, tmp_path):
+    corpus = tmp_path / "corpus.json"
+    corpus.write_text(json.dumps({"cat": ["It purrs.", "It scratches."], "dog": ["It barks."]}))
+    changes = {"prompts": str(corpus), "held_out": 0, "updates": 1}
+    config = with_data(settings(model=model, length=length, depth=depth, **changes))
+    mesh = make_mesh(1, 1)
+    method = ProText(config)
+    found = method.abstract(mesh)
+    trainable = method.init(jax.random.key(0))
+    with jax.set_mesh(mesh):
+        (loss, _), gradient = jax.eval_shape(
+            jax.value_and_grad(method.loss, has_aux=True),
+            trainable,
+            found.frozen,
+            found.source.batch(0),
+            jax.random.key(0),
+        )
+    width = KNOWN[model].text.width
+    assert loss.shape == () and gradient["prompts"].shape == (1, depth, length, width)

@@ -1,0 +1,60 @@
+"""The paper's figures, where a run's own would stand."""
+
+import numpy as np
+import pytest
+
+from common.evaluation.summaries import harmonic_mean
+from protext_jax.known import identify
+from protext_jax.published import BASE_TO_NOVEL, CROSS_DATASET, SUPERVISED, published
+from protext_jax.recipes import FILES, VARIANTS
+
+
+def test_halves():
+    found = published("base_to_novel", {"base/": "dtd", "new/": "dtd", "cars/": "stanford_cars"})
+    assert found["protext (paper)"] == pytest.approx(
+        {"base/accuracy": 0.6308, "new/accuracy": 0.6159}
+    )
+    assert set(found) == {"clip (paper)", "cupl (paper)", "protext (paper)"}
+
+
+def test_other_protocols():
+    found = published("cross_dataset", {"": "imagenet", "dtd/": "dtd", "mine/": ""})
+    assert found["coop (paper)"] == pytest.approx({"accuracy": 0.7151, "dtd/accuracy": 0.4192})
+    found = published("domain_generalisation", {"imagenet-a/": "imagenet_a"})
+    assert found["cupl (paper)"] == pytest.approx({"imagenet-a/accuracy": 0.5072})
+    assert published("supervised", {"": ""}) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "base", "new"), [(0, 69.34, 74.22), (1, 72.56, 74.22), (2, 72.95, 76.98)]
+)
+def test_averages_are_those_that_the_paper_prints(method, base, new):
+    means = np.mean([halves[method] for halves in BASE_TO_NOVEL.values()], axis=0)
+    np.testing.assert_allclose(means, [base, new], atol=0.006)
+
+
+def test_averages_of_the_other_tables():
+    targets = [row for name, row in CROSS_DATASET.items() if name != "imagenet"]
+    np.testing.assert_allclose(np.mean(targets, axis=0), [63.88, 65.15, 65.74, 67.23], atol=0.006)
+    cupl, waffle, protext = np.mean(list(SUPERVISED.values()), axis=0)[1:]
+    np.testing.assert_allclose([cupl, waffle, protext], [69.31, 65.97, 69.90], atol=0.006)
+    assert harmonic_mean(72.95, 76.98) == pytest.approx(74.91, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *((folder, name) for name, (folder, _) in FILES.items()),
+        *zip(VARIANTS, ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r"), strict=True),
+        ("imagenet_v2/matched-frequency", "imagenet_v2"),
+        ("imagenet2012", "imagenet"),
+        ("imagenet_resized", "imagenet"),
+        ("oxford_iiit_pet", "oxford_pets"),
+        ("oxford_flowers102", "oxford_flowers"),
+        ("cars196", "stanford_cars"),
+        ("DescribableTextures", "dtd"),
+        ("pocket:rare", ""),
+    ],
+)
+def test_data_sets_by_any_name(name, known):
+    assert identify(name) == known
