@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.recipes import IMAGENET
 from common.errors import UserError
 
 SHORT_EPOCHS = 10
@@ -16,15 +17,20 @@ SHORT_EPOCHS = 10
 COOP_EPOCHS = ((2, 50), (5, 100))
 """Below so many shots, so many epochs (CoOp); 200 from there on."""
 
+IMAGENET_EPOCHS = 50
+"""Of ImageNet, however many shots (CoOp)."""
 
-def epochs(schedule: str, shots: int) -> int:
-    """How many times a schedule passes over the training examples.
+
+def epochs(schedule: str, shots: int, paper: str = "") -> int:
+    """How many times a schedule passes over the training examples of a data set of the paper.
 
     Raises:
       UserError: there is no such schedule.
     """
     if schedule == "short":
         return SHORT_EPOCHS
+    if schedule == "coop" and paper == IMAGENET:
+        return IMAGENET_EPOCHS
     if schedule == "coop":
         return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
     raise UserError(f"schedule={schedule!r} is unknown; choose one of counts, short, coop.")
@@ -34,7 +40,7 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
     """The loop's counts for a schedule: one call and one line of metrics an epoch."""
     an_epoch = steps_per_epoch(config.batch, examples)
     return {
-        "updates": an_epoch * epochs(config.schedule, config.shots),
+        "updates": an_epoch * epochs(config.schedule, config.shots, config.paper),
         "steps_per_call": an_epoch,
         "log_every": an_epoch,
         "save_every": 0,

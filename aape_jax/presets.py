@@ -1,6 +1,6 @@
 """Named settings, and the variants of a run that are trained beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -61,11 +61,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_distillation": {"loss.distill": False},
     "aape_only": {"classifier.mode": "aape_only"},
     "mean_prompt": {"aggregator.kind": "mean"},
+    "mean_prompt_only": {"aggregator.kind": "mean", "classifier.mode": "aape_only"},
     "random_prompt": {"aggregator.kind": "random"},
     "mlp_prompt": {"aggregator.kind": "mlp"},
     "attention_prompt": {"aggregator.kind": "paper", "aggregator.heads": 8},
 }
 """Differences from the run's own config by name; presets count as such."""
+
+ALWAYS = ("default", "paper")
+"""Both are trained beside every classifier, unless they are what it is itself."""
 
 
 def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
@@ -87,15 +91,22 @@ def preset(name: str) -> Mapping[str, Any]:
 
 
 def variants(
-    config: ConfigDict, table: Mapping[str, Mapping[str, Any]] = VARIANTS
+    config: ConfigDict,
+    table: Mapping[str, Mapping[str, Any]] = VARIANTS,
+    always: Sequence[str] = (),
 ) -> dict[str, ConfigDict]:
-    """The run's own config as "aape", then those of `config.compare` that differ from it.
+    """The run's own config as "aape", then those variants that differ from it.
+
+    Args:
+      config: The run's; `compare` names variants.
+      table: What each variant changes.
+      always: Variants that come first, named or not.
 
     Raises:
       UserError: `compare` names an unknown variant.
     """
     found = {"aape": config}
-    for name in config.compare:
+    for name in dict.fromkeys((*always, *config.compare)):
         if name not in table:
             raise UserError(f"compare={name!r} is unknown; choose from {', '.join(table)}.")
         other = changed(config, table[name])

@@ -119,6 +119,34 @@ MUTATIONS = (
         "aape/test_head.py",
     ),
     Mutation(
+        "CoCoOp without the image",
+        "aape_jax/baselines/context.py",
+        'params["context"] + shift',
+        'params["context"] + 0 * shift',
+        "aape/test_context.py",
+    ),
+    Mutation(
+        "ImageNet trained like the others",
+        "aape_jax/optimizer.py",
+        'if schedule == "coop" and paper == IMAGENET:',
+        'if schedule == "coop" and paper == "other":',
+        "aape/test_recipes.py",
+    ),
+    Mutation(
+        "literal form left out of a run",
+        "aape_jax/presets.py",
+        'ALWAYS = ("default", "paper")',
+        'ALWAYS = ("default",)',
+        "aape/test_recipes.py",
+    ),
+    Mutation(
+        "domains over all classes",
+        "aape_jax/testsets.py",
+        'if config.protocol == "domain_generalisation":',
+        'if config.protocol == "":',
+        "aape/test_testsets.py",
+    ),
+    Mutation(
         "weight decay missing",
         "aape_jax/optimizer.py",
         "optax.add_decayed_weights(config.weight_decay)",
@@ -135,7 +163,7 @@ MUTATIONS = (
     Mutation(
         "rows of the bank in the file's order",
         "aape_jax/bank.py",
-        "grouped[order], mask[order]",
+        "grouped[place], mask[place]",
         "grouped, mask",
         "aape/test_bank.py",
     ),
