@@ -1,11 +1,11 @@
 """CoOp's optimizer and schedule, with a learning rate of its own for the aggregator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from aape_jax.recipes import IMAGENET
@@ -81,8 +81,15 @@ def _adamw(rate: Callable[[Array], Array], config: ConfigDict) -> optax.Gradient
 OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
 
 
-def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransformation:
+def make_optimizer(
+    config: ConfigDict, an_epoch: int, variants: Mapping[str, ConfigDict] | None = None
+) -> optax.GradientTransformation:
     """The optimizer of a tree `{variant: {"head": ..., "aggregator": ...}}`.
+
+    Args:
+      config: The run's.
+      an_epoch: Steps of an epoch.
+      variants: Their configs, where learning rates of their own matter.
 
     Raises:
       UserError: an option is out of range.
@@ -91,10 +98,9 @@ def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransform
         raise UserError(
             f"optimizer={config.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}."
         )
-    rates = {
-        "head": config.learning_rate,
-        "aggregator": config.learning_rate * config.aggregator.rate_factor,
-    }
+    rates = _rates(config)
+    for name, own in (variants or {}).items():
+        rates |= {f"{name}/{group}": rate for group, rate in _rates(own).items()}
     if min(rates.values()) < 0:
         raise UserError("learning_rate and aggregator.rate_factor must not be negative.")
     groups = {
@@ -104,8 +110,17 @@ def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransform
         )
         for name, base in rates.items()
     }
-    return optax.partition(groups, _group)
+
+    def group(path: tuple, leaf: Array) -> str:
+        del leaf
+        variant, part = path[0].key, path[1].key
+        return f"{variant}/{part}" if f"{variant}/{part}" in groups else part
+
+    return optax.partition(groups, lambda tree: jax.tree_util.tree_map_with_path(group, tree))
 
 
-def _group(tree: PyTree) -> PyTree:
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[1].key, tree)
+def _rates(config: ConfigDict) -> dict[str, float]:
+    return {
+        "head": config.learning_rate,
+        "aggregator": config.learning_rate * config.aggregator.rate_factor,
+    }

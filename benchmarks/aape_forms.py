@@ -41,7 +41,6 @@ FORMS: dict[str, dict[str, Any]] = {
     "0.8 w + 0.2 bottleneck, zero-init": {},
     "0.8 w + 0.2 bottleneck, random start": {"projection.zero_init": False},
     "0.8 w + 0.2 FC-ReLU": RELU_FC | {"projection.zero_init": False},
-    "0.5 w + 0.5 bottleneck, zero-init": {"projection.residual_alpha": 0.5},
     "w + bottleneck, zero-init": {
         "projection.residual_alpha": 1.0,
         "projection.residual": "add",
@@ -55,7 +54,7 @@ def define_flags() -> None:
     flags.DEFINE_string("source", "pocket", "Prompts: pocket, or features:FILE.npz.")
     flags.DEFINE_list("epochs", ["10", "50", "200"], "Lengths of training.")
     flags.DEFINE_list("rates", ["0.002"], "Learning rates.")
-    flags.DEFINE_list("forms", list(FORMS), "Which forms of g, by the words of the table.")
+    flags.DEFINE_multi_string("form", list(FORMS), "A form of g, by the table's words; repeatable.")
     flags.DEFINE_integer("seeds", 3, "Seeds, from 0.")
     flags.DEFINE_bool("distill", False, "Whether to distil from the aggregator, lambda 5.")
     flags.mark_flags_as_required(["data"])
@@ -145,7 +144,7 @@ def main(argv: Sequence[str]) -> None:
         print(f"{name}: {' / '.join(f'{100 * value:.1f}' for value in row.values())}", flush=True)
     settings = [(int(n), float(rate)) for rate in options.rates for n in options.epochs]
     rows = []
-    for name in options.forms:
+    for name in options.form:
         found = [
             train_form(
                 changed(config, FORMS[name] | {"learning_rate": rate}), material, n, options.seeds

@@ -1,6 +1,6 @@
 """AAPE's tables: what it gains over CLIP and CuPL, and by which of its parts.
 
-    python -m benchmarks.aape_pocket --out=FOLDER [--tables=main,lambda,shots,prompts] [--seeds=3]
+    python -m benchmarks.aape_pocket --out=FOLDER [--tables=main,lambda,...] [--seeds=3]
     python -m benchmarks.aape_pocket --out=FOLDER --base=data=pocket:second,learning_rate=0.02
 
 Every number comes from a run of `aape_jax.train` with its own folder below `--out`. Runs that are
@@ -29,8 +29,10 @@ ABLATIONS = (
     "attention_prompt",
     "mean_prompt_only",
 )
-SHOWN = ("cupl", "no_distillation", "aape", "paper")
+SHOWN = ("clip", "cupl", "no_distillation", "aape", "aape_only", "paper")
 SWEPT = "compare=(no_distillation,),baselines=(),pictures=0"
+MANY = "compare=(no_distillation,aape_only),baselines=(),pictures=0"
+EPOCHS = "updates={0}00,steps_per_call={1},log_every={1},save_every={0}00"
 
 TABLES: dict[str, dict[str, str]] = {
     "main": {"": f"compare=({','.join(ABLATIONS)})"},
@@ -39,8 +41,15 @@ TABLES: dict[str, dict[str, str]] = {
     "prompts": {
         f"{value}": f"prompts.per_template={value},{SWEPT}" for value in (1, 2, 3, 5, 7, 10)
     },
+    "classes": {
+        "8": f"data=pocket:second,{EPOCHS.format(2, 4)},{MANY}",
+        "12": f"data=pocket:rare,{EPOCHS.format(3, 6)},{MANY}",
+        "200": f"data=pocket:named,{EPOCHS.format(12, 25)},{MANY}",
+    },
 }
-"""Of each table, what its settings are called and the fields that they set."""
+"""Of each table, what its settings are called and the fields that they set: of "classes" the number
+of learned classes, about 50 epochs each; there are but four photos of each of the 200.
+"""
 
 METRICS = ("base/accuracy", "new/accuracy", "harmonic/accuracy")
 
@@ -75,23 +84,31 @@ def summary(runs: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[st
     return with_harmonic(rows)
 
 
-def cells(values: Mapping[str, Value]) -> list[str]:
-    """Base, new and their harmonic mean."""
-    return [values.get(metric, Value(None)).show(share=True) for metric in METRICS]
-
-
 def table(name: str, out: Path, seeds: int, base: str) -> str:
-    """Runs what a table needs and gives it; a sweep shows a few rows of each of its settings."""
-    lines = []
+    """Runs what a table needs and gives it, methods below each other.
+
+    The settings of a sweep stand side by side, for a few methods.
+    """
+    columns = {}
     for value, fields in TABLES[name].items():
         folder = out / name / value
         runs = [run(folder, seed, fields, base) for seed in range(1, seeds + 1)]
-        rows = summary(runs)
-        shown = [row for row in SHOWN if row in rows] if value else list(rows)
-        start = [[value, row] if value else [row] for row in shown]
-        lines += [[*first, *cells(rows[row])] for first, row in zip(start, shown, strict=True)]
-    header = [name, "method"] if name != "main" else ["method"]
-    return markdown_table([*header, "base (%)", "new (%)", "H (%)"], lines)
+        columns[value] = summary(runs)
+    if name == "main":
+        (rows,) = columns.values()
+        lines = [[row, *(_shown(rows[row], metric) for metric in METRICS)] for row in rows]
+        return markdown_table(["method", "base (%)", "new (%)", "H (%)"], lines)
+    methods = [row for row in SHOWN if any(row in rows for rows in columns.values())]
+    lines = [[row, *(_both(rows.get(row, {})) for rows in columns.values())] for row in methods]
+    return markdown_table([f"{name}, base / new (%)", *columns], lines)
+
+
+def _shown(values: Mapping[str, Value], metric: str) -> str:
+    return values.get(metric, Value(None)).show(share=True)
+
+
+def _both(values: Mapping[str, Value]) -> str:
+    return " / ".join(_shown(values, metric) for metric in METRICS[:2])
 
 
 def main(argv: Sequence[str]) -> None:

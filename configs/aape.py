@@ -80,9 +80,9 @@ def pocket() -> ConfigDict:
 
     config.loss = loss()
 
-    # CoOp's optimizer.
+    # CoOp's optimizer, but for the rate, which the preset sets.
     config.optimizer = "sgd"  # or adamw
-    config.learning_rate = 2e-3  # after the warm-up, from where a cosine lowers it by epoch
+    config.learning_rate = 2e-2  # after the warm-up, from where a cosine lowers it by epoch
     config.momentum = 0.9  # of sgd
     config.weight_decay = 5e-4  # of sgd as part of the gradient, of adamw decoupled
     config.warmup_epochs = 1  # at the constant rate below

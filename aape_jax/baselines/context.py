@@ -25,6 +25,7 @@ from common.data.names import readable
 CONTEXT = "a photo of a"
 META_REDUCTION = 16
 SCALE = 100.0
+RATE = 2e-3  # of SGD, for both
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def class_features(
 
 @dataclass(frozen=True)
 class CoOp:
-    """One context for all images, trained as the run's own heads are."""
+    """One context for all images, trained in as many steps as the run's own heads."""
 
     tower: TextTower
     batch: ClassVar[int] = 0

@@ -96,11 +96,9 @@ class Classification(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check_baselines(config)
-        self.objectives = {
-            name: Objective.from_config(own)
-            for name, own in variants(config, always=ALWAYS).items()
-        }
-        make_optimizer(config, 1)
+        self.variants = variants(config, always=ALWAYS)
+        self.objectives = {name: Objective.from_config(own) for name, own in self.variants.items()}
+        make_optimizer(config, 1, self.variants)
 
     def _size(self, examples: int, width: int, classes: int, mesh: Mesh) -> None:
         self.examples, self.width, self.classes = examples, width, classes
@@ -121,7 +119,8 @@ class Classification(Method):
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
-        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+        an_epoch = steps_per_epoch(self.batch_size, self.examples)
+        return make_optimizer(self.config, an_epoch, self.variants)
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

@@ -33,7 +33,7 @@ def caltech(tmp_path_factory):
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the optional real test data is absent ({SHARED_DATA})")
     files = write_files(SHARED_DATA, tmp_path_factory.mktemp("caltech"))
-    config = settings(files, "loss.distill=false,aggregator.kind=mean")
+    config = settings(files, "loss.distill=false,aggregator.kind=mean,learning_rate=0.002")
     return config, gather(config)
 
 
