@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.corpus import read_corpus
+from aape_jax.recipes import class_template
 from common.clip import CLIP
 from common.data.clip_features import text_features
 from common.data.few_shot import class_rows
@@ -16,8 +17,6 @@ from common.data.names import readable
 from common.data.npz import read_npz
 from common.errors import UserError
 from common.evaluation.classification import normalise
-
-NO_TOWER = "features"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +56,10 @@ def make_bank(
     Raises:
       UserError: a class has no prompts, or there is no text tower to encode them.
     """
-    kind, _, where = config.prompts.corpus.partition(":")
-    if kind == NO_TOWER:
-        return read_bank(Path(where).expanduser(), classnames)
-    if clip is None:
-        raise UserError(
-            f"prompts.corpus={config.prompts.corpus!r} needs a text tower: name one with model=, "
-            "or give encoded prompts as prompts.corpus=features:FILE.npz."
-        )
-    template = class_template(config)
-    named = [template.format(readable(name)) for name in classnames]
-    if config.prompts.corpus == "none":
+    if file := features_file(config):
+        return read_bank(file, classnames)
+    named = _named(config, dataset, classnames, clip)
+    if config.prompts.source == "none":
         sentences = tuple((text,) for text in named)
     else:
         sentences = read_corpus(config, dataset, classnames)
@@ -78,16 +70,36 @@ def make_bank(
     return Bank(normalise(text_features(clip, named, cache)), prompts, mask, sentences)
 
 
-def class_template(config: ConfigDict) -> str:
-    """The text that a class name is filled into.
+def class_features(
+    config: ConfigDict, dataset: str, classnames: Sequence[str], clip: CLIP | None, cache: Path
+) -> Float[np.ndarray, "k p"]:
+    """`w_i` alone, for classes that need no prompts: those of another data set.
 
     Raises:
-      UserError: it has no place for the name.
+      UserError: a class is not in the file of features, or there is no text tower.
     """
-    template = config.classifier.template
-    if template.count("{}") != 1:
-        raise UserError(f"classifier.template={template!r} needs one {{}} for the class name.")
-    return template
+    if file := features_file(config):
+        arrays, chosen = _read_classes(file, classnames)
+        return normalise(arrays["class_features"])[chosen]
+    return normalise(text_features(clip, _named(config, dataset, classnames, clip), cache))
+
+
+def features_file(config: ConfigDict) -> Path | None:
+    """The file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
+    kind, _, where = config.prompts.source.partition(":")
+    return Path(where).expanduser() if kind == "features" else None
+
+
+def _named(
+    config: ConfigDict, dataset: str, classnames: Sequence[str], clip: CLIP | None
+) -> list[str]:
+    if clip is None:
+        raise UserError(
+            f"prompts.source={config.prompts.source!r} needs a text tower: name one with model=, "
+            "or give encoded prompts as prompts.source=features:FILE.npz."
+        )
+    template = class_template(config.classifier.template, dataset)
+    return [template.format(readable(name)) for name in classnames]
 
 
 def by_class(
@@ -109,21 +121,8 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
     Raises:
       UserError: an array is missing, the arrays do not fit, or a class has no prompts.
     """
-    try:
-        arrays = read_npz(file)
-    except ValueError as error:
-        raise UserError(f"the prompt file {str(file)!r} cannot be read: {error}.") from error
-    for name in ("classnames", "class_features"):
-        if name not in arrays:
-            raise UserError(f"the prompt file {file} holds no array {name!r}.")
-    known = {str(name): row for row, name in enumerate(arrays["classnames"])}
-    missing = [name for name in classnames if name not in known]
-    if missing:
-        raise UserError(f"the prompt file {file} has no feature of the class {missing[0]!r}.")
-    chosen = [known[name] for name in classnames]
+    arrays, chosen = _read_classes(file, classnames)
     own = arrays["class_features"]
-    if own.ndim != 2 or len(own) != len(known):
-        raise UserError(f"class_features of {file} must be [{len(known)},p], not {own.shape}.")
     prompts = arrays.get("prompt_features", own)
     labels = arrays.get("prompt_labels", np.arange(len(own)))
     if prompts.shape != (len(labels), own.shape[1]):
@@ -131,13 +130,35 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
             f"prompt_features {prompts.shape} and prompt_labels {labels.shape} of {file} do not "
             f"fit each other and class_features {own.shape}."
         )
-    empty = sorted(set(chosen) - set(labels.tolist()))
+    empty = sorted(set(chosen.tolist()) - set(labels.tolist()))
     if empty:
         raise UserError(
             f"the class {arrays['classnames'][empty[0]]!s} has no prompts in {file}: add some."
         )
     kept = np.isin(labels, chosen)
-    renumbered = np.searchsorted(np.sort(chosen), labels[kept])
-    order = np.argsort(np.argsort(chosen))
-    grouped, mask = by_class(prompts[kept], renumbered, len(chosen))
-    return Bank(normalise(own)[chosen], grouped[order], mask[order])
+    rows, place = np.unique(chosen, return_inverse=True)
+    grouped, mask = by_class(prompts[kept], np.searchsorted(rows, labels[kept]), len(rows))
+    return Bank(normalise(own)[chosen], grouped[place], mask[place])
+
+
+def _read_classes(
+    file: Path, classnames: Sequence[str]
+) -> tuple[dict[str, np.ndarray], Int[np.ndarray, "k"]]:
+    """The arrays of a file, and the row of each class in it."""
+    try:
+        arrays = read_npz(file)
+    except ValueError as error:
+        raise UserError(f"the prompt file {str(file)!r} cannot be read: {error}.") from error
+    for name in ("classnames", "class_features"):
+        if name not in arrays:
+            raise UserError(f"the prompt file {file} holds no array {name!r}.")
+    listed, own = [str(name) for name in arrays["classnames"]], arrays["class_features"]
+    if own.ndim != 2 or len(own) != len(listed):
+        raise UserError(f"class_features of {file} must be [{len(listed)},p], not {own.shape}.")
+    if listed == list(classnames):  # Names may occur twice, as two of ImageNet's do.
+        return arrays, np.arange(len(listed))
+    known = {name: row for row, name in enumerate(listed)}
+    missing = [name for name in classnames if name not in known]
+    if missing:
+        raise UserError(f"the prompt file {file} has no feature of the class {missing[0]!r}.")
+    return arrays, np.array([known[name] for name in classnames])

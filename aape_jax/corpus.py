@@ -28,10 +28,10 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
     Raises:
       UserError: a class has no sentence, or the corpus cannot be read.
     """
-    kind, _, where = config.prompts.corpus.partition(":")
+    kind, _, where = config.prompts.source.partition(":")
     if kind not in CORPORA:
         raise UserError(
-            f"prompts.corpus={config.prompts.corpus!r} is unknown; write pocket, json:FILE, "
+            f"prompts.source={config.prompts.source!r} is unknown; write pocket, json:FILE, "
             "features:FILE.npz or none."
         )
     by_name = CORPORA[kind](where, dataset)
@@ -41,7 +41,7 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
         sentences = _of_class(by_name, aliases.get(name, name))
         if not sentences:
             raise UserError(
-                f"the class {name!r} has no sentence in {config.prompts.corpus}: add some, or "
+                f"the class {name!r} has no sentence in {config.prompts.source}: add some, or "
                 "name its key in the file of prompts.aliases."
             )
         seed = (config.prompts.seed, label)
@@ -70,8 +70,8 @@ def _pocket(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
     kind, _, name = dataset.partition(":")
     if not where and kind != "pocket":
         raise UserError(
-            f"prompts.corpus=pocket describes the bundled sets only, not {dataset!r}: give "
-            "prompts.corpus=json:FILE with sentences of your classes."
+            f"prompts.source=pocket describes the bundled sets only, not {dataset!r}: give "
+            "prompts.source=json:FILE with sentences of your classes."
         )
     return pocket_descriptions(where or name)
 

@@ -50,10 +50,17 @@ def attention_picture(
     attention: Float[np.ndarray, "b n"],
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Photos, each beside its prompts from the most attended down; the middle is left out."""
-    rows = [
-        _row(photo, own, weights[: len(own)])
-        for photo, own, weights in zip(photos, sentences, attention, strict=True)
+    ranked = [
+        _ranked(own, weights[: len(own)]) for own, weights in zip(sentences, attention, strict=True)
     ]
+    return text_picture(photos, ranked)
+
+
+def text_picture(
+    photos: Sequence[Image.Image], texts: Sequence[Sequence[str]]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Photos, each beside its lines of text."""
+    rows = [_row(photo, lines) for photo, lines in zip(photos, texts, strict=True)]
     canvas = Image.new("RGB", (WIDTH, sum(row.height for row in rows)), "white")
     top = 0
     for row in rows:
@@ -62,12 +69,18 @@ def attention_picture(
     return np.asarray(canvas)
 
 
-def _row(photo: Image.Image, sentences: Sequence[str], weights: np.ndarray) -> Image.Image:
+def _ranked(sentences: Sequence[str], weights: np.ndarray) -> list[str]:
     order = np.argsort(-weights, kind="stable")
     shown = order if len(order) <= BEST + WORST else [*order[:BEST], None, *order[-WORST:]]
+    return [
+        "..." if index is None else f"{100 * weights[index]:5.1f} %  {sentences[index]}"
+        for index in shown
+    ]
+
+
+def _row(photo: Image.Image, texts: Sequence[str]) -> Image.Image:
     lines: list[str] = []
-    for index in shown:
-        text = "..." if index is None else f"{100 * weights[index]:5.1f} %  {sentences[index]}"
+    for text in texts:
         lines += textwrap.wrap(text, 72, subsequent_indent=" " * 9) or [""]
     height = max(TILE, LINE * len(lines)) + 16
     row = Image.new("RGB", (WIDTH, height), "white")

@@ -18,11 +18,15 @@ from aape_jax.evaluation import head_row, text_rows
 from aape_jax.head import Head
 from aape_jax.heads_file import read_head
 from aape_jax.material import gather
-from aape_jax.presets import changed, variants
+from aape_jax.presets import ALWAYS, changed, variants
 from aape_jax.tasks.retrieval import Retrieval
+from aape_jax.tasks.vqa import VQA
+from aape_jax.testsets import TestSet, target_set
+from common.clip import load_clip
 from common.config import read_config
-from common.errors import run_command
+from common.errors import UserError, run_command
 from common.evaluation.tables import print_table
+from common.precision import frozen_dtype
 from common.training import say
 from common.training.mesh import make_mesh
 from common.training.workdir import write_evaluation
@@ -44,27 +48,40 @@ def heads_of(workdir: Path, names: Sequence[str]) -> dict[str, Any]:
 
 def classification(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
     """The run's own row first, then the variants' and those of text alone."""
-    found = variants(config)
+    found = variants(config, always=ALWAYS)
     params = heads_of(workdir, list(found))
-    if data:
-        # CuPL is left out with the prompts: "none" makes the class's template its only prompt.
-        corpus = config.prompts.corpus
-        kept = corpus if corpus.startswith("features:") else "none"
-        config = changed(
-            config, {"data": data, "subsample": "all", "prompts.corpus": kept, "views": 1}
-        )
-    material = gather(config)
+    tests = {"": other_set(config, data)} if data else gather(config).tests
     rows = {
-        name: head_row(Head.from_config(own), params[name], material) for name, own in found.items()
+        name: head_row(Head.from_config(own), params[name], tests) for name, own in found.items()
     }
-    texts = text_rows(material)
-    return rows | ({"clip": texts["clip"]} if data else texts)
+    own, *others = rows
+    return {own: rows[own], **text_rows(tests), **{name: rows[name] for name in others}}
+
+
+def other_set(config: ConfigDict, data: str) -> TestSet:
+    """Photos of classes of which nothing but their names is told."""
+    clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+    return target_set(config, clip, data, {})[1]
 
 
 def retrieval(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
     """The run's own row first, then the variants' and CLIP's."""
     config = changed(config, {"data": data or config.data})
-    method = Retrieval(config)
+    return by_method(Retrieval(config), config, workdir)
+
+
+def questions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+    """The run's own row first, then the variants' and that of the most frequent answer."""
+    if data not in (None, config.data):
+        raise UserError(
+            f"--data={data}: the head knows the answers of {config.data!r} alone; train on the "
+            "other data set."
+        )
+    return by_method(VQA(config), config, workdir)
+
+
+def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: Path) -> Rows:
+    """What the training loop would measure with the parameters that a run wrote."""
     method.load(config, make_mesh(config.mesh.data, config.mesh.model))
     heads = heads_of(workdir, list(method.objectives))
     found = method.evaluate({name: {"head": params} for name, params in heads.items()}, None)
@@ -74,6 +91,7 @@ def retrieval(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
 TASKS: dict[str, Callable[[ConfigDict, Path, str | None], Rows]] = {
     "aape_jax.tasks.classification:Classification": classification,
     "aape_jax.tasks.retrieval:Retrieval": retrieval,
+    "aape_jax.tasks.vqa:VQA": questions,
 }
 
 

@@ -7,16 +7,18 @@ import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.baselines.context import LEARNERS, train_context
+from aape_jax.baselines.context import LEARNERS, RATE, train_context
 from aape_jax.baselines.few_shot import FEW_SHOT, Problem
 from aape_jax.baselines.fitting import epoch_batches
 from aape_jax.head import Head, parameter_count
-from aape_jax.material import Material, TestSet
+from aape_jax.material import Material
 from aape_jax.optimizer import OPTIMIZERS, rate_by_epoch, steps_per_epoch
 from aape_jax.serving import predict
+from aape_jax.testsets import TestSet
 from common.errors import UserError
 from common.evaluation.baselines import BASELINES
-from common.evaluation.classification import accuracy
+from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.training import say
 
 Row = dict[str, float]
 
@@ -24,28 +26,28 @@ Row = dict[str, float]
 def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarray]) -> Row:
     """Accuracy on each test set."""
     return {
-        f"accuracy{suffix}": accuracy(np.asarray(classify(test)), test.labels)
-        for suffix, test in tests.items()
+        f"{prefix}accuracy": accuracy(np.asarray(classify(test)), test.labels)
+        for prefix, test in tests.items()
     }
 
 
-def head_row(head: Head, params: PyTree, material: Material) -> Row:
-    """Accuracy and size of a trained head; the classes are all it is told about."""
+def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
+    """Accuracy and size of a trained head; the classes' features are all it is told."""
 
     def classify(test: TestSet) -> np.ndarray:
-        classes = jnp.asarray(material.bank.classes[test.classes])
-        return np.asarray(predict(params, jnp.asarray(test.x), classes, head))
+        return np.asarray(predict(params, jnp.asarray(test.x), jnp.asarray(test.w), head))
 
-    return scores(material.tests, classify) | {"parameters": float(parameter_count(params))}
+    return scores(tests, classify) | {"parameters": float(parameter_count(params))}
 
 
-def text_rows(material: Material) -> dict[str, Row]:
-    """Classifiers made of text alone: CLIP's template and CuPL's mean of sentences."""
-    classifiers = {"clip": material.bank.classes, "cupl": material.bank.means}
-    return {
-        name: scores(material.tests, lambda test, w=w: (test.x @ w[test.classes].T).argmax(axis=1))
-        for name, w in classifiers.items()
+def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
+    """Classifiers made of text alone: CLIP's template, and CuPL's mean where it has sentences."""
+    told = {prefix: test for prefix, test in tests.items() if test.means is not None}
+    rows = {
+        "clip": scores(tests, lambda test: nearest_by_cosine(test.x, test.w)),
+        "cupl": scores(told, lambda test: nearest_by_cosine(test.x, test.means)),
     }
+    return {name: row for name, row in rows.items() if row}
 
 
 def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
@@ -58,7 +60,9 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
     found = {}
     for name in config.baselines:
         if name in LEARNERS:
-            if material.clip is not None:
+            if material.clip is None:
+                say(f"{name} is left out: it needs a text tower, and model='' names none.")
+            else:
                 found[name] = _context_row(name, config, material)
         elif name in FEW_SHOT:
             found[name] = _few_shot_row(name, config, material)
@@ -80,11 +84,8 @@ def check_baselines(config: ConfigDict) -> None:
 
 def learned_tests(material: Material) -> dict[str, TestSet]:
     """The tests among the very classes that were learned."""
-    return {
-        suffix: test
-        for suffix, test in material.tests.items()
-        if np.array_equal(test.classes, material.learned)
-    }
+    learned = tuple(material.classnames[row] for row in material.learned)
+    return {prefix: test for prefix, test in material.tests.items() if test.classnames == learned}
 
 
 def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
@@ -103,29 +104,25 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
     row = scores(own, lambda test: classify(test.x, None).argmax(axis=1))
     if name.startswith("tip"):
         return row
-    others = {suffix: test for suffix, test in material.tests.items() if suffix not in own}
-    return row | scores(
-        others, lambda test: classify(test.x, material.bank.classes[test.classes]).argmax(axis=1)
-    )
+    others = {prefix: test for prefix, test in material.tests.items() if prefix not in own}
+    return row | scores(others, lambda test: classify(test.x, test.w).argmax(axis=1))
 
 
 def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
+    learner = LEARNERS[name]
     examples = len(material.labels)
-    an_epoch = steps_per_epoch(config.batch, examples)
-    rate = rate_by_epoch(
-        config.learning_rate, config.updates, an_epoch, config.warmup_epochs, config.warmup_rate
-    )
+    batch = learner.batch or config.batch
+    an_epoch = steps_per_epoch(batch, examples)
+    steps = an_epoch * learner.epochs or config.updates
+    rate = rate_by_epoch(RATE, steps, an_epoch, config.warmup_epochs, config.warmup_rate)
     classify = train_context(
-        name,
+        learner(material.clip.text_tower),
         material.clip,
         [material.classnames[i] for i in material.learned],
         material.x[0],
         material.labels,
-        epoch_batches(examples, config.batch, config.updates, config.seed),
-        OPTIMIZERS[config.optimizer](rate, config),
+        epoch_batches(examples, batch, steps, config.seed),
+        OPTIMIZERS["sgd"](rate, config),
         config.seed,
     )
-    return scores(
-        material.tests,
-        lambda test: classify(test.x, [material.classnames[i] for i in test.classes]),
-    )
+    return scores(material.tests, lambda test: classify(test.x, test.classnames))

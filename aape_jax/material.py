@@ -10,30 +10,13 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.bank import Bank, make_bank
-from aape_jax.views import view as photo_view
+from aape_jax.testsets import TestSet, encode, own_sets, target_set
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
-from common.data.clip_features import image_features
 from common.errors import UserError
-from common.evaluation.classification import normalise
 from common.precision import frozen_dtype
 
 SUBSAMPLES = ("all", "base", "new")
-
-
-@dataclass(frozen=True, eq=False)
-class TestSet:
-    """Test photos of some of the classes.
-
-    Attributes:
-      classes: Which classes compete, as rows of the bank.
-      x: Unit-length image features, `[b p]`.
-      labels: Numbered within `classes`, `[b]`.
-    """
-
-    classes: Int[np.ndarray, "k"]
-    x: Float[np.ndarray, "b p"]
-    labels: Int[np.ndarray, "b"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +30,8 @@ class Material:
       learned: The classes that are trained on, as rows of the bank.
       x: Unit-length features of V views of the training photos, `[v b p]`.
       labels: Numbered within `learned`, `[b]`.
-      tests: By the suffix of the metrics: "" for all classes, or "_base" and "_new".
+      tests: By the prefix of the metrics: "" for all classes, or "base/" and "new/"; then the
+        further data sets, each by its name.
       validation: For the baselines that choose a number, on the learned classes; or None.
       photos: The training photos; None where only features are at hand.
       fingerprint: Of the photos.
@@ -73,22 +57,26 @@ def gather(config: ConfigDict) -> Material:
     """
     dataset = open_dataset(config.data, holdout=config.holdout)
     parts = class_parts(config.subsample, len(dataset.classnames))
-    clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
-    if clip is None and isinstance(dataset, Dataset):
-        raise UserError(f"model='' leaves no image tower for {config.data!r}: name a model.")
-    cache = Path(config.cache).expanduser()
-    bank = make_bank(config, config.data, dataset.classnames, clip, cache)
     learned = next(iter(parts.values()))
     train = training_split(config, dataset, learned)
-    x = np.stack([_features(clip, train, cache, v, config.seed) for v in _views(config, dataset)])
+    clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+    cache = Path(config.cache).expanduser()
+    bank = make_bank(config, config.data, dataset.classnames, clip, cache)
+    means = dict(zip(dataset.classnames, bank.means, strict=True))
+    targets = [target_set(config, clip, spec, means) for spec in config.targets]
+    views = _views(config, dataset)
+    x = np.stack([encode(clip, train, cache, view, config.seed) for view in views])
     if x.shape[-1] != bank.classes.shape[-1]:
         raise UserError(
             f"the image features of {config.data!r} have width {x.shape[-1]} and the text "
             f"features {bank.classes.shape[-1]}: take both from one model."
         )
+    tests = own_sets(clip, dataset.test, dataset.classnames, bank, parts, cache)
     validation = None
     if dataset.val is not None:
-        validation = _test_set(clip, dataset.val, learned, cache)
+        (validation,) = own_sets(
+            clip, dataset.val, dataset.classnames, bank, {"": learned}, cache
+        ).values()
     return Material(
         clip=clip,
         classnames=dataset.classnames,
@@ -96,10 +84,7 @@ def gather(config: ConfigDict) -> Material:
         learned=learned,
         x=x,
         labels=np.searchsorted(learned, train.labels),
-        tests={
-            suffix: _test_set(clip, dataset.test, classes, cache)
-            for suffix, classes in parts.items()
-        },
+        tests=tests | dict(targets),
         validation=validation,
         photos=train if isinstance(train, ImageSplit) else None,
         fingerprint=_fingerprint(train, dataset.test),
@@ -107,7 +92,7 @@ def gather(config: ConfigDict) -> Material:
 
 
 def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]:
-    """The classes that compete with each other, by the suffix of their metrics.
+    """The classes that compete with each other, by the prefix of their metrics.
 
     The first part is the one that is trained on.
 
@@ -118,8 +103,8 @@ def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]
     base, new = np.arange(middle), np.arange(middle, classes)
     parts = {
         "all": {"": np.arange(classes)},
-        "base": {"_base": base, "_new": new},
-        "new": {"_new": new},
+        "base": {"base/": base, "new/": new},
+        "new": {"new/": new},
     }
     if subsample not in parts:
         raise UserError(
@@ -144,27 +129,6 @@ def _views(config: ConfigDict, dataset: Dataset | FeatureDataset) -> range:
     if config.views > 1 and isinstance(dataset, FeatureDataset):
         raise UserError(f"views={config.views} needs photos, but {config.data!r} holds features.")
     return range(config.views)
-
-
-def _features(
-    clip: CLIP | None, split: ImageSplit | FeatureSplit, cache: Path, view: int = 0, seed: int = 0
-) -> Float[np.ndarray, "b p"]:
-    if isinstance(split, FeatureSplit):
-        return normalise(split.features)
-    version = photo_view(view, clip.preprocess.size, seed)
-    return normalise(image_features(clip, split, cache, version))
-
-
-def _test_set(
-    clip: CLIP | None,
-    split: ImageSplit | FeatureSplit,
-    classes: Int[np.ndarray, "k"],
-    cache: Path,
-) -> TestSet:
-    # The whole split is encoded, so that base, new and all share one cache.
-    rows = np.flatnonzero(np.isin(split.labels, classes))
-    features = _features(clip, split, cache)[rows]
-    return TestSet(classes, features, np.searchsorted(classes, split.labels[rows]))
 
 
 def _fingerprint(*splits: ImageSplit | FeatureSplit) -> str:

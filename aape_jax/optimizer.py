@@ -1,13 +1,14 @@
 """CoOp's optimizer and schedule, with a learning rate of its own for the aggregator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from aape_jax.recipes import IMAGENET
 from common.errors import UserError
 
 SHORT_EPOCHS = 10
@@ -16,15 +17,20 @@ SHORT_EPOCHS = 10
 COOP_EPOCHS = ((2, 50), (5, 100))
 """Below so many shots, so many epochs (CoOp); 200 from there on."""
 
+IMAGENET_EPOCHS = 50
+"""Of ImageNet, however many shots (CoOp)."""
 
-def epochs(schedule: str, shots: int) -> int:
-    """How many times a schedule passes over the training examples.
+
+def epochs(schedule: str, shots: int, paper: str = "") -> int:
+    """How many times a schedule passes over the training examples of a data set of the paper.
 
     Raises:
       UserError: there is no such schedule.
     """
     if schedule == "short":
         return SHORT_EPOCHS
+    if schedule == "coop" and paper == IMAGENET:
+        return IMAGENET_EPOCHS
     if schedule == "coop":
         return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
     raise UserError(f"schedule={schedule!r} is unknown; choose one of counts, short, coop.")
@@ -34,7 +40,7 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
     """The loop's counts for a schedule: one call and one line of metrics an epoch."""
     an_epoch = steps_per_epoch(config.batch, examples)
     return {
-        "updates": an_epoch * epochs(config.schedule, config.shots),
+        "updates": an_epoch * epochs(config.schedule, config.shots, config.paper),
         "steps_per_call": an_epoch,
         "log_every": an_epoch,
         "save_every": 0,
@@ -75,8 +81,15 @@ def _adamw(rate: Callable[[Array], Array], config: ConfigDict) -> optax.Gradient
 OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
 
 
-def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransformation:
+def make_optimizer(
+    config: ConfigDict, an_epoch: int, variants: Mapping[str, ConfigDict] | None = None
+) -> optax.GradientTransformation:
     """The optimizer of a tree `{variant: {"head": ..., "aggregator": ...}}`.
+
+    Args:
+      config: The run's.
+      an_epoch: Steps of an epoch.
+      variants: Their configs, where learning rates of their own matter.
 
     Raises:
       UserError: an option is out of range.
@@ -85,10 +98,9 @@ def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransform
         raise UserError(
             f"optimizer={config.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}."
         )
-    rates = {
-        "head": config.learning_rate,
-        "aggregator": config.learning_rate * config.aggregator.rate_factor,
-    }
+    rates = _rates(config)
+    for name, own in (variants or {}).items():
+        rates |= {f"{name}/{group}": rate for group, rate in _rates(own).items()}
     if min(rates.values()) < 0:
         raise UserError("learning_rate and aggregator.rate_factor must not be negative.")
     groups = {
@@ -98,8 +110,17 @@ def make_optimizer(config: ConfigDict, an_epoch: int) -> optax.GradientTransform
         )
         for name, base in rates.items()
     }
-    return optax.partition(groups, _group)
+
+    def group(path: tuple, leaf: Array) -> str:
+        del leaf
+        variant, part = path[0].key, path[1].key
+        return f"{variant}/{part}" if f"{variant}/{part}" in groups else part
+
+    return optax.partition(groups, lambda tree: jax.tree_util.tree_map_with_path(group, tree))
 
 
-def _group(tree: PyTree) -> PyTree:
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[1].key, tree)
+def _rates(config: ConfigDict) -> dict[str, float]:
+    return {
+        "head": config.learning_rate,
+        "aggregator": config.learning_rate * config.aggregator.rate_factor,
+    }

@@ -52,10 +52,33 @@ def describe(config: ConfigDict) -> Outline:
         dataset = open_dataset(config.data, holdout=config.holdout)
         learned = next(iter(class_parts(config.subsample, len(dataset.classnames)).values()))
         return Outline(len(training_split(config, dataset, learned)), len(learned), width)
+    return Outline(_stated_examples(config), _stated_classes(config), width)
+
+
+def training_examples(config: ConfigDict) -> int:
+    """Counts the photos that a run learns from.
+
+    Raises:
+      UserError: they cannot be opened, nor does the config say how many there are.
+    """
+    try:
+        dataset = open_dataset(config.data, holdout=config.holdout)
+    except UserError:
+        if not config.classes:
+            raise
+        return _stated_examples(config)  # To be compiled, not run.
+    learned = next(iter(class_parts(config.subsample, len(dataset.classnames)).values()))
+    return len(training_split(config, dataset, learned))
+
+
+def _stated_classes(config: ConfigDict) -> int:
+    return len(next(iter(class_parts(config.subsample, config.classes).values())))
+
+
+def _stated_examples(config: ConfigDict) -> int:
     if not config.shots:
         raise UserError(
             f"shots=0 takes all photos of {config.data!r}, whose number is not known here: "
             "give shots=N, or classes=0 to have the data set opened and counted."
         )
-    classes = len(next(iter(class_parts(config.subsample, config.classes).values())))
-    return Outline(classes * config.shots, classes, width)
+    return config.shots * _stated_classes(config)

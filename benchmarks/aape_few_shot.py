@@ -1,8 +1,8 @@
 """Few-shot classifiers on cached features: those that need no prompts, beside each other.
 
-    python -m benchmarks.aape_few_shot --data=features:FILE.npz,... [--corpus=features:FILE.npz]
+    python -m benchmarks.aape_few_shot --data=features:FILE.npz,... [--source=features:FILE.npz]
 
-Without `--corpus` there are no class features from text. The adapters, which add to a zero-shot
+Without `--source` there are no class features from text. The adapters, which add to a zero-shot
 classifier, are then given the classes' mean image features in its place, and the row "zero_shot"
 is that of these means.
 """
@@ -19,33 +19,37 @@ from common.data import FeatureDataset, open_dataset
 from common.errors import UserError, run_command
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, class_means, nearest_by_cosine, normalise
-from common.evaluation.tables import markdown_table
+from common.evaluation.summaries import summarise
+from common.evaluation.tables import Value, markdown_table
 
 
 def define_flags() -> None:
     """The command line."""
     flags.DEFINE_list("data", None, "Data sets of features, e.g. one for each number of shots.")
-    flags.DEFINE_string("corpus", "", "Text features of the classes: features:FILE.npz.")
+    flags.DEFINE_string("source", "", "Text features of the classes: features:FILE.npz.")
     flags.DEFINE_integer("batch", 32, "Of training, where the baseline has none of its own.")
-    flags.DEFINE_integer("seed", 0, "Of training.")
+    flags.DEFINE_integer("seeds", 3, "Of training, from 0.", lower_bound=1)
     flags.mark_flags_as_required(["data"])
 
 
 def measure(
-    dataset: FeatureDataset, w: np.ndarray | None, batch: int, seed: int
-) -> dict[str, float]:
-    """Accuracy of each classifier on the test part; no part is used to choose numbers."""
+    dataset: FeatureDataset, w: np.ndarray | None, batch: int, seeds: int
+) -> dict[str, Value]:
+    """Accuracy of each classifier on the test part; no part is used to choose numbers.
+
+    Only the adapters that are trained differ from seed to seed.
+    """
     x, test = normalise(dataset.train.features), normalise(dataset.test.features)
     labels = dataset.train.labels
     w = class_means(x, labels) if w is None else w
-    problem = Problem(x, labels, w, None, batch, seed)
-    found = {"zero_shot": accuracy(nearest_by_cosine(test, w), dataset.test.labels)}
+    found = {"zero_shot": [accuracy(nearest_by_cosine(test, w), dataset.test.labels)]}
     for name, classify in BASELINES.items():
-        found[name] = accuracy(classify(x, labels, test), dataset.test.labels)
+        found[name] = [accuracy(classify(x, labels, test), dataset.test.labels)]
     for name, learn in FEW_SHOT.items():
-        scores = learn(problem)(test, None)
-        found[name] = accuracy(scores.argmax(axis=1), dataset.test.labels)
-    return found
+        problems = [Problem(x, labels, w, None, batch, seed) for seed in range(seeds)]
+        scores = [learn(problem)(test, None) for problem in problems]
+        found[name] = [accuracy(own.argmax(axis=1), dataset.test.labels) for own in scores]
+    return {name: summarise(numbers) for name, numbers in found.items()}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -58,12 +62,12 @@ def main(argv: Sequence[str]) -> None:
         if not isinstance(dataset, FeatureDataset):
             raise UserError(f"{spec!r} holds photos: give features:FILE.npz.")
         w = None
-        if options.corpus:
-            file = Path(options.corpus.removeprefix("features:")).expanduser()
+        if options.source:
+            file = Path(options.source.removeprefix("features:")).expanduser()
             w = read_bank(file, dataset.classnames).classes
-        columns.append(measure(dataset, w, options.batch, options.seed))
-        print(spec, columns[-1], flush=True)
-    rows = [[name, *(f"{100 * column[name]:.1f}" for column in columns)] for name in columns[0]]
+        columns.append(measure(dataset, w, options.batch, options.seeds))
+        print(spec, {name: value.show(share=True) for name, value in columns[-1].items()})
+    rows = [[name, *(column[name].show(share=True) for column in columns)] for name in columns[0]]
     print(markdown_table(["classifier", *options.data], rows))
 
 

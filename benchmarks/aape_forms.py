@@ -1,6 +1,7 @@
 """Which form of g keeps unseen classes: base and new accuracy after a number of epochs.
 
-    python -m benchmarks.aape_forms --data=features:FILE.npz --corpus=features:FILE.npz
+    python -m benchmarks.aape_forms --data=features:FILE.npz --source=features:FILE.npz
+    python -m benchmarks.aape_forms --data=pocket:second --distill --rates=0.002,0.02
 
 Image features and text features must come from one CLIP. Cross-entropy only unless
 `--distill`; mean and standard deviation over seeds, which run side by side in one program.
@@ -49,18 +50,20 @@ FORMS: dict[str, dict[str, Any]] = {
 
 def define_flags() -> None:
     """The command line."""
-    flags.DEFINE_string("data", None, "Data set of image features.")
-    flags.DEFINE_string("corpus", None, "Text features: features:FILE.npz.")
+    flags.DEFINE_string("data", None, "Data set; photos are encoded by the pocket CLIP.")
+    flags.DEFINE_string("source", "pocket", "Prompts: pocket, or features:FILE.npz.")
     flags.DEFINE_list("epochs", ["10", "50", "200"], "Lengths of training.")
+    flags.DEFINE_list("rates", ["0.002"], "Learning rates.")
+    flags.DEFINE_multi_string("form", list(FORMS), "A form of g, by the table's words; repeatable.")
     flags.DEFINE_integer("seeds", 3, "Seeds, from 0.")
     flags.DEFINE_bool("distill", False, "Whether to distil from the aggregator, lambda 5.")
-    flags.mark_flags_as_required(["data", "corpus"])
+    flags.mark_flags_as_required(["data"])
 
 
 def train_form(
     config: ConfigDict, material: Material, epochs: int, seeds: int
 ) -> dict[str, np.ndarray]:
-    """Accuracy by test set, one number per seed."""
+    """Accuracy by the test set's prefix, one number per seed."""
     examples, classes = len(material.labels), len(material.learned)
     an_epoch = steps_per_epoch(config.batch, examples)
     config = changed(config, {"updates": epochs * an_epoch})
@@ -103,7 +106,7 @@ def train_form(
     heads = jax.jit(run)(keys, rows, jax.tree.map(jnp.asarray, frozen))
     found = {}
     for suffix, test in material.tests.items():
-        w = jnp.asarray(material.bank.classes[test.classes])
+        w = jnp.asarray(test.w)
         own = jax.vmap(lambda head, x=test.x, w=w: predict(head, jnp.asarray(x), w, objective.head))
         found[suffix] = np.mean(np.asarray(own(heads)) == test.labels, axis=1)
     return found
@@ -123,12 +126,13 @@ def main(argv: Sequence[str]) -> None:
     """Prints a row for each form, as soon as it is known."""
     del argv
     options = flags.FLAGS
+    features = options.data.startswith("features:")
     config = get_config()
     config.update_from_flattened_dict(
         {
-            "model": "",
+            "model": "" if features else "pocket",
             "data": options.data,
-            "prompts.corpus": options.corpus,
+            "prompts.source": options.source,
             "shots": 0,
             "loss.distill": options.distill,
         }
@@ -136,15 +140,21 @@ def main(argv: Sequence[str]) -> None:
     if not options.distill:
         config.aggregator.kind = "mean"  # It teaches nobody; the cheapest form will do.
     material = gather(config)
-    lengths = [int(length) for length in options.epochs]
-    clip = text_rows(material)["clip"]
-    print(f"zero-shot: {' / '.join(f'{100 * value:.1f}' for value in clip.values())}", flush=True)
+    for name, row in text_rows(material.tests).items():
+        print(f"{name}: {' / '.join(f'{100 * value:.1f}' for value in row.values())}", flush=True)
+    settings = [(int(n), float(rate)) for rate in options.rates for n in options.epochs]
     rows = []
-    for name, changes in FORMS.items():
-        own = changed(config, changes)
-        rows.append([name, *(show(train_form(own, material, n, options.seeds)) for n in lengths)])
+    for name in options.form:
+        found = [
+            train_form(
+                changed(config, FORMS[name] | {"learning_rate": rate}), material, n, options.seeds
+            )
+            for n, rate in settings
+        ]
+        rows.append([name, *map(show, found)])
         print(*rows[-1], sep=" | ", flush=True)
-    print(markdown_table(["g", *(f"{n} epochs, base / new" for n in lengths)], rows))
+    header = [f"{n} epochs at {rate:g}, base / new" for n, rate in settings]
+    print(markdown_table(["g", *header], rows))
 
 
 if __name__ == "__main__":

@@ -1,65 +1,38 @@
-"""Updates per second of AAPE's training step, beside a direct port's and CoCoOp's.
+"""AAPE's training step beside a direct port's and CoCoOp's, then the cost of the whole.
 
     python -m benchmarks.aape_step [--classes=100,1000] [--batch=32] [--seconds=5]
+    python -m benchmarks.aape_step --cocoop_batch=1 --results=aape_step.md
 
 Three steps at one size, on the same device, on random weights and pictures:
 (a) direct: the image tower in every step, all prompts of the batch's classes encoded anew, and
     an array of batch x classes x width for the classifiers;
 (b) ours: everything frozen from the cache, logits from factors;
 (c) CoCoOp from cached image features: a pass of the text tower per image over all classes.
-(a) and (b) are first compared on the same numbers. `--towers=small` is for trying it out.
+(a) and (b) are first compared on the same numbers. CoCoOp takes the images one after the other, so
+`--cocoop_batch` measures it with fewer of them; rates are in images per second. `--towers=small` is
+for trying it out. `benchmarks.aape_cost` says what whole trainings and predictions cost.
 """
 
-import functools
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from absl import flags
 from jaxtyping import PyTree
 
-from aape_jax.baselines.context import CoCoOp
-from aape_jax.logits import direct_cosines
-from aape_jax.losses import classification
-from aape_jax.objective import Batch, Objective
-from aape_jax.unit import unit
-from common.clip import TextConfig, TextTower, ViT, ViTConfig
+from benchmarks import aape_cost
+from benchmarks.aape_problem import SIZES, Problem, Towers
+from benchmarks.machine import describe_machine
+from benchmarks.timing import rates
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
-from configs.aape import pocket
 
 TOLERANCE = 1e-4
 NAMES = {"a": "direct port", "b": "ours", "c": "CoCoOp, cached images"}
-
-
-@dataclass(frozen=True)
-class Towers:
-    """Sizes of CLIP; ViT-B/16's are the paper's."""
-
-    text: TextConfig
-    image: ViTConfig
-    prompts: int = 20  # of a class
-    length: int = 20  # tokens of a prompt
-
-
-SIZES = {
-    "vit-b-16": Towers(
-        TextConfig(49408, 512, 12, 8, 2048, projection=512),
-        ViTConfig(224, 16, 768, 12, 12, 3072, 512),
-    ),
-    "small": Towers(
-        TextConfig(200, 32, 1, 2, 64, projection=32, bos=198, eos=199, pad=199),
-        ViTConfig(16, 8, 32, 1, 2, 64, 32),
-        prompts=3,
-        length=6,
-    ),
-}
 
 
 def define_flags() -> None:
@@ -67,127 +40,12 @@ def define_flags() -> None:
     flags.DEFINE_enum("towers", "vit-b-16", list(SIZES), "Sizes of CLIP.")
     flags.DEFINE_list("classes", ["100", "1000"], "Numbers of classes.")
     flags.DEFINE_integer("batch", 32, "Images of a step.", lower_bound=1)
+    flags.DEFINE_integer("cocoop_batch", 0, "Images of CoCoOp's step; 0: as many.", lower_bound=0)
     flags.DEFINE_float("seconds", 5.0, "Least time of one measurement.", lower_bound=0)
     flags.DEFINE_integer("repeats", 3, "Measurements of each step.", lower_bound=1)
     flags.DEFINE_list("steps", list(NAMES), "Which steps: a, b, c.")
-
-
-def random_params(module: Any, *inputs: Any) -> PyTree:
-    """Parameters of a tower."""
-    return jax.jit(module.init)(jax.random.key(0), *inputs)["params"]
-
-
-class Problem:
-    """Random frozen networks, pictures and prompts of one size, and the three steps."""
-
-    def __init__(self, towers: Towers, classes: int, batch: int):
-        self.towers, self.text, self.image = towers, TextTower(towers.text), ViT(towers.image)
-        rng = np.random.default_rng(0)
-        width, side = towers.text.width, towers.image.image_size
-        ids = rng.integers(0, towers.text.bos, (classes, towers.prompts, towers.length))
-        ids[..., -1] = towers.text.eos
-        sequence = jnp.zeros((1, towers.length, width))
-        self.params = {
-            "text": random_params(self.text, sequence, jnp.zeros(1, int)),
-            "image": random_params(self.image, jnp.zeros((1, side, side, 3))),
-        }
-        self.ids = jnp.asarray(ids)
-        self.pixels = jnp.asarray(rng.standard_normal((batch, side, side, 3)), jnp.float32)
-        self.labels = jnp.asarray(rng.integers(0, classes, batch))
-        joint = towers.text.projection
-        self.w = unit(jnp.asarray(rng.standard_normal((classes, joint)), jnp.float32))
-        config = pocket()
-        self.objective = Objective.from_config(config)
-        self.config = config
-        start = self.objective.init(jax.random.key(0), joint, classes, batch)
-        noise = iter(jax.random.split(jax.random.key(1), 99))
-        self.start = jax.tree.map(
-            lambda leaf: leaf + 0.02 * jax.random.normal(next(noise), leaf.shape), start
-        )
-
-    def encode_prompts(self, params: PyTree, ids: jax.Array) -> jax.Array:
-        """Unit-length features of prompts `[b n s]`."""
-        flat = ids.reshape(-1, ids.shape[-1])
-        embedded = self.text.apply({"params": params}, flat, method="embed")
-        at = jnp.full(len(flat), ids.shape[-1] - 1)
-        features = self.text.apply({"params": params}, embedded, at).projected
-        return unit(features).reshape(*ids.shape[:2], -1)
-
-    def encode_images(self, params: PyTree, pixels: jax.Array) -> jax.Array:
-        """Unit-length features of pictures."""
-        return unit(self.image.apply({"params": params}, pixels).features)
-
-    def direct(self) -> tuple[Callable, PyTree, PyTree]:
-        """(a): a loss, what it trains, and what it reads."""
-        objective = self.objective
-        head = objective.head
-
-        def loss(params: PyTree, frozen: PyTree) -> jax.Array:
-            clip, labels, w = frozen["clip"], frozen["labels"], frozen["w"]
-            x = self.encode_images(clip["image"], frozen["pixels"])
-            prompts = self.encode_prompts(clip["text"], frozen["ids"][labels])
-            h = head.generator(params["head"]["generator"], x)
-            own = direct_cosines(head.projection, params["head"]["projection"], w, x, h)
-            # Each image brings its own prompts, so it is its own class here.
-            rows = jnp.arange(len(x))
-            batch = Batch(x, rows, rows, w, prompts, jnp.ones(prompts.shape[:2], bool))
-            taught, _ = objective.teach(params, batch, h, jax.random.key(0))
-            return classification(own / head.tau, labels) + taught
-
-        frozen = {
-            "clip": self.params,
-            "labels": self.labels,
-            "w": self.w,
-            "pixels": self.pixels,
-            "ids": self.ids,
-        }
-        return loss, self.start, frozen
-
-    @functools.cached_property
-    def images(self) -> jax.Array:
-        """What the cache of image features holds."""
-        return jax.jit(self.encode_images)(self.params["image"], self.pixels)
-
-    def ours(self) -> tuple[Callable, PyTree, PyTree]:
-        """(b)."""
-        # Only the batch's own classes are encoded here; the step reads the whole bank.
-        used = np.unique(np.asarray(self.labels))
-        known = jax.jit(self.encode_prompts)(self.params["text"], self.ids[used])
-        joint = known.shape[-1]
-        prompts = jnp.zeros((*self.ids.shape[:2], joint)).at[used].set(known)
-        rows = jnp.arange(len(self.labels))
-        mask = jnp.ones(prompts.shape[:2], bool)
-        batch = Batch(self.images, self.labels, rows, self.w, prompts, mask)
-
-        def loss(params: PyTree, batch: Batch) -> jax.Array:
-            return self.objective(params, batch, jax.random.key(0))[0]
-
-        return loss, self.start, batch
-
-    def cocoop(self) -> tuple[Callable, PyTree, PyTree]:
-        """(c): CoCoOp's own step; its text pass is over images times classes."""
-        learner = CoCoOp(self.text.clone(remat=True))
-        embedded = self.params["text"]["token_embedding"][self.ids[:, 0]]
-        at = jnp.full(len(embedded), self.towers.length - 1)
-        joint = self.towers.text.projection
-        start = learner.init(jax.random.key(0), embedded[0, 1:5], joint)
-        frozen = {
-            "text": self.params["text"],
-            "prompts": (embedded, at),
-            "x": self.images,
-            "labels": self.labels,
-        }
-
-        def loss(params: PyTree, frozen: PyTree) -> jax.Array:
-            logits = learner.logits(params, frozen["text"], frozen["prompts"], frozen["x"])
-            return classification(logits, frozen["labels"])
-
-        return loss, start, frozen
-
-    def steps(self, names: Sequence[str]) -> dict[str, tuple[Callable, PyTree, PyTree]]:
-        """The chosen steps."""
-        makers = {"a": self.direct, "b": self.ours, "c": self.cocoop}
-        return {name: makers[name]() for name in names}
+    flags.DEFINE_integer("epochs", 10, "Of the whole training; 10 is the base-to-new protocol's.")
+    flags.DEFINE_string("results", "", "Markdown file that grows with each finished table.")
 
 
 @dataclass
@@ -238,51 +96,51 @@ def check(problems: Mapping[str, tuple[Callable, PyTree, PyTree]]) -> float:
     return error
 
 
-def rates(steps: Mapping[str, Step], seconds: float, repeats: int) -> dict[str, float]:
-    """Updates per second: medians over rounds in which all steps take turns."""
-    for step in steps.values():
-        step()
-    found: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            count, started = 0, time.perf_counter()
-            while not count or time.perf_counter() - started < seconds:
-                step()
-                count += 1
-            found[name].append(count / (time.perf_counter() - started))
-    return {name: statistics.median(values) for name, values in found.items()}
-
-
 def report(towers: Towers, classes: int, options: flags.FlagValues) -> str:
     """Measures one number of classes and gives its table."""
     problem = Problem(towers, classes, options.batch)
-    problems = problem.steps(options.steps)
+    images = dict.fromkeys(options.steps, options.batch)
+    problems = problem.steps([name for name in options.steps if name != "c"])
+    if "c" in options.steps:
+        images["c"] = options.cocoop_batch or options.batch
+        problems |= Problem(towers, classes, images["c"]).steps("c")
     with jax.default_matmul_precision("highest"):
         agreed = f"{check(problems):.1e}" if {"a", "b"} <= set(problems) else "not compared"
     rate = problem.config.learning_rate
     steps = {name: Step.compile(*parts, rate) for name, parts in problems.items()}
     found = rates(steps, options.seconds, options.repeats)
+    speed = {name: found[name] * images[name] for name in found}
     rows = [
         [
             f"({name}) {NAMES[name]}",
-            f"{found[name]:.3g}",
-            f"{found[name] / min(found.values()):.3g}",
+            f"{images[name]}",
+            f"{1e3 / found[name]:.4g}",
+            f"{speed[name]:.4g}",
+            f"{speed[name] / min(speed.values()):.4g}",
             f"{step.temporary / 2**20:.1f}",
         ]
         for name, step in steps.items()
     ]
-    table = markdown_table(["step", "updates/s", "ratio to slowest", "temporaries, MiB"], rows)
+    columns = ["images", "ms a step", "images/s", "ratio to slowest", "temporaries, MiB"]
+    table = markdown_table(["step", *columns], rows)
     title = f"### {classes} classes, batch {options.batch}"
     return f"{title}\n\n{table}\n\nLargest relative difference of (a) and (b): {agreed}."
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table for each number of classes."""
+    """Prints a table for each number of classes, then those of the whole."""
     del argv
     options = flags.FLAGS
-    for classes in map(int, options.classes):
-        print(report(SIZES[options.towers], classes, options), flush=True)
-    print(f"\n{jax.devices()[0].device_kind}, jax {jax.__version__}.")
+    towers, classes = SIZES[options.towers], [int(number) for number in options.classes]
+    where = f"{jax.devices()[0].device_kind}, {describe_machine('jax', 'flax')}"
+    parts = [lambda number=number: report(towers, number, options) for number in classes]
+    parts += [lambda: aape_cost.report(towers, classes, options), lambda: where]
+    text = ""
+    for part in parts:
+        print(found := part(), end="\n\n", flush=True)
+        text += f"{found}\n\n"
+        if options.results:
+            Path(options.results).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Converts CLIP or Stable Diffusion to safetensors in the published layout, and reports.
+"""Converts CLIP, Stable Diffusion or a GPT to safetensors in the published layout, and reports.
 
     python -m common.convert SOURCE OUT [--check]
 
-SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout, or Stable
-Diffusion in diffusers'; safetensors, sharded, or PyTorch's `.bin`. OUT becomes a directory that
-this project and transformers or diffusers load (of a CLIP with a ResNet: open_clip). Its
-`conversion.json` says where every key of the source went.
+SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout, Stable Diffusion
+in diffusers', or GPT-2 or GPT-J in Hugging Face's; safetensors, sharded, or PyTorch's `.bin`. OUT
+becomes a directory that this project and transformers or diffusers load (of a CLIP with a ResNet:
+open_clip). Its `conversion.json` says where every key of the source went.
 """
 
 import dataclasses
@@ -23,7 +23,10 @@ from common.clip import CLIP, load_clip, save_clip
 from common.clip.checkpoint import find_clip, read_text_tensors
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.errors import UserError, run_command
-from common.files import write_json
+from common.files import read_json, write_json
+from common.language import LM, load_lm, save_lm
+from common.language.checkpoint import read_lm_tensors
+from common.language.hugging_face import KINDS, kind_of
 from common.torch_check import NotComparableError, torch_errors
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
@@ -35,7 +38,7 @@ REPORT = "conversion.json"
 TOLERANCE = 1e-4
 """The relative error that `--check` allows: float32 through a full-size model."""
 
-Model = CLIP | StableDiffusion
+Model = CLIP | StableDiffusion | LM
 
 
 @dataclass(frozen=True)
@@ -180,15 +183,26 @@ def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
     ]
 
 
+def _language_parts(source: str, model: LM) -> list[Part]:
+    kind = KINDS[kind_of(model.config)]
+    tensors = read_lm_tensors(resolve(source, ["config.json"]))
+    return [Part("language model", tensors, kind.table, kind.ignore)]
+
+
 _CLIP = Kind(load_clip, save_clip, _clip_parts)
 _DIFFUSION = Kind(load_stable_diffusion, save_stable_diffusion, _diffusion_parts)
+_LANGUAGE = Kind(load_lm, save_lm, _language_parts)
 
 
 def _kind(source: str) -> Kind:
     if source == "pocket":
         raise UserError("'pocket' stands for two models: give the directory of one of them.")
-    index = resolve(source, ["model_index.json"]) / "model_index.json"
-    return _DIFFUSION if index.is_file() else _CLIP
+    directory = resolve(source, ["model_index.json", "config.json"])
+    if (directory / "model_index.json").is_file():
+        return _DIFFUSION
+    config = directory / "config.json"
+    known = config.is_file() and read_json(config).get("model_type") in KINDS
+    return _LANGUAGE if known else _CLIP
 
 
 if __name__ == "__main__":

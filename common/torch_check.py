@@ -1,6 +1,6 @@
 """A model's outputs against those of the PyTorch libraries that define its layout."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from common.clip import CLIP, ResNetConfig, encode_image, encode_text
 from common.diffusion import StableDiffusion, prompt_states
+from common.language import LM
 
 PROMPTS = ("a photo of a cat", "two dogs, close-up")
 
@@ -19,7 +20,7 @@ class NotComparableError(Exception):
     """Why there is nothing to compare with."""
 
 
-def torch_errors(model: CLIP | StableDiffusion, directory: Path) -> dict[str, float]:
+def torch_errors(model: CLIP | StableDiffusion | LM, directory: Path) -> dict[str, float]:
     """Relative errors of each output on fixed inputs: largest difference over largest value.
 
     Args:
@@ -33,7 +34,7 @@ def torch_errors(model: CLIP | StableDiffusion, directory: Path) -> dict[str, fl
         import torch
 
         with torch.no_grad():
-            pairs = (_clip if isinstance(model, CLIP) else _diffusion)(model, directory)
+            pairs = _COMPARED[type(model)](model, directory)
     except ImportError as error:
         raise NotComparableError(f"{error.name} is not installed") from error
     return {name: _relative(ours, theirs.numpy()) for name, (ours, theirs) in pairs.items()}
@@ -99,6 +100,25 @@ def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
             _to_nhwc(their_vae.decode(_to_torch(latents[:1])).sample),
         ),
     }
+
+
+def _language(lm: LM, directory: Path) -> Pairs:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    theirs = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    ids = np.random.default_rng(0).integers(0, lm.config.vocab_size, (2, 16))
+    variables = {"params": lm.params}
+    hidden, _ = jax.jit(lm.model.apply)(variables, lm.model.apply(variables, ids, method="embed"))
+    logits = lm.model.apply(variables, hidden, method="logits")
+    return {"logits": (logits, theirs(torch.from_numpy(ids)).logits)}
+
+
+_COMPARED: dict[type, Callable[[Any, Path], Pairs]] = {
+    CLIP: _clip,
+    StableDiffusion: _diffusion,
+    LM: _language,
+}
 
 
 def _relative(ours: Any, theirs: np.ndarray) -> float:

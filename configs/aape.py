@@ -1,69 +1,48 @@
 """AAPE (arXiv 2410.23698) for few-shot classification.
 
     python -m aape_jax.train --config=configs/aape.py --workdir=runs/aape
-    python -m aape_jax.train --config=configs/aape.py:paper=flowers --workdir=runs/flowers
+    python -m aape_jax.train --config=configs/aape.py:paper=dtd --workdir=runs/dtd
+    python -m aape_jax.train --config=configs/aape.py:paper=imagenet,\\
+protocol=domain_generalisation --workdir=runs/imagenet
     python -m aape_jax.train --config=configs/aape.py:model=,data=features:my.npz,\\
-prompts.corpus=features:my_texts.npz --workdir=runs/mine
+prompts.source=features:my_texts.npz --workdir=runs/mine
 
 Without an argument: the bundled CLIP, pictures and sentences, a minute on a laptop. With
 `paper=NAME`: CLIP ViT-B/16 and the paper's protocol on one of its data sets; the sentences are
-files of yours, e.g. CuPL's, which carry no licence and are not shipped.
+files of yours, e.g. CuPL's, which carry no licence and are not shipped. `paper`, `protocol` and
+`preset` set other fields, so they are written behind the colon.
 """
 
 from ml_collections import ConfigDict
 
 from aape_jax.presets import preset
+from aape_jax.recipes import recipe
 from common.config import apply_arg
-from common.errors import UserError
-
-TEMPLATE = "a photo of a {}"
-
-# Where each of the paper's data sets is looked for, its classes, its file of GPT-3 sentences,
-# and CoOp's template for it, which `template=coop` takes.
-PAPER = {
-    "imagenet": ("coop:data/imagenet", 1000, "imagenet", "a photo of a {}."),
-    "caltech": ("coop:data/caltech-101", 100, "cal", "a photo of a {}."),
-    "pets": ("coop:data/oxford_pets", 37, "pets", "a photo of a {}, a type of pet."),
-    "cars": ("coop:data/stanford_cars", 196, "cars", "a photo of a {}."),
-    "flowers": ("coop:data/oxford_flowers", 102, "flower", "a photo of a {}, a type of flower."),
-    "food": ("coop:data/food-101", 101, "food", "a photo of {}, a type of food."),
-    "aircraft": (
-        "coop:data/fgvc_aircraft",
-        100,
-        "airplane",
-        "a photo of a {}, a type of aircraft.",
-    ),
-    "sun": ("coop:data/sun397", 397, "sun", "a photo of a {}."),
-    "dtd": ("coop:data/dtd", 47, "texture", "{} texture."),
-    "eurosat": ("coop:data/eurosat", 10, "eurosat", "a centered satellite photo of {}."),
-    "ucf": ("coop:data/ucf101", 101, "ucf", "a photo of a person doing {}."),
-}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """The default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
-    if config.preset != "default" or config.paper:
-        config.update_from_flattened_dict(dict(preset(config.preset)))
-        if config.paper:
-            config.update(paper(config.paper, config.template))
-        apply_arg(config, arg)  # what the user wrote wins
-    return config
+    config.update_from_flattened_dict(recipe(config.paper, config.protocol))
+    config.update_from_flattened_dict(dict(preset(config.preset)))
+    return apply_arg(config, arg)  # what the user wrote wins
 
 
 def pocket() -> ConfigDict:
     """Every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.classification:Classification"
+    config.method = "aape_jax.tasks.classification:Classification"  # module:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
-    config.paper = ""  # name of one of the paper's data sets: takes its protocol
-    config.template = "plain"  # "coop": with `paper`, CoOp's template for the data set
-    config.seed = 0
+    config.paper = ""  # name of one of the paper's data sets: see aape_jax/recipes.py
+    # Or all_class, domain_generalisation, cross_dataset.
+    config.protocol = "base_to_new"  # sets subsample and targets; with `paper` also schedule
+    config.seed = 0  # of the heads' start and of the order of the photos
 
-    # What is learned from.
+    # What is learned from, and what is measured.
     config.model = "pocket"  # CLIP; empty where data and prompts are features
-    config.data = "pocket:rare"
+    config.data = "pocket:rare"  # photos, or features:FILE.npz
+    config.targets = ()  # further data sets to measure on, each over its own classes
     config.classes = 0  # for `common.aot`: the number of classes; 0 opens the data and counts
     config.subsample = "base"  # train on the first half, test on both; or "all", "new"
     config.shots = 16  # photos per class; 0 takes all
@@ -73,8 +52,8 @@ def pocket() -> ConfigDict:
 
     # Reference prompts, for training only.
     config.prompts = ConfigDict()
-    config.prompts.corpus = "pocket"  # or json:FILE, features:FILE.npz, none
-    config.prompts.aliases = ""  # JSON file, class name -> its key in the corpus
+    config.prompts.source = "pocket"  # or json:FILE, features:FILE.npz, none
+    config.prompts.aliases = ""  # JSON file, class name -> its key in the source
     config.prompts.per_template = 10  # of each ten sentences, 1 to 10
     config.prompts.seed = 0  # which of them
     config.prompts.padded = 20  # for `common.aot`: prompts of the class that has most
@@ -84,109 +63,90 @@ def pocket() -> ConfigDict:
     # The generator h and the projection g.
     config.generator = ConfigDict()
     config.generator.hidden = 32  # 0: a sixteenth of the joint width
-    config.generator.bias = False
+    config.generator.bias = False  # true: both layers have one
     config.generator.residual = "none"  # "image": h(x) = x + MLP(x)
     config.projection = ConfigDict()
     config.projection.kind = "bottleneck"  # or fc
-    config.projection.hidden = 32
+    config.projection.hidden = 32  # width of the bottleneck
     config.projection.activation = "relu"  # "none" makes g linear
-    config.projection.out_relu = False
+    config.projection.out_relu = False  # true: a ReLU on the result
     config.projection.residual_alpha = 0.2  # 1 keeps nothing of the class feature
     config.projection.residual = "mix"  # (1 - alpha) w + alpha g; "add": w + alpha g
-    config.projection.zero_init = True
+    config.projection.zero_init = True  # the last layer starts at zero: zero-shot CLIP
     config.projection.identity_init = False  # of fc: starts at g = w
     config.classifier = ConfigDict()
     config.classifier.mode = "template_and_aape"  # or aape_only, template_only
-    config.classifier.template = TEMPLATE
+    config.classifier.template = "plain"  # "a photo of a {}"; or "coop", or the text itself
 
     config.loss = loss()
 
-    # CoOp's optimizer.
+    # CoOp's optimizer, but for the rate, which the preset sets.
     config.optimizer = "sgd"  # or adamw
-    config.learning_rate = 2e-3
-    config.momentum = 0.9
-    config.weight_decay = 5e-4
-    config.warmup_epochs = 1
-    config.warmup_rate = 1e-5
-    config.batch = 32
-    config.schedule = "counts"  # "short": 10 epochs; "coop": 50 to 200, by the shots
-    # With "counts" the loop's numbers are taken as they are; the others set all five.
-    config.updates = 300
-    config.steps_per_call = 6  # an epoch of twelve classes
-    config.log_every = 6
-    config.save_every = 60
+    config.learning_rate = 2e-2  # after the warm-up, from where a cosine lowers it by epoch
+    config.momentum = 0.9  # of sgd
+    config.weight_decay = 5e-4  # of sgd as part of the gradient, of adamw decoupled
+    config.warmup_epochs = 1  # at the constant rate below
+    config.warmup_rate = 1e-5  # in these epochs
+    config.batch = 32  # photos
+    # "short": 10 epochs; "coop": 50 to 200, by the shots. Both set the five fields below.
+    config.schedule = "counts"  # takes them as they are
+    config.updates = 300  # steps of the optimizer
+    config.steps_per_call = 6  # that the device makes between two words with the host; an epoch
+    config.log_every = 6  # steps whose means are a line of metrics.jsonl
+    config.save_every = 60  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
 
-    # What is trained and measured beside it.
-    config.compare = ("default", "paper", "no_distillation", "aape_only", "mean_prompt")
+    # What is trained and measured beside it; default and paper always are.
+    config.compare = ("no_distillation", "aape_only", "mean_prompt")  # see aape_jax/presets.py
     config.baselines = (
-        "nearest_class_mean",
-        "linear_probe",
+        "coop",
+        "cocoop",
+        "clip_adapter",
         "tip_adapter",
         "tip_adapter_f",
-        "clip_adapter",
-        "coop",
-    )
+        "linear_probe",
+        "nearest_class_mean",
+    )  # in this order, behind clip and cupl
     config.pictures = 4  # training photos whose prompts are drawn, ranked by attention
 
     # The program.
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
     config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
     config.keep = 2  # checkpoints
-    config.progress = True
-    config.cache = "~/.cache/promptax/features"
-    config.compile_cache = "~/.cache/promptax/xla"
+    config.progress = True  # false: no bar
+    config.cache = "~/.cache/promptax/features"  # of photos and texts, by their fingerprints
+    config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config
 
 
 def aggregator() -> ConfigDict:
     """The aggregator: n prompts to one, with the image's help."""
-    group = ConfigDict()
-    group.kind = "anchored"  # or paper, mean, random, mlp
-    group.heads = 1
-    group.init_scale = 100.0  # of the anchored form's softmax
-    group.token = "class"  # whose the paper form's learnable token is; image, none
-    group.ffn_mult = 4  # paper form
-    group.norm = "pre"  # paper form; post, none
-    group.mlp_hidden = 32  # mlp form
-    group.num_outputs = 1  # m, aggregated prompts
-    group.reward_scale = 2.5  # s of the CLIP score
-    group.reward_clamp = True  # negative cosines count as zero
-    group.reward_weight = 1.0
-    group.anchor_weight = 0.0  # holds p_a near the mean prompt
-    group.rate_factor = 1.0  # of the learning rate
-    return group
+    config = ConfigDict()
+    config.kind = "anchored"  # or paper, mean, random, mlp
+    config.heads = 1  # of the anchored and the paper form
+    config.init_scale = 100.0  # of the anchored form's softmax
+    config.token = "class"  # whose the paper form's learnable token is; image, none
+    config.ffn_mult = 4  # paper form
+    config.norm = "pre"  # paper form; post, none
+    config.mlp_hidden = 32  # mlp form
+    config.num_outputs = 1  # m, aggregated prompts
+    config.reward_scale = 2.5  # s of the CLIP score
+    config.reward_clamp = True  # negative cosines count as zero
+    config.reward_weight = 1.0  # of the CLIP score in the aggregator's loss
+    config.anchor_weight = 0.0  # holds p_a near the mean prompt
+    config.rate_factor = 1.0  # of the learning rate
+    return config
 
 
 def loss() -> ConfigDict:
     """task + lambda * distill."""
-    group = ConfigDict()
-    group.distill = True
-    group["lambda"] = 5.0
-    group.distance = "sq_l2"  # or l2, l1, cos
-    group.normalize_target = True
-    group.normalize_pred = False
-    group.reduce = "sum"  # over dimensions, or mean
-    group.distill_stop_grad = True
-    group.tau = 0.01
-    return group
-
-
-def paper(name: str, template: str) -> ConfigDict:
-    """The paper's protocol on one of its data sets."""
-    if name not in PAPER:
-        raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
-    templates = {"plain": TEMPLATE, "coop": PAPER[name][3]}
-    if template not in templates:
-        raise UserError(f"template={template!r} is neither plain nor coop.")
-    data, classes, sentences, _ = PAPER[name]
-    return ConfigDict(
-        {
-            "model": "openai/clip-vit-base-patch16",
-            "data": data,
-            "classes": classes,
-            "prompts": {"corpus": f"json:data/prompts/{sentences}_prompts_full.json", "padded": 90},
-            "classifier": {"template": templates[template]},
-            "schedule": "short",
-        }
-    )
+    config = ConfigDict()
+    config.distill = True  # false: the task alone
+    config["lambda"] = 5.0  # of the distillation
+    config.distance = "sq_l2"  # or l2, l1, cos
+    config.normalize_target = True  # p_a at unit length
+    config.normalize_pred = False  # h(x) at unit length
+    config.reduce = "sum"  # over dimensions, or mean
+    config.distill_stop_grad = True  # false: the distillation trains the aggregator, too
+    config.tau = 0.01  # CLIP's temperature
+    return config

@@ -1,7 +1,12 @@
 """AAPE (arXiv 2410.23698) for image-to-text retrieval: h(x) is the query, captions the gallery.
 
-python -m aape_jax.train --config=configs/aape_retrieval.py --workdir=runs/retrieval
-python -m aape_jax.train --config=configs/aape_retrieval.py:paper=coco --workdir=runs/coco
+    python -m aape_jax.train --config=configs/aape_retrieval.py --workdir=runs/retrieval
+    python -m aape_jax.train --config=configs/aape_retrieval.py:paper=coco --workdir=runs/coco
+    python -m aape_jax.evaluate --workdir=runs/coco --data=karpathy:FILE.json,FOLDER
+    python -m aape_jax.train --workdir=runs/flickr \\
+        --config=configs/aape_retrieval.py:paper=flickr30k,start=runs/coco,learning_rate=1e-4
+
+The last two are the paper's Flickr30k without training on it, and after fine-tuning.
 """
 
 from ml_collections import ConfigDict
@@ -30,51 +35,52 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def pocket() -> ConfigDict:
     """Every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.retrieval:Retrieval"
+    config.method = "aape_jax.tasks.retrieval:Retrieval"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
-    config.seed = 0
+    config.start = ""  # folder of a finished run whose h training starts from
+    config.seed = 0  # of the start of h and of the order of the images
 
     # What is learned from: images with their own captions.
-    config.model = "pocket"
+    config.model = "pocket"  # CLIP; empty where the data are features
     config.data = "pocket:captions"  # or karpathy:FILE.json,FOLDER; features:FILE.npz
     config.examples = 0  # for `common.aot`: training images; 0 opens the data and counts
     config.captions = 5  # for `common.aot`: captions of the image that has most
 
     # The method.
     config.aggregator = aggregator()
-    config.aggregator.token = "none"
+    config.aggregator.token = "none"  # or image; images have no classes here
     config.generator = ConfigDict()
-    config.generator.hidden = 512
-    config.generator.bias = False
+    config.generator.hidden = 512  # 0: a sixteenth of the joint width, as in classification
+    config.generator.bias = False  # true: both layers have one
     config.generator.residual = "image"  # h(x) = x + MLP(x) starts as CLIP's own query
     config.loss = loss()
 
     # AdamW.
     config.optimizer = "adamw"  # or sgd
-    config.learning_rate = 1e-3
+    config.learning_rate = 1e-3  # from where a cosine lowers it by epoch
     config.momentum = 0.9  # sgd
-    config.weight_decay = 0.05
-    config.warmup_epochs = 0
-    config.warmup_rate = 1e-5
-    config.batch = 128
-    config.updates = 120
-    config.steps_per_call = 4
-    config.log_every = 4
-    config.save_every = 40
+    config.weight_decay = 0.05  # decoupled
+    config.warmup_epochs = 0  # at the constant rate below
+    config.warmup_rate = 1e-5  # in these epochs
+    config.batch = 128  # images, each with one of its captions
+    config.updates = 120  # steps of the optimizer
+    config.steps_per_call = 4  # that the device makes between two words with the host; an epoch
+    config.log_every = 4  # steps whose means are a line of metrics.jsonl
+    config.save_every = 40  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
 
     # What is trained and measured beside it.
-    config.compare = ("paper", "no_distillation", "mean_prompt")
+    config.compare = ("no_distillation", "mean_prompt")  # beside the paper's form of h
     config.queries_at_once = 256  # per device
-    config.text_to_image = True
+    config.text_to_image = True  # false: image to text alone, as in the paper
 
     # The program.
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
     config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
     config.keep = 2  # checkpoints
-    config.progress = True
-    config.cache = "~/.cache/promptax/features"
-    config.compile_cache = "~/.cache/promptax/xla"
+    config.progress = True  # false: no bar
+    config.cache = "~/.cache/promptax/features"  # of images and captions, by their fingerprints
+    config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config
 
 

@@ -7,6 +7,7 @@ what avoids that.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from common.data.names import readable
 CONTEXT = "a photo of a"
 META_REDUCTION = 16
 SCALE = 100.0
+RATE = 2e-3  # of SGD, for both
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +70,11 @@ def class_features(
 
 @dataclass(frozen=True)
 class CoOp:
-    """One context for all images."""
+    """One context for all images, trained in as many steps as the run's own heads."""
 
     tower: TextTower
+    batch: ClassVar[int] = 0
+    epochs: ClassVar[int] = 0
 
     def init(self, key: Array, start: Float[Array, "n d"], width: int) -> PyTree:
         """The context starts as its words."""
@@ -86,9 +90,14 @@ class CoOp:
 
 @dataclass(frozen=True)
 class CoCoOp:
-    """The context plus a shift that a two-layer network makes of each image."""
+    """The context plus a shift that a two-layer network makes of each image.
+
+    Its authors train it for ten epochs of one image at a time, for it needs much memory.
+    """
 
     tower: TextTower
+    batch: ClassVar[int] = 1
+    epochs: ClassVar[int] = 10
 
     def init(self, key: Array, start: Float[Array, "n d"], width: int) -> PyTree:
         """The network has biases and a sixteenth of the joint width between its layers."""
@@ -119,11 +128,11 @@ class CoCoOp:
         return lax.map(one_image, (x, shifts))
 
 
-LEARNERS: dict[str, Callable[[TextTower], CoOp | CoCoOp]] = {"coop": CoOp, "cocoop": CoCoOp}
+LEARNERS: dict[str, type[CoOp] | type[CoCoOp]] = {"coop": CoOp, "cocoop": CoCoOp}
 
 
 def train_context(
-    name: str,
+    learner: CoOp | CoCoOp,
     clip: CLIP,
     classnames: Sequence[str],
     x: Float[np.ndarray, "b p"],
@@ -132,8 +141,7 @@ def train_context(
     optimizer: optax.GradientTransformation,
     seed: int,
 ) -> Callable[[np.ndarray, Sequence[str]], np.ndarray]:
-    """Trains "coop" or "cocoop"; gives a function from features and class names to classes."""
-    learner = LEARNERS[name](clip.text_tower)
+    """Trains a context; gives a function from features and class names to classes."""
     prompts = context_prompts(clip, classnames)
     text = jax.device_put(clip.params["text"])
     start = learner.init(jax.random.key(seed), jnp.asarray(prompts.start), x.shape[1])

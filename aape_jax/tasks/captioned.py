@@ -20,7 +20,7 @@ from common.evaluation.classification import normalise
 from common.files import read_json
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
-from common.pocket.world import ANONYMOUS, sample_scene
+from common.pocket.world import ANONYMOUS, Scene, sample_scene
 
 POCKET_SIZES = {"train": 512, "test": 200}
 KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
@@ -100,14 +100,20 @@ def _encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
 def _pocket(where: str, part: str) -> Texts:
     if where != "captions":
         raise UserError(f"there is no captioned set 'pocket:{where}': write pocket:captions.")
+    scenes = pocket_scenes(part)
+    names = tuple(f"{part}-{number}" for number in range(len(scenes)))
+    split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
+    return Texts(split, tuple(captions(scene) for scene in scenes))
+
+
+def pocket_scenes(part: str) -> tuple[Scene, ...]:
+    """The scenes of a part; a species without name in each."""
     scenes = []
     for number in range(POCKET_SIZES[part]):
         generator = np.random.default_rng((part == "test", number))
         species = ANONYMOUS[int(generator.integers(len(ANONYMOUS)))]
         scenes.append(sample_scene(species, generator))
-    names = tuple(f"{part}-{number}" for number in range(len(scenes)))
-    split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
-    return Texts(split, tuple(captions(scene) for scene in scenes))
+    return tuple(scenes)
 
 
 def _karpathy(where: str, part: str) -> Texts:

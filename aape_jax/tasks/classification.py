@@ -18,9 +18,10 @@ from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, te
 from aape_jax.heads_file import write_head
 from aape_jax.material import Material, gather
 from aape_jax.objective import Batch, Objective
-from aape_jax.optimizer import make_optimizer, steps_per_epoch
-from aape_jax.outline import describe
-from aape_jax.presets import variants
+from aape_jax.optimizer import counts, make_optimizer, steps_per_epoch
+from aape_jax.outline import describe, training_examples
+from aape_jax.presets import ALWAYS, variants
+from aape_jax.recipes import check_applied
 from common.evaluation.figures import write_png
 from common.training import Evaluation, Loaded, Method
 
@@ -60,6 +61,13 @@ class Classification(Method):
     def __init__(self, config: ConfigDict):
         self.config = config
 
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        """Fills in the loop's counts, where a schedule says them and not the user."""
+        check_applied(config)
+        if config.schedule != "counts":
+            config.update(counts(config, training_examples(config)))
+        return config
+
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Encodes photos and sentences, or reads them from the cache."""
         self._plan(config)
@@ -88,10 +96,9 @@ class Classification(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check_baselines(config)
-        self.objectives = {
-            name: Objective.from_config(own) for name, own in variants(config).items()
-        }
-        make_optimizer(config, 1)
+        self.variants = variants(config, always=ALWAYS)
+        self.objectives = {name: Objective.from_config(own) for name, own in self.variants.items()}
+        make_optimizer(config, 1, self.variants)
 
     def _size(self, examples: int, width: int, classes: int, mesh: Mesh) -> None:
         self.examples, self.width, self.classes = examples, width, classes
@@ -112,7 +119,8 @@ class Classification(Method):
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
-        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+        an_epoch = steps_per_epoch(self.batch_size, self.examples)
+        return make_optimizer(self.config, an_epoch, self.variants)
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
@@ -137,7 +145,7 @@ class Classification(Method):
 
     def _variant_row(self, name: str, params: PyTree, frozen: PyTree) -> Row:
         objective = self.objectives[name]
-        row = head_row(objective.head, params["head"], self.material)
+        row = head_row(objective.head, params["head"], self.material.tests)
         everything = as_batch(frozen, np.arange(self.examples), 0)
         metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
         warn_if_drifted(name, metrics)
@@ -146,7 +154,7 @@ class Classification(Method):
     def _baselines(self) -> Mapping[str, Row]:
         if not hasattr(self, "_measured"):
             material = self.material
-            self._measured = text_rows(material) | learned_rows(self.config, material)
+            self._measured = text_rows(material.tests) | learned_rows(self.config, material)
         return self._measured
 
     def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from aape_jax.aggregators import make_aggregator
 from aape_jax.bank import by_class
 from aape_jax.generator import Generator
 from aape_jax.head import DEFAULT, Head, parameter_count
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import read_head, write_head
 from aape_jax.losses import Distillation, Reward, contrastive
 from aape_jax.objective import Batch, Objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
@@ -105,8 +105,16 @@ class Retrieval(Method):
 
     def _plan(self, config: ConfigDict) -> None:
         self.objectives = {
-            name: retrieval_objective(own) for name, own in variants(config, VARIANTS).items()
+            name: retrieval_objective(own)
+            for name, own in variants(config, VARIANTS, always=("paper",)).items()
         }
+        self.started = {}
+        if config.start:
+            folder = Path(config.start).expanduser() / "heads"
+            self.started = {
+                name: read_head(folder / f"{name}.safetensors")["generator"]
+                for name in self.objectives
+            }
         if config.queries_at_once < 1:
             raise UserError(f"queries_at_once={config.queries_at_once} must be at least 1.")
         make_optimizer(config, 1)
@@ -121,11 +129,24 @@ class Retrieval(Method):
         return Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """The parameters of each variant; all of them start from the same key."""
-        return {
+        """The parameters of each variant; all of them start from the same key.
+
+        Raises:
+          UserError: the run of `config.start` has an h of other sizes.
+        """
+        params = {
             name: objective.init(key, self.width, self.examples, self.examples)
             for name, objective in self.objectives.items()
         }
+        for name, generator in self.started.items():
+            own = params[name]["head"]
+            if jax.tree.map(np.shape, generator) != jax.tree.map(np.shape, own["generator"]):
+                raise UserError(
+                    f"start={self.config.start}: h of {name} has other sizes there: take the "
+                    "same model and the same generator fields."
+                )
+            own["generator"] = jax.tree.map(jnp.asarray, generator)
+        return params
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""

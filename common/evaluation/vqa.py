@@ -70,7 +70,8 @@ def normalise(answer: str) -> str:
 def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
     """The accuracy of one answer: min(others who gave it / 3, 1), each person left out in turn.
 
-    Answers are normalised only where people differ, as in the original.
+    Answers are normalised only where people differ, as in the original. Where a single person was
+    asked there is nobody to leave out: the normalised answers are the same or not.
 
     Args:
       answer: What is judged.
@@ -81,6 +82,8 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
     """
     if not given:
         raise UserError("a question has no answers to compare with: leave it out.")
+    if len(given) == 1:
+        return float(normalise(answer) == normalise(given[0]))
     answer, people = answer.strip(), [each.strip() for each in given]
     if len(set(people)) > 1:
         answer, people = normalise(answer), [normalise(each) for each in people]

@@ -1,5 +1,7 @@
 """Conversion tables of CLIP's towers: Hugging Face's layout and open_clip's (OpenAI's)."""
 
+import dataclasses
+
 from common.weights.table import Rule
 
 
@@ -44,7 +46,7 @@ def _under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
             return f"{prefix}/{target}"
         return tuple(f"{prefix}/{each}" for each in target)
 
-    return tuple(Rule(rule.source, put(rule.target), rule.transform) for rule in table)
+    return tuple(dataclasses.replace(rule, target=put(rule.target)) for rule in table)
 
 
 HF_CLIP = (

@@ -45,13 +45,15 @@ class Rule:
     Attributes:
       source: Template of the source key, parts separated by dots.
       target: Template of the Flax path, parts separated by slashes. Several targets say that
-        the source tensor is their concatenation along its first axis, in this order.
+        the source tensor is their concatenation, in this order.
       transform: A key of `TRANSFORMS`.
+      axis: Of the source tensor, along which it is a concatenation.
     """
 
     source: str
     target: str | tuple[str, ...]
     transform: str = "keep"
+    axis: int = 0
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -26,10 +26,12 @@ class Match:
     Attributes:
       paths: One Flax path, or several that share the source tensor.
       transform: What happens to each share.
+      axis: Along which the source tensor is divided into shares.
     """
 
     paths: tuple[str, ...]
     transform: Transform
+    axis: int
 
 
 def to_flax(
@@ -54,7 +56,7 @@ def to_flax(
     matches, unused = _match(table, tensors, ignore)
     flat: dict[str, np.ndarray] = {}
     for key, match in matches.items():
-        parts = _split(tensors[key], len(match.paths), key)
+        parts = _split(tensors[key], match, key)
         for path, part in zip(match.paths, parts, strict=True):
             if path in flat:
                 raise UserError(f"{key!r} and another tensor both convert to {path!r}.")
@@ -99,7 +101,7 @@ def to_source(table: Table, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
             raise UserError(f"{key!r} cannot be joined without {_list(absent)}.")
         back = TRANSFORMS[rule.transform].to_source
         joined = [back(np.asarray(flat[part])) for part in parts]
-        whole = joined[0] if len(joined) == 1 else np.concatenate(joined)
+        whole = joined[0] if len(joined) == 1 else np.concatenate(joined, rule.axis)
         tensors[key] = np.asarray(whole, order="C")
     if unused:
         raise UserError(f"the tree holds {_list(unused)} that the conversion table lacks.")
@@ -155,7 +157,7 @@ def _match(
             unused.append(key)
             continue
         paths = tuple(fill(template, holes) for template in rule.targets)
-        matches[key] = Match(paths, TRANSFORMS[rule.transform])
+        matches[key] = Match(paths, TRANSFORMS[rule.transform], rule.axis)
     return matches, unused
 
 
@@ -198,10 +200,11 @@ def _find(
     return None, {}
 
 
-def _split(tensor: np.ndarray, parts: int, key: str) -> list[np.ndarray]:
-    if parts > 1 and (tensor.ndim == 0 or len(tensor) % parts):
+def _split(tensor: np.ndarray, match: Match, key: str) -> list[np.ndarray]:
+    parts, axis = len(match.paths), match.axis
+    if parts > 1 and (tensor.ndim <= axis or tensor.shape[axis] % parts):
         raise UserError(f"{key!r} of shape {tensor.shape} does not divide into {parts} parts.")
-    return np.split(tensor, parts) if parts > 1 else [tensor]
+    return np.split(tensor, parts, axis) if parts > 1 else [tensor]
 
 
 def _list(names: Sequence[str]) -> str:

@@ -1,8 +1,16 @@
-"""Real CLIP features of Caltech-101 as files that the package reads."""
+"""Real CLIP features of Caltech-101 as files that the package reads.
+
+    python -m tests.aape.caltech SHARED OUT
+
+SHARED is the folder of optional test data. OUT receives `caltech31.npz`, the 16-shot features of
+the classes whose name has a real text feature, `texts31.npz` with these, `related31.npz` with
+those of related names as prompts, and `caltech100-SHOTS.npz`, all classes without any text.
+"""
 
 import gzip
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +18,8 @@ import numpy as np
 from configs.aape import get_config
 
 SHOTS = 16
+RELATED = 9
+"""Names beside a class's own that stand in for sentences about it."""
 
 
 def class_names(shared: Path) -> list[str]:
@@ -42,6 +52,29 @@ def write_files(shared: Path, folder: Path) -> tuple[Path, Path]:
     return write_images(shared, folder / "caltech31.npz", kept, SHOTS), text
 
 
+def related(shared: Path, names: list[str], count: int) -> dict[str, list[str]]:
+    """The LVIS names nearest to each name in CLIP's text space; none of them is a class."""
+    texts = {name: x / np.linalg.norm(x) for name, x in lvis_features(shared).items()}
+    others = [name for name in texts if name not in names]
+    matrix = np.stack([texts[name] for name in others])
+    nearest = {name: np.argsort(-(matrix @ texts[name]))[:count] for name in names}
+    return {name: [others[row] for row in rows] for name, rows in nearest.items()}
+
+
+def write_related(shared: Path, file: Path, names: list[str], count: int = RELATED) -> Path:
+    """As `texts31.npz`, with the features of related names, and its own, as a class's prompts."""
+    texts = lvis_features(shared)
+    prompts = [(name, *near) for name, near in related(shared, names, count).items()]
+    np.savez(
+        file,
+        classnames=np.array(names),
+        class_features=np.stack([texts[name] for name in names]),
+        prompt_features=np.stack([texts[prompt] for own in prompts for prompt in own]),
+        prompt_labels=np.repeat(np.arange(len(names)), count + 1),
+    )
+    return file
+
+
 def write_images(shared: Path, file: Path, kept: list[int], shots: int) -> Path:
     """Writes the few-shot and test features of some classes."""
     names = class_names(shared)
@@ -59,5 +92,24 @@ def write_images(shared: Path, file: Path, kept: list[int], shots: int) -> Path:
 def settings(files: tuple[Path, Path], arg: str = ""):
     """The config of a run on these files."""
     data, text = files
-    where = f"model=,data=features:{data},prompts.corpus=features:{text},shots=0"
+    where = f"model=,data=features:{data},prompts.source=features:{text},shots=0"
     return get_config(f"{where},{arg}" if arg else where)
+
+
+def main() -> None:
+    """Writes all files."""
+    shared, folder = map(Path, sys.argv[1:])
+    folder.mkdir(parents=True, exist_ok=True)
+    _, text = write_files(shared, folder)
+    with np.load(text) as archive:
+        names = archive["classnames"].tolist()
+    write_related(shared, folder / "related31.npz", names)
+    for name, near in related(shared, names, RELATED).items():
+        print(f"{name}: {', '.join(near)}")
+    for shots in (1, 2, 4, 8, 16):
+        everything = list(range(len(class_names(shared))))
+        write_images(shared, folder / f"caltech100-{shots}.npz", everything, shots)
+
+
+if __name__ == "__main__":
+    main()

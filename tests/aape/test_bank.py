@@ -17,7 +17,7 @@ from tests.aape.problem import settings, vectors
 def corpus(tmp_path, content, classnames, **changes):
     file = tmp_path / "prompts.json.gz"
     file.write_bytes(gzip.compress(json.dumps(content).encode()))
-    config = settings(prompts__corpus=f"json:{file}", **changes)
+    config = settings(prompts__source=f"json:{file}", **changes)
     return read_corpus(config, "folder:x", classnames)
 
 
@@ -67,7 +67,7 @@ def test_the_bundled_sentences():
 def test_real_files_of_sentences(shared_data):
     file = shared_data / "llm_prompts" / "pets_prompts_full.json.gz"
     known = json.loads(gzip.decompress(file.read_bytes()))
-    config = settings(prompts__corpus=f"json:{file}", prompts__per_template=5)
+    config = settings(prompts__source=f"json:{file}", prompts__per_template=5)
     found = read_corpus(config, "coop:pets", tuple(known))
     assert {len(own) for own in found} == {10}
 
@@ -94,6 +94,14 @@ def test_a_bank_of_features_in_any_order(tmp_path):
         np.testing.assert_array_equal(bank.prompts[row, :count], taken.prompts[row, :count])
     mean = whole.prompts[2, : PROMPTS[2]].mean(axis=0)
     np.testing.assert_allclose(whole.means[2], mean / np.linalg.norm(mean), rtol=1e-5)
+
+
+def test_two_classes_of_one_name_are_told_apart_by_their_place(tmp_path):
+    names = ("crane", *NAMES[1:-1], "crane")
+    file = texts(tmp_path, classnames=np.array(names))
+    bank = read_bank(file, names)
+    np.testing.assert_array_equal(bank.mask.sum(axis=1), PROMPTS)
+    assert np.abs(bank.classes[0] - bank.classes[-1]).max() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from aape_jax.heads_file import read_head
-from aape_jax.train import with_counts
 from common.aot.program import find_method
 from common.errors import UserError
 from common.training import train
+from configs import aape_retrieval
 from configs.aape import get_config
 from tests.aape.feature_files import captioned, features, texts
 
@@ -39,14 +39,14 @@ def arguments(world: Path, **changes: object) -> str:
     fields = {
         "model": "",
         "data": f"features:{world / 'images.npz'}",
-        "prompts.corpus": f"features:{world / 'texts.npz'}",
+        "prompts.source": f"features:{world / 'texts.npz'}",
         "batch": 8,
         "shots": 4,
         "updates": 8,
         "steps_per_call": 2,
         "log_every": 2,
         "save_every": 4,
-        "compare": "(paper,aape_only)",
+        "compare": "(aape_only,)",
         "compile_cache": "",
         "cache": world / "features",
         **changes,
@@ -57,7 +57,7 @@ def arguments(world: Path, **changes: object) -> str:
 def train_here(world: Path, workdir: Path, **changes: object) -> dict:
     """What the command does, without a new Python."""
     config = get_config(arguments(world, **changes))
-    return train(find_method(config), with_counts(config), workdir)
+    return train(find_method(config), config, workdir)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ def finished(world) -> Path:
     config = f"configs/aape.py:{arguments(world)}"
     done = run("train", f"--config={config}", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
+    assert "coop is left out: it needs a text tower" in done.stdout
     return workdir
 
 
@@ -73,11 +74,11 @@ def test_a_run_writes_what_the_contract_says(finished):
     result = json.loads((finished / "result.json").read_text())
     expected = {"method", "dataset", "model", "seed", "metrics", "baselines", "seconds", "versions"}
     assert expected <= set(result)
-    assert {"accuracy_base", "accuracy_new", "parameters"} <= set(result["metrics"])
+    assert {"base/accuracy", "new/accuracy", "parameters"} <= set(result["metrics"])
     rows = {"clip", "cupl", "paper", "aape_only"}
     rows |= {"nearest_class_mean", "linear_probe", "tip_adapter", "tip_adapter_f", "clip_adapter"}
     assert rows == set(result["baselines"])
-    assert "accuracy_new" not in result["baselines"]["tip_adapter_f"]
+    assert "new/accuracy" not in result["baselines"]["tip_adapter_f"]
     lines = [json.loads(x) for x in (finished / "metrics.jsonl").read_text().splitlines()]
     assert {line["step"] for line in lines} == {2, 4, 6, 8}
     watched = {"cos_pa_x", "cos_pa_pbar", "attention_entropy", "effective_prompts"}
@@ -97,13 +98,12 @@ def test_evaluate_repeats_the_runs_numbers(finished):
     assert done.returncode == 0, done.stderr
     (file,) = (finished / "eval").glob("*.json")
     found, result = (json.loads(f.read_text()) for f in (file, finished / "result.json"))
-    for name in ("accuracy_base", "accuracy_new"):
+    for name in ("base/accuracy", "new/accuracy"):
         assert found["metrics"][name] == result["metrics"][name]
         assert found["baselines"]["paper"][name] == result["baselines"]["paper"][name]
 
 
-def test_retrieval_runs(world):
-    workdir = world / "retrieval"
+def retrieval_arguments(world: Path, **changes: object) -> str:
     fields = {
         "model": "",
         "data": f"features:{world / 'captions.npz'}",
@@ -114,16 +114,45 @@ def test_retrieval_runs(world):
         "log_every": 2,
         "save_every": 2,
         "queries_at_once": 8,
-        "compare": "(paper,)",
+        "compare": "()",
         "compile_cache": "",
+        **changes,
     }
-    arg = ",".join(f"{key}={value}" for key, value in fields.items())
+    return ",".join(f"{key}={value}" for key, value in fields.items())
+
+
+def retrieve_here(world: Path, workdir: Path, **changes: object) -> dict:
+    config = aape_retrieval.get_config(retrieval_arguments(world, **changes))
+    return train(find_method(config), config, workdir)
+
+
+def test_retrieval_runs_and_another_run_starts_from_its_h(world):
+    workdir = world / "retrieval"
+    arg = retrieval_arguments(world)
     done = run("train", f"--config=configs/aape_retrieval.py:{arg}", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     result = json.loads((workdir / "result.json").read_text())
     names = {f"{way}/recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)}
     assert names <= set(result["metrics"])
     assert {"clip", "paper"} == set(result["baselines"])
+    # A rate of zero keeps what the run starts from.
+    more = {"start": workdir, "learning_rate": 0.0, "weight_decay": 0.0, "warmup_rate": 0.0}
+    again = retrieve_here(world, world / "more", **more)
+    for name in names:
+        assert again["metrics"][name] == result["metrics"][name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"start": "nowhere"}, "nowhere/heads/aape.safetensors cannot be read"),
+        ({"aggregator.token": "class"}, "images have no classes here"),
+    ],
+)
+def test_bad_input_of_retrieval(world, tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        retrieve_here(world, tmp_path / "x", **changes)
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(
@@ -134,8 +163,8 @@ def test_retrieval_runs(world):
         ({"baselines": "(x)"}, "baselines='x' is unknown"),
         ({"subsample": "half"}, "subsample='half' is unknown"),
         ({"views": 2}, "views=2 needs photos"),
-        ({"prompts.corpus": "web"}, "prompts.corpus='web'"),
-        ({"prompts.corpus": "features:none.npz"}, "none.npz"),
+        ({"prompts.source": "web"}, "prompts.source='web'"),
+        ({"prompts.source": "features:none.npz"}, "none.npz"),
         ({"loss.lambda": "-2"}, "loss.lambda=-2.0 is negative"),
         ({"schedule": "long"}, "schedule='long' is unknown"),
     ],
@@ -161,4 +190,4 @@ def test_features_of_another_width(world, tmp_path):
     np.savez(tmp_path / "narrow.npz", **arrays)
     corpus = f"features:{tmp_path / 'narrow.npz'}"
     with pytest.raises(UserError, match="have width 16 and the text features 12"):
-        train_here(world, tmp_path / "x", **{"prompts.corpus": corpus})
+        train_here(world, tmp_path / "x", **{"prompts.source": corpus})

@@ -36,7 +36,7 @@ def test_counts_are_whole_epochs():
 
 
 def test_sgd_is_pytorchs_and_the_aggregator_has_its_own_rate():
-    config = settings(updates=10, aggregator__rate_factor=0.5)
+    config = settings(updates=10, learning_rate=2e-3, aggregator__rate_factor=0.5)
     optimizer = make_optimizer(config, an_epoch=1)
     start = {"head": jnp.array([1.0, -2.0]), "aggregator": jnp.array([1.0, -2.0])}
     tree, state = {"aape": start}, optimizer.init({"aape": start})
@@ -53,6 +53,17 @@ def test_sgd_is_pytorchs_and_the_aggregator_has_its_own_rate():
             expected[name] = expected[name] - rate * momentum[name]
     for name, value in expected.items():
         np.testing.assert_allclose(tree["aape"][name], value, rtol=1e-5)
+
+
+def test_variants_have_rates_of_their_own():
+    usual, slow = settings(updates=10, learning_rate=0.1), settings(learning_rate=0.01)
+    optimizer = make_optimizer(usual, 1, {"aape": usual, "paper": slow})
+    tree = {name: {"head": jnp.ones(2), "aggregator": jnp.ones(2)} for name in ("aape", "paper")}
+    state = optimizer.init(tree)
+    for _ in range(2):  # The first epoch's rate is the warm-up's.
+        change, state = optimizer.update(tree, state, tree)
+    for group in ("head", "aggregator"):
+        np.testing.assert_allclose(change["aape"][group], 10 * change["paper"][group], rtol=1e-5)
 
 
 def test_an_epoch_shows_each_example_once():

@@ -3,22 +3,42 @@
 from types import SimpleNamespace
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from benchmarks import aape_step
+from benchmarks import aape_cost, aape_step
+from benchmarks.aape_problem import SIZES, Problem
 
 
 def test_steps_agree_and_are_timed():
-    options = SimpleNamespace(batch=4, steps=["a", "b", "c"], seconds=0.0, repeats=1)
-    text = aape_step.report(aape_step.SIZES["small"], 5, options)
-    rows = [line for line in text.splitlines() if line.startswith("| (")]
-    assert [row[3] for row in rows] == ["a", "b", "c"]
+    options = SimpleNamespace(
+        batch=4, cocoop_batch=1, steps=["a", "b", "c"], seconds=0.0, repeats=1
+    )
+    text = aape_step.report(SIZES["small"], 5, options)
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| (")]
+    assert [row[1].split()[0] for row in rows] == ["(a)", "(b)", "(c)"]
+    assert [int(row[2]) for row in rows] == [4, 4, 1]
+    speed = [float(row[4]) for row in rows]
+    np.testing.assert_allclose(speed, [float(row[2]) * 1e3 / float(row[3]) for row in rows], 1e-2)
+    np.testing.assert_allclose([float(row[5]) for row in rows], np.array(speed) / min(speed), 1e-2)
     assert float(text.split()[-1].rstrip(".")) < aape_step.TOLERANCE
 
 
 def test_steps_that_compute_different_things_are_refused():
-    problems = aape_step.Problem(aape_step.SIZES["small"], 5, 4).steps("ab")
+    problems = Problem(SIZES["small"], 5, 4).steps("ab")
     loss, start, batch = problems["b"]
     problems["b"] = (loss, start, batch.replace(classes=jnp.flip(batch.classes, axis=0)))
     with pytest.raises(RuntimeError, match="different things"):
         aape_step.check(problems)
+
+
+def test_whole_trainings_and_predictions_are_timed():
+    options = SimpleNamespace(batch=4, epochs=2, seconds=0.0, repeats=1)
+    text = aape_cost.report(SIZES["small"], [3, 5], options)
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("|")]
+    updates = [int(row[2]) for row in rows if len(row) == 6 and row[1].strip().isdigit()]
+    assert updates == [2 * 16 * classes // 4 for classes in (3, 5)]
+    for row in rows:
+        if len(row) == 7 and row[1].strip().isdigit():
+            tower, clip, aape, more = map(float, row[2:6])
+            np.testing.assert_allclose(more, 100 * ((tower + aape) / (tower + clip) - 1), atol=0.5)

@@ -43,6 +43,11 @@ def test_people_who_agree_are_taken_by_the_letter():
     assert vqa_accuracy("2", ["two"] * 9 + ["2"]) == 1
 
 
+def test_a_single_person():
+    assert vqa_accuracy("the Dog", ["dog"]) == 1
+    assert vqa_accuracy("cat", ["dog"]) == 0
+
+
 def test_a_question_without_answers():
     with pytest.raises(UserError, match="has no answers"):
         vqa_accuracy("yes", [])

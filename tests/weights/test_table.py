@@ -21,6 +21,7 @@ TABLE = (
     Rule("conv.weight", "conv/kernel", "conv"),
     Rule("to_linear.weight", "to_linear/kernel", "conv1x1_as_linear"),
     Rule("qkv.weight", ("query/kernel", "key/kernel", "value/kernel"), "linear"),
+    Rule("side_by_side.weight", ("first/kernel", "second/kernel"), axis=1),
     Rule("scale", "scale"),
 )
 
@@ -34,6 +35,7 @@ def sources():
         "conv.weight": (2, 3, 5, 7),
         "to_linear.weight": (2, 3, 1, 1),
         "qkv.weight": (6, 4),
+        "side_by_side.weight": (3, 10),
         "scale": (),
     }
     rng = np.random.default_rng(0)
@@ -49,6 +51,7 @@ def test_paths_and_layouts():
     assert flat["conv/kernel"][4, 6, 2, 1] == tensors["conv.weight"][1, 2, 4, 6]
     assert flat["to_linear/kernel"][2, 1] == tensors["to_linear.weight"][1, 2, 0, 0]
     np.testing.assert_array_equal(flat["key/kernel"], tensors["qkv.weight"][2:4].T)
+    np.testing.assert_array_equal(flat["second/kernel"], tensors["side_by_side.weight"][:, 5:])
     assert flat["scale"].shape == ()
     assert all(array.flags.c_contiguous for array in flat.values())
 

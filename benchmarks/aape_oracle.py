@@ -1,0 +1,81 @@
+"""What g makes of the AAPE: a finished classification run with other prompts in h(x)'s place.
+
+    python -m benchmarks.aape_oracle --workdir=DIR
+
+`own` is h(x). `none` is a prompt of zeros. `mean` is the mean of h(x) over all test photos, which
+tells nothing of the photo. `stranger` is h of another photo. `oracle` is the mean of the sentences
+about the photo's true class, which h is taught to give: no generator could do better.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from aape_jax.head import Head
+from aape_jax.heads_file import read_head
+from aape_jax.logits import cosines
+from aape_jax.material import gather
+from aape_jax.presets import ALWAYS, variants
+from aape_jax.testsets import TestSet
+from common.config import read_config
+from common.errors import UserError, run_command
+from common.evaluation.classification import accuracy
+from common.evaluation.tables import markdown_table
+
+PROMPTS = ("own", "none", "mean", "stranger", "oracle")
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished run.")
+    flags.mark_flags_as_required(["workdir"])
+
+
+def with_prompts(head: Head, params: dict, test: TestSet) -> dict[str, float]:
+    """Accuracy on a test set by what stands in h(x)'s place."""
+    x, w = jnp.asarray(test.x), jnp.asarray(test.w)
+    h = head.generator(params["generator"], x)
+    order = np.random.default_rng(0).permutation(len(x))
+    prompts = {
+        "own": h,
+        "none": jnp.zeros_like(h),
+        "mean": jnp.broadcast_to(h.mean(axis=0), h.shape),
+        "stranger": h[order],
+        "oracle": jnp.asarray(test.means[test.labels]),
+    }
+    found = {}
+    for name in PROMPTS:
+        scores = cosines(head.projection, params["projection"], w, x, prompts[name])
+        found[name] = accuracy(np.asarray(scores.argmax(axis=1)), test.labels)
+    return found
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a row for each variant with a projection and each of its test sets."""
+    del argv
+    workdir = Path(flags.FLAGS.workdir)
+    config = read_config(workdir)
+    tests = {
+        prefix: test for prefix, test in gather(config).tests.items() if test.means is not None
+    }
+    rows = []
+    for name, own in variants(config, always=ALWAYS).items():
+        head = Head.from_config(own)
+        if head.mode == "template_and_aape":
+            params = read_head(workdir / "heads" / f"{name}.safetensors")
+            for prefix, test in tests.items():
+                if test.means is None:
+                    continue
+                found = with_prompts(head, params, test)
+                cells = [f"{100 * value:.1f}" for value in found.values()]
+                rows.append([name, prefix.rstrip("/") or "all", *cells])
+    if not rows:
+        raise UserError(f"{workdir} has no variant with a projection: nothing to exchange.")
+    print(markdown_table(["variant", "classes", *PROMPTS], rows))
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

@@ -1,0 +1,105 @@
+"""Loading and saving language models in Hugging Face's layout."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from common.errors import UserError
+from common.files import read_json, write_json
+from common.language.config import LMConfig
+from common.language.hugging_face import KINDS, kind_of, lm_from_json, lm_to_json
+from common.language.model import LanguageModel
+from common.language.tokenizer import LMTokenizer
+from common.weights.files import read_tensors, write_tensors
+from common.weights.fingerprint import fingerprint
+from common.weights.resolve import resolve
+from common.weights.table import to_flax, to_source
+
+_SMALL_FILES = ("config.json", "tokenizer.json", "vocab.json", "merges.txt")
+_PREFIX = "transformer."
+
+
+@dataclass(frozen=True)
+class LM:
+    """What `load_lm` gives.
+
+    Attributes:
+      config: Sizes and form.
+      params: Arrays on the host; put them on devices once, pass them as arguments.
+      tokenizer: Text to ids and back.
+      fingerprint: Names these weights in caches and results.
+      dtype: Of the weights and activations.
+    """
+
+    config: LMConfig
+    params: dict[str, Any]
+    tokenizer: LMTokenizer
+    fingerprint: str
+    dtype: Any = jnp.float32
+
+    @property
+    def model(self) -> LanguageModel:
+        """The module; its weights are `params`."""
+        return LanguageModel(self.config, self.dtype)
+
+
+def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
+    """Loads GPT-2 or GPT-J.
+
+    Args:
+      source: A directory in Hugging Face's layout, or a hub id.
+      dtype: Of the weights on the host and of the activations.
+
+    Raises:
+      UserError: The model cannot be found, is of another kind, or its parts do not fit.
+    """
+    directory = resolve(source, _SMALL_FILES, ["model"])
+    config = lm_from_json(read_json(directory / "config.json"))
+    kind = KINDS[kind_of(config)]
+    tensors = read_lm_tensors(directory)
+    params = to_flax(kind.table, tensors, ignore=kind.ignore, expected=abstract_lm(config))
+    params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
+    tokenizer = LMTokenizer.from_directory(directory)
+    if max(tokenizer.vocab_size, config.eos + 1) > config.vocab_size:
+        raise UserError(
+            f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} ids and texts end "
+            f"with {config.eos}, but the model has {config.vocab_size}; they belong to different "
+            "models."
+        )
+    return LM(config, params, tokenizer, fingerprint(params, repr(config)), dtype)
+
+
+def save_lm(lm: LM, directory: Path | str) -> None:
+    """Writes what `load_lm` and transformers read."""
+    directory = Path(directory)
+    lm.tokenizer.save(directory)
+    write_json(directory / "config.json", lm_to_json(lm.config))
+    tensors = to_source(KINDS[kind_of(lm.config)].table, lm.params)
+    write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
+
+
+def read_lm_tensors(directory: Path) -> dict[str, np.ndarray]:
+    """The tensors of a language model under the keys of the whole model."""
+    tensors = read_tensors(directory)
+    if "wte.weight" not in tensors:
+        return tensors
+    # OpenAI's own files hold the transformer alone.
+    return {f"{_PREFIX}{key}": tensor for key, tensor in tensors.items()}
+
+
+def abstract_lm(config: LMConfig) -> dict[str, Any]:
+    """Shapes and dtypes of the parameters, without computing them."""
+
+    def init(key: jax.Array, ids: jax.Array) -> Any:
+        model = LanguageModel(config)
+
+        def run(model: LanguageModel, ids: jax.Array) -> jax.Array:
+            return model.logits(model(model.embed(ids))[0])
+
+        return model.init(key, ids, method=run)["params"]
+
+    return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))

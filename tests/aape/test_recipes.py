@@ -1,0 +1,84 @@
+"""The paper's protocols as settings, and what is refused."""
+
+import pytest
+
+from aape_jax.optimizer import epochs
+from aape_jax.presets import ALWAYS, PRESETS, variants
+from aape_jax.recipes import KNOWN, check_applied
+from common.errors import UserError
+from configs.aape import get_config
+
+
+def test_the_eleven_data_sets_and_two_halves():
+    assert len(KNOWN) == 11
+    for name, known in KNOWN.items():
+        config = get_config(f"paper={name}")
+        assert config.data == f"coop:data/{known.folder}" and config.classes == known.classes
+        assert (config.subsample, config.schedule, config.shots) == ("base", "short", 16)
+        assert config.targets == ()
+
+
+def test_all_classes_with_few_shots():
+    config = get_config("paper=eurosat,protocol=all_class,shots=1,shots_seed=3,seed=3")
+    assert (config.subsample, config.schedule, config.shots) == ("all", "coop", 1)
+    assert epochs(config.schedule, config.shots, config.paper) == 50
+
+
+@pytest.mark.parametrize(
+    ("protocol", "count"), [("domain_generalisation", 4), ("cross_dataset", 10)]
+)
+def test_protocols_of_imagenet(protocol, count):
+    config = get_config(f"paper=imagenet,protocol={protocol}")
+    assert config.subsample == "all" and len(set(config.targets)) == count
+    assert config.data not in config.targets
+    assert epochs(config.schedule, config.shots, config.paper) == 50
+    with pytest.raises(UserError, match=f"protocol={protocol} learns from paper=imagenet"):
+        get_config(f"paper=dtd,protocol={protocol}")
+
+
+def test_protocols_of_the_pocket_world():
+    targets = {
+        name: get_config(f"protocol={name}").targets
+        for name in ("base_to_new", "domain_generalisation", "cross_dataset")
+    }
+    assert targets == {
+        "base_to_new": (),
+        "domain_generalisation": ("pocket:rare_sketch",),
+        "cross_dataset": ("pocket:second",),
+    }
+
+
+def test_what_the_user_wrote_wins():
+    config = get_config("paper=dtd,data=tfds:dtd,preset=paper,aggregator.heads=4")
+    assert config.data == "tfds:dtd" and config.aggregator.heads == 4
+    assert config.projection.residual_alpha == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arg", "sentence"),
+    [
+        ("paper=birds", "paper='birds' is unknown; choose one of imagenet"),
+        ("protocol=zero_shot", "protocol='zero_shot' is unknown; choose one of base_to_new"),
+    ],
+)
+def test_names_that_do_not_exist(arg, sentence):
+    with pytest.raises(UserError, match=sentence):
+        get_config(arg)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("preset", "paper"), ("paper", "dtd"), ("protocol", "cross_dataset")],
+)
+def test_names_that_come_too_late_are_refused(name, value):
+    check_applied(get_config(f"{name}={value}" if value != "dtd" else "paper=dtd"))
+    config = get_config()
+    config[name] = value  # as --config.NAME=VALUE does
+    with pytest.raises(UserError, match="write it behind the colon"):
+        check_applied(config)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_default_and_paper_stand_beside_every_run(name):
+    found = variants(get_config(f"preset={name},compare=()"), always=ALWAYS)
+    assert set(found) == {"aape", *ALWAYS} - {name}

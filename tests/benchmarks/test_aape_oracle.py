@@ -1,0 +1,28 @@
+"""Other prompts in h(x)'s place: what each of them is."""
+
+import numpy as np
+
+from aape_jax import testsets
+from aape_jax.head import DEFAULT
+from benchmarks.aape_oracle import PROMPTS, with_prompts
+from common.evaluation.classification import accuracy
+from tests.aape.problem import KEY, WIDTH, disturbed, vectors
+
+CLASSES, PHOTOS = 4, 40
+W, MEANS, X = (vectors(n, WIDTH, seed=seed) for n, seed in ((4, 1), (4, 2), (40, 3)))
+TEST = testsets.TestSet(("a", "b", "c", "d"), W, MEANS, X, np.arange(PHOTOS) % CLASSES)
+
+
+def test_a_projection_of_zero_reads_none_of_them():
+    found = with_prompts(DEFAULT, DEFAULT.init(KEY, WIDTH), TEST)
+    zero_shot = accuracy((X @ W.T).argmax(axis=1), TEST.labels)
+    assert found == dict.fromkeys(PROMPTS, zero_shot)
+
+
+def test_each_is_what_it_is_called():
+    params = disturbed(DEFAULT.init(KEY, WIDTH), size=1.0)
+    params["generator"]["up"] = np.zeros_like(params["generator"]["up"])
+    found = with_prompts(DEFAULT, params, TEST)
+    assert found["own"] == found["none"] == found["mean"] == found["stranger"]
+    # With h = 0 everywhere only the oracle says something.
+    assert found["oracle"] != found["none"]

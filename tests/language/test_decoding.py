@@ -1,0 +1,93 @@
+"""Decoding against plain loops and against trying every text."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from common.language import LMConfig, beam_search, greedy
+from tests.language.tiny import random_lm
+
+# Four tokens, so that all texts can be tried.
+SMALL = LMConfig(vocab_size=4, width=8, layers=1, heads=2, mlp_width=16, positions=16, eos=2)
+LENGTH = 4
+
+
+@pytest.fixture(scope="module")
+def small(tokenizer):
+    return random_lm(SMALL, tokenizer, size=0.8)
+
+
+@pytest.fixture(scope="module")
+def log_probabilities(small):
+    """Of each next token behind a prompt and some tokens, without a cache."""
+
+    @jax.jit
+    def run(prompt, tokens):
+        variables = {"params": small.params}
+        embedded = small.model.apply(variables, tokens, method="embed")
+        hidden, _ = small.model.apply(variables, jnp.concatenate([prompt, embedded])[None])
+        logits = small.model.apply(variables, hidden[0], method="logits")
+        return jax.nn.log_softmax(logits)[len(prompt) - 1 :]
+
+    return lambda prompt, tokens: np.asarray(run(prompt, jnp.asarray(tokens, jnp.int32)))
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    """Four prompts, of two to five tokens, padded on the left."""
+    drawn = np.random.default_rng(1).normal(size=(4, 5, SMALL.width)).astype(np.float32)
+    mask = np.arange(5) >= np.array([[3], [0], [2], [1]])
+    return jnp.asarray(drawn), jnp.asarray(mask)
+
+
+def score(log_probabilities, prompt, text, penalty=1.0):
+    rows = log_probabilities(prompt, text)
+    return sum(rows[i][token] for i, token in enumerate(text)) / len(text) ** penalty
+
+
+def filled(text):
+    return [*text, *[SMALL.eos] * (LENGTH - len(text))]
+
+
+def all_texts():
+    """Texts that end with the end token, or at full length."""
+    for length in range(1, LENGTH + 1):
+        for text in itertools.product(range(4), repeat=length):
+            inside, last = text[:-1], text[-1]
+            if SMALL.eos not in inside and (last == SMALL.eos or length == LENGTH):
+                yield text
+
+
+def test_greedy_is_the_plain_loop(small, prompts, log_probabilities):
+    found = greedy(small.model, small.params, *prompts, length=LENGTH)
+    for row, prompt, mask in zip(np.asarray(found), *prompts, strict=True):
+        text = []
+        while len(text) < LENGTH and SMALL.eos not in text:
+            filler = [0] * (LENGTH - len(text))  # One shape, one program; nothing looks ahead.
+            rows = log_probabilities(prompt[mask], [*text, *filler])
+            text.append(int(rows[len(text)].argmax()))
+        assert row.tolist() == filled(text)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.0])
+def test_with_many_beams_the_best_of_all_texts_is_found(small, prompts, log_probabilities, penalty):
+    found = beam_search(
+        small.model, small.params, *prompts, length=LENGTH, beams=64, length_penalty=penalty
+    )
+    for row, prompt, mask in zip(np.asarray(found), *prompts, strict=True):
+        best = max(
+            all_texts(),
+            key=lambda text, own=prompt[mask]: score(log_probabilities, own, text, penalty),
+        )
+        assert row.tolist() == filled(best)
+
+
+def test_one_beam_follows_the_likeliest_token(small, prompts):
+    one = beam_search(small.model, small.params, *prompts, length=LENGTH, beams=1)
+    likeliest = greedy(small.model, small.params, *prompts, length=LENGTH)
+    assert one.shape == likeliest.shape == (4, LENGTH)
+    # It may stop later than greedy decoding, for a text that ends is set aside.
+    np.testing.assert_array_equal(one[:, 0], likeliest[:, 0])
