@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from aape_jax.recipes import IMAGENET
+from common.data.coop_sets import IMAGENET
 from common.errors import UserError
 
 SHORT_EPOCHS = 10

@@ -4,14 +4,15 @@ import pytest
 
 from aape_jax.optimizer import epochs
 from aape_jax.presets import ALWAYS, PRESETS, variants
-from aape_jax.recipes import KNOWN, check_applied
+from aape_jax.recipes import check_applied
+from common.data.coop_sets import COOP_SETS
 from common.errors import UserError
 from configs.aape import get_config
 
 
 def test_the_eleven_data_sets_and_two_halves():
-    assert len(KNOWN) == 11
-    for name, known in KNOWN.items():
+    assert len(COOP_SETS) == 11
+    for name, known in COOP_SETS.items():
         config = get_config(f"paper={name}")
         assert config.data == f"coop:data/{known.folder}" and config.classes == known.classes
         assert (config.subsample, config.schedule, config.shots) == ("base", "short", 16)

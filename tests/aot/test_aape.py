@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from aape_jax.recipes import KNOWN
 from common.aot import compile_for
 from common.aot.program import arguments, find_method
+from common.data.coop_sets import COOP_SETS
 from common.training.mesh import make_mesh
 from configs import aape, aape_retrieval
 
@@ -40,11 +40,11 @@ def test_retrieval_sends_no_more_than_features_and_gradients(models):
     assert report.memory.peak < report.memory.available
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", COOP_SETS)
 def test_the_papers_sets_have_their_protocol(name):
     config = aape.get_config(f"paper={name},compare=()").lock()
     state, frozen, _, _ = arguments(find_method(config), config, make_mesh(8, 1))
-    classes = (KNOWN[name].classes + 1) // 2
+    classes = (COOP_SETS[name].classes + 1) // 2
     assert frozen["x"].shape == (1, 16 * classes, 512)
     assert frozen["prompts"].shape == (classes, 90, 512)
     head = state.trainable["aape"]["head"]
