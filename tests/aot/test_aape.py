@@ -12,7 +12,7 @@ from configs import aape, aape_retrieval
 
 pytestmark = pytest.mark.tpu_backend
 QUICK = "steps_per_call=2,log_every=2,save_every=2"
-SLACK = 4096  # Metrics, and what the compiler pads.
+SLACK = 2 * 4096  # Metrics, and what the compiler pads; the run and the paper's form.
 
 
 def gradient_bytes(config):
