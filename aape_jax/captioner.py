@@ -130,16 +130,17 @@ class Captioner:
         x, captions, mask = frozen["x"][rows], frozen["captions"][rows], frozen["mask"][rows]
         drawn = jax.random.categorical(drawing, jnp.where(mask, 0.0, -jnp.inf))
         ids, lengths = frozen["ids"][rows, drawn], frozen["lengths"][rows, drawn]
+        grid = batch["grid"] if "grid" in batch else frozen["grid"][rows]
         names = tuple(self.speakers) or (BASELINE,)
 
         def visual_stage(trainable: PyTree) -> Float[Array, "names"]:
-            visual = apply_linear(trainable["visual"]["map"], frozen["grid"][rows])
+            visual = apply_linear(trainable["visual"]["map"], grid)
             nats = self.nats(frozen, visual, ids, lengths).sum() / lengths.sum()
             return jnp.full(len(names), nats)
 
         def aape_stage(trainable: PyTree) -> Float[Array, "names"]:
             fixed = jax.lax.stop_gradient(trainable["visual"]["map"])
-            visual = apply_linear(fixed, frozen["grid"][rows])
+            visual = apply_linear(fixed, grid)
             shown = [self.tokens(name, trainable[name]["head"], visual, x) for name in names]
             # One pass for all variants; a program is compiled for as long as it is written.
             prefix = jnp.concatenate(shown)

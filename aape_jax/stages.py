@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.tasks.classification import Epochs
@@ -24,10 +24,12 @@ class Staged:
     Attributes:
       epochs: Which examples.
       first: Steps of the first stage.
+      grid: The cells of all images, where they are sent with each batch.
     """
 
     epochs: Epochs
     first: int
+    grid: Float[np.ndarray, "b t c"] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -35,9 +37,10 @@ class Staged:
         return self.epochs.fingerprint
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """Row numbers, and whether the second stage has begun."""
+        """Row numbers, whether the second stage has begun, and perhaps the images' cells."""
         rows = self.epochs.batch(step)["rows"]
-        return {"rows": rows, "second": np.asarray(step >= self.first)}
+        found = {"rows": rows, "second": np.asarray(step >= self.first)}
+        return found if self.grid is None else found | {"grid": self.grid[rows]}
 
 
 def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Array], Array]:

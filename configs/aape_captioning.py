@@ -37,6 +37,7 @@ def pocket() -> ConfigDict:
     # What is learned from: images with their own captions.
     config.model = "pocket"  # CLIP
     config.data = "pocket:captions"  # or karpathy:FILE.json,FOLDER
+    config.grid = "device"  # where the cells of all images lie; "host" sends them with each batch
     config.examples = 0  # for `common.aot`: training images
     config.captions = 5  # for `common.aot`: captions of the image that has most
 
@@ -61,17 +62,17 @@ def pocket() -> ConfigDict:
     config.loss = loss()
 
     # AdamW in two stages, each with a warm-up and a cosine of its own.
-    config.map_updates = 600  # of the visual map; what follows trains AAPE
+    config.map_updates = 400  # of the visual map; what follows trains AAPE
     config.map_rate = 3e-3
     config.learning_rate = 3e-3
     config.weight_decay = 0.0
     config.clip = 1.0  # largest norm of a gradient
     config.warmup = 20  # updates
-    config.batch = 64
-    config.updates = 900
+    config.batch = 32
+    config.updates = 600
     config.steps_per_call = 20
     config.log_every = 20
-    config.save_every = 300
+    config.save_every = 200
     config.eval_every = 0  # 0: at the end only
 
     # What is trained and measured beside it.
@@ -104,6 +105,7 @@ def paper(name: str) -> ConfigDict:
         {
             "model": "timm/resnet50x16_clip.openai",
             "data": PAPER[name],
+            "grid": "host",
             "lm": {"model": "EleutherAI/gpt-j-6b", "remat": True},
             "scorer": "openai/clip-vit-base-patch32",
             "generator": {"hidden": 768},
@@ -113,7 +115,7 @@ def paper(name: str) -> ConfigDict:
             "warmup": 100,
             "batch": 256,
             "updates": 20000,
-            "steps_per_call": 10,
+            "steps_per_call": 1,
             "log_every": 10,
             "save_every": 1000,
             "compare": (),

@@ -1,5 +1,6 @@
 """Captioning as the training loop sees it; `aape_jax.captioner` says what is learned."""
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -50,20 +51,19 @@ class Captioning(Method):
         train, self.test = parts["train"], parts["test"]
         same = config.scorer == config.model
         scorer = self.clip if same else load_clip(config.scorer, dtype)
-        self.report = CaptionReport(lm, scorer, parts, config, self.cache)
         tokens = caption_tokens(lm, train.texts.captions, config.lm.length)
         frozen = {
             "lm": lm.params,
             "x": train.views.x,
-            "grid": train.views.grid,
             "captions": train.captions,
             "mask": train.mask,
             "ids": tokens.ids,
             "lengths": tokens.lengths,
             "asking": np.asarray(lm.tokenizer.encode(CAPTION), np.int32),
         }
-        self._prepare(lm, frozen, mesh)
-        source = self._source(train.fingerprint + self.test.fingerprint)
+        fingerprint = train.fingerprint + self.test.fingerprint
+        frozen, source = self._prepare(lm, frozen, train.views.grid, fingerprint, mesh)
+        self.report = CaptionReport(self.lm, scorer, parts, config, self.cache)
         return Loaded(frozen, source, {"model": self.clip.fingerprint, "lm": lm.fingerprint})
 
     def abstract(self, mesh: Mesh) -> Loaded:
@@ -81,7 +81,6 @@ class Captioning(Method):
         width = clip.config.text.projection
         shapes = {
             "x": ((images, width), jnp.float32),
-            "grid": ((images, *_grid_shape(clip)), jnp.float16),
             "captions": ((*texts, width), jnp.float32),
             "mask": (texts, jnp.bool_),
             "ids": ((*texts, config.lm.length), jnp.int32),
@@ -90,41 +89,46 @@ class Captioning(Method):
         }
         frozen = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
         frozen["lm"] = lm.params
-        self._prepare(lm, frozen, mesh)
-        return Loaded(frozen, self._source("abstract"))
+        # Of any size it takes the memory of one number.
+        grid = np.broadcast_to(np.float16(0), (images, *_grid_shape(clip)))
+        return Loaded(*self._prepare(lm, frozen, grid, "abstract", mesh))
 
     def _plan(self, config: ConfigDict) -> None:
         if not (config.model and config.lm.model):
             raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
+        if config.grid not in ("device", "host"):
+            raise UserError(f"grid={config.grid!r} is neither device nor host.")
         self.speakers = speakers(config)
         check_stages(config, bool(self.speakers))
         staged_optimizer(config)
 
-    def _prepare(self, lm: LM, frozen: PyTree, mesh: Mesh) -> None:
-        (self.examples, self.width), (_, cells, self.channels) = (
-            frozen[name].shape for name in ("x", "grid")
-        )
-        self.lm = lm
-        self.captioner = Captioner(lm.model.clone(remat=self.config.lm.remat), self.speakers)
-        tokens = self.config.lm.aape_tokens if self.speakers else 0
+    def _prepare(
+        self, lm: LM, frozen: PyTree, grid: np.ndarray, fingerprint: str, mesh: Mesh
+    ) -> tuple[PyTree, Staged]:
+        """The frozen tree and the source, one of which holds the grid; sizes are checked."""
+        config, (self.examples, self.width) = self.config, frozen["x"].shape
+        _, cells, self.channels = grid.shape
+        self.lm = dataclasses.replace(lm, params={})  # They are in the frozen tree.
+        self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.speakers)
+        tokens = config.lm.aape_tokens if self.speakers else 0
         longest = cells + tokens + len(frozen["asking"]) + frozen["ids"].shape[-1]
         if longest > lm.config.positions:
             raise UserError(
                 f"{cells} cells of an image and its caption are {longest} tokens, but "
-                f"lm.model={self.config.lm.model} has {lm.config.positions} positions."
+                f"lm.model={config.lm.model} has {lm.config.positions} positions."
             )
-        self.batch_size = min(self.config.batch, self.examples)
-        shared = self.batch_size % mesh.shape["data"] == 0
-        self.batch_rules = (("rows", P("data")),) if shared else ()
-        start = self.config.lm.map
-        self.start = self._read_map(Path(start).expanduser()) if start else None
+        self.start = self._read_map(Path(config.lm.map).expanduser()) if config.lm.map else None
+        batch = min(config.batch, self.examples)
+        self.batch_rules = (("rows|grid", P("data")),) if batch % mesh.shape["data"] == 0 else ()
+        epochs = Epochs(fingerprint, self.examples, 1, batch, config.seed)
+        if config.grid == "host":
+            return frozen, Staged(epochs, config.map_updates, grid)
+        abstract = isinstance(frozen["x"], jax.ShapeDtypeStruct)
+        held = jax.ShapeDtypeStruct(grid.shape, grid.dtype) if abstract else grid
+        return frozen | {"grid": held}, Staged(epochs, config.map_updates)
 
     def _read_map(self, path: Path) -> PyTree:
         return read_map(path, self.channels, self.lm.config.width)
-
-    def _source(self, fingerprint: str) -> Staged:
-        epochs = Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
-        return Staged(epochs, self.config.map_updates)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
         """See `Captioner.init`; the visual map may come from another run."""

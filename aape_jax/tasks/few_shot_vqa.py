@@ -4,6 +4,7 @@ A prompt is K times an image's tokens and "Q: ... A: ...", then the image asked 
 question. Each example carries its own visual tokens and AAPE. Nothing is trained for it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,11 +83,19 @@ class FewShotVQA:
     def __call__(
         self, shown: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
     ) -> dict[str, dict[str, float]]:
-        """VQA accuracy by row and number of examples, all in all and by kind of answer."""
+        """VQA accuracy by row and number of examples, all in all and by kind of answer.
+
+        Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
+        """
+        width = self.lm.config.width
+        blind = {"blind": lambda views: jnp.zeros((len(views.x), 0, width))}
         self.answers = {
             name: {shots: self._answer(name, shots, show, lm_params) for shots in self.prompts}
-            for name, show in shown.items()
+            for name, show in (dict(shown) | blind).items()
         }
+        given = Counter(answer for own in self.train.texts.answers for answer in own)
+        frequent = [given.most_common(1)[0][0]] * len(self.rows)
+        self.answers["most_frequent"] = dict.fromkeys(self.prompts, frequent)
         return {
             name: {
                 metric: value

@@ -1,5 +1,7 @@
 """Questions after examples: what the prompts hold, and how answers are judged."""
 
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -80,7 +82,7 @@ def test_images_and_texts_take_turns(lm):
 
 def test_answers_are_cut_and_judged(lm, monkeypatch):
     vqa = asked(lm, shots=(0,))
-    said = iter(["Red dogs run"] * 3 + ["no"] * 3)
+    said = itertools.cycle(["Red dogs run"] * 3 + ["no"] * 3)
     monkeypatch.setattr(
         "aape_jax.tasks.few_shot_vqa.write_texts",
         lambda lm, params, prompts, mask, length: [next(said) for _ in prompts],
@@ -109,7 +111,9 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
     features = iter([own.views for own in found.values()])
     monkeypatch.setattr(captioning, "see", lambda *_: next(features))
     rows = evaluate_captions(read_config(tmp_path), tmp_path, "pocket:questions")
-    assert list(rows) == ["aape", "before_visual", "none"]
+    assert list(rows) == ["aape", "before_visual", "none", "blind", "most_frequent"]
+    # One kind of question in two, and of three people two others gave the answer.
+    assert rows["most_frequent"]["1_shot/accuracy"] == pytest.approx(1 / 2 * 2 / 3)
     assert {"0_shot/accuracy", "1_shot/accuracy_other"} <= set(rows["aape"])
     assert (tmp_path / "eval" / "answers.png").is_file()
 
@@ -125,7 +129,7 @@ def test_answers_of_another_data_set_are_refused(lm):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"shots": (5,)}, "vqa.shots=5, but 4 images have questions"),
+        ({"shots": (5,)}, "vqa.shots=5, but only 4 images have examples"),
         ({"shots": (-1,)}, "give numbers of examples"),
         ({"vqa.questions": -1}, "vqa.questions=-1"),
     ],
