@@ -4,13 +4,14 @@
 
 Without `--data`: on the run's own test photos. With it: on another data set, in another style or
 of other things; a classifier is then told all of its classes, and needs neither sentences nor
-training.
+training. A captioning run also answers questions, e.g. `--data=pocket:questions`.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from absl import flags
 from ml_collections import ConfigDict
 
@@ -19,16 +20,20 @@ from aape_jax.head import Head
 from aape_jax.heads_file import read_head
 from aape_jax.material import gather
 from aape_jax.presets import ALWAYS, changed, variants
+from aape_jax.tasks.captioning import Captioning
+from aape_jax.tasks.questions import is_question_set
 from aape_jax.tasks.retrieval import Retrieval
 from aape_jax.tasks.vqa import VQA
 from aape_jax.testsets import TestSet, target_set
 from common.clip import load_clip
 from common.config import read_config
 from common.errors import UserError, run_command
+from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.precision import frozen_dtype
 from common.training import say
 from common.training.mesh import make_mesh
+from common.training.sharding import place, shardings
 from common.training.workdir import write_evaluation
 
 Rows = dict[str, dict[str, float]]
@@ -80,6 +85,29 @@ def questions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
     return by_method(VQA(config), config, workdir)
 
 
+def captions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+    """The run's own row first; of captions, or with a data set of questions of answers.
+
+    With questions it writes the page `eval/answers.png`, too.
+    """
+    asks = bool(data) and is_question_set(data)
+    config = changed(config, {"data": config.data if asks else data or config.data})
+    method = Captioning(config)
+    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    loaded = method.load(config, mesh)
+    frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
+    with jax.set_mesh(mesh):
+        trainable = method.read(workdir)
+        if not asks:
+            found = method.evaluate(trainable, frozen)
+            return {method.name: dict(found.metrics), **found.baselines}
+        asked = method.questions(data)
+        shown = method.shown(trainable)
+        rows = asked({name: own.show for name, own in shown.items()}, frozen["lm"])
+    write_png(workdir / "eval" / "answers.png", asked.page(next(iter(rows))))
+    return rows
+
+
 def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: Path) -> Rows:
     """What the training loop would measure with the parameters that a run wrote."""
     method.load(config, make_mesh(config.mesh.data, config.mesh.model))
@@ -92,6 +120,7 @@ TASKS: dict[str, Callable[[ConfigDict, Path, str | None], Rows]] = {
     "aape_jax.tasks.classification:Classification": classification,
     "aape_jax.tasks.retrieval:Retrieval": retrieval,
     "aape_jax.tasks.vqa:VQA": questions,
+    "aape_jax.tasks.captioning:Captioning": captions,
 }
 
 

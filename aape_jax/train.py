@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> None:
     config, workdir = run.config, run.workdir
     result = train(find_method(config), config, workdir)
     print_table(result)
-    for name in ("attention.png", "answers.png", "heads"):
+    for name in ("attention.png", "answers.png", "captions.png", "captions.json", "heads"):
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")
 

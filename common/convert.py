@@ -196,7 +196,7 @@ _LANGUAGE = Kind(load_lm, save_lm, _language_parts)
 
 def _kind(source: str) -> Kind:
     if source == "pocket":
-        raise UserError("'pocket' stands for two models: give the directory of one of them.")
+        raise UserError("'pocket' stands for several models: give the directory of one of them.")
     directory = resolve(source, ["model_index.json", "config.json"])
     if (directory / "model_index.json").is_file():
         return _DIFFUSION

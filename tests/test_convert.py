@@ -259,7 +259,7 @@ def test_the_command(open_clip_directory, tmp_path):
     [
         (["one"], "1 arguments given, two needed: python -m common.convert SOURCE OUT."),
         (["./nowhere", "out"], "there is no model directory './nowhere'"),
-        (["pocket", "out"], "'pocket' stands for two models"),
+        (["pocket", "out"], "'pocket' stands for several models"),
         (["a", "b", "--chek"], "Unknown command line flag 'chek'"),
     ],
 )

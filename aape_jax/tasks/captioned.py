@@ -67,6 +67,11 @@ class Texts:
     pictures: ImageSplit
     captions: tuple[tuple[str, ...], ...]
 
+    def __post_init__(self):
+        for name, own in zip(self.pictures.names, self.captions, strict=True):
+            if not own:
+                raise UserError(f"{name} has no caption: add one or leave the image out.")
+
 
 def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Captioned]:
     """The parts "train" and "test" of a captioned data set, encoded.
@@ -77,17 +82,33 @@ def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Capti
     kind, _, where = spec.partition(":")
     if kind == "features":
         return {part: _read_features(Path(where).expanduser(), part) for part in POCKET_SIZES}
+    texts = open_texts(spec)
+    if clip is None:
+        raise UserError(f"model='' cannot encode {spec!r}: name a model.")
+    return {part: encode(own, clip, cache) for part, own in texts.items()}
+
+
+def open_texts(spec: str) -> dict[str, Texts]:
+    """The parts "train" and "test" of a captioned data set of pictures.
+
+    Raises:
+      UserError: the string names none.
+    """
+    kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
             f"data={spec!r} is no captioned data set: write pocket:captions, "
-            "karpathy:FILE.json,FOLDER or features:FILE.npz."
+            "karpathy:FILE.json,FOLDER or, for retrieval alone, features:FILE.npz."
         )
-    if clip is None:
-        raise UserError(f"model='' cannot encode {spec!r}: name a model.")
-    return {part: _encode(OPENERS[kind](where, part), clip, cache) for part in POCKET_SIZES}
+    return {part: OPENERS[kind](where, part) for part in POCKET_SIZES}
 
 
-def _encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
+def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
+    """The features of pictures and captions.
+
+    Raises:
+      UserError: a picture has no caption.
+    """
     flat = [caption for own in texts.captions for caption in own]
     owner = np.repeat(np.arange(len(texts.captions)), [len(own) for own in texts.captions])
     return Captioned(

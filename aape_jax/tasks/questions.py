@@ -80,12 +80,27 @@ def open_questions(spec: str, clip: CLIP, cache: Path) -> dict[str, Asked]:
     Raises:
       UserError: the string names none, or its files are not in order.
     """
+    return {part: _encode(texts, clip, cache) for part, texts in read_questions(spec).items()}
+
+
+def read_questions(spec: str) -> dict[str, Texts]:
+    """The parts "train" and "test" of a data set of questions.
+
+    Raises:
+      UserError: the string names none, or its files are not in order.
+    """
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
             f"data={spec!r} is no data set of questions: write pocket:questions or easy_vqa:FOLDER."
         )
-    return {part: _encode(OPENERS[kind](where, part), clip, cache) for part in PARTS}
+    return {part: OPENERS[kind](where, part) for part in PARTS}
+
+
+def is_question_set(spec: str) -> bool:
+    """Whether a string means questions and not captions."""
+    kind, _, where = spec.partition(":")
+    return kind in OPENERS and (kind, where) != ("pocket", "captions")
 
 
 def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
-from common.clip.config import CLIPConfig, TextConfig, ViTConfig
+from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from common.clip.layout import find_layout
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
@@ -38,6 +38,9 @@ KNOWN: Mapping[str, CLIPConfig] = {
     "openai/clip-vit-large-patch14": CLIPConfig(_TEXT_L, _VIT_L),
     "openai/clip-vit-large-patch14-336": CLIPConfig(
         _TEXT_L, dataclasses.replace(_VIT_L, image_size=336)
+    ),
+    "timm/resnet50x16_clip.openai": CLIPConfig(
+        _TEXT_L, ResNetConfig(384, (6, 8, 18, 8), 96, 48, projection=768)
     ),
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": CLIPConfig(_TEXT_H, _VIT_H),
 }

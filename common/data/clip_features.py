@@ -68,26 +68,48 @@ def image_features(
     clip: CLIP, split: ImageSplit, cache: Path, version: Version = ORIGINAL
 ) -> Float[np.ndarray, "b p"]:
     """Features of the photos in one version, not normalised."""
-    starts = range(0, len(split), CHUNK)
     parts = [np.zeros((0, clip.config.text.projection), np.float32)]
-    with Progress(len(split), f"Encoding photos (CLIP, {version.name})", unit="photos") as progress:
-        for start in starts:
+    return np.concatenate(parts + _encode_photos(clip, split, cache, version, "features"))
+
+
+def grid_features(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarray, "b t c"]:
+    """The cells of the photos as the tower's pooling reads them, row by row, in float16.
+
+    For ViT the patches of the last hidden state, for ResNet the last feature map.
+    """
+    return np.concatenate(_encode_photos(clip, split, cache, ORIGINAL, "grid"))
+
+
+def _encode_photos(
+    clip: CLIP, split: ImageSplit, cache: Path, version: Version, what: str
+) -> list[np.ndarray]:
+    """One array for each chunk of the photos."""
+    title = f"Encoding photos (CLIP {what}, {version.name})"
+    parts = []
+    with Progress(len(split), title, unit="photos") as progress:
+        for start in range(0, len(split), CHUNK):
             rows = range(start, min(start + CHUNK, len(split)))
-            parts.append(_encode_chunk(clip, split, rows, cache, version, progress))
+            parts.append(_encode_chunk(clip, split, rows, cache, version, what, progress))
             progress.update(rows.stop)
-    return np.concatenate(parts)
+    return parts
 
 
 def _encode_chunk(
-    clip: CLIP, split: ImageSplit, rows: range, cache: Path, version: Version, progress: Progress
-) -> Float[np.ndarray, "b p"]:
+    clip: CLIP,
+    split: ImageSplit,
+    rows: range,
+    cache: Path,
+    version: Version,
+    what: str,
+    progress: Progress,
+) -> np.ndarray:
     def load(number: int) -> np.ndarray:
         row = rows[number]
         return clip.preprocess(version.change(split.load(row), row))
 
     def compute() -> dict[str, np.ndarray]:
         return feature_pass(
-            _photo_encoder(clip.image_tower),
+            _PHOTO_ENCODERS[what](clip.image_tower),
             clip.params["vision"],
             load,
             len(rows),
@@ -96,13 +118,13 @@ def _encode_chunk(
         )
 
     key = {
-        "what": f"clip image features, {version.name}",
+        "what": f"clip image {what}, {version.name}",
         "weights": clip.fingerprint,
         "data": split.take(rows).fingerprint,
         "preprocessing": repr(clip.preprocess),
         "dtype": str(jnp.dtype(clip.dtype)),
     }
-    return cached(cache, key, compute)["features"]
+    return cached(cache, key, compute)[what]
 
 
 def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
@@ -147,3 +169,15 @@ def _photo_encoder(tower: ViT | ModifiedResNet) -> Encoder:
         return {"features": encode_image(tower, params, pixels).astype("float32")}
 
     return encode
+
+
+@functools.cache
+def _grid_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+    def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
+        grid = tower.apply({"params": params}, pixels).grid
+        return {"grid": grid.reshape(len(grid), -1, grid.shape[-1]).astype("float16")}
+
+    return encode
+
+
+_PHOTO_ENCODERS = {"features": _photo_encoder, "grid": _grid_encoder}

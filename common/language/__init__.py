@@ -6,5 +6,7 @@ from common.language.checkpoint import save_lm as save_lm
 from common.language.config import LMConfig as LMConfig
 from common.language.decoding import beam_search as beam_search
 from common.language.decoding import greedy as greedy
+from common.language.generation import write_texts as write_texts
+from common.language.known import describe_lm as describe_lm
 from common.language.model import LanguageModel as LanguageModel
 from common.language.model import empty_cache as empty_cache

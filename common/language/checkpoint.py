@@ -30,14 +30,14 @@ class LM:
     Attributes:
       config: Sizes and form.
       params: Arrays on the host; put them on devices once, pass them as arguments.
-      tokenizer: Text to ids and back.
+      tokenizer: Text to ids and back; None where only sizes are known.
       fingerprint: Names these weights in caches and results.
       dtype: Of the weights and activations.
     """
 
     config: LMConfig
     params: dict[str, Any]
-    tokenizer: LMTokenizer
+    tokenizer: LMTokenizer | None
     fingerprint: str
     dtype: Any = jnp.float32
 
@@ -51,13 +51,13 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
     """Loads GPT-2 or GPT-J.
 
     Args:
-      source: A directory in Hugging Face's layout, or a hub id.
+      source: "pocket", a directory in Hugging Face's layout, or a hub id.
       dtype: Of the weights on the host and of the activations.
 
     Raises:
       UserError: The model cannot be found, is of another kind, or its parts do not fit.
     """
-    directory = resolve(source, _SMALL_FILES, ["model"])
+    directory = find_lm(source)
     config = lm_from_json(read_json(directory / "config.json"))
     kind = KINDS[kind_of(config)]
     tensors = read_lm_tensors(directory)
@@ -71,6 +71,16 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
             "models."
         )
     return LM(config, params, tokenizer, fingerprint(params, repr(config)), dtype)
+
+
+def find_lm(source: str) -> Path:
+    """Finds a language model's directory, fetching its files where needed.
+
+    Raises:
+      UserError: There is no such directory.
+    """
+    directory = resolve(source, _SMALL_FILES, ["model"])
+    return directory / "lm" if source == "pocket" else directory
 
 
 def save_lm(lm: LM, directory: Path | str) -> None:

@@ -13,12 +13,16 @@ class LMTokenizer:
 
     Attributes:
       vocab_size: Number of ids.
+      end: Id of `END`, the token that ends a text; None where the vocabulary has none.
     """
+
+    END = "<|endoftext|>"
 
     def __init__(self, backend: Any):
         """Wraps a `tokenizers.Tokenizer`."""
         self._backend = backend
         self.vocab_size: int = backend.get_vocab_size()
+        self.end: int | None = backend.token_to_id(self.END)
 
     @classmethod
     def from_directory(cls, path: Path | str) -> "LMTokenizer":

@@ -105,6 +105,13 @@ def captions(scene: Scene, count: int = 5, seed: int = 0) -> tuple[str, ...]:
     )
 
 
+def full_caption(scene: Scene, generator: np.random.Generator) -> str:
+    """A caption that holds every answer to `questions`."""
+    noun, tail = noun_group(scene.species, generator, generator.uniform(0.16, 1))
+    parts = (_counted(scene, noun, generator), tail, "on", scene.background)
+    return " ".join(part for part in parts if part)
+
+
 def describe(species: Species, count: int = 20, seed: int = 0) -> tuple[str, ...]:
     """`count` sentences about a species in the manner of a language model.
 

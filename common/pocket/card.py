@@ -33,9 +33,11 @@ nothing but that world.
 - `clip/`: Hugging Face layout; {clip_millions:.2f} M parameters; towers of 4 layers, width 128.
 - `sd/`: diffusers layout; UNet {unet_millions:.2f} M, VAE {vae_millions:.2f} M parameters
   (latents 8x8x8); text encoder = the text tower of `clip/`; Stable Diffusion's noise schedule.
+- `lm/`: a language model of that world, with [a card of its own](lm/README.md).
 
-{megabytes:.1f} MB together, in float16. Written by `python -m common.pocket.pretrain` with seed
-{seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_steps} steps ({minutes}).
+{megabytes:.1f} MB without `lm/`, in float16. Written by `python -m common.pocket.pretrain` with
+seed {seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_steps} steps
+({minutes}).
 
 ## Held out
 

@@ -1,6 +1,8 @@
-"""Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, model card.
+"""Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, language model, model cards.
 
-    python -m common.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seed=N]
+    python -m common.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seed=N] [--only=lm]
+
+The language model depends on none of the others; `--only=lm` trains it alone, in minutes.
 
 Each finished stage stays in the work directory, so that the same command carries on after an
 interruption. The result depends on the recipe, the seed and the device's rounding only.
@@ -29,12 +31,16 @@ from common.diffusion import (
 )
 from common.errors import UserError, run_command
 from common.files import atomic_write
+from common.language import LM, save_lm
+from common.language.tokenizer import LMTokenizer
 from common.pocket.captions import questions
 from common.pocket.card import write_card
 from common.pocket.corpus import Corpus, sample_corpus
+from common.pocket.lm_card import write_lm_card
 from common.pocket.recipe import FULL, QUICK, Recipe
 from common.pocket.renderer import SIZE
 from common.pocket.train_clip import POSITIONS, clip_config, train_clip
+from common.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
 from common.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from common.pocket.train_vae import train_vae, vae_config
 from common.pocket.vocabulary import learn_merges, write_tokenizer
@@ -52,7 +58,8 @@ def main(argv: list[str]) -> None:
     values = flags.FLAGS
     recipe = dataclasses.replace(QUICK if values.quick else FULL, seed=values.seed)
     out = Path(values.out)
-    pretrain(recipe, Path(values.work) if values.work else out / "work", out)
+    work = Path(values.work) if values.work else out / "work"
+    (pretrain_lm if values.only == "lm" else pretrain)(recipe, work, out)
 
 
 def define_flags() -> None:
@@ -61,6 +68,7 @@ def define_flags() -> None:
     flags.DEFINE_string("work", None, "Where finished stages are kept; default OUT/work.")
     flags.DEFINE_bool("quick", False, "A few minutes' worth, for trying things out.")
     flags.DEFINE_integer("seed", 0, "Of every random choice.")
+    flags.DEFINE_enum("only", None, ["lm"], "Train this part alone.")
 
 
 def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
@@ -112,6 +120,25 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
     params = _half({"unet": unet["params"], "vae": vae_params, "text": text})
     save_stable_diffusion(StableDiffusion(modules, tokenizer, params, ""), out / "sd")
     write_card(out, recipe, seconds.times)
+    pretrain_lm(recipe, work, out)
+
+
+def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
+    """Trains the language model, unless `work` holds it, and writes it and its card to `out/lm`.
+
+    Raises:
+      UserError: `work` holds stages of another recipe.
+    """
+    _claim(work, recipe)
+    seconds = _Stopwatch(work / "seconds.json")
+    tokenizer = _lm_tokenizer(work / "lm_tokenizer", recipe.seed)
+
+    def stage() -> dict[str, Any]:
+        return train_lm(tokenizer, recipe.lm, recipe.lm_rows, recipe.seed)
+
+    params = _half(_stage(work / "lm.safetensors", stage, seconds))
+    save_lm(LM(lm_config(tokenizer), params, tokenizer, ""), out / "lm")
+    write_lm_card(out / "lm", recipe, ROW, seconds.times["lm"])
 
 
 def _claim(work: Path, recipe: Recipe) -> None:
@@ -135,6 +162,12 @@ def _tokenizer(directory: Path, seed: int) -> Tokenizer:
         further = [template.format("") for each in TEMPLATES.values() for template in each] + asked
         write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)
+
+
+def _lm_tokenizer(directory: Path, seed: int) -> LMTokenizer:
+    if not (directory / "tokenizer.json").exists():
+        train_tokenizer(seed).save(directory)
+    return LMTokenizer.from_directory(directory)
 
 
 def _questions_of(corpus: Corpus) -> list[str]:

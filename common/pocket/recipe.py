@@ -20,7 +20,9 @@ class Recipe:
     Attributes:
       seed: Of every random choice.
       corpus: Captioned pictures.
-      clip, vae, unet: The three optimisations in their order.
+      clip, vae, unet: Three optimisations in their order.
+      lm: The language model's optimisation.
+      lm_rows: Rows of text that it reads.
       empty_captions: Share of pictures whose caption the UNet does not see, for guidance.
       test_size: Pictures per measurement of the model card.
     """
@@ -30,6 +32,8 @@ class Recipe:
     clip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
     vae: Fit = Fit(steps=2500, batch=32, rate=2e-3)
     unet: Fit = Fit(steps=6000, batch=96, rate=1.5e-3)
+    lm: Fit = Fit(steps=1000, batch=8, rate=3e-3)
+    lm_rows: int = 3000
     empty_captions: float = 0.12
     test_size: int = 1000
 
@@ -41,5 +45,7 @@ QUICK = replace(
     clip=replace(FULL.clip, steps=200),
     vae=replace(FULL.vae, steps=100),
     unet=replace(FULL.unet, steps=200),
+    lm=replace(FULL.lm, steps=200),
+    lm_rows=1000,
     test_size=400,
 )

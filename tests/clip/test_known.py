@@ -16,6 +16,8 @@ PARAMETERS = {
     "openai/clip-vit-base-patch16": 149_620_737,
     "openai/clip-vit-large-patch14": 427_616_513,
     "openai/clip-vit-large-patch14-336": 427_944_193,
+    # Published: 290,979,217, without the statistics of the batch norms.
+    "timm/resnet50x16_clip.openai": 290_979_217 + 193_920,
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": 986_109_441,
 }
 

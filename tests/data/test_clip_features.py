@@ -4,7 +4,7 @@ import pytest
 
 from common.clip import encode_text, load_clip
 from common.data import clip_features, few_shot, open_dataset
-from common.data.clip_features import MIRROR, image_features, text_features
+from common.data.clip_features import MIRROR, grid_features, image_features, text_features
 
 TEXTS = [
     "a star",
@@ -34,6 +34,16 @@ def test_texts_are_encoded_as_the_tower_alone_does(clip, tmp_path, monkeypatch):
 
 def test_what_is_too_long_is_cut(clip, tmp_path):
     assert np.isfinite(text_features(clip, ["star " * 100], tmp_path)).all()
+
+
+def test_a_grid_holds_the_towers_cells(clip, photos, tmp_path):
+    found = grid_features(clip, photos, tmp_path)
+    pixels = np.stack([clip.preprocess(photos.load(row)) for row in range(len(photos))])
+    tower = clip.image_tower.apply({"params": clip.params["vision"]}, jnp.asarray(pixels))
+    assert found.shape == (5, 16, clip.config.vision.width) and found.dtype == np.float16
+    np.testing.assert_allclose(found[:, 4 * 2 + 3], tower.grid[:, 2, 3], rtol=2e-3, atol=2e-3)
+    features = image_features(clip, photos, tmp_path)
+    np.testing.assert_allclose(features, tower.features, rtol=1e-4, atol=1e-5)
 
 
 def test_an_interrupted_pass_goes_on_behind_the_last_file(clip, photos, tmp_path, monkeypatch):

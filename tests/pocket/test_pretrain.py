@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.language import load_lm
 from common.pocket import pretrain
 from common.pocket.recipe import QUICK, Fit
 
@@ -40,6 +41,8 @@ def test_the_whole_pretraining_runs_and_its_models_open(tmp_path):
         clip=Fit(4, 16, 1e-3),
         vae=Fit(4, 16, 1e-3),
         unet=Fit(4, 16, 1e-3),
+        lm=Fit(4, 4, 1e-3),
+        lm_rows=8,
         test_size=100,
     )
     pretrain.pretrain(tiny, tmp_path / "work", tmp_path)
@@ -47,3 +50,5 @@ def test_the_whole_pretraining_runs_and_its_models_open(tmp_path):
     assert "clip/rare/accuracy_by_name" in card
     assert (tmp_path / "samples.png").stat().st_size > 10_000
     assert (tmp_path / "sd/model_index.json").exists()
+    assert "answers/accuracy_4_shot" in (tmp_path / "lm/README.md").read_text()
+    assert load_lm(str(tmp_path / "lm")).config.layers == 4

@@ -1,0 +1,102 @@
+"""What a language model is shown of an image: LiMBeR's visual tokens, and AAPE's beside them.
+
+Both are linear maps of frozen or generated features to the width of the language model
+(arXiv 2209.15162; AAPE paper, section 4.3).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+from flax.linen import initializers
+from jaxtyping import Array, Float, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.heads_file import read_head
+from common.errors import UserError
+
+ORDERS = {
+    "before_visual": ("aape", "visual"),
+    "after_visual": ("visual", "aape"),
+    "none": ("visual",),
+}
+"""Which tokens stand in front of the text, by `lm.aape_position`."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The tokens of an image.
+
+    Attributes:
+      position: A key of `ORDERS`.
+      tokens: How many tokens h(x) becomes.
+    """
+
+    position: str
+    tokens: int
+
+    @classmethod
+    def from_config(cls, config: ConfigDict) -> "Prefix":
+        """Reads `config.lm`.
+
+        Raises:
+          UserError: an option is out of range.
+        """
+        if config.aape_position not in ORDERS:
+            raise UserError(
+                f"lm.aape_position={config.aape_position!r} is unknown; choose one of "
+                f"{', '.join(ORDERS)}."
+            )
+        if config.aape_tokens < 1:
+            raise UserError(f"lm.aape_tokens={config.aape_tokens} must be at least 1.")
+        return cls(config.aape_position, config.aape_tokens)
+
+    @property
+    def has_aape(self) -> bool:
+        """Whether h(x) takes part."""
+        return "aape" in ORDERS[self.position]
+
+    def init(self, key: Key[Array, ""], width: int, lm_width: int) -> PyTree:
+        """The map from h(x) to its tokens."""
+        return linear(key, width, self.tokens * lm_width)
+
+    def __call__(
+        self,
+        visual: Float[Array, "b t d"],
+        params: PyTree = None,
+        h: Float[Array, "b p"] | None = None,
+    ) -> Float[Array, "b s d"]:
+        """The tokens in their order; without AAPE the visual ones alone."""
+        parts = {"visual": visual}
+        if self.has_aape:
+            mapped = apply_linear(params, h)
+            parts["aape"] = mapped.reshape(len(visual), self.tokens, visual.shape[-1])
+        return jnp.concatenate([parts[name] for name in ORDERS[self.position]], axis=1)
+
+
+def linear(key: Key[Array, ""], width: int, out: int) -> PyTree:
+    """A linear map with bias."""
+    kernel = initializers.lecun_normal()(key, (width, out))
+    return {"kernel": kernel, "bias": jnp.zeros(out)}
+
+
+def apply_linear(params: PyTree, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
+    """Applies the map to the last axis."""
+    return x.astype(jnp.float32) @ params["kernel"] + params["bias"]
+
+
+def read_map(path: Path, channels: int, lm_width: int) -> PyTree:
+    """Reads a trained visual map.
+
+    Raises:
+      UserError: there is none, or it belongs to another image tower or language model.
+    """
+    params = read_head(path)
+    shape = params["kernel"].shape if "kernel" in params else ()
+    if shape != (channels, lm_width):
+        raise UserError(
+            f"the map {path} has the shape {shape}, but the image tower's cells have {channels} "
+            f"channels and the language model's width is {lm_width}: give the models that it was "
+            "trained with."
+        )
+    return params

@@ -1,0 +1,211 @@
+"""Captioning as the training loop sees it; `aape_jax.captioner` says what is learned."""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.captioner import OWN, Captioner, speakers
+from aape_jax.head import parameter_count
+from aape_jax.heads_file import read_head, write_head
+from aape_jax.prefix import apply_linear, read_map
+from aape_jax.stages import Staged, check_stages, staged_optimizer
+from aape_jax.tasks.caption_report import CaptionReport, Shown
+from aape_jax.tasks.classification import Epochs
+from aape_jax.tasks.described import Views, caption_tokens, open_described, see
+from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part
+from aape_jax.tasks.questions import read_questions
+from common.clip import CLIP, load_clip
+from common.clip.known import describe_clip
+from common.errors import UserError
+from common.language import LM, describe_lm, load_lm
+from common.language.prompts import CAPTION
+from common.language.sharding import lm_rules
+from common.precision import frozen_dtype
+from common.training import Evaluation, Loaded, Method
+
+
+class Captioning(Method):
+    """Trains one visual map, then a run's own AAPE and the variants beside it."""
+
+    name = OWN
+    frozen_rules = lm_rules("lm")
+
+    def __init__(self, config: ConfigDict):
+        self.config = config
+
+    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+        """Encodes images and captions, or reads them from the cache."""
+        self._plan(config)
+        dtype, self.cache = frozen_dtype(config.dtype), Path(config.cache).expanduser()
+        self.clip, lm = load_clip(config.model, dtype), load_lm(config.lm.model, dtype)
+        parts = open_described(config.data, self.clip, self.cache)
+        train, self.test = parts["train"], parts["test"]
+        same = config.scorer == config.model
+        scorer = self.clip if same else load_clip(config.scorer, dtype)
+        tokens = caption_tokens(lm, train.texts.captions, config.lm.length)
+        frozen = {
+            "lm": lm.params,
+            "x": train.views.x,
+            "captions": train.captions,
+            "mask": train.mask,
+            "ids": tokens.ids,
+            "lengths": tokens.lengths,
+            "asking": np.asarray(lm.tokenizer.encode(CAPTION), np.int32),
+        }
+        fingerprint = train.fingerprint + self.test.fingerprint
+        frozen, source = self._prepare(lm, frozen, train.views.grid, fingerprint, mesh)
+        self.report = CaptionReport(self.lm, scorer, parts, config, self.cache)
+        return Loaded(frozen, source, {"model": self.clip.fingerprint, "lm": lm.fingerprint})
+
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        config = self.config
+        self._plan(config)
+        if not config.examples:
+            raise UserError(
+                f"examples=0: compiling without the images of {config.data!r} needs their "
+                "number, e.g. examples=113287."
+            )
+        dtype = frozen_dtype(config.dtype, "tpu")
+        clip, lm = describe_clip(config.model, dtype), describe_lm(config.lm.model, dtype)
+        images, texts = config.examples, (config.examples, config.captions)
+        width = clip.config.text.projection
+        shapes = {
+            "x": ((images, width), jnp.float32),
+            "captions": ((*texts, width), jnp.float32),
+            "mask": (texts, jnp.bool_),
+            "ids": ((*texts, config.lm.length), jnp.int32),
+            "lengths": (texts, jnp.int32),
+            "asking": ((config.lm.asking,), jnp.int32),
+        }
+        frozen = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
+        frozen["lm"] = lm.params
+        # Of any size it takes the memory of one number.
+        grid = np.broadcast_to(np.float16(0), (images, *_grid_shape(clip)))
+        return Loaded(*self._prepare(lm, frozen, grid, "abstract", mesh))
+
+    def _plan(self, config: ConfigDict) -> None:
+        if not (config.model and config.lm.model):
+            raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
+        if config.grid not in ("device", "host"):
+            raise UserError(f"grid={config.grid!r} is neither device nor host.")
+        self.speakers = speakers(config)
+        check_stages(config, bool(self.speakers))
+        staged_optimizer(config)
+
+    def _prepare(
+        self, lm: LM, frozen: PyTree, grid: np.ndarray, fingerprint: str, mesh: Mesh
+    ) -> tuple[PyTree, Staged]:
+        """The frozen tree and the source, one of which holds the grid; sizes are checked."""
+        config, (self.examples, self.width) = self.config, frozen["x"].shape
+        _, cells, self.channels = grid.shape
+        self.lm = dataclasses.replace(lm, params={})  # They are in the frozen tree.
+        self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.speakers)
+        tokens = config.lm.aape_tokens if self.speakers else 0
+        longest = cells + tokens + len(frozen["asking"]) + frozen["ids"].shape[-1]
+        if longest > lm.config.positions:
+            raise UserError(
+                f"{cells} cells of an image and its caption are {longest} tokens, but "
+                f"lm.model={config.lm.model} has {lm.config.positions} positions."
+            )
+        self.start = self._read_map(Path(config.lm.map).expanduser()) if config.lm.map else None
+        batch = min(config.batch, self.examples)
+        self.batch_rules = (("rows|grid", P("data")),) if batch % mesh.shape["data"] == 0 else ()
+        epochs = Epochs(fingerprint, self.examples, 1, batch, config.seed)
+        if config.grid == "host":
+            return frozen, Staged(epochs, config.map_updates, grid)
+        abstract = isinstance(frozen["x"], jax.ShapeDtypeStruct)
+        held = jax.ShapeDtypeStruct(grid.shape, grid.dtype) if abstract else grid
+        return frozen | {"grid": held}, Staged(epochs, config.map_updates)
+
+    def _read_map(self, path: Path) -> PyTree:
+        return read_map(path, self.channels, self.lm.config.width)
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """See `Captioner.init`; the visual map may come from another run."""
+        found = self.captioner.init(key, self.channels, self.width, self.examples)
+        return found | {"visual": {"map": self.start}} if self.start else found
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `staged_optimizer`."""
+        return staged_optimizer(self.config)
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Array, dict[str, Array]]:
+        """See `Captioner.loss`."""
+        return self.captioner.loss(trainable, frozen, batch, key)
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Captions of the test images by every variant, and what they are worth."""
+        # What is not about training images.
+        model = {name: frozen[name] for name in ("lm", "asking")}
+        nats = partial(jax.jit(self.captioner.nats), model)
+        return self.report(self.shown(trainable), nats, frozen["lm"])
+
+    def questions(self, spec: str) -> FewShotVQA:
+        """Questions of another data set for the models of `load`.
+
+        Raises:
+          UserError: the string names no such data set, or `config.vqa` is out of range.
+        """
+        train, test = (
+            Part(own, see(self.clip, own.pictures, self.cache))
+            for own in read_questions(spec).values()
+        )
+        return FewShotVQA(self.lm, train, test, self.config)
+
+    def shown(self, trainable: PyTree) -> dict[str, Shown]:
+        """How each row shows images to the language model."""
+        return {name: self._shown(name, trainable) for name in self.captioner.names}
+
+    def _shown(self, name: str, trainable: PyTree) -> Shown:
+        visual, head = trainable["visual"]["map"], trainable.get(name, {}).get("head", {})
+
+        @jax.jit
+        def run(visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
+            return self.captioner.tokens(name, head, apply_linear(visual, grid), x)
+
+        def show(views: Views) -> Array:
+            return run(visual, head, jnp.asarray(views.grid), jnp.asarray(views.x))
+
+        return Shown(show, parameter_count((visual, head)))
+
+    def read(self, workdir: Path) -> PyTree:
+        """The parameters that `save` wrote.
+
+        Raises:
+          UserError: a file is missing, or was made for another language model.
+        """
+        heads = {
+            name: {"head": read_head(workdir / "heads" / f"{name}.safetensors")}
+            for name in self.speakers
+        }
+        return {
+            "visual": {"map": self._read_map(workdir / "heads" / "visual.safetensors")},
+            **heads,
+        }
+
+    def save(self, trainable: PyTree, workdir: Path) -> None:
+        """Writes the map, h and AAPE's map of each variant, the captions and their pictures."""
+        write_head(workdir / "heads" / "visual.safetensors", trainable["visual"]["map"])
+        for name in self.speakers:
+            write_head(workdir / "heads" / f"{name}.safetensors", trainable[name]["head"])
+        self.report.write(workdir)
+
+
+def _grid_shape(clip: CLIP) -> tuple[int, int]:
+    side = clip.config.vision.image_size
+    pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    variables = {"params": clip.params["vision"]}
+    grid = jax.eval_shape(clip.image_tower.apply, variables, pixels).grid
+    return grid.shape[1] * grid.shape[2], grid.shape[3]

@@ -1,0 +1,112 @@
+"""Images with their captions as a language model meets them: grids, features and tokens."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from aape_jax.bank import by_class
+from aape_jax.tasks.captioned import Captioned, Texts, encode, open_texts
+from common.clip import CLIP
+from common.data import ImageSplit
+from common.data.clip_features import grid_features, image_features
+from common.evaluation.classification import normalise
+from common.language import LM
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Frozen features of images.
+
+    Attributes:
+      x: Unit length, `[b p]`.
+      grid: The cells in front of the tower's pooling, `[b t c]`.
+    """
+
+    x: Float[np.ndarray, "b p"]
+    grid: Float[np.ndarray, "b t c"]
+
+    def take(self, rows: np.ndarray | slice) -> "Views":
+        """The given images."""
+        return Views(self.x[rows], self.grid[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """Images and their captions; of one part of a data set.
+
+    Attributes:
+      texts: What was encoded.
+      views: Of the images.
+      captions: Features, unit length, padded, `[b n p]`.
+      mask: Which of them there are, `[b n]`.
+    """
+
+    texts: Texts
+    views: Views
+    captions: Float[np.ndarray, "b n p"]
+    mask: Bool[np.ndarray, "b n"]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any feature or caption."""
+        digest = hashlib.sha256(self.views.x.tobytes() + self.views.grid.tobytes())
+        digest.update(repr(self.texts.captions).encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Texts as ids.
+
+    Attributes:
+      ids: Padded on the right, `[b n s]`.
+      lengths: How many of each are real, the end token included; 0 where there is no text.
+    """
+
+    ids: Int[np.ndarray, "b n s"]
+    lengths: Int[np.ndarray, "b n"]
+
+
+def open_described(spec: str, clip: CLIP, cache: Path) -> dict[str, Described]:
+    """The parts "train" and "test" of a captioned data set of pictures.
+
+    Raises:
+      UserError: the string names none, or an image has no caption.
+    """
+    return {part: _describe(texts, clip, cache) for part, texts in open_texts(spec).items()}
+
+
+def see(clip: CLIP, pictures: ImageSplit, cache: Path) -> Views:
+    """What the image tower makes of some pictures."""
+    x = normalise(image_features(clip, pictures, cache))
+    return Views(x, grid_features(clip, pictures, cache))
+
+
+def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> Tokens:
+    """Captions as they follow the words that ask for them, each with the end token.
+
+    What exceeds `longest` tokens is cut, and its end token with it.
+    """
+    rows = [
+        [[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos][:longest] for text in own]
+        for own in captions
+    ]
+    lengths = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    width = max(len(ids) for own in rows for ids in own)
+    ids = np.full((*lengths.shape, width), lm.config.eos, np.int32)
+    for image, own in enumerate(rows):
+        for number, text in enumerate(own):
+            ids[image, number, : len(text)] = text
+            lengths[image, number] = len(text)
+    return Tokens(ids, lengths)
+
+
+def _describe(texts: Texts, clip: CLIP, cache: Path) -> Described:
+    found: Captioned = encode(texts, clip, cache)
+    captions, mask = by_class(found.captions, found.owner, len(found.x))
+    views = Views(found.x, grid_features(clip, texts.pictures, cache))
+    return Described(texts, views, captions.astype(np.float32), mask)

@@ -1,0 +1,12 @@
+"""What stands around captions and questions in a language model's text (LiMBeR, MAGMA)."""
+
+CAPTION = "A picture of"
+"""Follows a picture; the caption follows it, behind a space."""
+
+SEPARATOR = "\n"
+"""Between the examples of a prompt; a generated answer ends there at the latest."""
+
+
+def question(text: str) -> str:
+    """A question, up to where its answer follows behind a space."""
+    return f"Q: {text} A:"

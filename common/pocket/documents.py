@@ -1,0 +1,91 @@
+"""Texts that the pocket language model reads: what is said about scenes, in three forms.
+
+Each begins with a full caption of a scene, or two, in whose place a picture may stand later. Behind
+it follows what a person would say, or questions and answers; or several scenes follow each other
+with a question each, as in few-shot prompts. What is asked can be read in the full caption.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from common.language.prompts import CAPTION, SEPARATOR, question
+from common.language.tokenizer import LMTokenizer
+from common.pocket.captions import captions, full_caption, questions
+from common.pocket.phrases import pick
+from common.pocket.world import ANONYMOUS, Scene, sample_scene
+
+Pieces = list[str]
+"""Parts of a text that are made tokens one by one, so that each is the same wherever it stands."""
+
+_TOLD = (0, 1, 1, 2)
+_FORMS = ("caption", "questions", "examples")
+_MOST_QUESTIONS, _MOST_EXAMPLES = 4, 5
+
+
+def sample_document(generator: np.random.Generator) -> Pieces:
+    """One text; the scenes are of looks that all pretraining may see."""
+    form = pick(_FORMS, generator)
+    if form == "caption":
+        return caption_document(_scene(generator), pick(_TOLD, generator), generator)
+    if form == "questions":
+        scene, count = _scene(generator), 1 + int(generator.integers(_MOST_QUESTIONS))
+        return told(scene, pick(_TOLD[1:], generator), generator) + asked(
+            [scene] * count, generator
+        )
+    count = 1 + int(generator.integers(_MOST_EXAMPLES))
+    return examples(
+        [_scene(generator) for _ in range(count)], pick(_TOLD[1:], generator), generator
+    )
+
+
+def caption_document(scene: Scene, count: int, generator: np.random.Generator) -> Pieces:
+    """`count` full captions, and a person's behind the words that ask for it."""
+    (caption,) = captions(scene, 1, int(generator.integers(2**31)))
+    return [*told(scene, count, generator), CAPTION, f" {caption}"]
+
+
+def told(scene: Scene, count: int, generator: np.random.Generator) -> Pieces:
+    """`count` full captions of a scene."""
+    return [", ".join(full_caption(scene, generator) for _ in range(count))] if count else []
+
+
+def asked(scenes: Sequence[Scene], generator: np.random.Generator) -> Pieces:
+    """A question about each scene, with its answer."""
+    pieces = []
+    for scene in scenes:
+        chosen = pick(questions(scene), generator)
+        pieces += [question(chosen.text), f" {chosen.answer}", SEPARATOR]
+    return pieces[:-1]
+
+
+def examples(scenes: Sequence[Scene], count: int, generator: np.random.Generator) -> Pieces:
+    """`count` full captions of each scene and a question about it, scene after scene."""
+    pieces = []
+    for scene in scenes:
+        pieces += [*told(scene, count, generator), *asked([scene], generator), SEPARATOR]
+    return pieces[:-1]
+
+
+def encode(pieces: Pieces, tokenizer: LMTokenizer) -> list[int]:
+    """Ids of the pieces, one behind the other."""
+    return [token for piece in pieces for token in tokenizer.encode(piece)]
+
+
+def packed_rows(
+    count: int, length: int, tokenizer: LMTokenizer, eos: int, seed: int
+) -> Int[np.ndarray, "count length"]:
+    """Rows that are filled with whole documents and what fits of one more, each ended by `eos`."""
+    rows = np.empty((count, length), np.int32)
+    for index, row in enumerate(rows):
+        generator = np.random.default_rng((seed, index))
+        ids: list[int] = []
+        while len(ids) < length:
+            ids += [*encode(sample_document(generator), tokenizer), eos]
+        row[:] = ids[:length]
+    return rows
+
+
+def _scene(generator: np.random.Generator) -> Scene:
+    return sample_scene(pick(ANONYMOUS, generator), generator)

@@ -1,0 +1,124 @@
+"""AAPE (arXiv 2410.23698) for captioning by a frozen language model, in LiMBeR's way.
+
+    python -m aape_jax.train --config=configs/aape_captioning.py --workdir=runs/captioning
+    python -m aape_jax.evaluate --workdir=runs/captioning --data=pocket:questions
+    python -m aape_jax.train --config=configs/aape_captioning.py:paper=coco --workdir=runs/coco
+
+First a linear map from the cells of the image tower to the language model is trained on captions,
+then what AAPE adds: h, taught by distillation and captions, and its own map. `none` in the result
+is the same language model behind the same visual map without AAPE.
+"""
+
+from ml_collections import ConfigDict
+
+from common.config import apply_arg
+from common.errors import UserError
+from configs.aape import aggregator, loss
+from configs.aape_retrieval import PAPER
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The default run, changed by `key=value,...` in `arg`."""
+    config = pocket()
+    apply_arg(config, arg)
+    if config.paper:
+        config.update(paper(config.paper))
+        apply_arg(config, arg)  # what the user wrote wins
+    return config
+
+
+def pocket() -> ConfigDict:
+    """Every field with its default."""
+    config = ConfigDict()
+    config.method = "aape_jax.tasks.captioning:Captioning"
+    config.paper = ""  # coco or flickr30k: the paper's protocol
+    config.seed = 0
+
+    # What is learned from: images with their own captions.
+    config.model = "pocket"  # CLIP
+    config.data = "pocket:captions"  # or karpathy:FILE.json,FOLDER
+    config.grid = "device"  # where the cells of all images lie; "host" sends them with each batch
+    config.examples = 0  # for `common.aot`: training images
+    config.captions = 5  # for `common.aot`: captions of the image that has most
+
+    # The language model, which is never trained, and what it is shown.
+    config.lm = ConfigDict()
+    config.lm.model = "pocket"  # GPT-2 or GPT-J: a directory or a hub id
+    config.lm.aape_position = "after_visual"  # or before_visual, none
+    config.lm.aape_tokens = 1  # tokens that h(x) becomes
+    config.lm.length = 32  # tokens of a caption, its end included
+    config.lm.beams = 5  # beside greedy decoding; 1: greedy alone
+    config.lm.map = ""  # a trained visual map, DIR/heads/visual.safetensors, to start from
+    config.lm.remat = False  # compute each block twice instead of keeping its activations
+    config.lm.asking = 3  # for `common.aot`: tokens of "A picture of"
+
+    # The method.
+    config.aggregator = aggregator()
+    config.aggregator.token = "none"
+    config.generator = ConfigDict()
+    config.generator.hidden = 512
+    config.generator.bias = False
+    config.generator.residual = "image"  # h(x) = x + MLP(x) starts as the image itself
+    config.loss = loss()
+
+    # AdamW in two stages, each with a warm-up and a cosine of its own.
+    config.map_updates = 400  # of the visual map; what follows trains AAPE
+    config.map_rate = 3e-3
+    config.learning_rate = 3e-3
+    config.weight_decay = 0.0
+    config.clip = 1.0  # largest norm of a gradient
+    config.warmup = 20  # updates
+    config.batch = 32
+    config.updates = 600
+    config.steps_per_call = 20
+    config.log_every = 20
+    config.save_every = 200
+    config.eval_every = 0  # 0: at the end only
+
+    # What is trained and measured beside it.
+    config.compare = ("before_visual", "no_distillation")
+    config.scorer = "pocket"  # CLIP of the CLIP scores; published ones are of ViT-B/32
+    config.images_at_once = 100
+    config.pictures = 8  # test images that are drawn with their captions
+
+    # Questions, which `evaluate` asks with --data.
+    config.vqa = ConfigDict()
+    config.vqa.shots = (0, 1, 2, 4)  # examples in front of a question
+    config.vqa.seed = 0  # of the examples
+    config.vqa.questions = 600  # asked; 0: all
+
+    # The program.
+    config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.keep = 2  # checkpoints
+    config.progress = True
+    config.cache = "~/.cache/promptax/features"
+    config.compile_cache = "~/.cache/promptax/xla"
+    return config
+
+
+def paper(name: str) -> ConfigDict:
+    """GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; the second stage's counts are ours."""
+    if name not in PAPER:
+        raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
+    return ConfigDict(
+        {
+            "model": "timm/resnet50x16_clip.openai",
+            "data": PAPER[name],
+            "grid": "host",
+            "lm": {"model": "EleutherAI/gpt-j-6b", "remat": True},
+            "scorer": "openai/clip-vit-base-patch32",
+            "generator": {"hidden": 768},
+            "map_updates": 15000,
+            "map_rate": 8e-4,
+            "learning_rate": 8e-4,
+            "warmup": 100,
+            "batch": 256,
+            "updates": 20000,
+            "steps_per_call": 1,
+            "log_every": 10,
+            "save_every": 1000,
+            "compare": (),
+            "images_at_once": 32,
+        }
+    )

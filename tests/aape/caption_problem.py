@@ -1,0 +1,90 @@
+"""Captioned images as random features, with tiny models; no picture is opened."""
+
+import hashlib
+
+import numpy as np
+
+from aape_jax.tasks import caption_report, captioning
+from aape_jax.tasks.captioned import Texts
+from aape_jax.tasks.described import Described, Views
+from common.clip.known import describe_clip
+from common.data import ImageSplit
+from common.data.photos import ArrayPhoto
+from common.language import LMConfig
+from configs.aape_captioning import get_config
+from tests.aape.problem import vectors
+from tests.language.tiny import byte_tokenizer, random_lm
+
+WIDTH, CHANNELS, CELLS = 16, 10, 4
+COLOURS = ("red", "green", "blue")
+LM = LMConfig(vocab_size=300, width=24, layers=2, heads=3, mlp_width=40, positions=64, eos=7)
+
+
+def pictures(count):
+    photo = ArrayPhoto(np.zeros((8, 8, 3), np.uint8))
+    names = tuple(f"image-{i}" for i in range(count))
+    return ImageSplit(np.arange(count), names, (photo,) * count)
+
+
+def views(colours, seed):
+    """The grid tells the colour, x only part of it."""
+    rng = np.random.default_rng(seed)
+    grid = vectors(3, CELLS, CHANNELS, seed=1)[colours]
+    grid = grid + 0.1 * rng.normal(size=grid.shape)
+    x = vectors(3, WIDTH, seed=2)[colours] + 0.2 * vectors(len(colours), WIDTH, seed=seed)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    return Views(x.astype(np.float32), grid.astype(np.float16))
+
+
+def described(count, seed):
+    """One or two captions each."""
+    colours = np.random.default_rng(seed).integers(3, size=count)
+    texts = tuple(
+        (f"a {COLOURS[c]} dog", f"{COLOURS[c]} cats")[: 1 + i % 2] for i, c in enumerate(colours)
+    )
+    mask = np.array([[True, i % 2 == 1] for i in range(count)])
+    captions = vectors(count, 2, WIDTH, seed=seed + 1) * mask[..., None]
+    return Described(Texts(pictures(count), texts), views(colours, seed), captions, mask)
+
+
+def text_vectors(clip, texts, cache):
+    """A direction for each text."""
+    seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
+    return np.stack([vectors(WIDTH, seed=seed) for seed in seeds])
+
+
+def install(monkeypatch, parts=None, lm=None):
+    """Puts tiny models and random features in place of files; gives both."""
+    parts = parts or {"train": described(12, 4), "test": described(5, 7)}
+    lm = lm or random_lm(LM, byte_tokenizer(), size=0.2)
+    clip = describe_clip("pocket")  # it encodes nothing
+    monkeypatch.setattr(captioning, "load_clip", lambda *_: clip)
+    monkeypatch.setattr(captioning, "load_lm", lambda *_: lm)
+    monkeypatch.setattr(captioning, "open_described", lambda *_: parts)
+    monkeypatch.setattr(
+        caption_report, "image_features", lambda clip, split, cache: vectors(len(split), WIDTH)
+    )
+    monkeypatch.setattr(caption_report, "text_features", text_vectors)
+    return parts, lm
+
+
+def settings(**changes):
+    fields = {
+        "compare": "(before_visual,)",
+        "batch": 4,
+        "generator.hidden": 8,
+        "lm.beams": 2,
+        "lm.length": 8,
+        "map_updates": 8,
+        "warmup": 1,
+        "updates": 16,
+        "steps_per_call": 4,
+        "log_every": 4,
+        "save_every": 8,
+        "images_at_once": 3,
+        "pictures": 2,
+        "compile_cache": "",
+        "progress": "false",
+        **changes,
+    }
+    return get_config(",".join(f"{name}={value}" for name, value in fields.items()))

@@ -1,0 +1,268 @@
+"""Captioning: what is shown, what is counted, what is learned when, and what is written."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aape_jax.captioner import BASELINE
+from aape_jax.evaluate import captions as evaluate_captions
+from aape_jax.heads_file import read_head, write_head
+from aape_jax.prefix import Prefix
+from aape_jax.stages import rate_within
+from aape_jax.tasks.captioned import Texts
+from aape_jax.tasks.captioning import Captioning
+from aape_jax.tasks.described import caption_tokens
+from common.config import read_config
+from common.errors import UserError
+from common.language.prompts import CAPTION
+from common.training import train
+from tests.aape.caption_problem import CELLS, CHANNELS, LM, WIDTH, described, install, settings
+from tests.aape.problem import vectors
+from tests.language.tiny import byte_tokenizer, random_lm
+
+
+def loaded(config):
+    method = Captioning(config)
+    found = method.load(config, jax.make_mesh((1, 1), ("data", "model")))
+    return method, jax.tree.map(jnp.asarray, found.frozen), found.source
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run: its folder, result and data."""
+    with pytest.MonkeyPatch.context() as patch:
+        parts, lm = install(patch)
+        config, workdir = settings(), tmp_path_factory.mktemp("run")
+        result = train(Captioning(config), config, workdir)
+        yield workdir, result, parts, lm
+
+
+def test_a_run_writes_what_users_take_away(run):
+    workdir, result, _, _ = run
+    metrics = {"cider_d", "bleu_4", "rouge_l", "clip_score", "ref_clip_score", "nats_per_token"}
+    metrics |= {"beam_2/cider_d", "parameters"}
+    assert metrics <= set(result["metrics"])
+    assert set(result["baselines"]) == {"before_visual", "none", "nearest_caption"}
+    assert {p.stem for p in (workdir / "heads").iterdir()} == {"visual", "aape", "before_visual"}
+    written = json.loads((workdir / "captions.json").read_text())
+    assert set(written) == {f"image-{i}" for i in range(5)}
+    assert set(written["image-0"]["none"]) == {"greedy", "beam_2"}
+    assert (workdir / "captions.png").is_file()
+
+
+def test_the_log_tells_rows_apart(run):
+    workdir = run[0]
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    first, *_, last = [line for line in lines if "loss" in line]
+    assert first["task"] == first["before_visual/task"]
+    assert first["loss"] == pytest.approx(first["task"], rel=1e-5)
+    assert last["task"] != last["before_visual/task"]
+    assert {"distill", "cos_pa_pbar", "before_visual/distill"} <= set(last)
+
+
+def test_evaluate_repeats_the_runs_numbers(run, monkeypatch):
+    workdir, result, parts, lm = run
+    install(monkeypatch, parts, lm)
+    rows = evaluate_captions(read_config(workdir), workdir, None)
+    assert rows["aape"] == result["metrics"]
+    assert rows["none"] == result["baselines"]["none"]
+
+
+def test_each_stage_moves_its_own_parameters_alone(monkeypatch):
+    install(monkeypatch)
+    config = settings(weight_decay=0.1)
+    method, frozen, source = loaded(config)
+    start = method.init(jax.random.key(0))
+    optimizer = method.optimizer()
+
+    def after(trainable, steps, state):
+        @jax.jit
+        def update(trainable, state, batch, key):
+            gradient = jax.grad(lambda t: method.loss(t, frozen, batch, key)[0])(trainable)
+            changes, state = optimizer.update(gradient, state, trainable)
+            return jax.tree.map(jnp.add, trainable, changes), state
+
+        for step in steps:
+            batch = jax.tree.map(jnp.asarray, source.batch(step))
+            trainable, state = update(trainable, state, batch, jax.random.key(step))
+        return trainable, state
+
+    middle, state = after(start, range(8), optimizer.init(start))
+    end, _ = after(middle, range(8, 10), state)
+
+    def same(first, second):
+        pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+        return [bool((a == b).all()) for a, b in pairs]
+
+    names = ("aape", "before_visual")
+    assert not any(same(start["visual"], middle["visual"]))
+    assert all(same([start[n] for n in names], [middle[n] for n in names]))
+    assert all(same(middle["visual"], end["visual"]))
+    assert not all(same(middle["aape"]["aggregator"], end["aape"]["aggregator"]))
+    for name in names:
+        assert not any(same(middle[name]["head"], end[name]["head"]))
+
+
+def test_both_stages_learn(monkeypatch):
+    install(monkeypatch)
+    config = settings(compare="()", map_updates=25, updates=50, learning_rate=1e-2, map_rate=1e-2)
+    method, frozen, source = loaded(config)
+    trainable, optimizer = method.init(jax.random.key(0)), method.optimizer()
+    state = optimizer.init(trainable)
+
+    @jax.jit
+    def update(trainable, state, batch, key):
+        gradient, metrics = jax.grad(method.loss, has_aux=True)(trainable, frozen, batch, key)
+        changes, state = optimizer.update(gradient, state, trainable)
+        return jax.tree.map(jnp.add, trainable, changes), state, metrics
+
+    tasks = []
+    for step in range(50):
+        batch = jax.tree.map(jnp.asarray, source.batch(step))
+        trainable, state, metrics = update(trainable, state, batch, jax.random.key(step))
+        tasks.append(float(metrics["task"]))
+    first, second = np.array(tasks).reshape(2, 25)
+    assert first[15:].mean() < first[:5].mean() - 0.1
+    assert second[15:].mean() < first[15:].mean() - 0.02
+
+
+def test_only_the_caption_is_counted(monkeypatch):
+    _, lm = install(monkeypatch)
+    method, frozen, _ = loaded(settings())
+    ids = np.array([[9, 30, LM.eos, LM.eos], [12, LM.eos, LM.eos, LM.eos]], np.int32)
+    lengths = jnp.array([3, 2])
+    prefix = jnp.asarray(vectors(2, CELLS, LM.width))
+    found = method.captioner.nats(frozen, prefix, jnp.asarray(ids), lengths)
+    variables = {"params": lm.params}
+    asking = lm.tokenizer.encode(CAPTION)
+    total = 0.0
+    for own, length, tokens in zip(prefix, (3, 2), ids, strict=True):
+        text = jnp.asarray([*asking, *tokens[:length]])
+        words = lm.model.apply(variables, text, method="embed")
+        hidden, _ = lm.model.apply(variables, jnp.concatenate([own, words])[None])
+        logits = lm.model.apply(variables, hidden[0], method="logits")
+        likely = jax.nn.log_softmax(logits)[-1 - length : -1]
+        total -= sum(float(likely[i, token]) for i, token in enumerate(tokens[:length]))
+    assert float(found.sum()) == pytest.approx(total, rel=1e-4)
+
+
+def test_cells_may_come_with_the_batch(monkeypatch):
+    install(monkeypatch)
+    losses = []
+    for where in ("device", "host"):
+        method, frozen, source = loaded(settings(grid=where))
+        assert ("grid" in frozen) == (where == "device")
+        batch = jax.tree.map(jnp.asarray, source.batch(9))
+        trainable = method.init(jax.random.key(0))
+        losses.append(float(jax.jit(method.loss)(trainable, frozen, batch, jax.random.key(1))[0]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("position", ["before_visual", "after_visual"])
+def test_where_the_tokens_stand(position):
+    prefix = Prefix(position, tokens=2)
+    params = prefix.init(jax.random.key(0), WIDTH, 6)
+    h, visual = jnp.asarray(vectors(3, WIDTH)), jnp.asarray(vectors(3, 4, 6, seed=1))
+    found = prefix(visual, params, h)
+    aape = np.asarray(h @ params["kernel"] + params["bias"]).reshape(3, 2, 6)
+    parts = [visual, aape] if position == "after_visual" else [aape, visual]
+    np.testing.assert_allclose(found, np.concatenate(parts, axis=1), rtol=1e-4, atol=1e-5)
+
+
+def test_without_aape_the_visual_tokens_stand_alone():
+    visual = jnp.asarray(vectors(3, 4, 6))
+    assert not Prefix("none", 1).has_aape
+    np.testing.assert_array_equal(Prefix("none", 1)(visual), visual)
+
+
+def test_captions_as_tokens():
+    lm = random_lm(LM, byte_tokenizer())
+    tokens = caption_tokens(lm, [["a cat", "a photo of two dogs"], [" a cat"]], longest=4)
+    one = [*lm.tokenizer.encode(" a cat"), LM.eos]
+    assert tokens.ids[0, 0, : len(one)].tolist() == tokens.ids[1, 0, : len(one)].tolist() == one
+    assert tokens.lengths[0].tolist() == [len(one), 4]
+    assert LM.eos not in tokens.ids[0, 1], "a text that is cut does not end"
+    assert tokens.lengths[1].tolist() == [len(one), 0]
+
+
+def test_the_rate_of_a_stage():
+    rate = rate_within(2.0, start=4, stop=8, warmup=2)
+    found = [float(rate(step)) for step in range(10)]
+    cosine = [0.5 * (1 + np.cos(np.pi * i / 4)) for i in range(4)]
+    expected = [0] * 4 + [1.0 * cosine[0], 2 * cosine[1], 2 * cosine[2], 2 * cosine[3]] + [0, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert [float(rate_within(2.0, 0, 0, 2)(step)) for step in range(3)] == [0, 0, 0]
+
+
+def test_a_run_may_start_from_a_trained_map(run, monkeypatch, tmp_path):
+    workdir, _, parts, lm = run
+    install(monkeypatch, parts, lm)
+    trained = workdir / "heads" / "visual.safetensors"
+    config = settings(**{"lm.map": trained, "map_updates": 0, "updates": 4, "save_every": 4})
+    train(Captioning(config), config, tmp_path / "run")
+    kept = read_head(tmp_path / "run" / "heads" / "visual.safetensors")
+    np.testing.assert_array_equal(kept["kernel"], read_head(trained)["kernel"])
+
+
+def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path):
+    workdir, _, parts, _ = run
+    other = random_lm(dataclasses.replace(LM, width=12), byte_tokenizer())
+    install(monkeypatch, parts, other)
+    sentence = f"has the shape \\({CHANNELS}, 24\\), .* language model's width is 12"
+    with pytest.raises(UserError, match=sentence):
+        evaluate_captions(read_config(workdir), workdir, None)
+    config = settings(**{"lm.map": workdir / "heads" / "visual.safetensors"})
+    with pytest.raises(UserError, match=sentence):
+        train(Captioning(config), config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    write_head(tmp_path / "empty.safetensors", {"bias": np.zeros(2, np.float32)})
+    config = settings(**{"lm.map": tmp_path / "empty.safetensors"})
+    with pytest.raises(UserError, match=r"has the shape \(\)"):
+        train(Captioning(config), config, tmp_path / "run")
+
+
+def test_an_image_without_captions_is_refused():
+    part = described(3, 0)
+    with pytest.raises(UserError, match="image-1 has no caption"):
+        Texts(part.texts.pictures, (("a",), (), ("b",)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lm.aape_position": "above"}, "lm.aape_position='above' is unknown"),
+        ({"lm.aape_tokens": 0}, "lm.aape_tokens=0 must be at least 1"),
+        ({"lm.aape_tokens": 60}, "are 8\\d tokens, but lm.model=pocket has 64 positions"),
+        ({"lm.beams": 0}, "lm.beams=0"),
+        ({"grid": "disk"}, "grid='disk' is neither device nor host"),
+        ({"lm.model": ""}, "needs a CLIP"),
+        ({"map_updates": 20}, "map_updates=20 must lie between 0 and updates=16"),
+        ({"map_updates": 0}, "leaves the visual map untrained"),
+        ({"map_updates": 16}, "the steps behind map_updates train AAPE"),
+        ({"lm.aape_position": "none", "compare": "()"}, "the steps behind map_updates train AAPE"),
+        ({"map_rate": -1}, "map_rate=-1.0 is negative"),
+        ({"clip": 0}, "clip=0.0 must be positive"),
+        ({"compare": "(paper,)"}, "compare='paper' is unknown"),
+        ({"aggregator.token": "class"}, "images have no classes"),
+    ],
+)
+def test_options_that_cannot_be(monkeypatch, tmp_path, changes, sentence):
+    install(monkeypatch)
+    config = settings(**changes)
+    with pytest.raises(UserError, match=sentence):
+        train(Captioning(config), config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_map_alone(monkeypatch, tmp_path):
+    """LiMBeR: no AAPE anywhere."""
+    install(monkeypatch)
+    none = {"lm.aape_position": "none", "compare": "()", "map_updates": 4, "updates": 4}
+    config = settings(save_every=4, **none)
+    result = train(Captioning(config), config, tmp_path)
+    assert BASELINE not in result["baselines"]
+    assert set(result["baselines"]) == {"nearest_caption"}

@@ -1,0 +1,150 @@
+"""Questions after examples: what the prompts hold, and how answers are judged."""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aape_jax.evaluate import captions as evaluate_captions
+from aape_jax.tasks import captioning
+from aape_jax.tasks.captioning import Captioning
+from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, join
+from aape_jax.tasks.questions import Texts, is_question_set
+from common.config import read_config
+from common.errors import UserError
+from common.training import train
+from tests.aape.caption_problem import CELLS, LM, install, pictures, settings, views
+from tests.aape.problem import vectors
+from tests.language.tiny import byte_tokenizer, random_lm
+
+ANSWERS = ("red", "no")
+
+
+def part(images, seed, answers=ANSWERS):
+    """Two questions about each image, by turns, so that those of one image stand apart."""
+    texts = Texts(
+        pictures=pictures(images),
+        captions=((),) * images,
+        texts=("what colour?",) * images + ("is it red?",) * images,
+        image=np.tile(np.arange(images), 2),
+        answers=((answers[0],) * 3,) * images + ((answers[1],),) * images,
+    )
+    return Part(texts, views(np.arange(images) % 3, seed))
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return random_lm(LM, byte_tokenizer(), size=0.2)
+
+
+def asked(lm, shots=(0, 2), **changes):
+    config = settings(**{"vqa.shots": str(tuple(shots)).replace(" ", ""), **changes})
+    return FewShotVQA(lm, part(4, 0), part(3, 1), config)
+
+
+def test_a_prompt_holds_examples_of_other_images_and_the_question(lm):
+    vqa = asked(lm)
+    prompts = vqa.prompts[2]
+    assert prompts.ids.shape[:2] == (6, 3) and prompts.images.shape == (6, 2)
+    for row, images, ids, mask in zip(
+        vqa.rows, prompts.images, prompts.ids, prompts.mask, strict=True
+    ):
+        assert len(set(images.tolist())) == 2
+        told = [lm.tokenizer.decode(i[m].tolist()) for i, m in zip(ids, mask, strict=True)]
+        for text in told[:2]:
+            assert text in ("Q: what colour? A: red\n", "Q: is it red? A: no\n")
+        assert told[2] == f"Q: {vqa.test.texts.texts[row]} A:"
+        assert mask[:, -1].all(), "texts are padded on the left"
+    assert {int(image) for image in prompts.images.reshape(-1)} == {0, 1, 2, 3}
+    np.testing.assert_array_equal(prompts.asked, vqa.test.texts.image[vqa.rows])
+
+
+def test_the_same_seed_draws_the_same_examples(lm):
+    one, two, other = asked(lm), asked(lm), asked(lm, **{"vqa.seed": 1})
+    np.testing.assert_array_equal(one.prompts[2].images, two.prompts[2].images)
+    assert (one.prompts[2].images != other.prompts[2].images).any()
+
+
+def test_images_and_texts_take_turns(lm):
+    prefixes = [jnp.asarray(vectors(2, CELLS, LM.width, seed=seed)) for seed in range(2)]
+    ids = jnp.arange(2 * 2 * 3).reshape(2, 2, 3)
+    mask = jnp.array([[[False, True, True], [True, True, True]]] * 2)
+    whole, real = join(lm, lm.params, prefixes, ids, mask)
+    assert whole.shape == (2, 2 * (CELLS + 3), LM.width)
+    second = CELLS + 3
+    np.testing.assert_array_equal(whole[:, second : second + CELLS], prefixes[1])
+    words = lm.params["token_embedding"]
+    np.testing.assert_allclose(whole[:, CELLS:second], words[ids[:, 0]], rtol=1e-6)
+    expected = [True] * CELLS + [False, True, True] + [True] * (CELLS + 3)
+    assert real.tolist() == [expected] * 2
+
+
+def test_answers_are_cut_and_judged(lm, monkeypatch):
+    vqa = asked(lm, shots=(0,))
+    said = itertools.cycle(["Red dogs run"] * 3 + ["no"] * 3)
+    monkeypatch.setattr(
+        "aape_jax.tasks.few_shot_vqa.write_texts",
+        lambda lm, params, prompts, mask, length: [next(said) for _ in prompts],
+    )
+    rows = vqa({"aape": lambda views: jnp.zeros((len(views.x), CELLS, LM.width))}, lm.params)
+    assert vqa.answers["aape"][0] == ["Red"] * 3 + ["no"] * 3
+    # Three people who agree are compared with as they wrote, as in the original.
+    expected = {"0_shot/accuracy": 0.5, "0_shot/accuracy_yes_no": 1.0, "0_shot/accuracy_other": 0.0}
+    assert rows["aape"] == expected
+    assert vqa.page("aape").shape[2] == 3
+
+
+def test_fewer_questions_may_be_asked(lm):
+    vqa = asked(lm, **{"vqa.questions": 4})
+    assert len(vqa.rows) == 4 and vqa.prompts[0].ids.shape[:2] == (4, 1)
+
+
+def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
+    install(monkeypatch)
+    config = settings(**{"vqa.shots": "(0,1)", "lm.beams": 1})
+    train(Captioning(config), config, tmp_path)
+    found = {"train": part(4, 0), "test": part(3, 1)}
+    monkeypatch.setattr(
+        captioning, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
+    )
+    features = iter([own.views for own in found.values()])
+    monkeypatch.setattr(captioning, "see", lambda *_: next(features))
+    rows = evaluate_captions(read_config(tmp_path), tmp_path, "pocket:questions")
+    assert list(rows) == ["aape", "before_visual", "none", "blind", "most_frequent"]
+    # One kind of question in two, and of three people two others gave the answer.
+    assert rows["most_frequent"]["1_shot/accuracy"] == pytest.approx(1 / 2 * 2 / 3)
+    assert {"0_shot/accuracy", "1_shot/accuracy_other"} <= set(rows["aape"])
+    assert (tmp_path / "eval" / "answers.png").is_file()
+
+
+def test_answers_of_another_data_set_are_refused(lm):
+    with pytest.raises(UserError, match="none of the 2 answers of the examples answers"):
+        FewShotVQA(lm, part(4, 0), part(3, 1, answers=("cat", "dog")), settings())
+    # Without examples nothing is expected of them.
+    config = settings(**{"vqa.shots": "(0,)"})
+    FewShotVQA(lm, part(4, 0), part(3, 1, answers=("cat", "dog")), config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"shots": (5,)}, "vqa.shots=5, but only 4 images have examples"),
+        ({"shots": (-1,)}, "give numbers of examples"),
+        ({"vqa.questions": -1}, "vqa.questions=-1"),
+    ],
+)
+def test_options_that_cannot_be(lm, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        asked(lm, **changes)
+
+
+def test_prompts_beyond_the_models_positions_are_refused(lm):
+    vqa = asked(lm, shots=(4,))
+    with pytest.raises(UserError, match="exceed the language model's 64 positions"):
+        vqa({"aape": lambda views: jnp.zeros((len(views.x), CELLS, LM.width))}, lm.params)
+
+
+def test_which_strings_mean_questions():
+    assert is_question_set("pocket:questions") and is_question_set("easy_vqa:data")
+    assert not is_question_set("pocket:captions") and not is_question_set("karpathy:a,b")
