@@ -30,6 +30,12 @@ def test_order_and_padding_of_the_prompts_do_not_matter(kind):
     np.testing.assert_allclose(run(start.replace(prompts=filled)), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_pbar_is_the_mean_of_the_prompts_that_there_are():
+    start = given()
+    for prompts, mask, mean in zip(start.prompts, start.mask, start.mean, strict=True):
+        np.testing.assert_allclose(mean, np.asarray(prompts)[np.asarray(mask)].mean(axis=0), 1e-5)
+
+
 @pytest.mark.parametrize("kind", ["anchored", "mean", "random"])
 def test_convex_forms_stay_in_the_hull_of_the_prompts(kind):
     own, params = aggregator(kind)

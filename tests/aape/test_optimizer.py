@@ -36,7 +36,9 @@ def test_counts_are_whole_epochs():
 
 
 def test_sgd_is_pytorchs_and_the_aggregator_has_its_own_rate():
-    config = settings(updates=10, learning_rate=2e-3, aggregator__rate_factor=0.5)
+    config = settings(
+        updates=10, learning_rate=2e-3, weight_decay=0.05, aggregator__rate_factor=0.5
+    )
     optimizer = make_optimizer(config, an_epoch=1)
     start = {"head": jnp.array([1.0, -2.0]), "aggregator": jnp.array([1.0, -2.0])}
     tree, state = {"aape": start}, optimizer.init({"aape": start})
@@ -48,7 +50,7 @@ def test_sgd_is_pytorchs_and_the_aggregator_has_its_own_rate():
         change, state = optimizer.update(both, state, tree)
         tree = optax.apply_updates(tree, change)
         for name, factor in (("head", 1.0), ("aggregator", 0.5)):
-            momentum[name] = 0.9 * momentum[name] + gradient + 5e-4 * expected[name]
+            momentum[name] = 0.9 * momentum[name] + gradient + 0.05 * expected[name]
             rate = 1e-3 * factor * (1 + np.cos(np.pi * epoch / 10)) if epoch else 1e-5
             expected[name] = expected[name] - rate * momentum[name]
     for name, value in expected.items():
