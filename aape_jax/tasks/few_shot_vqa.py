@@ -17,12 +17,11 @@ from aape_jax.diagnostics import text_picture
 from aape_jax.tasks.described import Views
 from aape_jax.tasks.questions import Texts
 from common.errors import UserError
-from common.evaluation.vqa import cut, vqa_accuracy
+from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
 from common.language.prompts import SEPARATOR, question
 from common.progress import Progress
 
-YES_NO = ("yes", "no")
 SHOWN = 6  # questions of a picture on the page
 
 
@@ -161,14 +160,8 @@ class FewShotVQA:
 
     def _scores(self, shots: int, answers: Sequence[str]) -> dict[str, float]:
         given = [self.test.texts.answers[row] for row in self.rows]
-        scores = np.array([vqa_accuracy(*pair) for pair in zip(answers, given, strict=True)])
-        yes_no = np.array([all(answer in YES_NO for answer in own) for own in given])
-        kinds = {"": np.ones_like(yes_no), "_yes_no": yes_no, "_other": ~yes_no}
-        return {
-            f"{shots}_shot/accuracy{kind}": float(scores[rows].mean())
-            for kind, rows in kinds.items()
-            if rows.any()
-        }
+        found = mean_accuracies(answers, given)
+        return {f"{shots}_shot/{name}": accuracy for name, accuracy in found.items()}
 
 
 def join(

@@ -26,7 +26,7 @@ from aape_jax.unit import unit
 from common.clip import load_clip
 from common.errors import UserError
 from common.evaluation.figures import write_png
-from common.evaluation.vqa import vqa_accuracy
+from common.evaluation.vqa import mean_accuracies
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 
@@ -35,7 +35,6 @@ VARIANTS = {
     "question_only": {"inputs": ("question",)},
     "no_distillation": {"loss.distill": False},
 }
-YES_NO = ("yes", "no")
 QUESTIONS_SHOWN = 6
 
 
@@ -150,25 +149,15 @@ class VQA(Method):
             run = jax.jit(lambda head, x, q, name=name: self.logits(name, head, x, q)[0].argmax(1))
             numbers = np.asarray(run(trainable[name]["head"], x, questions))
             found[name] = [self.answers[number] for number in numbers]
-        rows = {name: self._row(answers) for name, answers in found.items()}
+        given = test.source.answers
+        rows = {name: mean_accuracies(answers, given) for name, answers in found.items()}
         for name in rows:
             rows[name]["parameters"] = float(parameter_count(trainable[name]["head"]))
         own, *others = rows
-        beside = {"most_frequent": self._row([self.answers[0]] * len(test.text))}
+        beside = {"most_frequent": mean_accuracies([self.answers[0]] * len(test.text), given)}
         self.pictures = {"answers": self._picture(found[own])} if self.config.pictures else {}
         beside |= {name: rows[name] for name in others}
         return Evaluation(rows[own], beside, self.pictures)
-
-    def _row(self, answers: list[str]) -> dict[str, float]:
-        given = self.test.source.answers
-        scores = np.array([vqa_accuracy(*pair) for pair in zip(answers, given, strict=True)])
-        yes_no = np.array([all(answer in YES_NO for answer in own) for own in given])
-        kinds = {"": np.ones_like(yes_no), "_yes_no": yes_no, "_other": ~yes_no}
-        return {
-            f"accuracy{kind}": float(scores[rows].mean())
-            for kind, rows in kinds.items()
-            if rows.any()
-        }
 
     def _picture(self, answers: list[str]) -> np.ndarray:
         source = self.test.source

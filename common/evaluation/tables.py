@@ -126,7 +126,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
     columns = list(zip(*cells, strict=True))
     widths = [max(3, *map(len, column)) for column in columns]
-    numeric = [all(cell[:1] in set("-0123456789") for cell in column[1:]) for column in columns]
+    numeric = [all(map(is_number, column[1:])) for column in columns]
     rule = [
         "-" * (width - 1) + (":" if right else "-")
         for width, right in zip(widths, numeric, strict=True)
@@ -140,6 +140,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return f"| {' | '.join(padded)} |"
 
     return "\n".join(line(row) for row in (cells[0], rule, *cells[1:]))
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell stands to the right: a number, or a dash in its place."""
+    return cell[:1] in set("-0123456789")
 
 
 def is_share(metric: str) -> bool:

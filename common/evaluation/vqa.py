@@ -13,6 +13,8 @@ from common.errors import UserError
 ENOUGH = 3
 """So many people with the same answer make it fully right."""
 
+YES_NO = ("yes", "no")
+
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _THOUSANDS = re.compile(r"\d,\d")
 # As their script has it: every full stop but those in front of a digit.
@@ -90,6 +92,21 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
     same = np.array([each == answer for each in people])
     others = same.sum() - same
     return float(np.minimum(others / ENOUGH, 1).mean())
+
+
+def mean_accuracies(answers: Sequence[str], given: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The mean over questions, and over those that all people answered by yes or no, and the rest.
+
+    Args:
+      answers: One for each question.
+      given: What people answered to each.
+    """
+    scores = np.array([vqa_accuracy(*pair) for pair in zip(answers, given, strict=True)])
+    yes_no = np.array([all(answer in YES_NO for answer in own) for own in given])
+    kinds = {"": np.ones_like(yes_no), "_yes_no": yes_no, "_other": ~yes_no}
+    return {
+        f"accuracy{kind}": float(scores[rows].mean()) for kind, rows in kinds.items() if rows.any()
+    }
 
 
 def cut(answer: str, words: int) -> str:

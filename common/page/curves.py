@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from common.evaluation.tables import heading, is_share
+from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
 TIMES = ("seconds", "steps_per_second")
@@ -46,9 +47,9 @@ def pictures(curves: Mapping[str, Curve]) -> Iterator[tuple[str, str]]:
     together: dict[str, dict[str, Curve]] = {}
     for name, curve in curves.items():
         if len(curve) > 1:
-            group, _, last = name.rpartition("/")
-            title = f"evaluation: {last}" if name.startswith("eval/") else last
-            together.setdefault(title, {})[group.removeprefix("eval/")] = curve
+            group, _, last = name.removeprefix(PREFIX).rpartition("/")
+            title = f"evaluation: {last}" if name.startswith(PREFIX) else last
+            together.setdefault(title, {})[group] = curve
     for title, group in together.items():
         yield heading(title), _draw(group, 100.0 if is_share(title) else 1.0)
 

@@ -7,6 +7,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from common.evaluation.tables import is_number
+
 LONG = 12  # rows that are shown without a click
 
 STYLE = """
@@ -46,8 +48,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    number = text[:1] in set("-0123456789") and text[:1] != ""
-    return f'<td class="number">{escape(text)}</td>' if number else f"<td>{escape(text)}</td>"
+    kind = ' class="number"' if is_number(text) else ""
+    return f"<td{kind}>{escape(text)}</td>"
 
 
 def figure(title: str, picture: str) -> str:
