@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from aape_jax.baselines.few_shot import FEW_SHOT, Problem, tip_adapter
+from aape_jax.baselines.few_shot import FEW_SHOT, TIP_ALPHA, TIP_BETA, Problem, tip_adapter
 from aape_jax.baselines.fitting import epoch_batches, fit
 from common.evaluation.classification import class_means, normalise
 from tests.aape.problem import vectors
@@ -26,8 +26,8 @@ def problem(validation=False):
 
 def test_tip_adapter_is_its_formula():
     own, x, _ = problem()
-    affinity = np.exp(-5.5 * (1 - x @ own.x.T))
-    expected = 100 * x @ own.w.T + affinity @ np.eye(CLASSES)[own.labels]
+    affinity = np.exp(-TIP_BETA * (1 - x @ own.x.T))
+    expected = 100 * x @ own.w.T + TIP_ALPHA * affinity @ np.eye(CLASSES)[own.labels]
     np.testing.assert_allclose(tip_adapter(own)(x, None), expected, rtol=1e-4)
     with pytest.raises(ValueError, match="no path"):
         tip_adapter(own)(x, own.w)
