@@ -32,8 +32,8 @@ class Recipe:
     clip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
     vae: Fit = Fit(steps=2500, batch=32, rate=2e-3)
     unet: Fit = Fit(steps=6000, batch=96, rate=1.5e-3)
-    lm: Fit = Fit(steps=1000, batch=8, rate=3e-3)
-    lm_rows: int = 3000
+    lm: Fit = Fit(steps=4000, batch=16, rate=3e-3)
+    lm_rows: int = 20_000
     empty_captions: float = 0.12
     test_size: int = 1000
 
