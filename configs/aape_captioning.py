@@ -36,7 +36,7 @@ def pocket() -> ConfigDict:
 
     # What is learned from: images with their own captions.
     config.model = "pocket"  # CLIP
-    config.data = "pocket:captions"  # or karpathy:FILE.json,FOLDER
+    config.data = "pocket:many_captions"  # or pocket:captions, karpathy:FILE.json,FOLDER
     config.grid = "device"  # where the cells of all images lie; "host" sends them with each batch
     config.examples = 0  # for `common.aot`: training images
     config.captions = 5  # for `common.aot`: captions of the image that has most
@@ -62,17 +62,17 @@ def pocket() -> ConfigDict:
     config.loss = loss()
 
     # AdamW in two stages, each with a warm-up and a cosine of its own.
-    config.map_updates = 400  # of the visual map; what follows trains AAPE
-    config.map_rate = 3e-3
+    config.map_updates = 1500  # of the visual map; what follows trains AAPE
+    config.map_rate = 1e-2
     config.learning_rate = 3e-3
     config.weight_decay = 0.0
     config.clip = 1.0  # largest norm of a gradient
     config.warmup = 20  # updates
     config.batch = 32
-    config.updates = 600
+    config.updates = 2000
     config.steps_per_call = 20
     config.log_every = 20
-    config.save_every = 200
+    config.save_every = 500
     config.eval_every = 0  # 0: at the end only
 
     # What is trained and measured beside it.

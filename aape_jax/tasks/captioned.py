@@ -22,7 +22,11 @@ from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
 
-POCKET_SIZES = {"train": 512, "test": 200}
+POCKET_SIZES = {
+    "captions": {"train": 512, "test": 200},
+    "many_captions": {"train": 4096, "test": 200},  # the test pictures are those of "captions"
+}
+PARTS = ("train", "test")
 KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
 
 
@@ -81,7 +85,7 @@ def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Capti
     """
     kind, _, where = spec.partition(":")
     if kind == "features":
-        return {part: _read_features(Path(where).expanduser(), part) for part in POCKET_SIZES}
+        return {part: _read_features(Path(where).expanduser(), part) for part in PARTS}
     texts = open_texts(spec)
     if clip is None:
         raise UserError(f"model='' cannot encode {spec!r}: name a model.")
@@ -100,7 +104,7 @@ def open_texts(spec: str) -> dict[str, Texts]:
             f"data={spec!r} is no captioned data set: write pocket:captions, "
             "karpathy:FILE.json,FOLDER or, for retrieval alone, features:FILE.npz."
         )
-    return {part: OPENERS[kind](where, part) for part in POCKET_SIZES}
+    return {part: OPENERS[kind](where, part) for part in PARTS}
 
 
 def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
@@ -119,18 +123,19 @@ def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
 
 
 def _pocket(where: str, part: str) -> Texts:
-    if where != "captions":
-        raise UserError(f"there is no captioned set 'pocket:{where}': write pocket:captions.")
-    scenes = pocket_scenes(part)
+    if where not in POCKET_SIZES:
+        known = " or ".join(f"pocket:{name}" for name in POCKET_SIZES)
+        raise UserError(f"there is no captioned set 'pocket:{where}': write {known}.")
+    scenes = pocket_scenes(part, where)
     names = tuple(f"{part}-{number}" for number in range(len(scenes)))
     split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
     return Texts(split, tuple(captions(scene) for scene in scenes))
 
 
-def pocket_scenes(part: str) -> tuple[Scene, ...]:
+def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
     """The scenes of a part; a species without name in each."""
     scenes = []
-    for number in range(POCKET_SIZES[part]):
+    for number in range(POCKET_SIZES[name][part]):
         generator = np.random.default_rng((part == "test", number))
         species = ANONYMOUS[int(generator.integers(len(ANONYMOUS)))]
         scenes.append(sample_scene(species, generator))

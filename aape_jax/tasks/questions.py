@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.captioned import pocket_scenes
+from aape_jax.tasks.captioned import POCKET_SIZES, pocket_scenes
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import image_features, text_features
@@ -100,7 +100,7 @@ def read_questions(spec: str) -> dict[str, Texts]:
 def is_question_set(spec: str) -> bool:
     """Whether a string means questions and not captions."""
     kind, _, where = spec.partition(":")
-    return kind in OPENERS and (kind, where) != ("pocket", "captions")
+    return kind in OPENERS and not (kind == "pocket" and where in POCKET_SIZES)
 
 
 def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
