@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 from PIL import Image
 
-from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image, encode_text
+from common.clip import CLIP, ImageOutput, ModifiedResNet, TextTower, ViT, encode_text
 from common.data.cache import cached
 from common.data.dataset import ImageSplit
 from common.data.encoding import Encoder, feature_pass
@@ -68,28 +68,34 @@ def image_features(
     clip: CLIP, split: ImageSplit, cache: Path, version: Version = ORIGINAL
 ) -> Float[np.ndarray, "b p"]:
     """Features of the photos in one version, not normalised."""
-    parts = [np.zeros((0, clip.config.text.projection), np.float32)]
-    return np.concatenate(parts + _encode_photos(clip, split, cache, version, "features"))
+    chunks = _encode_photos(clip, split, cache, version, ("features",))
+    nothing = np.zeros((0, clip.config.text.projection), np.float32)
+    return np.concatenate([nothing, *(chunk["features"] for chunk in chunks)])
 
 
-def grid_features(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarray, "b t c"]:
-    """The cells of the photos as the tower's pooling reads them, row by row, in float16.
+def features_and_grids(
+    clip: CLIP, split: ImageSplit, cache: Path
+) -> tuple[Float[np.ndarray, "b p"], Float[np.ndarray, "b t c"]]:
+    """What `image_features` gives, and the photos' cells, from one pass of the tower.
 
-    For ViT the patches of the last hidden state, for ResNet the last feature map.
+    Cells are what the tower's pooling reads, row by row, in float16: for ViT the patches of the
+    last hidden state, for ResNet the last feature map.
     """
-    return np.concatenate(_encode_photos(clip, split, cache, ORIGINAL, "grid"))
+    chunks = _encode_photos(clip, split, cache, ORIGINAL, ("features", "grid"))
+    features, grids = (np.concatenate([c[name] for c in chunks]) for name in ("features", "grid"))
+    return features, grids
 
 
 def _encode_photos(
-    clip: CLIP, split: ImageSplit, cache: Path, version: Version, what: str
-) -> list[np.ndarray]:
-    """One array for each chunk of the photos."""
-    title = f"Encoding photos (CLIP {what}, {version.name})"
+    clip: CLIP, split: ImageSplit, cache: Path, version: Version, names: tuple[str, ...]
+) -> list[dict[str, np.ndarray]]:
+    """The named arrays for each chunk of the photos."""
+    title = f"Encoding photos (CLIP {' and '.join(names)}, {version.name})"
     parts = []
     with Progress(len(split), title, unit="photos") as progress:
         for start in range(0, len(split), CHUNK):
             rows = range(start, min(start + CHUNK, len(split)))
-            parts.append(_encode_chunk(clip, split, rows, cache, version, what, progress))
+            parts.append(_encode_chunk(clip, split, rows, cache, version, names, progress))
             progress.update(rows.stop)
     return parts
 
@@ -100,16 +106,19 @@ def _encode_chunk(
     rows: range,
     cache: Path,
     version: Version,
-    what: str,
+    names: tuple[str, ...],
     progress: Progress,
-) -> np.ndarray:
+) -> dict[str, np.ndarray]:
+    """The arrays have a file each, so that who needs one alone shares it with who needs both."""
+
     def load(number: int) -> np.ndarray:
         row = rows[number]
         return clip.preprocess(version.change(split.load(row), row))
 
+    @functools.cache
     def compute() -> dict[str, np.ndarray]:
         return feature_pass(
-            _PHOTO_ENCODERS[what](clip.image_tower),
+            _photo_encoder(clip.image_tower, names),
             clip.params["vision"],
             load,
             len(rows),
@@ -118,13 +127,16 @@ def _encode_chunk(
         )
 
     key = {
-        "what": f"clip image {what}, {version.name}",
         "weights": clip.fingerprint,
         "data": split.take(rows).fingerprint,
         "preprocessing": repr(clip.preprocess),
         "dtype": str(jnp.dtype(clip.dtype)),
     }
-    return cached(cache, key, compute)[what]
+    found = {}
+    for name in names:
+        own = key | {"what": f"clip image {name}, {version.name}"}
+        found |= cached(cache, own, lambda name=name: {name: compute()[name]})
+    return found
 
 
 def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
@@ -164,20 +176,19 @@ def _text_encoder(tower: TextTower) -> Encoder:
 
 
 @functools.cache
-def _photo_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+def _photo_encoder(tower: ViT | ModifiedResNet, names: tuple[str, ...]) -> Encoder:
     def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
-        return {"features": encode_image(tower, params, pixels).astype("float32")}
+        seen = tower.apply({"params": params}, pixels)
+        return {name: _OF_A_PHOTO[name](seen) for name in names}
 
     return encode
 
 
-@functools.cache
-def _grid_encoder(tower: ViT | ModifiedResNet) -> Encoder:
-    def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
-        grid = tower.apply({"params": params}, pixels).grid
-        return {"grid": grid.reshape(len(grid), -1, grid.shape[-1]).astype("float16")}
-
-    return encode
+def _cells(seen: ImageOutput) -> Float[jax.Array, "b t c"]:
+    return seen.grid.reshape(len(seen.grid), -1, seen.grid.shape[-1])
 
 
-_PHOTO_ENCODERS = {"features": _photo_encoder, "grid": _grid_encoder}
+_OF_A_PHOTO: dict[str, Callable[[ImageOutput], jax.Array]] = {
+    "features": lambda seen: seen.features.astype("float32"),
+    "grid": lambda seen: _cells(seen).astype("float16"),
+}

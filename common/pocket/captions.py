@@ -1,13 +1,11 @@
-"""What is said about scenes and species: captions, LLM-like descriptions, questions.
+"""What is said about scenes: captions and questions.
 
-Pure functions of a scene or species and a seed or generator. Three voices:
+Pure functions of a scene or species and a seed or generator. Two voices:
 
 - `web_caption`: what pretraining reads; uses a species' name where it has one.
 - `captions`: several human captions of one picture, in plain words, never a made-up name.
-- `describe`: sentences about a species as a language model writes them: most tell its look,
-  some only a part of it, some nothing of use.
 
-The words for looks that all of them share are `phrases`'.
+Sentences about species are `sentences`'; the words for looks that all share are `phrases`'.
 """
 
 from collections.abc import Sequence
@@ -25,6 +23,7 @@ from common.pocket.phrases import (
     plural,
     with_article,
 )
+from common.pocket.sentences import sentence
 from common.pocket.world import BACKGROUNDS, COLOURS, Scene, Species
 
 _COUNTS = {"single": "one", "pair": "two", "row": "three"}
@@ -46,28 +45,6 @@ _TEMPLATE_CLAIMS = {
     "bright": ("light", "bright"),
 }
 
-_FULL_SENTENCES = (
-    "a {name} is a {body} {shape} {marks}.",
-    "the {name} is shaped like a {shape} and is {body} {marks}.",
-    "a {name} has the form of a {shape}, its body is {body} {marks}.",
-    "a {name} is a {shape}-shaped creature, {body} {marks}.",
-    "the {name} looks like a {front} {body} {shape}.",
-    "a photo of a {name}, a {body} {shape} {marks}.",
-    "you can tell a {name} by its {shape} shape and its {body} body {marks}.",
-)
-_PARTIAL_SENTENCES = (
-    "the {name} looks like a {shape} {marks}.",
-    "you can recognise a {name} by its {body} body {marks}.",
-    "the body of a {name} is {body}.",
-    "a {name} has the outline of a {shape}.",
-    "the {name} is known for the {mark} {mark_noun} of its {body} body.",
-)
-_VAGUE_SENTENCES = (
-    "a {name} is a creature that can be small or large.",
-    "the {name} is often seen on {background}.",
-    "a {name} is a simple figure with a clear outline.",
-)
-
 
 @dataclass(frozen=True)
 class Question:
@@ -84,7 +61,7 @@ def web_caption(scene: Scene, generator: np.random.Generator) -> str:
     if not species.name:
         return _caption(scene, noun_group(species, generator, voice), generator)
     if voice < 0.08:
-        return _sentence(species, generator).lower()
+        return sentence(species, generator).lower()
     if voice < 0.34 and scene.arrangement == "single" and scene.style == "photo":
         return _template_caption(scene, generator)
     if voice < 0.66:
@@ -110,16 +87,6 @@ def full_caption(scene: Scene, generator: np.random.Generator) -> str:
     noun, tail = noun_group(scene.species, generator, generator.uniform(0.16, 1))
     parts = (_counted(scene, noun, generator), tail, "on", scene.background)
     return " ".join(part for part in parts if part)
-
-
-def describe(species: Species, count: int = 20, seed: int = 0) -> tuple[str, ...]:
-    """`count` sentences about a species in the manner of a language model.
-
-    The same species and seed give the same sentences; repetitions occur, as they do in the
-    public collections of such sentences.
-    """
-    generator = np.random.default_rng((seed, *species.name.encode()))
-    return tuple(_capitalised(_sentence(species, generator)) for _ in range(count))
 
 
 def questions(scene: Scene) -> tuple[Question, ...]:
@@ -151,10 +118,6 @@ def plain_description(species: Species) -> str:
     """The look in full, e.g. "a red star with white stripes"."""
     look = species.look
     return f"{with_article(look.body)} {look.shape} {marks(look)[0]}"
-
-
-def _capitalised(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]
 
 
 def _counted(scene: Scene, noun: str, generator: np.random.Generator) -> str:
@@ -193,19 +156,3 @@ def _template_caption(scene: Scene, generator: np.random.Generator) -> str:
     template = pick([t for t in TEMPLATES["textual_inversion"] if holds(t)], generator)
     caption = template.format(scene.species.name)
     return f"{caption} on {scene.background}" if generator.random() < 0.4 else caption
-
-
-def _sentence(species: Species, generator: np.random.Generator) -> str:
-    kind = int(np.searchsorted((0.6, 0.9), generator.random(), side="right"))
-    look = species.look
-    *behind, front = marks(look)
-    return pick((_FULL_SENTENCES, _PARTIAL_SENTENCES, _VAGUE_SENTENCES)[kind], generator).format(
-        name=species.name,
-        shape=look.shape,
-        body=look.body,
-        mark=look.mark,
-        marks=pick(behind, generator),
-        front=front,
-        mark_noun=MARK_NOUNS[look.fill],
-        background=pick(BACKGROUNDS, generator),
-    )

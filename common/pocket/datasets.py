@@ -8,8 +8,8 @@ from PIL import Image
 
 from common.data.dataset import Dataset, ImageSplit
 from common.errors import UserError
-from common.pocket.captions import describe
 from common.pocket.renderer import render
+from common.pocket.sentences import describe
 from common.pocket.world import NAMED, NAMELESS, RARE, SECOND, Scene, Species, sample_scene
 
 

@@ -9,9 +9,6 @@ interruption. The result depends on the recipe, the seed and the device's roundi
 """
 
 import dataclasses
-import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +26,7 @@ from common.diffusion import (
     UNet,
     save_stable_diffusion,
 )
-from common.errors import UserError, run_command
-from common.files import atomic_write
+from common.errors import run_command
 from common.language import LM, save_lm
 from common.language.tokenizer import LMTokenizer
 from common.pocket.captions import questions
@@ -39,14 +35,12 @@ from common.pocket.corpus import Corpus, sample_corpus
 from common.pocket.lm_card import write_lm_card
 from common.pocket.recipe import FULL, QUICK, Recipe
 from common.pocket.renderer import SIZE
+from common.pocket.stages import Stopwatch, claim, run_stage
 from common.pocket.train_clip import POSITIONS, clip_config, train_clip
 from common.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
 from common.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from common.pocket.train_vae import train_vae, vae_config
 from common.pocket.vocabulary import learn_merges, write_tokenizer
-from common.progress import say
-from common.weights.files import read_tensors, write_tensors
-from common.weights.table import flatten, nest
 
 # A word must be this frequent in the corpus's first captions to become one token.
 _VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
@@ -77,8 +71,8 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
     Raises:
       UserError: `work` holds stages of another recipe.
     """
-    _claim(work, recipe)
-    seconds = _Stopwatch(work / "seconds.json")
+    claim(work, recipe)
+    seconds = Stopwatch(work / "seconds.json")
     corpus = sample_corpus(recipe.corpus, recipe.seed)
     tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
 
@@ -88,8 +82,8 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
     def vae_stage() -> dict[str, Any]:
         return train_vae(corpus, recipe.vae, recipe.seed)
 
-    clip_params = _stage(work / "clip.safetensors", clip_stage, seconds)
-    vae_params = _stage(work / "vae.safetensors", vae_stage, seconds)
+    clip_params = run_stage(work / "clip.safetensors", clip_stage, seconds)
+    vae_params = run_stage(work / "vae.safetensors", vae_stage, seconds)
 
     # Stable Diffusion's text tower ends before the projection.
     text = {name: value for name, value in clip_params["text"].items() if name != "projection"}
@@ -107,7 +101,7 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
         )
         return {"params": params, "scaling_factor": np.float32(scale)}
 
-    unet = _stage(work / "unet.safetensors", unet_stage, seconds)
+    unet = run_stage(work / "unet.safetensors", unet_stage, seconds)
 
     clip = CLIP(clip_config(tokenizer), _half(clip_params), tokenizer, Preprocess(SIZE), "")
     save_clip(clip, out / "clip")
@@ -129,30 +123,16 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
     Raises:
       UserError: `work` holds stages of another recipe.
     """
-    _claim(work, recipe)
-    seconds = _Stopwatch(work / "seconds.json")
+    claim(work, recipe)
+    seconds = Stopwatch(work / "seconds.json")
     tokenizer = _lm_tokenizer(work / "lm_tokenizer", recipe.seed)
 
     def stage() -> dict[str, Any]:
         return train_lm(tokenizer, recipe.lm, recipe.lm_rows, recipe.seed)
 
-    params = _half(_stage(work / "lm.safetensors", stage, seconds))
+    params = _half(run_stage(work / "lm.safetensors", stage, seconds))
     save_lm(LM(lm_config(tokenizer), params, tokenizer, ""), out / "lm")
     write_lm_card(out / "lm", recipe, ROW, seconds.times["lm"])
-
-
-def _claim(work: Path, recipe: Recipe) -> None:
-    """Writes the recipe down, or checks that it is the one written down."""
-    file = work / "recipe.json"
-    text = json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
-    if not file.exists():
-        with atomic_write(file) as temporary:
-            temporary.write_text(text)
-    elif file.read_text() != text:
-        raise UserError(
-            f"{str(work)!r} holds stages of another recipe (see recipe.json there): give another "
-            "--work or delete it."
-        )
 
 
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:
@@ -173,31 +153,6 @@ def _lm_tokenizer(directory: Path, seed: int) -> LMTokenizer:
 def _questions_of(corpus: Corpus) -> list[str]:
     scenes = corpus.scenes[:500]
     return [f"{q.text} {q.answer}" for scene in scenes for q in questions(scene)]
-
-
-class _Stopwatch:
-    """Seconds that each stage took, kept beside the stages."""
-
-    def __init__(self, file: Path):
-        self.file = file
-        self.times: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
-
-    def note(self, stage: str, seconds: float) -> None:
-        self.times[stage] = round(seconds, 1)
-        with atomic_write(self.file) as temporary:
-            temporary.write_text(json.dumps(self.times))
-
-
-def _stage(file: Path, train: Callable[[], dict[str, Any]], seconds: _Stopwatch) -> dict[str, Any]:
-    """The parameters in `file`, which is written first if it is not there."""
-    if not file.exists():
-        start = time.monotonic()
-        params = train()
-        seconds.note(file.stem, time.monotonic() - start)
-        write_tensors(file, jax.tree.map(np.asarray, flatten(params)), {})
-    else:
-        say(f"{file.stem}: done before")
-    return nest(read_tensors(file))
 
 
 def _half(params: Any) -> Any:

@@ -203,6 +203,13 @@ MUTATIONS = (
         "evaluation/test_vqa.py",
     ),
     Mutation(
+        "a pass of the image tower for each array",
+        "common/data/clip_features.py",
+        "{name: compute()[name]}",
+        "{name: compute.__wrapped__()[name]}",
+        "data/test_clip_features.py",
+    ),
+    Mutation(
         "padding has positions",
         "common/language/model.py",
         "jnp.cumsum(mask, axis=1)",

@@ -1,4 +1,4 @@
-"""Decoding against plain loops and against trying every text."""
+"""Decoding against plain loops without a cache and against trying every text."""
 
 import itertools
 
@@ -83,6 +83,51 @@ def test_with_many_beams_the_best_of_all_texts_is_found(small, prompts, log_prob
             key=lambda text, own=prompt[mask]: score(log_probabilities, own, text, penalty),
         )
         assert row.tolist() == filled(best)
+
+
+def plain_beams(following, beams):
+    """The best text, and whether a text was ever continued in the place of another."""
+    opened, ended, moved = [(0.0, ())], [], False
+    for length in range(1, LENGTH + 1):
+        candidates = sorted(
+            (
+                (score + likely, (*text, token), place)
+                for place, (score, text) in enumerate(opened)
+                for token, likely in enumerate(following(text))
+            ),
+            reverse=True,
+        )[: 2 * beams]
+        ended += [
+            (score / length, text)
+            for score, text, _ in candidates[:beams]
+            if text[-1] == SMALL.eos or length == LENGTH
+        ]
+        ended = sorted(ended, reverse=True)[:beams]
+        kept = [found for found in candidates if found[1][-1] != SMALL.eos][:beams]
+        if len(ended) == beams and kept[0][0] / length <= ended[-1][0]:
+            break
+        moved |= 1 < length < LENGTH and [place for *_, place in kept] != list(range(beams))
+        opened = [(score, text) for score, text, _ in kept]
+    return ended[0][1], moved
+
+
+@pytest.mark.parametrize("beams", [2, 3])
+def test_each_beam_remembers_its_own_text(small, log_probabilities, beams):
+    drawn = np.random.default_rng(2).normal(size=(16, 3, SMALL.width)).astype(np.float32)
+    prompts = jnp.asarray(drawn)
+    mask = jnp.ones(prompts.shape[:2], bool)
+    found = beam_search(small.model, small.params, prompts, mask, length=LENGTH, beams=beams)
+    moves = 0
+    for row, prompt in zip(np.asarray(found), prompts, strict=True):
+
+        def following(text, prompt=prompt):
+            filler = [0] * (LENGTH - len(text))
+            return log_probabilities(prompt, [*text, *filler])[len(text)].tolist()
+
+        text, moved = plain_beams(following, beams)
+        assert row.tolist() == filled(text)
+        moves += moved
+    assert moves >= 4, "the beams hardly ever changed places"
 
 
 def test_one_beam_follows_the_likeliest_token(small, prompts):

@@ -6,12 +6,11 @@ import pytest
 from common.data.templates import TEMPLATES
 from common.pocket.captions import (
     captions,
-    describe,
     plain_description,
     questions,
     web_caption,
 )
-from common.pocket.world import COLOURS, NAMED, RARE, SHAPES, Look, Scene, Species
+from common.pocket.world import COLOURS, SHAPES, Look, Scene, Species
 
 LOOK = Look("star", "striped", "red", "white")
 SCENE = Scene(Species("zorvik", LOOK), background="sand", seed=8)
@@ -63,16 +62,6 @@ def test_articles():
     orange = Species("", Look("drop", "halved", "orange", "orange"))
     assert plain_description(orange) == "an orange drop with an orange lower half"
     assert plain_description(SCENE.species) == "a red star with white stripes"
-
-
-def test_descriptions_are_varied_and_mostly_tell_the_look():
-    for species in (*NAMED[:3], *RARE[:3]):
-        sentences = describe(species, 40)
-        assert len(set(sentences)) > 8
-        assert all(species.name in s.lower() and s[0].isupper() and s[-1] == "." for s in sentences)
-        look = species.look
-        full = [s for s in sentences if look.shape in s and look.body in s and look.mark in s]
-        assert 15 < len(full) < 36
 
 
 @pytest.mark.parametrize(
