@@ -1,9 +1,14 @@
 """Mistakes that a user can mend, and how every command reports them."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk without space, of a used-up quota and of a limit to a file's size."""
 
 
 class UserError(Exception):
@@ -54,11 +59,27 @@ def run_command(
             main(argv)
         except UserError as error:
             _fail(error, error.exit_status)
+        except Exception as error:
+            if reason := _no_space(error):
+                _fail(f"{reason}: make room and run the same command again.", 1)
+            raise
 
     if define_flags is not None:
         define_flags()
     logging.use_absl_handler()
     app.run(guarded, flags_parser=parse)
+
+
+def _no_space(error: BaseException | None) -> str | None:
+    """What the system says of a full disk, if that is at the bottom of `error`."""
+    while error is not None:
+        # Libraries in other languages pass on the text alone.
+        found = [text for text in map(os.strerror, FULL) if text in str(error)]
+        if found:
+            name = getattr(error, "filename", None)
+            return f"{found[0]} ({name})" if name else found[0]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _fail(error: object, status: int) -> None:

@@ -85,6 +85,7 @@ class MCTI(Method):
 
     def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
         self.layout = Layout.of(self.config, classes, mesh.shape["data"])
+        self.real_rows = {".*tokens": len(self.layout.variants) * classes}
         networks = make_networks(self.config, sd, clip)
         self.objective = Objective(networks, self.layout, self.config)
 

@@ -21,13 +21,19 @@ PREFIX = "eval/"
 """What the metrics of evaluations are called by."""
 
 
-def read_evaluations(workdir: Path, before: int) -> list[dict[str, float | None]]:
-    """The metrics of a run's evaluations ahead of step `before`, oldest first."""
+def read_evaluations(workdir: Path, before: int, length: int) -> list[dict[str, float | None]]:
+    """The metrics of a run's evaluations ahead of step `before`, oldest first.
+
+    Args:
+      workdir: the run's folder.
+      before: the step.
+      length: bytes of `metrics.jsonl` that count; what follows may be half a line.
+    """
     path = Path(workdir) / "metrics.jsonl"
     if not before or not path.exists():
         return []
     found = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_bytes()[:length].decode().splitlines():
         line = json.loads(text)
         if line["step"] >= before:
             break
