@@ -74,6 +74,7 @@ class Cluster:
       compiled: Folder of compiled programs.
       processes: How many.
       devices: Emulated devices of each.
+      logs: Folder of what the processes print; by default that of the files.
       user: Whom all processes but the first belong to; their caches are their own.
       **changes: Further fields of the config.
     """
@@ -85,6 +86,7 @@ class Cluster:
         compiled: Path,
         processes: int,
         devices: int = 2,
+        logs: Path | None = None,
         user: int | None = None,
         **changes: Any,
     ) -> None:
@@ -105,7 +107,7 @@ class Cluster:
             if number and user is not None:
                 own["HOME"] = str(folder / "other")
                 fields |= {"cache": "~/cache", "compile_cache": "~/xla"}
-            with (folder / f"process-{number}.log").open("ab") as log:
+            with ((logs or folder) / f"process-{number}.log").open("ab") as log:
                 self._processes.append(
                     subprocess.Popen(
                         small.command(folder, compiled, **fields),
