@@ -19,7 +19,7 @@ from common.diffusion import AutoencoderKL, StableDiffusion
 
 # Pictures at once in each process; the VAE's activations are what limits it.
 ENCODE_BATCH = 32
-PART = 64  # pictures in a file: 8 MiB at 512 pixels
+PART = 64  # pictures in a file: 4 MiB at 512 pixels
 
 
 def vae_posteriors(
@@ -56,6 +56,7 @@ def vae_posteriors(
         sd.params["vae"],
         load,
         2 * len(split),
+        names=("mean", "logvar"),
         batch_size=ENCODE_BATCH,
         part=PART,
         directory=cache,

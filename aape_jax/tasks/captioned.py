@@ -109,13 +109,17 @@ def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
     Raises:
       UserError: a picture has no caption.
     """
+    x = normalise(image_features(clip, texts.pictures, cache))
+    return Captioned(x, *encode_captions(texts, clip, cache))
+
+
+def encode_captions(
+    texts: Texts, clip: CLIP, cache: Path
+) -> tuple[Float[np.ndarray, "m q"], Int[np.ndarray, "m"]]:
+    """The features of all captions, unit length, and whose each is."""
     flat = [caption for own in texts.captions for caption in own]
     owner = np.repeat(np.arange(len(texts.captions)), [len(own) for own in texts.captions])
-    return Captioned(
-        normalise(image_features(clip, texts.pictures, cache)),
-        normalise(text_features(clip, flat, cache)),
-        owner,
-    )
+    return normalise(text_features(clip, flat, cache)), owner
 
 
 def _pocket(where: str, part: str) -> Texts:

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.captioned import Captioned, Texts, encode, open_texts
+from aape_jax.tasks.captioned import Texts, encode_captions, open_texts
 from common.clip import CLIP
 from common.data import ImageSplit
-from common.data.clip_features import grid_features, image_features
+from common.data.clip_features import features_and_grids
 from common.evaluation.classification import normalise
 from common.language import LM
 
@@ -82,8 +82,8 @@ def open_described(spec: str, clip: CLIP, cache: Path) -> dict[str, Described]:
 
 def see(clip: CLIP, pictures: ImageSplit, cache: Path) -> Views:
     """What the image tower makes of some pictures."""
-    x = normalise(image_features(clip, pictures, cache))
-    return Views(x, grid_features(clip, pictures, cache))
+    features, grid = features_and_grids(clip, pictures, cache)
+    return Views(normalise(features), grid)
 
 
 def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> Tokens:
@@ -106,7 +106,6 @@ def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> T
 
 
 def _describe(texts: Texts, clip: CLIP, cache: Path) -> Described:
-    found: Captioned = encode(texts, clip, cache)
-    captions, mask = by_class(found.captions, found.owner, len(found.x))
-    views = Views(found.x, grid_features(clip, texts.pictures, cache))
+    captions, mask = by_class(*encode_captions(texts, clip, cache), len(texts.captions))
+    views = see(clip, texts.pictures, cache)
     return Described(texts, views, captions.astype(np.float32), mask)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 from PIL import Image
 
-from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image, encode_text
+from common.clip import CLIP, ImageOutput, ModifiedResNet, TextTower, ViT, encode_text
 from common.data.cache import Key
 from common.data.dataset import ImageSplit
 from common.data.encoding import Encoder
@@ -59,26 +59,32 @@ def image_features(
     """Features of the photos in one version, not normalised."""
     if not len(split):
         return np.zeros((0, clip.config.text.projection), np.float32)
-    return _encode_photos(clip, split, cache, version, "features")
+    return _encode_photos(clip, split, cache, version, ("features",))["features"]
 
 
-def grid_features(clip: CLIP, split: ImageSplit, cache: Path) -> Float[np.ndarray, "b t c"]:
-    """The cells of the photos as the tower's pooling reads them, row by row, in float16.
+def features_and_grids(
+    clip: CLIP, split: ImageSplit, cache: Path
+) -> tuple[Float[np.ndarray, "b p"], Float[np.ndarray, "b t c"]]:
+    """What `image_features` gives, and the photos' cells, from one pass of the tower.
 
-    For ViT the patches of the last hidden state, for ResNet the last feature map.
+    Cells are what the tower's pooling reads, row by row, in float16: for ViT the patches of the
+    last hidden state, for ResNet the last feature map.
     """
-    return _encode_photos(clip, split, cache, ORIGINAL, "grid")
+    found = _encode_photos(clip, split, cache, ORIGINAL, ("features", "grid"))
+    return found["features"], found["grid"]
 
 
 def _encode_photos(
-    clip: CLIP, split: ImageSplit, cache: Path, version: Version, what: str
-) -> np.ndarray:
+    clip: CLIP, split: ImageSplit, cache: Path, version: Version, names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The named arrays; who needs one alone shares its files with who needs both."""
+
     def load(row: int) -> np.ndarray:
         return clip.preprocess(version.change(split.load(row), row))
 
     def key(rows: range) -> Key:
         return {
-            "what": f"clip image {what}, {version.name}",
+            "what": f"clip image, {version.name}",
             "weights": clip.fingerprint,
             "data": split.take(rows).fingerprint,
             "preprocessing": repr(clip.preprocess),
@@ -86,17 +92,18 @@ def _encode_photos(
         }
 
     return cached_pass(
-        _PHOTO_ENCODERS[what](clip.image_tower),
+        _photo_encoder(clip.image_tower, names),
         clip.params["vision"],
         load,
         len(split),
+        names=names,
         batch_size=PHOTOS_AT_ONCE,
         part=PART,
         directory=cache,
         key=key,
-        title=f"Encoding photos (CLIP {what}, {version.name})",
+        title=f"Encoding photos (CLIP {' and '.join(names)}, {version.name})",
         unit="photos",
-    )[what]
+    )
 
 
 def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
@@ -127,6 +134,7 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.
             clip.params["text"],
             own.__getitem__,
             len(rows),
+            names=("features",),
             batch_size=TEXTS_AT_ONCE,
             part=PART,
             directory=cache,
@@ -147,20 +155,19 @@ def _text_encoder(tower: TextTower) -> Encoder:
 
 
 @functools.cache
-def _photo_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+def _photo_encoder(tower: ViT | ModifiedResNet, names: tuple[str, ...]) -> Encoder:
     def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
-        return {"features": encode_image(tower, params, pixels).astype("float32")}
+        seen = tower.apply({"params": params}, pixels)
+        return {name: _OF_A_PHOTO[name](seen) for name in names}
 
     return encode
 
 
-@functools.cache
-def _grid_encoder(tower: ViT | ModifiedResNet) -> Encoder:
-    def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
-        grid = tower.apply({"params": params}, pixels).grid
-        return {"grid": grid.reshape(len(grid), -1, grid.shape[-1]).astype("float16")}
-
-    return encode
+def _cells(seen: ImageOutput) -> Float[jax.Array, "b t c"]:
+    return seen.grid.reshape(len(seen.grid), -1, seen.grid.shape[-1])
 
 
-_PHOTO_ENCODERS = {"features": _photo_encoder, "grid": _grid_encoder}
+_OF_A_PHOTO: dict[str, Callable[[ImageOutput], jax.Array]] = {
+    "features": lambda seen: seen.features.astype("float32"),
+    "grid": lambda seen: _cells(seen).astype("float16"),
+}

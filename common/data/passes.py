@@ -4,7 +4,9 @@ Every part is a file of its own that `cache.cached` writes as soon as it is comp
 that was killed goes on behind the parts that are finished.
 """
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -27,6 +29,7 @@ def cached_pass(
     load: Callable[[int], np.ndarray],
     count: int,
     *,
+    names: Sequence[str],
     batch_size: int,
     part: int,
     directory: Path | str,
@@ -45,9 +48,10 @@ def cached_pass(
 
     Args:
       encode, params, load, count, batch_size: As of `feature_pass`.
+      names: Of the arrays that `encode` gives; each has files of its own.
       part: Examples in a file; a multiple of `batch_size`.
       directory: Of the files.
-      key: Of the part that holds some rows.
+      key: Of the part that holds some rows; the array's name is added.
       title, unit: Of the progress bar.
 
     Raises:
@@ -56,8 +60,8 @@ def cached_pass(
     if part % batch_size:
         raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
     parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
-    keys = [key(rows) for rows in parts]
-    found = [find(directory, each) for each in keys]
+    files = [_Files(directory, key(rows), names) for rows in parts]
+    found = [each.read() for each in files]
     own = _share(found)
     if own:
         remove_partial(Path(directory), seconds=A_DAY)
@@ -78,11 +82,38 @@ def cached_pass(
                     progress=lambda n, _: progress.update(before + n),
                 )
 
-            found[number] = cached(directory, keys[number], compute)
+            found[number] = files[number].fill(compute)
             done += len(parts[number])
             progress.update(done)
     whole = everywhere(found)
     return {name: np.concatenate([each[name] for each in whole]) for name in whole[0]}
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of one part, an array in each."""
+
+    directory: Path | str
+    key: Key
+    names: Sequence[str]
+
+    def read(self) -> Arrays | None:
+        """All arrays, if all are there."""
+        found: Arrays = {}
+        for name in self.names:
+            found |= find(self.directory, self._key(name)) or {}
+        return found if set(found) == set(self.names) else None
+
+    def fill(self, compute: Callable[[], Arrays]) -> Arrays:
+        """Computes the part, unless another run was faster, and writes what is missing."""
+        once = functools.cache(compute)
+        found: Arrays = {}
+        for name in self.names:
+            found |= cached(self.directory, self._key(name), lambda name=name: {name: once()[name]})
+        return found
+
+    def _key(self, name: str) -> Key:
+        return {**self.key, "array": name}
 
 
 def _share(found: Sequence[Arrays | None]) -> list[int]:

@@ -22,11 +22,14 @@ class Value:
     mean: float | None
     spread: float | None = None
 
-    def show(self, share: bool) -> str:
-        """The number, with ± its spread; a dash for none. Shares are shown in percent."""
+    def show(self, share: bool, count: bool = False) -> str:
+        """The number, with ± its spread; a dash for none.
+
+        Shares are shown in percent, counts without decimals.
+        """
         if self.mean is None or not math.isfinite(self.mean):
             return "-"
-        factor, digits = (100, 1) if share else (1, 3)
+        factor, digits = (100, 1) if share else (1, 0 if count else 3)
         shown = f"{factor * self.mean:.{digits}f}"
         return shown if self.spread is None else f"{shown} ± {factor * self.spread:.{digits}f}"
 
@@ -108,7 +111,7 @@ def _table(
     corner: str, columns: Mapping[str, str], rows: Mapping[str, Mapping[str, Value]]
 ) -> Table:
     body = [
-        [name, *(values.get(m, Value(None)).show(is_share(m)) for m in columns)]
+        [name, *(values.get(m, Value(None)).show(is_share(m), is_count(m)) for m in columns)]
         for name, values in rows.items()
         if any(metric in values for metric in columns)
     ]
@@ -150,3 +153,8 @@ def is_number(cell: str) -> bool:
 def is_share(metric: str) -> bool:
     """Whether a metric is a number in [0, 1] that papers print in percent."""
     return "accuracy" in metric
+
+
+def is_count(metric: str) -> bool:
+    """Whether a metric is a whole number."""
+    return metric.rpartition("/")[2] == "parameters"

@@ -27,6 +27,15 @@ def test_values(value: Value, share: bool, shown: str):
     assert value.show(share) == shown
 
 
+def test_counts_have_no_decimals():
+    rows = {"m": {"parameters": Value(20480.0), "loss": Value(2.0)}, "n": {"loss": Value(1.5)}}
+    assert [line.split(" | ")[1:] for line in metrics_tables(rows).splitlines()[2:]] == [
+        ["     20480", "2.000 |"],
+        ["         -", "1.500 |"],
+    ]
+    assert Value(20480.0, 3.2).show(share=False, count=True) == "20480 ± 3"
+
+
 def test_columns_are_aligned_and_numbers_stand_right():
     table = markdown_table(["method", "accuracy"], [["a|b", "1.0"], ["longer", "-"]])
 

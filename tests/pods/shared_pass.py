@@ -12,6 +12,7 @@ import numpy as np
 
 from common.data.passes import cached_pass
 from common.errors import UserError
+from common.training.mesh import join_cluster
 
 COUNT, PART = 50, 8
 WEIGHTS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
@@ -36,6 +37,7 @@ def run(directory: Path, broken: int | None = None):
         WEIGHTS,
         load,
         COUNT,
+        names=("mixed",),
         batch_size=PART,
         part=PART,
         directory=directory,
@@ -47,7 +49,7 @@ def run(directory: Path, broken: int | None = None):
 
 
 def main(folder: Path) -> None:
-    jax.distributed.initialize()
+    join_cluster()
     own = folder / f"own-{jax.process_index()}"
     told = {"shared": run(folder / "shared"), "own": run(own)}
     try:
