@@ -3,8 +3,10 @@
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
+import jax
 from absl import app, flags, logging
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -61,8 +63,10 @@ def run_command(
             _fail(error, error.exit_status)
         except Exception as error:
             if reason := _no_space(error):
-                _fail(f"{reason}: make room and run the same command again.", 1)
-            raise
+                _tell(f"{reason}: make room and run the same command again.")
+            else:
+                traceback.print_exception(error)
+            _leave(1)
 
     if define_flags is not None:
         define_flags()
@@ -83,6 +87,22 @@ def _no_space(error: BaseException | None) -> str | None:
 
 
 def _fail(error: object, status: int) -> None:
+    _tell(error)
+    sys.exit(status)
+
+
+def _tell(error: object) -> None:
     sentence = " ".join(str(error).split())
     print(f"error: {sentence}", file=sys.stderr)
+
+
+def _leave(status: int) -> None:
+    """Ends the program; in a cluster at once.
+
+    At a usual exit JAX waits for the other processes, minutes long, and they wait for this one.
+    """
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)

@@ -10,12 +10,16 @@ from pathlib import Path
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
 from common.progress import say
 from common.training.sharding import by_path, place, to_host
 from common.training.state import TrainState
+
+# What fails in the background is raised again by the next call; once is enough to tell it.
+logging.get_absl_logger().addFilter(lambda entry: "in background save thread" not in entry.msg)
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,11 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._manager.close()
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        # Closing waits for the other processes; a defect of one of them is not shared.
+        shared = error is None or isinstance(error, UserError | SystemExit)
+        if shared or jax.process_count() == 1:
+            self._manager.close()
 
     def save(self, state: TrainState, position: Position) -> None:
         """Saves in the background; the state is copied before this returns.
