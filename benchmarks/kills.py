@@ -80,7 +80,7 @@ def undisturbed(small: Small, processes: int, out: Path) -> Reference:
     for name in ("first", "reference"):
         folder = out / f"{small.name}-{processes}" / name
         started = time.monotonic()
-        statuses = Cluster(small, folder, out / "xla", processes).finish()
+        statuses = Cluster(small, folder, out, processes).finish()
         if any(statuses):
             raise RuntimeError(f"{folder}: an undisturbed run ended with {statuses}")
     return Reference(folder, time.monotonic() - started)
@@ -88,7 +88,7 @@ def undisturbed(small: Small, processes: int, out: Path) -> Reference:
 
 def disturb(trial: Trial, folder: Path, out: Path, seconds: float) -> str:
     """Starts the run and ends it; says what it was doing."""
-    cluster = Cluster(trial.small, folder, out / "xla", trial.processes)
+    cluster = Cluster(trial.small, folder, out, trial.processes)
     pattern = MOMENTS[trial.moment]
     deadline = time.monotonic() + seconds * (10 if pattern else trial.fraction)
     while cluster.running() and time.monotonic() < deadline:
@@ -119,7 +119,7 @@ def stage(folder: Path) -> str:
 def recover(trial: Trial, folder: Path, out: Path) -> int | None:
     """Repeats the command until it succeeds; says how often it took, None if it never did."""
     for attempt in range(1, ATTEMPTS + 1):
-        cluster = Cluster(trial.small, folder, out / "xla", trial.processes)
+        cluster = Cluster(trial.small, folder, out, trial.processes)
         if not any(cluster.finish()):
             return attempt
     return None

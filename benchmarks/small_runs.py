@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from common.files import write_json
+from common.pocket.datasets import open_pocket, pocket_descriptions
+
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = 600.0  # Seconds after which a run counts as stuck.
 
@@ -21,18 +26,19 @@ class Small:
 
     Attributes:
       name: The package's, without its ending.
-      fields: What its config sets.
+      fields: What its config sets; {world} is the folder that `write_world` writes.
     """
 
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)
 
-    def command(self, folder: Path, compiled: Path, **changes: Any) -> list[str]:
+    def command(self, folder: Path, shared: Path, **changes: Any) -> list[str]:
         """The training command; its files go to `folder/run` and `folder/cache`."""
-        own = {"cache": folder / "cache", "compile_cache": compiled}
+        own = {"cache": folder / "cache", "compile_cache": shared / "xla"}
         settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **own, **changes}.items())
+        config = f"configs/{self.name}.py:{settings.format(world=shared / 'world')}"
         module = [sys.executable, "-m", f"{self.name}_jax.train"]
-        return [*module, f"--config=configs/{self.name}.py:{settings}", f"--workdir={folder}/run"]
+        return [*module, f"--config={config}", f"--workdir={folder}/run"]
 
 
 RUNS = {
@@ -41,7 +47,7 @@ RUNS = {
         Small(
             "mcti",
             {
-                **{"data": "pocket:second", "shots": 2, "samples": 1, "compare_ti": False},
+                **{"data": "folder:{world}/photos", "samples": 1, "shots": 0},
                 **{"updates": 8, "steps_per_call": 2, "log_every": 2, "save_every": 2},
                 **{"generate.per_class": 1, "generate.steps": 2},
             },
@@ -49,20 +55,38 @@ RUNS = {
         Small(
             "protext",
             {
-                **{"depth": 2, "batch": 60, "updates": 16, "epochs": 4, "baselines": ""},
-                **{"steps_per_call": 2, "log_every": 4, "save_every": 2},
+                **{"data": "folder:{world}/photos", "prompts": "{world}/corpus.json"},
+                **{"depth": 2, "batch": 7, "updates": 24, "epochs": 8, "baselines": ""},
+                **{"steps_per_call": 2, "log_every": 4, "save_every": 2, "eval_every": 8},
             },
         ),
         Small(
             "aape",
             {
-                **{"shots": 3, "batch": 6, "updates": 24, "compare": "", "baselines": ""},
-                **{"steps_per_call": 3, "log_every": 6, "save_every": 3, "eval_every": 12},
+                **{"data": "folder:{world}/photos", "prompts.source": "json:{world}/corpus.json"},
+                **{"shots": 0, "batch": 6, "updates": 24, "compare": "", "baselines": ""},
+                **{"steps_per_call": 2, "log_every": 4, "save_every": 2, "eval_every": 8},
             },
         ),
     )
 }
 """By name. Sizes leave a remainder wherever rows are dealt out to 2, 4 or 8 devices."""
+
+CLASSES, TRAIN, TEST, SENTENCES = 5, 4, 3, 5
+
+
+def write_world(folder: Path) -> None:
+    """Writes photos of a few classes of the pocket world, and sentences about them."""
+    dataset = open_pocket("rare")
+    for part, shots in (("train", TRAIN), ("test", TEST)):
+        split = getattr(dataset, part)
+        for label, name in enumerate(dataset.classnames[:CLASSES]):
+            own = folder / "photos" / part / name
+            own.mkdir(parents=True)
+            for row in np.flatnonzero(split.labels == label)[:shots]:
+                split.load(int(row)).save(own / f"{row}.png")
+    told = pocket_descriptions("rare", SENTENCES)
+    write_json(folder / "corpus.json", {name: told[name] for name in dataset.classnames[:CLASSES]})
 
 
 class Cluster:
@@ -71,7 +95,7 @@ class Cluster:
     Args:
       small: The run.
       folder: Of its files.
-      compiled: Folder of compiled programs.
+      shared: Folder of what runs share: the world and the compiled programs.
       processes: How many.
       devices: Emulated devices of each.
       logs: Folder of what the processes print; by default that of the files.
@@ -83,7 +107,7 @@ class Cluster:
         self,
         small: Small,
         folder: Path,
-        compiled: Path,
+        shared: Path,
         processes: int,
         devices: int = 2,
         logs: Path | None = None,
@@ -91,6 +115,8 @@ class Cluster:
         **changes: Any,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (shared / "world").exists():
+            write_world(shared / "world")
         address = f"localhost:{free_port()}"
         self._processes = []
         for number in range(processes):
@@ -110,7 +136,7 @@ class Cluster:
             with ((logs or folder) / f"process-{number}.log").open("ab") as log:
                 self._processes.append(
                     subprocess.Popen(
-                        small.command(folder, compiled, **fields),
+                        small.command(folder, shared, **fields),
                         cwd=ROOT,
                         env=os.environ | own,
                         stdout=log,

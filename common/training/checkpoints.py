@@ -18,8 +18,10 @@ from common.progress import say
 from common.training.sharding import by_path, place, to_host
 from common.training.state import TrainState
 
-# What fails in the background is raised again by the next call; once is enough to tell it.
-logging.get_absl_logger().addFilter(lambda entry: "in background save thread" not in entry.msg)
+# What fails in Orbax's threads is raised again by the next call; once is enough to tell it.
+logging.get_absl_logger().addFilter(
+    lambda entry: entry.levelno < logging.converter.STANDARD_ERROR or "orbax" not in entry.pathname
+)
 
 
 @dataclass(frozen=True)

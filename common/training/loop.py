@@ -86,10 +86,9 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.set_mesh(mesh))
-        checkpoints = Checkpoints(
-            workdir / "checkpoints", config.keep, fingerprints, method.real_rows
+        checkpoints = stack.enter_context(
+            Checkpoints(workdir / "checkpoints", config.keep, fingerprints, method.real_rows)
         )
-        stack.enter_context(checkpoints)
 
         # ---- Resume or start.
         position = Position()

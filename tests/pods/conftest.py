@@ -6,19 +6,19 @@ from benchmarks.small_runs import RUNS, Cluster
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("compiled")
+def shared(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("shared")
 
 
 @pytest.fixture(scope="session")
-def alone(compiled, tmp_path_factory):
+def alone(shared, tmp_path_factory):
     """The folder of a method's run in one process with four devices; each is run once."""
     finished: dict[str, Path] = {}
 
     def folder(name: str) -> Path:
         if name not in finished:
             finished[name] = tmp_path_factory.mktemp(name)
-            statuses = Cluster(RUNS[name], finished[name], compiled, 1, devices=4).finish()
+            statuses = Cluster(RUNS[name], finished[name], shared, 1, devices=4).finish()
             assert statuses == [0], logs(finished[name])
         return finished[name]
 

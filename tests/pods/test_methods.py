@@ -17,8 +17,8 @@ NOBODY = 65534
 
 @pytest.mark.parametrize("processes", [2, 4])
 @pytest.mark.parametrize("name", RUNS)
-def test_several_processes_give_the_numbers_of_one(name, processes, alone, compiled, tmp_path):
-    cluster = Cluster(RUNS[name], tmp_path, compiled, processes)
+def test_several_processes_give_the_numbers_of_one(name, processes, alone, shared, tmp_path):
+    cluster = Cluster(RUNS[name], tmp_path, shared, processes)
     assert cluster.finish() == [0] * processes, logs(tmp_path)
     same_numbers(tmp_path, alone(name))
     speaking = [path for path in tmp_path.glob("*.log") if "eval" in path.read_text()]
@@ -29,7 +29,7 @@ def test_several_processes_give_the_numbers_of_one(name, processes, alone, compi
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process as another user")
 @pytest.mark.parametrize("name", RUNS)
-def test_the_first_process_alone_writes(name, alone, compiled):
+def test_the_first_process_alone_writes(name, alone):
     """The others belong to a user who may write nowhere but into a cache of his own."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, other = Path(temporary), Path(temporary, "other")
@@ -38,7 +38,7 @@ def test_the_first_process_alone_writes(name, alone, compiled):
         os.chown(other, NOBODY, NOBODY)
         (folder / "run").mkdir()
         (folder / "run").chmod(0o777)  # So that what is written there shows its owner.
-        cluster = Cluster(RUNS[name], folder, compiled, 2, user=NOBODY)
+        cluster = Cluster(RUNS[name], folder, folder / "shared", 2, user=NOBODY)
         assert cluster.finish() == [0, 0], logs(folder)
         assert {path.stat().st_uid for path in (folder / "run").rglob("*")} == {0}
         same_numbers(folder, alone(name))

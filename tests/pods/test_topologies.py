@@ -33,12 +33,12 @@ def stop_behind_a_checkpoint(cluster: Cluster, folder) -> None:
     ids=["8 to 1", "1 to 8", "4x1 to 2x2", "2 processes to 1"],
 )
 @pytest.mark.parametrize("name", RUNS)
-def test_other_devices_take_over(name, before, after, alone, compiled, tmp_path):
+def test_other_devices_take_over(name, before, after, alone, shared, tmp_path):
     processes, devices, mesh = before
-    cluster = Cluster(RUNS[name], tmp_path, compiled, processes, devices, **mesh)
+    cluster = Cluster(RUNS[name], tmp_path, shared, processes, devices, **mesh)
     stop_behind_a_checkpoint(cluster, tmp_path)
     processes, devices, mesh = after
-    cluster = Cluster(RUNS[name], tmp_path, compiled, processes, devices, **mesh)
+    cluster = Cluster(RUNS[name], tmp_path, shared, processes, devices, **mesh)
     assert cluster.finish() == [0], logs(tmp_path)
     assert "Resuming" in (tmp_path / "process-0.log").read_text()
     assert not (tmp_path / "run" / "unreadable").exists()
@@ -63,15 +63,15 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_full_disk_is_one_sentence_and_the_rerun_ends_alike(
-    name, alone, compiled, small_disk, tmp_path
+    name, alone, shared, small_disk, tmp_path
 ):
     folder, enlarge = small_disk
     fields = {"cache": tmp_path / "cache"}
-    cluster = Cluster(RUNS[name], folder, compiled, 1, 4, logs=tmp_path, **fields)
+    cluster = Cluster(RUNS[name], folder, shared, 1, 4, logs=tmp_path, **fields)
     assert cluster.finish() == [1], logs(tmp_path)
     last = (tmp_path / "process-0.log").read_text().splitlines()[-1]
     assert last.startswith("error: No space left on device")
     enlarge()
-    cluster = Cluster(RUNS[name], folder, compiled, 1, 4, logs=tmp_path, **fields)
+    cluster = Cluster(RUNS[name], folder, shared, 1, 4, logs=tmp_path, **fields)
     assert cluster.finish() == [0], logs(tmp_path)
     assert taken_away(folder / "run") == taken_away(alone(name) / "run")
