@@ -1,9 +1,12 @@
 """Runs of the three methods that take seconds, in any number of processes on this machine."""
 
+import atexit
+import functools
+import importlib
 import json
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from common.config import define_flags
+from common.errors import run_command
 from common.files import write_json
 from common.pocket.datasets import open_pocket, pocket_descriptions
 
@@ -32,13 +37,12 @@ class Small:
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)
 
-    def command(self, folder: Path, shared: Path, **changes: Any) -> list[str]:
-        """The training command; its files go to `folder/run` and `folder/cache`."""
+    def flags(self, folder: Path, shared: Path, **changes: Any) -> list[str]:
+        """Of the training command; its files go to `folder/run` and `folder/cache`."""
         own = {"cache": folder / "cache", "compile_cache": shared / "xla"}
         settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **own, **changes}.items())
         config = f"configs/{self.name}.py:{settings.format(world=shared / 'world')}"
-        module = [sys.executable, "-m", f"{self.name}_jax.train"]
-        return [*module, f"--config={config}", f"--workdir={folder}/run"]
+        return [f"--config={config}", f"--workdir={folder}/run"]
 
 
 RUNS = {
@@ -120,51 +124,77 @@ class Cluster:
         address = f"localhost:{free_port()}"
         self._processes = []
         for number in range(processes):
-            own = {
-                "PYTHONPATH": str(ROOT),
-                "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-                "JAX_PLATFORMS": "cpu",
-                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            }
+            environment = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
             if processes > 1:
-                own["JAX_COORDINATOR_ADDRESS"] = address
-                own["JAX_NUM_PROCESSES"], own["JAX_PROCESS_ID"] = str(processes), str(number)
-            fields = dict(changes)
-            if number and user is not None:
-                own["HOME"] = str(folder / "other")
+                environment |= {
+                    "JAX_COORDINATOR_ADDRESS": address,
+                    "JAX_NUM_PROCESSES": str(processes),
+                    "JAX_PROCESS_ID": str(number),
+                }
+            fields, owner = dict(changes), user if number else None
+            if owner is not None:
+                environment["HOME"] = str(folder / "other")
                 fields |= {"cache": "~/cache", "compile_cache": "~/xla"}
-            with ((logs or folder) / f"process-{number}.log").open("ab") as log:
-                self._processes.append(
-                    subprocess.Popen(
-                        small.command(folder, shared, **fields),
-                        cwd=ROOT,
-                        env=os.environ | own,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        user=user if number else None,
-                    )
-                )
+            given = small.flags(folder, shared, **fields)
+            log = (logs or folder) / f"process-{number}.log"
+            process = _server().Process(
+                target=_train, args=(small.name, given, environment, log, owner)
+            )
+            process.start()
+            self._processes.append(process)
 
     def running(self) -> bool:
         """Whether all processes are alive."""
-        return all(process.poll() is None for process in self._processes)
+        return all(process.is_alive() for process in self._processes)
 
     def signal(self, number: int, process: int | None = None) -> None:
         """Sends a signal to one process, or to all."""
         chosen = self._processes if process is None else [self._processes[process]]
         for each in chosen:
-            each.send_signal(number)
+            if each.is_alive():
+                os.kill(each.pid, number)
 
-    def finish(self, grace: float = SLOW) -> list[int]:
+    def finish(self, grace: float = SLOW) -> list[int | None]:
         """Waits, and kills what is still there after `grace` seconds; gives the exit statuses."""
         deadline = time.monotonic() + grace
         for process in self._processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
                 process.kill()
-                process.wait()
-        return [process.returncode for process in self._processes]
+                process.join()
+        return [process.exitcode for process in self._processes]
+
+
+@functools.cache
+def _server() -> multiprocessing.context.ForkServerContext:
+    """Where processes come from: one that has imported everything and touched no device."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([f"{name}_jax.train" for name in RUNS] + ["tensorboardX"])
+    return server
+
+
+def _train(
+    name: str, given: list[str], environment: Mapping[str, str], log: Path, owner: int | None
+) -> None:
+    """What `python -m NAME_jax.train` does, in a process that was forked for it."""
+    os.chdir(ROOT)
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    if owner is not None:
+        os.setgid(owner)
+        os.setuid(owner)
+    sys.argv = [f"{name}_jax.train", *given]
+    module = importlib.import_module(sys.argv[0])
+    try:
+        run_command(module.main, define_flags)
+    finally:
+        # multiprocessing leaves these out.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
 
 
 def taken_away(workdir: Path) -> dict[str, Any]:
