@@ -1,6 +1,6 @@
 """Random kills over the three methods: whatever is ended, the rerun gives the same bytes.
 
-    python -m benchmarks.kills [--trials=50] [--seed=0] [--out=FOLDER]
+    python -m benchmarks.kills [--trials=50] [--seed=0] [--at_once=1] [--out=FOLDER]
 
 Each trial starts a small run in one process or in two, ends it at a random moment, repeats the
 command until it says that it is done, and compares what a user takes away with an undisturbed
@@ -14,12 +14,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from absl import flags
 
-from benchmarks.small_runs import RUNS, Cluster, Small, taken_away
+from benchmarks.small_runs import RUNS, Cluster, Small, taken_away, write_world
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 
@@ -125,8 +126,8 @@ def recover(trial: Trial, folder: Path, out: Path) -> int | None:
     return None
 
 
-def run_trial(trial: Trial, reference: Reference, out: Path) -> tuple[str, bool]:
-    """One trial; whether it ended with the reference's bytes, and where it was ended."""
+def run_trial(trial: Trial, reference: Reference, out: Path) -> bool:
+    """One trial; whether it ended with the reference's bytes."""
     folder = out / f"trial-{trial.number}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -145,7 +146,7 @@ def run_trial(trial: Trial, reference: Reference, out: Path) -> tuple[str, bool]
     )
     if same:
         shutil.rmtree(folder)
-    return state, same
+    return same
 
 
 def main(argv: Sequence[str]) -> None:
@@ -154,19 +155,23 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     out = Path(options.out or tempfile.mkdtemp(prefix="kills-"))
     trials = [Trial.draw(number, options.seed) for number in range(options.trials)]
-    references = {
-        (small.name, processes): undisturbed(small, processes, out)
-        for small in RUNS.values()
-        for processes in (1, 2)
-    }
-    counts: Counter[tuple[str, ...]] = Counter()
-    passed: Counter[tuple[str, ...]] = Counter()
-    for trial in trials:
-        _, same = run_trial(trial, references[trial.small.name, trial.processes], out)
-        rows = [trial.small.name, f"{trial.processes} processes", trial.end, trial.moment, "all"]
-        for row in rows:
+    wanted = [(small, processes) for small in RUNS.values() for processes in (1, 2)]
+    if not (out / "world").exists():
+        write_world(out / "world")
+    with ThreadPoolExecutor(options.at_once) as pool:
+        found = pool.map(lambda pair: undisturbed(*pair, out), wanted)
+        references = dict(zip(wanted, found, strict=True))
+        results = pool.map(
+            lambda trial: run_trial(trial, references[trial.small, trial.processes], out), trials
+        )
+        same = list(results)
+    counts: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
+    for trial, good in zip(trials, same, strict=True):
+        processes = "1 process" if trial.processes == 1 else f"{trial.processes} processes"
+        for row in (trial.small.name, processes, trial.end, trial.moment, "all"):
             counts[row] += 1
-            passed[row] += same
+            passed[row] += good
     table = [[row, str(counts[row]), str(passed[row])] for row in counts]
     print(f"\n{markdown_table(['ended runs', 'trials', 'same bytes'], table)}")
     if passed["all"] < counts["all"]:
@@ -177,6 +182,7 @@ def define_flags() -> None:
     """The command line."""
     flags.DEFINE_integer("trials", 50, "How many runs are ended.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Of the moments and the victims.")
+    flags.DEFINE_integer("at_once", 1, "Trials side by side.", lower_bound=1)
     flags.DEFINE_string("out", "", "Folder of the runs; what differed is kept. A temporary one.")
 
 

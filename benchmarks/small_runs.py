@@ -27,7 +27,7 @@ QUICK = ("--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_pas
 SLOW = 1800.0  # Seconds after which a run counts as stuck.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Small:
     """A small run.
 
