@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.baselines.context import LEARNERS, RATE, train_context
@@ -19,6 +18,7 @@ from common.errors import UserError
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.training import say
+from common.training.spread import over_devices
 
 Row = dict[str, float]
 
@@ -31,11 +31,16 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
     }
 
 
+def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
+    params, w = shared
+    return predict(params, x, w, head)
+
+
 def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
     """Accuracy and size of a trained head; the classes' features are all it is told."""
 
     def classify(test: TestSet) -> np.ndarray:
-        return np.asarray(predict(params, jnp.asarray(test.x), jnp.asarray(test.w), head))
+        return over_devices(_predict, (params, test.w), test.x, head=head)
 
     return scores(tests, classify) | {"parameters": float(parameter_count(params))}
 

@@ -122,6 +122,11 @@ def read_flags() -> Invocation:
     config = read_config_flag()
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
+    if "://" in flags.FLAGS.workdir:
+        raise UserError(
+            f"--workdir={flags.FLAGS.workdir} is no folder: mount the bucket, e.g. with gcsfuse, "
+            "and give the folder where it is mounted."
+        )
     return Invocation(config, Path(flags.FLAGS.workdir).expanduser())
 
 

@@ -1,9 +1,16 @@
 """Mistakes that a user can mend, and how every command reports them."""
 
+import errno
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
+import jax
 from absl import app, flags, logging
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk without space, of a used-up quota and of a limit to a file's size."""
 
 
 class UserError(Exception):
@@ -54,6 +61,12 @@ def run_command(
             main(argv)
         except UserError as error:
             _fail(error, error.exit_status)
+        except Exception as error:
+            if reason := _no_space(error):
+                _tell(f"{reason}: make room and run the same command again.")
+            else:
+                traceback.print_exception(error)
+            _leave(1)
 
     if define_flags is not None:
         define_flags()
@@ -61,7 +74,35 @@ def run_command(
     app.run(guarded, flags_parser=parse)
 
 
+def _no_space(error: BaseException | None) -> str | None:
+    """What the system says of a full disk, if that is at the bottom of `error`."""
+    while error is not None:
+        # Libraries in other languages pass on the text alone.
+        found = [text for text in map(os.strerror, FULL) if text in str(error)]
+        if found:
+            name = getattr(error, "filename", None)
+            return f"{found[0]} ({name})" if name else found[0]
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def _fail(error: object, status: int) -> None:
+    _tell(error)
+    sys.exit(status)
+
+
+def _tell(error: object) -> None:
     sentence = " ".join(str(error).split())
     print(f"error: {sentence}", file=sys.stderr)
+
+
+def _leave(status: int) -> None:
+    """Ends the program; in a cluster at once.
+
+    At a usual exit JAX waits for the other processes, minutes long, and they wait for this one.
+    """
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)

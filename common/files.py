@@ -1,15 +1,19 @@
 """Writing files so that nobody ever sees half of one, and JSON files with checks."""
 
+import contextlib
 import gzip
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
+
+_PARTIAL = ".partial-"
 
 
 @contextmanager
@@ -21,7 +25,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    prefix = f".{path.stem}{_PARTIAL}"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -33,6 +38,19 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial(directory: Path, seconds: float = 0.0) -> None:
+    """Removes what `atomic_write` left in `directory` and below when its program was killed.
+
+    Args:
+      directory: May be absent.
+      seconds: Only files that were not written to for so long; for folders of many writers.
+    """
+    for path in directory.rglob(f".*{_PARTIAL}*"):
+        with contextlib.suppress(FileNotFoundError):  # Another writer may be done by now.
+            if time.time() - path.stat().st_mtime >= seconds:
+                path.unlink()
 
 
 COPY_AGAIN = "copy it again from where its folder came from"

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from common.data import ImageSplit
-from common.data.cache import cached
-from common.data.encoding import feature_pass
+from common.data.cache import Key
 from common.data.images import mirror, squash, to_pixels
+from common.data.passes import cached_pass
 from common.diffusion import AutoencoderKL, StableDiffusion
-from common.progress import Progress
 
-# Pictures at once on each host; the VAE's activations are what limits it.
+# Pictures at once in each process; the VAE's activations are what limits it.
 ENCODE_BATCH = 32
+PART = 64  # pictures in a file: 4 MiB at 512 pixels
 
 
 def vae_posteriors(
@@ -41,24 +41,27 @@ def vae_posteriors(
         pixels = squash(split.load(photo), size)
         return to_pixels(mirror(pixels) if flip else pixels)
 
-    def compute() -> dict[str, np.ndarray]:
-        count = 2 * len(split)
-        with Progress(count, "Encoding photos (VAE)", unit="photos") as progress:
-            found = feature_pass(
-                encode,
-                sd.params["vae"],
-                load,
-                count,
-                batch_size=ENCODE_BATCH,
-                progress=lambda done, total: progress.update(done),
-            )
-        return {name: x.reshape(2, len(split), *x.shape[1:]) for name, x in found.items()}
+    def key(rows: range) -> Key:
+        return {
+            "what": "vae posterior of photos and mirrors",
+            "weights": sd.fingerprint,
+            "data": split.fingerprint,
+            "rows": f"{rows.start} to {rows.stop} of the photos, then of their mirrors",
+            "preprocessing": f"squash {size}",
+            "dtype": str(jnp.dtype(vae.dtype)),
+        }
 
-    key = {
-        "what": "vae posterior of photos and mirrors",
-        "weights": sd.fingerprint,
-        "data": split.fingerprint,
-        "preprocessing": f"squash {size}",
-        "dtype": str(jnp.dtype(vae.dtype)),
-    }
-    return cached(cache, key, compute)
+    found = cached_pass(
+        encode,
+        sd.params["vae"],
+        load,
+        2 * len(split),
+        names=("mean", "logvar"),
+        batch_size=ENCODE_BATCH,
+        part=PART,
+        directory=cache,
+        key=key,
+        title="Encoding photos (VAE)",
+        unit="photos",
+    )
+    return {name: x.reshape(2, len(split), *x.shape[1:]) for name, x in found.items()}

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from common.clip import encode_text
+from common.clip import TextTower, encode_text
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.evaluation import baselines, classification, figures, generation
 from common.training import Evaluation
+from common.training.spread import over_devices
 from mcti_jax.classifier import class_features, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
 from mcti_jax.formats import token_words
@@ -42,24 +43,23 @@ class Classifier:
     predicted: np.ndarray
 
 
+def _prompt_features(shared: PyTree, tokens: Array, *, tower: TextTower) -> Array:
+    return prompt_features(tower, *shared, tokens)
+
+
 def classifiers(
     config: ConfigDict, material: Material, tokens: Float[np.ndarray, "k n d"]
 ) -> dict[str, Classifier]:
     """The tokens as a classifier in each of `MODES`."""
     clip = material.clip
     table = np.asarray(clip.params["text"]["token_embedding"])
-    projection = jnp.asarray(clip.params["text"]["projection"]["kernel"], jnp.float32)
+    projection = np.asarray(clip.params["text"]["projection"]["kernel"], np.float32)
     found = {}
     for mode, templates in MODES.items():
         prompts = Prompts.from_templates(clip.tokenizer, templates, config.vectors).cut()
-        features = prompt_features(
-            clip.text_tower,
-            clip.params["text"],
-            projection,
-            prepare(table, prompts, config.pool),
-            jnp.asarray(tokens),
-        )
-        classes = class_features(features)
+        shared = clip.params["text"], projection, prepare(table, prompts, config.pool)
+        features = over_devices(_prompt_features, shared, tokens, tower=clip.text_tower)
+        classes = class_features(jnp.asarray(features))
         predicted = predict(jnp.asarray(material.test_features), classes)
         found[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
     return found

@@ -1,6 +1,5 @@
 """Pictures from learned tokens."""
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -10,26 +9,50 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 from PIL import Image
 
-from common.clip import CLIP
-from common.clip.text import TextTower
-from common.diffusion import StableDiffusion, text_to_image
-from common.progress import track
+from common.clip import CLIP, ModifiedResNet, TextTower, ViT
+from common.diffusion import Modules, StableDiffusion, text_to_image
+from common.progress import Progress
+from common.training.spread import over_devices
 from mcti_jax.prompts import embed_prompt
 
 
-@functools.partial(jax.jit, static_argnames="tower")
-def _states(tower: TextTower, params: PyTree, embedded: Array) -> Array:
+def _states(params: PyTree, embedded: Array, *, tower: TextTower) -> Array:
     ends = jnp.zeros(len(embedded), jnp.int32)  # nothing is pooled here
     return tower.apply({"params": params}, embedded, ends).last_hidden_state
 
 
 def text_states(
     sd: StableDiffusion, prompts: Sequence[str], words: Mapping[str, np.ndarray]
-) -> Float[Array, "b s d"]:
+) -> Float[np.ndarray, "b s d"]:
     """What the U-Net reads of each prompt; `words` are learned vectors by word."""
     table = np.asarray(sd.params["text"]["token_embedding"])
     embedded = np.stack([embed_prompt(sd.tokenizer, table, text, words) for text in prompts])
-    return _states(sd.text_tower, sd.params["text"], jnp.asarray(embedded))
+    return over_devices(_states, sd.params["text"], embedded, tower=sd.text_tower)
+
+
+def _pictures(
+    shared: PyTree,
+    rows: PyTree,
+    *,
+    modules: Modules,
+    sampler: str,
+    steps: int,
+    latent: tuple[int, ...],
+) -> Array:
+    root = jax.random.key(shared["seed"])
+    keys = jax.vmap(lambda number: jax.random.fold_in(root, number))(rows["number"])
+    states = shared["states"][rows["prompt"]]
+    return text_to_image(
+        modules,
+        shared["params"],
+        states,
+        jnp.broadcast_to(shared["empty"], states.shape),
+        jax.vmap(lambda key: jax.random.normal(key, latent))(keys),
+        keys,
+        sampler=sampler,
+        steps=steps,
+        guidance=shared["guidance"],
+    ).astype(jnp.float32)
 
 
 def generate(
@@ -44,7 +67,7 @@ def generate(
     batch: int,
     seed: int,
 ) -> Float[np.ndarray, "b h w 3"]:
-    """One picture for each prompt, in [0, 1].
+    """One picture for each prompt, in [0, 1]; all devices of all processes draw.
 
     The i-th picture depends on the seed and i only, not on how many there are.
 
@@ -56,36 +79,36 @@ def generate(
       sampler: a key of `common.diffusion.SAMPLERS`.
       steps: denoising steps.
       guidance: weight of classifier-free guidance; 1 is none.
-      batch: pictures at once.
+      batch: pictures at once over all devices, rounded up to a multiple of them.
       seed: of the initial noise.
     """
-    count, batch = len(prompts), min(batch, len(prompts))
-    padded = [*prompts, *[prompts[-1]] * (-count % batch)]
-    key = jax.random.key(seed)
-    unique = list(dict.fromkeys(padded))
-    by_prompt = dict(zip(unique, text_states(sd, unique, words), strict=True))
-    empty = jnp.broadcast_to(text_states(sd, [""], {}), (batch, *by_prompt[unique[0]].shape))
+    unique = list(dict.fromkeys(prompts))
+    place = {text: row for row, text in enumerate(unique)}
     side = size // sd.downsampling
-    shape = (side, side, sd.unet.config.in_channels)
-    found = []
-    starts = range(0, len(padded), batch)
-    for start in track(starts, f"Sampling ({sampler}, {steps} steps)", unit="batches"):
-        rows = jnp.arange(start, start + batch)
-        noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), shape))(rows)
-        states = jnp.stack([by_prompt[text] for text in padded[start : start + batch]])
-        images = text_to_image(
-            sd.modules,
-            sd.params,
-            states,
-            empty,
-            noise,
-            jax.random.fold_in(key, start),
+    rows = {
+        "number": np.arange(len(prompts), dtype=np.int32),
+        "prompt": np.array([place[text] for text in prompts], np.int32),
+    }
+    shared = {
+        "params": {name: sd.params[name] for name in ("unet", "vae")},
+        "states": text_states(sd, unique, words),
+        "empty": text_states(sd, [""], {}),
+        "guidance": np.float32(guidance),
+        "seed": np.int32(seed),
+    }
+    title = f"Sampling ({sampler}, {steps} steps)"
+    with Progress(len(prompts), title, unit="pictures") as progress:
+        return over_devices(
+            _pictures,
+            shared,
+            rows,
+            at_once=batch,
+            progress=progress.update,
+            modules=sd.modules,
             sampler=sampler,
             steps=steps,
-            guidance=guidance,
+            latent=(side, side, sd.unet.config.in_channels),
         )
-        found.append(np.asarray(images, np.float32))
-    return np.concatenate(found)[:count]
 
 
 def generate_classes(
@@ -114,11 +137,12 @@ def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> np.ndarray:
     return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
+def _features(params: PyTree, pixels: Array, *, tower: ViT | ModifiedResNet) -> Array:
+    return tower.apply({"params": params}, pixels).features.astype(jnp.float32)
+
+
 def clip_features(clip: CLIP, images: Float[np.ndarray, "b h w 3"]) -> np.ndarray:
     """CLIP image features of generated pictures, through the usual preprocessing, `[b p]`."""
-    tower = clip.image_tower
-    encode = jax.jit(lambda params, x: tower.apply({"params": params}, x).features)
     pixels = np.stack([clip.preprocess(Image.fromarray(x)) for x in to_uint8(images)])
-    batches = np.array_split(pixels, -(-len(pixels) // 64))
-    found = [encode(clip.params["vision"], batch) for batch in batches]
-    return np.concatenate([np.asarray(x, np.float32) for x in found])
+    vision, tower = clip.params["vision"], clip.image_tower
+    return over_devices(_features, vision, pixels, at_once=64, tower=tower)

@@ -53,6 +53,7 @@ class MCTI(Method):
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads models and photos, fills the caches and lays the rows out on the mesh."""
+        say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material = gather(config)
         if not len(self.material.test):
             say(f"{config.data} leaves no photos to test on, so no accuracy is measured.")
@@ -85,6 +86,7 @@ class MCTI(Method):
 
     def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
         self.layout = Layout.of(self.config, classes, mesh.shape["data"])
+        self.real_rows = {".*tokens": len(self.layout.variants) * classes}
         networks = make_networks(self.config, sd, clip)
         self.objective = Objective(networks, self.layout, self.config)
 

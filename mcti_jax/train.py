@@ -10,7 +10,7 @@ from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
 from mcti_jax.drift import drift_table
-from mcti_jax.method import MCTI, learning_rate
+from mcti_jax.method import MCTI
 
 
 def main(argv: Sequence[str]) -> None:
@@ -18,10 +18,9 @@ def main(argv: Sequence[str]) -> None:
     del argv
     run = read_flags()
     config, workdir = run.config, run.workdir
-    say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
     result = train(MCTI(config), config, workdir)
     print_table(result)
-    print(drift_table(result["details"]["tokens"]))
+    say(drift_table(result["details"]["tokens"]))
     for name in ("samples.png", "confusion.png", "tokens"):
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")

@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 from safetensors import SafetensorError, safe_open
 
-from common.clip import CLIP, encode_text
+from common.clip import CLIP, TextTower, encode_text
 from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
 from common.training.sharding import by_path
+from common.training.spread import over_devices
 from common.weights.files import write_tensors
 from common.weights.table import nest
 from protext_jax.adapters import adapted
@@ -113,8 +112,12 @@ def read_run(workdir: Path, number: int | None = None) -> tuple[ConfigDict, Lear
     return config, read_prompts(workdir / name)
 
 
-_encode_prompted = jax.jit(encode_classes, static_argnums=0)
-_encode_text = jax.jit(encode_text, static_argnums=0)
+def _encode(shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower) -> Array:
+    params, learned = shared
+    ids, end = texts
+    if "prompts" in learned:
+        return encode_classes(tower, params, learned["prompts"], ids, end)
+    return unit(adapted(learned["adapter"], unit(encode_text(tower, params, ids))))
 
 
 def class_features(
@@ -127,14 +130,9 @@ def class_features(
     """
     names = [readable(name) for name in names]
     texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
-    params, ids = clip.params["text"], jnp.asarray(texts.ids)
-    if "prompts" in learned.arrays:
-        prompts, end = jnp.asarray(learned.arrays["prompts"]), jnp.asarray(texts.end)
-        found = _encode_prompted(clip.text_tower, params, prompts, ids, end)
-    else:
-        adapter = nest(learned.arrays)["adapter"]
-        found = unit(adapted(adapter, unit(_encode_text(clip.text_tower, params, ids))))
-    return np.asarray(found)[: len(names)]
+    shared = clip.params["text"], nest(learned.arrays)
+    found = over_devices(_encode, shared, (texts.ids, texts.end), tower=clip.text_tower)
+    return found[: len(names)]
 
 
 def _rounded_up(texts: ClassTexts) -> ClassTexts:

@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> None:
     result = train(ProText(run.config), run.config, run.workdir)
     print_table(result)
     if "sweep" in result["details"]:
-        print(f"\n{sweep_table(make_runs(run.config), result)}")
+        say(f"\n{sweep_table(make_runs(run.config), result)}")
     for name in ("similarity.png", "prompts.safetensors", "sweep"):
         if (run.workdir / name).exists():
             say(f"wrote {run.workdir / name}")

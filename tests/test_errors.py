@@ -66,3 +66,17 @@ def test_arguments_that_are_no_flags():
     refused = run("print(argv[1:])", "a")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert run("print(argv[1:])", "a", positional=True).stdout == "['a']\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("OSError(28, 'No space left on device', 'w/x')", "No space left on device (w/x)"),
+        ("OSError(122, 'Disk quota exceeded')", "Disk quota exceeded"),
+        ("ValueError('RESOURCE_EXHAUSTED: File too large [source=...]')", "File too large"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_status_1(error, sentence):
+    done = run(f"raise RuntimeError('cannot save') from {error}")
+    told = f"error: {sentence}: make room and run the same command again.\n"
+    assert (done.returncode, done.stderr) == (1, told)

@@ -1,11 +1,12 @@
 """Files that are whole, and JSON files that say what is wrong with them."""
 
+import contextlib
 import gzip
 
 import pytest
 
 from common.errors import UserError
-from common.files import atomic_write, read_json, read_strings, write_json
+from common.files import atomic_write, read_json, read_strings, remove_partial, write_json
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
@@ -19,6 +20,20 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert [p.read_text() for p in path.parent.iterdir()] == ["first"]
+
+
+def test_what_a_killed_program_left_is_removed(tmp_path):
+    with contextlib.suppress(KeyboardInterrupt), atomic_write(tmp_path / "a" / "x.npz") as path:
+        copy = path.with_name(path.name.replace("x", "y", 1))
+        copy.touch()  # As if the program had been killed before the end of the block.
+        raise KeyboardInterrupt
+    (tmp_path / "a" / ".hidden").touch()
+    (tmp_path / "a" / "x.npz").touch()
+    remove_partial(tmp_path, seconds=1000.0)
+    assert copy.exists()
+    remove_partial(tmp_path)
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [".hidden", "x.npz"]
+    remove_partial(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.json.gz"])

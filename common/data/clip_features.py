@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,14 @@ from jaxtyping import Float, PyTree
 from PIL import Image
 
 from common.clip import CLIP, ImageOutput, ModifiedResNet, TextTower, ViT, encode_text
-from common.data.cache import cached
+from common.data.cache import Key
 from common.data.dataset import ImageSplit
-from common.data.encoding import Encoder, feature_pass
-from common.progress import Progress
+from common.data.encoding import Encoder
+from common.data.passes import cached_pass
 
 TEXTS_AT_ONCE = 64
 PHOTOS_AT_ONCE = 64
-CHUNK = 2048  # photos between two files, so that an interrupted pass goes on
+PART = 512  # texts or photos in a file, so that an interrupted pass goes on behind the last one
 WIDTHS = (16, 24, 32, 48)  # token columns that texts are sorted into; a program each
 
 
@@ -49,17 +48,7 @@ def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.nda
     which is exact: the tower is causal and padding comes last.
     """
     distinct = list(dict.fromkeys(texts))
-
-    def compute() -> dict[str, np.ndarray]:
-        return {"features": _encode_distinct(clip, distinct)}
-
-    key = {
-        "what": "clip text features",
-        "weights": clip.fingerprint,
-        "data": hashlib.sha256(json.dumps(distinct).encode()).hexdigest(),
-        "dtype": str(jnp.dtype(clip.dtype)),
-    }
-    features = cached(cache, key, compute)["features"]
+    features = _encode_distinct(clip, distinct, cache)
     row = {text: i for i, text in enumerate(distinct)}
     return features[[row[text] for text in texts]]
 
@@ -68,9 +57,9 @@ def image_features(
     clip: CLIP, split: ImageSplit, cache: Path, version: Version = ORIGINAL
 ) -> Float[np.ndarray, "b p"]:
     """Features of the photos in one version, not normalised."""
-    chunks = _encode_photos(clip, split, cache, version, ("features",))
-    nothing = np.zeros((0, clip.config.text.projection), np.float32)
-    return np.concatenate([nothing, *(chunk["features"] for chunk in chunks)])
+    if not len(split):
+        return np.zeros((0, clip.config.text.projection), np.float32)
+    return _encode_photos(clip, split, cache, version, ("features",))["features"]
 
 
 def features_and_grids(
@@ -81,65 +70,43 @@ def features_and_grids(
     Cells are what the tower's pooling reads, row by row, in float16: for ViT the patches of the
     last hidden state, for ResNet the last feature map.
     """
-    chunks = _encode_photos(clip, split, cache, ORIGINAL, ("features", "grid"))
-    features, grids = (np.concatenate([c[name] for c in chunks]) for name in ("features", "grid"))
-    return features, grids
+    found = _encode_photos(clip, split, cache, ORIGINAL, ("features", "grid"))
+    return found["features"], found["grid"]
 
 
 def _encode_photos(
     clip: CLIP, split: ImageSplit, cache: Path, version: Version, names: tuple[str, ...]
-) -> list[dict[str, np.ndarray]]:
-    """The named arrays for each chunk of the photos."""
-    title = f"Encoding photos (CLIP {' and '.join(names)}, {version.name})"
-    parts = []
-    with Progress(len(split), title, unit="photos") as progress:
-        for start in range(0, len(split), CHUNK):
-            rows = range(start, min(start + CHUNK, len(split)))
-            parts.append(_encode_chunk(clip, split, rows, cache, version, names, progress))
-            progress.update(rows.stop)
-    return parts
-
-
-def _encode_chunk(
-    clip: CLIP,
-    split: ImageSplit,
-    rows: range,
-    cache: Path,
-    version: Version,
-    names: tuple[str, ...],
-    progress: Progress,
 ) -> dict[str, np.ndarray]:
-    """The arrays have a file each, so that who needs one alone shares it with who needs both."""
+    """The named arrays; who needs one alone shares its files with who needs both."""
 
-    def load(number: int) -> np.ndarray:
-        row = rows[number]
+    def load(row: int) -> np.ndarray:
         return clip.preprocess(version.change(split.load(row), row))
 
-    @functools.cache
-    def compute() -> dict[str, np.ndarray]:
-        return feature_pass(
-            _photo_encoder(clip.image_tower, names),
-            clip.params["vision"],
-            load,
-            len(rows),
-            batch_size=PHOTOS_AT_ONCE,
-            progress=lambda done, total: progress.update(rows.start + done),
-        )
+    def key(rows: range) -> Key:
+        return {
+            "what": f"clip image, {version.name}",
+            "weights": clip.fingerprint,
+            "data": split.take(rows).fingerprint,
+            "preprocessing": repr(clip.preprocess),
+            "dtype": str(jnp.dtype(clip.dtype)),
+        }
 
-    key = {
-        "weights": clip.fingerprint,
-        "data": split.take(rows).fingerprint,
-        "preprocessing": repr(clip.preprocess),
-        "dtype": str(jnp.dtype(clip.dtype)),
-    }
-    found = {}
-    for name in names:
-        own = key | {"what": f"clip image {name}, {version.name}"}
-        found |= cached(cache, own, lambda name=name: {name: compute()[name]})
-    return found
+    return cached_pass(
+        _photo_encoder(clip.image_tower, names),
+        clip.params["vision"],
+        load,
+        len(split),
+        names=names,
+        batch_size=PHOTOS_AT_ONCE,
+        part=PART,
+        directory=cache,
+        key=key,
+        title=f"Encoding photos (CLIP {' and '.join(names)}, {version.name})",
+        unit="photos",
+    )
 
 
-def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
+def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
     config, encode = clip.config.text, _text_encoder(clip.text_tower)
     ids = clip.tokenizer(texts, truncate=True)
     lengths = (ids == config.eos).argmax(1) + 1
@@ -147,22 +114,34 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p
     group = np.searchsorted(widths, lengths)
     features = np.empty((len(texts), config.projection), np.float32)
 
-    with Progress(len(texts), "Encoding sentences (CLIP)", unit="sentences") as progress:
-        done = 0
-        for number, width in enumerate(widths):
-            rows = np.flatnonzero(group == number)
-            if not len(rows):
-                continue
-            found = feature_pass(
-                encode,
-                clip.params["text"],
-                lambda row, own=ids[rows, :width]: own[row],
-                len(rows),
-                batch_size=TEXTS_AT_ONCE,
-                progress=lambda n, total, done=done: progress.update(done + n),
-            )
-            features[rows] = found["features"]
-            done += len(rows)
+    for number, width in enumerate(widths):
+        rows = np.flatnonzero(group == number)
+        if not len(rows):
+            continue
+        own = ids[rows, :width]
+
+        def key(places: range, own: np.ndarray = own) -> Key:
+            chosen = np.ascontiguousarray(own[places.start : places.stop], "<i4")
+            return {
+                "what": f"clip text features, {chosen.shape[1]} columns",
+                "weights": clip.fingerprint,
+                "data": hashlib.sha256(chosen.tobytes()).hexdigest(),
+                "dtype": str(jnp.dtype(clip.dtype)),
+            }
+
+        features[rows] = cached_pass(
+            encode,
+            clip.params["text"],
+            own.__getitem__,
+            len(rows),
+            names=("features",),
+            batch_size=TEXTS_AT_ONCE,
+            part=PART,
+            directory=cache,
+            key=key,
+            title=f"Encoding sentences (CLIP, up to {width} tokens)",
+            unit="sentences",
+        )["features"]
     return features
 
 

@@ -1,4 +1,4 @@
-"""One pass of a frozen encoder over a data set, on all devices of this host."""
+"""A pass of a frozen encoder over examples, on all devices of this process."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +19,15 @@ def feature_pass(
     count: int,
     *,
     batch_size: int,
+    rows: range | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
-    """Encodes `count` examples in batches of one shape, so that it compiles once.
+    """Encodes examples in batches of one shape, so that it compiles once.
 
     Examples are loaded by threads while the devices work on the batch before. The batch is
-    spread over this host's devices and rounded up to a multiple of them; the last one is filled
-    up with copies of its last example, which are dropped again. On several hosts each does the
-    whole pass, which needs no communication. Combine with `cache.cached`.
+    spread over this process's devices and rounded up to a multiple of them; the last one is
+    filled up with copies of its last example, which are dropped again. Other processes are not
+    waited for: `passes.cached_pass` shares out the work among them.
 
     Args:
       encode: Pure function of (params, batch) to named arrays with the batch in front.
@@ -34,13 +35,15 @@ def feature_pass(
       load: Gives one preprocessed example by its number. Must be safe in threads.
       count: How many examples there are.
       batch_size: Examples at once, over all devices.
+      rows: Which examples to encode, by default all. The batch is of the same shape for any.
       progress: Called after each batch with the examples done and their total.
 
     Returns:
-      For each name that `encode` gives, an array with `count` rows in order.
+      For each name that `encode` gives, an array of the examples in order.
     """
     if count < 1 or batch_size < 1:
         raise ValueError(f"count={count} and batch_size={batch_size} must be positive.")
+    rows = range(count) if rows is None else rows
     devices = jax.local_devices()
     mesh = jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
     split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
@@ -48,22 +51,21 @@ def feature_pass(
     params = jax.device_put(params, whole)
     run = jax.jit(encode, out_shardings=split)
 
-    starts = range(0, count, size)
     finished: list[dict[str, np.ndarray]] = []
     with jax.set_mesh(mesh), ThreadPoolExecutor() as pool:
         pending = None
-        for start in starts:
-            rows = [min(row, count - 1) for row in range(start, start + size)]
-            batch = np.stack(list(pool.map(load, rows)))
+        for start in range(0, len(rows), size):
+            chosen = [rows[min(place, len(rows) - 1)] for place in range(start, start + size)]
+            batch = np.stack(list(pool.map(load, chosen)))
             # Dispatch this batch before waiting for the one before it.
             running = run(params, jax.device_put(batch, split))
             if pending is not None:
                 finished.append(jax.device_get(pending))
-                progress(start, count)
+                progress(start, len(rows))
             pending = running
         finished.append(jax.device_get(pending))
-        progress(count, count)
-    return _concatenate(finished, count)
+        progress(len(rows), len(rows))
+    return _concatenate(finished, len(rows))
 
 
 def _concatenate(batches: Sequence[dict[str, np.ndarray]], count: int) -> dict[str, np.ndarray]:

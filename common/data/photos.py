@@ -1,5 +1,6 @@
 """Single pictures: where their bytes lie, and how they become RGB."""
 
+import functools
 import hashlib
 import io
 import struct
@@ -65,7 +66,11 @@ class EncodedPhoto:
             ) from error
 
     def digest(self) -> bytes:
-        """SHA-256 of the encoded bytes."""
+        """SHA-256 of the encoded bytes, which are read for it once."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> bytes:
         return hashlib.sha256(self.read()).digest()
 
 

@@ -36,7 +36,7 @@ def text_to_image(
     states: Float[Array, "b s d"],
     negative_states: Float[Array, "b s d"],
     noise: Float[Array, "b h w c"],
-    key: Key[Array, ""] | None = None,
+    key: Key[Array, ""] | Key[Array, "b"] | None = None,
     *,
     sampler: str = "dpmpp_2m",
     steps: int = 25,
@@ -53,7 +53,8 @@ def text_to_image(
       states: Of the prompts, from `prompt_states`; rows may differ in their prompt.
       negative_states: Of what to steer away from, usually the empty prompt.
       noise: Standard normal, of the latents' shape.
-      key: For samplers that add noise on the way.
+      key: For samplers that add noise on the way; one for each row makes it independent of the
+        rows beside it.
       sampler: A key of `common.diffusion.SAMPLERS`.
       steps: Number of network calls.
       guidance: Weight of the conditional prediction; 1 is no guidance.
@@ -77,7 +78,12 @@ def text_to_image(
         return unconditional + guidance * (conditional - unconditional)
 
     def step_noise(index: Array) -> Array:
-        return jax.random.normal(jax.random.fold_in(key, index), noise.shape)
+        def drawn(key: Array, shape: tuple[int, ...]) -> Array:
+            return jax.random.normal(jax.random.fold_in(key, index), shape)
+
+        if not key.ndim:
+            return drawn(key, noise.shape)
+        return jax.vmap(lambda own: drawn(own, noise.shape[1:]))(key)
 
     latents = sample(
         sampler,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from common.progress import say
+
 # What a metric's name says when it is about half of the classes, or the mean of both halves.
 HALVES = BASE, NEW, HARMONIC = ("base", "new", "harmonic")
 
@@ -35,13 +37,13 @@ class Value:
 
 
 def print_table(result: Mapping[str, Any]) -> None:
-    """Prints what `result.json` holds: the method's metrics, and its baselines' below them."""
-    print(f"{result['method']} on {result['dataset']} with {result['model']}")
+    """Says what `result.json` holds: the method's metrics, and its baselines' below them."""
+    say(f"{result['method']} on {result['dataset']} with {result['model']}")
     rows = {
         name: {metric: Value(number) for metric, number in metrics.items()}
         for name, metrics in result_rows(result).items()
     }
-    print(metrics_tables(rows))
+    say(metrics_tables(rows))
 
 
 def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:

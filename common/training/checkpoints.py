@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,12 +10,18 @@ from pathlib import Path
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
 from common.progress import say
-from common.training.sharding import by_path, to_host
+from common.training.sharding import by_path, place, to_host
 from common.training.state import TrainState
+
+# What fails in Orbax's threads is raised again by the next call; once is enough to tell it.
+logging.get_absl_logger().addFilter(
+    lambda entry: entry.levelno < logging.converter.STANDARD_ERROR or "orbax" not in entry.pathname
+)
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,17 @@ class Checkpoints:
       keep: how many to keep.
       fingerprints: name -> fingerprint of what the state depends on. A checkpoint made with
         others is refused.
+      real_rows: see `Method`; what fills arrays up for this run's devices is not saved.
     """
 
-    def __init__(self, directory: Path, keep: int, fingerprints: Mapping[str, str]) -> None:
-        self._fingerprints = dict(fingerprints)
+    def __init__(
+        self,
+        directory: Path,
+        keep: int,
+        fingerprints: Mapping[str, str],
+        real_rows: Mapping[str, int] | None = None,
+    ) -> None:
+        self._fingerprints, self._real_rows = dict(fingerprints), dict(real_rows or {})
         self._directory = Path(directory).absolute()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -67,25 +81,30 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._manager.close()
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        # Closing waits for the other processes; a defect of one of them is not shared.
+        shared = error is None or isinstance(error, UserError | SystemExit)
+        if shared or jax.process_count() == 1:
+            self._manager.close()
 
     def save(self, state: TrainState, position: Position) -> None:
         """Saves in the background; the state is copied before this returns.
 
         The files get their final name only when they are complete, so a run that is killed
-        meanwhile finds the checkpoint before.
+        meanwhile finds the checkpoint before. They hold whole arrays and the first process
+        writes them, so they do not depend on the devices: states are small.
         """
         if self._manager.latest_step() == position.step:
             return
+        flat = self._flat(state)
         note = asdict(position) | {
             "fingerprints": self._fingerprints,
-            "checksum": _checksum(state),
+            "checksum": _checksum(flat),
         }
         self._manager.save(
             position.step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(_flat(state)), position=ocp.args.JsonSave(note)
+                state=ocp.args.StandardSave(flat), position=ocp.args.JsonSave(note)
             ),
         )
 
@@ -127,16 +146,31 @@ class Checkpoints:
         ).position
         self._check_fingerprints(step, note.pop("fingerprints"))
         checksum = note.pop("checksum")
-        # Shapes and shardings are those of this run, so that another mesh can take over.
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, _flat(like))
+        start = self._flat(like)
         flat = self._manager.restore(
-            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(start))
         ).state
-        leaves = [flat[path] for path in _flat(like)]
-        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
-        if _checksum(state) != checksum:
+        if _checksum(flat) != checksum:
             raise ValueError("its bytes are not those that were saved")
-        return Restored(state, Position(**note))
+        # Shapes and shardings are those of this run, so that other devices can take over.
+        whole = [
+            np.concatenate([flat[name], leaf[len(flat[name]) :]]) if leaf.ndim else flat[name]
+            for name, leaf in _named(to_host(like)).items()
+        ]
+        state = jax.tree.unflatten(jax.tree.structure(like), whole)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
+        return Restored(place(state, shardings), Position(**note))
+
+    def _flat(self, state: TrainState) -> dict[str, np.ndarray]:
+        """The real rows on this host, as copies: the next step takes over the state's memory."""
+        return {
+            name: np.array(leaf[: self._rows(name, leaf)]) if leaf.ndim else np.array(leaf)
+            for name, leaf in _named(to_host(state)).items()
+        }
+
+    def _rows(self, name: str, leaf: np.ndarray) -> int:
+        found = (n for pattern, n in self._real_rows.items() if re.fullmatch(pattern, name))
+        return next(found, len(leaf))
 
     def _check_fingerprints(self, step: int, saved: Mapping[str, str]) -> None:
         for name in sorted(saved | self._fingerprints):
@@ -159,14 +193,14 @@ class Checkpoints:
         self._manager.reload()
 
 
-def _flat(state: TrainState) -> dict[str, jax.Array]:
+def _named(state: TrainState) -> dict[str, np.ndarray]:
     # One flat dictionary, so that what lies on disk depends on no class of ours or optax's.
     return {path.replace("/", "."): leaf for path, leaf in by_path(state).items()}
 
 
-def _checksum(state: TrainState) -> str:
+def _checksum(flat: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
-    for path, leaf in sorted(by_path(to_host(state)).items()):
-        digest.update(json.dumps([path, str(leaf.dtype), leaf.shape]).encode())
+    for name, leaf in sorted(flat.items()):
+        digest.update(json.dumps([name, str(leaf.dtype), leaf.shape]).encode())
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from common.config import flatten
 from common.errors import UserError
+from common.files import remove_partial
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged
@@ -80,19 +81,21 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
     del loaded  # The host's copy of the weights.
     state, key = _initial_state(method, config.seed, mesh)
     if jax.process_index() == 0:
+        remove_partial(workdir)
         write_config(workdir, config)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.set_mesh(mesh))
-        checkpoints = Checkpoints(workdir / "checkpoints", config.keep, fingerprints)
-        stack.enter_context(checkpoints)
+        checkpoints = stack.enter_context(
+            Checkpoints(workdir / "checkpoints", config.keep, fingerprints, method.real_rows)
+        )
 
         # ---- Resume or start.
         position = Position()
         if (restored := checkpoints.restore(state)) is not None:
             state, position = restored.state, restored.position
             say(f"Resuming {workdir} at step {position.step} of {schedule.updates}.")
-        evaluations = read_evaluations(workdir, position.step)
+        evaluations = read_evaluations(workdir, position.step, position.metrics_bytes)
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
         # ---- Whom to tell.
@@ -129,11 +132,12 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
             with StopRequest() as stop:
                 for steps in schedule.calls(position.step):
                     if schedule.evaluates_at(steps.start):
+                        here = ledger.position()
                         found = evaluate(steps.start)
                         if method.stops(evaluations):
                             evaluation, done = found, steps.start
                             if not schedule.saves_at(done):
-                                checkpoints.save(state, ledger.position())
+                                checkpoints.save(state, here)
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")
                             break
                     feed = make_feed(source, steps, schedule.steps_per_call)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -73,6 +74,10 @@ class Evaluation:
 class Method(Protocol):
     """One paper. Subclass it to inherit the default sharding: everything replicated.
 
+    `real_rows` names leaves of the state, e.g. ".*tokens", that are filled up with rows of no
+    meaning to suit the devices, and how many rows are real: the first ones. The path's parts are
+    joined by dots. A checkpoint holds these alone.
+
     The loop calls `load` once, then `init`, then `loss` in every step under
     `jax.set_mesh(mesh)`, `evaluate` now and then, and `save` at the end. The constructor
     takes the config and touches no device: a cluster is joined afterwards.
@@ -82,6 +87,7 @@ class Method(Protocol):
     trainable_rules: Rules = ()
     frozen_rules: Rules = ()
     batch_rules: Rules = ()
+    real_rows: Mapping[str, int] = MappingProxyType({})
 
     def complete(self, config: ConfigDict) -> ConfigDict:
         """The config with what only the data tell filled in; called before all else.

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,19 @@ PREFIX = "eval/"
 """What the metrics of evaluations are called by."""
 
 
-def read_evaluations(workdir: Path, before: int) -> list[dict[str, float | None]]:
-    """The metrics of a run's evaluations ahead of step `before`, oldest first."""
+def read_evaluations(workdir: Path, before: int, length: int) -> list[dict[str, float | None]]:
+    """The metrics of a run's evaluations ahead of step `before`, oldest first.
+
+    Args:
+      workdir: the run's folder.
+      before: the step.
+      length: bytes of `metrics.jsonl` that count; what follows may be half a line.
+    """
     path = Path(workdir) / "metrics.jsonl"
     if not before or not path.exists():
         return []
     found = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_bytes()[:length].decode().splitlines():
         line = json.loads(text)
         if line["step"] >= before:
             break
@@ -51,22 +58,22 @@ class MetricWriter:
         self._lines = self._events = None
         if jax.process_index() != 0:
             return
-        # tensorboardX takes two seconds to import, so only a run that writes pays for it.
-        from tensorboardX import SummaryWriter
-
         path = Path(workdir) / "metrics.jsonl"
         path.touch()
         if path.stat().st_size > length:
             os.truncate(path, length)
         self._lines = path.open("a", encoding="utf-8")
-        self._events = SummaryWriter(str(workdir), purge_step=step + 1 if step else None)
+        self._events = _Events(Path(workdir), step + 1 if step else 0)
 
     def __enter__(self) -> "MetricWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lines is not None:
+        if self._lines is None:
+            return
+        try:
             self._lines.close()
+        finally:
             self._events.close()
 
     @property
@@ -83,12 +90,49 @@ class MetricWriter:
         self._lines.flush()
         for name, value in values.items():
             if value is not None:
-                self._events.add_scalar(name, value, step)
+                self._events.scalar(step, name, value)
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Shows uint8 images [height, width, 3] in TensorBoard."""
         if self._events is None:
             return
         for name, picture in pictures.items():
-            self._events.add_image(name, picture, step, dataformats="HWC")
+            self._events.image(step, name, picture)
         self._events.flush()
+
+
+class _Events:
+    """TensorBoard's file, written in the caller's thread.
+
+    tensorboardX's own writer has a thread, which a full disk ends; the run then waits for it.
+
+    Args:
+      workdir: the run's folder.
+      forget: the step from which TensorBoard is to forget what other files hold; 0 for nothing.
+    """
+
+    def __init__(self, workdir: Path, forget: int) -> None:
+        # tensorboardX takes two seconds to import, so only a run that writes pays for it.
+        from tensorboardX import summary
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self._summary, self._event = summary, Event
+        self._file = EventsWriter(str(workdir / "events"))
+        if forget:
+            self._write(forget, session_log=SessionLog(status=SessionLog.START))
+
+    def scalar(self, step: int, name: str, value: float) -> None:
+        self._write(step, summary=self._summary.scalar(name, value))
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        self._write(step, summary=self._summary.image(name, picture, dataformats="HWC"))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, step: int, **what: Any) -> None:
+        self._file.write_event(self._event(wall_time=time.time(), step=step, **what))

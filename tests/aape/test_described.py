@@ -5,7 +5,7 @@ import numpy as np
 from aape_jax.tasks import captioned
 from aape_jax.tasks.described import open_described
 from common.clip import load_clip
-from common.data import clip_features
+from common.data import passes
 from common.data.clip_features import image_features
 from common.evaluation.classification import normalise
 from tests.aape.caption_problem import text_vectors
@@ -13,15 +13,15 @@ from tests.aape.caption_problem import text_vectors
 
 def test_the_tower_sees_each_photo_once(tmp_path, monkeypatch):
     """Also where the model scores captions and the report asks for its features."""
-    sizes, passes, whole = {"train": 6, "test": 4}, [], clip_features.feature_pass
+    sizes, seen, whole = {"train": 6, "test": 4}, [], passes.feature_pass
 
-    def counted(encode, params, load, count, **options):
-        passes.append(count)
-        return whole(encode, params, load, count, **options)
+    def counted(*given, rows, **options):
+        seen.append(len(rows))
+        return whole(*given, rows=rows, **options)
 
     monkeypatch.setattr(captioned, "POCKET_SIZES", sizes)
     monkeypatch.setattr(captioned, "text_features", text_vectors)
-    monkeypatch.setattr(clip_features, "feature_pass", counted)
+    monkeypatch.setattr(passes, "feature_pass", counted)
     clip = load_clip("pocket")
     parts = open_described("pocket:captions", clip, tmp_path)
     for name, part in parts.items():
@@ -29,4 +29,4 @@ def test_the_tower_sees_each_photo_once(tmp_path, monkeypatch):
         np.testing.assert_array_equal(part.views.x, normalise(features))
         assert part.views.grid.shape == (sizes[name], 16, clip.config.vision.width)
         assert part.captions.shape[:2] == part.mask.shape == (sizes[name], 5)
-    assert passes == [6, 4]
+    assert seen == [6, 4]

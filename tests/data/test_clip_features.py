@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from common.clip import encode_text, load_clip
-from common.data import clip_features, few_shot, open_dataset
+from common.data import clip_features, few_shot, open_dataset, passes
 from common.data.clip_features import MIRROR, features_and_grids, image_features, text_features
 
 TEXTS = [
@@ -46,14 +46,15 @@ def test_a_grid_holds_the_towers_cells(clip, photos, tmp_path):
 
 
 def test_the_tower_sees_each_photo_once(clip, photos, tmp_path, monkeypatch):
-    seen, whole = [], clip_features.feature_pass
+    seen, whole = [], passes.feature_pass
 
-    def counted(encode, params, load, count, **options):
-        seen.append(count)
-        return whole(encode, params, load, count, **options)
+    def counted(*given, rows, **options):
+        seen.append(len(rows))
+        return whole(*given, rows=rows, **options)
 
-    monkeypatch.setattr(clip_features, "feature_pass", counted)
-    monkeypatch.setattr(clip_features, "CHUNK", 3)
+    monkeypatch.setattr(passes, "feature_pass", counted)
+    monkeypatch.setattr(clip_features, "PHOTOS_AT_ONCE", 1)
+    monkeypatch.setattr(clip_features, "PART", 3)
     features, grids = features_and_grids(clip, photos, tmp_path)
     np.testing.assert_array_equal(image_features(clip, photos, tmp_path), features)
     np.testing.assert_array_equal(features_and_grids(clip, photos, tmp_path)[1], grids)
@@ -68,7 +69,8 @@ def test_the_tower_sees_each_photo_once(clip, photos, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_pass_goes_on_behind_the_last_file(clip, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(clip_features, "CHUNK", 2)
+    monkeypatch.setattr(clip_features, "PHOTOS_AT_ONCE", 1)
+    monkeypatch.setattr(clip_features, "PART", 2)
     loaded, interrupted = [], {4}
 
     def change(photo, row):

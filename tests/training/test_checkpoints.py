@@ -60,6 +60,25 @@ def test_state_comes_back_on_another_mesh(tmp_path, axis, devices):
     assert restored.state.trainable["tokens"].sharding == like.trainable["tokens"].sharding
 
 
+@pytest.mark.parametrize("rows", [5, 6, 16])
+def test_rows_that_fill_up_a_mesh_are_not_saved(tmp_path, rows):
+    """Five are real; eight devices take eight, others as many as suit them."""
+    real = {".*tokens": 5}
+    with Checkpoints(tmp_path / "c", 3, PRINTS, real) as checkpoints:
+        checkpoints.save(make_state(step=4), Position(4))
+    like = init_state(
+        {"tokens": jnp.full((rows, 2), -1.0), "scale": jnp.bfloat16(0)}, optax.adam(1e-3)
+    )
+    like = jax.device_put(like, NamedSharding(make_mesh(1, 1), jax.P()))
+    with Checkpoints(tmp_path / "c", 3, PRINTS, real) as checkpoints:
+        restored = checkpoints.restore(like).state
+    found, saved = (to_host(state).trainable for state in (restored, make_state(step=4)))
+    np.testing.assert_array_equal(found["tokens"][:5], saved["tokens"][:5])
+    assert (found["tokens"][5:] == -1).all() and found["tokens"].shape == (rows, 2)
+    assert found["scale"] == saved["scale"]
+    assert restored.opt_state[0].mu["tokens"].shape == (rows, 2)
+
+
 def test_only_the_newest_are_kept(tmp_path):
     save(tmp_path / "c", 1, 2, 3, 4, keep=2)
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["00000003", "00000004"]

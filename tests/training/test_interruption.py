@@ -1,6 +1,7 @@
 """Runs that are ended from outside, and what the same command makes of them."""
 
 import random
+import resource
 import signal
 import time
 
@@ -51,6 +52,20 @@ def test_sigterm_saves_and_exits(runs, undisturbed, same_run, tmp_path, capsys):
     capsys.readouterr()
     runs.train(tmp_path, arg)
     assert f"at step {step} of 30." in capsys.readouterr().out
+    same_run(tmp_path, undisturbed)
+
+
+@pytest.mark.multiprocess
+def test_a_full_disk_is_one_sentence(runs, undisturbed, same_run, tmp_path):
+    process = runs.start(tmp_path)
+    # Larger than the config and the metrics, smaller than a checkpoint.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, (out, err)
+    (told,) = (line for line in err.splitlines() if line.startswith("error"))
+    assert "File too large" in told and told.endswith("make room and run the same command again.")
+    assert "Traceback" not in err
+    runs.train(tmp_path)
     same_run(tmp_path, undisturbed)
 
 

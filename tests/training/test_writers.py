@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from common.training.writers import MetricWriter
+from common.training.writers import MetricWriter, read_evaluations
 
 
 def lines(workdir) -> list[dict]:
@@ -58,6 +58,21 @@ def test_metrics_that_someone_removed_do_not_matter(tmp_path):
     with MetricWriter(tmp_path, step=5, length=1000) as writer:
         writer.write(6, {"loss": 1.0})
     assert lines(tmp_path) == [{"step": 6, "loss": 1.0}]
+
+
+def test_evaluations_before_a_checkpoint_are_read_back(tmp_path):
+    with MetricWriter(tmp_path) as writer:
+        writer.write(0, {"eval/a": 1.0})
+        writer.write(2, {"loss": 0.5})
+        writer.write(2, {"eval/a": 2.0, "eval/b": 3.0})
+        length = writer.length
+        writer.write(4, {"eval/a": 4.0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"st')  # Where the disk was full.
+    assert read_evaluations(tmp_path, 4, length) == [{"a": 1.0}, {"a": 2.0, "b": 3.0}]
+    # The evaluation of the checkpoint's own step is made again.
+    assert read_evaluations(tmp_path, 2, length) == [{"a": 1.0}]
+    assert read_evaluations(tmp_path, 0, 0) == read_evaluations(tmp_path / "none", 4, 9) == []
 
 
 def test_other_hosts_write_nothing(tmp_path, monkeypatch):

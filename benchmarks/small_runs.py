@@ -1,0 +1,233 @@
+"""Runs of the three methods that take seconds, in any number of processes on this machine."""
+
+import atexit
+import functools
+import importlib
+import json
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.config import define_flags
+from common.errors import run_command
+from common.files import write_json
+from common.pocket.datasets import open_pocket, pocket_descriptions
+
+ROOT = Path(__file__).resolve().parents[1]
+# Compiling is what small runs spend their time on, so the compiler is told not to try hard.
+QUICK = ("--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true")
+SLOW = 1800.0  # Seconds after which a run counts as stuck.
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """A small run.
+
+    Attributes:
+      name: The package's, without its ending.
+      fields: What its config sets; {world} is the folder that `write_world` writes.
+    """
+
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def flags(self, folder: Path, shared: Path, **changes: Any) -> list[str]:
+        """Of the training command; its files go to `folder/run` and `folder/cache`."""
+        own = {"cache": folder / "cache", "compile_cache": shared / "xla"}
+        settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **own, **changes}.items())
+        config = f"configs/{self.name}.py:{settings.format(world=shared / 'world')}"
+        return [f"--config={config}", f"--workdir={folder}/run"]
+
+
+RUNS = {
+    small.name: small
+    for small in (
+        Small(
+            "mcti",
+            {
+                **{"data": "folder:{world}/photos", "samples": 1, "shots": 0},
+                **{"updates": 8, "steps_per_call": 2, "log_every": 2, "save_every": 2},
+                **{"generate.per_class": 1, "generate.steps": 2},
+            },
+        ),
+        Small(
+            "protext",
+            {
+                **{"data": "folder:{world}/photos", "prompts": "{world}/corpus.json"},
+                **{"depth": 2, "batch": 7, "updates": 24, "epochs": 8, "baselines": ""},
+                **{"steps_per_call": 2, "log_every": 4, "save_every": 2, "eval_every": 8},
+            },
+        ),
+        Small(
+            "aape",
+            {
+                **{"data": "folder:{world}/photos", "prompts.source": "json:{world}/corpus.json"},
+                **{"shots": 0, "batch": 6, "updates": 24, "compare": "", "baselines": ""},
+                **{"steps_per_call": 2, "log_every": 4, "save_every": 2, "eval_every": 8},
+            },
+        ),
+    )
+}
+"""By name. Sizes leave a remainder wherever rows are dealt out to 2, 4 or 8 devices."""
+
+CLASSES, TRAIN, TEST, SENTENCES = 5, 4, 3, 5
+
+
+def write_world(folder: Path) -> None:
+    """Writes photos of a few classes of the pocket world, and sentences about them."""
+    dataset = open_pocket("rare")
+    for part, shots in (("train", TRAIN), ("test", TEST)):
+        split = getattr(dataset, part)
+        for label, name in enumerate(dataset.classnames[:CLASSES]):
+            own = folder / "photos" / part / name
+            own.mkdir(parents=True)
+            for row in np.flatnonzero(split.labels == label)[:shots]:
+                split.load(int(row)).save(own / f"{row}.png")
+    told = pocket_descriptions("rare", SENTENCES)
+    write_json(folder / "corpus.json", {name: told[name] for name in dataset.classnames[:CLASSES]})
+
+
+class Cluster:
+    """Processes that were started together on one run.
+
+    Args:
+      small: The run.
+      folder: Of its files.
+      shared: Folder of what runs share: the world and the compiled programs.
+      processes: How many.
+      devices: Emulated devices of each.
+      logs: Folder of what the processes print; by default that of the files.
+      user: Whom all processes but the first belong to; their caches are their own.
+      **changes: Further fields of the config.
+    """
+
+    def __init__(
+        self,
+        small: Small,
+        folder: Path,
+        shared: Path,
+        processes: int,
+        devices: int = 2,
+        logs: Path | None = None,
+        user: int | None = None,
+        **changes: Any,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (shared / "world").exists():
+            write_world(shared / "world")
+        address = f"localhost:{free_port()}"
+        self._processes = []
+        for number in range(processes):
+            flags = [f"--xla_force_host_platform_device_count={devices}", *QUICK]
+            environment = {"XLA_FLAGS": " ".join(flags)}
+            if processes > 1:
+                environment |= {
+                    "JAX_COORDINATOR_ADDRESS": address,
+                    "JAX_NUM_PROCESSES": str(processes),
+                    "JAX_PROCESS_ID": str(number),
+                }
+            fields, owner = dict(changes), user if number else None
+            if owner is not None:
+                environment["HOME"] = str(folder / "other")
+                fields |= {"cache": "~/cache", "compile_cache": "~/xla"}
+            given = small.flags(folder, shared, **fields)
+            log = (logs or folder) / f"process-{number}.log"
+            process = _server().Process(
+                target=_train, args=(small.name, given, environment, log, owner)
+            )
+            process.start()
+            self._processes.append(process)
+
+    def running(self) -> bool:
+        """Whether all processes are alive."""
+        return all(process.is_alive() for process in self._processes)
+
+    def signal(self, number: int, process: int | None = None) -> None:
+        """Sends a signal to one process, or to all."""
+        chosen = self._processes if process is None else [self._processes[process]]
+        for each in chosen:
+            if each.is_alive():
+                os.kill(each.pid, number)
+
+    def finish(self, grace: float = SLOW) -> list[int | None]:
+        """Waits, and kills what is still there after `grace` seconds; gives the exit statuses."""
+        deadline = time.monotonic() + grace
+        for process in self._processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+        return [process.exitcode for process in self._processes]
+
+
+@functools.cache
+def _server() -> multiprocessing.context.ForkServerContext:
+    """Where processes come from: one that has imported everything and touched no device."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([f"{name}_jax.train" for name in RUNS] + ["tensorboardX"])
+    return server
+
+
+def _train(
+    name: str, given: list[str], environment: Mapping[str, str], log: Path, owner: int | None
+) -> None:
+    """What `python -m NAME_jax.train` does, in a process that was forked for it."""
+    os.chdir(ROOT)
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    if owner is not None:
+        os.setgid(owner)
+        os.setuid(owner)
+    sys.argv = [f"{name}_jax.train", *given]
+    module = importlib.import_module(sys.argv[0])
+    try:
+        run_command(module.main, define_flags)
+    finally:
+        # multiprocessing leaves these out.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+
+
+def taken_away(workdir: Path) -> dict[str, Any]:
+    """What a user takes away from a run, without what depends on the clock.
+
+    Files by name: JSON less its timings and versions, all else as bytes. Checkpoints, events and
+    the config, which names folders, are left out.
+    """
+    found: dict[str, Any] = {}
+    for path in sorted(workdir.rglob("*")):
+        name = path.relative_to(workdir).as_posix()
+        if path.is_dir() or name.startswith(("checkpoints/", "events.")) or name == "config.json":
+            continue
+        if name == "metrics.jsonl":
+            lines = path.read_text(encoding="utf-8").splitlines()
+            found[name] = [_untimed(json.loads(line)) for line in lines]
+        elif name == "result.json":
+            found[name] = _untimed(json.loads(path.read_text(encoding="utf-8")))
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def _untimed(values: Mapping[str, Any]) -> dict[str, Any]:
+    timed = ("seconds", "steps_per_second", "versions")
+    return {name: value for name, value in values.items() if name not in timed}
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]

@@ -1,0 +1,127 @@
+"""Long passes of a frozen encoder: in parts on disk, shared out over the processes of a run.
+
+Every part is a file of its own that `cache.cached` writes as soon as it is computed, so a pass
+that was killed goes on behind the parts that are finished.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from common.data.cache import Key, cached, find
+from common.data.encoding import Encoder, feature_pass
+from common.data.exchange import Arrays, agree, everywhere, held_by
+from common.files import remove_partial
+from common.progress import Progress
+
+A_DAY = 60.0 * 60 * 24
+"""Seconds after which a file that is not whole was left by a run that is gone."""
+
+
+def cached_pass(
+    encode: Encoder,
+    params: PyTree,
+    load: Callable[[int], np.ndarray],
+    count: int,
+    *,
+    names: Sequence[str],
+    batch_size: int,
+    part: int,
+    directory: Path | str,
+    key: Callable[[range], Key],
+    title: str,
+    unit: str,
+) -> Arrays:
+    """Encodes `count` examples, or reads those that were encoded before.
+
+    All processes of a run call it alike, and each returns the whole. What no process has on its
+    disk is dealt out to all of them; what a process then lacks reaches it over the network. So
+    `directory` may be shared by the hosts or be each host's own.
+
+    The bytes do not depend on where a pass was interrupted, for every batch has the shape that
+    it has in one go. They may depend on the number of devices, as `feature_pass` does.
+
+    Args:
+      encode, params, load, count, batch_size: As of `feature_pass`.
+      names: Of the arrays that `encode` gives; each has files of its own.
+      part: Examples in a file; a multiple of `batch_size`.
+      directory: Of the files.
+      key: Of the part that holds some rows; the array's name is added.
+      title, unit: Of the progress bar.
+
+    Raises:
+      UserError: An example cannot be loaded, by this process or another.
+    """
+    if part % batch_size:
+        raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
+    parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
+    files = [_Files(directory, key(rows), names) for rows in parts]
+    found = [each.read() for each in files]
+    own = _share(found)
+    if own:
+        remove_partial(Path(directory), seconds=A_DAY)
+    total = sum(len(parts[number]) for number in own)
+    done = 0
+
+    with agree(title), Progress(total, _titled(title), unit=unit, show=bool(own)) as progress:
+        for number in own:
+
+            def compute(rows: range = parts[number], before: int = done) -> Arrays:
+                return feature_pass(
+                    encode,
+                    params,
+                    load,
+                    count,
+                    rows=rows,
+                    batch_size=batch_size,
+                    progress=lambda n, _: progress.update(before + n),
+                )
+
+            found[number] = files[number].fill(compute)
+            done += len(parts[number])
+            progress.update(done)
+    whole = everywhere(found)
+    return {name: np.concatenate([each[name] for each in whole]) for name in whole[0]}
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of one part, an array in each."""
+
+    directory: Path | str
+    key: Key
+    names: Sequence[str]
+
+    def read(self) -> Arrays | None:
+        """All arrays, if all are there."""
+        found: Arrays = {}
+        for name in self.names:
+            found |= find(self.directory, self._key(name)) or {}
+        return found if set(found) == set(self.names) else None
+
+    def fill(self, compute: Callable[[], Arrays]) -> Arrays:
+        """Computes the part, unless another run was faster, and writes what is missing."""
+        once = functools.cache(compute)
+        found: Arrays = {}
+        for name in self.names:
+            found |= cached(self.directory, self._key(name), lambda name=name: {name: once()[name]})
+        return found
+
+    def _key(self, name: str) -> Key:
+        return {**self.key, "array": name}
+
+
+def _share(found: Sequence[Arrays | None]) -> list[int]:
+    """The numbers of the parts that this process computes: nobody has them."""
+    missing = np.flatnonzero(~held_by(found).any(axis=0))
+    return missing[jax.process_index() :: jax.process_count()].tolist()
+
+
+def _titled(title: str) -> str:
+    others = jax.process_count() - 1
+    return f"{title}, the first of {others + 1} shares" if others else title
