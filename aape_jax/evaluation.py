@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.baselines.context import LEARNERS, RATE, train_context
@@ -18,6 +18,7 @@ from aape_jax.testsets import TestSet
 from common.errors import UserError
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.evaluation.figures import predictions_picture
 from common.training import say
 
 Row = dict[str, float]
@@ -38,6 +39,12 @@ def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
         return np.asarray(predict(params, jnp.asarray(test.x), jnp.asarray(test.w), head))
 
     return scores(tests, classify) | {"parameters": float(parameter_count(params))}
+
+
+def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
+    """Which classes a trained head takes for which, as a picture."""
+    predicted = predict(params, jnp.asarray(test.x), jnp.asarray(test.w), head)
+    return predictions_picture(np.asarray(predicted), test.labels, test.classnames)
 
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:

@@ -37,6 +37,8 @@ def run_command(
     def parse(argv: list[str]) -> list[str]:
         try:
             rest = flags.FLAGS(argv)
+        except SystemExit:  # `--help`, which absl ends as a failure.
+            sys.exit(0)
         except UserError as error:
             _fail(error, error.exit_status)
         # What flag libraries raise for a wrong name or value.
@@ -56,7 +58,11 @@ def run_command(
             _fail(error, error.exit_status)
 
     if define_flags is not None:
+        before = set(flags.FLAGS)
         define_flags()
+        # `--help` shows the flags of the command, wherever they are defined.
+        for name in set(flags.FLAGS) - before:
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     logging.use_absl_handler()
     app.run(guarded, flags_parser=parse)
 

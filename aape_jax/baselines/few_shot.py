@@ -64,7 +64,7 @@ def tip_adapter_f(problem: Problem) -> Scores:
     frozen["values"] = np.eye(len(problem.w), dtype=np.float32)[problem.labels]
     batches = epoch_batches(len(problem.x), TIP_BATCH, steps, problem.seed)
     optimizer = optax.adamw(optax.cosine_decay_schedule(TIP_RATE, steps), eps=1e-4)
-    keys = fit(_tip_loss, jnp.asarray(problem.x), frozen, batches, optimizer)
+    keys = fit(_tip_loss, jnp.asarray(problem.x), frozen, batches, optimizer, "Tip-Adapter-F")
     return _tip(problem, np.asarray(keys))
 
 
@@ -79,7 +79,7 @@ def clip_adapter(problem: Problem) -> Scores:
     frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
     batches = epoch_batches(len(problem.x), problem.batch, steps, problem.seed)
     optimizer = optax.adamw(optax.cosine_decay_schedule(ADAPTER_RATE, steps))
-    params = fit(_adapter_loss, params, frozen, batches, optimizer)
+    params = fit(_adapter_loss, params, frozen, batches, optimizer, "CLIP-Adapter")
 
     def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
         adapted = _adapt(params, jnp.asarray(x))

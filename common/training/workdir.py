@@ -27,6 +27,7 @@ HARMLESS = (
     "mesh.model",
     "progress",
     "save_every",
+    "wandb",
 )
 """Fields that may change between a run and its resumption: what is learned stays the same."""
 

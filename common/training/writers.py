@@ -1,14 +1,18 @@
-"""Metrics on disk: `metrics.jsonl` and TensorBoard events, written by the first host."""
+"""Metrics on disk: `metrics.jsonl`, pictures and TensorBoard events, by the first host."""
 
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from PIL import Image
+
+from common.files import atomic_write
+from common.training.wandb_writer import WandbWriter
 
 
 def finite_or_none(value: Any) -> Any:
@@ -19,6 +23,9 @@ def finite_or_none(value: Any) -> Any:
 
 PREFIX = "eval/"
 """What the metrics of evaluations are called by."""
+
+PICTURES = "pictures"
+"""The folder of the pictures of every evaluation, one folder for each step."""
 
 
 def read_evaluations(workdir: Path, before: int) -> list[dict[str, float | None]]:
@@ -45,10 +52,18 @@ class MetricWriter:
       step: where the run resumes. TensorBoard forgets what came after it.
       length: bytes of `metrics.jsonl` that the run had written by then. What follows was
         written by an interrupted run after its last checkpoint, and is written once more.
+      others: further writers, which are told the same.
     """
 
-    def __init__(self, workdir: Path, step: int = 0, length: int = 0) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        step: int = 0,
+        length: int = 0,
+        others: Sequence[WandbWriter] = (),
+    ) -> None:
         self._lines = self._events = None
+        self._folder, self._others = Path(workdir) / PICTURES, others
         if jax.process_index() != 0:
             return
         # tensorboardX takes two seconds to import, so only a run that writes pays for it.
@@ -64,10 +79,12 @@ class MetricWriter:
     def __enter__(self) -> "MetricWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._lines is not None:
             self._lines.close()
             self._events.close()
+        for other in self._others:
+            other.close(failed=kind is not None)
 
     @property
     def length(self) -> int:
@@ -84,11 +101,17 @@ class MetricWriter:
         for name, value in values.items():
             if value is not None:
                 self._events.add_scalar(name, value, step)
+        for other in self._others:
+            other.write(step, values)
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Shows uint8 images [height, width, 3] in TensorBoard."""
+        """Keeps uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and shows them."""
         if self._events is None:
             return
         for name, picture in pictures.items():
+            with atomic_write(self._folder / f"{step:08d}" / f"{name}.png") as path:
+                Image.fromarray(picture).save(path, format="PNG")
             self._events.add_image(name, picture, step, dataformats="HWC")
         self._events.flush()
+        for other in self._others:
+            other.pictures(step, pictures)
