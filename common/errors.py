@@ -1,5 +1,6 @@
 """Mistakes that a user can mend, and how every command reports them."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,7 +27,8 @@ def run_command(
     """Runs `main(argv)` as a command: bad input ends in one sentence and exit status 2.
 
     Flags are parsed before `main` starts, so a misspelt flag costs no time. Anything that is
-    not a `UserError` is a defect of ours and keeps its traceback.
+    not a `UserError` is a defect of ours and keeps its traceback. docs/commands.md lists the
+    exit statuses.
 
     Args:
       main: the command, called with the arguments that are no flags.
@@ -56,6 +58,9 @@ def run_command(
             main(argv)
         except UserError as error:
             _fail(error, error.exit_status)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
 
     if define_flags is not None:
         before = set(flags.FLAGS)
