@@ -56,6 +56,8 @@ setup(
         "reference": [*TEST, "accelerate>=1.10", "diffusers>=0.40", "torch==2.13.0"],
         # Data sets by `tfds:NAME`; read without TensorFlow.
         "tfds": ["array_record>=0.8.6", "tensorflow-datasets>=4.9.10"],
+        # A further place for metrics: `wandb=PROJECT` in any config.
+        "wandb": ["wandb>=0.21"],
         "notebook": ["ipykernel>=6.29", "nbclient>=0.10"],
     },
     classifiers=[

@@ -5,6 +5,10 @@
 Without `--data`: on the run's own test photos. With it: on another data set, in another style or
 of other things; a classifier is then told all of its classes, and needs neither sentences nor
 training. A captioning run also answers questions, e.g. `--data=pocket:questions`.
+
+For example:
+
+    python -m aape_jax.evaluate --workdir=runs/aape --data=pocket:rare_sketch
 """
 
 from collections.abc import Callable, Sequence
@@ -35,6 +39,7 @@ from common.training import say
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
 from common.training.workdir import write_evaluation
+from configs import aape, aape_captioning, aape_retrieval, aape_vqa
 
 Rows = dict[str, dict[str, float]]
 
@@ -123,12 +128,14 @@ TASKS: dict[str, Callable[[ConfigDict, Path, str | None], Rows]] = {
     "aape_jax.tasks.captioning:Captioning": captions,
 }
 
+DEFAULTS = [task.pocket for task in (aape, aape_retrieval, aape_vqa, aape_captioning)]
+
 
 def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json`."""
     del argv
     workdir, data = Path(flags.FLAGS.workdir), flags.FLAGS.data
-    config = read_config(workdir)
+    config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
     rows = TASKS[config.method](config, workdir, data)
     own, *others = rows
     result = {

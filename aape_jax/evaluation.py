@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.baselines.context import LEARNERS, RATE, train_context
@@ -17,6 +17,7 @@ from aape_jax.testsets import TestSet
 from common.errors import UserError
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.evaluation.figures import predictions_picture
 from common.training import say
 from common.training.spread import over_devices
 
@@ -43,6 +44,12 @@ def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
         return over_devices(_predict, (params, test.w), test.x, head=head)
 
     return scores(tests, classify) | {"parameters": float(parameter_count(params))}
+
+
+def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
+    """Which classes a trained head takes for which, as a picture."""
+    predicted = predict(params, jnp.asarray(test.x), jnp.asarray(test.w), head)
+    return predictions_picture(np.asarray(predicted), test.labels, test.classnames)
 
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:

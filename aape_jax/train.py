@@ -1,6 +1,17 @@
-"""Trains AAPE.
+"""Trains AAPE; the config says for which task.
 
-python -m aape_jax.train --config=configs/aape.py[:key=value,...] --workdir=DIR
+    python -m aape_jax.train --config=configs/aape.py[:key=value,...] --workdir=DIR
+
+For example few-shot classification, retrieval, questions and captions in the pocket world:
+
+    python -m aape_jax.train --config=configs/aape.py:shots=4 --workdir=runs/aape
+    python -m aape_jax.train --config=configs/aape_retrieval.py --workdir=runs/retrieval
+    python -m aape_jax.train --config=configs/aape_vqa.py --workdir=runs/vqa
+    python -m aape_jax.train --config=configs/aape_captioning.py --workdir=runs/captioning
+
+`python -m common.fields configs/aape.py` lists what may be set, behind the colon or as
+--config.key=value. The same command on the same folder goes on where it was stopped; on a
+finished one it says so.
 """
 
 from collections.abc import Sequence
@@ -11,6 +22,9 @@ from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
 
+PICTURES = ("confusion.png", "attention.png", "answers.png", "captions.png")
+WRITTEN = (*PICTURES, "captions.json", "heads")
+
 
 def main(argv: Sequence[str]) -> None:
     """Trains, evaluates and writes the heads."""
@@ -19,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     config, workdir = run.config, run.workdir
     result = train(find_method(config), config, workdir)
     print_table(result)
-    for name in ("attention.png", "answers.png", "captions.png", "captions.json", "heads"):
+    for name in WRITTEN:
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")
 

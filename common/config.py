@@ -4,13 +4,11 @@ A config file is a Python file with `get_config(arg)`, which returns a `ConfigDi
 with a comment each, then `return apply_arg(config, arg)`.
 """
 
-import difflib
 import json
-import math
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,11 @@ from ml_collections import ConfigDict, config_flags
 
 from common.errors import UserError
 from common.files import read_json
+from common.progress import say
+from common.values import check_name, filled_up, kind_of, lists_to_tuples, parse_value
 
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+ESSENTIAL = ("data", "model", "seed")
+"""Fields without which a `config.json` is no run's."""
 
 # Commas part settings, except inside brackets: "shape=(64,64),seed=3".
 _SETTING = re.compile(r"(?:[^,(\[]|\([^)]*\)|\[[^\]]*\]|[(\[])+")
@@ -49,11 +50,11 @@ def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
     for setting in _SETTING.findall(arg or ""):
         name, equals, text = setting.strip().partition("=")
         fields = flatten(config)
-        _check_name(name, fields)
-        kind = _kind(config, name)
+        check_name(name, fields)
+        kind = kind_of(config, name)
         if not equals and kind is not bool:
             raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
-        value = _parse(name, text, kind, fields[name]) if equals else True
+        value = parse_value(name, text, kind, fields[name]) if equals else True
         config.update_from_flattened_dict({name: value})
     return config
 
@@ -74,17 +75,32 @@ def to_json(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
-def read_config(workdir: Path) -> ConfigDict:
+def read_config(workdir: Path, *defaults: ConfigDict) -> ConfigDict:
     """The config of the run in `workdir`, locked.
 
+    Args:
+      workdir: the run's folder.
+      defaults: configs with their defaults, told apart by `method`. A field that the run knows
+        nothing of, since it is younger than the run, takes its default, and a line says so.
+
     Raises:
-      UserError: `workdir` holds no run.
+      UserError: `workdir` holds no run, or one of another method than these.
     """
     path = Path(workdir) / "config.json"
     remedy = f"train with --workdir={workdir} first"
     if not path.exists():
         raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
-    return ConfigDict(_lists_to_tuples(read_json(path, remedy))).lock()
+    written = lists_to_tuples(read_json(path, remedy))
+    if defaults:
+        if lacking := [name for name in ESSENTIAL if name not in written]:
+            raise UserError(f"{path} has no field {lacking[0]!r}, so it is no run's: {remedy}.")
+        ours = _of_method(path, written.get("method"), defaults).to_dict()
+        absent = {name: x for name, x in flatten(ours).items() if name not in flatten(written)}
+        if absent:
+            taken = ", ".join(f"{name}={value!r}" for name, value in absent.items())
+            say(f"{workdir} is older than some fields of the config; their defaults: {taken}.")
+        written = filled_up(written, ours)
+    return ConfigDict(written).lock()
 
 
 def define_config_flag() -> None:
@@ -160,51 +176,19 @@ class _CarefulParser(flags.ArgumentParser):
 
 
 def _check_override(config: ConfigDict, name: str, text: str | None) -> None:
-    _check_name(name, flatten(config))
-    kind = _kind(config, name)
+    check_name(name, flatten(config))
+    kind = kind_of(config, name)
     if text is not None and kind in (bool, int, float):
-        _parse(name, text, kind, None)
+        parse_value(name, text, kind, None)
 
 
-def _check_name(name: str, fields: Mapping[str, Any]) -> None:
-    if name in fields:
-        return
-    inside = [field for field in fields if field.startswith(f"{name}.")]
-    near = inside or difflib.get_close_matches(name, fields, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
-    what = "is a group of fields" if inside else "is no field of the config"
-    raise UserError(f"{name!r} {what}; {remedy}")
-
-
-def _kind(config: ConfigDict, name: str) -> type:
-    *parents, last = name.split(".")
-    for parent in parents:
-        config = config[parent]
-    return config.get_type(last)
-
-
-def _parse(name: str, text: str, kind: type, default: Any) -> Any:
-    if kind is bool:
-        if text.lower() not in _TRUTH:
-            raise UserError(f"{name}={text!r} is neither true nor false.")
-        return _TRUTH[text.lower()]
-    if kind in (tuple, list):
-        parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
-        inner = type(default[0]) if default else str
-        return kind(_parse(name, part, inner, None) for part in parts)
-    if kind not in (int, float):
-        return text
-    try:
-        value = kind(text)
-    except ValueError:
-        expected = "a whole number" if kind is int else "a number"
-        raise UserError(f"{name}={text!r} is not {expected}.") from None
-    if math.isnan(value):
-        raise UserError(f"{name}={text!r} is not a number.")
-    return value
-
-
-def _lists_to_tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _lists_to_tuples(item) for name, item in value.items()}
-    return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value
+def _of_method(path: Path, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:
+    known = {config.method: config for config in defaults}
+    if method is None and len(known) == 1:
+        return defaults[0]
+    if method not in known:
+        raise UserError(
+            f"{path} says method={method!r}, but this command is for {' or '.join(known)}: name "
+            "the folder of such a run."
+        )
+    return known[method]

@@ -6,6 +6,10 @@ SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout,
 in diffusers', or GPT-2 or GPT-J in Hugging Face's; safetensors, sharded, or PyTorch's `.bin`. OUT
 becomes a directory that this project and transformers or diffusers load (of a CLIP with a ResNet:
 open_clip). Its `conversion.json` says where every key of the source went.
+
+For example:
+
+    python -m common.convert openai/clip-vit-base-patch16 weights/clip --check
 """
 
 import dataclasses
@@ -27,6 +31,7 @@ from common.files import read_json, write_json
 from common.language import LM, load_lm, save_lm
 from common.language.checkpoint import read_lm_tensors
 from common.language.hugging_face import KINDS, kind_of
+from common.progress import say
 from common.torch_check import NotComparableError, torch_errors
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
@@ -92,11 +97,13 @@ def convert(source: str, out: Path) -> dict[str, Any]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{str(out)!r} exists already; name a new directory for the result.")
     kind = _kind(source)
+    say(f"Loading {source}…")
     model = kind.load(source)
     parts = kind.parts(source, model)
     dtypes = (tensor.dtype for part in parts for tensor in part.tensors.values())
     dtype = jnp.result_type(*{each for each in dtypes if jnp.issubdtype(each, jnp.floating)})
     params = jax.tree.map(lambda x: np.asarray(x, dtype), model.params)
+    say(f"Writing {out}, and reading it back…")
     kind.save(dataclasses.replace(model, params=params), out)
     if kind.load(str(out)).fingerprint != model.fingerprint:
         raise RuntimeError(f"what was written to {str(out)!r} reads back differently")
@@ -131,6 +138,7 @@ def check(out: Path) -> dict[str, float] | str:
     Raises:
       UserError: They exceed `TOLERANCE`.
     """
+    say("Comparing with PyTorch…")
     try:
         errors = torch_errors(_kind(str(out)).load(str(out)), out)
     except NotComparableError as reason:

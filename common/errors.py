@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -33,7 +34,8 @@ def run_command(
     """Runs `main(argv)` as a command: bad input ends in one sentence and exit status 2.
 
     Flags are parsed before `main` starts, so a misspelt flag costs no time. Anything that is
-    not a `UserError` is a defect of ours and keeps its traceback.
+    not a `UserError` is a defect of ours and keeps its traceback. docs/commands.md lists the
+    exit statuses.
 
     Args:
       main: the command, called with the arguments that are no flags.
@@ -44,6 +46,8 @@ def run_command(
     def parse(argv: list[str]) -> list[str]:
         try:
             rest = flags.FLAGS(argv)
+        except SystemExit:  # `--help`, which absl ends as a failure.
+            sys.exit(0)
         except UserError as error:
             _fail(error, error.exit_status)
         # What flag libraries raise for a wrong name or value.
@@ -61,6 +65,9 @@ def run_command(
             main(argv)
         except UserError as error:
             _fail(error, error.exit_status)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            _leave(128 + signal.SIGINT)
         except Exception as error:
             if reason := _no_space(error):
                 _tell(f"{reason}: make room and run the same command again.")
@@ -69,7 +76,11 @@ def run_command(
             _leave(1)
 
     if define_flags is not None:
+        before = set(flags.FLAGS)
         define_flags()
+        # `--help` shows the flags of the command, wherever they are defined.
+        for name in set(flags.FLAGS) - before:
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     logging.use_absl_handler()
     app.run(guarded, flags_parser=parse)
 

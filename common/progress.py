@@ -115,14 +115,19 @@ class Progress:
 
 
 def track(
-    items: Iterable[T], name: str, *, total: int | None = None, unit: str = "items"
+    items: Iterable[T],
+    name: str,
+    *,
+    total: int | None = None,
+    unit: str = "items",
+    status: str = "",
 ) -> Iterator[T]:
     """Yields `items` and shows the progress; `total` where the items have no length."""
     if total is None:
         if not isinstance(items, Sized):
             raise TypeError("give total for items without a length")
         total = len(items)
-    with Progress(total, name, unit=unit) as progress:
+    with Progress(total, name, unit=unit, status=status) as progress:
         for done, item in enumerate(items, start=1):
             yield item
             progress.update(done)

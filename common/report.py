@@ -7,6 +7,11 @@ Runs of one method, model and data set that differ in nothing but the seed share
 standard deviation (n - 1) over seeds. Base and new classes also get their harmonic mean, taken
 of the averages as CoOp's successors do. Several data sets get a table of their average. `--html`
 writes `DIR/report.html` about one run: its tables, curves, pictures and settings in one file.
+
+For example:
+
+    python -m common.report runs/seed0 runs/seed1 runs/seed2 --out=report.md
+    python -m common.report --html=runs/mcti
 """
 
 import json

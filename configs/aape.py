@@ -35,8 +35,7 @@ def pocket() -> ConfigDict:
     config.method = "aape_jax.tasks.classification:Classification"  # module:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
     config.paper = ""  # name of one of the paper's data sets: see aape_jax/recipes.py
-    # Or all_class, domain_generalisation, cross_dataset.
-    config.protocol = "base_to_new"  # sets subsample and targets; with `paper` also schedule
+    config.protocol = "base_to_new"  # a key of aape_jax.recipes.PROTOCOLS; sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
 
     # What is learned from, and what is measured.
@@ -88,8 +87,7 @@ def pocket() -> ConfigDict:
     config.warmup_epochs = 1  # at the constant rate below
     config.warmup_rate = 1e-5  # in these epochs
     config.batch = 32  # photos
-    # "short": 10 epochs; "coop": 50 to 200, by the shots. Both set the five fields below.
-    config.schedule = "counts"  # takes them as they are
+    config.schedule = "counts"  # as below; "short" (10 epochs), "coop" (50 to 200) set these five
     config.updates = 300  # steps of the optimizer
     config.steps_per_call = 6  # that the device makes between two words with the host; an epoch
     config.log_every = 6  # steps whose means are a line of metrics.jsonl
@@ -111,9 +109,10 @@ def pocket() -> ConfigDict:
 
     # The program.
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
-    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of photos and texts, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config

@@ -30,9 +30,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def pocket() -> ConfigDict:
     """Every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.captioning:Captioning"
+    config.method = "aape_jax.tasks.captioning:Captioning"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
-    config.seed = 0
+    config.seed = 0  # of the start and of the order of the images
 
     # What is learned from: images with their own captions.
     config.model = "pocket"  # CLIP
@@ -54,31 +54,31 @@ def pocket() -> ConfigDict:
 
     # The method.
     config.aggregator = aggregator()
-    config.aggregator.token = "none"
+    config.aggregator.token = "none"  # or image; images have no classes here
     config.generator = ConfigDict()
-    config.generator.hidden = 512
-    config.generator.bias = False
+    config.generator.hidden = 512  # 0: a sixteenth of the joint width
+    config.generator.bias = False  # true: both layers have one
     config.generator.residual = "image"  # h(x) = x + MLP(x) starts as the image itself
     config.loss = loss()
 
     # AdamW in two stages, each with a warm-up and a cosine of its own.
     config.map_updates = 1500  # of the visual map; what follows trains AAPE
-    config.map_rate = 1e-2
-    config.learning_rate = 3e-3
-    config.weight_decay = 0.0
+    config.map_rate = 1e-2  # largest learning rate of the first stage
+    config.learning_rate = 3e-3  # largest of the second
+    config.weight_decay = 0.0  # decoupled
     config.clip = 1.0  # largest norm of a gradient
-    config.warmup = 20  # updates
-    config.batch = 32
-    config.updates = 2000
-    config.steps_per_call = 20
-    config.log_every = 20
-    config.save_every = 500
+    config.warmup = 20  # updates of each stage in which the rate rises
+    config.batch = 32  # images, each with one of its captions
+    config.updates = 2000  # of both stages
+    config.steps_per_call = 20  # that the device makes between two words with the host
+    config.log_every = 20  # steps whose means are a line of metrics.jsonl
+    config.save_every = 500  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
 
     # What is trained and measured beside it.
-    config.compare = ("before_visual", "no_distillation")
+    config.compare = ("before_visual", "no_distillation")  # variants of the method
     config.scorer = "pocket"  # CLIP of the CLIP scores; published ones are of ViT-B/32
-    config.images_at_once = 100
+    config.images_at_once = 100  # that are captioned; on all devices together
     config.pictures = 8  # test images that are drawn with their captions
 
     # Questions, which `evaluate` asks with --data.
@@ -89,11 +89,12 @@ def pocket() -> ConfigDict:
 
     # The program.
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
-    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
     config.keep = 2  # checkpoints
-    config.progress = True
-    config.cache = "~/.cache/promptax/features"
-    config.compile_cache = "~/.cache/promptax/xla"
+    config.progress = True  # false: no bar
+    config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
+    config.cache = "~/.cache/promptax/features"  # of images and texts, by their fingerprints
+    config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config
 
 

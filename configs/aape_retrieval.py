@@ -76,9 +76,10 @@ def pocket() -> ConfigDict:
 
     # The program.
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
-    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of images and captions, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config

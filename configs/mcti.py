@@ -94,7 +94,7 @@ def pocket() -> ConfigDict:
     config.attention = "plain"  # or "fused" for GPUs, "flash" for TPUs
     config.remat = "none"  # or "attention", "block": recompute to save memory
     config.classes_per_chunk = 0  # rows that a device treats at once; 0 for all of its share
-    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
 
     # The run.
     config.steps_per_call = 10  # updates that the devices make before they report
@@ -103,6 +103,7 @@ def pocket() -> ConfigDict:
     config.eval_every = 0  # 0: at the end only
     config.keep = 2  # checkpoints, the newest
     config.progress = True  # shows a bar
+    config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # what frozen networks made of photos
     config.compile_cache = "~/.cache/promptax/xla"  # compiled programs; empty keeps none
 

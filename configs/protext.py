@@ -86,7 +86,7 @@ def pocket() -> ConfigDict:
     # The program.
     config.fast = True  # the exact short cuts; false computes every pair at all positions
     config.dtype = "float32"  # of the frozen tower; "bfloat16"
-    config.mesh = ConfigDict({"data": -1, "model": 1})  # -1 takes all devices
+    config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
 
     # The loop.
     config.steps_per_call = 10  # that the device makes between two words with the host
@@ -97,6 +97,7 @@ def pocket() -> ConfigDict:
     config.early_stop_gain = 0.005  # of their cosine, if no more of them find their class
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of texts and pictures, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config

@@ -5,6 +5,10 @@
 Without `--data`: on the run's own test photos. With it: on the test photos of another data set
 with the same classes, for instance in another style. Which token belongs to which class stands in
 the token files (`class`, `class_index`), not in their names or order.
+
+For example:
+
+    python -m mcti_jax.evaluate --workdir=runs/mine --data=folder:other_photos
 """
 
 from collections.abc import Sequence
@@ -19,6 +23,7 @@ from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.training import say
 from common.training.workdir import write_evaluation
+from configs.mcti import pocket
 from mcti_jax.assembly import initial_vectors
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
@@ -37,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json` with its pictures beside it."""
     del argv
     workdir = Path(flags.FLAGS.workdir)
-    config = read_config(workdir)
+    config = read_config(workdir, pocket())
     config.data = flags.FLAGS.data or config.data
     learned = read_tokens(workdir / "tokens")
     material = gather(config)

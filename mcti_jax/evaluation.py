@@ -126,7 +126,9 @@ def evaluate(
             results[variant] |= picture_scores(material, samples[variant], found[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
         if not pictures and len(material.test):  # of the run's own variant
-            pictures["confusion"] = confusion_picture(material, found[ENSEMBLE].predicted)
+            pictures["confusion"] = figures.predictions_picture(
+                found[ENSEMBLE].predicted, material.test.labels, material.classnames
+            )
     if samples:
         size = next(iter(samples.values())).shape[2]
         pictures["samples"] = figures.class_sheet(
@@ -147,13 +149,6 @@ def follow(
     names = material.classnames
     table = np.asarray(material.sd.params["text"]["token_embedding"])
     return drift(tokens, start, table, material.sd.tokenizer, names, token_words(names))
-
-
-def confusion_picture(material: Material, predicted: np.ndarray) -> np.ndarray:
-    """Which classes are taken for which."""
-    names = material.classnames
-    counts = classification.confusion(predicted, material.test.labels, len(names))
-    return figures.confusion_picture(counts, names)
 
 
 def picture_scores(

@@ -3,6 +3,10 @@
     python -m mcti_jax.export --workdir=DIR --format=diffusers|a1111|kohya --out=DIR2
 
 One file per class; the word to type in a prompt is printed beside each file.
+
+For example:
+
+    python -m mcti_jax.export --workdir=runs/mcti --format=a1111 --out=embeddings
 """
 
 from collections import Counter
@@ -54,6 +58,13 @@ def export(workdir: Path, format: str, out: Path) -> dict[Path, str]:
         raise UserError(f"cannot write to --out={out}: {error.strerror}.") from error
 
 
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
+    flags.DEFINE_enum("format", "diffusers", list(FORMATS), "What the files are for.")
+    flags.DEFINE_string("out", None, "Folder for the embeddings.", required=True)
+
+
 def main(argv: Sequence[str]) -> None:
     """Runs the command."""
     del argv
@@ -63,7 +74,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("workdir", None, "Directory of the training run.", required=True)
-    flags.DEFINE_enum("format", "diffusers", list(FORMATS), "What the files are for.")
-    flags.DEFINE_string("out", None, "Directory for the embeddings.", required=True)
-    run_command(main)
+    run_command(main, define_flags)

@@ -2,6 +2,10 @@
 
     python -m mcti_jax.generate --workdir=DIR --prompt="a photo of <dog2> on the beach" \\
         --out=FILE.png [--num=4 --steps=25 --guidance=7.5 --seed=0 --sampler=dpmpp_2m]
+
+For example:
+
+    python -m mcti_jax.generate --workdir=runs/mcti --prompt="a photo of a <dog2>" --out=dog.png
 """
 
 from collections.abc import Sequence
@@ -15,6 +19,7 @@ from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
 from common.precision import frozen_dtype
 from common.training import say
+from configs.mcti import pocket
 from mcti_jax.formats import read_tokens
 from mcti_jax.generation import generate, to_uint8
 from mcti_jax.material import resolution
@@ -38,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
     """Reads the run's tokens, samples, writes one grid with a row per prompt."""
     del argv
     options = flags.FLAGS
-    config = read_config(Path(options.workdir))
+    config = read_config(Path(options.workdir), pocket())
     out = Path(options.out)
     if out.suffix.lower() != ".png":
         raise UserError(f"--out={out} must end in .png.")

@@ -97,7 +97,7 @@ def generate(
         "seed": np.int32(seed),
     }
     title = f"Sampling ({sampler}, {steps} steps)"
-    with Progress(len(prompts), title, unit="pictures") as progress:
+    with Progress(len(prompts), title, unit="pictures", status="compiling…") as progress:
         return over_devices(
             _pictures,
             shared,

@@ -1,6 +1,16 @@
-"""Trains MC-TI tokens.
+"""Trains MC-TI: a token for each class, from a few photos of it.
 
-python -m mcti_jax.train --config=configs/mcti.py[:key=value,...] --workdir=DIR
+    python -m mcti_jax.train --config=configs/mcti.py[:key=value,...] --workdir=DIR
+
+For example the bundled pocket models and pictures, or your own photos, a folder per class:
+
+    python -m mcti_jax.train --config=configs/mcti.py --workdir=runs/mcti
+    python -m mcti_jax.train --config=configs/mcti.py:paper=photos,data=folder:photos \\
+        --config.init_word=dog --workdir=runs/mine
+
+`python -m common.fields configs/mcti.py` lists what may be set, behind the colon or as
+--config.key=value. The same command on the same folder goes on where it was stopped; on a
+finished one it says so.
 """
 
 from collections.abc import Sequence

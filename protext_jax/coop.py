@@ -19,6 +19,7 @@ from common.clip import CLIP
 from common.data import few_shot
 from common.data.names import readable
 from common.errors import UserError
+from common.progress import track
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import Layout, Packer, Sizes, suffixes
@@ -109,7 +110,7 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
     context = STANDARD_DEVIATION * jax.random.normal(jax.random.key(seed), shape)
     state = context, optimizer.init(context)
     frozen = jax.device_put((params, start_states(tower, params)))
-    for number in range(epochs):
+    for number in track(range(epochs), "Training CoOp", unit="epochs", status="compiling…"):
         state = epoch(state, frozen, jnp.asarray(sampler.epoch(number)))
     return state[0]
 

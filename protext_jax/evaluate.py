@@ -3,6 +3,10 @@
     python -m protext_jax.evaluate --workdir=DIR [--data=DATASET] [--run=N]
 
 Without `--data`: on the run's own test sets. With it: on any other data set, whatever its classes.
+
+For example:
+
+    python -m protext_jax.evaluate --workdir=runs/protext --data=pocket:second
 """
 
 from collections.abc import Sequence

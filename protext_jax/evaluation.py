@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
@@ -16,6 +16,7 @@ from common.data import base_new
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
+from common.evaluation.figures import predictions_picture
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
@@ -84,11 +85,14 @@ class Measured:
         context = train_coop(self.clip, dataset, config.coop_shots, config.seed, self.cache)
         return as_learned(context)
 
+    def predicted(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> Int[np.ndarray, "b"]:
+        """The class of each of the set's test pictures."""
+        # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
+        return (normalise(self.pictures[test.prefix]) @ classes.T).argmax(1)
+
     def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
         """Share of the set's test pictures whose class is found."""
-        # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
-        logits = normalise(self.pictures[test.prefix]) @ classes.T
-        return accuracy(logits.argmax(1), test.split.labels)
+        return accuracy(self.predicted(test, classes), test.split.labels)
 
 
 def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Evaluation:
@@ -99,20 +103,25 @@ def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Eval
       runs: R settings.
       trainable: Their trees, runs in front.
     """
-    own = [jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable) for i in range(len(runs))]
+    trees = [jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable) for i in range(len(runs))]
     learned = [
         LearnedPrompts.of(measured.config, measured.clip, tree, run)
-        for tree, run in zip(own, runs, strict=True)
+        for tree, run in zip(trees, runs, strict=True)
     ]
     found = [measure(measured, each) for each in learned]
     chosen = choose(runs, [metrics for metrics, _ in found])
     metrics, classes = found[chosen]
     baselines = baseline_scores(measured, learned[chosen])
-    picture = similarity_picture(measured.sentences, measured.unprompted, classes)
+    pictures = {"similarity": similarity_picture(measured.sentences, measured.unprompted, classes)}
+    if measured.sets:
+        test = measured.sets[0]
+        own = class_features(measured.clip, learned[chosen], test.template, test.classnames)
+        predicted = measured.predicted(test, own)
+        pictures["confusion"] = predictions_picture(predicted, test.split.labels, test.classnames)
     details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
     if len(runs) > 1:
         details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in found]}
-    return Evaluation(metrics, baselines, {"similarity": picture}, details)
+    return Evaluation(metrics, baselines, pictures, details)
 
 
 def measure(

@@ -17,6 +17,7 @@ from common.training.sharding import by_path
 from common.training.spread import over_devices
 from common.weights.files import write_tensors
 from common.weights.table import nest
+from configs.protext import pocket
 from protext_jax.adapters import adapted
 from protext_jax.prompts import ClassTexts, default_template, tokenise
 from protext_jax.runs import Run
@@ -107,7 +108,7 @@ def read_run(workdir: Path, number: int | None = None) -> tuple[ConfigDict, Lear
     Raises:
       UserError: `workdir` holds no such run.
     """
-    config = read_config(workdir)
+    config = read_config(workdir, pocket())
     name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
     return config, read_prompts(workdir / name)
 

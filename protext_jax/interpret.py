@@ -4,6 +4,10 @@
 
 Only the first block's vectors stand where words do; those of deeper blocks replace hidden states,
 so their nearest words are a curiosity.
+
+For example:
+
+    python -m protext_jax.interpret --workdir=runs/protext --words=3
 """
 
 from collections.abc import Sequence

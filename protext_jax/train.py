@@ -1,6 +1,16 @@
-"""Trains prompts from sentences; no picture is needed.
+"""Trains ProText: prompts learned from sentences; no picture is needed.
 
-python -m protext_jax.train --config=configs/protext.py[:key=value,...] --workdir=DIR
+    python -m protext_jax.train --config=configs/protext.py[:key=value,...] --workdir=DIR
+
+For example the bundled pocket world, or your own sentences, a JSON {class: [sentence, ...]}:
+
+    python -m protext_jax.train --config=configs/protext.py --workdir=runs/protext
+    python -m protext_jax.train --config=configs/protext.py:prompts=corpus.json \\
+        --config.model=openai/clip-vit-base-patch16 --config.depth=9 --workdir=runs/mine
+
+`python -m common.fields configs/protext.py` lists what may be set, behind the colon or as
+--config.key=value. The same command on the same folder goes on where it was stopped; on a
+finished one it says so.
 """
 
 from collections.abc import Sequence
@@ -22,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     print_table(result)
     if "sweep" in result["details"]:
         say(f"\n{sweep_table(make_runs(run.config), result)}")
-    for name in ("similarity.png", "prompts.safetensors", "sweep"):
+    for name in ("similarity.png", "confusion.png", "prompts.safetensors", "sweep"):
         if (run.workdir / name).exists():
             say(f"wrote {run.workdir / name}")
 

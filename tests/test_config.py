@@ -97,6 +97,37 @@ def test_json_and_back(tmp_path):
     assert back.is_locked
 
 
+def write_run(tmp_path: Path, **changes: object) -> Path:
+    fields = {"method": "a:A", "data": "d", "model": "m", "seed": 0, "group": {"x": 5}}
+    (tmp_path / "config.json").write_text(json.dumps(fields | changes))
+    return tmp_path
+
+
+def test_fields_younger_than_a_run_take_their_defaults(tmp_path, capsys):
+    ours = {"method": "a:A", "data": "", "group": {"x": 1, "y": (2, 3)}, "late": {"z": 4}}
+    other = {"method": "b:B", "late": {"z": 9}}
+    workdir = write_run(tmp_path, gone=7)
+    found = flatten(read_config(workdir, ConfigDict(other), ConfigDict(ours)))
+    kept = {"method": "a:A", "data": "d", "model": "m", "seed": 0, "group.x": 5, "gone": 7}
+    assert found == kept | {"group.y": (2, 3), "late.z": 4}
+    said = capsys.readouterr().out
+    assert said.endswith("their defaults: group.y=(2, 3), late.z=4.\n")
+    read_config(workdir, ConfigDict({"method": "a:A", "data": ""}))
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_no_run_of_the_command(tmp_path):
+    defaults = [ConfigDict({"method": name}) for name in ("a:A", "b:B")]
+    with pytest.raises(UserError, match="method='c:C', but this command is for a:A or b:B"):
+        read_config(write_run(tmp_path, method="c:C"), *defaults)
+    (tmp_path / "config.json").write_text('{"seed": 1, "model": "m"}')
+    with pytest.raises(UserError, match="has no field 'data'"):
+        read_config(tmp_path, *defaults)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="holds no JSON object"):
+        read_config(tmp_path)
+
+
 def test_a_folder_without_a_run(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         read_config(tmp_path)

@@ -156,7 +156,7 @@ def train_context(
         logits = learner.logits(params, frozen["text"], frozen["prompts"], frozen["x"][rows])
         return classification(logits, frozen["labels"][rows])
 
-    params = fit(loss, start, frozen, batches, optimizer)
+    params = fit(loss, start, frozen, batches, optimizer, type(learner).__name__)
     logits = jax.jit(learner.logits)
 
     def predict(x: np.ndarray, classnames: Sequence[str]) -> np.ndarray:

@@ -67,7 +67,7 @@ def tip_adapter_f(problem: Problem) -> Scores:
     batches = epoch_batches(len(problem.x), TIP_BATCH, steps, problem.seed)
     rate = optax.cosine_decay_schedule(TIP_RATE, steps)
     optimizer = optax.adamw(rate, eps=1e-4, weight_decay=TIP_DECAY)
-    keys = fit(_tip_loss, jnp.asarray(problem.x), frozen, batches, optimizer)
+    keys = fit(_tip_loss, jnp.asarray(problem.x), frozen, batches, optimizer, "Tip-Adapter-F")
     return _tip(problem, np.asarray(keys))
 
 
@@ -82,7 +82,7 @@ def clip_adapter(problem: Problem) -> Scores:
     frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
     batches = epoch_batches(len(problem.x), problem.batch, steps, problem.seed)
     optimizer = optax.adamw(optax.cosine_decay_schedule(ADAPTER_RATE, steps))
-    params = fit(_adapter_loss, params, frozen, batches, optimizer)
+    params = fit(_adapter_loss, params, frozen, batches, optimizer, "CLIP-Adapter")
 
     def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
         adapted = _adapt(params, jnp.asarray(x))

@@ -1,16 +1,21 @@
-"""Training of baselines: one compiled scan over batches of row numbers."""
+"""Training of baselines: a compiled scan over batches of row numbers, called in parts."""
 
 from collections.abc import Callable
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from common.progress import Progress
 
 Loss = Callable[[PyTree, PyTree, Array], Float[Array, ""]]
 """`loss(params, frozen, rows)` of a batch."""
+
+
+PARTS = 20
+"""Calls that a training is cut into, so that one sees how far it is."""
 
 
 def fit(
@@ -19,27 +24,44 @@ def fit(
     frozen: PyTree,
     batches: Int[np.ndarray, "s b"],
     optimizer: optax.GradientTransformation,
+    name: str,
 ) -> PyTree:
-    """Parameters after one update for each row of `batches`."""
-    return _run(loss, optimizer, params, frozen, jnp.asarray(batches))
+    """Parameters after one update for each row of `batches`; `name` is shown beside the bar."""
+    steps = len(batches)
+    size = -(-steps // PARTS)
+    # The last part is filled up with steps that are left out, so that all parts are one program.
+    rows = np.concatenate([batches, batches[: -steps % size]])
+    real = np.arange(len(rows)) < steps
+    state = params, optimizer.init(params)
+    with Progress(steps, f"Training {name}", status="compiling…") as progress:
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
+            state = _run(loss, optimizer, state, frozen, rows[part], real[part])
+            jax.block_until_ready(state)
+            progress.update(min(start + size, steps))
+    return state[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _run(
     loss: Loss,
     optimizer: optax.GradientTransformation,
-    params: PyTree,
+    state: PyTree,
     frozen: PyTree,
-    batches: Array,
+    batches: Int[Array, "s b"],
+    real: Bool[Array, "s"],
 ) -> PyTree:
-    def step(carry: tuple[PyTree, PyTree], rows: Array) -> tuple[tuple[PyTree, PyTree], None]:
-        params, state = carry
+    def update(state: PyTree, rows: Array) -> PyTree:
+        params, moments = state
         gradient = jax.grad(loss)(params, frozen, rows)
-        change, state = optimizer.update(gradient, state, params)
-        return (optax.apply_updates(params, change), state), None
+        change, moments = optimizer.update(gradient, moments, params)
+        return optax.apply_updates(params, change), moments
 
-    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), batches)
-    return params
+    def step(state: PyTree, fed: tuple[Array, Array]) -> tuple[PyTree, None]:
+        rows, is_real = fed
+        return jax.lax.cond(is_real, update, lambda state, _: state, state, rows), None
+
+    return jax.lax.scan(step, state, (batches, real))[0]
 
 
 def epoch_batches(examples: int, batch: int, steps: int, seed: int) -> Int[np.ndarray, "{steps} b"]:

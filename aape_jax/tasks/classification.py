@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax import evaluation
 from aape_jax.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, text_rows
 from aape_jax.heads_file import write_head
@@ -159,13 +160,15 @@ class Classification(Method):
 
     def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
         material: Material = self.material
+        head, learned = self.objectives[self.name].head, next(iter(material.tests.values()))
+        found = {"confusion": evaluation.confusion(head, params["head"], learned)}
         if not (self.config.pictures and material.photos and material.bank.sentences):
-            return {}
+            return found
         shown = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
         batch = as_batch(frozen, shown, 0)
         _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
         sentences = material.bank.take(material.learned).sentences
-        return {
+        return found | {
             "attention": attention_picture(
                 [material.photos.load(int(row)) for row in shown],
                 [sentences[material.labels[row]] for row in shown],

@@ -5,6 +5,10 @@
 
 Needs neither weights nor photos, only the sizes of the models. Exit status 2 means that the
 request was refused, 1 that the program was compiled and does not fit the memory.
+
+For example:
+
+    python -m common.aot --config=configs/mcti.py:paper=flowers --topology=v5e:2x4
 """
 
 from collections.abc import Sequence

@@ -19,6 +19,7 @@ from common.aot.topology import (
     topology_devices,
 )
 from common.errors import UserError
+from common.progress import say
 from common.training.mesh import make_mesh
 from common.training.method import Method
 from common.training.schedule import Schedule
@@ -43,10 +44,12 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
     # Everything that may fail comes before the minutes of the compiler.
     available = available_memory(devices[0])
     started = time.perf_counter()
+    say(f"{method.name}: tracing…")
     traced = trace(method, config, mesh)
     flops = count_flops(traced.jaxpr)
     lowered = traced.lower(lowering_platforms=("tpu",))
     lowered_at = time.perf_counter()
+    say(f"{method.name}: compiling for {topology}; large models take minutes…")
     with refusing_what_does_not_fit(f"the program for {topology}"):
         compiled, text = _compile(lowered)
     compiled_at = time.perf_counter()

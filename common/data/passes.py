@@ -68,7 +68,8 @@ def cached_pass(
     total = sum(len(parts[number]) for number in own)
     done = 0
 
-    with agree(title), Progress(total, _titled(title), unit=unit, show=bool(own)) as progress:
+    bar = Progress(total, _titled(title), unit=unit, status="compiling…", show=bool(own))
+    with agree(title), bar as progress:
         for number in own:
 
             def compute(rows: range = parts[number], before: int = done) -> Arrays:

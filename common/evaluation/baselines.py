@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from common.evaluation.classification import class_means, nearest_by_cosine, normalise
+from common.progress import say
 
 # CLIP's linear probe uses C = 0.316 on raw features, whose norm is about 10 (ViT-B/32). On
 # features of norm 1 the same penalty is 0.316 * 10**2.
@@ -43,6 +44,7 @@ def linear_probe(
 
     if len(np.unique(labels)) == 1:
         return np.full(len(queries), labels[0])
+    say(f"Fitting the linear probe to {len(labels)} examples…")
     probe = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000)
     with warnings.catch_warnings():
         # One example per class looks like a regression problem to the library.

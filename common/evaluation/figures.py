@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from common.data.dataset import ImageSplit
 from common.data.images import squash
+from common.evaluation.classification import confusion
 from common.files import atomic_write
 
 WHITE, BLACK, PALE, BLUE = (255, 255, 255), (0, 0, 0), (243, 246, 250), (8, 69, 148)
@@ -25,6 +26,13 @@ def write_png(path: Path | str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
     """Writes a picture, whole or not at all."""
     with atomic_write(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def predictions_picture(
+    predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classnames: Sequence[str]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draws which classes were taken for which: see `confusion_picture`."""
+    return confusion_picture(confusion(predicted, labels, len(classnames)), classnames)
 
 
 def confusion_picture(

@@ -21,7 +21,9 @@ td.number { text-align: right; }
 figure { display: inline-block; margin: 0.5em 1em 0.5em 0; vertical-align: top; }
 figcaption { font-weight: 600; }
 img, svg { max-width: 100%; height: auto; }
-.scroll { overflow-x: auto; } .note { color: #5b6875; }
+.scroll { overflow-x: auto; }
+.strip { display: flex; overflow-x: auto; } .strip img { max-width: none; height: 480px; }
+.strip figure { flex: none; } .note { color: #5b6875; }
 summary { cursor: pointer; color: #084594; }
 """
 
@@ -55,6 +57,11 @@ def _cell(text: str) -> str:
 def figure(title: str, picture: str) -> str:
     """A picture under its title."""
     return f"<figure><figcaption>{escape(title)}</figcaption>{picture}</figure>"
+
+
+def strip(figures: Sequence[str]) -> str:
+    """Pictures of one height side by side, which can be moved through."""
+    return f'<div class="strip">{"".join(figures)}</div>'
 
 
 def image(file: Path) -> str:

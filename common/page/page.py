@@ -9,6 +9,7 @@ from common.evaluation.tables import Value, metric_groups, result_rows
 from common.files import atomic_write
 from common.page import html
 from common.page.curves import pictures, read_curves
+from common.training.writers import PICTURES
 
 
 def write_page(folder: Path, result: Mapping[str, Any], config: Mapping[str, Any]) -> Path:
@@ -26,6 +27,7 @@ def write_page(folder: Path, result: Mapping[str, Any], config: Mapping[str, Any
         *_tables(result),
         *_section("Over the steps", _curves(folder)),
         *_section("Pictures", _pictures(folder)),
+        *_section("Pictures over the steps", _evolution(folder)),
         *_details(result),
         *_section("Config", html.table(("field", "value"), _fields(config)) if config else ""),
         *_section("Versions", html.value(result.get("versions", {}))),
@@ -67,6 +69,19 @@ def _curves(folder: Path) -> str:
 def _pictures(folder: Path) -> str:
     files = sorted(folder.glob("*.png"))
     return "\n".join(html.figure(file.stem.replace("_", " "), html.image(file)) for file in files)
+
+
+def _evolution(folder: Path) -> str:
+    """What was drawn at two evaluations or more, a strip for each picture."""
+    strips: dict[str, list[str]] = {}
+    for file in sorted((folder / PICTURES).glob("*/*.png")):
+        shown = html.figure(f"step {int(file.parent.name)}", html.image(file))
+        strips.setdefault(file.stem.replace("_", " "), []).append(shown)
+    return "\n".join(
+        f"<h3>{escape(name)}</h3>{html.strip(figures)}"
+        for name, figures in strips.items()
+        if len(figures) > 1
+    )
 
 
 def _details(result: Mapping[str, Any]) -> list[str]:

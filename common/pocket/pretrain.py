@@ -6,6 +6,10 @@ The language model depends on none of the others; `--only=lm` trains it alone, i
 
 Each finished stage stays in the work directory, so that the same command carries on after an
 interruption. The result depends on the recipe, the seed and the device's rounding only.
+
+For example:
+
+    python -m common.pocket.pretrain --out=models --quick
 """
 
 import dataclasses

@@ -31,6 +31,7 @@ from common.training.sharding import REPLICATED, place, shardings, to_host
 from common.training.signals import StopRequest
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import feed_shardings, make_call, make_feed
+from common.training.wandb_writer import require_wandb, wandb_writers
 from common.training.workdir import check_workdir, make_result, write_config, write_result
 from common.training.writers import PREFIX, MetricWriter, read_evaluations
 
@@ -43,6 +44,7 @@ FIELDS = (
     "model",
     "progress",
     "seed",
+    "wandb",
 )
 """Fields that the loop reads beside those of `Schedule`."""
 
@@ -99,7 +101,8 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
         # ---- Whom to tell.
-        metrics = stack.enter_context(MetricWriter(workdir, position.step, position.metrics_bytes))
+        told = position.step, position.metrics_bytes, wandb_writers(config, workdir)
+        metrics = stack.enter_context(MetricWriter(workdir, *told))
         progress = stack.enter_context(
             Progress(
                 schedule.updates,
@@ -180,6 +183,7 @@ def _check_fields(config: ConfigDict) -> None:
         raise UserError(f"seed={config.seed} is out of range: give a number from 0 to 2**31 - 1.")
     if config.keep < 1:
         raise UserError(f"keep={config.keep}: at least one checkpoint must be kept.")
+    require_wandb(config.wandb)
 
 
 def _initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, jax.Array]:

@@ -27,6 +27,7 @@ HARMLESS = (
     "mesh.model",
     "progress",
     "save_every",
+    "wandb",
 )
 """Fields that may change between a run and its resumption: what is learned stays the same."""
 
@@ -111,13 +112,18 @@ def _versions() -> dict[str, str]:
 
 def _check_same(workdir: Path, written: Mapping, given: Mapping) -> None:
     written, given = flatten(written), flatten(given)
-    for name in sorted(written | given):
-        before, now = written.get(name, "absent"), given.get(name, "absent")
-        if before != now and name not in HARMLESS:
+    for name in sorted(written.keys() & given.keys() - {*HARMLESS}):
+        if written[name] != given[name]:
             raise UserError(
-                f"{workdir} holds a run with {name}={before!r}, but now {name}={now!r}: give "
-                "the same value, or a new --workdir."
+                f"{workdir} holds a run with {name}={written[name]!r}, but now "
+                f"{name}={given[name]!r}: give the same value, or a new --workdir."
             )
+    for name in sorted((written.keys() ^ given.keys()) - {*HARMLESS}):
+        has = "lacks" if name in given else "has"
+        raise UserError(
+            f"{workdir} holds a run of another version, whose config {has} the field {name!r}: "
+            "give a new --workdir."
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -1,15 +1,19 @@
-"""Metrics on disk: `metrics.jsonl` and TensorBoard events, written by the first host."""
+"""Metrics on disk: `metrics.jsonl`, pictures and TensorBoard events, by the first host."""
 
 import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from PIL import Image
+
+from common.files import atomic_write
+from common.training.wandb_writer import WandbWriter
 
 
 def finite_or_none(value: Any) -> Any:
@@ -20,6 +24,9 @@ def finite_or_none(value: Any) -> Any:
 
 PREFIX = "eval/"
 """What the metrics of evaluations are called by."""
+
+PICTURES = "pictures"
+"""The folder of the pictures of every evaluation, one folder for each step."""
 
 
 def read_evaluations(workdir: Path, before: int, length: int) -> list[dict[str, float | None]]:
@@ -52,10 +59,18 @@ class MetricWriter:
       step: where the run resumes. TensorBoard forgets what came after it.
       length: bytes of `metrics.jsonl` that the run had written by then. What follows was
         written by an interrupted run after its last checkpoint, and is written once more.
+      others: further writers, which are told the same.
     """
 
-    def __init__(self, workdir: Path, step: int = 0, length: int = 0) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        step: int = 0,
+        length: int = 0,
+        others: Sequence[WandbWriter] = (),
+    ) -> None:
         self._lines = self._events = None
+        self._folder, self._others = Path(workdir) / PICTURES, others
         if jax.process_index() != 0:
             return
         path = Path(workdir) / "metrics.jsonl"
@@ -68,13 +83,15 @@ class MetricWriter:
     def __enter__(self) -> "MetricWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._lines is None:
             return
         try:
             self._lines.close()
         finally:
             self._events.close()
+        for other in self._others:
+            other.close(failed=kind is not None)
 
     @property
     def length(self) -> int:
@@ -91,14 +108,20 @@ class MetricWriter:
         for name, value in values.items():
             if value is not None:
                 self._events.scalar(step, name, value)
+        for other in self._others:
+            other.write(step, values)
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Shows uint8 images [height, width, 3] in TensorBoard."""
+        """Keeps uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and shows them."""
         if self._events is None:
             return
         for name, picture in pictures.items():
+            with atomic_write(self._folder / f"{step:08d}" / f"{name}.png") as path:
+                Image.fromarray(picture).save(path, format="PNG")
             self._events.image(step, name, picture)
         self._events.flush()
+        for other in self._others:
+            other.pictures(step, pictures)
 
 
 class _Events:

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from common.errors import UserError
 from common.files import atomic_write, read_json
+from common.progress import say
 from common.weights.torch_archive import read_torch_archive
 
 # safetensors' own numpy reader refuses bfloat16, and copies what it reads.
@@ -28,6 +29,9 @@ _DTYPES = {
 }
 # Where the PyTorch file is not called like the safetensors file.
 _TORCH_STEMS = {"model": "pytorch_model", "open_clip_model": "open_clip_pytorch_model"}
+LARGE = 2**28
+"""Bytes of a file from which on reading it is announced."""
+
 _TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -51,6 +55,9 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
         path = _in_directory(path, stem)
     if not path.is_file():
         raise UserError(f"there is no weight file {str(path)!r}.")
+    size = path.stat().st_size
+    if size > LARGE or path.name.endswith(".index.json"):
+        say(f"Reading {path}…" if size < LARGE else f"Reading {path}, {size / 2**30:.1f} GiB…")
     if path.name.endswith(".index.json"):
         return _read_shards(path)
     if path.suffix == ".safetensors":

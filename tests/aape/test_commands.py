@@ -17,6 +17,7 @@ from common.training import train
 from configs import aape_retrieval
 from configs.aape import get_config
 from tests.aape.feature_files import captioned, features, texts
+from tests.older import older_copy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,10 +94,12 @@ def test_a_finished_run_says_so(world, finished, capsys):
     assert "finished" in capsys.readouterr().out
 
 
-def test_evaluate_repeats_the_runs_numbers(finished):
-    done = run("evaluate", f"--workdir={finished}")
+def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
+    workdir = older_copy(finished, tmp_path / "older", "holdout", "generator.residual")
+    done = run("evaluate", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
-    (file,) = (finished / "eval").glob("*.json")
+    assert "is older than some fields" in done.stdout and "holdout=" in done.stdout
+    (file,) = (workdir / "eval").glob("*.json")
     found, result = (json.loads(f.read_text()) for f in (file, finished / "result.json"))
     for name in ("base/accuracy", "new/accuracy"):
         assert found["metrics"][name] == result["metrics"][name]

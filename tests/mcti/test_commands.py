@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.mcti.tiny_models import write_tiny_models
+from tests.older import older_copy
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES, SHOTS = 3, 3
@@ -137,10 +138,12 @@ def test_a_killed_run_ends_with_the_same_bytes(world, finished):
     assert token_bytes(workdir) == token_bytes(finished)
 
 
-def test_evaluate_repeats_the_runs_numbers(finished):
-    done = run("evaluate", f"--workdir={finished}")
+def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
+    workdir = older_copy(finished, tmp_path / "older", "remat", "generate.batch")
+    done = run("evaluate", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
-    (file,) = (finished / "eval").glob("*.json")
+    assert "is older than some fields" in done.stdout and "remat=" in done.stdout
+    (file,) = (workdir / "eval").glob("*.json")
     found = json.loads(file.read_text())["metrics"]
     result = json.loads((finished / "result.json").read_text())["metrics"]
     assert found["accuracy"] == result["accuracy"]

@@ -44,6 +44,8 @@ def folder(tmp_path) -> Path:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "metrics.jsonl").write_text(text)
     write_png(tmp_path / "samples.png", np.full((4, 6, 3), 200, np.uint8))
+    for step, name in ((5, "samples"), (10, "samples"), (10, "once")):
+        write_png(tmp_path / f"pictures/{step:08d}/{name}.png", np.zeros((4, 6, 3), np.uint8))
     return tmp_path
 
 
@@ -75,7 +77,9 @@ def test_the_page_holds_tables_curves_pictures_and_details(folder):
         assert part in text
     for cell in ("50.0", "25.0", "1.250", "mesh.data"):
         assert f">{cell}</td>" in text
-    assert text.count("<svg") == 1 and text.count("data:image/png;base64,") == 1
+    assert text.count("<svg") == 1 and text.count("data:image/png;base64,") == 3
+    assert "<h3>samples</h3>" in text and "<h3>once</h3>" not in text
+    assert text.index("step 5<") < text.index("step 10<")
     assert not re.search(r'(?:src|href)="(?!data:|#)', text), "something lies outside of the file"
 
 

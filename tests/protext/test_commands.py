@@ -11,6 +11,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from tests.older import older_copy
+
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = {
     "red star": ["A red star.", "The star is red.", "A star."],
@@ -90,10 +92,12 @@ def test_a_finished_run_says_so(world, finished):
     assert again.returncode == 0 and "finished" in again.stdout
 
 
-def test_evaluate_repeats_the_runs_numbers(finished):
-    done = run("evaluate", f"--workdir={finished}")
+def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
+    workdir = older_copy(finished, tmp_path / "older", "holdout", "faithful.half")
+    done = run("evaluate", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
-    (file,) = (finished / "eval").glob("*.json")
+    assert "is older than some fields" in done.stdout and "holdout=" in done.stdout
+    (file,) = (workdir / "eval").glob("*.json")
     found = json.loads(file.read_text())
     result = json.loads((finished / "result.json").read_text())
     assert found["metrics"] == pytest.approx(result["metrics"], rel=1e-6)

@@ -1,10 +1,12 @@
 """The paper's figures, where a run's own would stand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from common.evaluation.summaries import harmonic_mean
-from protext_jax.published import BASE_TO_NOVEL, CROSS_DATASET, SUPERVISED, published
+from protext_jax.published import BASE_TO_NOVEL, CROSS_DATASET, SUPERVISED, TABLES, published
 
 
 def test_halves():
@@ -29,6 +31,22 @@ def test_other_protocols():
 def test_averages_are_those_that_the_paper_prints(method, base, new):
     means = np.mean([halves[method] for halves in BASE_TO_NOVEL.values()], axis=0)
     np.testing.assert_allclose(means, [base, new], atol=0.006)
+
+
+def test_the_guide_prints_these_figures():
+    guide = (Path(__file__).parents[2] / "docs" / "protext.md").read_text("utf-8")
+    halves = {
+        name: [f"{base:.2f} / {new:.2f}" for base, new in row]
+        for name, row in BASE_TO_NOVEL.items()
+    }
+    whole = [
+        (name, [f"{number:.2f}" for number in row])
+        for _, table in TABLES.values()
+        for name, row in table.items()
+    ]
+    printed = {tuple(map(str.strip, line.split("|")[1:-1])) for line in guide.splitlines()}
+    for name, cells in [*halves.items(), *whole]:
+        assert (f"`{name}`", *cells) in printed
 
 
 def test_averages_of_the_other_tables():

@@ -32,13 +32,25 @@ def test_the_same_config_is_taken(tmp_path):
     [
         ({"updates": 8, "seed": 2}, "a run with seed=1, but now seed=2"),
         ({"shape": (1, 3)}, "shape=[1, 2], but now shape=[1, 3]"),
-        ({"extra": 1}, "extra='absent', but now extra=1"),
+        ({"extra": 1}, "of another version, whose config lacks the field 'extra'"),
+        ({"extra": 1, "seed": 2}, "a run with seed=1, but now seed=2"),
     ],
 )
 def test_the_first_field_that_differs_is_named(tmp_path, fields, message):
     write_config(tmp_path, make_config())
     with pytest.raises(UserError, match=re.escape(message)):
         check_workdir(tmp_path, make_config(**fields))
+
+
+def test_a_run_with_a_field_that_is_no_more(tmp_path):
+    write_config(tmp_path, make_config(gone=3))
+    with pytest.raises(UserError, match="whose config has the field 'gone'"):
+        check_workdir(tmp_path, make_config())
+
+
+def test_fields_that_change_nothing_may_be_absent(tmp_path):
+    write_config(tmp_path, make_config())
+    assert check_workdir(tmp_path, make_config(wandb="project")) is None
 
 
 def test_folders_that_cannot_be_written(tmp_path, monkeypatch):

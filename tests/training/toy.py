@@ -34,6 +34,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             "mesh": {"data": -1, "model": 1},
             "compile_cache": "",
             "progress": True,
+            "wandb": "",
             "learning_rate": 0.1,
             "poison_at": -1,  # The loss of this step is not finite.
             "sleep": 0.0,  # Seconds that each batch takes.

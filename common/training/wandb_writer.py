@@ -1,0 +1,90 @@
+"""Weights & Biases as one more place for a run's metrics; its package is optional."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from common.config import flatten
+from common.errors import UserError
+from common.files import read_json, write_json
+
+
+def require_wandb(project: str) -> ModuleType | None:
+    """The package, if a project is named.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    if not project:
+        return None
+    try:
+        import wandb
+    except ImportError:
+        wandb = None
+    # Where the package is absent, a folder of this name imports as an empty one.
+    if not hasattr(wandb, "init"):
+        raise UserError(
+            f"wandb={project!r} needs a package that is not installed: pip install wandb, or "
+            "leave the field empty."
+        )
+    return wandb
+
+
+def wandb_writers(config: ConfigDict, workdir: Path) -> tuple["WandbWriter", ...]:
+    """The writer that `config.wandb` asks for: one on the first host, or none."""
+    if not config.wandb or jax.process_index() != 0:
+        return ()
+    return (WandbWriter(config, workdir),)
+
+
+class WandbWriter:
+    """Sends metrics and pictures to the project `config.wandb`.
+
+    The run's id stands in `workdir/wandb.json`, so a resumed run is the same one there. Steps
+    that were sent before an interruption are not sent again: they have the same numbers.
+
+    Raises:
+      UserError: Weights & Biases refuses, for instance without a key.
+    """
+
+    def __init__(self, config: ConfigDict, workdir: Path) -> None:
+        self._wandb = require_wandb(config.wandb)
+        try:
+            self._run = self._wandb.init(
+                project=config.wandb,
+                id=_run_id(workdir / "wandb.json"),
+                resume="allow",
+                name=workdir.name,
+                dir=str(workdir),
+                config=flatten(config),
+            )
+        except self._wandb.Error as error:
+            raise UserError(
+                f"wandb={config.wandb!r}: {error}; log in, set WANDB_MODE=offline, or leave the "
+                "field empty."
+            ) from error
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Sends the numbers of a step; those that are not finite are left out."""
+        self._run.log({name: x for name, x in values.items() if x is not None}, step=step)
+
+    def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Sends uint8 images [height, width, 3]."""
+        images = {name: self._wandb.Image(picture) for name, picture in pictures.items()}
+        self._run.log(images, step=step)
+
+    def close(self, failed: bool) -> None:
+        """Waits until all is sent."""
+        self._run.finish(exit_code=int(failed))
+
+
+def _run_id(path: Path) -> str:
+    if not path.exists():
+        write_json(path, {"id": secrets.token_hex(4)})
+    return read_json(path, "remove it to start a new run there")["id"]

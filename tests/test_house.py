@@ -1,0 +1,93 @@
+"""Imports go one way: from each floor of the house to those below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+METHODS = ("mcti_jax", "protext_jax", "aape_jax")
+# From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
+FLOORS = (
+    {"errors", "progress"},
+    {"attention", "files", "precision", "values"},
+    {"config", "weights"},
+    {"clip"},
+    {"diffusion", "language"},
+    {"data", "pocket"},
+    {"evaluation", "training"},
+    {"aot", "fields", "page", "torch_check"},
+    {"convert", "report"},
+    {"configs", *METHODS},
+)
+# The pocket world is a data set, and its cards measure its models; a method's commands take
+# their defaults from its configs.
+TOGETHER = (
+    {"data", "pocket"},
+    {"evaluation", "pocket"},
+    *({"configs", method} for method in METHODS),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+FILES = [
+    file
+    for package in ("common", "configs", *METHODS)
+    for file in sorted((ROOT / package).rglob("*.py"))
+    if file != ROOT / "common/__init__.py"
+]
+
+
+def room_of(module):
+    """The room that a module lies in; "common" itself is none."""
+    package, _, rest = module.partition(".")
+    return rest.partition(".")[0] if package == "common" else package
+
+
+def rooms_entered(file):
+    """The rooms of ours that a file imports from, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        match node:
+            case ast.Import(names):
+                modules = [each.name for each in names]
+            case ast.ImportFrom("common", names):
+                modules = [f"common.{each.name}" for each in names]
+            case ast.ImportFrom(str(module)):
+                modules = [module]
+            case _:
+                continue
+        ours = (m for m in modules if m.partition(".")[0] in ("common", "configs", *METHODS))
+        yield from filter(None, map(room_of, ours))
+
+
+def wrong_ways(own, entered):
+    """The rooms that a file of the room `own` may not import from."""
+    return {
+        room
+        for room in entered
+        if room != own and FLOOR[room] >= FLOOR[own] and {room, own} not in TOGETHER
+    }
+
+
+@pytest.mark.parametrize("package", ["common", "configs", *METHODS])
+def test_imports_go_down(package):
+    wrong = {
+        str(file.relative_to(ROOT)): found
+        for file in FILES
+        if file.relative_to(ROOT).parts[0] == package
+        if (
+            found := wrong_ways(
+                room_of(".".join(file.relative_to(ROOT).with_suffix("").parts)),
+                set(rooms_entered(file)),
+            )
+        )
+    }
+    assert wrong == {}
+
+
+def test_what_is_a_wrong_way(tmp_path):
+    file = tmp_path / "x.py"
+    file.write_text("import jax, common.clip\ndef f():\n    from common import page, files")
+    assert set(rooms_entered(file)) == {"clip", "page", "files"}
+    assert wrong_ways("data", rooms_entered(file)) == {"page"}
+    assert wrong_ways("data", {"pocket"}) == set()
+    assert wrong_ways("mcti_jax", {"configs", "training", "aape_jax"}) == {"aape_jax"}
+    assert wrong_ways("training", {"evaluation", "configs"}) == {"evaluation", "configs"}
