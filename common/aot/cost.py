@@ -103,7 +103,7 @@ def least_seconds(report: Mapping[str, Any]) -> float:
       UserError: These are not known.
     """
     if bounds := report.get("roofline"):
-        return max(bounds["compute"], bounds["memory"]) + bounds["network"]
+        return bounds["seconds"]
     generation = report["topology"].partition(":")[0]
     if generation not in _PEAK:
         raise UserError(f"no peak rate of {generation} is known: give the --seconds of an update.")
