@@ -62,7 +62,8 @@ def take_away(path: Path | str) -> Path:
     """Downloads a file, or a folder as a zip, where this is Colab; gives the file."""
     path = Path(path)
     if path.is_dir():
-        path = Path(shutil.make_archive(str(path), "zip", path))
+        shutil.make_archive(str(path), "zip", path)
+        path = path.with_name(f"{path.name}.zip")
     if in_colab() and not smoke():
         from google.colab import files
 
