@@ -14,7 +14,7 @@
 #   watch    shows the end of the first host's train.log
 #   fetch    copies the work directory from the first host to here
 #   delete   gives the slice back; until then it is paid for
-#   again    after a preemption: delete, create, wait, install, run
+#   again    after a preemption: state, delete, create, wait, install, run
 #
 # TYPE is v5litepod-N or v6e-N with N chips (1, 4, 8, 16, 32, 64, 128, 256), or v5p-N with N/2
 # chips (N from 8). A bucket is mounted as the folder `runs` on every host, by gcsfuse, which
@@ -182,6 +182,11 @@ case "$step" in
   wait) wait_for_it ;;
   watch) on 0 "tail -n 20 promptax/train.log" ;;
   again)
+    now=$(state)
+    printf '%s\n' "$now"
+    if [[ $now == *ACTIVE || $now == *READY ]]; then
+      fail "$name is there and is left alone: delete it first if it is to go." 1
+    fi
     delete
     create
     wait_for_it

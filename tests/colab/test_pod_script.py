@@ -105,7 +105,7 @@ def test_every_slice_can_be_asked_for(slice):
 
 
 def test_again_is_the_steps_one_after_the_other():
-    parts = ("delete", "create", "wait", "install", "run")
+    parts = ("state", "delete", "create", "wait", "install", "run")
     assert commands("again", *SLICE) == [c for part in parts for c in commands(part, *SLICE)]
 
 
@@ -133,16 +133,33 @@ def test_bad_arguments_end_in_one_sentence(arguments, named):
     assert line.startswith("error: ") and named in line
 
 
+@pytest.fixture
+def answer(tmp_path, monkeypatch):
+    """Returns a function that puts another program in gcloud's place."""
+
+    def pretend(state: str) -> None:
+        gcloud = tmp_path / "gcloud"
+        gcloud.write_text(f"#!/bin/sh\n[ {state} = broken ] && exit 3\necho {state}\n")
+        gcloud.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    return pretend
+
+
 @pytest.mark.parametrize(
     ("state", "status"), [("ACTIVE", 0), ("SUSPENDED", 1), ("FAILED", 1), ("broken", 3)]
 )
-def test_wait_ends_as_the_request_does(tmp_path, monkeypatch, state, status):
-    gcloud = tmp_path / "gcloud"
-    gcloud.write_text(f"#!/bin/sh\n[ {state} = broken ] && exit 3\necho {state}\n")
-    gcloud.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+def test_wait_ends_as_the_request_does(answer, state, status):
+    answer(state)
     done = run("wait", *SLICE)
     assert done.returncode == status, done.stderr
+
+
+def test_again_leaves_a_slice_alone_that_is_there(answer):
+    answer("ACTIVE")
+    done = run("again", *SLICE)
+    assert done.returncode == 1
+    assert "delete" not in done.stdout
 
 
 def test_shellcheck_has_nothing_to_say():
