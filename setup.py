@@ -28,6 +28,7 @@ RUNTIME = [
 
 TEST = [
     "beartype>=0.21",
+    "nbformat>=5.10",
     "pytest>=8.4",
     "pytest-timeout>=2.4",
     "pytest-xdist>=3.8",
@@ -40,6 +41,9 @@ setup(
     description="MC-TI, ProText and AAPE on CLIP and Stable Diffusion, in JAX and Flax",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    # `YOUR_NAME` can be no account's name: put the one that holds the repository in its place,
+    # here, in README.md and in colab/*.ipynb.
+    url="https://github.com/YOUR_NAME/promptax",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",

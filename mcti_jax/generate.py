@@ -11,7 +11,9 @@ For example:
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from absl import flags
+from jaxtyping import UInt8
 
 from common.config import read_config
 from common.diffusion import SAMPLERS, load_stable_diffusion
@@ -39,30 +41,65 @@ def define_flags() -> None:
     flags.mark_flags_as_required(["workdir", "prompt", "out"])
 
 
+def draw(
+    workdir: Path,
+    prompts: Sequence[str],
+    *,
+    num: int = 4,
+    steps: int = 25,
+    guidance: float | None = None,
+    seed: int = 0,
+    sampler: str = "dpmpp_2m",
+) -> UInt8[np.ndarray, "height width 3"]:
+    """One grid with a row per prompt and `num` pictures in each.
+
+    Args:
+      workdir: Folder of a finished training run.
+      prompts: May hold its words.
+      num: Pictures per prompt.
+      steps: Denoising steps.
+      guidance: Classifier-free guidance, 1 is none; by default the run's own.
+      seed: Of the initial noise.
+      sampler: A key of `common.diffusion.SAMPLERS`.
+
+    Raises:
+      UserError: There is no run, or a prompt holds a word that it did not learn.
+    """
+    config = read_config(workdir, pocket())
+    words = {t.token: t.vectors for t in read_tokens(workdir / "tokens")}
+    check_words(prompts, words)
+    sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
+    images = generate(
+        sd,
+        [text for text in prompts for _ in range(num)],
+        words,
+        size=resolution(config, sd),
+        sampler=sampler,
+        steps=steps,
+        guidance=config.generate.guidance if guidance is None else guidance,
+        batch=min(config.generate.batch, num * len(prompts)),
+        seed=seed,
+    )
+    return image_grid(to_uint8(images).reshape(len(prompts), num, *images.shape[1:]), prompts)
+
+
 def main(argv: Sequence[str]) -> None:
     """Reads the run's tokens, samples, writes one grid with a row per prompt."""
     del argv
     options = flags.FLAGS
-    config = read_config(Path(options.workdir), pocket())
     out = Path(options.out)
     if out.suffix.lower() != ".png":
         raise UserError(f"--out={out} must end in .png.")
-    words = {t.token: t.vectors for t in read_tokens(Path(options.workdir) / "tokens")}
-    check_words(options.prompt, words)
-    sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
-    images = generate(
-        sd,
-        [text for text in options.prompt for _ in range(options.num)],
-        words,
-        size=resolution(config, sd),
-        sampler=options.sampler,
+    grid = draw(
+        Path(options.workdir),
+        options.prompt,
+        num=options.num,
         steps=options.steps,
-        guidance=config.generate.guidance if options.guidance is None else options.guidance,
-        batch=min(config.generate.batch, options.num * len(options.prompt)),
+        guidance=options.guidance,
         seed=options.seed,
+        sampler=options.sampler,
     )
-    rows = to_uint8(images).reshape(len(options.prompt), options.num, *images.shape[1:])
-    write_png(out, image_grid(rows, options.prompt))
+    write_png(out, grid)
     say(f"wrote {out}")
 
 

@@ -1,0 +1,153 @@
+"""How long a run takes on a slice and what it costs, from reports of `common.aot`.
+
+    python -m common.aot.cost REPORT.json... --utilisation=0.3 [--price=USD] [--updates=3100]
+        [--seconds=0.4]
+
+The least time of an update follows from the chips' peak rates; which part of them a run reaches is
+an assumption, until one has been timed: then give its `--seconds` of an update. The price of a
+chip for an hour is what your contract says. Compiling, evaluation and waiting are not in it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from common.errors import UserError, run_command
+from common.evaluation.tables import markdown_table
+from common.files import read_json
+
+# What gcloud calls a slice, and its chips as `common.aot` names them. The numbers behind v5e and
+# v6e count chips, those behind v5p the two cores of each (Google Cloud's pages on v5e, v6e, v5p).
+_FLAT = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8", 128: "8x16", 256: "16x16"}
+_CUBES = {8: "2x2x1", 16: "2x2x2", 32: "2x2x4", 64: "2x4x4", 128: "4x4x4", 256: "4x4x8"}
+SLICES: Mapping[str, str] = {
+    **{f"v5litepod-{size}": f"v5e:{shape}" for size, shape in _FLAT.items()},
+    **{f"v6e-{size}": f"v6e:{shape}" for size, shape in _FLAT.items()},
+    **{f"v5p-{size}": f"v5p:{shape}" for size, shape in _CUBES.items()},
+}
+
+# Bfloat16 operations per second of a chip, from the same pages; for reports without a roofline.
+_PEAK = {"v5e": 197e12, "v6e": 918e12, "v5p": 459e12}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A run on a slice.
+
+    Attributes:
+      topology: As in the report.
+      chips: Of the slice.
+      seconds: Of one update.
+      updates: Of the run.
+      price: Of a chip for an hour; None where it is not known.
+    """
+
+    topology: str
+    chips: int
+    seconds: float
+    updates: int
+    price: float | None = None
+
+    @property
+    def hours(self) -> float:
+        """Of training."""
+        return self.seconds * self.updates / 3600
+
+    @property
+    def total(self) -> float | None:
+        """Price of the run, in the currency of `price`."""
+        return None if self.price is None else self.hours * self.chips * self.price
+
+
+def estimate(
+    report: Mapping[str, Any],
+    utilisation: float,
+    *,
+    price: float | None = None,
+    updates: int = 0,
+    seconds: float = 0.0,
+) -> Cost:
+    """Estimates the run that a report is about.
+
+    Args:
+      report: As `common.aot --report` writes it.
+      utilisation: Part of the peak rates that the run reaches, above 0 and up to 1.
+      price: Of a chip for an hour.
+      updates: Of the run; 0 takes the config's.
+      seconds: Of an update, where it was measured; 0 takes the report's bound.
+
+    Raises:
+      UserError: A number is out of range, or the chip's peak rates are not known.
+    """
+    if not 0 < utilisation <= 1:
+        raise UserError(f"utilisation={utilisation} is no part: give a number above 0 and up to 1.")
+    if min(price or 0, updates, seconds) < 0:
+        raise UserError(f"price={price}, updates={updates}, seconds={seconds}: none is below 0.")
+    return Cost(
+        topology=report["topology"],
+        chips=math.prod(int(side) for side in report["topology"].partition(":")[2].split("x")),
+        seconds=seconds or least_seconds(report) / utilisation,
+        updates=updates or report["config"]["updates"],
+        price=price,
+    )
+
+
+def least_seconds(report: Mapping[str, Any]) -> float:
+    """Of one update at the chip's peak rates.
+
+    Raises:
+      UserError: These are not known.
+    """
+    if bounds := report.get("roofline"):
+        return bounds["seconds"]
+    generation = report["topology"].partition(":")[0]
+    if generation not in _PEAK:
+        raise UserError(f"no peak rate of {generation} is known: give the --seconds of an update.")
+    return report["flops"] / _PEAK[generation]
+
+
+def cost_table(costs: Sequence[Cost]) -> str:
+    """A Markdown table with a row for each."""
+    header = ["topology", "chips", "s per update", "updates", "hours", "chip-hours", "price"]
+    rows = [
+        [
+            cost.topology,
+            str(cost.chips),
+            f"{cost.seconds:.3g}",
+            str(cost.updates),
+            f"{cost.hours:.3g}",
+            f"{cost.hours * cost.chips:.3g}",
+            "-" if cost.total is None else f"{cost.total:.2f}",
+        ]
+        for cost in costs
+    ]
+    return markdown_table(header, rows)
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_float("utilisation", None, "Part of the chips' peak rates that is reached.")
+    flags.DEFINE_float("price", None, "Of a chip for an hour, in your currency.")
+    flags.DEFINE_integer("updates", 0, "Of the run; the config's by default.")
+    flags.DEFINE_float("seconds", 0.0, "Of an update, where it was measured.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints the table."""
+    options = flags.FLAGS
+    if len(argv) < 2:
+        raise UserError("no reports: name files that common.aot --report wrote.")
+    if options.utilisation is None and not options.seconds:
+        raise UserError("missing --utilisation, e.g. 0.3, or the measured --seconds of an update.")
+    remedy = "write it with common.aot --report"
+    numbers = {"price": options.price, "updates": options.updates, "seconds": options.seconds}
+    reports = [read_json(Path(file).expanduser(), remedy) for file in argv[1:]]
+    print(cost_table([estimate(each, options.utilisation or 1.0, **numbers) for each in reports]))
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags, positional=True)

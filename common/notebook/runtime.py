@@ -1,0 +1,85 @@
+"""The machine that a notebook runs on, and the settings that it gives to a run.
+
+With PROMPTAX_SMOKE=1 in the environment, settings end in about a minute on one core.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import jax
+
+from common.errors import UserError
+
+SMOKE = "PROMPTAX_SMOKE"
+
+# The kernel of "flash" is for the chips after these.
+_WITHOUT_FLASH = ("TPU v2", "TPU v3")
+_ATTENTION = {"tpu": "flash", "gpu": "fused"}
+
+
+def smoke() -> bool:
+    """Whether the notebook is only to show that it runs."""
+    return os.environ.get(SMOKE, "0") not in ("", "0")
+
+
+def in_colab() -> bool:
+    """Whether this is Google Colab, whose kernel loads its own package before any cell."""
+    return "google.colab" in sys.modules
+
+
+def device_line() -> str:
+    """The devices of this runtime, whatever they are, in one line."""
+    first = jax.devices()[0]
+    memory = (first.memory_stats() or {}).get("bytes_limit")
+    parts = [f"{jax.device_count()} x {first.device_kind}"]
+    if memory:
+        parts.append(f"{memory / 2**30:.1f} GiB each")
+    parts.append(f"jax {jax.__version__}, Python {platform.python_version()}")
+    if first.platform == "cpu":
+        parts.append("no accelerator: enough for the pocket models, not for published ones")
+    return "; ".join(parts)
+
+
+def attention() -> str:
+    """The `attention` of a config that suits these devices."""
+    first = jax.devices()[0]
+    if first.device_kind.startswith(_WITHOUT_FLASH):
+        return "plain"
+    return _ATTENTION.get(first.platform, "plain")
+
+
+def settings(fields: Mapping[str, Any], more: str = "", smoke_run: str = "") -> str:
+    """The argument of a config's `get_config`, as it stands behind the colon of `--config`.
+
+    Args:
+      fields: By dotted name; empty texts are left to the config's default.
+      more: What the user adds, "key=value,..."; it wins over `fields`.
+      smoke_run: What a smoke run changes, likewise; it wins over both.
+
+    Raises:
+      UserError: A value holds a comma, which would end it.
+    """
+    given = {name: str(value) for name, value in fields.items() if value != ""}
+    for name, value in given.items():
+        if "," in value:
+            raise UserError(f"{name}={value!r} holds a comma: give a name or a path without one.")
+    parts = [*(f"{name}={value}" for name, value in given.items()), more.strip()]
+    return ",".join(part for part in [*parts, smoke_run if smoke() else ""] if part)
+
+
+def missing(*packages: str) -> str:
+    """A sentence about the packages that an optional cell lacks; empty if it lacks none."""
+    absent = [name for name in packages if find_spec(name) is None]
+    return f"Skipped: this cell needs {' and '.join(absent)}." if absent else ""
+
+
+def sign_in() -> None:
+    """Lets gcloud act for the user in Colab; elsewhere it is signed in on the command line."""
+    if in_colab():
+        from google.colab import auth
+
+        auth.authenticate_user()

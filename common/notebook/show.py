@@ -1,0 +1,44 @@
+"""What a notebook shows of a run, at the end of a cell."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.evaluation.tables import heading
+from common.page import curves as page_curves
+from common.page import html
+from common.report import read_run, report
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An expression's value that notebooks render; it needs no notebook package.
+
+    Attributes:
+      kind: "html" or "markdown".
+      text: The content.
+    """
+
+    kind: str
+    text: str = field(repr=False)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        del include, exclude
+        return {f"text/{self.kind}": self.text, "text/plain": repr(self)}
+
+
+def table(*workdirs: Path | str) -> Shown:
+    """The report on finished runs, as `python -m common.report` writes it."""
+    return Shown("markdown", report([read_run(Path(folder)) for folder in workdirs]))
+
+
+def pictures(workdir: Path | str) -> Shown:
+    """Every PNG that a run wrote."""
+    files = sorted(Path(workdir).glob("*.png"))
+    figures = [html.figure(heading(file.stem), html.image(file)) for file in files]
+    return Shown("html", "".join(figures))
+
+
+def curves(workdir: Path | str) -> Shown:
+    """A run's metrics over its steps."""
+    found = page_curves.pictures(page_curves.read_curves(Path(workdir) / "metrics.jsonl"))
+    return Shown("html", "".join(html.figure(title, svg) for title, svg in found))

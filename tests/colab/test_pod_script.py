@@ -1,0 +1,169 @@
+"""The script that drives a slice: its commands are shown, checked, and never run here."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from common.aot.cost import SLICES
+from tests.colab.books import COLAB
+
+SCRIPT = COLAB / "tpu_pod.sh"
+SLICE = ("--name=pod", "--zone=us-west4-a", "--type=v5litepod-16", "--bucket=mine")
+STEPS = ("create", "state", "wait", "install", "check", "run", "watch", "fetch", "delete", "again")
+CHOICES = ((), ("--direct",), ("--spot", "--project=ours"))
+
+# What `gcloud compute tpus GROUP VERB --help` of gcloud 528.0.0 lists, of what could serve here.
+WIDE = {"--format", "--project", "--quiet", "--zone"}
+CREATE = {"--accelerator-type", "--async", "--network", "--scopes", "--service-account", "--spot"}
+SSH = {"--worker", "--internal-ip", "--ssh-flag", "--ssh-key-file"}
+FLAGS = {
+    "queued-resources create": {*CREATE, "--node-id", "--runtime-version", "--valid-until-time"},
+    "queued-resources describe": set(),
+    "queued-resources delete": {"--async", "--force"},
+    "tpu-vm create": {*CREATE, "--version"},
+    "tpu-vm describe": set(),
+    "tpu-vm delete": {"--async"},
+    "tpu-vm ssh": {*SSH, "--command"},
+    "tpu-vm scp": {*SSH, "--recurse", "--compress"},
+}
+REQUIRED = {
+    "queued-resources create": {"--accelerator-type", "--node-id", "--runtime-version", "--zone"},
+    "tpu-vm create": {"--accelerator-type", "--version", "--zone"},
+}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["bash", SCRIPT, *arguments], capture_output=True, text=True)
+
+
+def commands(*arguments: str) -> list[list[str]]:
+    """The words of each command that a dry run shows."""
+    done = run(*arguments, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def of_gcloud() -> list[list[str]]:
+    found = [c for step in STEPS for choice in CHOICES for c in commands(step, *SLICE, *choice)]
+    return [words for words in found if words[0] == "gcloud"]
+
+
+def test_every_flag_is_gcloud_s():
+    seen = set()
+    for words in of_gcloud():
+        assert words[:3] == ["gcloud", "compute", "tpus"]
+        verb = " ".join(words[3:5])
+        flags = {word.partition("=")[0] for word in words[5:] if word.startswith("-")}
+        assert flags <= FLAGS[verb] | WIDE, verb
+        assert REQUIRED.get(verb, {"--zone"}) <= flags, verb
+        seen.add(verb)
+    assert seen == set(FLAGS)
+
+
+@pytest.mark.notebook
+def test_gcloud_itself_accepts_every_command(tmp_path):
+    if shutil.which("gcloud") is None:
+        pytest.skip("gcloud is not installed")
+    file = tmp_path / "commands"
+    lines = [*map(shlex.join, of_gcloud()), "gcloud compute tpus tpu-vm list --zone=a --colour=red"]
+    file.write_text("\n".join(lines) + "\n")
+    done = subprocess.run(
+        ["gcloud", "meta", "lint-gcloud-commands", f"--commands-text-file={file}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    verdicts = json.loads(done.stdout)
+    assert len(verdicts) == len(lines)
+    *ours, wrong = verdicts
+    assert [verdict["error_message"] for verdict in ours if not verdict["success"]] == []
+    assert "--colour" in wrong["error_message"]
+
+
+def test_what_the_hosts_are_told_is_bash():
+    told = [word.partition("=")[2] for c in of_gcloud() for word in c if word[:9] == "--command"]
+    assert len(told) > len(STEPS)
+    for text in set(told):
+        subprocess.run(["bash", "-n", "-c", text], check=True)
+
+
+def test_a_config_arrives_as_it_was_given(tmp_path):
+    config = "configs/mcti.py:init_word=it's,grid=(1,2),data=folder:a b"
+    [[*_, command, _, _]] = commands("run", *SLICE, f"--config={config}")
+    inner = re.search(r"nohup (.*)> train\.log", command).group(1)
+    assert f"--config={config}" in shlex.split(inner)
+
+
+@pytest.mark.parametrize("slice", SLICES)
+def test_every_slice_can_be_asked_for(slice):
+    [words] = commands("create", "--name=pod", "--zone=us-west4-a", f"--type={slice}")
+    assert f"--accelerator-type={slice}" in words
+
+
+def test_again_is_the_steps_one_after_the_other():
+    parts = ("state", "delete", "create", "wait", "install", "run")
+    assert commands("again", *SLICE) == [c for part in parts for c in commands(part, *SLICE)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), "''"),
+        (("fly", *SLICE), "'fly'"),
+        (("create", "--zone=us-west4-a"), "--name"),
+        (("create", "--name=Pod", "--zone=us-west4-a"), "'Pod'"),
+        (("create", "--name=pod", "--zone=here"), "'here'"),
+        (("create", *SLICE, "--type=v5litepod-2"), "1 4 8 16"),
+        (("create", *SLICE, "--type=v9-8"), "'v9-8'"),
+        (("create", *SLICE, "--fast"), "'--fast'"),
+        (("run", *SLICE, "--bucket=gs://mine"), "gs://"),
+        (("run", *SLICE, "--bucket="), "--bucket=BUCKET"),
+        (("run", *SLICE, "--workdir=here"), "runs/NAME"),
+    ],
+)
+def test_bad_arguments_end_in_one_sentence(arguments, named):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ") and named in line
+
+
+@pytest.fixture
+def answer(tmp_path, monkeypatch):
+    """Returns a function that puts another program in gcloud's place."""
+
+    def pretend(state: str) -> None:
+        gcloud = tmp_path / "gcloud"
+        gcloud.write_text(f"#!/bin/sh\n[ {state} = broken ] && exit 3\necho {state}\n")
+        gcloud.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("ACTIVE", 0), ("SUSPENDED", 1), ("FAILED", 1), ("broken", 3)]
+)
+def test_wait_ends_as_the_request_does(answer, state, status):
+    answer(state)
+    done = run("wait", *SLICE)
+    assert done.returncode == status, done.stderr
+
+
+def test_again_leaves_a_slice_alone_that_is_there(answer):
+    answer("ACTIVE")
+    done = run("again", *SLICE)
+    assert done.returncode == 1
+    assert "delete" not in done.stdout
+
+
+def test_shellcheck_has_nothing_to_say():
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
