@@ -1,8 +1,9 @@
 """Communication in a compiled program, read from its text."""
 
-import math
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from common.aot.hlo import Computation, Instruction, parse, shape_bytes, total
 
 _KINDS = (
     "all-reduce",
@@ -13,13 +14,6 @@ _KINDS = (
     "collective-permute",
     "collective-broadcast",
 )
-# "%name = f32[4,8]{1,0:T(8,128)} all-reduce(%operand), ..."; the shape may be a tuple.
-_INSTRUCTION = re.compile(r"^\s*(?:ROOT )?(%?[\w.-]+) = (\(.*?\)|\S+) ([a-z][\w-]*)\((.*)$")
-_ARRAY = re.compile(r"\b([a-z][a-z0-9]*)\[([\d,<= ]*)\]")
-_SIZE = re.compile(r"\d+")
-_OPERAND = re.compile(r"%[\w.-]+")
-_LAYOUT = re.compile(r"\{[^{}]*\}")
-_DIGITS = re.compile(r"[a-z]+(\d+)")
 
 
 @dataclass(frozen=True)
@@ -32,50 +26,63 @@ class Collectives:
       bytes: what one device puts in or takes out, whichever is larger, summed over the
         instructions, each run once.
       largest: the largest single instruction's bytes.
+      runs: how often one of them is run in an update, on average over a call.
+      sent: `bytes`, summed over the runs of an update.
     """
 
     kind: str
     count: int
     bytes: int
     largest: int
+    runs: float
+    sent: float
 
 
-def collectives(hlo: str) -> tuple[Collectives, ...]:
+def collectives(hlo: str, updates: int = 1) -> tuple[Collectives, ...]:
     """Finds the collectives in the text of an optimised HLO module, by kind.
 
     An asynchronous pair is counted once, by its "-done" half.
+
+    Args:
+      hlo: the text.
+      updates: that the program makes.
     """
-    sizes: dict[str, int] = {}
-    found: dict[str, list[int]] = {}
-    for line in hlo.splitlines():
-        match = _INSTRUCTION.match(_LAYOUT.sub("", line))
-        if match is None:
-            continue
-        name, shape, opcode, rest = match.groups()
-        sizes[name] = result = shape_bytes(shape)
-        kind = opcode.removesuffix("-done")
-        if kind in _KINDS:
-            operands = _OPERAND.findall(rest.partition(")")[0])
-            given = sum(sizes.get(operand, 0) for operand in operands)
-            done = opcode != kind  # Its operand is the pair's state, not data.
-            found.setdefault(kind, []).append(result if done else max(result, given))
+    modules = parse(hlo)
+    sizes: dict[str, list[int]] = {}
+    for module in modules:
+        for computation in module.computations.values():
+            for instruction in computation.values():
+                if kind := _kind(instruction):
+                    sizes.setdefault(kind, []).append(_bytes(computation, instruction))
+    totals = [total(module, _measure, inside_fusions=True) for module in modules]
     return tuple(
-        Collectives(kind, len(found[kind]), sum(found[kind]), max(found[kind]))
+        Collectives(
+            kind,
+            len(sizes[kind]),
+            sum(sizes[kind]),
+            max(sizes[kind]),
+            sum(found[f"{kind} runs"] for found in totals) / updates,
+            sum(found[f"{kind} bytes"] for found in totals) / updates,
+        )
         for kind in _KINDS
-        if kind in found
+        if kind in sizes
     )
 
 
-def shape_bytes(shape: str) -> int:
-    """Bytes of an HLO shape such as "bf16[2,3]" or "(f32[], s8[4])"."""
-    return sum(
-        math.ceil(math.prod(map(int, _SIZE.findall(sizes))) * _bits(dtype) / 8)
-        for dtype, sizes in _ARRAY.findall(shape)
-    )
+def _kind(instruction: Instruction) -> str:
+    kind = instruction.opcode.removesuffix("-done")
+    return kind if kind in _KINDS else ""
 
 
-def _bits(dtype: str) -> int:
-    if dtype == "token":
-        return 0
-    digits = _DIGITS.match(dtype)
-    return int(digits.group(1)) if digits else 8
+def _bytes(computation: Computation, instruction: Instruction) -> int:
+    result = shape_bytes(instruction.shape)
+    if instruction.opcode.endswith("-done"):
+        return result  # Its operand is the pair's state, not data.
+    operands = [computation[name].shape for name in instruction.operands if name in computation]
+    return max(result, sum(map(shape_bytes, operands)))
+
+
+def _measure(computation: Computation, instruction: Instruction) -> Mapping[str, int]:
+    kind = _kind(instruction)
+    size = _bytes(computation, instruction) if kind else 0
+    return {f"{kind} runs": 1, f"{kind} bytes": size} if kind else {}

@@ -18,6 +18,7 @@ from common.aot.topology import (
     refusing_what_does_not_fit,
     topology_devices,
 )
+from common.aot.traffic import hbm_bytes
 from common.errors import UserError
 from common.progress import say
 from common.training.mesh import make_mesh
@@ -64,7 +65,8 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
         compile_seconds=compiled_at - lowered_at,
         memory=Memory.of(compiled.memory_analysis(), available),
         flops=flops // (steps * mesh.size),
-        collectives=collectives(text),
+        traffic=hbm_bytes(text) // steps,
+        collectives=collectives(text, steps),
         config=config.to_dict(),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from common.aot.collectives import Collectives
+from common.aot.roofline import Roofline, roofline
 
 GIB = 2**30
 
@@ -59,6 +60,7 @@ class Report:
       compile_seconds: the compiler's.
       memory: of one device.
       flops: of one update on one device, matrix products and convolutions; see `count_flops`.
+      traffic: bytes between one device and its HBM in one update; see `hbm_bytes`.
       collectives: communication of one update, by kind.
       config: the resolved config.
     """
@@ -72,13 +74,24 @@ class Report:
     compile_seconds: float
     memory: Memory
     flops: int
+    traffic: int
     collectives: tuple[Collectives, ...]
     config: Mapping[str, Any]
+
+    @property
+    def roofline(self) -> Roofline | None:
+        """The least time of an update; None where the chip's rates are not known."""
+        return roofline(self.topology, self.flops, self.traffic, self.collectives)
 
     def to_dict(self) -> dict[str, Any]:
         """As `--report` writes it."""
         versions = {name: version(name) for name in ("jax", "jaxlib", "libtpu")}
-        return {**dataclasses.asdict(self), "versions": versions}
+        bounds = self.roofline and {
+            **dataclasses.asdict(self.roofline),
+            "seconds": self.roofline.seconds,
+            "efficiency": self.roofline.efficiency,
+        }
+        return {**dataclasses.asdict(self), "roofline": bounds, "versions": versions}
 
     def table(self) -> Table:
         """For the terminal."""
@@ -96,10 +109,19 @@ class Report:
         for name in ("arguments", "outputs", "reused", "temporary"):
             table.add_row(f"  {name}", f"{_gib(getattr(memory, name))} GiB")
         table.add_row("TFLOP per device and update", f"{self.flops / 1e12:.4g}")
+        table.add_row("HBM traffic per device and update", f"{_gib(self.traffic)} GiB")
         for each in self.collectives:
-            table.add_row(f"{each.kind}, {each.count} of", f"{each.bytes:,} bytes")
+            sent = f"{each.sent:,.0f} bytes in {each.runs:.4g} runs"
+            table.add_row(f"{each.kind}, {each.count} of", sent)
         if not self.collectives:
             table.add_row("collectives", "none")
+        if bounds := self.roofline:
+            intensity = f"{bounds.intensity:.4g} (ridge {bounds.ridge:.4g})"
+            table.add_row("FLOP per byte of HBM traffic", intensity)
+            table.add_row("least time of an update", f"{_seconds(bounds.seconds)}")
+            for name in ("compute", "memory", "network"):
+                table.add_row(f"  {name}", _seconds(getattr(bounds, name)))
+            table.add_row("predicted weak scaling", f"{bounds.efficiency:.2%}")
         table.add_row("trace and lower", f"{self.trace_seconds:.1f} s")
         table.add_row("compile", f"{self.compile_seconds:.1f} s")
         return table
@@ -107,3 +129,7 @@ class Report:
 
 def _gib(size: int) -> str:
     return f"{size / GIB:.3f}"
+
+
+def _seconds(duration: float) -> str:
+    return f"{duration * 1e3:.4g} ms"

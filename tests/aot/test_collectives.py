@@ -28,10 +28,10 @@ def test_kinds_counts_and_bytes():
     found = {each.kind: each for each in collectives(HLO)}
     assert list(found) == ["all-reduce", "all-gather", "reduce-scatter", "collective-permute"]
     # A result or its operands, whichever is larger: 512 and 512 + 256.
-    assert found["all-reduce"] == Collectives("all-reduce", 2, 512 + 768, 768)
-    assert found["all-gather"] == Collectives("all-gather", 1, 64 * 8 * 2, 64 * 8 * 2)
+    assert found["all-reduce"] == Collectives("all-reduce", 2, 512 + 768, 768, 2.0, 1280.0)
+    assert found["all-gather"] == Collectives("all-gather", 1, 64 * 8 * 2, 64 * 8 * 2, 1.0, 1024.0)
     assert found["reduce-scatter"].bytes == 128 * 4
-    assert found["collective-permute"] == Collectives("collective-permute", 1, 512, 512)
+    assert found["collective-permute"] == Collectives("collective-permute", 1, 512, 512, 1.0, 512.0)
 
 
 def test_a_program_without_any():

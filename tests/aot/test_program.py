@@ -68,7 +68,7 @@ def test_only_a_shared_gradient_is_sent(name, shares, topology):
 @pytest.mark.tpu_backend
 def test_a_program_that_does_not_fit():
     with pytest.raises(DoesNotFit, match=r"v5e:1x1 does not fit: .* GiB of HBM and has 15\.") as e:
-        compile_for(toy.get_config("Huge"), "v5e:1x1")
+        compile_for(toy.get_config("Sized"), "v5e:1x1")
     assert 64 <= e.value.needed < 65
     assert e.value.exit_status == 1
 

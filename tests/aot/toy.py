@@ -6,6 +6,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from common.aot.report import Memory, Report
 from common.training.method import Loaded, Method
 
 ROWS, WIDTH = 16, 128  # whole lanes: a TPU pads the rest
@@ -19,6 +20,7 @@ def get_config(arg=None):
             "model": "none",
             "seed": 0,
             "updates": 20,
+            "gib": 64,
             "steps_per_call": 5,
             "log_every": 5,
             "save_every": 5,
@@ -30,6 +32,28 @@ def get_config(arg=None):
         }
     )
     return config
+
+
+def report(peak=2**30, **fields):
+    """A report of a program that nobody compiled."""
+    memory = Memory(0, 0, 0, 0, peak, 10 * 2**30)
+    return Report(
+        **{
+            "method": "toy",
+            "topology": "v5e:2x4",
+            "device": "TPU v5 lite",
+            "mesh": {"data": 8, "model": 1},
+            "updates_per_call": 1,
+            "trace_seconds": 0.1,
+            "compile_seconds": 0.2,
+            "memory": memory,
+            "flops": 197_000_000_000,
+            "traffic": 819_000_000,
+            "collectives": (),
+            "config": {},
+        }
+        | fields
+    )
 
 
 class Noise:
@@ -81,12 +105,13 @@ class Shared(ByRow):
         return error.sum(), {"worst": error.max()}
 
 
-class Huge(ByRow):
-    """Reads 64 GiB."""
+class Sized(ByRow):
+    """Reads `gib` GiB."""
 
     def abstract(self, mesh):
         loaded = super().abstract(mesh)
-        frozen = loaded.frozen | {"rest": jax.ShapeDtypeStruct((2**34,), jnp.float32)}
+        size = self.config.gib * 2**28
+        frozen = loaded.frozen | {"rest": jax.ShapeDtypeStruct((size,), jnp.float32)}
         return Loaded(frozen, loaded.source)
 
     def loss(self, trainable, frozen, batch, key):

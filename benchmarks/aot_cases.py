@@ -1,0 +1,103 @@
+"""Which programs `benchmarks.aot_table` compiles: every method at the papers' sizes."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ml_collections import ConfigDict
+
+from configs import aape, aape_captioning, aape_retrieval, mcti, protext
+
+TOPOLOGIES = {
+    "v5e-1": "v5e:1x1",
+    "v5e-8": "v5e:2x4",
+    "v5e-16": "v5e:4x4",
+    "v5e-256": "v5e:16x16",
+    "v6e-8": "v6e:2x4",
+    "v5p-8": "v5p:2x2x1",  # eight cores on four chips
+}
+"""Google Cloud's names, and libtpu's."""
+
+CONFIGS: Mapping[str, Callable[[str], ConfigDict]] = {
+    "mcti": mcti.get_config,
+    "protext": protext.get_config,
+    "aape": aape.get_config,
+    "retrieval": aape_retrieval.get_config,
+    "captioning": aape_captioning.get_config,
+}
+CORPUS = "CORPUS"
+"""Stands in a case's settings for the file of sentences."""
+
+SETTINGS = {
+    "mcti": "paper=flowers",
+    "protext": f"model=openai/clip-vit-base-patch16,depth=9,data=none,prompts={CORPUS}",
+    "aape": "paper=imagenet,protocol=all_class,compare=()",
+    "retrieval": "paper=coco,examples=113287,compare=()",
+}
+
+# MC-TI on one chip: (attention, remat) -> samples at once.
+CHIP = {
+    ("plain", "none"): (1, 4, 8, 12),
+    ("plain", "attention"): (4, 8, 12, 16),
+    ("flash", "none"): (1, 4, 8, 12, 16),
+    ("flash", "block"): (8, 16, 32),
+}
+SAMPLES = 4  # of a class, unless one sample is all
+IMAGES = 32  # of a captioning batch, for each group of chips that holds a language model
+
+
+@dataclass(frozen=True)
+class Case:
+    """One program.
+
+    Attributes:
+      program: a key of `CONFIGS`.
+      slice: a key of `TOPOLOGIES`.
+      settings: what stands behind the colon of --config.
+    """
+
+    program: str
+    slice: str
+    settings: str
+
+    @property
+    def key(self) -> str:
+        """The case's name in the results file."""
+        return f"{self.program} {self.slice} {self.settings}"
+
+    @property
+    def topology(self) -> str:
+        """As libtpu calls it."""
+        return TOPOLOGIES[self.slice]
+
+    def config(self, corpus: str, override: str) -> ConfigDict:
+        """The config, with settings behind the case's own."""
+        settings = self.settings.replace(CORPUS, corpus)
+        return CONFIGS[self.program](f"{settings},{override}" if override else settings).lock()
+
+
+def cases() -> list[Case]:
+    """Every program on every slice, then MC-TI's choices on one chip and its data sets on eight."""
+    rows = [
+        Case(program, slice, settings)
+        for program, settings in SETTINGS.items()
+        for slice in TOPOLOGIES
+    ]
+    rows += [Case("captioning", slice, _captioning(slice)) for slice in TOPOLOGIES]
+    for (attention, remat), batches in CHIP.items():
+        for batch in batches:
+            samples = min(batch, SAMPLES)
+            settings = (
+                f"paper=flowers,attention={attention},remat={remat},samples={samples},"
+                f"classes_per_chunk={batch // samples}"
+            )
+            rows.append(Case("mcti", "v5e-1", settings))
+    rows += [Case("mcti", "v5e-8", f"paper={name}") for name in mcti.PAPER]
+    return list(dict.fromkeys(rows))
+
+
+def _captioning(slice: str) -> str:
+    chips = math.prod(int(side) for side in TOPOLOGIES[slice].partition(":")[2].split("x"))
+    model = min(8, chips)
+    data = chips // model
+    return f"paper=coco,examples=113287,batch={IMAGES * data},mesh.data={data},mesh.model={model}"

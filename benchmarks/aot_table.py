@@ -1,0 +1,142 @@
+"""What every method needs of a TPU and sends over its network, at the papers' sizes.
+
+    python -m benchmarks.aot_table [--only=REGEX] [--list] [--results=FILE.json]
+
+Compiles the training steps ahead of time, for chips that need not be there. A row takes from a
+minute to an hour of a CPU core. Finished rows are kept in the results file, so that the script may
+be run piecewise; the Markdown tables of the rows that are finished come at the end.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict
+
+from benchmarks.aot_cases import Case, cases
+from common.aot import DoesNotFit, compile_for
+from common.aot.program import arguments, find_method
+from common.aot.report import GIB
+from common.errors import run_command
+from common.evaluation.tables import markdown_table
+from common.files import read_json, write_json
+from common.training import say
+from common.training.mesh import make_mesh
+
+COLUMNS = (
+    "slice",
+    "settings",
+    "HBM peak, GiB",
+    "arguments, GiB",
+    "GFLOP",
+    "HBM traffic, GiB",
+    "FLOP/byte",
+    "collectives",
+    "sent, bytes",
+    "gradient, bytes",
+    "least time, ms",
+    "of it arithmetic, HBM, network, ms",
+    "weak scaling (%)",
+)
+
+
+def measure(case: Case, corpus: str, override: str) -> dict[str, Any]:
+    """Compiles one case; what does not fit says how much it would need."""
+    try:
+        report = compile_for(case.config(corpus, override), case.topology)
+    except DoesNotFit as error:
+        return {"needed": error.needed, "available": error.available}
+    finally:
+        jax.clear_caches()
+    row = report.to_dict() | {"gradient": gradient_bytes(case.config(corpus, override))}
+    del row["config"]  # The case says it.
+    return row
+
+
+def gradient_bytes(config: ConfigDict) -> int:
+    """Size of the gradient of all that is trained."""
+    method = find_method(config)
+    state, *_ = arguments(method, method.complete(config), make_mesh(1, 1))
+    leaves = jax.tree.leaves(state.trainable)
+    return sum(np.prod(leaf.shape, dtype=int).item() * leaf.dtype.itemsize for leaf in leaves)
+
+
+def check(case: Case, row: Mapping[str, Any]) -> None:
+    """MC-TI's classes share nothing, and nobody gathers frozen weights unless they are spread."""
+    kinds = {each["kind"] for each in row.get("collectives", ())}
+    sent = sum(each["sent"] for each in row.get("collectives", ()))
+    if case.program == "mcti" and "gradient" in row and sent >= min(row["gradient"], 4096):
+        raise AssertionError(f"{case.key} sends {sent} bytes of a {row['gradient']}-byte gradient")
+    if case.program in ("mcti", "protext", "aape") and kinds - {"all-reduce"}:
+        raise AssertionError(f"{case.key} has {', '.join(kinds)}")
+
+
+def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
+    """The cells of one finished case."""
+    names = [case.slice, case.settings]
+    if "needed" in row:
+        peak = f"does not fit: {row['needed']:.2f} of {row['available']:.2f}"
+        return [*names, peak, *[""] * (len(COLUMNS) - 3)]
+    memory, bounds = row["memory"], row["roofline"]
+    parts = ", ".join(f"{bounds[name] * 1e3:.3g}" for name in ("compute", "memory", "network"))
+    return [
+        *names,
+        f"{memory['peak'] / GIB:.2f} of {memory['available'] / GIB:.2f}",
+        f"{memory['arguments'] / GIB:.2f}",
+        f"{row['flops'] / 1e9:.4g}",
+        f"{row['traffic'] / GIB:.3g}",
+        f"{bounds['intensity']:.3g}",
+        ", ".join(f"{each['count']} {each['kind']}" for each in row["collectives"]) or "none",
+        f"{sum(each['sent'] for each in row['collectives']):,.0f}",
+        f"{row['gradient']:,}",
+        f"{bounds['seconds'] * 1e3:.3g}",
+        parts,
+        f"{100 * bounds['efficiency']:.2f}",
+    ]
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_string("only", "", "A regular expression that a row's name must contain.")
+    flags.DEFINE_bool("list", False, "Print the names of the rows and whether they are finished.")
+    flags.DEFINE_string("results", "benchmarks/results/aot.json", "Finished rows.")
+    flags.DEFINE_string(
+        "corpus",
+        "../shared/data/llm_prompts/mapper_data_gpt.json.gz",
+        "ProText's sentences, {class: [sentence, ...]}; ImageNet's by default.",
+    )
+    flags.DEFINE_string(
+        "override", "", "Settings for every row, e.g. model=DIR,clip=DIR,resolution=64 to try out."
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Compiles the rows that are not finished and prints the tables."""
+    del argv
+    jax.config.update("jax_platforms", "cpu")
+    path, corpus, override = (flags.FLAGS[name].value for name in ("results", "corpus", "override"))
+    path = Path(path)
+    results = read_json(path) if path.exists() else {}
+    chosen = [case for case in cases() if re.search(flags.FLAGS.only, case.key)]
+    for case in chosen:
+        if flags.FLAGS.list:
+            say(f"{'done' if case.key in results else 'open'}  {case.key}")
+        elif case.key not in results:
+            say(f"compiling {case.key}")
+            results[case.key] = row = measure(case, corpus, override)
+            write_json(path, results)
+            check(case, row)
+    finished = [case for case in chosen if case.key in results]
+    for program in dict.fromkeys(case.program for case in finished):
+        own = [case for case in finished if case.program == program]
+        print(
+            f"{program}\n\n{markdown_table(COLUMNS, [table_row(c, results[c.key]) for c in own])}"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

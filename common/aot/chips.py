@@ -1,0 +1,33 @@
+"""Peak rates of TPU chips, as their vendor states them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One chip; to JAX, one device.
+
+    Attributes:
+      flops: bfloat16 operations per second.
+      hbm: bytes per second between HBM and the chip.
+      link: bytes per second that one link to a neighbour carries in one direction.
+    """
+
+    flops: float
+    hbm: float
+    link: float
+
+    @property
+    def ridge(self) -> float:
+        """Operations per byte from which on arithmetic takes longer than HBM."""
+        return self.flops / self.hbm
+
+
+# Google Cloud's documentation, docs.cloud.google.com/tpu/docs/{v5e,v5p,v6e}, read in 2026. There
+# the interconnect is one figure for all links of a chip in both directions: 400, 1200, 800 GB/s.
+CHIPS: Mapping[str, Chip] = {
+    "v5e": Chip(flops=197e12, hbm=819e9, link=400e9 / 4 / 2),
+    "v5p": Chip(flops=459e12, hbm=2765e9, link=1200e9 / 6 / 2),
+    "v6e": Chip(flops=918e12, hbm=1638e9, link=800e9 / 4 / 2),
+}

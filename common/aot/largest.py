@@ -1,0 +1,75 @@
+"""The largest value of a config's field, such as the batch, with which the program fits."""
+
+import jax
+from ml_collections import ConfigDict
+
+from common.aot.program import compile_for
+from common.aot.report import GIB, Report
+from common.aot.topology import DoesNotFit
+from common.config import flatten
+from common.errors import UserError
+from common.training import say
+
+
+def largest(config: ConfigDict, topology: str, field: str) -> Report:
+    """Compiles with one value of `field` after the other, doubling and then bisecting.
+
+    Tried are multiples of the config's own value, so that what shares it evenly still can; if
+    that value does not fit, its halves. Each trial takes as long as any compilation.
+
+    Args:
+      config: the config; all but the field stays as it is.
+      topology: such as "v5e:2x4".
+      field: dotted name of a whole number.
+
+    Returns:
+      The report of the largest program that fits. A field that stops to matter, e.g. a batch of
+      all examples, is not raised further.
+
+    Raises:
+      UserError: there is no such field, or a program is refused for another reason than memory.
+      DoesNotFit: not even the value 1 fits.
+    """
+    start = flatten(config).get(field)
+    if type(start) is not int or start < 1:
+        raise UserError(
+            f"--largest={field} is no field of the config that holds a whole number above 0."
+        )
+    unit, found = _halve(config, topology, field, start)
+    fits, fails = 1, 2 if unit < start else None
+    while fails is None or fails - fits > 1:
+        times = 2 * fits if fails is None else (fits + fails) // 2
+        try:
+            report = _try(config, topology, field, unit * times)
+        except DoesNotFit:
+            fails = times
+            continue
+        if fails is None and report.memory.peak <= found.memory.peak:
+            say(f"{field}={unit * times} needs no more memory than {field}={unit * fits}")
+            break
+        fits, found = times, report
+    return found
+
+
+def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[int, Report]:
+    """The first of `start`, its half, ... with which the program fits."""
+    try:
+        return start, _try(config, topology, field, start)
+    except DoesNotFit:
+        if start == 1:
+            raise
+    return _halve(config, topology, field, start // 2)
+
+
+def _try(config: ConfigDict, topology: str, field: str, value: int) -> Report:
+    own = config.copy_and_resolve_references()  # A method fills in fields of its config.
+    own.update_from_flattened_dict({field: value})
+    try:
+        report = compile_for(own, topology)
+    except DoesNotFit as error:
+        say(f"{field}={value} would need {error.needed:.2f} of {error.available:.2f} GiB")
+        raise
+    finally:
+        jax.clear_caches()
+    say(f"{field}={value} fits, {report.memory.peak / GIB:.2f} GiB at its peak")
+    return report

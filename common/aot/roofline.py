@@ -1,0 +1,83 @@
+"""The least time that an update can take, by the chip's peak rates (Williams et al., 2009)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.aot.chips import CHIPS, Chip
+from common.aot.collectives import Collectives
+
+HOP = 1e-6
+"""Seconds from a chip to its neighbour ("How to Scale Your Model", part 3)."""
+
+_PASSES = {"all-reduce": 2}  # A reduce-scatter and an all-gather; one for any other kind.
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """Bounds of one update on one chip; nothing here was timed.
+
+    Attributes:
+      intensity: operations per byte between HBM and the chip.
+      ridge: the chip's own; below it HBM is the bound, above it arithmetic.
+      compute: seconds of the arithmetic at the bfloat16 peak.
+      memory: seconds of the traffic with HBM.
+      network: seconds of the collectives, one after the other.
+    """
+
+    intensity: float
+    ridge: float
+    compute: float
+    memory: float
+    network: float
+
+    @property
+    def work(self) -> float:
+        """Seconds of what a chip does by itself, arithmetic and HBM overlapping."""
+        return max(self.compute, self.memory)
+
+    @property
+    def seconds(self) -> float:
+        """Of the update, work and collectives one after the other."""
+        return self.work + self.network
+
+    @property
+    def efficiency(self) -> float:
+        """Of weak scaling: the same work on one chip alone would take this part of the time."""
+        return self.work / self.seconds
+
+
+def roofline(
+    topology: str, flops: int, traffic: int, collectives: Sequence[Collectives]
+) -> Roofline | None:
+    """The bounds of a program; None for a generation whose rates are not in `CHIPS`.
+
+    Args:
+      topology: such as "v5e:2x4".
+      flops: of an update on one device.
+      traffic: bytes between HBM and one device in an update.
+      collectives: of an update.
+    """
+    generation, _, shape = topology.partition(":")
+    if generation not in CHIPS:
+        return None
+    chip, sides = CHIPS[generation], [int(side) for side in shape.split("x")]
+    return Roofline(
+        intensity=flops / traffic if traffic else float("inf"),
+        ridge=chip.ridge,
+        compute=flops / chip.flops,
+        memory=traffic / chip.hbm,
+        network=math.fsum(_seconds(each, chip, sides) for each in collectives),
+    )
+
+
+def _seconds(each: Collectives, chip: Chip, sides: Sequence[int]) -> float:
+    """Of all collectives of a kind in an update, over the whole slice, without wraparound.
+
+    A chip in a corner has one link along each side that is longer than one; the farthest chip is
+    as many hops away as the sides say.
+    """
+    links = sum(side > 1 for side in sides) or 1
+    hops = sum(side - 1 for side in sides)
+    passes = _PASSES.get(each.kind, 1)
+    return passes * (each.sent / (chip.link * links) + each.runs * hops * HOP)
