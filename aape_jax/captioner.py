@@ -13,10 +13,9 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.objective import Batch, Objective
+from aape_jax.objective import Batch, Objective, retrieval_objective
 from aape_jax.prefix import Prefix, apply_linear, linear
 from aape_jax.presets import variants
-from aape_jax.tasks.retrieval import retrieval_objective
 from common.language import LanguageModel
 
 OWN = "aape"

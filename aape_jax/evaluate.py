@@ -24,6 +24,7 @@ from aape_jax.head import Head
 from aape_jax.heads_file import read_head
 from aape_jax.material import gather
 from aape_jax.presets import ALWAYS, changed, variants
+from aape_jax.tasks.caption_report import show_rows
 from aape_jax.tasks.captioning import Captioning
 from aape_jax.tasks.questions import is_question_set
 from aape_jax.tasks.retrieval import Retrieval
@@ -107,7 +108,7 @@ def captions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
             found = method.evaluate(trainable, frozen)
             return {method.name: dict(found.metrics), **found.baselines}
         asked = method.questions(data)
-        shown = method.shown(trainable)
+        shown = show_rows(method.captioner, trainable)
         rows = asked({name: own.show for name, own in shown.items()}, frozen["lm"])
     write_png(workdir / "eval" / "answers.png", asked.page(next(iter(rows))))
     return rows

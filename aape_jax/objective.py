@@ -10,9 +10,11 @@ from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.aggregators import Aggregated, Aggregator, Given, make_aggregator
-from aape_jax.head import Head
+from aape_jax.generator import Generator
+from aape_jax.head import DEFAULT, Head
 from aape_jax.losses import Distillation, Reward, classification
 from aape_jax.unit import cosine
+from common.errors import UserError
 
 
 @flax.struct.dataclass
@@ -108,6 +110,28 @@ class Objective:
         score = self.reward.score(batch.x, teacher.p_a)
         metrics = {"distill": distill, "clip_score": score, **watch(given, teacher)}
         return self.distillation.weight * distill + reward, metrics
+
+
+def retrieval_objective(config: ConfigDict) -> Objective:
+    """h without g; the aggregator reads each image's own captions.
+
+    Raises:
+      UserError: an option is out of range.
+    """
+    if config.loss.tau <= 0:
+        raise UserError(f"loss.tau={config.loss.tau} must be positive.")
+    if config.aggregator.token == "class":
+        raise UserError(
+            "aggregator.token='class': images have no classes here; take image or none."
+        )
+    generator = Generator.from_config(config.generator)
+    return Objective(
+        Head(generator, DEFAULT.projection, "aape_only", config.loss.tau),
+        make_aggregator(config.aggregator),
+        config.aggregator.token,
+        Distillation.from_config(config.loss),
+        Reward.from_config(config.aggregator),
+    )
 
 
 def watch(given: Given, teacher: Aggregated) -> dict[str, Float[Array, ""]]:

@@ -4,12 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
+from aape_jax.captioner import Captioner
 from aape_jax.diagnostics import text_picture
+from aape_jax.head import parameter_count
+from aape_jax.prefix import apply_linear
 from aape_jax.tasks.described import Described, Views, caption_tokens
 from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
@@ -41,6 +45,25 @@ class Shown:
 
     show: Callable[[Views], Array]
     parameters: int
+
+
+def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, Shown]:
+    """How each row of a result shows images."""
+    visual = trainable["visual"]["map"]
+
+    def row(name: str) -> Shown:
+        head = trainable.get(name, {}).get("head", {})
+
+        @jax.jit
+        def run(visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
+            return captioner.tokens(name, head, apply_linear(visual, grid), x)
+
+        def show(views: Views) -> Array:
+            return run(visual, head, jnp.asarray(views.grid), jnp.asarray(views.x))
+
+        return Shown(show, parameter_count((visual, head)))
+
+    return {name: row(name) for name in captioner.names}
 
 
 class CaptionReport:

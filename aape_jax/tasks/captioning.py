@@ -14,16 +14,15 @@ from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioner import OWN, Captioner, speakers
-from aape_jax.head import parameter_count
 from aape_jax.heads_file import read_head, write_head
-from aape_jax.prefix import apply_linear, read_map
+from aape_jax.prefix import read_map
 from aape_jax.stages import Staged, check_stages, staged_optimizer
-from aape_jax.tasks.caption_report import CaptionReport, Shown
+from aape_jax.tasks.caption_report import CaptionReport, show_rows
 from aape_jax.tasks.classification import Epochs
-from aape_jax.tasks.described import Views, caption_tokens, open_described, see
+from aape_jax.tasks.described import caption_tokens, grid_shape, open_described, see
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part
 from aape_jax.tasks.questions import read_questions
-from common.clip import CLIP, load_clip
+from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
 from common.language import LM, describe_lm, load_lm
@@ -90,7 +89,7 @@ class Captioning(Method):
         frozen = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
         frozen["lm"] = lm.params
         # Of any size it takes the memory of one number.
-        grid = np.broadcast_to(np.float16(0), (images, *_grid_shape(clip)))
+        grid = np.broadcast_to(np.float16(0), (images, *grid_shape(clip)))
         return Loaded(*self._prepare(lm, frozen, grid, "abstract", mesh))
 
     def _plan(self, config: ConfigDict) -> None:
@@ -150,7 +149,7 @@ class Captioning(Method):
         # What is not about training images.
         model = {name: frozen[name] for name in ("lm", "asking")}
         nats = partial(jax.jit(self.captioner.nats), model)
-        return self.report(self.shown(trainable), nats, frozen["lm"])
+        return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
     def questions(self, spec: str) -> FewShotVQA:
         """Questions of another data set for the models of `load`.
@@ -163,22 +162,6 @@ class Captioning(Method):
             for own in read_questions(spec).values()
         )
         return FewShotVQA(self.lm, train, test, self.config)
-
-    def shown(self, trainable: PyTree) -> dict[str, Shown]:
-        """How each row shows images to the language model."""
-        return {name: self._shown(name, trainable) for name in self.captioner.names}
-
-    def _shown(self, name: str, trainable: PyTree) -> Shown:
-        visual, head = trainable["visual"]["map"], trainable.get(name, {}).get("head", {})
-
-        @jax.jit
-        def run(visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
-            return self.captioner.tokens(name, head, apply_linear(visual, grid), x)
-
-        def show(views: Views) -> Array:
-            return run(visual, head, jnp.asarray(views.grid), jnp.asarray(views.x))
-
-        return Shown(show, parameter_count((visual, head)))
 
     def read(self, workdir: Path) -> PyTree:
         """The parameters that `save` wrote.
@@ -201,11 +184,3 @@ class Captioning(Method):
         for name in self.speakers:
             write_head(workdir / "heads" / f"{name}.safetensors", trainable[name]["head"])
         self.report.write(workdir)
-
-
-def _grid_shape(clip: CLIP) -> tuple[int, int]:
-    side = clip.config.vision.image_size
-    pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    variables = {"params": clip.params["vision"]}
-    grid = jax.eval_shape(clip.image_tower.apply, variables, pixels).grid
-    return grid.shape[1] * grid.shape[2], grid.shape[3]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -84,6 +86,15 @@ def see(clip: CLIP, pictures: ImageSplit, cache: Path) -> Views:
     """What the image tower makes of some pictures."""
     features, grid = features_and_grids(clip, pictures, cache)
     return Views(normalise(features), grid)
+
+
+def grid_shape(clip: CLIP) -> tuple[int, int]:
+    """How many cells the image tower makes of an image, and their channels."""
+    side = clip.config.vision.image_size
+    pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    variables = {"params": clip.params["vision"]}
+    grid = jax.eval_shape(clip.image_tower.apply, variables, pixels).grid
+    return grid.shape[1] * grid.shape[2], grid.shape[3]
 
 
 def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> Tokens:

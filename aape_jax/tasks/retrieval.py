@@ -11,13 +11,11 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.aggregators import make_aggregator
 from aape_jax.bank import by_class
-from aape_jax.generator import Generator
-from aape_jax.head import DEFAULT, Head, parameter_count
+from aape_jax.head import parameter_count
 from aape_jax.heads_file import read_head, write_head
-from aape_jax.losses import Distillation, Reward, contrastive
-from aape_jax.objective import Batch, Objective
+from aape_jax.losses import contrastive
+from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
 from aape_jax.tasks.captioned import Captioned, open_captioned
@@ -40,28 +38,6 @@ VARIANTS = {
     "no_distillation": {"loss.distill": False},
     "mean_prompt": {"aggregator.kind": "mean"},
 }
-
-
-def retrieval_objective(config: ConfigDict) -> Objective:
-    """h without g; the aggregator reads each image's own captions.
-
-    Raises:
-      UserError: an option is out of range.
-    """
-    if config.loss.tau <= 0:
-        raise UserError(f"loss.tau={config.loss.tau} must be positive.")
-    if config.aggregator.token == "class":
-        raise UserError(
-            "aggregator.token='class': images have no classes here; take image or none."
-        )
-    generator = Generator.from_config(config.generator)
-    return Objective(
-        Head(generator, DEFAULT.projection, "aape_only", config.loss.tau),
-        make_aggregator(config.aggregator),
-        config.aggregator.token,
-        Distillation.from_config(config.loss),
-        Reward.from_config(config.aggregator),
-    )
 
 
 class Retrieval(Method):

@@ -1,6 +1,7 @@
 """Captioned images as random features, with tiny models; no picture is opened."""
 
 import hashlib
+from functools import cache
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tests.language.tiny import byte_tokenizer, random_lm
 
 WIDTH, CHANNELS, CELLS = 16, 10, 4
 COLOURS = ("red", "green", "blue")
-LM = LMConfig(vocab_size=300, width=24, layers=2, heads=3, mlp_width=40, positions=64, eos=7)
+LM = LMConfig(vocab_size=300, width=24, layers=1, heads=3, mlp_width=40, positions=64, eos=7)
 
 
 def pictures(count):
@@ -53,11 +54,21 @@ def text_vectors(clip, texts, cache):
     return np.stack([vectors(WIDTH, seed=seed) for seed in seeds])
 
 
+@cache
+def tiny_lm():
+    return random_lm(LM, byte_tokenizer(), size=0.2)
+
+
+@cache
+def untrained_clip():
+    """It encodes nothing."""
+    return describe_clip("pocket")
+
+
 def install(monkeypatch, parts=None, lm=None):
     """Puts tiny models and random features in place of files; gives both."""
     parts = parts or {"train": described(12, 4), "test": described(5, 7)}
-    lm = lm or random_lm(LM, byte_tokenizer(), size=0.2)
-    clip = describe_clip("pocket")  # it encodes nothing
+    lm, clip = lm or tiny_lm(), untrained_clip()
     monkeypatch.setattr(captioning, "load_clip", lambda *_: clip)
     monkeypatch.setattr(captioning, "load_lm", lambda *_: lm)
     monkeypatch.setattr(captioning, "open_described", lambda *_: parts)
@@ -82,6 +93,7 @@ def settings(**changes):
         "log_every": 4,
         "save_every": 8,
         "images_at_once": 3,
+        "mesh.data": 1,
         "pictures": 2,
         "compile_cache": "",
         "progress": "false",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,9 @@ from tests.aape.caption_problem import CELLS, CHANNELS, LM, WIDTH, described, in
 from tests.aape.problem import vectors
 from tests.language.tiny import byte_tokenizer, random_lm
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+MAP_ALONE = {"lm.aape_position": "none", "compare": "()", "map_updates": 4, "updates": 4}
+
 
 def loaded(config):
     method = Captioning(config)
@@ -36,7 +40,7 @@ def run(tmp_path_factory):
     """A finished run: its folder, result and data."""
     with pytest.MonkeyPatch.context() as patch:
         parts, lm = install(patch)
-        config, workdir = settings(), tmp_path_factory.mktemp("run")
+        config, workdir = settings(**{"mesh.data": 2}), tmp_path_factory.mktemp("run")
         result = train(Captioning(config), config, workdir)
         yield workdir, result, parts, lm
 
@@ -72,27 +76,43 @@ def test_evaluate_repeats_the_runs_numbers(run, monkeypatch):
     assert rows["none"] == result["baselines"]["none"]
 
 
-def test_each_stage_moves_its_own_parameters_alone(monkeypatch):
-    install(monkeypatch)
-    config = settings(weight_decay=0.1)
-    method, frozen, source = loaded(config)
-    start = method.init(jax.random.key(0))
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """Parameters before, between and behind the stages, and the own task's loss by stage."""
+
+    start: dict
+    middle: dict
+    end: dict
+    tasks: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Both stages of 25 updates, without the loop."""
+    rates = {"learning_rate": 1e-2, "map_rate": 1e-2, "weight_decay": 0.1}
+    with pytest.MonkeyPatch.context() as patch:
+        install(patch)
+        method, frozen, source = loaded(settings(map_updates=25, updates=50, **rates))
     optimizer = method.optimizer()
 
-    def after(trainable, steps, state):
-        @jax.jit
-        def update(trainable, state, batch, key):
-            gradient = jax.grad(lambda t: method.loss(t, frozen, batch, key)[0])(trainable)
-            changes, state = optimizer.update(gradient, state, trainable)
-            return jax.tree.map(jnp.add, trainable, changes), state
+    @jax.jit
+    def update(trainable, state, batch, key):
+        gradient, metrics = jax.grad(method.loss, has_aux=True)(trainable, frozen, batch, key)
+        changes, state = optimizer.update(gradient, state, trainable)
+        return jax.tree.map(jnp.add, trainable, changes), state, metrics["task"]
 
-        for step in steps:
-            batch = jax.tree.map(jnp.asarray, source.batch(step))
-            trainable, state = update(trainable, state, batch, jax.random.key(step))
-        return trainable, state
+    reached = [method.init(jax.random.key(0))]
+    state, tasks = optimizer.init(reached[0]), []
+    for step in range(50):
+        batch = jax.tree.map(jnp.asarray, source.batch(step))
+        trainable, state, task = update(reached[-1], state, batch, jax.random.key(step))
+        reached.append(trainable)
+        tasks.append(float(task))
+    return Learned(reached[0], reached[25], reached[50], np.reshape(tasks, (2, 25)))
 
-    middle, state = after(start, range(8), optimizer.init(start))
-    end, _ = after(middle, range(8, 10), state)
+
+def test_each_stage_moves_its_own_parameters_alone(learned):
+    start, middle, end = learned.start, learned.middle, learned.end
 
     def same(first, second):
         pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
@@ -107,25 +127,8 @@ def test_each_stage_moves_its_own_parameters_alone(monkeypatch):
         assert not any(same(middle[name]["head"], end[name]["head"]))
 
 
-def test_both_stages_learn(monkeypatch):
-    install(monkeypatch)
-    config = settings(compare="()", map_updates=25, updates=50, learning_rate=1e-2, map_rate=1e-2)
-    method, frozen, source = loaded(config)
-    trainable, optimizer = method.init(jax.random.key(0)), method.optimizer()
-    state = optimizer.init(trainable)
-
-    @jax.jit
-    def update(trainable, state, batch, key):
-        gradient, metrics = jax.grad(method.loss, has_aux=True)(trainable, frozen, batch, key)
-        changes, state = optimizer.update(gradient, state, trainable)
-        return jax.tree.map(jnp.add, trainable, changes), state, metrics
-
-    tasks = []
-    for step in range(50):
-        batch = jax.tree.map(jnp.asarray, source.batch(step))
-        trainable, state, metrics = update(trainable, state, batch, jax.random.key(step))
-        tasks.append(float(metrics["task"]))
-    first, second = np.array(tasks).reshape(2, 25)
+def test_both_stages_learn(learned):
+    first, second = learned.tasks
     assert first[15:].mean() < first[:5].mean() - 0.1
     assert second[15:].mean() < first[15:].mean() - 0.02
 
@@ -136,15 +139,15 @@ def test_only_the_caption_is_counted(monkeypatch):
     ids = np.array([[9, 30, LM.eos, LM.eos], [12, LM.eos, LM.eos, LM.eos]], np.int32)
     lengths = jnp.array([3, 2])
     prefix = jnp.asarray(vectors(2, CELLS, LM.width))
-    found = method.captioner.nats(frozen, prefix, jnp.asarray(ids), lengths)
-    variables = {"params": lm.params}
+    found = jax.jit(method.captioner.nats)(frozen, prefix, jnp.asarray(ids), lengths)
+    apply = partial(jax.jit(lm.model.apply, static_argnames="method"), {"params": lm.params})
     asking = lm.tokenizer.encode(CAPTION)
     total = 0.0
     for own, length, tokens in zip(prefix, (3, 2), ids, strict=True):
         text = jnp.asarray([*asking, *tokens[:length]])
-        words = lm.model.apply(variables, text, method="embed")
-        hidden, _ = lm.model.apply(variables, jnp.concatenate([own, words])[None])
-        logits = lm.model.apply(variables, hidden[0], method="logits")
+        words = apply(text, method="embed")
+        hidden, _ = apply(jnp.concatenate([own, words])[None])
+        logits = apply(hidden[0], method="logits")
         likely = jax.nn.log_softmax(logits)[-1 - length : -1]
         total -= sum(float(likely[i, token]) for i, token in enumerate(tokens[:length]))
     assert float(found.sum()) == pytest.approx(total, rel=1e-4)
@@ -154,9 +157,9 @@ def test_cells_may_come_with_the_batch(monkeypatch):
     install(monkeypatch)
     losses = []
     for where in ("device", "host"):
-        method, frozen, source = loaded(settings(grid=where))
+        method, frozen, source = loaded(settings(grid=where, **MAP_ALONE))
         assert ("grid" in frozen) == (where == "device")
-        batch = jax.tree.map(jnp.asarray, source.batch(9))
+        batch = jax.tree.map(jnp.asarray, source.batch(3))
         trainable = method.init(jax.random.key(0))
         losses.append(float(jax.jit(method.loss)(trainable, frozen, batch, jax.random.key(1))[0]))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
@@ -198,14 +201,14 @@ def test_the_rate_of_a_stage():
     assert [float(rate_within(2.0, 0, 0, 2)(step)) for step in range(3)] == [0, 0, 0]
 
 
-def test_a_run_may_start_from_a_trained_map(run, monkeypatch, tmp_path):
+def test_a_run_may_start_from_a_trained_map(run, monkeypatch):
     workdir, _, parts, lm = run
     install(monkeypatch, parts, lm)
     trained = workdir / "heads" / "visual.safetensors"
-    config = settings(**{"lm.map": trained, "map_updates": 0, "updates": 4, "save_every": 4})
-    train(Captioning(config), config, tmp_path / "run")
-    kept = read_head(tmp_path / "run" / "heads" / "visual.safetensors")
-    np.testing.assert_array_equal(kept["kernel"], read_head(trained)["kernel"])
+    method, _, source = loaded(settings(**{"lm.map": trained, "map_updates": 0}))
+    start = method.init(jax.random.key(0))
+    np.testing.assert_array_equal(start["visual"]["map"]["kernel"], read_head(trained)["kernel"])
+    assert source.batch(0)["second"], "the first stage is left out"
 
 
 def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path):
@@ -261,8 +264,7 @@ def test_options_that_cannot_be(monkeypatch, tmp_path, changes, sentence):
 def test_the_map_alone(monkeypatch, tmp_path):
     """LiMBeR: no AAPE anywhere."""
     install(monkeypatch)
-    none = {"lm.aape_position": "none", "compare": "()", "map_updates": 4, "updates": 4}
-    config = settings(save_every=4, **none)
+    config = settings(save_every=4, **MAP_ALONE, **{"lm.beams": 1})
     result = train(Captioning(config), config, tmp_path)
     assert BASELINE not in result["baselines"]
     assert set(result["baselines"]) == {"nearest_caption"}
