@@ -145,7 +145,7 @@ class _Events:
         if forget:
             self._write(forget, session_log=SessionLog(status=SessionLog.START))
 
-    def scalar(self, step: int, name: str, value: float) -> None:
+    def scalar(self, step: int, name: str, value: float | int) -> None:
         self._write(step, summary=self._summary.scalar(name, value))
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
