@@ -53,7 +53,7 @@ class Progress:
         self._total, self._name, self._unit, self._status = total, name, unit, status
         self._times: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
         self._show = show and jax.process_index() == 0
-        self._last_line = -math.inf
+        self._last_line, self._last_done = -math.inf, -1
         self._bar: Bar | None = None
         if self._show and _console.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
@@ -82,8 +82,8 @@ class Progress:
         detail = "  ".join([*shown, *self._pace(done)])
         if self._bar is not None:
             self._bar.update(self._task, completed=done, detail=detail)
-        elif now - self._last_line >= PLAIN_SECONDS or done == self._total:
-            self._last_line = now
+        elif now - self._last_line >= PLAIN_SECONDS or done == self._total != self._last_done:
+            self._last_line, self._last_done = now, done
             _console.print(f"{self._name}: {done}/{self._total}  {detail}".rstrip())
 
     @contextmanager

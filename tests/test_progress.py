@@ -43,6 +43,13 @@ def test_plain_lines_now_and_then(clock, capsys):
     assert lines[-1] == "train: 100/100  loss 0.01  2 steps/s  0:00:00 left"
 
 
+def test_the_end_is_said_once(clock, capsys):
+    with Progress(2, "train") as bar:
+        bar.update(2)
+        bar.update(2)
+    assert capsys.readouterr().out.count("2/2") == 1
+
+
 def test_the_speed_leaves_pauses_out(clock, capsys):
     with Progress(100, "train") as bar:
         bar.update(1)

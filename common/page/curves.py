@@ -63,7 +63,7 @@ def _draw(group: Mapping[str, Curve], factor: float) -> str:
             axes.plot(steps, [factor * value for value in values], label=name or None)
         axes.set_xlabel("step")
         if any(group):
-            axes.legend(frameon=False)
+            figure.legend(frameon=False, loc="outside right upper")
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()

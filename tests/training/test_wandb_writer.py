@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import sys
 import types
 from pathlib import Path
@@ -121,7 +120,7 @@ def test_a_refusal_is_one_sentence(service, tmp_path, monkeypatch):
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
 def test_the_package_itself(runs, tmp_path):
     offline = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HOME": str(tmp_path)}
-    process = runs.start(tmp_path / "run", "wandb=toys", **os.environ | offline)
+    process = runs.start(tmp_path / "run", "wandb=toys", **offline)
     _, err = process.communicate()
     assert process.returncode == 0, err
     (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
