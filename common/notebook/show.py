@@ -1,5 +1,6 @@
 """What a notebook shows of a run, at the end of a cell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,10 +36,14 @@ def pictures(workdir: Path | str) -> Shown:
     """Every PNG that a run wrote."""
     files = sorted(Path(workdir).glob("*.png"))
     figures = [html.figure(heading(file.stem), html.image(file)) for file in files]
-    return Shown("html", "".join(figures))
+    return _side_by_side(figures)
 
 
 def curves(workdir: Path | str) -> Shown:
     """A run's metrics over its steps."""
     found = page_curves.pictures(page_curves.read_curves(Path(workdir) / "metrics.jsonl"))
-    return Shown("html", "".join(html.figure(title, svg) for title, svg in found))
+    return _side_by_side([html.figure(title, svg) for title, svg in found])
+
+
+def _side_by_side(figures: Sequence[str]) -> Shown:
+    return Shown("html", f'<div style="display: flex; flex-wrap: wrap">{"".join(figures)}</div>')
