@@ -30,7 +30,11 @@ CORPUS = "CORPUS"
 
 SETTINGS = {
     "mcti": "paper=flowers",
-    "protext": f"model=openai/clip-vit-base-patch16,depth=9,data=none,prompts={CORPUS}",
+    # ImageNet's text-only run, `protocol=cross_dataset`, but for its pictures.
+    "protext": (
+        f"model=openai/clip-vit-base-patch16,data=none,prompts={CORPUS},held_out=0,depth=9,"
+        "length=4,learning_rate=0.03,epochs=10,updates=1820"
+    ),
     "aape": "paper=imagenet,protocol=all_class,compare=()",
     "retrieval": "paper=coco,examples=113287,compare=()",
 }

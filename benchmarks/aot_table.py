@@ -118,24 +118,22 @@ def main(argv: Sequence[str]) -> None:
     """Compiles the rows that are not finished and prints the tables."""
     del argv
     jax.config.update("jax_platforms", "cpu")
-    path, corpus, override = (flags.FLAGS[name].value for name in ("results", "corpus", "override"))
-    path = Path(path)
+    options, path = flags.FLAGS, Path(flags.FLAGS.results)
     results = read_json(path) if path.exists() else {}
-    chosen = [case for case in cases() if re.search(flags.FLAGS.only, case.key)]
+    chosen = [case for case in cases() if re.search(options.only, case.key)]
     for case in chosen:
-        if flags.FLAGS.list:
+        if options.list:
             say(f"{'done' if case.key in results else 'open'}  {case.key}")
         elif case.key not in results:
             say(f"compiling {case.key}")
-            results[case.key] = row = measure(case, corpus, override)
+            results[case.key] = row = measure(case, options.corpus, options.override)
             write_json(path, results)
             check(case, row)
     finished = [case for case in chosen if case.key in results]
     for program in dict.fromkeys(case.program for case in finished):
         own = [case for case in finished if case.program == program]
-        print(
-            f"{program}\n\n{markdown_table(COLUMNS, [table_row(c, results[c.key]) for c in own])}"
-        )
+        rows = [table_row(case, results[case.key]) for case in own]
+        print(f"{program}\n\n{markdown_table(COLUMNS, rows)}")
 
 
 if __name__ == "__main__":

@@ -38,14 +38,23 @@ def lm_bytes(config):
     return 2 * sum(np.prod(leaf.shape) for leaf in leaves)  # bfloat16
 
 
+def smallest_weight(config):
+    leaves = jax.tree.leaves(describe_lm(config.lm.model).params)
+    return 2 * min(np.prod(leaf.shape) for leaf in leaves if len(leaf.shape) == 2)
+
+
 def test_each_chip_holds_an_eighth_of_the_language_model(where):
     spread = get_config(f"{where},mesh.data=1,mesh.model=8").lock()
     whole = get_config(f"{where},mesh.data=8,mesh.model=1").lock()
     few, all_of_it = (compile_for(config, "v5e:2x4") for config in (spread, whole))
     saved = all_of_it.memory.arguments - few.memory.arguments
     assert saved > 0.8 * 7 / 8 * lm_bytes(spread)
-    assert {"all-reduce"} <= {each.kind for each in few.collectives}
     assert few.memory.peak < few.memory.available
+    # A block sums its halves; whole weights are on no chip, and without being asked nowhere sent.
+    largest = {each.kind: each.largest for each in few.collectives}
+    assert "all-reduce" in largest
+    assert largest.get("all-gather", 0) < smallest_weight(spread)
+    assert "all-gather" not in {each.kind for each in all_of_it.collectives}
 
 
 def test_the_published_model_is_shared_evenly(models):

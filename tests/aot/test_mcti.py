@@ -32,10 +32,12 @@ def check_quiet(report, gradient):
     assert report.memory.peak < report.memory.available
 
 
-def test_classes_over_eight_chips(settings):
-    report = compile_for(settings(SMALL), "v5e:2x4")
-    check_quiet(report, gradient=16 * 32 * 4)  # 12 classes, padded, of width 32
-    assert report.mesh == {"data": 8, "model": 1}
+@pytest.mark.parametrize(("topology", "chips"), [("v5e:2x4", 8), ("v5e:16x16", 256)])
+def test_classes_over_chips(settings, topology, chips):
+    report = compile_for(settings(SMALL), topology)
+    # Twelve classes, padded, of width 32.
+    check_quiet(report, gradient=max(16, chips) * 32 * 4)
+    assert report.mesh == {"data": chips, "model": 1}
 
 
 @pytest.mark.parametrize("topology", ["v5e:1x1", "v5e:2x4"])

@@ -25,7 +25,7 @@ def settings(models, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("topology", ["v5e:2x4", "v5e:4x4"])
+@pytest.mark.parametrize("topology", ["v5e:2x4", "v5e:4x4", "v5e:16x16"])
 def test_the_only_collective_is_the_sum_of_the_gradients(settings, topology):
     report = compile_for(settings("loss=l2"), topology)
     (only,) = report.collectives
