@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import flags
 
+from common.aot.chips import CHIPS
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import read_json
@@ -29,9 +30,6 @@ SLICES: Mapping[str, str] = {
     **{f"v6e-{size}": f"v6e:{shape}" for size, shape in _FLAT.items()},
     **{f"v5p-{size}": f"v5p:{shape}" for size, shape in _CUBES.items()},
 }
-
-# Bfloat16 operations per second of a chip, from the same pages; for reports without a roofline.
-_PEAK = {"v5e": 197e12, "v6e": 918e12, "v5p": 459e12}
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,9 @@ def least_seconds(report: Mapping[str, Any]) -> float:
     if bounds := report.get("roofline"):
         return bounds["seconds"]
     generation = report["topology"].partition(":")[0]
-    if generation not in _PEAK:
+    if generation not in CHIPS:
         raise UserError(f"no peak rate of {generation} is known: give the --seconds of an update.")
-    return report["flops"] / _PEAK[generation]
+    return report["flops"] / CHIPS[generation].flops
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
