@@ -18,6 +18,7 @@ FLOORS = (
     {"evaluation", "training"},
     {"aot", "fields", "page", "torch_check"},
     {"convert", "report"},
+    {"notebook"},
     {"configs", *METHODS},
 )
 # The pocket world is a data set, and its cards measure its models; a method's commands take
