@@ -1,0 +1,85 @@
+"""AAPE's captions and answers of a frozen language model, over seeds.
+
+    python -m benchmarks.aape_captioning --out=FOLDER [--seeds=3] [--base=key=value,...]
+
+Each seed is a run of `aape_jax.train` with configs/aape_captioning.py in its own folder, and one of
+`aape_jax.evaluate --data=pocket:questions` on it. What is finished there is not repeated.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from common.errors import run_command
+from common.evaluation.summaries import summarise
+from common.evaluation.tables import Value, heading, is_share, markdown_table, result_rows
+from common.files import read_json
+
+CONFIG = "configs/aape_captioning.py"
+QUESTIONS = "pocket:questions"
+CAPTIONS = {
+    "greedy": ("cider_d", "bleu_4", "rouge_l", "clip_score", "nats_per_token"),
+    "beam of 5": tuple(f"beam_5/{name}" for name in ("cider_d", "bleu_4", "rouge_l", "clip_score")),
+}
+ANSWERS = tuple(f"{shots}_shot/accuracy" for shots in (0, 1, 2, 4))
+
+Runs = Sequence[dict[str, dict[str, float | None]]]
+"""The rows of each seed."""
+
+
+def define_flags() -> None:
+    """The command line."""
+    flags.DEFINE_string("out", None, "Folder of the runs.")
+    flags.DEFINE_integer("seeds", 3, "Seeds, from 0.", lower_bound=1)
+    flags.DEFINE_string("base", "", "Fields of all runs, key=value,...")
+    flags.mark_flags_as_required(["out"])
+
+
+def run(folder: Path, seed: int, base: str) -> tuple[Path, Path]:
+    """The files of a seed's result and of its answers, which are made if they are missing."""
+    result, answers = folder / "result.json", folder / "eval" / "pocket-questions.json"
+    fields = ",".join(filter(None, (f"seed={seed}", base)))
+    if not result.exists():
+        _command("train", f"--config={CONFIG}:{fields}", f"--workdir={folder}")
+    if not answers.exists():
+        _command("evaluate", f"--workdir={folder}", f"--data={QUESTIONS}")
+    return result, answers
+
+
+def _command(name: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", f"aape_jax.{name}", *arguments], check=True)
+
+
+def table(corner: str, runs: Runs, metrics: Sequence[str]) -> str:
+    """Means and standard deviations, a row for each variant that has any of the metrics."""
+    rows = []
+    for row in runs[0]:
+        if any(metric in runs[0][row] for metric in metrics):
+            values = [summarise(each[row].get(metric) for each in runs) for metric in metrics]
+            rows.append([row, *map(_shown, metrics, values)])
+    return markdown_table([corner, *map(heading, metrics)], rows)
+
+
+def _shown(metric: str, value: Value) -> str:
+    return value.show(is_share(metric))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Trains and evaluates what is missing and prints the tables."""
+    del argv
+    out, seeds = Path(flags.FLAGS.out), range(flags.FLAGS.seeds)
+    files = [run(out / f"seed{seed}", seed, flags.FLAGS.base) for seed in seeds]
+    captions, answers = (
+        [result_rows(read_json(file)) for file in files_of_kind]
+        for files_of_kind in zip(*files, strict=True)
+    )
+    for name, metrics in CAPTIONS.items():
+        print(f"\n{table(name, captions, metrics)}")
+    print(f"\n{table('answers', answers, ANSWERS)}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)
