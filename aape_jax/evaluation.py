@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import Array, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.baselines.context import LEARNERS, RATE, train_context
@@ -32,24 +32,26 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
     }
 
 
-def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
-    params, w = shared
-    return predict(params, x, w, head)
-
-
 def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
     """Accuracy and size of a trained head; the classes' features are all it is told."""
 
-    def classify(test: TestSet) -> np.ndarray:
-        return over_devices(_predict, (params, test.w), test.x, head=head)
-
-    return scores(tests, classify) | {"parameters": float(parameter_count(params))}
+    found = scores(tests, lambda test: _predicted(head, params, test))
+    return found | {"parameters": float(parameter_count(params))}
 
 
 def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
     """Which classes a trained head takes for which, as a picture."""
-    predicted = predict(params, jnp.asarray(test.x), jnp.asarray(test.w), head)
-    return predictions_picture(np.asarray(predicted), test.labels, test.classnames)
+    predicted = _predicted(head, params, test)
+    return predictions_picture(predicted, test.labels, test.classnames)
+
+
+def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
+    return over_devices(_predict, (params, test.w), test.x, head=head)
+
+
+def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
+    params, w = shared
+    return predict(params, x, w, head)
 
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
