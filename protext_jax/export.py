@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
+from ml_collections import ConfigDict
 
 from common.clip import load_clip
-from common.config import read_config
 from common.errors import run_command
 from common.files import read_strings
 from common.precision import frozen_dtype
@@ -35,11 +35,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
 
 
-def class_names(workdir: Path, file: str | None) -> list[str]:
+def class_names(config: ConfigDict, file: str | None) -> list[str]:
     """Those of the JSON list in `file`, else those that the run's data set or corpus has."""
     if file:
         return read_strings(Path(file).expanduser(), "give --classes=FILE, a JSON list of names")
-    config = read_config(workdir)
     if config.data == NO_IMAGES:
         return list(open_corpus(config, ()))
     return list(open_named(config.data, config.holdout, config.names).classnames)
@@ -67,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     workdir = Path(options.workdir).expanduser()
     config, learned = read_run(workdir, options.run)
-    names = class_names(workdir, options.classes)
+    names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]
     out = Path(options.out).expanduser()
     shape = export(learned, options.model or config.model, config.dtype, names, template, out)
