@@ -13,8 +13,7 @@ For example:
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,66 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from common.clip import CLIP, load_clip, save_clip
-from common.clip.checkpoint import find_clip, read_text_tensors
-from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.errors import UserError, run_command
-from common.files import read_json, write_json
-from common.language import LM, load_lm, save_lm
-from common.language.checkpoint import read_lm_tensors
-from common.language.hugging_face import KINDS, kind_of
+from common.files import write_json
+from common.kinds import find_kind
 from common.progress import say
 from common.torch_check import NotComparableError, torch_errors
-from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
-from common.weights.diffusion import VAE, unet_table
-from common.weights.files import read_tensors
-from common.weights.resolve import resolve
-from common.weights.table import Table, flatten, match_keys
+from common.weights.table import flatten
 
 REPORT = "conversion.json"
 TOLERANCE = 1e-4
 """The relative error that `--check` allows: float32 through a full-size model."""
-
-Model = CLIP | StableDiffusion | LM
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How one kind of model is read and written."""
-
-    load: Callable[[str], Model]
-    save: Callable[[Model, Path], None]
-    parts: Callable[[str, Model], "list[Part]"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The weights of one folder.
-
-    Attributes:
-      name: What the report calls it.
-      tensors: By source key.
-      table: Where the keys go.
-      ignore: Patterns of keys that carry no weights.
-    """
-
-    name: str
-    tensors: Mapping[str, np.ndarray]
-    table: Table
-    ignore: tuple[str, ...] = ()
-
-    def report(self) -> dict[str, Any]:
-        """Where each key goes, and which keys carry no weights."""
-        matches = match_keys(self.table, self.tensors, ignore=self.ignore)
-        keys = {
-            key: {
-                "to": match.paths,
-                "shape": self.tensors[key].shape,
-                "dtype": self.tensors[key].dtype.name,
-            }
-            for key, match in matches.items()
-        }
-        return {"keys": keys, "ignored": sorted(set(self.tensors) - set(keys))}
 
 
 def convert(source: str, out: Path) -> dict[str, Any]:
@@ -96,7 +45,7 @@ def convert(source: str, out: Path) -> dict[str, Any]:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{str(out)!r} exists already; name a new directory for the result.")
-    kind = _kind(source)
+    kind = find_kind(source)
     say(f"Loading {source}…")
     model = kind.load(source)
     parts = kind.parts(source, model)
@@ -140,7 +89,7 @@ def check(out: Path) -> dict[str, float] | str:
     """
     say("Comparing with PyTorch…")
     try:
-        errors = torch_errors(_kind(str(out)).load(str(out)), out)
+        errors = torch_errors(find_kind(str(out)).load(str(out)), out)
     except NotComparableError as reason:
         print(f"not compared with PyTorch: {reason}")
         return str(reason)
@@ -171,46 +120,6 @@ def main(argv: Sequence[str]) -> None:
     print(summary(report))
     if flags.FLAGS.check:
         write_json(out / REPORT, report | {"check": check(out)})
-
-
-def _clip_parts(source: str, model: CLIP) -> list[Part]:
-    directory, layout = find_clip(source)
-    tensors = read_tensors(directory, layout.stem)
-    return [Part("clip", tensors, layout.table(model.config), layout.ignore)]
-
-
-def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
-    directory = resolve(source, ["model_index.json"])
-    stem = "diffusion_pytorch_model"
-    unet = unet_table(model.unet.config.use_linear_projection)
-    text = read_text_tensors(directory / "text_encoder")
-    return [
-        Part("unet", read_tensors(directory / "unet", stem), unet),
-        Part("vae", read_tensors(directory / "vae", stem), VAE),
-        Part("text_encoder", text, HF_TEXT_TOWER, HF_IGNORE),
-    ]
-
-
-def _language_parts(source: str, model: LM) -> list[Part]:
-    kind = KINDS[kind_of(model.config)]
-    tensors = read_lm_tensors(resolve(source, ["config.json"]))
-    return [Part("language model", tensors, kind.table, kind.ignore)]
-
-
-_CLIP = Kind(load_clip, save_clip, _clip_parts)
-_DIFFUSION = Kind(load_stable_diffusion, save_stable_diffusion, _diffusion_parts)
-_LANGUAGE = Kind(load_lm, save_lm, _language_parts)
-
-
-def _kind(source: str) -> Kind:
-    if source == "pocket":
-        raise UserError("'pocket' stands for several models: give the directory of one of them.")
-    directory = resolve(source, ["model_index.json", "config.json"])
-    if (directory / "model_index.json").is_file():
-        return _DIFFUSION
-    config = directory / "config.json"
-    known = config.is_file() and read_json(config).get("model_type") in KINDS
-    return _LANGUAGE if known else _CLIP
 
 
 if __name__ == "__main__":

@@ -14,43 +14,18 @@ For example:
     python -m common.report --html=runs/mcti
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
-from common.config import flatten
 from common.errors import UserError, run_command
 from common.evaluation.summaries import average, summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, metrics_tables, result_rows
-from common.files import atomic_write, read_json
+from common.files import atomic_write
 from common.page import write_page
+from common.runs import Run, group_runs, read_run
 from common.training import say
-from common.training.workdir import HARMLESS
-
-# Runs whose configs differ in fields of such names are repetitions of one experiment.
-SEED = "seed"
-REMEDY = "leave this run out or train it again"
-REQUIRED = ("method", "dataset", "model", "seed", "metrics", "baselines")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run.
-
-    Attributes:
-      folder: Where it lies.
-      result: What its `result.json` holds.
-      config: Its `config.json` by dotted name; empty where there is none.
-    """
-
-    folder: Path
-    result: Mapping[str, Any]
-    config: Mapping[str, Any]
 
 
 def define_flags() -> None:
@@ -76,29 +51,6 @@ def main(argv: Sequence[str]) -> None:
     print(text, end="")
 
 
-def read_run(folder: Path) -> Run:
-    """Reads a finished run.
-
-    Raises:
-      UserError: There is no `result.json`, or it lacks what every method writes.
-    """
-    file, config = folder / "result.json", folder / "config.json"
-    if not file.exists():
-        raise UserError(f"{folder} holds no finished run: there is no {file}.")
-    result = read_json(file, REMEDY)
-    missing = [name for name in REQUIRED if name not in result]
-    if missing:
-        raise UserError(f"{file} lacks {', '.join(missing)}: {REMEDY}.")
-    for name in ("metrics", "baselines"):
-        if not isinstance(result[name], dict):
-            raise UserError(f"{file}: {name!r} is no JSON object: {REMEDY}.")
-    try:
-        result_rows(result)
-    except TypeError as error:
-        raise UserError(f"{file}: {error}: {REMEDY}.") from None
-    return Run(folder, result, flatten(read_json(config, REMEDY)) if config.exists() else {})
-
-
 def report(runs: Sequence[Run]) -> str:
     """The report on `runs` as Markdown.
 
@@ -106,7 +58,7 @@ def report(runs: Sequence[Run]) -> str:
       UserError: Two runs are the same but for their folder.
     """
     chapters: dict[tuple[str, str], dict[str, dict[str, Value]]] = {}
-    groups = _group(runs)
+    groups = group_runs(runs)
     for (dataset, model, label), group in groups.items():
         rows = chapters.setdefault((dataset, model), {})
         for name, values in _summary(group).items():
@@ -124,48 +76,6 @@ def report(runs: Sequence[Run]) -> str:
     parts.extend(_averages(chapters))
     parts.extend(["## Runs", _run_table(groups)])
     return "\n\n".join(parts) + "\n"
-
-
-def _group(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
-    """Groups runs by (data set, model, row label) and sorts each group by seed."""
-    families: dict[tuple[str, str, str], list[Run]] = {}
-    for run in runs:
-        key = run.result["dataset"], run.result["model"], run.result["method"]
-        families.setdefault(key, []).append(run)
-    groups: dict[tuple[str, str, str], list[Run]] = {}
-    for (dataset, model, method), family in families.items():
-        differing = _differing_fields(family)
-        for run in family:
-            settings = ", ".join(f"{name}={run.config.get(name)}" for name in differing)
-            label = f"{method} ({settings})" if settings else method
-            groups.setdefault((dataset, model, label), []).append(run)
-    for group in groups.values():
-        group.sort(key=_seeds)
-        for run, other in pairwise(group):
-            if _seeds(run) == _seeds(other):
-                raise UserError(
-                    f"{run.folder} and {other.folder} are the same run, seed "
-                    f"{run.result['seed']}: name one of them."
-                )
-    return groups
-
-
-def _seeds(run: Run) -> list[int]:
-    return [
-        run.result["seed"],
-        *(run.config[n] for n in sorted(run.config) if n.endswith(SEED)),
-    ]
-
-
-def _differing_fields(family: Sequence[Run]) -> list[str]:
-    names = sorted({name for run in family for name in run.config})
-    return [
-        name
-        for name in names
-        if name not in HARMLESS
-        and not name.endswith(SEED)
-        and len({json.dumps(run.config.get(name)) for run in family}) > 1
-    ]
 
 
 def _summary(group: Sequence[Run]) -> dict[str, dict[str, Value]]:
