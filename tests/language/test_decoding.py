@@ -1,5 +1,6 @@
 """Decoding against plain loops without a cache and against trying every text."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -13,6 +14,9 @@ from tests.language.tiny import random_lm
 # Four tokens, so that all texts can be tried.
 SMALL = LMConfig(vocab_size=4, width=8, layers=1, heads=2, mlp_width=16, positions=16, eos=2)
 LENGTH = 4
+# One whose texts depend on what stands before: a tied head would repeat the last token.
+UNTIED = dataclasses.replace(SMALL, vocab_size=8, tied=False)
+LONGER = 6
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +24,23 @@ def small(tokenizer):
     return random_lm(SMALL, tokenizer, size=0.8)
 
 
-@pytest.fixture(scope="module")
-def log_probabilities(small):
-    """Of each next token behind a prompt and some tokens, without a cache."""
+def rows_behind(lm):
+    """Log-probabilities of each next token behind a prompt and some tokens, without a cache."""
 
     @jax.jit
     def run(prompt, tokens):
-        variables = {"params": small.params}
-        embedded = small.model.apply(variables, tokens, method="embed")
-        hidden, _ = small.model.apply(variables, jnp.concatenate([prompt, embedded])[None])
-        logits = small.model.apply(variables, hidden[0], method="logits")
+        variables = {"params": lm.params}
+        embedded = lm.model.apply(variables, tokens, method="embed")
+        hidden, _ = lm.model.apply(variables, jnp.concatenate([prompt, embedded])[None])
+        logits = lm.model.apply(variables, hidden[0], method="logits")
         return jax.nn.log_softmax(logits)[len(prompt) - 1 :]
 
     return lambda prompt, tokens: np.asarray(run(prompt, jnp.asarray(tokens, jnp.int32)))
+
+
+@pytest.fixture(scope="module")
+def log_probabilities(small):
+    return rows_behind(small)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +96,7 @@ def test_with_many_beams_the_best_of_all_texts_is_found(small, prompts, log_prob
 def plain_beams(following, beams):
     """The best text, and whether a text was ever continued in the place of another."""
     opened, ended, moved = [(0.0, ())], [], False
-    for length in range(1, LENGTH + 1):
+    for length in range(1, LONGER + 1):
         candidates = sorted(
             (
                 (score + likely, (*text, token), place)
@@ -100,32 +108,34 @@ def plain_beams(following, beams):
         ended += [
             (score / length, text)
             for score, text, _ in candidates[:beams]
-            if text[-1] == SMALL.eos or length == LENGTH
+            if text[-1] == SMALL.eos or length == LONGER
         ]
         ended = sorted(ended, reverse=True)[:beams]
         kept = [found for found in candidates if found[1][-1] != SMALL.eos][:beams]
         if len(ended) == beams and kept[0][0] / length <= ended[-1][0]:
             break
-        moved |= 1 < length < LENGTH and [place for *_, place in kept] != list(range(beams))
+        moved |= 1 < length < LONGER and [place for *_, place in kept] != list(range(beams))
         opened = [(score, text) for score, text, _ in kept]
     return ended[0][1], moved
 
 
 @pytest.mark.parametrize("beams", [2, 3])
-def test_each_beam_remembers_its_own_text(small, log_probabilities, beams):
+def test_each_beam_remembers_its_own_text(tokenizer, beams):
+    lm = random_lm(UNTIED, tokenizer, size=0.8)
+    behind = rows_behind(lm)
     drawn = np.random.default_rng(2).normal(size=(16, 3, SMALL.width)).astype(np.float32)
     prompts = jnp.asarray(drawn)
     mask = jnp.ones(prompts.shape[:2], bool)
-    found = beam_search(small.model, small.params, prompts, mask, length=LENGTH, beams=beams)
+    found = beam_search(lm.model, lm.params, prompts, mask, length=LONGER, beams=beams)
     moves = 0
     for row, prompt in zip(np.asarray(found), prompts, strict=True):
 
         def following(text, prompt=prompt):
-            filler = [0] * (LENGTH - len(text))
-            return log_probabilities(prompt, [*text, *filler])[len(text)].tolist()
+            filler = [0] * (LONGER - len(text))
+            return behind(prompt, [*text, *filler])[len(text)].tolist()
 
         text, moved = plain_beams(following, beams)
-        assert row.tolist() == filled(text)
+        assert row.tolist() == [*text, *[SMALL.eos] * (LONGER - len(text))]
         moves += moved
     assert moves >= 4, "the beams hardly ever changed places"
 
