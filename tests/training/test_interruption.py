@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_sentence(runs, undisturbed, same_run, tmp_path):
     process = runs.start(tmp_path)
     # Larger than the config and the metrics, smaller than a checkpoint.
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 1, (out, err)
     (told,) = (line for line in err.splitlines() if line.startswith("error"))
     assert "File too large" in told and told.endswith("make room and run the same command again.")
