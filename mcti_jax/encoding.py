@@ -43,8 +43,7 @@ def vae_posteriors(
 
     def compute() -> dict[str, np.ndarray]:
         count = 2 * len(split)
-        title = "Encoding photos (VAE)"
-        with Progress(count, title, unit="photos", status="compiling…") as progress:
+        with Progress(count, "Encoding photos (VAE)", unit="photos") as progress:
             found = feature_pass(
                 encode,
                 sd.params["vae"],

@@ -69,8 +69,7 @@ def generate(
     shape = (side, side, sd.unet.config.in_channels)
     found = []
     starts = range(0, len(padded), batch)
-    title = f"Sampling ({sampler}, {steps} steps)"
-    for start in track(starts, title, unit="batches", status="compiling…"):
+    for start in track(starts, f"Sampling ({sampler}, {steps} steps)", unit="batches"):
         rows = jnp.arange(start, start + batch)
         noise = jax.vmap(lambda row: jax.random.normal(jax.random.fold_in(key, row), shape))(rows)
         states = jnp.stack([by_prompt[text] for text in padded[start : start + batch]])
@@ -121,8 +120,5 @@ def clip_features(clip: CLIP, images: Float[np.ndarray, "b h w 3"]) -> np.ndarra
     encode = jax.jit(lambda params, x: tower.apply({"params": params}, x).features)
     pixels = np.stack([clip.preprocess(Image.fromarray(x)) for x in to_uint8(images)])
     batches = np.array_split(pixels, -(-len(pixels) // 64))
-    found = [
-        np.asarray(encode(clip.params["vision"], batch), np.float32)
-        for batch in track(batches, "Encoding samples (CLIP)", unit="batches", status="compiling…")
-    ]
-    return np.concatenate(found)
+    found = [encode(clip.params["vision"], batch) for batch in batches]
+    return np.concatenate([np.asarray(x, np.float32) for x in found])

@@ -86,7 +86,7 @@ def _encode_photos(
     """One array for each chunk of the photos."""
     title = f"Encoding photos (CLIP {what}, {version.name})"
     parts = []
-    with Progress(len(split), title, unit="photos", status="starting…") as progress:
+    with Progress(len(split), title, unit="photos") as progress:
         for start in range(0, len(split), CHUNK):
             rows = range(start, min(start + CHUNK, len(split)))
             parts.append(_encode_chunk(clip, split, rows, cache, version, what, progress))
@@ -135,8 +135,7 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p
     group = np.searchsorted(widths, lengths)
     features = np.empty((len(texts), config.projection), np.float32)
 
-    title = "Encoding sentences (CLIP)"
-    with Progress(len(texts), title, unit="sentences", status="compiling…") as progress:
+    with Progress(len(texts), "Encoding sentences (CLIP)", unit="sentences") as progress:
         done = 0
         for number, width in enumerate(widths):
             rows = np.flatnonzero(group == number)
