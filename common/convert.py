@@ -34,6 +34,12 @@ TOLERANCE = 1e-4
 """The relative error that `--check` allows: float32 through a full-size model."""
 
 
+class ConversionDiffers(UserError):
+    """What a converted model computes is not what PyTorch's does."""
+
+    exit_status = 1  # The request was in order, and the files are written.
+
+
 def convert(source: str, out: Path) -> dict[str, Any]:
     """Converts a model and returns the report, which `out/conversion.json` holds too.
 
@@ -85,9 +91,8 @@ def check(out: Path) -> dict[str, float] | str:
       The errors, or the reason why there is nothing to compare with.
 
     Raises:
-      UserError: They exceed `TOLERANCE`.
+      ConversionDiffers: They exceed `TOLERANCE`.
     """
-    say("Comparing with PyTorch…")
     try:
         errors = torch_errors(find_kind(str(out)).load(str(out)), out)
     except NotComparableError as reason:
@@ -97,7 +102,7 @@ def check(out: Path) -> dict[str, float] | str:
         print(f"{name}: relative error {error:.1e} against PyTorch")
     # Written so that a NaN counts as too large.
     if wrong := [name for name, error in errors.items() if not error <= TOLERANCE]:
-        raise UserError(
+        raise ConversionDiffers(
             f"{' and '.join(wrong)} of {str(out)!r} differ from PyTorch's by more than "
             f"{TOLERANCE:.0e}: do not use the converted model."
         )
@@ -119,6 +124,7 @@ def main(argv: Sequence[str]) -> None:
     report = convert(source, out)
     print(summary(report))
     if flags.FLAGS.check:
+        say("Comparing with PyTorch…")
         write_json(out / REPORT, report | {"check": check(out)})
 
 

@@ -32,7 +32,6 @@ def own_flags(tree: ast.Module) -> dict[str, str]:
 
 def test_all_commands_are_found():
     assert {"mcti_jax.train", "aape_jax.evaluate", "common.aot", "common.report"} <= set(FILES)
-    assert len(FILES) == 15
 
 
 @pytest.mark.parametrize("name", FILES)
