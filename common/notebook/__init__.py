@@ -7,6 +7,7 @@ from common.notebook.runtime import attention as attention
 from common.notebook.runtime import device_line as device_line
 from common.notebook.runtime import missing as missing
 from common.notebook.runtime import settings as settings
+from common.notebook.runtime import shell as shell
 from common.notebook.runtime import sign_in as sign_in
 from common.notebook.runtime import smoke as smoke
 from common.notebook.show import curves as curves

@@ -5,6 +5,7 @@ With PROMPTAX_SMOKE=1 in the environment, settings end in about a minute on one 
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -75,6 +76,23 @@ def missing(*packages: str) -> str:
     """A sentence about the packages that an optional cell lacks; empty if it lacks none."""
     absent = [name for name in packages if find_spec(name) is None]
     return f"Skipped: this cell needs {' and '.join(absent)}." if absent else ""
+
+
+def shell(*words: str) -> None:
+    """Runs a program and shows what it prints while it runs.
+
+    Unlike a notebook's own `!`, it forks no threads of jax's, and a failure stops the cells
+    that follow.
+
+    Raises:
+      UserError: The program failed.
+    """
+    pipe, joined = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(words, stdout=pipe, stderr=joined, text=True) as program:
+        for line in program.stdout:
+            print(line, end="", flush=True)
+    if program.returncode:
+        raise UserError(f"{' '.join(words[:3])} ended with status {program.returncode}: see above.")
 
 
 def sign_in() -> None:

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from common.errors import UserError
-from common.notebook import attention, device_line, missing, settings, smoke
+from common.notebook import attention, device_line, missing, settings, shell, smoke
 from common.notebook.runtime import SMOKE
 from configs.mcti import get_config
 
@@ -70,3 +70,11 @@ def test_a_comma_is_refused():
 def test_missing_packages_are_named():
     assert missing("json", "os") == ""
     assert missing("json", "no_such_package") == "Skipped: this cell needs no_such_package."
+
+
+def test_a_program_s_words_are_shown_and_its_failure_stops(capsys):
+    shell("bash", "-c", "echo out; echo err >&2")
+    assert capsys.readouterr().out.splitlines() == ["out", "err"]
+    with pytest.raises(UserError, match="status 3"):
+        shell("bash", "-c", "echo last; exit 3")
+    assert capsys.readouterr().out == "last\n"
