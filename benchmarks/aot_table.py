@@ -99,6 +99,15 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
     ]
 
 
+def table(rows: Mapping[Case, Mapping[str, Any]]) -> str:
+    """The table of one program; settings that all rows share stand above it."""
+    shared = {case.settings for case in rows}
+    if len(shared) > 1:
+        return markdown_table(COLUMNS, [table_row(*each) for each in rows.items()])
+    cells = [[slice, *rest] for slice, _, *rest in (COLUMNS, *map(table_row, rows, rows.values()))]
+    return f"`{shared.pop()}`\n\n{markdown_table(cells[0], cells[1:])}"
+
+
 def define_flags() -> None:
     """The command line."""
     flags.DEFINE_string("only", "", "A regular expression that a row's name must contain.")
@@ -131,9 +140,8 @@ def main(argv: Sequence[str]) -> None:
             check(case, row)
     finished = [case for case in chosen if case.key in results]
     for program in dict.fromkeys(case.program for case in finished):
-        own = [case for case in finished if case.program == program]
-        rows = [table_row(case, results[case.key]) for case in own]
-        print(f"{program}\n\n{markdown_table(COLUMNS, rows)}")
+        own = {case: results[case.key] for case in finished if case.program == program}
+        print(f"{program}\n\n{table(own)}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def largest(config: ConfigDict, topology: str, field: str) -> Report:
       field: dotted name of a whole number.
 
     Returns:
-      The report of the largest program that fits. A field that stops to matter, e.g. a batch of
+      The report of the largest program that fits. A field that no longer matters, e.g. a batch of
       all examples, is not raised further.
 
     Raises:
@@ -44,8 +44,8 @@ def largest(config: ConfigDict, topology: str, field: str) -> Report:
         except DoesNotFit:
             fails = times
             continue
-        if fails is None and report.memory.peak <= found.memory.peak:
-            say(f"{field}={unit * times} needs no more memory than {field}={unit * fits}")
+        if fails is None and _cost(report) == _cost(found):
+            say(f"{field}={unit * times} is the same program as {field}={unit * fits}")
             break
         fits, found = times, report
     return found
@@ -59,6 +59,10 @@ def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[i
         if start == 1:
             raise
     return _halve(config, topology, field, start // 2)
+
+
+def _cost(report: Report) -> tuple[int, int]:
+    return report.flops, report.memory.peak
 
 
 def _try(config: ConfigDict, topology: str, field: str, value: int) -> Report:

@@ -1,5 +1,6 @@
 """Bytes between a chip's HBM and its core, read from the text of the scheduled program."""
 
+import re
 from collections.abc import Mapping
 
 from common.aot.hlo import Computation, Instruction, Module, parse, shape_bytes, total
@@ -9,6 +10,10 @@ _FREE = {
     *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"),
     *("while", "conditional", "call", "async-start", "async-update", "async-done"),
 }
+# Calls of the compiler that reserve memory, or say something about what is there.
+_HOLLOW = re.compile(
+    r'custom_call_target="(AllocateBuffer|ConcatBitcast|AssumeGatherIndicesInBound|Sharding)"'
+)
 _SLICES = ("dynamic-slice", "slice", "gather")
 _UPDATES = {"dynamic-update-slice": 1, "scatter": 2}  # and the operand that holds the update
 _BYTES = "bytes"
@@ -26,7 +31,7 @@ def hbm_bytes(hlo: str) -> int:
 
 def _module_bytes(module: Module) -> int:
     def measure(computation: Computation, instruction: Instruction) -> Mapping[str, int]:
-        if instruction.opcode in _FREE:
+        if instruction.opcode in _FREE or _HOLLOW.search(instruction.rest):
             return {}
         moved = _read(module, computation, instruction) + _written(module, computation, instruction)
         return {_BYTES: moved}

@@ -9,16 +9,17 @@ from tests.aot import toy
 
 @pytest.fixture
 def tried(monkeypatch):
-    """Compiles nothing: a program needs `needs(value of "size")` GiB of ten."""
+    """Compiles nothing: a program needs `needs(value of "size")` GiB of ten, and `flops(value)`."""
 
-    def use(needs):
+    def use(needs, flops=lambda size: 100):
         values = []
 
         def compile_for(config, topology):
             values.append(config.size)
             if (needed := needs(config.size)) > 10:
                 raise DoesNotFit("too large", float(needed), 10.0)
-            return toy.report(peak=round(needed * 2**30), config=config.to_dict())
+            peak, work = round(needed * 2**30), flops(config.size)
+            return toy.report(peak=peak, flops=work, config=config.to_dict())
 
         monkeypatch.setattr(module, "compile_for", compile_for)
         return values
@@ -54,10 +55,15 @@ def test_multiples_of_the_start_or_its_halves(tried, start, found):
     assert values[0] == start
 
 
-def test_a_field_that_stops_to_matter(tried, capsys):
+def test_a_field_that_no_longer_matters(tried, capsys):
     values = tried(lambda size: min(size, 6))
     assert search(2) == 8 and values == [2, 4, 8, 16]
-    assert "size=16 needs no more memory than size=8" in capsys.readouterr().out
+    assert "size=16 is the same program as size=8" in capsys.readouterr().out
+
+
+def test_more_work_in_the_same_memory_goes_on(tried):
+    tried(lambda size: 6 if size < 32 else 11, flops=lambda size: 100 * size)
+    assert search(1) == 31
 
 
 def test_nothing_fits(tried):

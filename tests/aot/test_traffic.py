@@ -15,6 +15,7 @@ def program(*lines, others=""):
 
 
 P0 = "%p.0 = f32[1000,8]{1,0:T(8,128)} parameter(0)"
+CALL = "ROOT %a = f32[1000,8]{1,0} custom-call"
 P1 = "%p.1 = s32[]{:T(128)S(6)} parameter(1)"
 
 
@@ -25,6 +26,8 @@ P1 = "%p.1 = s32[]{:T(128)S(6)} parameter(1)"
         # What lies in VMEM, S(1), costs nothing.
         ([P0, "ROOT %a = f32[1000,8]{1,0:T(8,128)S(1)} negate(%p.0)"], BIG),
         ([P0, "ROOT %a = (f32[1000,8]{1,0}, f32[1000,8]{1,0}) tuple(%p.0, %p.0)"], 0),
+        ([f'{CALL}(), custom_call_target="AllocateBuffer"'], 0),
+        ([P0, f'{CALL}(%p.0), custom_call_target="tpu_custom_call"'], 2 * BIG),
         # An array that is copied out of HBM is read once.
         (
             [

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import aot_table
 from benchmarks.aot_cases import CONFIGS, CORPUS, TOPOLOGIES, Case, cases
-from benchmarks.aot_table import COLUMNS, check, gradient_bytes, measure, table_row
+from benchmarks.aot_table import COLUMNS, check, gradient_bytes, measure, table, table_row
 from common.aot import DoesNotFit
 from tests.aot import toy
 
@@ -64,6 +64,11 @@ def test_a_row_has_a_cell_for_each_column():
     assert cells[COLUMNS.index("least time, ms")] == "1"
 
 
+def test_settings_that_differ_have_a_column():
+    other = Case("aape", "v5e-8", "classes=8")
+    assert "| v5e-8 | classes=8 |" in table({CASE: row(), other: row()})
+
+
 def test_what_does_not_fit_is_a_row_too(monkeypatch):
     def compile_for(config, topology):
         raise DoesNotFit("too large", 20.0, 15.75)
@@ -84,7 +89,7 @@ def test_finished_rows_are_kept(monkeypatch, tmp_path, capsys):
         aot_table.main([])
         return capsys.readouterr().out
 
-    assert "v5e-8 | classes=4" in run("v5e-8")
+    assert "`classes=4`\n\n| slice | HBM peak" in run("v5e-8")
     assert run("").count("| v5e-") == 2
     assert [case.slice for case in compiled] == ["v5e-8", "v5e-1"]
     assert list(json.loads(file.read_text())) == ["aape v5e-8 classes=4", "aape v5e-1 classes=4"]
