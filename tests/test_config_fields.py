@@ -78,7 +78,7 @@ def test_every_field_is_read(name):
     assert sorted(set(flatten(config)) - found) == []
 
 
-@pytest.mark.parametrize("name", (*CONFIGS, "aape", "aape_retrieval"))
+@pytest.mark.parametrize("name", (*CONFIGS, "aape", "aape_retrieval", "aape_vqa"))
 def test_every_field_is_documented(name):
     assert undocumented((ROOT / "configs" / f"{name}.py").read_text("utf-8")) == []
 

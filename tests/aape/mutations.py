@@ -184,8 +184,8 @@ MUTATIONS = (
     Mutation(
         "distillation where h is no input",
         "aape_jax/tasks/vqa.py",
-        'if "captions" in frozen and "aape" in self.answerers[name].inputs:',
-        'if "captions" in frozen:',
+        'if "captions" in frozen and head.has_aape:',
+        'if "captions" in frozen and looked:',
         "aape/test_vqa.py",
     ),
     Mutation(
