@@ -177,7 +177,7 @@ MUTATIONS = (
     Mutation(
         "h(x) not read by the head of answers",
         "aape_jax/answerer.py",
-        "scale * given[name] @ first[name] for name in first)",
+        "scale * given[name] @ first[name] for name in read)",
         "scale * given[name] @ first[name] for name in ('image',))",
         "aape/test_vqa.py",
     ),
