@@ -90,7 +90,7 @@ def from_pixels() -> ConfigDict:
             "learning_rate": 2e-3,
             "batch": 640,
             "per_image": 10,
-            "updates": 2040,
+            "updates": 1020,
             "steps_per_call": 51,
             "log_every": 51,
             "save_every": 510,
