@@ -37,13 +37,13 @@ def answered(folder, workdir, **changes):
     return train(VQA(config), config, workdir / "run")
 
 
+@pytest.mark.slow
 def test_a_tenth_of_it(easy_vqa, tmp_path):
     counts = {"batch": 320, "updates": 200, "steps_per_call": 50, "log_every": 50}
     sizes = {"side": 32, "hidden": 128, "generator.hidden": 32, "learning_rate": 3e-3}
     folder = part_of(easy_vqa, tmp_path / "data", train=400, test=100)
     result = answered(folder, tmp_path, save_every=0, **counts, **sizes)
     own, blind = result["metrics"], result["baselines"]["question_only"]
-    print(own, blind)
     assert own["accuracy"] > blind["accuracy"] + 0.1
     assert own["accuracy_other"] > blind["accuracy_other"] + 0.3
 
