@@ -1,8 +1,8 @@
 """AAPE (arXiv 2410.23698) for questions about images, answered by a small head.
 
     python -m aape_jax.train --config=configs/aape_vqa.py --workdir=runs/vqa
-    python -m aape_jax.train --config=configs/aape_vqa.py:data=easy_vqa:data/easy_vqa,\\
-loss.distill=false --workdir=runs/easy_vqa
+    python -m aape_jax.train --config=configs/aape_vqa.py:tower=small,data=easy_vqa:easy-VQA \\
+        --workdir=runs/easy_vqa
 
 The head chooses among the training answers. It is not the paper's, which lets a language model
 write the answer; it needs none, and shows what h(x) adds to an image and a question.
@@ -16,19 +16,29 @@ from configs.aape import aggregator, loss
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """The default run, changed by `key=value,...` in `arg`."""
-    return apply_arg(pocket(), arg)
+    config = apply_arg(pocket(), arg)
+    if config.tower:
+        config.update(from_pixels())
+        apply_arg(config, arg)  # what the user wrote wins
+    return config
 
 
 def pocket() -> ConfigDict:
     """Every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.vqa:VQA"  # module:class
-    config.seed = 0  # of the heads' start and of the order of the questions
+    config.start = ""  # folder of a finished run, e.g. on captions, whose h training starts from
+    config.seed = 0  # of the start of all weights and of the order of the questions
 
     # What is learned from: images with questions, and captions where there are some.
-    config.model = "pocket"  # CLIP
-    config.data = "pocket:questions"  # or easy_vqa:FOLDER
+    config.model = "pocket"  # CLIP, which reads the questions and, without a tower, the images
+    config.tower = ""  # small: images are read by a small tower that is trained with the answers
+    config.side = 64  # pixels of the square that the small tower reads
+    config.data = "pocket:questions"  # or easy_vqa:FOLDER, vqa2:FOLDER
     config.answers = 0  # the most frequent training answers; 0 takes all
+    config.examples = 0  # for `common.aot`: training questions
+    config.images = 0  # for `common.aot`: their images
+    config.captions = 5  # for `common.aot`: captions of the image that has most
 
     # The method.
     config.aggregator = aggregator()
@@ -36,10 +46,11 @@ def pocket() -> ConfigDict:
     config.generator = ConfigDict()
     config.generator.hidden = 512  # 0: a sixteenth of the joint width
     config.generator.bias = False  # true: both layers have one
-    config.generator.residual = "image"  # h(x) = x + MLP(x)
+    config.generator.residual = "image"  # h(x) = x + MLP(x) starts as CLIP's own feature
     config.loss = loss()
     config.inputs = ("image", "aape", "question")  # what the head reads
-    config.hidden = 512  # of the head
+    config.hidden = 512  # width of the head
+    config.fusion = "sum"  # of image and question in it; or product
 
     # AdamW.
     config.optimizer = "adamw"  # or sgd
@@ -49,6 +60,7 @@ def pocket() -> ConfigDict:
     config.warmup_epochs = 0  # at the constant rate below
     config.warmup_rate = 1e-5  # in these epochs
     config.batch = 128  # questions
+    config.per_image = 1  # questions about one image that stay together, which looks at it once
     config.updates = 1080  # steps of the optimizer
     config.steps_per_call = 36  # that the device makes between two words with the host; an epoch
     config.log_every = 36  # steps whose means are a line of metrics.jsonl
@@ -56,7 +68,7 @@ def pocket() -> ConfigDict:
     config.eval_every = 0  # 0: at the end only
 
     # What is trained and measured beside it.
-    config.compare = ("no_aape", "question_only", "no_distillation")  # variants of the head
+    config.compare = ("no_aape", "question_only", "no_distillation")  # where they differ from it
     config.pictures = 6  # test images that are drawn with their answers
 
     # The program.
@@ -68,3 +80,21 @@ def pocket() -> ConfigDict:
     config.cache = "~/.cache/promptax/features"  # of images and texts, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none
     return config
+
+
+def from_pixels() -> ConfigDict:
+    """A small tower, trained on easy-VQA's 4,000 images with about ten questions each."""
+    return ConfigDict(
+        {
+            "loss": {"distill": False},  # there are no captions, and the space is a new one
+            "fusion": "product",
+            "learning_rate": 2e-3,
+            "batch": 640,
+            "per_image": 10,
+            "updates": 1020,
+            "steps_per_call": 51,
+            "log_every": 51,
+            "save_every": 510,
+            "compare": ("question_only",),
+        }
+    )

@@ -1,15 +1,17 @@
 """Images with captions of their own, as strings name them: `pocket:captions`, `karpathy:...`,
-`features:FILE.npz`.
+`nocaps:...`, `features:FILE.npz`.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import image_features, text_features
@@ -102,7 +104,8 @@ def open_texts(spec: str) -> dict[str, Texts]:
     if kind not in OPENERS:
         raise UserError(
             f"data={spec!r} is no captioned data set: write pocket:captions, "
-            "karpathy:FILE.json,FOLDER or, for retrieval alone, features:FILE.npz."
+            "karpathy:FILE.json,FOLDER, nocaps:FILE.json,FOLDER,TRAIN or, for retrieval alone, "
+            "features:FILE.npz."
         )
     return {part: OPENERS[kind](where, part) for part in PARTS}
 
@@ -163,7 +166,17 @@ def _karpathy(where: str, part: str) -> Texts:
     return Texts(split, tuple(tuple(s["raw"] for s in image["sentences"]) for image in listed))
 
 
-OPENERS: dict[str, Callable[[str, str], Texts]] = {"pocket": _pocket, "karpathy": _karpathy}
+def _nocaps(kind: str, where: str, part: str) -> Texts:
+    if part == "train":
+        return open_texts(training_set(kind, where))[part]
+    return Texts(*validation(kind, where))
+
+
+OPENERS: dict[str, Callable[[str, str], Texts]] = {
+    "pocket": _pocket,
+    "karpathy": _karpathy,
+    **{kind: partial(_nocaps, kind) for kind in DOMAINS},
+}
 
 
 def _read_features(file: Path, part: str) -> Captioned:

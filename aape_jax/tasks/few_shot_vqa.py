@@ -13,16 +13,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from aape_jax.diagnostics import text_picture
+from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.described import Views
-from aape_jax.tasks.questions import Texts
+from aape_jax.tasks.question_texts import Texts, by_image
 from common.errors import UserError
 from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
 from common.language.prompts import SEPARATOR, question
 from common.progress import Progress
-
-SHOWN = 6  # questions of a picture on the page
 
 
 @dataclass(frozen=True)
@@ -106,25 +104,12 @@ class FewShotVQA:
 
     def page(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """Pictures with a row's answers and, in brackets, people's."""
-        shots, source = max(self.prompts), self.test.texts
-        image = source.image[self.rows]
-        known = np.unique(image)
-        chosen = known[np.unique(np.linspace(0, len(known) - 1, self.config.pictures).astype(int))]
-        lines = []
-        for each in chosen:
-            own = np.flatnonzero(image == each)[:SHOWN]
-            lines.append(
-                [
-                    f"{source.texts[self.rows[i]]} {self.answers[name][shots][i]} "
-                    f"({source.answers[self.rows[i]][0]})"
-                    for i in own
-                ]
-            )
-        return text_picture([source.pictures.load(int(each)) for each in chosen], lines)
+        answers = self.answers[name][max(self.prompts)]
+        return answer_page(self.test.texts, self.rows, answers, self.config.pictures)
 
     def _prompts(self, shots: int) -> Prompts:
         """Examples are drawn for each question anew, of different images."""
-        source, questions_of = self.train.texts, _by_image(self.train.texts.image)
+        source, questions_of = self.train.texts, by_image(self.train.texts.image)
         if shots > len(questions_of):
             raise UserError(
                 f"vqa.shots={shots}, but only {len(questions_of)} images have examples."
@@ -160,7 +145,8 @@ class FewShotVQA:
 
     def _scores(self, shots: int, answers: Sequence[str]) -> dict[str, float]:
         given = [self.test.texts.answers[row] for row in self.rows]
-        found = mean_accuracies(answers, given)
+        kinds = self.test.texts.kinds and [self.test.texts.kinds[row] for row in self.rows]
+        found = mean_accuracies(answers, given, kinds)
         return {f"{shots}_shot/{name}": accuracy for name, accuracy in found.items()}
 
 
@@ -197,9 +183,3 @@ def _left_padded(
             ids[row, number, longest - len(text) :] = text
             mask[row, number, longest - len(text) :] = True
     return ids, mask
-
-
-def _by_image(image: Int[np.ndarray, "q"]) -> list[Int[np.ndarray, "own"]]:
-    """The questions of each image that has any."""
-    order = np.argsort(image, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(image[order])) + 1)

@@ -1,23 +1,25 @@
-"""Images with questions, as strings name them: `pocket:questions`, `easy_vqa:FOLDER`."""
+"""Images with questions, as strings name them: `pocket:questions`, `easy_vqa:FOLDER`,
+`vqa2:FOLDER`.
+"""
 
 import hashlib
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from aape_jax.bank import by_class
 from aape_jax.tasks.captioned import POCKET_SIZES, pocket_scenes
+from aape_jax.tasks.easy_vqa import read_easy_vqa
+from aape_jax.tasks.question_texts import Texts, split_of
+from aape_jax.tasks.vqa2 import read_vqa2
+from aape_jax.towers import Tower
 from common.clip import CLIP
-from common.data import ImageSplit
-from common.data.clip_features import image_features, text_features
-from common.data.photos import EncodedPhoto, Picture, photo_file
+from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.pocket.captions import captions, questions
@@ -26,32 +28,13 @@ from common.pocket.datasets import ScenePhoto
 PARTS = ("train", "test")
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Pictures and what is asked about them; of one part of a data set.
-
-    Attributes:
-      pictures: Each once.
-      captions: Of each picture; empty where a data set has none.
-      texts: The questions.
-      image: Whose each question is.
-      answers: What people answered to each, one or several.
-    """
-
-    pictures: ImageSplit
-    captions: tuple[tuple[str, ...], ...]
-    texts: tuple[str, ...]
-    image: Int[np.ndarray, "q"]
-    answers: tuple[tuple[str, ...], ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """The features of images, captions and questions, unit length.
+    """What a run reads of images, captions and questions; features are of unit length.
 
     Attributes:
       source: What was encoded.
-      x: Of images, `[b p]`.
+      seen: Of images, as the tower gives it: `[b p]` or `[b h w 3]`.
       captions: Of each image, padded, `[b n p]`; None where there are none.
       mask: Which of them there are, `[b n]`.
       questions: Of distinct questions, `[t p]`.
@@ -59,7 +42,7 @@ class Asked:
     """
 
     source: Texts
-    x: Float[np.ndarray, "b p"]
+    seen: Float[np.ndarray, "b p"] | UInt8[np.ndarray, "b h w 3"]
     captions: Float[np.ndarray, "b n p"] | None
     mask: Bool[np.ndarray, "b n"] | None
     questions: Float[np.ndarray, "t p"]
@@ -68,19 +51,20 @@ class Asked:
     @property
     def fingerprint(self) -> str:
         """16 hex characters that change with any feature, question or answer."""
-        digest = hashlib.sha256(self.x.tobytes() + self.questions.tobytes())
+        digest = hashlib.sha256(self.seen.tobytes() + self.questions.tobytes())
         digest.update(self.source.image.tobytes() + self.text.tobytes())
         digest.update(json.dumps(self.source.answers).encode())
         return digest.hexdigest()[:16]
 
 
-def open_questions(spec: str, clip: CLIP, cache: Path) -> dict[str, Asked]:
+def open_questions(spec: str, clip: CLIP, tower: Tower, cache: Path) -> dict[str, Asked]:
     """The parts "train" and "test" of a data set of questions, encoded.
 
     Raises:
       UserError: the string names none, or its files are not in order.
     """
-    return {part: _encode(texts, clip, cache) for part, texts in read_questions(spec).items()}
+    parts = read_questions(spec)
+    return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
 
 
 def read_questions(spec: str) -> dict[str, Texts]:
@@ -92,7 +76,8 @@ def read_questions(spec: str) -> dict[str, Texts]:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
-            f"data={spec!r} is no data set of questions: write pocket:questions or easy_vqa:FOLDER."
+            f"data={spec!r} is no data set of questions: write pocket:questions, easy_vqa:FOLDER "
+            "or vqa2:FOLDER."
         )
     return {part: OPENERS[kind](where, part) for part in PARTS}
 
@@ -116,7 +101,15 @@ def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
     return tuple(ranked[: size or None])
 
 
-def _encode(asked: Texts, clip: CLIP, cache: Path) -> Asked:
+def usual_answers(source: Texts) -> dict[str, str]:
+    """What was answered to each question most often, whatever the image."""
+    counts: dict[str, Counter[str]] = {}
+    for text, given in zip(source.texts, source.answers, strict=True):
+        counts.setdefault(text, Counter()).update(given)
+    return {text: own.most_common(1)[0][0] for text, own in counts.items()}
+
+
+def _encode(asked: Texts, clip: CLIP, tower: Tower, cache: Path) -> Asked:
     distinct = {text: row for row, text in enumerate(dict.fromkeys(asked.texts))}
     found, mask = None, None
     if any(asked.captions):
@@ -125,7 +118,7 @@ def _encode(asked: Texts, clip: CLIP, cache: Path) -> Asked:
         found, mask = by_class(text_features(clip, flat, cache), owner, len(asked.captions))
     return Asked(
         source=asked,
-        x=normalise(image_features(clip, asked.pictures, cache)),
+        seen=tower.see(clip, asked.pictures, cache),
         captions=found,
         mask=mask,
         questions=normalise(text_features(clip, list(distinct), cache)),
@@ -139,7 +132,7 @@ def _pocket(where: str, part: str) -> Texts:
     scenes = pocket_scenes(part)
     asked = [(row, question) for row, scene in enumerate(scenes) for question in questions(scene)]
     return Texts(
-        pictures=_split([ScenePhoto(scene) for scene in scenes], part),
+        pictures=split_of([ScenePhoto(scene) for scene in scenes], part),
         captions=tuple(captions(scene) for scene in scenes),
         texts=tuple(question.text for _, question in asked),
         image=np.array([row for row, _ in asked]),
@@ -147,60 +140,8 @@ def _pocket(where: str, part: str) -> Texts:
     )
 
 
-def _easy_vqa(where: str, part: str) -> Texts:
-    """The layout of its repository: PART/questions.json, and PART/images or one images.zip."""
-    folder = Path(where).expanduser()
-    found = sorted(folder.rglob(f"{part}/questions.json"))
-    if not found:
-        raise UserError(f"{where!r} holds no {part}/questions.json: give easy-VQA's folder.")
-    asked = _read(found[0])
-    numbers = sorted({number for _, _, number in asked})
-    rows = {number: row for row, number in enumerate(numbers)}
-    return Texts(
-        pictures=_split(_numbered_pictures(folder, found[0].parent, numbers), part),
-        captions=((),) * len(numbers),
-        texts=tuple(text for text, _, _ in asked),
-        image=np.array([rows[number] for _, _, number in asked]),
-        answers=tuple((answer,) for _, answer, _ in asked),
-    )
-
-
-def _read(file: Path) -> list[tuple[str, str, int]]:
-    """Questions, answers and the numbers of their images."""
-    try:
-        return [
-            (text, answer, int(number)) for text, answer, number in json.loads(file.read_text())
-        ]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{file} cannot be read as [[question, answer, image], ...]: {error}."
-        ) from error
-
-
-def _numbered_pictures(folder: Path, part: Path, numbers: Sequence[int]) -> tuple[Picture, ...]:
-    """The files images/NUMBER.png beside the questions, or in the archive that ships them."""
-    if (part / "images").is_dir():
-        return tuple(photo_file(part / "images" / f"{number}.png") for number in numbers)
-    archive = folder / "images.zip"
-    if not archive.is_file():
-        raise UserError(f"there is neither {part / 'images'} nor {archive}: add one of them.")
-    opened = zipfile.ZipFile(archive)
-    names = {Path(name).parts[-3:]: name for name in opened.namelist()}
-    wanted = [(part.name, "images", f"{number}.png") for number in numbers]
-    if missing := [path for path in wanted if path not in names]:
-        raise UserError(f"{archive} lacks {'/'.join(missing[0])}: download it again.")
-    # The bytes are read at once, for an archive cannot be read by several threads.
-    return tuple(
-        EncodedPhoto(names[path], partial(bytes, opened.read(names[path]))) for path in wanted
-    )
-
-
-def _split(pictures: Sequence[Picture], part: str) -> ImageSplit:
-    names = tuple(f"{part}-{number}" for number in range(len(pictures)))
-    return ImageSplit(np.arange(len(pictures)), names, tuple(pictures))
-
-
 OPENERS: Mapping[str, Callable[[str, str], Texts]] = {
     "pocket": _pocket,
-    "easy_vqa": _easy_vqa,
+    "easy_vqa": read_easy_vqa,
+    "vqa2": read_vqa2,
 }

@@ -1,5 +1,6 @@
-"""Questions about images as the training loop sees them, with the compact head of `answerer`."""
+"""Questions about images as the training loop sees them, answered by the head of `vqa_head`."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,18 +12,21 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.answerer import Answerer
-from aape_jax.diagnostics import text_picture
+from aape_jax.chunks import in_chunks
 from aape_jax.head import parameter_count
 from aape_jax.heads_file import write_head
 from aape_jax.losses import classification
-from aape_jax.objective import Batch, Objective
+from aape_jax.objective import Batch
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
+from aape_jax.start import read_start, started
+from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.classification import Epochs
-from aape_jax.tasks.questions import Asked, open_questions, vocabulary
+from aape_jax.tasks.question_tables import check, outline, to_learn
+from aape_jax.tasks.questions import open_questions, usual_answers, vocabulary
 from aape_jax.tasks.retrieval import retrieval_objective
-from aape_jax.unit import unit
+from aape_jax.towers import make_tower
+from aape_jax.vqa_head import VQAHead
 from common.clip import load_clip
 from common.errors import UserError
 from common.evaluation.figures import write_png
@@ -35,7 +39,6 @@ VARIANTS = {
     "question_only": {"inputs": ("question",)},
     "no_distillation": {"loss.distill": False},
 }
-QUESTIONS_SHOWN = 6
 
 
 class VQA(Method):
@@ -44,20 +47,20 @@ class VQA(Method):
     name = "aape"
 
     def __init__(self, config: ConfigDict):
-        self.config = config
+        self.config, self.pictures = config, {}
+
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        """Fills in nothing; a `start` that cannot be read is refused here."""
+        check(config)
+        read_start(config.start)
+        return config
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Encodes images, captions and questions, or reads them from the cache."""
-        configs = variants(config, VARIANTS)
-        self.objectives: dict[str, Objective] = {
-            name: retrieval_objective(own) for name, own in configs.items()
-        }
-        self.answerers = {name: Answerer.from_config(own) for name, own in configs.items()}
-        make_optimizer(config, 1)
-        if not config.model:
-            raise UserError("model='' cannot encode questions: name a model.")
+        self._plan(config)
         clip = load_clip(config.model, frozen_dtype(config.dtype))
-        parts = open_questions(config.data, clip, Path(config.cache).expanduser())
+        cache = Path(config.cache).expanduser()
+        parts = open_questions(config.data, clip, make_tower(config), cache)
         train, self.test = parts["train"], parts["test"]
         if train.captions is None and config.loss.distill:
             raise UserError(
@@ -69,40 +72,51 @@ class VQA(Method):
                 f"none of the {len(self.answers)} training answers answers a test question of "
                 f"{config.data!r}: are the parts of one data set?"
             )
-        frozen = self._frozen(train)
-        self.examples, self.width = len(frozen["answer"]), train.x.shape[1]
-        self.images = len(train.x)
-        self.batch_size = min(config.batch, self.examples)
-        shared = self.batch_size % mesh.shape["data"] == 0
-        self.batch_rules = ((".*", P("data")),) if shared else ()
+        self.usual = usual_answers(train.source)
+        frozen = to_learn(train, self.answers, config.per_image)
         fingerprint = train.fingerprint + self.test.fingerprint
-        source = Epochs(fingerprint, self.examples, 1, self.batch_size, config.seed)
+        source = self._size(frozen, len(self.answers), fingerprint, mesh)
         return Loaded(frozen, source, {"model": clip.fingerprint})
 
-    def _frozen(self, train: Asked) -> PyTree:
-        """The questions whose most frequent answer is among those to choose from."""
-        known = {answer: number for number, answer in enumerate(self.answers)}
-        wanted = [max(set(given), key=given.count) for given in train.source.answers]
-        kept = np.array([row for row, answer in enumerate(wanted) if answer in known], int)
-        teacher = {} if train.captions is None else {"captions": train.captions, "mask": train.mask}
-        return {
-            "x": train.x,
-            "questions": train.questions,
-            "image": train.source.image[kept].astype(np.int32),
-            "text": train.text[kept],
-            "answer": np.array([known[wanted[row]] for row in kept], np.int32),
-            **teacher,
-        }
+    def abstract(self, mesh: Mesh) -> Loaded:
+        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        self._plan(self.config)
+        frozen = outline(self.config)
+        return Loaded(frozen, self._size(frozen, self.config.answers, "abstract", mesh))
+
+    def _plan(self, config: ConfigDict) -> None:
+        """Reads every option, before anything slow is begun."""
+        check(config)
+        configs = variants(config, VARIANTS)
+        self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
+        self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}
+        make_optimizer(config, 1)
+
+    def _size(self, frozen: PyTree, answers: int, fingerprint: str, mesh: Mesh) -> Epochs:
+        """The source; what the frozen tree says of sizes is kept."""
+        self.sizes = (frozen["questions"].shape[1], answers)
+        self.images, self.examples = len(frozen["seen"]), len(frozen["asked"])
+        self.batch_size = min(self.config.batch // self.config.per_image, self.examples)
+        shared = self.batch_size % mesh.shape["data"] == 0
+        self.batch_rules = ((".*", P("data")),) if shared else ()
+        return Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """The parameters of each variant; all of them start from the same key."""
-        teacher, answers = jax.random.split(key)
-        found = {}
-        for name, objective in self.objectives.items():
-            params = objective.init(teacher, self.width, self.images, self.images)
-            params["head"]["answerer"] = self.answerers[name].init(
-                answers, self.width, len(self.answers)
-            )
+        """The parameters of each variant; all of them start from the same key.
+
+        Raises:
+          UserError: the run of `config.start` has an h of other sizes.
+        """
+        taught, learned = jax.random.split(key)
+        start, found = read_start(self.config.start), {}
+        for name, head in self.heads.items():
+            params = {"head": head.init(learned, *self.sizes)}
+            if head.has_aape:
+                teacher = self.objectives[name].init(taught, self.sizes[0], 1, self.images)
+                params["aggregator"] = teacher["aggregator"]
+            if head.has_aape and start:
+                fresh = params["head"]["generator"]
+                params["head"]["generator"] = started(self.config.start, start, fresh)
             found[name] = params
         return found
 
@@ -110,28 +124,28 @@ class VQA(Method):
         """See `make_optimizer`."""
         return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
 
-    def logits(self, name: str, head: PyTree, x: Array, questions: Array) -> tuple[Array, Array]:
-        """Of a variant's answers to one question about each image; and h(x)."""
-        h = self.objectives[name].head.generator(head["generator"], x)
-        given = {"image": x, "aape": unit(h), "question": questions}
-        return self.answerers[name](head["answerer"], given), h
-
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Array, dict[str, Array]]:
         """The answers' cross-entropy, and what the aggregator teaches where there are captions."""
-        rows = batch["rows"]
-        image, answer = frozen["image"][rows], frozen["answer"][rows]
-        x, questions = frozen["x"][image], frozen["questions"][frozen["text"][rows]]
+        asked = frozen["asked"][batch["rows"]]
+        image, rows = frozen["image"][asked[:, 0]], asked.reshape(-1)
+        seen, answer = frozen["seen"][image], frozen["answer"][rows]
+        questions = frozen["questions"][frozen["text"][rows]]
         total, metrics = jnp.zeros(()), {}
-        for name, objective in self.objectives.items():
-            logits, h = self.logits(name, trainable[name]["head"], x, questions)
+        for name, head in self.heads.items():
+            params = trainable[name]["head"]
+            looked = head.look(params, seen)
+            # One look serves all questions about an image.
+            each = {n: jnp.repeat(x, asked.shape[1], axis=0) for n, x in looked.items()}
+            logits = head.answer(params, each, questions)
             loss = task = classification(logits, answer)
             own = {"task": task, "accuracy": (logits.argmax(axis=-1) == answer).mean()}
-            if "captions" in frozen and "aape" in self.answerers[name].inputs:
+            if "captions" in frozen and head.has_aape:
+                x, h = looked["image"], looked["aape"]
                 prompts, mask = frozen["captions"][image], frozen["mask"][image]
-                images = Batch(x, jnp.arange(len(rows)), image, questions, prompts, mask)
-                taught, watched = objective.teach(trainable[name], images, h, key)
+                images = Batch(x, jnp.arange(len(x)), image, x, prompts, mask)
+                taught, watched = self.objectives[name].teach(trainable[name], images, h, key)
                 loss, own = loss + taught, own | watched
             total += loss
             prefix = "" if name == self.name else f"{name}/"
@@ -139,38 +153,44 @@ class VQA(Method):
         return total, metrics
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """VQA accuracy of every variant and of the most frequent answer, by kind of answer."""
+        """VQA accuracy of every variant and of blind guesses, by kind of answer."""
         del frozen
-        test = self.test
-        x = jnp.asarray(test.x[test.source.image])
-        questions = jnp.asarray(test.questions[test.text])
-        found = {}
-        for name in self.objectives:
-            run = jax.jit(lambda head, x, q, name=name: self.logits(name, head, x, q)[0].argmax(1))
-            numbers = np.asarray(run(trainable[name]["head"], x, questions))
-            found[name] = [self.answers[number] for number in numbers]
-        given = test.source.answers
-        rows = {name: mean_accuracies(answers, given) for name, answers in found.items()}
+        source = self.test.source
+        found = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
+        judge = partial(mean_accuracies, given=source.answers, kinds=source.kinds)
+        rows = {name: judge(answers) for name, answers in found.items()}
         for name in rows:
             rows[name]["parameters"] = float(parameter_count(trainable[name]["head"]))
         own, *others = rows
-        beside = {"most_frequent": mean_accuracies([self.answers[0]] * len(test.text), given)}
-        self.pictures = {"answers": self._picture(found[own])} if self.config.pictures else {}
+        usual = [self.usual.get(text, self.answers[0]) for text in source.texts]
+        beside = {
+            "most_frequent": judge([self.answers[0]] * len(usual)),
+            "most_frequent_by_question": judge(usual),
+        }
+        if self.config.pictures:
+            asked = np.arange(len(source.texts))
+            page = answer_page(source, asked, found[own], self.config.pictures)
+            self.pictures = {"answers": page}
         beside |= {name: rows[name] for name in others}
         return Evaluation(rows[own], beside, self.pictures)
 
-    def _picture(self, answers: list[str]) -> np.ndarray:
-        source = self.test.source
-        last = len(source.pictures) - 1
-        shown = np.unique(np.linspace(0, last, self.config.pictures).astype(int))
-        texts = []
-        for image in shown:
-            rows = np.flatnonzero(source.image == image)[:QUESTIONS_SHOWN]
-            texts.append([f"{source.texts[r]} {answers[r]} ({source.answers[r][0]})" for r in rows])
-        return text_picture([source.pictures.load(int(image)) for image in shown], texts)
+    def _answer(self, name: str, params: PyTree) -> list[str]:
+        test, head = self.test, self.heads[name]
+        look = jax.jit(head.look)
+        looked = in_chunks(lambda rows: look(params, test.seen[rows]), len(test.seen))
+
+        @jax.jit
+        def choose(params: PyTree, looked: PyTree, questions: Array) -> Array:
+            return head.answer(params, looked, questions).argmax(axis=-1)
+
+        def answer(rows: np.ndarray) -> Array:
+            own = {name: x[test.source.image[rows]] for name, x in looked.items()}
+            return choose(params, own, test.questions[test.text[rows]])
+
+        return [self.answers[number] for number in in_chunks(answer, len(test.text))]
 
     def save(self, trainable: PyTree, workdir: Path) -> None:
-        """Writes h and the answerer of each variant, `heads/NAME.safetensors`, and the pictures."""
+        """Writes the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
         for name, params in trainable.items():
             write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
         for name, picture in self.pictures.items():

@@ -94,19 +94,26 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
     return float(np.minimum(others / ENOUGH, 1).mean())
 
 
-def mean_accuracies(answers: Sequence[str], given: Sequence[Sequence[str]]) -> dict[str, float]:
-    """The mean over questions, and over those that all people answered by yes or no, and the rest.
+def mean_accuracies(
+    answers: Sequence[str], given: Sequence[Sequence[str]], kinds: Sequence[str] = ()
+) -> dict[str, float]:
+    """The mean over questions, and over those of each kind of answer.
 
     Args:
       answers: One for each question.
       given: What people answered to each.
+      kinds: Of each question, as in VQA's files ("yes/no", "number", "other"). Where there are
+        none: "yes/no" if all people said one of the two, and else "other".
     """
+    kinds = kinds or [
+        "yes/no" if all(answer in YES_NO for answer in own) else "other" for own in given
+    ]
     scores = np.array([vqa_accuracy(*pair) for pair in zip(answers, given, strict=True)])
-    yes_no = np.array([all(answer in YES_NO for answer in own) for own in given])
-    kinds = {"": np.ones_like(yes_no), "_yes_no": yes_no, "_other": ~yes_no}
-    return {
-        f"accuracy{kind}": float(scores[rows].mean()) for kind, rows in kinds.items() if rows.any()
-    }
+    found = {"accuracy": float(scores.mean())}
+    for kind in sorted(set(kinds)):
+        rows = [kind == each for each in kinds]
+        found[f"accuracy_{kind.replace('/', '_')}"] = float(scores[rows].mean())
+    return found
 
 
 def cut(answer: str, words: int) -> str:

@@ -177,15 +177,15 @@ MUTATIONS = (
     Mutation(
         "h(x) not read by the head of answers",
         "aape_jax/answerer.py",
-        "scale * given[name] @ first[name] for name in first)",
+        "scale * given[name] @ first[name] for name in read)",
         "scale * given[name] @ first[name] for name in ('image',))",
         "aape/test_vqa.py",
     ),
     Mutation(
         "distillation where h is no input",
         "aape_jax/tasks/vqa.py",
-        'if "captions" in frozen and "aape" in self.answerers[name].inputs:',
-        'if "captions" in frozen:',
+        'if "captions" in frozen and head.has_aape:',
+        'if "captions" in frozen and looked:',
         "aape/test_vqa.py",
     ),
     Mutation(

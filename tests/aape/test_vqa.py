@@ -2,19 +2,20 @@
 
 import dataclasses
 import json
-import zipfile
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
 from aape_jax.answerer import Answerer
 from aape_jax.evaluate import questions
+from aape_jax.heads_file import read_head, write_head
 from aape_jax.tasks import vqa
-from aape_jax.tasks.questions import OPENERS, Asked, Texts, vocabulary
+from aape_jax.tasks.question_tables import blocks, to_learn
+from aape_jax.tasks.question_texts import Texts
+from aape_jax.tasks.questions import Asked, usual_answers, vocabulary
 from common.config import read_config
 from common.data import ImageSplit
 from common.data.photos import ArrayPhoto
@@ -26,19 +27,6 @@ from tests.aape.problem import vectors
 WIDTH = 16
 COLOURS = ("red", "green", "blue")
 QUESTIONS = ("what colour is it?", "is it red?")
-
-
-def write_easy_vqa(folder):
-    for part, count in (("train", 3), ("test", 2)):
-        images = folder / "data" / part / "images"
-        images.mkdir(parents=True)
-        for number in range(count):
-            colour = [0, 0, 0]
-            colour[number] = 255
-            Image.new("RGB", (8, 8), tuple(colour)).save(images / f"{number}.png")
-        listed = [["what colour is it?", COLOURS[n], n] for n in range(count)]
-        (images.parent / "questions.json").write_text(json.dumps(listed))
-    return folder
 
 
 def asked(images, seed):
@@ -62,7 +50,7 @@ def asked(images, seed):
     captions = np.stack([x, vectors(images, WIDTH, seed=seed + 1)], axis=1)
     return Asked(
         source=source,
-        x=x,
+        seen=x,
         captions=captions,
         mask=np.ones((images, 2), bool),
         questions=vectors(2, WIDTH, seed=3),
@@ -107,6 +95,8 @@ def test_a_run_answers(parts, tmp_path):
     counts = [answer for given in parts["test"].source.answers for answer in given]
     most = result["baselines"]["most_frequent"]["accuracy"]
     assert most == counts.count("no") / len(counts)
+    usual = result["baselines"]["most_frequent_by_question"]
+    assert most < usual["accuracy"] < result["metrics"]["accuracy"]
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     assert {"task", "distill", "cos_pa_pbar", "question_only/task"} <= set(line)
     assert "question_only/distill" not in line, "h is no input there"
@@ -135,28 +125,144 @@ def test_answers_of_another_data_set(parts, tmp_path):
         run(tmp_path)
 
 
-def test_the_head_by_hand():
-    answerer = Answerer(("image", "question"), hidden=6)
+def painted(part, seed):
+    """The same questions, about pictures of one colour each in place of features."""
+    colour = [COLOURS.index(own[0]) for own in part.source.answers[::2]]
+    noise = np.random.default_rng(seed).integers(60, size=(len(colour), 8, 8, 3))
+    seen = (noise + 180 * np.eye(3, dtype=int)[colour][:, None, None]).astype(np.uint8)
+    return dataclasses.replace(part, seen=seen, captions=None, mask=None)
+
+
+def test_a_run_trains_a_tower(parts, tmp_path):
+    for seed, name in enumerate(parts):
+        parts[name] = painted(parts[name], seed)
+    result = run(tmp_path, tower="small", side=8, per_image=2, **{"mesh.data": 1})
+    assert result["metrics"]["accuracy"] > 0.9
+    assert result["baselines"]["question_only"]["accuracy_other"] < 0.7
+    heads = tmp_path / "heads"
+    assert set(read_head(heads / "aape.safetensors")) == {"tower", "generator", "answerer"}
+    assert set(read_head(heads / "question_only.safetensors")) == {"answerer"}
+    rows = questions(read_config(tmp_path), tmp_path, None)
+    assert rows["aape"] == result["metrics"]
+
+
+def loaded(**changes):
+    fields = {"generator.hidden": 8, "hidden": 16, "compare": "()", "batch": 8, **changes}
+    config = get_config(",".join(f"{name}={value}" for name, value in fields.items()))
+    method = vqa.VQA(config)
+    return method, method.load(config, jax.make_mesh((1,), ("data",)))
+
+
+def test_questions_about_one_image_stay_together(parts):
+    assert blocks(np.array([4, 9, 4, 4, 9]), 2).tolist() == [[0, 2], [3, 0], [1, 4]]
+    assert blocks(np.array([1, 0, 1]), 1).tolist() == [[1], [0], [2]]
+    losses = []
+    for together in (1, 2):
+        method, found = loaded(per_image=together, **{"loss.distill": False})
+        rows = np.arange(8 // together, dtype=np.int32)
+        assert found.source.batch(0)["rows"].shape == rows.shape
+        trainable = method.init(jax.random.key(0))
+        loss = jax.jit(method.loss)(trainable, found.frozen, {"rows": rows}, jax.random.key(1))[0]
+        losses.append(loss)
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_h_may_start_from_another_run(parts, tmp_path):
+    h = {"down": vectors(WIDTH, 8), "up": vectors(8, WIDTH, seed=1)}
+    write_head(
+        tmp_path / "heads" / "aape.safetensors", {"generator": h, "token": {"bias": h["up"]}}
+    )
+    method, _ = loaded(start=tmp_path, compare="(no_aape,no_distillation)")
+    params = method.init(jax.random.key(0))
+    for name in ("aape", "no_distillation"):
+        jax.tree.map(np.testing.assert_array_equal, params[name]["head"]["generator"], h)
+    assert "generator" not in params["no_aape"]["head"]
+
+
+def test_runs_that_nothing_can_start_from(parts, tmp_path):
+    with pytest.raises(UserError, match="train the run to its end first"):
+        run(tmp_path / "a", start=tmp_path)
+    heads = tmp_path / "heads" / "aape.safetensors"
+    write_head(heads, {"generator": {"down": vectors(WIDTH, 4), "up": vectors(4, WIDTH)}})
+    with pytest.raises(UserError, match=r"h has the sizes \[\(16, 4\), \(4, 16\)\] there and"):
+        run(tmp_path / "a", start=tmp_path)
+    write_head(heads, {"answerer": {"second_bias": np.zeros(2, np.float32)}})
+    with pytest.raises(UserError, match="holds no h, so nothing can start from it"):
+        run(tmp_path / "a", start=tmp_path)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": ""}, "cannot encode questions"),
+        ({"per_image": 0}, "per_image=0 must lie between 1 and batch=32"),
+        ({"per_image": 33}, "per_image=33 must lie between 1 and batch=32"),
+        ({"tower": "small", "loss.distill": "true"}, "has a space of its own"),
+        ({"tower": "small", "start": "a"}, "that h read CLIP's features"),
+        ({"answers": -1}, "answers=-1 is negative"),
+    ],
+)
+def test_runs_that_cannot_be(parts, tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        run(tmp_path / "a", **changes)
+    assert not (tmp_path / "a").exists()
+
+
+def test_answers_that_no_training_question_has(parts):
+    with pytest.raises(UserError, match="the 1 answers to choose from answer no training question"):
+        to_learn(parts["train"], ("purple",), 1)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "product"])
+def test_the_head_by_hand(fusion):
+    answerer = Answerer(("image", "question"), hidden=6, fusion=fusion)
     params = answerer.init(jax.random.key(0), WIDTH, answers=4)
     given = {
         name: vectors(3, WIDTH, seed=seed)
         for seed, name in enumerate(("image", "aape", "question"))
     }
-    scaled = {name: np.sqrt(WIDTH) * x for name, x in given.items()}
     first = {name: np.asarray(leaf) for name, leaf in params["first"].items()}
-    hidden = scaled["image"] @ first["image"] + scaled["question"] @ first["question"]
-    expected = np.maximum(hidden, 0) @ np.asarray(params["second"])
+    image, question = (np.sqrt(WIDTH) * given[name] @ first[name] for name in first)
+    hidden = {
+        "sum": np.maximum(image + question, 0),
+        "product": np.maximum(image, 0) * np.maximum(question, 0),
+    }
+    expected = hidden[fusion] @ np.asarray(params["second"])
     found = answerer(params, jax.tree.map(jnp.asarray, given))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_product_needs_two_halves():
+    answerers = [Answerer(("question",), 6, fusion) for fusion in ("sum", "product")]
+    params = [answerer.init(jax.random.key(0), WIDTH, 4) for answerer in answerers]
+    jax.tree.map(np.testing.assert_array_equal, *params)
+    given = {"question": jnp.asarray(vectors(3, WIDTH))}
+    found = [answerer(params[0], given) for answerer in answerers]
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [("inputs=(sound,)", "choose one or more of image"), ("hidden=0", "hidden=0 must be")],
+    [
+        ("inputs=(sound,)", "choose one or more of image"),
+        ("hidden=0", "hidden=0 must be"),
+        ("fusion=max", "fusion='max'"),
+    ],
 )
 def test_options_that_cannot_be(change, sentence):
     with pytest.raises(UserError, match=sentence):
         Answerer.from_config(get_config(change))
+
+
+def test_what_is_usually_answered(parts):
+    source = dataclasses.replace(
+        parts["train"].source,
+        texts=("who?", "who?", "what?"),
+        answers=(("a", "a", "b"), ("b", "b"), ("c",)),
+        image=np.array([0, 1, 0]),
+    )
+    assert usual_answers(source) == {"who?": "b", "what?": "c"}
 
 
 def test_the_most_frequent_answers_come_first():
@@ -165,38 +271,3 @@ def test_the_most_frequent_answers_come_first():
     assert vocabulary(answers, 1) == ("b",)
     with pytest.raises(UserError, match="answers=-1 is negative"):
         vocabulary(answers, -1)
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_easy_vqas_folder(tmp_path, packed):
-    folder = write_easy_vqa(tmp_path)
-    if packed:
-        with zipfile.ZipFile(folder / "images.zip", "w") as archive:
-            for part in ("train", "test"):
-                images = folder / "data" / part / "images"
-                for file in sorted(images.iterdir()):
-                    archive.write(file, f"easy_vqa/data/{part}/images/{file.name}")
-                    file.unlink()
-                images.rmdir()
-    found = OPENERS["easy_vqa"](str(folder), "train")
-    assert found.texts == ("what colour is it?",) * 3
-    assert found.answers == (("red",), ("green",), ("blue",))
-    assert found.image.tolist() == [0, 1, 2]
-    assert found.pictures.load(1).getpixel((0, 0)) == (0, 255, 0)
-
-
-def test_folders_that_are_not_easy_vqas(tmp_path):
-    with pytest.raises(UserError, match=r"holds no train/questions\.json"):
-        OPENERS["easy_vqa"](str(tmp_path), "train")
-    folder = write_easy_vqa(tmp_path)
-    (folder / "data" / "test" / "questions.json").write_text("[[1]]")
-    with pytest.raises(UserError, match="cannot be read as"):
-        OPENERS["easy_vqa"](str(folder), "test")
-
-
-def test_the_pocket_questions():
-    found = OPENERS["pocket"]("questions", "test")
-    assert len(found.texts) == 9 * len(found.pictures)
-    assert len(found.captions) == len(found.pictures) == 200
-    with pytest.raises(UserError, match="no set of questions 'pocket:others'"):
-        OPENERS["pocket"]("others", "test")

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import UserError
-from common.evaluation.vqa import cut, normalise, vqa_accuracy
+from common.evaluation.vqa import cut, mean_accuracies, normalise, vqa_accuracy
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,14 @@ def test_a_question_without_answers():
 def test_generated_answers_are_cut():
     assert cut(" dark red car\nQ: what", 2) == "dark red"
     assert cut("", 2) == ""
+
+
+def test_means_by_kind_of_answer():
+    answers = ["yes", "2", "cat", "no"]
+    given = [["yes"], ["3"], ["cat"], ["no"]]
+    found = mean_accuracies(answers, given)
+    assert found == {"accuracy": 3 / 4, "accuracy_yes_no": 1, "accuracy_other": 1 / 2}
+    # A data set may call an answer of "no" something else.
+    found = mean_accuracies(answers, given, ["yes/no", "number", "other", "other"])
+    expected = {"accuracy_yes_no": 1, "accuracy_number": 0, "accuracy_other": 1}
+    assert found == {"accuracy": 3 / 4, **expected}

@@ -1,0 +1,43 @@
+"""Training that starts from the h of another run, e.g. of one on captions."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from aape_jax.heads_file import read_head
+from common.errors import UserError
+
+OWN = "aape"
+
+
+def read_start(start: str) -> PyTree | None:
+    """h of the run in the folder `start`; None for "".
+
+    Raises:
+      UserError: the run is not finished, or has no h.
+    """
+    if not start:
+        return None
+    file = Path(start).expanduser() / "heads" / f"{OWN}.safetensors"
+    params = read_head(file)
+    if "generator" not in params:
+        raise UserError(f"start={start}: {file} holds no h, so nothing can start from it.")
+    return params["generator"]
+
+
+def started(start: str, generator: PyTree, fresh: PyTree) -> PyTree:
+    """`generator` in place of the `fresh` parameters of h.
+
+    Raises:
+      UserError: they have other sizes.
+    """
+    if jax.tree.map(np.shape, generator) != jax.tree.map(np.shape, fresh):
+        sizes = [[np.shape(leaf) for leaf in jax.tree.leaves(h)] for h in (generator, fresh)]
+        raise UserError(
+            f"start={start}: h has the sizes {sizes[0]} there and {sizes[1]} here: take the same "
+            "model and the same generator fields."
+        )
+    return jax.tree.map(jnp.asarray, generator)
