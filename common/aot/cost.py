@@ -6,6 +6,10 @@
 The least time of an update follows from the chips' peak rates; which part of them a run reaches is
 an assumption, until one has been timed: then give its `--seconds` of an update. The price of a
 chip for an hour is what your contract says. Compiling, evaluation and waiting are not in it.
+
+For example:
+
+    python -m common.aot.cost v5e-8.json v5e-16.json --utilisation=0.3 --price=1.2
 """
 
 import math

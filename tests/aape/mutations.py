@@ -204,9 +204,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a pass of the image tower for each array",
-        "common/data/clip_features.py",
+        "common/data/passes.py",
+        "{name: once()[name]}",
         "{name: compute()[name]}",
-        "{name: compute.__wrapped__()[name]}",
         "data/test_clip_features.py",
     ),
     Mutation(
