@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
 from common.errors import UserError
 from common.files import atomic_write, read_json
@@ -70,10 +70,36 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
 def write_tensors(
     path: Path | str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Writes one safetensors file; `metadata` is text that the file's header carries."""
+    """Writes one safetensors file; `metadata` is text that the file's header carries.
+
+    The same tensors and metadata give the same bytes.
+    """
     contiguous = {key: np.asarray(tensor, order="C") for key, tensor in tensors.items()}
     with atomic_write(path) as temporary:
         save_file(contiguous, temporary, metadata=dict(metadata))
+        _sort_metadata(temporary)
+
+
+def tensor_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """What `write_tensors` writes, of small tensors."""
+    content = save(dict(tensors), metadata=dict(metadata))
+    start = 8 + int.from_bytes(content[:8], "little")
+    return content[:8] + _in_order(content[8:start]) + content[start:]
+
+
+def _sort_metadata(path: Path) -> None:
+    with path.open("r+b") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+        file.seek(8)
+        file.write(_in_order(header))
+
+
+def _in_order(header: bytes) -> bytes:
+    # The library writes the metadata in an order that differs from process to process.
+    content = json.loads(header)
+    content["__metadata__"] = dict(sorted(content.get("__metadata__", {}).items()))
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    return text.ljust(len(header)) if len(text) <= len(header) else header
 
 
 def weight_files(stem: str) -> tuple[tuple[str, ...], ...]:

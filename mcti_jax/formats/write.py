@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save
 
 from common.errors import UserError
 from common.files import atomic_write
+from common.weights.files import tensor_bytes
 from mcti_jax.formats.read import read_file
 from mcti_jax.formats.tokens import LearnedToken, file_stem
 from mcti_jax.formats.torch_archive import torch_archive
@@ -32,7 +32,7 @@ class Format:
 def _safetensors(key: str, token: LearnedToken) -> bytes:
     # safetensors scrambles arrays that are not contiguous.
     vectors = np.ascontiguousarray(token.vectors)
-    return save({key: vectors}, {**token.metadata, "token": token.token})
+    return tensor_bytes({key: vectors}, {**token.metadata, "token": token.token})
 
 
 def _diffusers(token: LearnedToken) -> bytes:

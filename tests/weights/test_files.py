@@ -158,3 +158,18 @@ def test_forms_of_weight_files():
         ("unet/diffusion_pytorch_model.bin",),
     )
     assert weight_files("model")[-1] == ("pytorch_model.bin",)
+
+
+def test_what_is_written_is_read_and_its_bytes_are_in_order(tmp_path):
+    tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.ones(3, np.int8)}
+    metadata = {name: f"{name} ü" for name in "zyxwvutsr"}
+    write_tensors(tmp_path / "x.safetensors", tensors, metadata)
+    write_tensors(tmp_path / "y.safetensors", tensors, dict(reversed(metadata.items())))
+    content = (tmp_path / "x.safetensors").read_bytes()
+    assert content == (tmp_path / "y.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert list(header["__metadata__"]) == sorted(metadata)
+    with safe_open(tmp_path / "x.safetensors", framework="numpy") as file:
+        assert file.metadata() == metadata
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(file.get_tensor(name), tensor)
