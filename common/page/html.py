@@ -22,7 +22,7 @@ figure { display: inline-block; margin: 0.5em 1em 0.5em 0; vertical-align: top; 
 figcaption { font-weight: 600; }
 img, svg { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
-.strip { display: flex; overflow-x: auto; } .strip img { max-width: 560px; max-height: 720px; }
+.strip { display: flex; overflow-x: auto; } .strip img { max-width: 560px; }
 .strip figure { flex: none; } .note { color: #5b6875; }
 summary { cursor: pointer; color: #084594; }
 """
