@@ -22,7 +22,7 @@ figure { display: inline-block; margin: 0.5em 1em 0.5em 0; vertical-align: top; 
 figcaption { font-weight: 600; }
 img, svg { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
-.strip { display: flex; overflow-x: auto; } .strip img { max-width: 560px; max-height: 720px; }
+.strip { display: flex; overflow-x: auto; } .strip img { max-width: 560px; }
 .strip figure { flex: none; } .note { color: #5b6875; }
 summary { cursor: pointer; color: #084594; }
 """
@@ -39,12 +39,12 @@ def page(title: str, *parts: str) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; numbers stand to the right, and long ones are opened by a click."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], fold: bool = True) -> str:
+    """A table; numbers stand to the right, and long tables are opened by a click if they fold."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     found = f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
-    if len(rows) <= LONG:
+    if len(rows) <= LONG or not fold:
         return found
     return f"<details><summary>{len(rows)} rows</summary>{found}</details>"
 

@@ -54,7 +54,7 @@ def _tables(result: Mapping[str, Any]) -> list[str]:
         name: {metric: Value(number) for metric, number in metrics.items()}
         for name, metrics in result_rows(result).items()
     }
-    return [html.table(header, body) for header, body in metric_groups(rows)]
+    return [html.table(header, body, fold=False) for header, body in metric_groups(rows)]
 
 
 def _section(title: str, content: str) -> list[str]:

@@ -109,6 +109,7 @@ def test_long_tables_are_folded():
     rows = [[str(number)] for number in range(html.LONG + 1)]
     assert html.table(["n"], rows).startswith("<details>")
     assert "<details>" not in html.table(["n"], rows[:-1])
+    assert "<details>" not in html.table(["n"], rows, fold=False)
 
 
 def test_the_command(folder):
