@@ -19,7 +19,7 @@ def test_the_tower_sees_each_photo_once(tmp_path, monkeypatch):
         seen.append(len(rows))
         return whole(*given, rows=rows, **options)
 
-    monkeypatch.setattr(captioned, "POCKET_SIZES", sizes)
+    monkeypatch.setattr(captioned, "POCKET_SIZES", {"captions": sizes})
     monkeypatch.setattr(captioned, "text_features", text_vectors)
     monkeypatch.setattr(passes, "feature_pass", counted)
     clip = load_clip("pocket")
