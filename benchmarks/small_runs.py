@@ -105,7 +105,7 @@ class Cluster:
       processes: How many.
       devices: Emulated devices of each.
       logs: Folder of what the processes print; by default that of the files.
-      user: Whom all processes but the first belong to; their caches are their own.
+      watched: Whether each process notes what it changes in the run's folder, for `written`.
       **changes: Further fields of the config.
     """
 
@@ -117,7 +117,7 @@ class Cluster:
         processes: int,
         devices: int = 2,
         logs: Path | None = None,
-        user: int | None = None,
+        watched: bool = False,
         **changes: Any,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -134,14 +134,11 @@ class Cluster:
                     "JAX_NUM_PROCESSES": str(processes),
                     "JAX_PROCESS_ID": str(number),
                 }
-            fields, owner = dict(changes), user if number else None
-            if owner is not None:
-                environment["HOME"] = str(folder / "other")
-                fields |= {"cache": "~/cache", "compile_cache": "~/xla"}
-            given = small.flags(folder, shared, **fields)
+            given = small.flags(folder, shared, **changes)
             log = (logs or folder) / f"process-{number}.log"
+            watch = folder / "run" if watched else None
             process = _server().Process(
-                target=_train, args=(small.name, given, environment, log, owner)
+                target=_train, args=(small.name, given, environment, log, watch)
             )
             process.start()
             self._processes.append(process)
@@ -179,7 +176,7 @@ def _server() -> multiprocessing.context.ForkServerContext:
 
 
 def _train(
-    name: str, given: list[str], environment: Mapping[str, str], log: Path, owner: int | None
+    name: str, given: list[str], environment: Mapping[str, str], log: Path, watch: Path | None
 ) -> None:
     """What `python -m NAME_jax.train` does, in a process that was forked for it."""
     os.chdir(ROOT)
@@ -187,9 +184,8 @@ def _train(
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    if owner is not None:
-        os.setgid(owner)
-        os.setuid(owner)
+    if watch is not None:
+        _note_changes(watch, log)
     sys.argv = [f"{name}_jax.train", *given]
     module = importlib.import_module(sys.argv[0])
     try:
@@ -198,6 +194,28 @@ def _train(
         # multiprocessing leaves these out.
         atexit._run_exitfuncs()
         sys.stdout.flush()
+
+
+CHANGE = "changed: "
+"""What stands in front of a path in the log of a process that changed it."""
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "os.chmod")
+
+
+def _note_changes(folder: Path, log: Path) -> None:
+    """From here on what Python writes, moves or removes below `folder` is noted in the log."""
+    stream = log.open("a", encoding="utf-8", buffering=1)
+
+    def note(event: str, arguments: tuple) -> None:
+        if event not in _CHANGES and not (event == "open" and arguments[2] & _WRITING):
+            return
+        paths = [str(x) for x in arguments[:2] if isinstance(x, str | os.PathLike)]
+        for path in paths:
+            if path.startswith(str(folder)):
+                stream.write(f"{CHANGE}{path}\n")
+
+    sys.addaudithook(note)
 
 
 def taken_away(workdir: Path) -> dict[str, Any]:
