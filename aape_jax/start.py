@@ -13,15 +13,15 @@ from common.errors import UserError
 OWN = "aape"
 
 
-def read_start(start: str) -> PyTree | None:
-    """h of the run in the folder `start`; None for "".
+def read_start(start: str, name: str = OWN) -> PyTree | None:
+    """h of the variant `name` of the run in the folder `start`; None for "".
 
     Raises:
       UserError: the run is not finished, or has no h.
     """
     if not start:
         return None
-    file = Path(start).expanduser() / "heads" / f"{OWN}.safetensors"
+    file = Path(start).expanduser() / "heads" / f"{name}.safetensors"
     params = read_head(file)
     if "generator" not in params:
         raise UserError(f"start={start}: {file} holds no h, so nothing can start from it.")

@@ -3,6 +3,7 @@
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -40,11 +41,13 @@ class Captioned:
       x: `[b p]`.
       captions: Of all images, in the same space, `[m p]`.
       owner: Whose each caption is, `[m]`.
+      fingerprint: Of what they were made from.
     """
 
     x: Float[np.ndarray, "b p"]
     captions: Float[np.ndarray, "m q"]
     owner: Int[np.ndarray, "m"]
+    fingerprint: str
 
     def __post_init__(self):
         counts = np.bincount(self.owner, minlength=len(self.x))
@@ -59,12 +62,6 @@ class Captioned:
                 f"{self.captions.shape[1]}: take both from one model."
             )
 
-    @property
-    def fingerprint(self) -> str:
-        """16 hex characters that change with any feature."""
-        digest = hashlib.sha256(self.x.tobytes() + self.captions.tobytes())
-        return digest.hexdigest()[:16]
-
 
 @dataclass(frozen=True)
 class Texts:
@@ -77,6 +74,12 @@ class Texts:
         for name, own in zip(self.pictures.names, self.captions, strict=True):
             if not own:
                 raise UserError(f"{name} has no caption: add one or leave the image out.")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any picture or caption, not with the device."""
+        content = self.pictures.fingerprint + json.dumps(self.captions)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Captioned]:
@@ -117,7 +120,7 @@ def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
       UserError: a picture has no caption.
     """
     x = normalise(image_features(clip, texts.pictures, cache))
-    return Captioned(x, *encode_captions(texts, clip, cache))
+    return Captioned(x, *encode_captions(texts, clip, cache), texts.fingerprint)
 
 
 def encode_captions(
@@ -188,4 +191,5 @@ def _read_features(file: Path, part: str) -> Captioned:
         raise UserError(f"the feature file {str(file)!r} cannot be read: {error}.") from error
     if owner.shape != texts.shape[:1] or owner.min() < 0 or owner.max() >= len(x):
         raise UserError(f"{part}_owner of {file} must name an image of each caption.")
-    return Captioned(normalise(x), normalise(texts), owner)
+    made_from = hashlib.sha256(x.tobytes() + texts.tobytes() + owner.tobytes())
+    return Captioned(normalise(x), normalise(texts), owner, made_from.hexdigest()[:16])

@@ -60,7 +60,7 @@ class Captioning(Method):
             "lengths": tokens.lengths,
             "asking": np.asarray(lm.tokenizer.encode(CAPTION), np.int32),
         }
-        fingerprint = train.fingerprint + self.test.fingerprint
+        fingerprint = train.texts.fingerprint + self.test.texts.fingerprint
         frozen, source = self._prepare(lm, frozen, train.views.grid, fingerprint, mesh)
         self.report = CaptionReport(self.lm, scorer, parts, config, self.cache)
         return Loaded(frozen, source, {"model": self.clip.fingerprint, "lm": lm.fingerprint})

@@ -1,6 +1,5 @@
 """Images with their captions as a language model meets them: grids, features and tokens."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +50,6 @@ class Described:
     views: Views
     captions: Float[np.ndarray, "b n p"]
     mask: Bool[np.ndarray, "b n"]
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex characters that change with any feature or caption."""
-        digest = hashlib.sha256(self.views.x.tobytes() + self.views.grid.tobytes())
-        digest.update(repr(self.texts.captions).encode())
-        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Questions about pictures as text, whatever layout they came in."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +43,13 @@ class Texts:
         if not all(self.answers):
             text = self.texts[self.answers.index(())]
             raise UserError(f"the question {text!r} has no answers: leave it out.")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any picture or text, not with the device."""
+        said = (self.captions, self.texts, self.image.tolist(), self.answers)
+        content = self.pictures.fingerprint + json.dumps(said)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def split_of(pictures: Sequence[Picture], part: str) -> ImageSplit:

@@ -2,8 +2,6 @@
 `vqa2:FOLDER`.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,14 +45,6 @@ class Asked:
     mask: Bool[np.ndarray, "b n"] | None
     questions: Float[np.ndarray, "t p"]
     text: Int[np.ndarray, "q"]
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex characters that change with any feature, question or answer."""
-        digest = hashlib.sha256(self.seen.tobytes() + self.questions.tobytes())
-        digest.update(self.source.image.tobytes() + self.text.tobytes())
-        digest.update(json.dumps(self.source.answers).encode())
-        return digest.hexdigest()[:16]
 
 
 def open_questions(spec: str, clip: CLIP, tower: Tower, cache: Path) -> dict[str, Asked]:

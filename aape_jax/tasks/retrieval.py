@@ -13,11 +13,12 @@ from ml_collections import ConfigDict
 
 from aape_jax.bank import by_class
 from aape_jax.head import parameter_count
-from aape_jax.heads_file import read_head, write_head
+from aape_jax.heads_file import write_head
 from aape_jax.losses import contrastive
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
+from aape_jax.start import read_start, started
 from aape_jax.tasks.captioned import Captioned, open_captioned
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.recall import recalls
@@ -84,13 +85,9 @@ class Retrieval(Method):
             name: retrieval_objective(own)
             for name, own in variants(config, VARIANTS, always=("paper",)).items()
         }
-        self.started = {}
-        if config.start:
-            folder = Path(config.start).expanduser() / "heads"
-            self.started = {
-                name: read_head(folder / f"{name}.safetensors")["generator"]
-                for name in self.objectives
-            }
+        self.started = {
+            name: read_start(config.start, name) for name in self.objectives if config.start
+        }
         if config.queries_at_once < 1:
             raise UserError(f"queries_at_once={config.queries_at_once} must be at least 1.")
         make_optimizer(config, 1)
@@ -116,12 +113,7 @@ class Retrieval(Method):
         }
         for name, generator in self.started.items():
             own = params[name]["head"]
-            if jax.tree.map(np.shape, generator) != jax.tree.map(np.shape, own["generator"]):
-                raise UserError(
-                    f"start={self.config.start}: h of {name} has other sizes there: take the "
-                    "same model and the same generator fields."
-                )
-            own["generator"] = jax.tree.map(jnp.asarray, generator)
+            own["generator"] = started(self.config.start, generator, own["generator"])
         return params
 
     def optimizer(self) -> optax.GradientTransformation:

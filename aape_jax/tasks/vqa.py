@@ -16,7 +16,7 @@ from aape_jax.chunks import in_chunks
 from aape_jax.head import parameter_count
 from aape_jax.heads_file import write_head
 from aape_jax.losses import classification
-from aape_jax.objective import Batch
+from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
 from aape_jax.start import read_start, started
@@ -24,7 +24,6 @@ from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.question_tables import check, outline, to_learn
 from aape_jax.tasks.questions import open_questions, usual_answers, vocabulary
-from aape_jax.tasks.retrieval import retrieval_objective
 from aape_jax.towers import make_tower
 from aape_jax.vqa_head import VQAHead
 from common.clip import load_clip
@@ -74,7 +73,7 @@ class VQA(Method):
             )
         self.usual = usual_answers(train.source)
         frozen = to_learn(train, self.answers, config.per_image)
-        fingerprint = train.fingerprint + self.test.fingerprint
+        fingerprint = train.source.fingerprint + self.test.source.fingerprint
         source = self._size(frozen, len(self.answers), fingerprint, mesh)
         return Loaded(frozen, source, {"model": clip.fingerprint})
 

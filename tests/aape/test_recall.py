@@ -1,12 +1,14 @@
 """Recall over a gallery that eight devices share."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from aape_jax.tasks.captioned import Captioned, open_captioned
+from aape_jax.tasks.captioned import Captioned, open_captioned, open_texts
 from aape_jax.tasks.recall import nearest, recalls
 from common.errors import UserError
 from common.training.mesh import make_mesh
@@ -62,12 +64,12 @@ def test_a_file_of_captions(tmp_path):
 
 def test_an_image_without_captions():
     with pytest.raises(UserError, match="image number 1 has no caption"):
-        Captioned(vectors(3, 8), vectors(2, 8), np.array([0, 2]))
+        Captioned(vectors(3, 8), vectors(2, 8), np.array([0, 2]), "")
 
 
 def test_captions_of_another_width():
     with pytest.raises(UserError, match="width 8 and the captions 6"):
-        Captioned(vectors(2, 8), vectors(2, 6), np.array([0, 1]))
+        Captioned(vectors(2, 8), vectors(2, 6), np.array([0, 1]), "")
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,12 @@ def test_captions_of_another_width():
 def test_strings_that_name_nothing(tmp_path, spec, sentence):
     with pytest.raises(UserError, match=sentence):
         open_captioned(spec, None, tmp_path)
+
+
+def test_a_fingerprint_is_of_pictures_and_captions_not_of_features():
+    texts = open_texts("pocket:captions")["test"]
+    again = open_texts("pocket:captions")["test"]
+    assert texts.fingerprint == again.fingerprint
+    other = replace(texts, captions=(("another",), *texts.captions[1:]))
+    fewer = replace(texts, pictures=texts.pictures.take(np.arange(199, -1, -1)))
+    assert len({texts.fingerprint, other.fingerprint, fewer.fingerprint}) == 3
