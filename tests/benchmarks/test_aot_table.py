@@ -15,6 +15,12 @@ from tests.aot import toy
 CASE = Case("aape", "v5e-8", "classes=4")
 
 
+@pytest.fixture(autouse=True)
+def versions(monkeypatch):
+    """A report names the compiler's version, which need not be installed."""
+    monkeypatch.setattr("common.aot.report.version", lambda name: f"{name} 1.0")
+
+
 def row(kind="all-reduce", sent=100.0):
     found = toy.report().to_dict()
     reduced = {"kind": kind, "count": 1, "bytes": 100, "largest": 100, "runs": 1.0, "sent": sent}
