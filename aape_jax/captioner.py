@@ -15,11 +15,8 @@ from ml_collections import ConfigDict
 
 from aape_jax.objective import Batch, Objective, retrieval_objective
 from aape_jax.prefix import Prefix, apply_linear, linear
-from aape_jax.presets import variants
+from aape_jax.presets import OWN, variants
 from common.language import LanguageModel
-
-OWN = "aape"
-"""The run's own variant, whose metrics carry no prefix."""
 
 BASELINE = "none"
 """The row without AAPE: the same language model behind the same visual map."""

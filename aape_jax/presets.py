@@ -8,6 +8,9 @@ from ml_collections import ConfigDict
 from common.config import flatten
 from common.errors import UserError
 
+OWN = "aape"
+"""The run's own variant, whose metrics carry no prefix."""
+
 PRESETS: dict[str, dict[str, Any]] = {
     # h and g as the paper counts their parameters, with a path for w and a start at zero-shot
     # CLIP; the aggregator can only re-weight prompts. As a fifth of the classifier, g needs ten
@@ -113,7 +116,7 @@ def variants(
     Raises:
       UserError: `compare` names an unknown variant.
     """
-    found = {"aape": config}
+    found = {OWN: config}
     for name in dict.fromkeys((*always, *config.compare)):
         if name not in table:
             raise UserError(f"compare={name!r} is unknown; choose from {', '.join(table)}.")

@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aape_jax.heads_file import read_head
+from aape_jax.presets import OWN
 from common.errors import UserError
-
-OWN = "aape"
 
 
 def read_start(start: str, name: str = OWN) -> PyTree | None:

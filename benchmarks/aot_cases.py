@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ml_collections import ConfigDict
 
+from common.aot.topology import sides
 from configs import aape, aape_captioning, aape_retrieval, mcti, protext
 
 TOPOLOGIES = {
@@ -104,7 +105,7 @@ def cases() -> list[Case]:
 
 
 def _captioning(slice: str) -> str:
-    chips = math.prod(int(side) for side in TOPOLOGIES[slice].partition(":")[2].split("x"))
+    chips = math.prod(sides(TOPOLOGIES[slice]))
     model = min(8, chips)
     data = chips // model
     return f"paper=coco,examples=113287,batch={IMAGES * data},mesh.data={data},mesh.model={model}"

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 from PIL import Image
 
-from common.clip import CLIP, ModifiedResNet, TextTower, ViT
+from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image
 from common.diffusion import Modules, StableDiffusion, text_to_image
 from common.progress import Progress
 from common.training.spread import over_devices
@@ -138,7 +138,7 @@ def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> np.ndarray:
 
 
 def _features(params: PyTree, pixels: Array, *, tower: ViT | ModifiedResNet) -> Array:
-    return tower.apply({"params": params}, pixels).features.astype(jnp.float32)
+    return encode_image(tower, params, pixels).astype(jnp.float32)
 
 
 def clip_features(clip: CLIP, images: Float[np.ndarray, "b h w 3"]) -> np.ndarray:

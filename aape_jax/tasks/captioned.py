@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from aape_jax.tasks.coco_files import photos
 from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import image_features, text_features
 from common.data.npz import read_npz
-from common.data.photos import photo_file
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_json
@@ -162,10 +162,7 @@ def _karpathy(where: str, part: str) -> Texts:
         raise UserError(f"{file} has no images of the part {part!r}.")
     root = Path(folder).expanduser()
     paths = [root / image.get("filepath", "") / image["filename"] for image in listed]
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        raise UserError(f"{len(missing)} photos of {file} are absent, the first {missing[0]}.")
-    split = ImageSplit(np.arange(len(paths)), tuple(map(str, paths)), tuple(map(photo_file, paths)))
+    split = photos(paths, Path(file))
     return Texts(split, tuple(tuple(s["raw"] for s in image["sentences"]) for image in listed))
 
 

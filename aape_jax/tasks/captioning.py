@@ -13,9 +13,10 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioner import OWN, Captioner, speakers
+from aape_jax.captioner import Captioner, speakers
 from aape_jax.heads_file import read_head, write_head
 from aape_jax.prefix import read_map
+from aape_jax.presets import OWN
 from aape_jax.stages import Staged, check_stages, staged_optimizer
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
 from aape_jax.tasks.classification import Epochs

@@ -21,6 +21,7 @@ from typing import Any
 from absl import flags
 
 from common.aot.chips import CHIPS
+from common.aot.topology import sides
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import read_json
@@ -91,7 +92,7 @@ def estimate(
         raise UserError(f"price={price}, updates={updates}, seconds={seconds}: none is below 0.")
     return Cost(
         topology=report["topology"],
-        chips=math.prod(int(side) for side in report["topology"].partition(":")[2].split("x")),
+        chips=math.prod(sides(report["topology"])),
         seconds=seconds or least_seconds(report) / utilisation,
         updates=updates or report["config"]["updates"],
         price=price,

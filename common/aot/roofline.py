@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from common.aot.chips import CHIPS, Chip
 from common.aot.collectives import Collectives
+from common.aot.topology import sides
 
 HOP = 1e-6
 """Seconds from a chip to its neighbour ("How to Scale Your Model", part 3)."""
@@ -58,26 +59,26 @@ def roofline(
       traffic: bytes between HBM and one device in an update.
       collectives: of an update.
     """
-    generation, _, shape = topology.partition(":")
+    generation = topology.partition(":")[0]
     if generation not in CHIPS:
         return None
-    chip, sides = CHIPS[generation], [int(side) for side in shape.split("x")]
+    chip, shape = CHIPS[generation], sides(topology)
     return Roofline(
         intensity=flops / traffic if traffic else float("inf"),
         ridge=chip.ridge,
         compute=flops / chip.flops,
         memory=traffic / chip.hbm,
-        network=math.fsum(_seconds(each, chip, sides) for each in collectives),
+        network=math.fsum(_seconds(each, chip, shape) for each in collectives),
     )
 
 
-def _seconds(each: Collectives, chip: Chip, sides: Sequence[int]) -> float:
+def _seconds(each: Collectives, chip: Chip, shape: Sequence[int]) -> float:
     """Of all collectives of a kind in an update, over the whole slice, without wraparound.
 
     A chip in a corner has one link along each side that is longer than one; the farthest chip is
     as many hops away as the sides say.
     """
-    links = sum(side > 1 for side in sides) or 1
-    hops = sum(side - 1 for side in sides)
+    links = sum(side > 1 for side in shape) or 1
+    hops = sum(side - 1 for side in shape)
     passes = _PASSES.get(each.kind, 1)
     return passes * (each.sent / (chip.link * links) + each.runs * hops * HOP)

@@ -41,6 +41,11 @@ class DoesNotFit(UserError):
         self.needed, self.available = needed, available
 
 
+def sides(name: str) -> list[int]:
+    """How many chips a topology such as "v5e:2x4" has along each side."""
+    return [int(side) for side in name.partition(":")[2].split("x")]
+
+
 def topology_devices(name: str) -> Sequence[jax.Device]:
     """The compile-only devices of a topology such as "v5e:2x4".
 
@@ -53,8 +58,7 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
     options = dict(_OPTIONS.get(generation, {}))
     if re.fullmatch(r"\d+(x\d+)+", shape):
         # A host has 2 x 2 chips; not every libtpu sees by itself that a smaller slice has fewer.
-        sides = [int(side) for side in shape.split("x")]
-        options["chips_per_host_bounds"] = [min(2, side) for side in sides[:2]] + [1]
+        options["chips_per_host_bounds"] = [min(2, side) for side in sides(name)[:2]] + [1]
     try:
         with _environment():
             return topologies.get_topology_desc(name, platform="tpu", **options).devices
