@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 # that the tests run on (Python 3.13 with jax 0.7.2); nothing is bounded above.
 RUNTIME = [
     "absl-py>=1.4.0",
+    "etils[epath]>=1.15",
     "flax>=0.11.2",
     "ftfy>=6.3",
     "huggingface_hub>=0.34",
@@ -28,6 +29,9 @@ RUNTIME = [
 
 TEST = [
     "beartype>=0.21",
+    # A run in a bucket is tested with a bucket on this machine.
+    "gcp-storage-emulator>=2026.7",
+    "gcsfs>=2026.10",
     "nbformat>=5.10",
     "pytest>=8.4",
     "pytest-timeout>=2.4",
@@ -62,6 +66,8 @@ setup(
         "tfds": ["array_record>=0.8.6", "tensorflow-datasets>=4.9.10"],
         # A further place for metrics: `wandb=PROJECT` in any config.
         "wandb": ["wandb>=0.21"],
+        # Folders in buckets: `--workdir=gs://BUCKET/FOLDER`.
+        "gcs": ["gcsfs>=2026.10"],
         "notebook": ["ipykernel>=6.29", "nbclient>=0.10"],
     },
     classifiers=[

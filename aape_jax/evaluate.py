@@ -12,7 +12,6 @@ For example:
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,6 +34,7 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
+from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import say
 from common.training.mesh import make_mesh
@@ -52,12 +52,12 @@ def define_flags() -> None:
     flags.mark_flags_as_required(["workdir"])
 
 
-def heads_of(workdir: Path, names: Sequence[str]) -> dict[str, Any]:
+def heads_of(workdir: AnyPath, names: Sequence[str]) -> dict[str, Any]:
     """The parameters that a run wrote, by variant."""
     return {name: read_head(workdir / "heads" / f"{name}.safetensors") for name in names}
 
 
-def classification(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
     """The run's own row first, then the variants' and those of text alone."""
     found = variants(config, always=ALWAYS)
     params = heads_of(workdir, list(found))
@@ -75,13 +75,13 @@ def other_set(config: ConfigDict, data: str) -> TestSet:
     return target_set(config, clip, data, {})[1]
 
 
-def retrieval(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+def retrieval(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
     """The run's own row first, then the variants' and CLIP's."""
     config = changed(config, {"data": data or config.data})
     return by_method(Retrieval(config), config, workdir)
 
 
-def questions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+def questions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
     """The run's own row first, then the variants' and that of the most frequent answer."""
     if data not in (None, config.data):
         raise UserError(
@@ -91,7 +91,7 @@ def questions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
     return by_method(VQA(config), config, workdir)
 
 
-def captions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
+def captions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
     """The run's own row first; of captions, or with a data set of questions of answers.
 
     With questions it writes the page `eval/answers.png`, too.
@@ -114,7 +114,7 @@ def captions(config: ConfigDict, workdir: Path, data: str | None) -> Rows:
     return rows
 
 
-def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: Path) -> Rows:
+def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: AnyPath) -> Rows:
     """What the training loop would measure with the parameters that a run wrote."""
     method.load(config, make_mesh(config.mesh.data, config.mesh.model))
     heads = heads_of(workdir, list(method.objectives))
@@ -122,7 +122,7 @@ def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: Path) -> Row
     return {method.name: dict(found.metrics), **found.baselines}
 
 
-TASKS: dict[str, Callable[[ConfigDict, Path, str | None], Rows]] = {
+TASKS: dict[str, Callable[[ConfigDict, AnyPath, str | None], Rows]] = {
     "aape_jax.tasks.classification:Classification": classification,
     "aape_jax.tasks.retrieval:Retrieval": retrieval,
     "aape_jax.tasks.vqa:VQA": questions,
@@ -135,7 +135,7 @@ DEFAULTS = [task.pocket for task in (aape, aape_retrieval, aape_vqa, aape_captio
 def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json`."""
     del argv
-    workdir, data = Path(flags.FLAGS.workdir), flags.FLAGS.data
+    workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
     config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
     rows = TASKS[config.method](config, workdir, data)
     own, *others = rows

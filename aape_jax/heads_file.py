@@ -1,7 +1,5 @@
 """h and g on disk: a safetensors file that needs nothing of training."""
 
-from pathlib import Path
-
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PyTree
@@ -10,23 +8,25 @@ from safetensors.numpy import load_file, save_file
 
 from common.errors import UserError
 from common.files import atomic_write
+from common.paths import AnyPath, on_disk
 
 
-def write_head(path: Path, params: PyTree) -> None:
+def write_head(path: AnyPath, params: PyTree) -> None:
     """Writes the parameters of a `Head`."""
     flat = flatten_dict(params, sep="/")
     with atomic_write(path) as temporary:
         save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
 
 
-def read_head(path: Path) -> PyTree:
+def read_head(path: AnyPath) -> PyTree:
     """Reads the parameters of a `Head`.
 
     Raises:
       UserError: there is no such file, or it is damaged.
     """
     try:
-        return unflatten_dict(load_file(path), sep="/")
+        with on_disk(path) as copy:
+            return unflatten_dict(load_file(copy), sep="/")
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"the head {path} cannot be read: {error}; train the run to its end first."

@@ -1,7 +1,5 @@
 """Training that starts from the h of another run, e.g. of one on captions."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +8,7 @@ from jaxtyping import PyTree
 from aape_jax.heads_file import read_head
 from aape_jax.presets import OWN
 from common.errors import UserError
+from common.paths import as_path
 
 
 def read_start(start: str, name: str = OWN) -> PyTree | None:
@@ -20,7 +19,7 @@ def read_start(start: str, name: str = OWN) -> PyTree | None:
     """
     if not start:
         return None
-    file = Path(start).expanduser() / "heads" / f"{name}.safetensors"
+    file = as_path(start) / "heads" / f"{name}.safetensors"
     params = read_head(file)
     if "generator" not in params:
         raise UserError(f"start={start}: {file} holds no h, so nothing can start from it.")

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.small_runs import RUNS, Cluster, Small, taken_away, write_world
+from benchmarks.cluster import Cluster
+from benchmarks.small_runs import RUNS, Small, taken_away, write_world
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from common.errors import UserError
 from common.files import read_json
+from common.paths import AnyPath, as_path
 from common.progress import say
 from common.values import check_name, filled_up, kind_of, lists_to_tuples, parse_value
 
@@ -35,7 +36,7 @@ class Invocation:
     """What the command line of a training command says."""
 
     config: ConfigDict
-    workdir: Path
+    workdir: AnyPath
 
 
 def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
@@ -75,7 +76,7 @@ def to_json(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
-def read_config(workdir: Path, *defaults: ConfigDict) -> ConfigDict:
+def read_config(workdir: AnyPath, *defaults: ConfigDict) -> ConfigDict:
     """The config of the run in `workdir`, locked.
 
     Args:
@@ -86,7 +87,7 @@ def read_config(workdir: Path, *defaults: ConfigDict) -> ConfigDict:
     Raises:
       UserError: `workdir` holds no run, or one of another method than these.
     """
-    path = Path(workdir) / "config.json"
+    path = as_path(workdir) / "config.json"
     remedy = f"train with --workdir={workdir} first"
     if not path.exists():
         raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
@@ -115,7 +116,9 @@ def define_config_flag() -> None:
 def define_flags() -> None:
     """Defines `--config` and `--workdir`, for `common.errors.run_command`."""
     define_config_flag()
-    flags.DEFINE_string("workdir", None, "The folder of the run; the same folder resumes it.")
+    flags.DEFINE_string(
+        "workdir", None, "The folder of the run, or gs://BUCKET/FOLDER; the same folder resumes it."
+    )
 
 
 def read_config_flag() -> ConfigDict:
@@ -138,12 +141,7 @@ def read_flags() -> Invocation:
     config = read_config_flag()
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
-    if "://" in flags.FLAGS.workdir:
-        raise UserError(
-            f"--workdir={flags.FLAGS.workdir} is no folder: mount the bucket, e.g. with gcsfuse, "
-            "and give the folder where it is mounted."
-        )
-    return Invocation(config, Path(flags.FLAGS.workdir).expanduser())
+    return Invocation(config, as_path(flags.FLAGS.workdir))
 
 
 class _CarefulParser(flags.ArgumentParser):
@@ -182,7 +180,7 @@ def _check_override(config: ConfigDict, name: str, text: str | None) -> None:
         parse_value(name, text, kind, None)
 
 
-def _of_method(path: Path, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:
+def _of_method(path: AnyPath, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:
     known = {config.method: config for config in defaults}
     if method is None and len(known) == 1:
         return defaults[0]

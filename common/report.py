@@ -15,7 +15,6 @@ For example:
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -24,6 +23,7 @@ from common.evaluation.summaries import average, summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, metrics_tables, result_rows
 from common.files import atomic_write
 from common.page import write_page
+from common.paths import as_path
 from common.runs import Run, group_runs, read_run
 from common.training import say
 
@@ -37,7 +37,7 @@ def define_flags() -> None:
 def main(argv: Sequence[str]) -> None:
     """Reads the runs, writes the report and prints it, or writes the page of one."""
     if flags.FLAGS.html:
-        run = read_run(Path(flags.FLAGS.html).expanduser())
+        run = read_run(as_path(flags.FLAGS.html))
         say(f"wrote {write_page(run.folder, run.result, run.config)}")
         if len(argv) == 1 and not flags.FLAGS.out:
             return
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("missing --out: say where the report goes, --out=FILE.md.")
     if len(argv) < 2:
         raise UserError("no runs to report on: name their folders, DIR...")
-    text = report([read_run(Path(folder)) for folder in argv[1:]])
+    text = report([read_run(as_path(folder)) for folder in argv[1:]])
     with atomic_write(flags.FLAGS.out) as path:
         path.write_text(text, encoding="utf-8")
     print(text, end="")

@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from common.config import flatten
 from common.errors import UserError
 from common.evaluation.tables import result_rows
 from common.files import read_json
+from common.paths import AnyPath
 from common.training.workdir import HARMLESS
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
@@ -29,12 +29,12 @@ class Run:
       config: Its `config.json` by dotted name; empty where there is none.
     """
 
-    folder: Path
+    folder: AnyPath
     result: Mapping[str, Any]
     config: Mapping[str, Any]
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: AnyPath) -> Run:
     """Reads a finished run.
 
     Raises:

@@ -12,7 +12,6 @@ For example:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -21,6 +20,7 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
+from common.paths import as_path
 from common.training import say
 from common.training.workdir import write_evaluation
 from configs.mcti import pocket
@@ -41,7 +41,7 @@ def define_flags() -> None:
 def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json` with its pictures beside it."""
     del argv
-    workdir = Path(flags.FLAGS.workdir)
+    workdir = as_path(flags.FLAGS.workdir)
     config = read_config(workdir, pocket())
     config.data = flags.FLAGS.data or config.data
     learned = read_tokens(workdir / "tokens")

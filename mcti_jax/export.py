@@ -16,10 +16,11 @@ from pathlib import Path
 from absl import flags
 
 from common.errors import UserError, run_command
+from common.paths import AnyPath, as_path
 from mcti_jax.formats import FORMATS, file_stem, read_tokens, write_token
 
 
-def export(workdir: Path, format: str, out: Path) -> dict[Path, str]:
+def export(workdir: AnyPath, format: str, out: Path) -> dict[Path, str]:
     """Writes every token under `workdir/tokens` into the directory `out`.
 
     Returns:
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs the command."""
     del argv
     options = flags.FLAGS
-    for path, usage in export(Path(options.workdir), options.format, Path(options.out)).items():
+    for path, usage in export(as_path(options.workdir), options.format, Path(options.out)).items():
         print(f"{path}: type {usage}")
 
 

@@ -19,6 +19,7 @@ from common.config import read_config
 from common.diffusion import SAMPLERS, load_stable_diffusion
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
+from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import say
 from configs.mcti import pocket
@@ -42,7 +43,7 @@ def define_flags() -> None:
 
 
 def draw(
-    workdir: Path,
+    workdir: AnyPath,
     prompts: Sequence[str],
     *,
     num: int = 4,
@@ -91,7 +92,7 @@ def main(argv: Sequence[str]) -> None:
     if out.suffix.lower() != ".png":
         raise UserError(f"--out={out} must end in .png.")
     grid = draw(
-        Path(options.workdir),
+        as_path(options.workdir),
         options.prompt,
         num=options.num,
         steps=options.steps,

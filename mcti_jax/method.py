@@ -1,7 +1,6 @@
 """MC-TI as the training loop sees it; `mcti_jax.assembly` builds what it reads."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
+from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
 from mcti_jax.assembly import TEMPLATE_SET, check_options, frozen_tree, make_networks
 from mcti_jax.evaluation import evaluate
@@ -130,7 +130,7 @@ class MCTI(Method):
         self.pictures = evaluation.pictures
         return evaluation
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes `tokens/`, one file per class, and the pictures of the last evaluation."""
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)

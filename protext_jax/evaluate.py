@@ -17,6 +17,7 @@ from absl import flags
 from common.clip import load_clip
 from common.errors import run_command
 from common.evaluation.tables import print_table
+from common.paths import as_path
 from common.precision import frozen_dtype
 from common.training import say
 from common.training.workdir import write_evaluation
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json`."""
     del argv
     options = flags.FLAGS
-    workdir = Path(options.workdir).expanduser()
+    workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
     clip = load_clip(config.model, frozen_dtype(config.dtype))
     learned.require_model(clip)

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from common.clip import load_clip
 from common.errors import run_command
 from common.files import read_strings
+from common.paths import as_path
 from common.precision import frozen_dtype
 from common.training import say
 from common.weights.files import write_tensors
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs the command."""
     del argv
     options = flags.FLAGS
-    workdir = Path(options.workdir).expanduser()
+    workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
     names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]

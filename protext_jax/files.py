@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Array, Float, PyTree
@@ -13,6 +12,7 @@ from common.clip import CLIP, TextTower, encode_text
 from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
+from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
 from common.training.spread import over_devices
 from common.weights.files import write_tensors
@@ -78,12 +78,12 @@ class LearnedPrompts:
             )
 
 
-def write_prompts(path: Path, learned: LearnedPrompts) -> None:
+def write_prompts(path: AnyPath, learned: LearnedPrompts) -> None:
     """Writes one safetensors file."""
     write_tensors(path, learned.arrays, learned.metadata)
 
 
-def read_prompts(path: Path) -> LearnedPrompts:
+def read_prompts(path: AnyPath) -> LearnedPrompts:
     """Reads what `write_prompts` wrote.
 
     Raises:
@@ -92,7 +92,7 @@ def read_prompts(path: Path) -> LearnedPrompts:
     if not path.is_file():
         raise UserError(f"there are no learned prompts at {path}: train them first.")
     try:
-        with safe_open(path, framework="numpy") as file:
+        with on_disk(path) as copy, safe_open(copy, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
@@ -102,7 +102,7 @@ def read_prompts(path: Path) -> LearnedPrompts:
     return LearnedPrompts(arrays, metadata)
 
 
-def read_run(workdir: Path, number: int | None = None) -> tuple[ConfigDict, LearnedPrompts]:
+def read_run(workdir: AnyPath, number: int | None = None) -> tuple[ConfigDict, LearnedPrompts]:
     """The config of a finished run and its prompts; of a sweep those of run `number`.
 
     Raises:

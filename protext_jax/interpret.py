@@ -11,7 +11,6 @@ For example:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -21,6 +20,7 @@ from common.clip import CLIP, load_clip
 from common.clip.vocabulary import nearest_rows
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
+from common.paths import as_path
 from common.precision import frozen_dtype
 from protext_jax.files import read_run
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     """Prints a table with a row per vector."""
     del argv
     options = flags.FLAGS
-    workdir = Path(options.workdir).expanduser()
+    workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
     if "prompts" not in learned.arrays:
         raise UserError(f"{workdir} trained an adapter, which has no prompts to interpret.")

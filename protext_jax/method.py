@@ -20,6 +20,7 @@ from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
+from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
@@ -177,7 +178,7 @@ class ProText(Method):
         retrieval, cosine = max(ranks[-patience:])
         return (retrieval, cosine - self.config.early_stop_gain) <= max(ranks[:-patience])
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
         for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)

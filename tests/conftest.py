@@ -9,9 +9,13 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from common.paths import AnyPath, as_path
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -22,3 +26,29 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the optional real test data is absent ({SHARED_DATA})")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def storage() -> Iterator[AnyPath]:
+    """A bucket, kept by an emulator of Google Cloud Storage; processes find it, too.
+
+    Everything else is what a run on Cloud TPU has: etils' paths on gcsfs, and Orbax on
+    tensorstore.
+    """
+    emulator = pytest.importorskip("gcp_storage_emulator.server", reason="no emulator of buckets")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    server = emulator.create_server("localhost", port, in_memory=True, default_bucket="mine")
+    server.start()
+    address = f"http://localhost:{port}"
+    found = {
+        "STORAGE_EMULATOR_HOST": address,
+        "TENSORSTORE_GCS_HTTP_URL": address,
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # It would ask Google for the layout.
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in found.items():
+            patch.setenv(name, value)
+        yield as_path("gs://mine")
+    server.stop()

@@ -10,6 +10,7 @@ METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
     {"errors", "progress"},
+    {"paths"},
     {"attention", "files", "precision", "values"},
     {"config", "weights"},
     {"clip"},

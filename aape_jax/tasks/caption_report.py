@@ -24,6 +24,7 @@ from common.evaluation.figures import write_png
 from common.files import write_json
 from common.language import LM, write_texts
 from common.language.prompts import CAPTION
+from common.paths import AnyPath
 from common.progress import Progress
 from common.training import Evaluation
 
@@ -118,7 +119,7 @@ class CaptionReport:
         self.pictures = {"captions": self._page()} if self.config.pictures else {}
         return Evaluation(rows[own], {name: rows[name] for name in others}, self.pictures)
 
-    def write(self, workdir: Path) -> None:
+    def write(self, workdir: AnyPath) -> None:
         """Writes `captions.json`, by picture, and the page."""
         names = self.test.texts.pictures.names
         found = {

@@ -29,6 +29,7 @@ from common.errors import UserError
 from common.language import LM, describe_lm, load_lm
 from common.language.prompts import CAPTION
 from common.language.sharding import lm_rules
+from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 
@@ -117,7 +118,7 @@ class Captioning(Method):
                 f"{cells} cells of an image and its caption are {longest} tokens, but "
                 f"lm.model={config.lm.model} has {lm.config.positions} positions."
             )
-        self.start = self._read_map(Path(config.lm.map).expanduser()) if config.lm.map else None
+        self.start = self._read_map(as_path(config.lm.map)) if config.lm.map else None
         batch = min(config.batch, self.examples)
         self.batch_rules = (("rows|grid", P("data")),) if batch % mesh.shape["data"] == 0 else ()
         epochs = Epochs(fingerprint, self.examples, 1, batch, config.seed)
@@ -127,7 +128,7 @@ class Captioning(Method):
         held = jax.ShapeDtypeStruct(grid.shape, grid.dtype) if abstract else grid
         return frozen | {"grid": held}, Staged(epochs, config.map_updates)
 
-    def _read_map(self, path: Path) -> PyTree:
+    def _read_map(self, path: AnyPath) -> PyTree:
         return read_map(path, self.channels, self.lm.config.width)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
@@ -164,7 +165,7 @@ class Captioning(Method):
         )
         return FewShotVQA(self.lm, train, test, self.config)
 
-    def read(self, workdir: Path) -> PyTree:
+    def read(self, workdir: AnyPath) -> PyTree:
         """The parameters that `save` wrote.
 
         Raises:
@@ -179,7 +180,7 @@ class Captioning(Method):
             **heads,
         }
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the map, h and AAPE's map of each variant, the captions and their pictures."""
         write_head(workdir / "heads" / "visual.safetensors", trainable["visual"]["map"])
         for name in self.speakers:

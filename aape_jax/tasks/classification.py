@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +23,7 @@ from aape_jax.outline import describe, training_examples
 from aape_jax.presets import ALWAYS, variants
 from aape_jax.recipes import check_applied
 from common.evaluation.figures import write_png
+from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method
 
 
@@ -176,7 +176,7 @@ class Classification(Method):
             )
         }
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h and g of each variant, `heads/NAME.safetensors`, and the pictures."""
         for name, params in trainable.items():
             write_head(workdir / "heads" / f"{name}.safetensors", params["head"])

@@ -26,6 +26,7 @@ from aape_jax.unit import unit
 from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
+from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 
@@ -175,7 +176,7 @@ class Retrieval(Method):
             for name, value in recalls(*given, self.mesh, at_once).items()
         }
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h of each variant, `heads/NAME.safetensors`."""
         for name, params in trainable.items():
             write_head(workdir / "heads" / f"{name}.safetensors", params["head"])

@@ -30,6 +30,7 @@ from common.clip import load_clip
 from common.errors import UserError
 from common.evaluation.figures import write_png
 from common.evaluation.vqa import mean_accuracies
+from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 
@@ -188,7 +189,7 @@ class VQA(Method):
 
         return [self.answers[number] for number in in_chunks(answer, len(test.text))]
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
         for name, params in trainable.items():
             write_head(workdir / "heads" / f"{name}.safetensors", params["head"])

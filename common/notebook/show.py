@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from common.evaluation.tables import heading
 from common.page import curves as page_curves
 from common.page import html
+from common.paths import AnyPath, as_path
 from common.report import read_run, report
 
 
@@ -27,21 +27,21 @@ class Shown:
         return {f"text/{self.kind}": self.text, "text/plain": repr(self)}
 
 
-def table(*workdirs: Path | str) -> Shown:
+def table(*workdirs: AnyPath | str) -> Shown:
     """The report on finished runs, as `python -m common.report` writes it."""
-    return Shown("markdown", report([read_run(Path(folder)) for folder in workdirs]))
+    return Shown("markdown", report([read_run(as_path(folder)) for folder in workdirs]))
 
 
-def pictures(workdir: Path | str) -> Shown:
+def pictures(workdir: AnyPath | str) -> Shown:
     """Every PNG that a run wrote."""
-    files = sorted(Path(workdir).glob("*.png"))
+    files = sorted(as_path(workdir).glob("*.png"))
     figures = [html.figure(heading(file.stem), html.image(file)) for file in files]
     return _side_by_side(figures)
 
 
-def curves(workdir: Path | str) -> Shown:
+def curves(workdir: AnyPath | str) -> Shown:
     """A run's metrics over its steps."""
-    found = page_curves.pictures(page_curves.read_curves(Path(workdir) / "metrics.jsonl"))
+    found = page_curves.pictures(page_curves.read_curves(as_path(workdir) / "metrics.jsonl"))
     return _side_by_side([html.figure(title, svg) for title, svg in found])
 
 

@@ -3,12 +3,12 @@
 import io
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from common.evaluation.tables import heading, is_share
+from common.paths import AnyPath
 from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
@@ -26,7 +26,7 @@ STYLE = {
 Curve = list[tuple[int, float]]
 
 
-def read_curves(file: Path) -> dict[str, Curve]:
+def read_curves(file: AnyPath) -> dict[str, Curve]:
     """Each metric of a `metrics.jsonl` as (step, value); nothing where there is no file."""
     found: dict[str, Curve] = {}
     if not file.exists():

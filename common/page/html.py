@@ -4,10 +4,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 from common.evaluation.tables import is_number
+from common.paths import AnyPath
 
 LONG = 12  # rows that are shown without a click
 
@@ -64,7 +64,7 @@ def strip(figures: Sequence[str]) -> str:
     return f'<div class="strip">{"".join(figures)}</div>'
 
 
-def image(file: Path) -> str:
+def image(file: AnyPath) -> str:
     """A PNG inside of the page."""
     data = base64.b64encode(file.read_bytes()).decode()
     return f'<img alt="{escape(file.stem)}" src="data:image/png;base64,{data}">'

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from common.evaluation.tables import Value, metric_groups, result_rows
 from common.files import atomic_write
 from common.page import html
 from common.page.curves import pictures, read_curves
+from common.paths import AnyPath
 from common.training.writers import PICTURES
 
 
-def write_page(folder: Path, result: Mapping[str, Any], config: Mapping[str, Any]) -> Path:
+def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, Any]) -> AnyPath:
     """Writes `folder/report.html`, which needs no other file.
 
     Args:
@@ -61,17 +61,17 @@ def _section(title: str, content: str) -> list[str]:
     return [f"<h2>{escape(title)}</h2>", content] if content else []
 
 
-def _curves(folder: Path) -> str:
+def _curves(folder: AnyPath) -> str:
     found = pictures(read_curves(folder / "metrics.jsonl"))
     return "\n".join(html.figure(title, svg) for title, svg in found)
 
 
-def _pictures(folder: Path) -> str:
+def _pictures(folder: AnyPath) -> str:
     files = sorted(folder.glob("*.png"))
     return "\n".join(html.figure(file.stem.replace("_", " "), html.image(file)) for file in files)
 
 
-def _evolution(folder: Path) -> str:
+def _evolution(folder: AnyPath) -> str:
     """What was drawn at two evaluations or more, a strip for each picture."""
     strips: dict[str, list[str]] = {}
     for file in sorted((folder / PICTURES).glob("*/*.png")):

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +13,7 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
+from common.paths import AnyPath, in_bucket
 from common.progress import say
 from common.training.sharding import by_path, place, to_host
 from common.training.state import TrainState
@@ -64,13 +64,13 @@ class Checkpoints:
 
     def __init__(
         self,
-        directory: Path,
+        directory: AnyPath,
         keep: int,
         fingerprints: Mapping[str, str],
         real_rows: Mapping[str, int] | None = None,
     ) -> None:
         self._fingerprints, self._real_rows = dict(fingerprints), dict(real_rows or {})
-        self._directory = Path(directory).absolute()
+        self._directory = directory if in_bucket(directory) else directory.absolute()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
             cleanup_tmp_directories=True,
@@ -186,6 +186,8 @@ class Checkpoints:
         if jax.process_index() == 0:
             aside = self._directory.parent / "unreadable"
             aside.mkdir(exist_ok=True)
+            # A bucket has no empty folders, and nothing can be moved to what is not there.
+            (aside / "README").write_text("What could not be read. Nothing needs it any more.\n")
             name = f"{step:08d}"
             taken = len(list(aside.glob(f"{name}*")))
             (self._directory / name).rename(aside / (f"{name}.{taken}" if taken else name))

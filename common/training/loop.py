@@ -9,7 +9,6 @@ metrics, and the clock.
 
 import contextlib
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ from ml_collections import ConfigDict
 from common.config import flatten
 from common.errors import UserError
 from common.files import remove_partial
+from common.paths import AnyPath, as_path
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged
@@ -49,7 +49,7 @@ FIELDS = (
 """Fields that the loop reads beside those of `Schedule`."""
 
 
-def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, Any]:
+def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[str, Any]:
     """Trains `method` into `workdir` and returns what `result.json` holds.
 
     A finished folder is left as it is. SIGTERM and Ctrl-C save a checkpoint and exit with
@@ -66,7 +66,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
     _check_fields(config)
     config = method.complete(config)
     schedule = Schedule.from_config(config)
-    workdir = Path(workdir)
+    workdir = as_path(workdir)
     finished = check_workdir(workdir, config)
     join_cluster()
     if finished is not None:
@@ -122,6 +122,10 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
             evaluations.append(evaluation.metrics)
             return evaluation
 
+        def save(position: Position) -> None:
+            metrics.flush()
+            checkpoints.save(state, position)
+
         # ---- Train. The order within a turn matters:
         # 1. The evaluation of a step follows its checkpoint, so that it can neither delay nor
         #    lose it. A run that resumes there evaluates again: its metrics were cut back to
@@ -140,7 +144,7 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
                         if method.stops(evaluations):
                             evaluation, done = found, steps.start
                             if not schedule.saves_at(done):
-                                checkpoints.save(state, here)
+                                save(here)
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")
                             break
                     feed = make_feed(source, steps, schedule.steps_per_call)
@@ -152,13 +156,13 @@ def train(method: Method, config: ConfigDict, workdir: Path | str) -> dict[str, 
                     if signal or schedule.pauses_at(steps.stop):
                         ledger.settle()
                     if signal or schedule.saves_at(steps.stop):
-                        checkpoints.save(state, ledger.position())
+                        save(ledger.position())
                     if signal:
                         say(f"{signal.name}: step {steps.stop} is saved; run again to go on.")
                         raise SystemExit(128 + signal)
         except TrainingDiverged as diverged:
             # A refused step leaves the state as it was, and so do the steps after it.
-            checkpoints.save(state, ledger.position())
+            save(ledger.position())
             metrics.write(diverged.step, {"loss": None})
             raise
 

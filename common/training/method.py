@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +11,8 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
+
+from common.paths import AnyPath
 
 Rules = Sequence[tuple[str, PartitionSpec]]
 """Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
@@ -131,5 +132,5 @@ class Method(Protocol):
         """
         return False
 
-    def save(self, trainable: PyTree, workdir: Path) -> None:
+    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes what users take away; numpy arrays, called on the first host only."""

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ from ml_collections import ConfigDict
 from common.config import flatten
 from common.errors import UserError
 from common.files import read_json, write_json
+from common.paths import AnyPath, in_bucket
 
 
 def require_wandb(project: str) -> ModuleType | None:
@@ -36,7 +36,7 @@ def require_wandb(project: str) -> ModuleType | None:
     return wandb
 
 
-def wandb_writers(config: ConfigDict, workdir: Path) -> tuple["WandbWriter", ...]:
+def wandb_writers(config: ConfigDict, workdir: AnyPath) -> tuple["WandbWriter", ...]:
     """The writer that `config.wandb` asks for: one on the first host, or none."""
     if not config.wandb or jax.process_index() != 0:
         return ()
@@ -53,7 +53,7 @@ class WandbWriter:
       UserError: Weights & Biases refuses, for instance without a key.
     """
 
-    def __init__(self, config: ConfigDict, workdir: Path) -> None:
+    def __init__(self, config: ConfigDict, workdir: AnyPath) -> None:
         self._wandb = require_wandb(config.wandb)
         try:
             self._run = self._wandb.init(
@@ -61,7 +61,7 @@ class WandbWriter:
                 id=_run_id(workdir / "wandb.json"),
                 resume="allow",
                 name=workdir.name,
-                dir=str(workdir),
+                dir=None if in_bucket(workdir) else str(workdir),
                 config=flatten(config),
             )
         except self._wandb.Error as error:
@@ -84,7 +84,7 @@ class WandbWriter:
         self._run.finish(exit_code=int(failed))
 
 
-def _run_id(path: Path) -> str:
+def _run_id(path: AnyPath) -> str:
     if not path.exists():
         write_json(path, {"id": secrets.token_hex(4)})
     return read_json(path, "remove it to start a new run there")["id"]

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from common.config import flatten, to_json
 from common.errors import UserError
 from common.files import atomic_write, read_json, write_json
+from common.paths import AnyPath, in_bucket
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
@@ -36,7 +37,7 @@ UNREADABLE = "remove it or give a new --workdir"
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
 
 
-def check_workdir(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+def check_workdir(workdir: AnyPath, config: ConfigDict) -> dict[str, Any] | None:
     """Refuses a folder that belongs to another run or cannot be written; writes nothing.
 
     Returns:
@@ -45,12 +46,10 @@ def check_workdir(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     Raises:
       UserError: `workdir` cannot be a folder of ours, or holds a run with another config.
     """
-    absolute = workdir.absolute()
-    nearest = next(path for path in (absolute, *absolute.parents) if path.exists())
-    if not nearest.is_dir():
-        raise UserError(f"--workdir={workdir} cannot be a folder: {nearest} is a file.")
-    if not os.access(nearest, os.W_OK):
-        raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
+    if in_bucket(workdir):
+        _check_bucket(workdir)
+    else:
+        _check_folder(workdir)
     written = workdir / "config.json"
     if written.exists():
         _check_same(workdir, read_json(written, UNREADABLE), json.loads(to_json(config)))
@@ -58,18 +57,41 @@ def check_workdir(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     return read_json(finished, UNREADABLE) if finished.exists() else None
 
 
-def write_config(workdir: Path, config: ConfigDict) -> None:
+def _check_folder(workdir: Path) -> None:
+    absolute = workdir.absolute()
+    nearest = next(path for path in (absolute, *absolute.parents) if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f"--workdir={workdir} cannot be a folder: {nearest} is a file.")
+    if not os.access(nearest, os.W_OK):
+        raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
+
+
+def _check_bucket(workdir: AnyPath) -> None:
+    bucket = workdir.parents[-3]  # behind "/" and "/gs"
+    try:
+        found = bucket.exists()
+    except Exception as error:  # Without a key, a network, a right: each library has its own.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"--workdir={workdir} cannot be reached ({reason:.200}): log in with `gcloud auth "
+            "application-default login`, or give a folder."
+        ) from error
+    if not found:
+        raise UserError(f"--workdir={workdir}: there is no bucket {bucket}, or none for you.")
+
+
+def write_config(workdir: AnyPath, config: ConfigDict) -> None:
     """Writes the resolved config to `workdir/config.json`."""
     with atomic_write(workdir / "config.json") as path:
         path.write_text(to_json(config), encoding="utf-8")
 
 
-def write_result(workdir: Path, result: Mapping[str, Any]) -> None:
+def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
     """Writes `workdir/result.json`, whose presence says that the run is finished."""
     write_json(workdir / "result.json", result)
 
 
-def write_evaluation(workdir: Path, result: Mapping[str, Any]) -> Path:
+def write_evaluation(workdir: AnyPath, result: Mapping[str, Any]) -> AnyPath:
     """Writes what an `evaluate` command found to `workdir/eval/NAME.json`, and says where.
 
     NAME is the data set's, as a file may be called.
@@ -110,7 +132,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _check_same(workdir: Path, written: Mapping, given: Mapping) -> None:
+def _check_same(workdir: AnyPath, written: Mapping, given: Mapping) -> None:
     written, given = flatten(written), flatten(given)
     for name in sorted(written.keys() & given.keys() - {*HARMLESS}):
         if written[name] != given[name]:

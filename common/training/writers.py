@@ -1,4 +1,4 @@
-"""Metrics on disk: `metrics.jsonl`, pictures and TensorBoard events, by the first host."""
+"""A run's metrics: `metrics.jsonl`, pictures and TensorBoard events, by the first host."""
 
 import json
 import math
@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from common.files import atomic_write
+from common.paths import AnyPath
+from common.training.growing import Growing
 from common.training.wandb_writer import WandbWriter
 
 
@@ -29,7 +31,7 @@ PICTURES = "pictures"
 """The folder of the pictures of every evaluation, one folder for each step."""
 
 
-def read_evaluations(workdir: Path, before: int, length: int) -> list[dict[str, float | None]]:
+def read_evaluations(workdir: AnyPath, before: int, length: int) -> list[dict[str, float | None]]:
     """The metrics of a run's evaluations ahead of step `before`, oldest first.
 
     Args:
@@ -37,7 +39,7 @@ def read_evaluations(workdir: Path, before: int, length: int) -> list[dict[str, 
       before: the step.
       length: bytes of `metrics.jsonl` that count; what follows may be half a line.
     """
-    path = Path(workdir) / "metrics.jsonl"
+    path = workdir / "metrics.jsonl"
     if not before or not path.exists():
         return []
     found = []
@@ -64,21 +66,21 @@ class MetricWriter:
 
     def __init__(
         self,
-        workdir: Path,
+        workdir: AnyPath,
         step: int = 0,
         length: int = 0,
         others: Sequence[WandbWriter] = (),
     ) -> None:
         self._lines = self._events = None
-        self._folder, self._others = Path(workdir) / PICTURES, others
+        self._pictures, self._others = workdir / PICTURES, others
         if jax.process_index() != 0:
             return
-        path = Path(workdir) / "metrics.jsonl"
-        path.touch()
+        self._files = Growing(workdir)
+        path = self._files.fetch("metrics.jsonl")
         if path.stat().st_size > length:
             os.truncate(path, length)
         self._lines = path.open("a", encoding="utf-8")
-        self._events = _Events(Path(workdir), step + 1 if step else 0)
+        self._events = _Events(self._files.folder, step + 1 if step else 0)
 
     def __enter__(self) -> "MetricWriter":
         return self
@@ -90,6 +92,7 @@ class MetricWriter:
             self._lines.close()
         finally:
             self._events.close()
+        self._files.close()
         for other in self._others:
             other.close(failed=kind is not None)
 
@@ -99,7 +102,10 @@ class MetricWriter:
         return 0 if self._lines is None else self._lines.tell()
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """One line `{"step": step, **values}`, on disk when this returns; NaN becomes null."""
+        """One line `{"step": step, **values}`; NaN becomes null.
+
+        It is on disk when this returns, and in a bucket after the next `flush`.
+        """
         if self._lines is None:
             return
         values = {name: finite_or_none(value) for name, value in values.items()}
@@ -108,18 +114,26 @@ class MetricWriter:
         for name, value in values.items():
             if value is not None:
                 self._events.scalar(step, name, value)
+        if self._files.due():
+            self.flush()
         for other in self._others:
             other.write(step, values)
+
+    def flush(self) -> None:
+        """Returns when all that was told is kept; a checkpoint counts on the lines ahead of it."""
+        if self._events is not None:
+            self._events.flush()
+            self._files.send()
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Keeps uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and shows them."""
         if self._events is None:
             return
         for name, picture in pictures.items():
-            with atomic_write(self._folder / f"{step:08d}" / f"{name}.png") as path:
+            with atomic_write(self._pictures / f"{step:08d}" / f"{name}.png") as path:
                 Image.fromarray(picture).save(path, format="PNG")
             self._events.image(step, name, picture)
-        self._events.flush()
+        self.flush()
         for other in self._others:
             other.pictures(step, pictures)
 
@@ -130,18 +144,18 @@ class _Events:
     tensorboardX's own writer has a thread, which a full disk ends; the run then waits for it.
 
     Args:
-      workdir: the run's folder.
+      folder: where the file goes.
       forget: the step from which TensorBoard is to forget what other files hold; 0 for nothing.
     """
 
-    def __init__(self, workdir: Path, forget: int) -> None:
+    def __init__(self, folder: Path, forget: int) -> None:
         # tensorboardX takes two seconds to import, so only a run that writes pays for it.
         from tensorboardX import summary
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self._summary, self._event = summary, Event
-        self._file = EventsWriter(str(workdir / "events"))
+        self._file = EventsWriter(str(folder / "events"))
         if forget:
             self._write(forget, session_log=SessionLog(status=SessionLog.START))
 

@@ -11,6 +11,7 @@ from safetensors.numpy import save, save_file
 
 from common.errors import UserError
 from common.files import atomic_write, read_json
+from common.paths import AnyPath
 from common.progress import say
 from common.weights.torch_archive import read_torch_archive
 
@@ -68,7 +69,7 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
 
 
 def write_tensors(
-    path: Path | str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    path: AnyPath | str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
     """Writes one safetensors file; `metadata` is text that the file's header carries.
 

@@ -7,6 +7,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from common.errors import UserError
+from common.paths import AnyPath, as_path, on_disk
 from common.weights.files import read_tensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, token_word
@@ -20,7 +21,7 @@ _MOST_VECTORS = 75
 _FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
 
 
-def read_tokens(path: Path | str, *, width: int | None = None) -> list[LearnedToken]:
+def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[LearnedToken]:
     """Reads a file of learned tokens, or every such file of a directory.
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
@@ -35,8 +36,8 @@ def read_tokens(path: Path | str, *, width: int | None = None) -> list[LearnedTo
       UserError: There are no tokens, two claim the same word, widths differ from each other
         or from `width`, or a file is damaged or no embedding.
     """
-    path = Path(path)
-    origin: dict[str, Path] = {}
+    path = as_path(path)
+    origin: dict[str, AnyPath] = {}
     tokens = []
     for file in _token_files(path):
         for token in read_file(file):
@@ -51,8 +52,13 @@ def read_tokens(path: Path | str, *, width: int | None = None) -> list[LearnedTo
     return tokens
 
 
-def read_file(file: Path) -> list[LearnedToken]:
+def read_file(file: AnyPath) -> list[LearnedToken]:
     """Reads one file of learned tokens; see `read_tokens`."""
+    with on_disk(file) as copy:
+        return _read(copy)
+
+
+def _read(file: Path) -> list[LearnedToken]:
     if file.suffix not in _TORCH_SUFFIXES:
         return _from_tensors(file, read_tensors(file), _header(file))
     loaded = unpickle_torch_archive(file)
@@ -63,7 +69,7 @@ def read_file(file: Path) -> list[LearnedToken]:
     return _from_tensors(file, loaded, {})
 
 
-def _header(file: Path) -> dict[str, str]:
+def _header(file: AnyPath) -> dict[str, str]:
     try:
         with safe_open(file, "np") as opened:
             return opened.metadata() or {}
@@ -71,7 +77,7 @@ def _header(file: Path) -> dict[str, str]:
         raise UserError(f"{str(file)!r} is damaged ({error}); write it again.") from error
 
 
-def _token_files(path: Path) -> list[Path]:
+def _token_files(path: AnyPath) -> list[AnyPath]:
     if path.is_file():
         if path.suffix not in _SUFFIXES:
             raise UserError(f"{str(path)!r} is no embedding; they end in {', '.join(_SUFFIXES)}.")
@@ -89,7 +95,7 @@ def _token_files(path: Path) -> list[Path]:
     raise UserError(f"{str(path)!r} holds no learned tokens ({', '.join(_SUFFIXES)}).")
 
 
-def _from_web_ui(file: Path, loaded: Mapping[str, object]) -> list[LearnedToken]:
+def _from_web_ui(file: AnyPath, loaded: Mapping[str, object]) -> list[LearnedToken]:
     params = loaded["string_to_param"]
     if not isinstance(params, dict) or len(params) != 1:
         raise UserError(f"{str(file)!r} must hold exactly one embedding under string_to_param.")
@@ -99,7 +105,7 @@ def _from_web_ui(file: Path, loaded: Mapping[str, object]) -> list[LearnedToken]
 
 
 def _from_tensors(
-    file: Path, tensors: Mapping[str, object], metadata: Mapping[str, str]
+    file: AnyPath, tensors: Mapping[str, object], metadata: Mapping[str, str]
 ) -> list[LearnedToken]:
     if not tensors:
         raise UserError(f"{str(file)!r} holds no tensors; was its writing cut short?")
@@ -121,7 +127,7 @@ def _typable(word: str) -> str:
     return word if word.split() == [word] else token_word(word)
 
 
-def _require_embedding(file: Path, key: str, tensor: object) -> None:
+def _require_embedding(file: AnyPath, key: str, tensor: object) -> None:
     if not isinstance(tensor, np.ndarray):
         raise UserError(
             f"{str(file)!r} is no embedding: its entry {key!r} is of type "
@@ -143,7 +149,7 @@ def _require_embedding(file: Path, key: str, tensor: object) -> None:
         )
 
 
-def _require_width(token: LearnedToken, file: Path, width: int) -> None:
+def _require_width(token: LearnedToken, file: AnyPath, width: int) -> None:
     own = token.vectors.shape[1]
     if own != width:
         family, other = (_FAMILIES.get(size, "another model") for size in (own, width))

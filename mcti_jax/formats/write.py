@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from common.errors import UserError
 from common.files import atomic_write
+from common.paths import AnyPath, as_path
 from common.weights.files import tensor_bytes
 from mcti_jax.formats.read import read_file
 from mcti_jax.formats.tokens import LearnedToken, file_stem
@@ -75,7 +75,7 @@ FORMATS = {
 }
 
 
-def write_token(directory: Path | str, token: LearnedToken, format: str) -> Path:
+def write_token(directory: AnyPath | str, token: LearnedToken, format: str) -> AnyPath:
     """Writes `token` into `directory`, in one of `FORMATS`; the file is named after the word.
 
     The file is read back before it gets its name, so what stands under the name is whole.
@@ -85,7 +85,7 @@ def write_token(directory: Path | str, token: LearnedToken, format: str) -> Path
     """
     if format not in FORMATS:
         raise UserError(f"the format {format!r} is unknown; choose one of {', '.join(FORMATS)}.")
-    path = Path(directory) / (file_stem(token.token) + FORMATS[format].suffix)
+    path = as_path(directory) / (file_stem(token.token) + FORMATS[format].suffix)
     with atomic_write(path) as temporary:
         temporary.write_bytes(FORMATS[format].encode(token))
         held = read_file(temporary)[0]

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.small_runs import RUNS, Cluster
+from benchmarks.cluster import Cluster
+from benchmarks.small_runs import RUNS
 
 
 @pytest.fixture(scope="session")
@@ -26,4 +27,4 @@ def alone(shared, tmp_path_factory):
 
 
 def logs(folder: Path) -> str:
-    return "\n".join(path.read_text()[-3000:] for path in sorted(folder.glob("*.log")))
+    return "\n".join(path.read_text()[-9000:] for path in sorted(folder.glob("*.log")))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.small_runs import CHANGE, RUNS, Cluster
+from benchmarks.cluster import CHANGE, Cluster
+from benchmarks.small_runs import RUNS
 from tests.pods.compare import same_numbers
 from tests.pods.conftest import logs
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from benchmarks.small_runs import ROOT, free_port
+from benchmarks.cluster import ROOT, free_port
 from tests.pods import shared_pass
 from tests.pods.shared_pass import COUNT, PART
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from benchmarks.small_runs import RUNS, Cluster, taken_away
+from benchmarks.cluster import Cluster
+from benchmarks.small_runs import RUNS, taken_away
 from tests.pods.compare import same_numbers
 from tests.pods.conftest import logs
 

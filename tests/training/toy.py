@@ -4,7 +4,6 @@ Run as a program it trains into a folder: `python toy.py --workdir=DIR [--config
 """
 
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from ml_collections import ConfigDict
 
 from common.config import apply_arg, define_flags, read_flags
 from common.errors import run_command
+from common.files import atomic_write
 from common.training import Evaluation, Loaded, Method, train
 
 CLASSES, VECTORS, WIDTH, EXAMPLES = 8, 2, 4, 32
@@ -103,8 +103,9 @@ class Toy(Method):
         picture = np.zeros((2, 3, 3), np.uint8)
         return Evaluation({"error": float(error)}, {"zero": 1.0}, {"black": picture})
 
-    def save(self, trainable, workdir: Path) -> None:
-        np.save(workdir / "tokens.npy", trainable["tokens"])
+    def save(self, trainable, workdir) -> None:
+        with atomic_write(workdir / "tokens.npy") as path:
+            np.save(path, trainable["tokens"])
 
 
 def main(_) -> None:

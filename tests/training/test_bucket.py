@@ -1,0 +1,141 @@
+"""Runs whose folder lies in a bucket, kept by an emulator of Google Cloud Storage.
+
+Everything else is what a run on Cloud TPU has: etils' paths on gcsfs, and Orbax on tensorstore.
+"""
+
+import json
+import sys
+import time
+
+import pytest
+
+from common.errors import UserError
+from common.files import atomic_write, read_json, write_json
+from common.page import write_page
+from common.paths import as_path, in_bucket, on_disk
+from common.runs import read_run
+from common.training.growing import Growing
+
+SLOW = "sleep=0.05"
+
+
+@pytest.fixture
+def bucket(storage, request):
+    """A folder in the bucket, one for each test."""
+    return storage / request.node.name
+
+
+def forget_listings():
+    """What other processes wrote meanwhile is seen."""
+    import gcsfs
+
+    for filesystem in gcsfs.GCSFileSystem._cache.values():
+        filesystem.invalidate_cache()
+
+
+@pytest.fixture(scope="module")
+def finished(runs, storage):
+    """A finished run in the bucket."""
+    workdir = storage / "finished"
+    runs.train(workdir)
+    return workdir
+
+
+def test_a_run_in_a_bucket_is_the_run_on_a_disk(runs, undisturbed, same_run, finished):
+    same_run(finished, undisturbed)
+    assert len(list((finished / "checkpoints").iterdir())) == 3
+    assert any(path.name.startswith("events") for path in finished.iterdir())
+    assert runs.train(finished)["updates"] == 30
+
+
+@pytest.mark.multiprocess
+def test_a_killed_run_in_a_bucket_resumes(runs, undisturbed, same_run, bucket):
+    process = runs.start(bucket, SLOW)
+    deadline = time.monotonic() + 120
+    while not list((bucket / "checkpoints").glob("0*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        forget_listings()
+    process.kill()
+    process.communicate()
+    forget_listings()
+    assert not (bucket / "result.json").exists()
+    runs.train(bucket, SLOW)
+    same_run(bucket, undisturbed)
+
+
+def test_a_damaged_checkpoint_in_a_bucket_is_set_aside(runs, bucket, capsys, monkeypatch):
+    # The emulator cannot move. gcsfs would ask again for half a minute, then copy.
+    monkeypatch.setattr("gcsfs.retry.is_retriable", lambda error: False)
+    runs.train(bucket, "updates=10")
+    tokens = (bucket / "tokens.npy").read_bytes()
+    for name in ("result.json", "tokens.npy"):
+        (bucket / name).unlink()
+    (bucket / "checkpoints" / "00000010" / "position" / "metadata").write_text("{")
+    runs.train(bucket, "updates=10")
+    assert "The checkpoint of step 10 cannot be read" in capsys.readouterr().out
+    assert (bucket / "unreadable" / "00000010" / "position" / "metadata").read_text() == "{"
+    assert (bucket / "tokens.npy").read_bytes() == tokens
+
+
+def test_a_page_of_a_run_in_a_bucket(finished):
+    run = read_run(finished)
+    page = write_page(run.folder, run.result, run.config)
+    assert "<svg" in page.read_text()
+
+
+def test_another_config_in_a_bucket_is_refused(runs, finished):
+    with pytest.raises(UserError, match=r"gs://.*holds a run with updates=30, but now updates=5"):
+        runs.train(finished, "updates=5")
+
+
+def test_a_bucket_that_is_not_there_is_refused(runs, storage):
+    with pytest.raises(UserError, match="there is no bucket gs://nobodys"):
+        runs.train("gs://nobodys/run")
+
+
+def test_what_fails_half_way_leaves_the_object_as_it_was(bucket):
+    write_json(bucket / "a.json", {"one": 1})
+    with pytest.raises(ZeroDivisionError), atomic_write(bucket / "a.json") as path:
+        path.write_text("half")
+        raise ZeroDivisionError
+    assert read_json(bucket / "a.json") == {"one": 1}
+    with on_disk(bucket / "a.json") as copy:
+        assert not in_bucket(copy) and json.loads(copy.read_text()) == {"one": 1}
+    assert not copy.exists()
+
+
+def test_growing_files_are_sent_when_something_counts_on_them(bucket, monkeypatch):
+    files = Growing(bucket)
+    path = files.fetch("lines")
+    path.write_text("one\n")
+    assert not files.due() and not (bucket / "lines").exists()
+    files.send()
+    assert (bucket / "lines").read_text() == "one\n"
+    monkeypatch.setattr("common.training.growing.PAUSE", -1.0)
+    assert files.due()
+    path.write_text("one\ntwo\n")
+    files.close()
+    assert (bucket / "lines").read_text() == "one\ntwo\n"
+    again = Growing(bucket)
+    assert again.fetch("lines").read_text() == "one\ntwo\n"
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("s3://mine/run", "'s3://mine/run' is no folder: give a path, or gs://BUCKET/FOLDER."),
+        ("gs://", "'gs://' names no bucket"),
+    ],
+)
+def test_other_urls_are_refused(name, message):
+    with pytest.raises(UserError, match=message):
+        as_path(name)
+
+
+def test_without_the_package_buckets_are_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(UserError, match="pip install gcsfs"):
+        as_path("gs://mine/run")
