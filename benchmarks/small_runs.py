@@ -20,10 +20,12 @@ class Small:
     Attributes:
       name: The package's, without its ending.
       fields: What its config sets; {world} is the folder that `write_world` writes.
+      config: The config file's name, if it is not the package's.
     """
 
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    config: str = ""
 
     def flags(
         self, folder: Path, shared: Path, workdir: AnyPath | None = None, **changes: Any
@@ -31,7 +33,7 @@ class Small:
         """Of the training command; its files go to `workdir` (`folder/run`) and `folder/cache`."""
         own = {"cache": folder / "cache", "compile_cache": shared / "xla"}
         settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **own, **changes}.items())
-        config = f"configs/{self.name}.py:{settings.format(world=shared / 'world')}"
+        config = f"configs/{self.config or self.name}.py:{settings.format(world=shared / 'world')}"
         return [f"--config={config}", f"--workdir={workdir or folder / 'run'}"]
 
 
@@ -65,6 +67,16 @@ RUNS = {
     )
 }
 """By name. Sizes leave a remainder wherever rows are dealt out to 2, 4 or 8 devices."""
+
+CAPTIONS = Small(
+    "aape",
+    {
+        **{"data": "pocket:captions", "updates": 4, "map_updates": 2, "steps_per_call": 2},
+        **{"lm.beams": 2, "images_at_once": 30, "pictures": 2, "compare": ""},
+    },
+    config="aape_captioning",
+)
+"""A language model that writes captions; its evaluation is what takes time."""
 
 CLASSES, TRAIN, TEST, SENTENCES = 5, 4, 3, 5
 

@@ -26,7 +26,7 @@ def test_prompts(storage):
     write_prompts(storage / "prompts.safetensors", learned)
     read = read_prompts(storage / "prompts.safetensors")
     np.testing.assert_array_equal(read.arrays["prompts"], learned.arrays["prompts"])
-    with pytest.raises(UserError, match="no learned prompts at gs://mine/other.safetensors"):
+    with pytest.raises(UserError, match="no learned prompts at gs"):
         read_prompts(storage / "other.safetensors")
 
 
@@ -35,5 +35,5 @@ def test_heads(storage):
     write_head(storage / "head.safetensors", params)
     read = read_head(storage / "head.safetensors")
     np.testing.assert_array_equal(read["generator"]["w"], params["generator"]["w"])
-    with pytest.raises(UserError, match="gs://mine/other.safetensors cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_head(storage / "other.safetensors")

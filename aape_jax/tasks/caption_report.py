@@ -27,6 +27,8 @@ from common.language.prompts import CAPTION
 from common.paths import AnyPath
 from common.progress import Progress
 from common.training import Evaluation
+from common.training.sharding import to_host
+from common.training.spread import batches, deal, sharers
 
 NEAREST = "nearest_caption"
 """The row of training captions: of each test image the one that CLIP finds nearest."""
@@ -60,7 +62,7 @@ def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, Shown]:
             return captioner.tokens(name, head, apply_linear(visual, grid), x)
 
         def show(views: Views) -> Array:
-            return run(visual, head, jnp.asarray(views.grid), jnp.asarray(views.x))
+            return run(visual, head, *deal((views.grid, views.x), visual))
 
         return Shown(show, parameter_count((visual, head)))
 
@@ -143,12 +145,11 @@ class CaptionReport:
         found: dict[str, list[str]] = {way: [] for way in beams}
         asking = jnp.asarray(self.lm.tokenizer.encode(CAPTION))
         words = self.lm.model.apply({"params": lm_params}, asking, method="embed")
-        images, at_once, total = len(self.test.views.x), self.config.images_at_once, 0.0
+        images, done, total = len(self.test.views.x), 0, 0.0
+        parts = batches(images, self.config.images_at_once, sharers(lm_params))
         with Progress(images, f"Captions, {name}", unit="photos") as progress:
-            for start in range(0, images, at_once):
-                # The last batch is filled up, so that all are of one shape.
-                rows = np.arange(start, start + at_once).clip(max=images - 1)
-                prefix, real = show(self.test.views.take(rows)), min(at_once, images - start)
+            for rows, real in parts:
+                prefix = show(self.test.views.take(rows))
                 asked = jnp.broadcast_to(words, (len(rows), *words.shape))
                 prompts = jnp.concatenate([prefix.astype(words.dtype), asked], axis=1)
                 mask = jnp.ones(prompts.shape[:2], bool)
@@ -159,8 +160,10 @@ class CaptionReport:
                     )[:real]
                 for number in range(self._tokens.ids.shape[1]):
                     own = (self._tokens.ids[rows, number], self._tokens.lengths[rows, number])
-                    total += float(np.asarray(nats(prefix, *map(jnp.asarray, own)))[:real].sum())
-                progress.update(start + real)
+                    each = to_host(nats(prefix, *deal(own, lm_params)))
+                    total += float(each[:real].sum())
+                done += real
+                progress.update(done)
         return found, total / int(self._tokens.lengths.sum())
 
     def _scores(self, captions: Mapping[str, Sequence[str]]) -> Row:

@@ -21,6 +21,7 @@ from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
 from common.language.prompts import SEPARATOR, question
 from common.progress import Progress
+from common.training.spread import batches, deal, sharers
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,21 @@ class FewShotVQA:
     def _answer(
         self, name: str, shots: int, show: Callable[[Views], Array], lm_params: PyTree
     ) -> list[str]:
-        prompts, at_once = self.prompts[shots], self.config.images_at_once
+        prompts, count = self.prompts[shots], len(self.rows)
+        parts = batches(count, self.config.images_at_once, sharers(lm_params))
         found: list[str] = []
-        with Progress(len(self.rows), f"Answers, {name}, {shots}-shot", unit="questions") as bar:
-            for start in range(0, len(self.rows), at_once):
-                rows = np.arange(start, start + at_once).clip(max=len(self.rows) - 1)
+        with Progress(count, f"Answers, {name}, {shots}-shot", unit="questions") as bar:
+            for rows, real in parts:
                 views = [self.train.views.take(prompts.images[rows, k]) for k in range(shots)]
                 views.append(self.test.views.take(prompts.asked[rows]))
                 whole, mask = join(
                     self.lm, lm_params, [show(own) for own in views],
-                    jnp.asarray(prompts.ids[rows]), jnp.asarray(prompts.mask[rows]),
+                    *deal((prompts.ids[rows], prompts.mask[rows]), lm_params),
                 )  # fmt: skip
-                found += write_texts(self.lm, lm_params, whole, mask, length=self.length)
-                bar.update(min(start + at_once, len(self.rows)))
-        return [cut(text, self.longest) for text in found[: len(self.rows)]]
+                texts = write_texts(self.lm, lm_params, whole, mask, length=self.length)
+                found += texts[:real]
+                bar.update(len(found))
+        return [cut(text, self.longest) for text in found]
 
     def _scores(self, shots: int, answers: Sequence[str]) -> dict[str, float]:
         given = [self.test.texts.answers[row] for row in self.rows]

@@ -9,10 +9,9 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.chunks import in_chunks
 from aape_jax.head import parameter_count
 from aape_jax.heads_file import write_head
 from aape_jax.losses import classification
@@ -33,6 +32,10 @@ from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
+from common.training.spread import over_devices
+
+AT_ONCE = 8192
+"""Rows of an evaluation, over all devices."""
 
 VARIANTS = {
     "no_aape": {"inputs": ("image", "question")},
@@ -175,19 +178,11 @@ class VQA(Method):
         return Evaluation(rows[own], beside, self.pictures)
 
     def _answer(self, name: str, params: PyTree) -> list[str]:
-        test, head = self.test, self.heads[name]
-        look = jax.jit(head.look)
-        looked = in_chunks(lambda rows: look(params, test.seen[rows]), len(test.seen))
-
-        @jax.jit
-        def choose(params: PyTree, looked: PyTree, questions: Array) -> Array:
-            return head.answer(params, looked, questions).argmax(axis=-1)
-
-        def answer(rows: np.ndarray) -> Array:
-            own = {name: x[test.source.image[rows]] for name, x in looked.items()}
-            return choose(params, own, test.questions[test.text[rows]])
-
-        return [self.answers[number] for number in in_chunks(answer, len(test.text))]
+        test, options = self.test, {"head": self.heads[name], "at_once": AT_ONCE}
+        looked = over_devices(_look, params, test.seen, **options)
+        shared = params, looked, test.questions
+        chosen = over_devices(_choose, shared, (test.source.image, test.text), **options)
+        return [self.answers[number] for number in chosen]
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
@@ -195,3 +190,14 @@ class VQA(Method):
             write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
+
+
+def _look(params: PyTree, seen: Array, head: VQAHead) -> dict[str, Array]:
+    return head.look(params, seen)
+
+
+def _choose(shared: PyTree, rows: PyTree, head: VQAHead) -> Int[Array, "q"]:
+    """The numbers of the answers to questions, of which each names its image and its text."""
+    (params, looked, questions), (image, text) = shared, rows
+    given = {name: x[image] for name, x in looked.items()}
+    return head.answer(params, given, questions[text]).argmax(axis=-1)

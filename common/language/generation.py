@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jaxtyping import Array, Bool, Float, PyTree
 
 from common.errors import UserError
@@ -26,7 +26,8 @@ def write_texts(
     Args:
       lm: Whose module and tokenizer.
       params: Its weights on the devices.
-      prompts: Embeddings, the last of each at the end; padding may stand anywhere else.
+      prompts: Embeddings, the last of each at the end; padding may stand anywhere else. They
+        may be spread over devices by rows; every host gets all texts.
       mask: False for padding.
       length: The most new tokens.
       beams: 1 takes the likeliest token, one after the other.
@@ -44,8 +45,10 @@ def write_texts(
     decode = greedy
     if beams > 1:
         decode, options = beam_search, options | {"beams": beams}
-    tokens = np.asarray(jax.device_get(decode(lm.model, params, prompts, mask, **options)))
-    return [text_of(lm, row) for row in tokens]
+    tokens = decode(lm.model, params, prompts, mask, **options)
+    if not (tokens.is_fully_addressable or tokens.is_fully_replicated):
+        tokens = multihost_utils.process_allgather(tokens, tiled=True)
+    return [text_of(lm, row) for row in np.asarray(tokens)]
 
 
 def text_of(lm: LM, ids: np.ndarray) -> str:

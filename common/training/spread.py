@@ -1,18 +1,19 @@
 """Work outside training, row by row, spread over all devices of all processes."""
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree
 
 from common.training.sharding import REPLICATED, place, to_host
 
-Run = Callable[..., jax.Array]
+Run = Callable[..., PyTree]
 
 
 def over_devices(
@@ -23,7 +24,7 @@ def over_devices(
     at_once: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
     **options: Hashable,
-) -> np.ndarray:
+) -> PyTree:
     """`run(shared, rows, **options)` with the rows dealt out to the devices, on every host.
 
     Each device runs the whole program on its own rows, so nothing is sent before the end, and no
@@ -31,7 +32,7 @@ def over_devices(
     are dropped again.
 
     Args:
-      run: Gives one array with the rows in front; the same function object in every call, or
+      run: Gives arrays with the rows in front; the same function object in every call, or
         it is compiled anew.
       shared: What all rows read, the same on every host.
       rows: Arrays with the same number of rows in front, likewise.
@@ -41,21 +42,60 @@ def over_devices(
     """
     mesh = _all_devices()
     count = len(jax.tree.leaves(rows)[0])
-    size = min(at_once or count, count)
-    size = -(-size // mesh.size) * mesh.size
     by_row = NamedSharding(mesh, P("rows"))
-    found = []
+    found, done = [], 0
     with jax.set_mesh(mesh):
         everywhere = NamedSharding(mesh, REPLICATED)
         shared = jax.tree.map(_movable, shared)
         shared = place(shared, jax.tree.map(lambda _: everywhere, shared))
-        for start in range(0, count, size):
-            chosen = np.minimum(np.arange(start, start + size), count - 1)
+        for chosen, real in batches(count, at_once or count, mesh.size):
             taken = jax.tree.map(lambda leaf, own=chosen: np.asarray(leaf)[own], rows)
             taken = place(taken, jax.tree.map(lambda _: by_row, taken))
             found.append(to_host(_spread(run, mesh, tuple(options.items()), shared, taken)))
-            progress(min(start + size, count))
-    return np.concatenate(found)[:count]
+            done += real
+            progress(done)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
+
+
+def batches(
+    count: int, at_once: int, devices: int = 1
+) -> Iterator[tuple[Int[np.ndarray, "b"], int]]:
+    """Rows for equally large batches, and how many of each are real.
+
+    The last batch is filled up with copies of the last row.
+
+    Args:
+      count: How many rows there are, at least one.
+      at_once: Rows of a batch, rounded up to a multiple of the devices.
+      devices: That share a batch.
+    """
+    size = -(-min(at_once, count) // devices) * devices
+    for start in range(0, count, size):
+        yield np.minimum(np.arange(start, start + size), count - 1), min(size, count - start)
+
+
+def deal(rows: PyTree, like: PyTree) -> PyTree:
+    """A batch as it lies in training: along the axis "data" of the mesh that `like` lies on.
+
+    For programs whose weights may be spread, too, so that `over_devices` cannot hold them. Where
+    `like` lies on no mesh, the batch goes to the default device.
+    """
+    mesh = _mesh_of(like)
+    if mesh is None:
+        return jax.tree.map(jnp.asarray, rows)
+    by_row = NamedSharding(mesh, P("data"))
+    return place(rows, jax.tree.map(lambda _: by_row, rows))
+
+
+def sharers(like: PyTree) -> int:
+    """How many devices `deal` gives a batch to."""
+    mesh = _mesh_of(like)
+    return 1 if mesh is None else mesh.shape["data"]
+
+
+def _mesh_of(tree: PyTree) -> Mesh | None:
+    sharding = getattr(jax.tree.leaves(tree)[0], "sharding", None)
+    return sharding.mesh if isinstance(sharding, NamedSharding) else None
 
 
 def _movable(leaf: Any) -> Any:
@@ -72,7 +112,7 @@ def _all_devices() -> Mesh:
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _spread(
     run: Run, mesh: Mesh, options: tuple[tuple[str, Any], ...], shared: PyTree, rows: PyTree
-) -> jax.Array:
+) -> PyTree:
     own = functools.partial(run, **dict(options))
     return jax.shard_map(
         own, mesh=mesh, in_specs=(P(), P("rows")), out_specs=P("rows"), check_vma=False

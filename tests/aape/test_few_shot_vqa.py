@@ -13,6 +13,9 @@ from aape_jax.tasks.captioning import Captioning
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, join
 from aape_jax.tasks.questions import Texts, is_question_set
 from common.errors import UserError
+from common.language.sharding import lm_rules
+from common.training.mesh import make_mesh
+from common.training.sharding import place, shardings
 from tests.aape.caption_problem import CELLS, LM, install, pictures, settings, tiny_lm, views
 from tests.aape.problem import vectors
 
@@ -93,6 +96,23 @@ def test_answers_are_cut_and_judged(lm, monkeypatch):
     expected = {"0_shot/accuracy": 0.5, "0_shot/accuracy_yes_no": 1.0, "0_shot/accuracy_other": 0.0}
     assert rows["aape"] == expected
     assert vqa.page("aape").shape[2] == 3
+
+
+def test_dealing_questions_out_changes_no_answer(lm):
+    vqa = asked(lm, shots=(0, 1), images_at_once=5)
+
+    def show(views):
+        return jnp.asarray(views.grid)[..., :1] * jnp.linspace(-1, 1, LM.width)
+
+    vqa({"aape": show}, lm.params)
+    alone = vqa.answers
+    mesh = make_mesh(4, 2)
+    tree = {"lm": lm.params}
+    spread = place(tree, shardings(tree, lm_rules("lm"), mesh))["lm"]
+    with jax.set_mesh(mesh):
+        vqa({"aape": show}, spread)
+    assert vqa.answers == alone
+    assert len(set(alone["aape"][1])) > 1, "a model that says one thing would show nothing"
 
 
 def test_fewer_questions_may_be_asked(lm):

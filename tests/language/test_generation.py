@@ -32,7 +32,7 @@ def test_beams_and_greedy_decoding_by_number(small, monkeypatch):
     def decoder(name):
         def decode(model, params, prompts, mask, **options):
             called.append((name, options))
-            return np.full((len(prompts), options["length"]), GPT2.eos)
+            return jnp.full((len(prompts), options["length"]), GPT2.eos)
 
         return decode
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.training.mesh import make_mesh
-from common.training.spread import over_devices
+from common.training.spread import batches, deal, over_devices, sharers
 
 
 def scaled(shared, rows, *, power):
@@ -45,3 +45,35 @@ def test_it_works_under_another_mesh():
         shared = {"scale": jax.device_put(jnp.float32(2), everywhere)}
         rows = {"x": np.ones((3, 1), np.float32), "number": np.zeros(3, np.float32)}
         assert over_devices(scaled, shared, rows, power=1).tolist() == [[2.0]] * 3
+
+
+def both(shared, rows):
+    return {"twice": 2 * rows["x"], "sum": rows["x"].sum(axis=1)}
+
+
+def test_trees_come_back_as_trees():
+    rows = {"x": np.arange(22.0, dtype=np.float32).reshape(11, 2)}
+    found = over_devices(both, (), rows, at_once=8)
+    np.testing.assert_array_equal(found["twice"], 2 * rows["x"])
+    np.testing.assert_array_equal(found["sum"], rows["x"].sum(axis=1))
+
+
+def test_batches_are_filled_up():
+    found = [(rows.tolist(), real) for rows, real in batches(5, 3, devices=2)]
+    assert found == [([0, 1, 2, 3], 4), ([4, 4, 4, 4], 1)]
+    assert [real for _, real in batches(3, 100)] == [3]
+
+
+def test_a_batch_is_dealt_out_beside_what_it_meets():
+    mesh = make_mesh(4, 2)
+    like = {"w": jax.device_put(np.ones(3), jax.sharding.NamedSharding(mesh, jax.P()))}
+    dealt = deal({"x": np.arange(8)}, like)
+    assert sharers(like) == 4
+    assert {shard.data.shape for shard in dealt["x"].addressable_shards} == {(2,)}
+    assert dealt["x"].tolist() == list(range(8))
+
+
+def test_without_a_mesh_there_is_one_device():
+    like = jnp.ones(3)
+    assert sharers(like) == 1 and sharers(np.ones(3)) == 1
+    assert deal(np.arange(3), like).devices() == like.devices()
