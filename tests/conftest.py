@@ -13,11 +13,29 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
 
 from common.paths import AnyPath, as_path
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+QUICKLY = {
+    **os.environ,
+    "XLA_FLAGS": "",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+"""Of commands that run for seconds: one device, and programs hardly optimised but all kept."""
+
+
+@pytest.fixture(scope="module")
+def quick_compiler():
+    """Programs that run for milliseconds are not worth the seconds of optimising them."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture

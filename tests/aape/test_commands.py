@@ -1,7 +1,6 @@
 """The commands from end to end, as a user types them, on files of features."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from common.training import train
 from configs import aape_retrieval
 from configs.aape import get_config
 from tests.aape.feature_files import captioned, features, texts
+from tests.conftest import QUICKLY
 from tests.older import older_copy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,9 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(command: str, *options: str) -> subprocess.CompletedProcess:
     # Little is computed here, so the compiler need not try hard.
-    environment = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     line = [sys.executable, "-m", f"aape_jax.{command}", *options]
-    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return subprocess.run(line, cwd=ROOT, env=QUICKLY, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def arguments(world: Path, **changes: object) -> str:
         "log_every": 2,
         "save_every": 4,
         "compare": "(aape_only,)",
-        "compile_cache": "",
+        "compile_cache": world / "xla",
         "cache": world / "features",
         **changes,
     }
@@ -118,7 +117,7 @@ def retrieval_arguments(world: Path, **changes: object) -> str:
         "save_every": 2,
         "queries_at_once": 8,
         "compare": "()",
-        "compile_cache": "",
+        "compile_cache": world / "xla",
         **changes,
     }
     return ",".join(f"{key}={value}" for key, value in fields.items())

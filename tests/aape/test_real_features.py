@@ -27,6 +27,8 @@ DESTROYED = (
 )
 POINTS = 1.5
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.fixture(scope="module")
 def caltech(tmp_path_factory):

@@ -28,6 +28,8 @@ WIDTH = 16
 COLOURS = ("red", "green", "blue")
 QUESTIONS = ("what colour is it?", "is it red?")
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 def asked(images, seed):
     """Two questions about each image, whose colour is a direction of its feature."""

@@ -9,6 +9,8 @@ import pytest
 from benchmarks import aape_cost, aape_step
 from benchmarks.aape_problem import SIZES, Problem
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 def test_steps_agree_and_are_timed():
     options = SimpleNamespace(

@@ -11,6 +11,8 @@ from common.diffusion.pipeline import latents_to_images
 NOISE = jax.random.normal(jax.random.key(0), (2, 8, 8, 4))
 FEW = {"sampler": "ddim", "steps": 3}
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 class Stub(UNet):
     """A denoiser that compiles in no time; each row depends on its latents, time and text."""

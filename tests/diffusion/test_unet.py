@@ -11,6 +11,8 @@ from common.diffusion.resnet import Execution, group_norm
 from common.diffusion.unet import sinusoids
 from common.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @functools.partial(jax.jit, static_argnums=0)
 def predict(unet, params, *inputs):

@@ -18,6 +18,8 @@ LENGTH = 4
 UNTIED = dataclasses.replace(SMALL, vocab_size=8, tied=False)
 LONGER = 6
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.fixture(scope="module")
 def small(tokenizer):

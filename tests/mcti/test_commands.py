@@ -1,7 +1,6 @@
 """The commands from end to end, as a user types them, on tiny models with random weights."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import QUICKLY
 from tests.mcti.tiny_models import write_tiny_models
 from tests.older import older_copy
 
@@ -57,11 +57,10 @@ def config(world: Path, **changes: object) -> str:
 
 
 def start(command: str, *options: str) -> subprocess.Popen:
-    environment = {**os.environ, "XLA_FLAGS": ""}
     return subprocess.Popen(
         [sys.executable, "-m", f"mcti_jax.{command}", *options],
         cwd=ROOT,
-        env=environment,
+        env=QUICKLY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,7 +1,6 @@
 """The commands from end to end, as a user types them, on the bundled CLIP."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from tests.conftest import QUICKLY
 from tests.older import older_copy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def run(command: str, *options: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", f"protext_jax.{command}", *options],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": ""},
+        env=QUICKLY,
         capture_output=True,
         text=True,
     )
