@@ -1,0 +1,106 @@
+"""A newcomer's walk: every command of the README, as it stands there, in a new environment.
+
+    python -m benchmarks.readme_walk [--skip=pytest] [--out=FOLDER]
+
+Clones the checkout, makes an environment with this Python, runs the commands one after the other
+and prints how long each took. What asks for photos and sentences of one's own gets some of the
+pocket world; what asks the model hub for weights runs on the pocket models, and its line says so.
+The exit status is 1 if a command failed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from common.errors import run_command
+from common.evaluation.tables import markdown_table
+from common.files import write_json
+from common.pocket.datasets import open_pocket, pocket_descriptions
+from common.training import say
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Weights of the hub, and the words that only their tokenizers know.
+STAND_INS = {
+    "paper=photos,": "",
+    "init_word=dog": "init_word=thing",
+    ",model=openai/clip-vit-base-patch16,depth=9": "",
+}
+CLASSES, PHOTOS = ("dog1", "dog2", "dog3"), 5
+
+
+def commands(text: str) -> Iterator[str]:
+    """The lines of a Markdown text's shell blocks."""
+    for block in re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S):
+        yield from filter(None, block.splitlines())
+
+
+def stood_in(command: str) -> str:
+    """The command with what is bundled in place of what lies in the hub."""
+    for theirs, ours in STAND_INS.items():
+        command = command.replace(theirs, ours)
+    return command
+
+
+def write_own(folder: Path) -> None:
+    """What a newcomer brings: a folder of photos for each class, and sentences about classes."""
+    split = open_pocket("nameless").train
+    for label, name in enumerate(CLASSES):
+        own = folder / "photos" / name
+        own.mkdir(parents=True)
+        rows = [row for row, of in enumerate(split.labels) if of == label][:PHOTOS]
+        for row in rows:
+            split.load(row).save(own / f"{row}.png")
+    told = pocket_descriptions("rare", PHOTOS)
+    write_json(folder / "corpus.json", dict(told))
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("skip", "pytest", "A regular expression of commands to leave out.")
+    flags.DEFINE_string("out", "", "Folder of the clone and its environment; a temporary one.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Walks, and prints the table."""
+    del argv
+    out = Path(flags.FLAGS.out or tempfile.mkdtemp(prefix="walk-")).absolute()
+    clone, environment = out / "checkout", out / "env"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    write_own(clone)
+    variables = {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(environment),
+    }
+    rows, failed = [], 0
+    for command in commands((clone / "README.md").read_text(encoding="utf-8")):
+        if re.search(flags.FLAGS.skip, command):
+            continue
+        ours = stood_in(command)
+        started = time.monotonic()
+        with (out / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"\n$ {ours}\n")
+            log.flush()
+            line = ["bash", "-c", ours]
+            done = subprocess.run(line, cwd=clone, env=variables, stdout=log, stderr=log)
+        failed += done.returncode != 0
+        seconds = time.monotonic() - started
+        say(f"{seconds:6.1f} s, status {done.returncode}: {ours}")
+        note = "" if ours == command else " (pocket models)"
+        rows.append([f"`{command}`{note}", f"{seconds:.0f}", str(done.returncode)])
+    print(f"\n{markdown_table(['command', 'seconds', 'status'], rows)}")
+    if failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)
