@@ -129,13 +129,16 @@ class Retrieval(Method):
         drawing, teaching = jax.random.split(key)
         odds = jnp.where(frozen["mask"][rows], 0.0, -jnp.inf)
         drawn = jax.random.categorical(drawing, odds)
-        captions = frozen["prompts"][rows, drawn]
+        # One gather of the large array: two would each want it in a layout of their own, and the
+        # compiler for TPU copied all of it in every update.
+        prompts = frozen["prompts"][rows]
+        captions = jnp.take_along_axis(prompts, drawn[:, None, None], axis=1)[:, 0]
         images = Batch(
             x=frozen["x"][rows],
             labels=jnp.arange(len(rows)),
             rows=rows,
             classes=captions,
-            prompts=frozen["prompts"][rows],
+            prompts=prompts,
             mask=frozen["mask"][rows],
         )
         total, metrics = jnp.zeros(()), {}

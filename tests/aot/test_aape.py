@@ -1,5 +1,7 @@
 """AAPE's programs on TPUs: data parallel, and only the gradient is sent."""
 
+import math
+
 import jax
 import numpy as np
 import pytest
@@ -38,6 +40,16 @@ def test_retrieval_sends_no_more_than_features_and_gradients(models):
     total = sum(each.bytes for each in report.collectives)
     assert total < gradient_bytes(config) + 8 * features + SLACK
     assert report.memory.peak < report.memory.available
+
+
+def test_retrieval_does_not_copy_all_captions_in_every_update(models):
+    """Two gathers of one array want two layouts, and the compiler then copies all of it."""
+    where = f"model={models}/clip,data=none:,examples=60000,batch=64"
+    often = QUICK.replace("2", "40")
+    config = aape_retrieval.get_config(f"{where},{often},compare=()").lock()
+    report = compile_for(config, "v5e:1x1")
+    _, frozen, _, _ = arguments(find_method(config), config, make_mesh(1, 1))
+    assert report.traffic < math.prod(frozen["prompts"].shape) * 4
 
 
 @pytest.mark.parametrize("name", COOP_SETS)
