@@ -154,7 +154,7 @@ def is_number(cell: str) -> bool:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a number in [0, 1] that papers print in percent."""
-    return "accuracy" in metric
+    return "accuracy" in metric or "recall_at" in metric
 
 
 def is_count(metric: str) -> bool:

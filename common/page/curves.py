@@ -39,17 +39,21 @@ def read_curves(file: AnyPath) -> dict[str, Curve]:
     return found
 
 
-def pictures(curves: Mapping[str, Curve]) -> Iterator[tuple[str, str]]:
+def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tuple[str, str]]:
     """Titles and SVGs of the metrics that have two steps or more.
 
-    Metrics whose names end alike stand in one picture: `mcti/loss` and `ti/loss`.
+    Metrics whose names end alike stand in one picture: `loss`, the run's own, and `ti/loss`.
+
+    Args:
+      curves: What `read_curves` gives.
+      own: What the run's own curve is called where others stand beside it.
     """
     together: dict[str, dict[str, Curve]] = {}
     for name, curve in curves.items():
         if len(curve) > 1:
             group, _, last = name.removeprefix(PREFIX).rpartition("/")
             title = f"evaluation: {last}" if name.startswith(PREFIX) else last
-            together.setdefault(title, {})[group] = curve
+            together.setdefault(title, {})[group or own] = curve
     for title, group in together.items():
         yield heading(title), _draw(group, 100.0 if is_share(title) else 1.0)
 
@@ -60,9 +64,9 @@ def _draw(group: Mapping[str, Curve], factor: float) -> str:
         axes = figure.subplots()
         for name, curve in group.items():
             steps, values = zip(*curve, strict=True)
-            axes.plot(steps, [factor * value for value in values], label=name or None)
+            axes.plot(steps, [factor * value for value in values], label=name)
         axes.set_xlabel("step")
-        if any(group):
+        if len(group) > 1:
             figure.legend(frameon=False, loc="outside right upper")
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})

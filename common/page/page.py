@@ -25,7 +25,7 @@ def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, 
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{escape(_origin(result))}</p>',
         *_tables(result),
-        *_section("Over the steps", _curves(folder)),
+        *_section("Over the steps", _curves(folder, result["method"])),
         *_section("Pictures", _pictures(folder)),
         *_section("Pictures over the steps", _evolution(folder)),
         *_details(result),
@@ -61,8 +61,8 @@ def _section(title: str, content: str) -> list[str]:
     return [f"<h2>{escape(title)}</h2>", content] if content else []
 
 
-def _curves(folder: AnyPath) -> str:
-    found = pictures(read_curves(folder / "metrics.jsonl"))
+def _curves(folder: AnyPath, own: str) -> str:
+    found = pictures(read_curves(folder / "metrics.jsonl"), own)
     return "\n".join(html.figure(title, svg) for title, svg in found)
 
 

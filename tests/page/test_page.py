@@ -105,6 +105,14 @@ def test_curves_of_one_kind_stand_together(folder):
     assert "mcti" in drawn[0] and "ti" in drawn[0]
 
 
+def test_the_runs_own_curve_has_a_name(folder):
+    curves = {"loss": [(1, 2.0), (2, 1.0)], "paper/loss": [(1, 3.0), (2, 2.0)]}
+    ((_, drawn),) = pictures(curves, own="aape")
+    assert ">aape<" in drawn and ">paper<" in drawn
+    ((_, alone),) = pictures({"loss": curves["loss"]}, own="aape")
+    assert ">aape<" not in alone
+
+
 def test_long_tables_are_folded():
     rows = [[str(number)] for number in range(html.LONG + 1)]
     assert html.table(["n"], rows).startswith("<details>")
