@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from common.errors import UserError
 from common.files import read_json
-from common.paths import AnyPath, as_path
+from common.paths import AnyPath, as_path, require_bucket
 from common.progress import say
 from common.values import check_name, filled_up, kind_of, lists_to_tuples, parse_value
 
@@ -87,7 +87,9 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict) -> ConfigDict:
     Raises:
       UserError: `workdir` holds no run, or one of another method than these.
     """
-    path = as_path(workdir) / "config.json"
+    workdir = as_path(workdir)
+    require_bucket(workdir)
+    path = workdir / "config.json"
     remedy = f"train with --workdir={workdir} first"
     if not path.exists():
         raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")

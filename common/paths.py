@@ -52,6 +52,27 @@ def in_bucket(path: AnyPath) -> bool:
     return isinstance(path, epath.Path)
 
 
+def require_bucket(path: AnyPath) -> None:
+    """Asks for the bucket of a path that lies in one.
+
+    Raises:
+      UserError: there is none, or none for this user, or no way to it.
+    """
+    if not in_bucket(path):
+        return
+    bucket = epath.Path(*path.parts[:3])  # "/", "gs" and its name
+    try:
+        found = bucket.exists()
+    except Exception as error:  # Without a key, a network, a right: each library has its own.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"{path} cannot be reached ({reason:.200}): log in with `gcloud auth "
+            "application-default login`, or give a folder."
+        ) from error
+    if not found:
+        raise UserError(f"there is no bucket {bucket}, or none for you.")
+
+
 @contextmanager
 def on_disk(path: AnyPath) -> Iterator[Path]:
     """`path` itself, or a copy of an object on this machine's disk, for what reads disks alone."""

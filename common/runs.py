@@ -10,7 +10,7 @@ from common.config import flatten
 from common.errors import UserError
 from common.evaluation.tables import result_rows
 from common.files import read_json
-from common.paths import AnyPath
+from common.paths import AnyPath, require_bucket
 from common.training.workdir import HARMLESS
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
@@ -40,6 +40,7 @@ def read_run(folder: AnyPath) -> Run:
     Raises:
       UserError: There is no `result.json`, or it lacks what every method writes.
     """
+    require_bucket(folder)
     file, config = folder / "result.json", folder / "config.json"
     if not file.exists():
         raise UserError(f"{folder} holds no finished run: there is no {file}.")

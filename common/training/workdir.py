@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from common.config import flatten, to_json
 from common.errors import UserError
 from common.files import atomic_write, read_json, write_json
-from common.paths import AnyPath, in_bucket
+from common.paths import AnyPath, in_bucket, require_bucket
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
@@ -46,9 +46,8 @@ def check_workdir(workdir: AnyPath, config: ConfigDict) -> dict[str, Any] | None
     Raises:
       UserError: `workdir` cannot be a folder of ours, or holds a run with another config.
     """
-    if in_bucket(workdir):
-        _check_bucket(workdir)
-    else:
+    require_bucket(workdir)
+    if not in_bucket(workdir):
         _check_folder(workdir)
     written = workdir / "config.json"
     if written.exists():
@@ -64,20 +63,6 @@ def _check_folder(workdir: Path) -> None:
         raise UserError(f"--workdir={workdir} cannot be a folder: {nearest} is a file.")
     if not os.access(nearest, os.W_OK):
         raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
-
-
-def _check_bucket(workdir: AnyPath) -> None:
-    bucket = workdir.parents[-3]  # behind "/" and "/gs"
-    try:
-        found = bucket.exists()
-    except Exception as error:  # Without a key, a network, a right: each library has its own.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(
-            f"--workdir={workdir} cannot be reached ({reason:.200}): log in with `gcloud auth "
-            "application-default login`, or give a folder."
-        ) from error
-    if not found:
-        raise UserError(f"--workdir={workdir}: there is no bucket {bucket}, or none for you.")
 
 
 def write_config(workdir: AnyPath, config: ConfigDict) -> None:

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
+from common.config import read_config
 from common.errors import UserError
 from common.files import atomic_write, read_json, write_json
 from common.page import write_page
-from common.paths import as_path, in_bucket, on_disk
+from common.paths import as_path, in_bucket, on_disk, require_bucket
 from common.runs import read_run
 from common.training.growing import Growing
 
@@ -90,9 +91,22 @@ def test_another_config_in_a_bucket_is_refused(runs, finished):
         runs.train(finished, "updates=5")
 
 
-def test_a_bucket_that_is_not_there_is_refused(runs, storage):
+@pytest.mark.parametrize("workdir", ["gs://nobodys", "gs://nobodys/run"])
+def test_a_bucket_that_is_not_there_is_refused(runs, storage, workdir):
     with pytest.raises(UserError, match="there is no bucket gs://nobodys"):
-        runs.train("gs://nobodys/run")
+        runs.train(workdir)
+    for read in (read_config, read_run):
+        with pytest.raises(UserError, match="there is no bucket gs://nobodys"):
+            read(as_path(workdir))
+
+
+def test_a_bucket_that_cannot_be_reached_is_one_sentence(storage, monkeypatch):
+    def fail(self):
+        raise OSError("no way\nto it")
+
+    monkeypatch.setattr(type(storage), "exists", fail)
+    with pytest.raises(UserError, match=r"gs://mine/run cannot be reached \(no way\): log in"):
+        require_bucket(storage / "run")
 
 
 def test_what_fails_half_way_leaves_the_object_as_it_was(bucket):
