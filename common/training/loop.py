@@ -187,6 +187,8 @@ def _check_fields(config: ConfigDict) -> None:
         raise UserError(f"seed={config.seed} is out of range: give a number from 0 to 2**31 - 1.")
     if config.keep < 1:
         raise UserError(f"keep={config.keep}: at least one checkpoint must be kept.")
+    if "://" in config.get("cache", ""):
+        raise UserError(f"cache={config.cache!r} is no folder of a disk, as the cache must be.")
     require_wandb(config.wandb)
 
 

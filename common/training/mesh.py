@@ -11,6 +11,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import AxisType, Mesh
 
 from common.errors import UserError
+from common.paths import as_path
 
 # Launchers that say by an environment variable how many processes they started.
 _TASK_COUNTS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "MEGASCALE_NUM_SLICES")
@@ -82,8 +83,11 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
 
 
 def use_compile_cache(directory: str) -> None:
-    """Keeps compiled programs in `directory` between runs; an empty string turns it off."""
-    path = str(Path(directory).expanduser()) if directory else None
+    """Keeps compiled programs in `directory` between runs; an empty string turns it off.
+
+    It may lie in a bucket, which JAX reaches through the same library as a run's folder.
+    """
+    path = str(as_path(directory)) if directory else None
     if path != jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", path)
         compilation_cache.reset_cache()  # The folder is looked up once, at the first program.

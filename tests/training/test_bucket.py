@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+import jax
 import pytest
 
 from common.config import read_config
@@ -16,6 +17,7 @@ from common.page import write_page
 from common.paths import as_path, in_bucket, on_disk, require_bucket
 from common.runs import read_run
 from common.training.growing import Growing
+from common.training.mesh import use_compile_cache
 
 SLOW = "sleep=0.05"
 
@@ -89,6 +91,25 @@ def test_a_page_of_a_run_in_a_bucket(finished):
 def test_another_config_in_a_bucket_is_refused(runs, finished):
     with pytest.raises(UserError, match=r"gs://.*holds a run with updates=30, but now updates=5"):
         runs.train(finished, "updates=5")
+
+
+def test_compiled_programs_may_lie_in_a_bucket(storage):
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    use_compile_cache(f"{storage}/xla")
+    try:
+        jax.jit(lambda x: 3 * x + 5)(1.0)
+        assert any(path.name.endswith("-cache") for path in (storage / "xla").iterdir())
+    finally:
+        use_compile_cache("")
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+def test_a_cache_of_features_in_a_bucket_is_refused(runs, tmp_path):
+    config = runs.toy.get_config()
+    config.cache = "gs://mine/features"
+    with pytest.raises(UserError, match="cache='gs://mine/features' is no folder of a disk"):
+        runs.toy.train(runs.toy.Toy(config), config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("workdir", ["gs://nobodys", "gs://nobodys/run"])
