@@ -268,8 +268,8 @@ MUTATIONS = (
     Mutation(
         "answers not cut",
         "aape_jax/tasks/few_shot_vqa.py",
-        "return [cut(text, self.longest) for text in found[: len(self.rows)]]",
-        "return found[: len(self.rows)]",
+        "return [cut(text, self.longest) for text in found]",
+        "return found",
         "aape/test_few_shot_vqa.py",
     ),
     Mutation(
