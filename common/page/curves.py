@@ -55,7 +55,9 @@ def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tup
             title = f"evaluation: {last}" if name.startswith(PREFIX) else last
             together.setdefault(title, {})[group or own] = curve
     for title, group in together.items():
-        yield heading(title), _draw(group, 100.0 if is_share(title) else 1.0)
+        # In this order a variant has one colour in all pictures that show the same ones.
+        ordered = {name: group[name] for name in sorted(group, key=lambda x: (x != own, x))}
+        yield heading(title), _draw(ordered, 100.0 if is_share(title) else 1.0)
 
 
 def _draw(group: Mapping[str, Curve], factor: float) -> str:
