@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
@@ -91,13 +92,16 @@ def _flash(query: Array, key: Array, value: Array, causal: bool) -> Array:
 def _per_device(kernel: Callable[..., Array], *arrays: Array) -> Array:
     """Splits batch and heads of [b h s d] arrays over the mesh's axes, where they divide.
 
-    The compiler cannot partition a kernel by itself, and refuses to.
+    The compiler cannot partition a kernel by itself, and refuses to. Inside of a `shard_map` the
+    arrays are a device's own already, and what is split there is not split again.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    kinds = zip(mesh.axis_names, mesh.axis_types, strict=True) if not mesh.empty else ()
+    free = {name: mesh.shape[name] for name, kind in kinds if kind != AxisType.Manual}
+    if not free:
         return kernel(*arrays)
     sizes = zip(("data", "model"), arrays[0].shape, strict=False)
-    spec = P(*(n if n in mesh.shape and size % mesh.shape[n] == 0 else None for n, size in sizes))
+    spec = P(*(n if n in free and size % free[n] == 0 else None for n, size in sizes))
     # The kernel does not declare over which axes its output varies.
     return jax.shard_map(kernel, in_specs=(spec,) * len(arrays), out_specs=spec, check_vma=False)(
         *arrays
