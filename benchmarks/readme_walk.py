@@ -19,6 +19,7 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.small_runs import write_photos
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 from common.files import write_json
@@ -53,13 +54,8 @@ def write_own(folder: Path) -> None:
     """What a newcomer brings: a folder of photos for each class, and sentences about classes."""
     split = open_pocket("nameless").train
     for label, name in enumerate(CLASSES):
-        own = folder / "photos" / name
-        own.mkdir(parents=True)
-        rows = [row for row, of in enumerate(split.labels) if of == label][:PHOTOS]
-        for row in rows:
-            split.load(row).save(own / f"{row}.png")
-    told = pocket_descriptions("rare", PHOTOS)
-    write_json(folder / "corpus.json", dict(told))
+        write_photos(folder / "photos" / name, split, label, PHOTOS)
+    write_json(folder / "corpus.json", pocket_descriptions("rare", PHOTOS))
 
 
 def define_flags() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common.data import ImageSplit
 from common.files import write_json
 from common.paths import AnyPath
 from common.pocket.datasets import open_pocket, pocket_descriptions
@@ -87,12 +88,16 @@ def write_world(folder: Path) -> None:
     for part, shots in (("train", TRAIN), ("test", TEST)):
         split = getattr(dataset, part)
         for label, name in enumerate(dataset.classnames[:CLASSES]):
-            own = folder / "photos" / part / name
-            own.mkdir(parents=True)
-            for row in np.flatnonzero(split.labels == label)[:shots]:
-                split.load(int(row)).save(own / f"{row}.png")
+            write_photos(folder / "photos" / part / name, split, label, shots)
     told = pocket_descriptions("rare", SENTENCES)
     write_json(folder / "corpus.json", {name: told[name] for name in dataset.classnames[:CLASSES]})
+
+
+def write_photos(folder: Path, split: ImageSplit, label: int, count: int) -> None:
+    """Writes the first photos of a class."""
+    folder.mkdir(parents=True)
+    for row in np.flatnonzero(split.labels == label)[:count]:
+        split.load(int(row)).save(folder / f"{row}.png")
 
 
 def taken_away(workdir: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,9 +53,9 @@ def storage() -> Iterator[AnyPath]:
     tensorstore.
     """
     emulator = pytest.importorskip("gcp_storage_emulator.server", reason="no emulator of buckets")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    from benchmarks.cluster import free_port
+
+    port = free_port()
     server = emulator.create_server("localhost", port, in_memory=True, default_bucket="mine")
     server.start()
     address = f"http://localhost:{port}"

@@ -11,7 +11,7 @@ METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 FLOORS = (
     {"errors", "progress"},
     {"paths"},
-    {"attention", "files", "precision", "values"},
+    {"attention", "files", "hosts", "precision", "values"},
     {"config", "weights"},
     {"clip"},
     {"diffusion", "language"},

@@ -22,12 +22,12 @@ from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
 from common.evaluation.figures import write_png
 from common.files import write_json
+from common.hosts import to_host
 from common.language import LM, write_texts
 from common.language.prompts import CAPTION
 from common.paths import AnyPath
 from common.progress import Progress
 from common.training import Evaluation
-from common.training.sharding import to_host
 from common.training.spread import batches, deal, sharers
 
 NEAREST = "nearest_caption"

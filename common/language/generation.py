@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from jax.experimental import multihost_utils
 from jaxtyping import Array, Bool, Float, PyTree
 
 from common.errors import UserError
+from common.hosts import to_host
 from common.language.checkpoint import LM
 from common.language.decoding import beam_search, greedy
 from common.language.prompts import SEPARATOR
@@ -45,10 +45,8 @@ def write_texts(
     decode = greedy
     if beams > 1:
         decode, options = beam_search, options | {"beams": beams}
-    tokens = decode(lm.model, params, prompts, mask, **options)
-    if not (tokens.is_fully_addressable or tokens.is_fully_replicated):
-        tokens = multihost_utils.process_allgather(tokens, tiled=True)
-    return [text_of(lm, row) for row in np.asarray(tokens)]
+    tokens = to_host(decode(lm.model, params, prompts, mask, **options))
+    return [text_of(lm, row) for row in tokens]
 
 
 def text_of(lm: LM, ids: np.ndarray) -> str:

@@ -13,9 +13,10 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
+from common.hosts import to_host
 from common.paths import AnyPath, in_bucket
 from common.progress import say
-from common.training.sharding import by_path, place, to_host
+from common.training.sharding import by_path, place
 from common.training.state import TrainState
 
 # What fails in Orbax's threads is raised again by the next call; once is enough to tell it.

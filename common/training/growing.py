@@ -33,7 +33,6 @@ class Growing:
     def fetch(self, name: str) -> Path:
         """Where the file `name` is, with what an earlier process of the run wrote."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         if self._bucket and (self._bucket / name).exists():
             path.write_bytes((self._bucket / name).read_bytes())
         path.touch()

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 from common.config import flatten
 from common.errors import UserError
 from common.files import remove_partial
+from common.hosts import to_host
 from common.paths import AnyPath, as_path
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
@@ -27,7 +28,7 @@ from common.training.ledger import Ledger, TrainingDiverged
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Evaluation, Method
 from common.training.schedule import Schedule
-from common.training.sharding import REPLICATED, place, shardings, to_host
+from common.training.sharding import REPLICATED, place, shardings
 from common.training.signals import StopRequest
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import feed_shardings, make_call, make_feed

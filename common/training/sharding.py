@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
@@ -61,17 +60,6 @@ def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh
 def place(tree: PyTree, shardings: PyTree) -> PyTree:
     """Moves `tree` to the devices: every host holds the same values and gives its slices."""
     return jax.tree.map(_place_leaf, tree, shardings)
-
-
-def to_host(tree: PyTree) -> PyTree:
-    """The whole of `tree` as numpy arrays on every host; small trees only."""
-
-    def gather(leaf: jax.Array) -> np.ndarray:
-        if leaf.is_fully_addressable or leaf.is_fully_replicated:
-            return np.asarray(leaf)
-        return multihost_utils.process_allgather(leaf, tiled=True)
-
-    return jax.tree.map(gather, tree)
 
 
 def _first_match(path: str, rules: Rules) -> PartitionSpec:

@@ -11,7 +11,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Int, PyTree
 
-from common.training.sharding import REPLICATED, place, to_host
+from common.hosts import to_host
+from common.training.sharding import REPLICATED, place
 
 Run = Callable[..., PyTree]
 

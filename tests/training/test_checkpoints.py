@@ -11,9 +11,9 @@ import pytest
 from jax.sharding import NamedSharding
 
 from common.errors import UserError
+from common.hosts import to_host
 from common.training.checkpoints import Checkpoints, Position
 from common.training.mesh import make_mesh
-from common.training.sharding import to_host
 from common.training.state import TrainState, init_state
 
 PRINTS = {"weights": "aaaa", "data": "bbbb"}
