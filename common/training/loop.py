@@ -81,6 +81,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
     loaded = method.load(config, mesh)
     source = loaded.source
     fingerprints = {**loaded.fingerprints, "data": source.fingerprint}
+    kept = config.keep, fingerprints, method.real_rows, loaded.notes
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
     say(summary_table(summary_rows(method.name, loaded.summary, config, mesh, workdir)))
     del loaded  # The host's copy of the weights.
@@ -91,9 +92,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.set_mesh(mesh))
-        checkpoints = stack.enter_context(
-            Checkpoints(workdir / "checkpoints", config.keep, fingerprints, method.real_rows)
-        )
+        checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", *kept))
 
         # ---- Resume or start.
         position = Position()

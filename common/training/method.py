@@ -49,12 +49,15 @@ class Loaded:
         The source's is added by the loop.
       summary: what the run learns from, by row of the table that it prints first, e.g.
         {"classes": "12", "learns from": "60 photos of 72"}; see `common.training.summary`.
+      notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
+        it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
     """
 
     frozen: PyTree
     source: Source
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
