@@ -1,16 +1,15 @@
 """In which precision a run computes: the one place that says what `config.dtype` means.
 
-| `dtype`    | frozen networks               | products of float32 numbers, as learned parts have them |
-| ---------- | ----------------------------- | ------------------------------------------------------- |
-| `float32`  | float32                       | float32 on every device                                 |
-| `bfloat16` | bfloat16                      | the device's own: float32 on a CPU, TF32 on an NVIDIA   |
-|            |                               | GPU, one pass in bfloat16 on a TPU                      |
-| `auto`     | float32 on a CPU, else        | as `float32` or `bfloat16`, whichever it stands for     |
-|            | bfloat16                      |                                                         |
+| `dtype`    | frozen networks        | products of float32 numbers, such as learned parts        |
+| ---------- | ---------------------- | --------------------------------------------------------- |
+| `float32`  | float32                | float32 on every device                                   |
+| `bfloat16` | bfloat16               | float32 on a CPU, TF32 on an NVIDIA GPU, bfloat16 on a TPU |
+| `auto`     | float32 on a CPU, else | those of the dtype that it stands for                     |
+|            | bfloat16               |                                                           |
 
-Left alone, XLA multiplies float32 numbers in TF32 on GPUs and rounds them to bfloat16 on TPUs, so
-that float32 would not mean float32 there; `use_precision` asks for all bits. A CPU has no other
-way, so its programs stay as they are. Sums, softmax and norms are in float32 throughout.
+Left alone, XLA rounds the float32 numbers that it multiplies to TF32 on GPUs and to bfloat16 on
+TPUs, so that float32 would not mean float32 there: `use_precision` asks for all bits. A CPU has no
+other way, and its programs stay as they are. Sums, softmax and norms are in float32 throughout.
 """
 
 import os

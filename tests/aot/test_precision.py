@@ -5,11 +5,10 @@ import re
 import pytest
 
 from common.aot import compile_for, program
-from configs import protext
 from tests.aot import toy
 
 pytestmark = pytest.mark.tpu_backend
-SMALL = "samples=1,compare_ti=false,steps_per_call=2,log_every=2,save_every=2"
+SMALL = "classes=4,samples=1,compare_ti=false,steps_per_call=2,log_every=2,save_every=2"
 PRODUCT = re.compile(r" = (\w+)\[.* (?:dot|convolution)\(.*")
 
 
@@ -54,3 +53,9 @@ def test_other_programs_stay_as_they_were(products, dtype):
     untouched = products(config)
     assert products(of_toy(dtype)) == untouched
     assert not any(map(exact, untouched))
+
+
+def test_float32_is_float32_in_every_part_of_a_step(products, settings):
+    """Text tower, U-Net, classification and all their gradients."""
+    found = products(settings(f"{SMALL},dtype=float32"))
+    assert len(found) > 100 and all(map(exact, found))
