@@ -10,8 +10,8 @@ METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
     {"text"},
-    {"errors", "progress"},
-    {"names", "paths"},
+    {"damage", "errors", "progress", "strict_json"},
+    {"finite", "names", "paths", "records"},
     {"attention", "files", "hosts", "precision", "values"},
     {"config", "weights"},
     {"clip"},
