@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import jax
 from absl import app, flags, logging
 
+from common.text import printable
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk without space, of a used-up quota and of a limit to a file's size."""
 
@@ -104,7 +106,7 @@ def _fail(error: object, status: int) -> None:
 
 def _tell(error: object) -> None:
     sentence = " ".join(str(error).split())
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {printable(sentence)}", file=sys.stderr)
 
 
 def _leave(status: int) -> None:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from common.text import printable
+
 T = TypeVar("T")
 
 PLAIN_SECONDS = 5.0
@@ -25,7 +27,7 @@ _console = Console(highlight=False, soft_wrap=True, markup=False)
 def say(text: str) -> None:
     """Prints a line on the first host, above a bar that may be running."""
     if jax.process_index() == 0:
-        _console.print(text)
+        _console.print(printable(text, lines=True))
 
 
 class Progress:
@@ -79,7 +81,7 @@ class Progress:
         if not self._show:
             return
         shown = [f"{name} {value:.4g}" for name, value in (values or {}).items()]
-        detail = "  ".join([*shown, *self._pace(done)])
+        detail = printable("  ".join([*shown, *self._pace(done)]))
         if self._bar is not None:
             self._bar.update(self._task, completed=done, detail=detail)
         elif now - self._last_line >= PLAIN_SECONDS or done == self._total != self._last_done:

@@ -20,11 +20,18 @@ from absl import flags
 
 from common.errors import UserError, run_command
 from common.evaluation.summaries import average, summarise, with_harmonic
-from common.evaluation.tables import Value, markdown_table, metrics_tables, result_rows
+from common.evaluation.tables import (
+    Value,
+    markdown_table,
+    metrics_tables,
+    plain,
+    result_rows,
+)
 from common.files import atomic_write
 from common.page import write_page
 from common.paths import as_path
 from common.runs import Run, group_runs, read_run
+from common.text import printable
 from common.training import say
 
 
@@ -72,7 +79,9 @@ def report(runs: Sequence[Run]) -> str:
         "Mean ± standard deviation over seeds; a number alone is one run's, or the same in all.",
     ]
     for (dataset, model), rows in chapters.items():
-        parts.extend([f"## {dataset}, model {model}", metrics_tables(with_harmonic(rows))])
+        parts.extend(
+            [f"## {_line(dataset)}, model {_line(model)}", metrics_tables(with_harmonic(rows))]
+        )
     parts.extend(_averages(chapters))
     parts.extend(["## Runs", _run_table(groups)])
     return "\n\n".join(parts) + "\n"
@@ -101,17 +110,21 @@ def _averages(
             continue
         rows = average(tables)
         if rows:
-            title = f"## Average over {len(tables)} data sets, model {model}"
+            title = f"## Average over {len(tables)} data sets, model {_line(model)}"
             parts.extend([title, metrics_tables(with_harmonic(rows))])
     return parts
+
+
+def _line(text: str) -> str:
+    return plain(printable(text))
 
 
 def _run_table(groups: Mapping[tuple[str, str, str], Sequence[Run]]) -> str:
     rows = [
         [
-            str(run.folder),
-            label,
-            dataset,
+            plain(str(run.folder)),
+            plain(label),
+            plain(dataset),
             str(run.result["seed"]),
             Value(run.result.get("seconds")).show(share=False),
         ]

@@ -1,15 +1,20 @@
 """Tables of numbers that read well both in a terminal and as Markdown."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 from common.progress import say
+from common.text import printable
 
 # What a metric's name says when it is about half of the classes, or the mean of both halves.
 HALVES = BASE, NEW, HARMONIC = ("base", "new", "harmonic")
+
+# What begins code, HTML or a link, and a backslash that would be taken for an escape.
+_ACTIVE = re.compile(r"[`<\[]|\\(?=[!-/:-@\[-`{-~])")
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,10 @@ Table = tuple[list[str], list[list[str]]]
 
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
     """The tables of `metric_groups` as Markdown."""
-    return "\n\n".join(markdown_table(header, body) for header, body in metric_groups(rows))
+    return "\n\n".join(
+        markdown_table([*map(plain, header)], [[plain(name), *numbers] for name, *numbers in body])
+        for header, body in metric_groups(rows)
+    )
 
 
 def metric_groups(rows: Mapping[str, Mapping[str, Value]]) -> list[Table]:
@@ -127,8 +135,12 @@ def heading(name: str) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns, numbers to the right."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    """A Markdown table with aligned columns, numbers to the right.
+
+    Whatever the cells hold, the table keeps its shape; `plain` takes the meaning out of Markdown
+    that others wrote.
+    """
+    cells = [[printable(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
     columns = list(zip(*cells, strict=True))
     widths = [max(3, *map(len, column)) for column in columns]
     numeric = [all(map(is_number, column[1:])) for column in columns]
@@ -145,6 +157,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return f"| {' | '.join(padded)} |"
 
     return "\n".join(line(row) for row in (cells[0], rule, *cells[1:]))
+
+
+def plain(text: str) -> str:
+    """Return Markdown that shows `text` as it is: no code, no link, no picture, no HTML."""
+    return _ACTIVE.sub(r"\\\g<0>", text)
 
 
 def is_number(cell: str) -> bool:
