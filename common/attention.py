@@ -1,6 +1,7 @@
 """Attention behind one function with named implementations."""
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,38 @@ from common.errors import UserError
 _FLASH_BLOCK = 512
 _FLASH_LENGTH = 4096  # below it, materialised probabilities are cheaper
 _LANES = 128  # of a TPU's vector unit; the kernel wants whole ones
+_WITHOUT_FLASH = ("TPU v2", "TPU v3")  # Pallas' kernel is for the chips after these
+_FASTEST = {"tpu": "flash", "gpu": "fused"}  # by platform; "plain" elsewhere
+
+
+@runtime_checkable
+class Chip(Protocol):
+    """A device as jax describes it, whether it is there or only compiled for."""
+
+    platform: str
+    device_kind: str
+
+
+def choose_attention(name: str, chip: Chip) -> str:
+    """Return the implementation that a config's `attention` stands for on a chip.
+
+    "auto" is the flash kernel on TPUs from v4 on, cuDNN's on GPUs, and "plain" elsewhere.
+
+    Raises:
+      UserError: There is no such implementation, or the chip cannot run it.
+    """
+    if name not in CHOICES:
+        raise UserError(f"attention={name!r} is not one of {', '.join(CHOICES)}.")
+    flash = chip.platform == "tpu" and not chip.device_kind.startswith(_WITHOUT_FLASH)
+    if name == "flash" and not flash:
+        raise UserError(
+            f"attention='flash' is a kernel for TPUs from v4 on, and this run is on "
+            f"{chip.device_kind}: leave it at attention=auto."
+        )
+    if name != AUTO:
+        return name
+    best = _FASTEST.get(chip.platform, "plain")
+    return "plain" if best == "flash" and not flash else best
 
 
 def attend(
@@ -61,10 +94,18 @@ def _fused(query: Array, key: Array, value: Array, causal: bool) -> Array:
     width = query.shape[-1]
     half = query.dtype in (jnp.bfloat16, jnp.float16)
     # What cuDNN's kernel takes on every generation since Ampere.
-    cudnn = jax.default_backend() == "gpu" and half and width % 8 == 0 and width <= 128
+    cudnn = _has_cudnn_kernel() and half and width % 8 == 0 and width <= 128
     return jax.nn.dot_product_attention(
         query, key, value, is_causal=causal, implementation="cudnn" if cudnn else "xla"
     )
+
+
+def _has_cudnn_kernel() -> bool:
+    """Whether the GPUs are NVIDIA's of the generation of Ampere or later; a T4 is not."""
+    if jax.default_backend() != "gpu":
+        return False
+    generation = getattr(jax.local_devices()[0], "compute_capability", "").partition(".")[0]
+    return generation.isdecimal() and int(generation) >= 8
 
 
 def _flash(query: Array, key: Array, value: Array, causal: bool) -> Array:
@@ -113,3 +154,7 @@ IMPLEMENTATIONS: dict[str, Callable[[Array, Array, Array, bool], Array]] = {
     "fused": _fused,
     "flash": _flash,
 }
+
+AUTO = "auto"
+CHOICES = (AUTO, *IMPLEMENTATIONS)
+"""What a config's `attention` may say."""

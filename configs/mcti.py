@@ -91,7 +91,7 @@ def pocket() -> ConfigDict:
     # The program.
     config.resolution = 0  # pixels; 0 takes the model's own
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
-    config.attention = "plain"  # or "fused" for GPUs, "flash" for TPUs
+    config.attention = "auto"  # the device's fastest, or "plain", "fused", "flash" (TPUs only)
     config.remat = "none"  # or "attention", "block": recompute to save memory
     config.classes_per_chunk = 0  # rows that a device treats at once; 0 for all of its share
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
@@ -134,7 +134,6 @@ def paper(name: str) -> ConfigDict:
             "updates": 3100,
             "learning_rate": 5e-4,
             "compare_ti": False,
-            "attention": "flash",
             "classes_per_chunk": 1,
             "generate": {"guidance": 7.5},
         }

@@ -29,9 +29,11 @@ def shares_text_tower(sd: StableDiffusion, clip: CLIP) -> bool:
     return sd.text_tower.config.layers == clip.text_tower.config.layers
 
 
-def make_networks(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> Networks:
-    """The modules that the objective runs."""
-    unet = sd.unet.clone(attention=config.attention, remat=config.remat)
+def make_networks(
+    config: ConfigDict, sd: StableDiffusion, clip: CLIP, attention: str = "plain"
+) -> Networks:
+    """The modules that the objective runs; `attention` is an implementation's name."""
+    unet = sd.unet.clone(attention=attention, remat=config.remat)
     return Networks(
         unet=unet if config.alpha else None,
         schedule=sd.schedule,

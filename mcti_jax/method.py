@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
+from common.attention import choose_attention
 from common.clip import CLIP
 from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
@@ -53,6 +54,7 @@ class MCTI(Method):
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads models and photos, fills the caches and lays the rows out on the mesh."""
+        choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material = gather(config)
         if not len(self.material.test):
@@ -87,7 +89,8 @@ class MCTI(Method):
     def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
         self.layout = Layout.of(self.config, classes, mesh.shape["data"])
         self.real_rows = {".*tokens": len(self.layout.variants) * classes}
-        networks = make_networks(self.config, sd, clip)
+        attention = choose_attention(self.config.attention, mesh.devices.flat[0])
+        networks = make_networks(self.config, sd, clip, attention)
         self.objective = Objective(networks, self.layout, self.config)
 
     def init(self, key: Array) -> PyTree:

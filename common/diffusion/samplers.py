@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from common.diffusion.plans import SAMPLERS
+from common.diffusion.plans import SAMPLERS, Plan
 from common.diffusion.schedule import NoiseSchedule
 from common.errors import UserError
 
@@ -16,6 +16,27 @@ Denoise = Callable[[Float[Array, "b h w c"], Float[Array, "b"]], Float[Array, "b
 """`denoise(latents, timesteps)` is the model's output: noise or velocity, float32."""
 StepNoise = Callable[[Int[Array, ""]], Float[Array, "b h w c"]]
 """`step_noise(i)` is the standard normal noise that step `i` adds."""
+
+
+def check_sampling(schedule: NoiseSchedule, sampler: str, steps: int) -> None:
+    """Refuse what `sample` would refuse, on the host alone and at once.
+
+    Raises:
+      UserError: There is no such sampler, the number of steps does not fit, or a field of the
+        checkpoint's scheduler file asks for what the sampler cannot do.
+    """
+    make_plan(schedule, sampler, steps)
+
+
+def make_plan(schedule: NoiseSchedule, sampler: str, steps: int) -> Plan:
+    """Return the sampler's table of coefficients.
+
+    Raises:
+      UserError: See `check_sampling`.
+    """
+    if sampler not in SAMPLERS:
+        raise UserError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}.")
+    return SAMPLERS[sampler](schedule, steps)
 
 
 def sample(
@@ -41,9 +62,7 @@ def sample(
       UserError: There is no such sampler, it lacks `step_noise`, or the number of steps does
         not fit the schedule.
     """
-    if sampler not in SAMPLERS:
-        raise UserError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}.")
-    plan = SAMPLERS[sampler](schedule, steps)
+    plan = make_plan(schedule, sampler, steps)
     stochastic = bool(np.any(plan.noise))
     if stochastic and step_noise is None:
         raise UserError(f"sampler {sampler!r} adds noise at each step and needs a random key.")

@@ -13,13 +13,10 @@ from typing import Any
 
 import jax
 
+from common.attention import AUTO, choose_attention
 from common.errors import UserError
 
 SMOKE = "PROMPTAX_SMOKE"
-
-# The kernel of "flash" is for the chips after these.
-_WITHOUT_FLASH = ("TPU v2", "TPU v3")
-_ATTENTION = {"tpu": "flash", "gpu": "fused"}
 
 
 def smoke() -> bool:
@@ -46,11 +43,8 @@ def device_line() -> str:
 
 
 def attention() -> str:
-    """The `attention` of a config that suits these devices."""
-    first = jax.devices()[0]
-    if first.device_kind.startswith(_WITHOUT_FLASH):
-        return "plain"
-    return _ATTENTION.get(first.platform, "plain")
+    """What `attention=auto` stands for on these devices."""
+    return choose_attention(AUTO, jax.devices()[0])
 
 
 def settings(fields: Mapping[str, Any], more: str = "", smoke_run: str = "") -> str:

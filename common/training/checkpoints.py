@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import jax
 import numpy as np
@@ -61,6 +62,7 @@ class Checkpoints:
       fingerprints: name -> fingerprint of what the state depends on. A checkpoint made with
         others is refused.
       real_rows: see `Method`; what fills arrays up for this run's devices is not saved.
+      notes: see `Loaded`; kept with every checkpoint for whoever reads it without the data.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Checkpoints:
         keep: int,
         fingerprints: Mapping[str, str],
         real_rows: Mapping[str, int] | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
         self._fingerprints, self._real_rows = dict(fingerprints), dict(real_rows or {})
+        self._notes = dict(notes or {})
         self._directory = directory if in_bucket(directory) else directory.absolute()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -100,6 +104,7 @@ class Checkpoints:
         flat = self._flat(state)
         note = asdict(position) | {
             "fingerprints": self._fingerprints,
+            "notes": self._notes,
             "checksum": _checksum(flat),
         }
         self._manager.save(
@@ -142,17 +147,9 @@ class Checkpoints:
         return None
 
     def _read(self, step: int, like: TrainState) -> Restored:
-        note = self._manager.restore(
-            step, args=ocp.args.Composite(position=ocp.args.JsonRestore())
-        ).position
-        self._check_fingerprints(step, note.pop("fingerprints"))
-        checksum = note.pop("checksum")
-        start = self._flat(like)
-        flat = self._manager.restore(
-            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(start))
-        ).state
-        if _checksum(flat) != checksum:
-            raise ValueError("its bytes are not those that were saved")
+        note = read_note(self._manager, step)
+        self._check_fingerprints(step, note["fingerprints"])
+        flat = read_arrays(self._manager, step, note, self._flat(like))
         # Shapes and shardings are those of this run, so that other devices can take over.
         whole = [
             np.concatenate([flat[name], leaf[len(flat[name]) :]]) if leaf.ndim else flat[name]
@@ -160,7 +157,8 @@ class Checkpoints:
         ]
         state = jax.tree.unflatten(jax.tree.structure(like), whole)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
-        return Restored(place(state, shardings), Position(**note))
+        position = Position(**{name: note[name] for name in Position.__dataclass_fields__})
+        return Restored(place(state, shardings), position)
 
     def _flat(self, state: TrainState) -> dict[str, np.ndarray]:
         """The real rows on this host, as copies: the next step takes over the state's memory."""
@@ -194,6 +192,30 @@ class Checkpoints:
             (self._directory / name).rename(aside / (f"{name}.{taken}" if taken else name))
         multihost_utils.sync_global_devices("checkpoint set aside")
         self._manager.reload()
+
+
+def read_note(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    """Return what a checkpoint says beside its arrays."""
+    args = ocp.args.Composite(position=ocp.args.JsonRestore())
+    return manager.restore(step, args=args).position
+
+
+def read_arrays(
+    manager: ocp.CheckpointManager,
+    step: int,
+    note: Mapping[str, Any],
+    like: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a checkpoint by name, of the shapes of `like` or as they were saved.
+
+    Raises:
+      ValueError: they are not those that were saved.
+    """
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+    flat = manager.restore(step, args=args).state
+    if _checksum(flat) != note["checksum"]:
+        raise ValueError("its bytes are not those that were saved")
+    return flat
 
 
 def _named(state: TrainState) -> dict[str, np.ndarray]:

@@ -32,6 +32,7 @@ from common.training.sharding import REPLICATED, place, shardings
 from common.training.signals import StopRequest
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import feed_shardings, make_call, make_feed
+from common.training.summary import summary_rows, summary_table
 from common.training.wandb_writer import require_wandb, wandb_writers
 from common.training.workdir import check_workdir, make_result, write_config, write_result
 from common.training.writers import PREFIX, MetricWriter, read_evaluations
@@ -80,7 +81,9 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
     loaded = method.load(config, mesh)
     source = loaded.source
     fingerprints = {**loaded.fingerprints, "data": source.fingerprint}
+    kept = config.keep, fingerprints, method.real_rows, loaded.notes
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
+    say(summary_table(summary_rows(method.name, loaded.summary, config, mesh, workdir)))
     del loaded  # The host's copy of the weights.
     state, key = _initial_state(method, config.seed, mesh)
     if jax.process_index() == 0:
@@ -89,9 +92,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.set_mesh(mesh))
-        checkpoints = stack.enter_context(
-            Checkpoints(workdir / "checkpoints", config.keep, fingerprints, method.real_rows)
-        )
+        checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", *kept))
 
         # ---- Resume or start.
         position = Position()

@@ -47,11 +47,17 @@ class Loaded:
       source: which examples belong to which step.
       fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
         The source's is added by the loop.
+      summary: what the run learns from, by row of the table that it prints first, e.g.
+        {"classes": "12", "learns from": "60 photos of 72"}; see `common.training.summary`.
+      notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
+        it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
     """
 
     frozen: PyTree
     source: Source
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ class Method(Protocol):
     meaning to suit the devices, and how many rows are real: the first ones. The path's parts are
     joined by dots. A checkpoint holds these alone.
 
+    `evaluation_fields` names fields of the config that only evaluation reads, or groups of such
+    fields by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
+
     The loop calls `load` once, then `init`, then `loss` in every step under
     `jax.set_mesh(mesh)`, `evaluate` now and then, and `save` at the end. The constructor
     takes the config and touches no device: a cluster is joined afterwards.
@@ -89,6 +98,7 @@ class Method(Protocol):
     frozen_rules: Rules = ()
     batch_rules: Rules = ()
     real_rows: Mapping[str, int] = MappingProxyType({})
+    evaluation_fields: tuple[str, ...] = ()
 
     def complete(self, config: ConfigDict) -> ConfigDict:
         """The config with what only the data tell filled in; called before all else.

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.diffusion import SAMPLERS, NoiseSchedule, sample
+from common.diffusion import SAMPLERS, NoiseSchedule, check_sampling, sample
 from common.errors import UserError
 
 SHAPE = (2, 3, 3, 4)
@@ -97,3 +97,9 @@ def test_the_model_is_traced_once():
 def test_errors(sampler, steps, sentence):
     with pytest.raises(UserError, match=sentence):
         sample(sampler, schedule(), lambda x, t: x, NOISE, steps=steps)
+
+
+def test_a_check_without_a_model():
+    check_sampling(schedule(), "dpmpp_2m", 25)
+    with pytest.raises(UserError, match="steps=1001 must lie between 1 and 1000"):
+        check_sampling(schedule(), "dpmpp_2m", 1001)

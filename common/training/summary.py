@@ -1,0 +1,48 @@
+"""The small table that every run begins with: what it learns from, where, and with what."""
+
+from collections.abc import Mapping
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from common.paths import AnyPath
+
+ROWS = ("method", "classes", "learns from", "passed over", "kept for the test")
+"""Rows that methods share, in their order; a method's own ones follow."""
+
+LAST = ("model", "device", "folder")
+"""Rows that the loop knows itself; a method that says more of its model has the word."""
+
+
+def summary_rows(
+    method: str, told: Mapping[str, str], config: ConfigDict, mesh: Mesh, workdir: AnyPath
+) -> dict[str, str]:
+    """Return the rows of the table: those that the method told and the loop's own.
+
+    Args:
+      method: its name.
+      told: `Loaded.summary`.
+      config: the run's.
+      mesh: the devices that take part.
+      workdir: the run's folder.
+    """
+    kind = mesh.devices.flat[0].device_kind
+    processes = jax.process_count()
+    hosts = f" on {processes} hosts" if processes > 1 else ""
+    ours = {
+        "method": method,
+        "model": config.model,
+        "device": f"{mesh.size} x {kind}{hosts}",
+        "folder": str(workdir),
+    }
+    rows = {**ours, **told}
+    others = [name for name in rows if name not in (*ROWS, *LAST)]
+    order = (*ROWS, *others, *LAST)
+    return {name: str(rows[name]) for name in order if rows.get(name)}
+
+
+def summary_table(rows: Mapping[str, str]) -> str:
+    """Return the rows as text, a line each, with the values below one another."""
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {' '.join(text.split())}" for name, text in rows.items())

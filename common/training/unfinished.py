@@ -1,0 +1,87 @@
+"""What a run has learned so far: its newest checkpoint, read without going on with the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orbax.checkpoint as ocp
+from jaxtyping import PyTree
+
+from common.config import read_config
+from common.errors import UserError
+from common.paths import AnyPath, in_bucket
+from common.progress import say
+from common.training.checkpoints import read_arrays, read_note
+
+LEARNED = "trainable."
+"""How the names of the learned arrays begin in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The newest checkpoint that can be read, on this machine's memory alone.
+
+    Attributes:
+      step: updates made.
+      trainable: the method's learned tree, as `Method.save` is given it, less the rows that
+        only filled up the run's devices. Names are those of the tree's dictionaries.
+      fingerprints: as the run began: its `Loaded.fingerprints`, and "data".
+      notes: as the run began: its `Loaded.notes`.
+    """
+
+    step: int
+    trainable: PyTree
+    fingerprints: Mapping[str, str]
+    notes: Mapping[str, Any]
+
+
+def read_unfinished(workdir: AnyPath) -> Unfinished:
+    """Return what the run in `workdir` has learned, and say at which step it stands.
+
+    Neither weights nor data are loaded, no other device than the host is touched and nothing in
+    the folder is changed, so the run may go on meanwhile.
+
+    Raises:
+      UserError: there is no checkpoint, or none that can be read.
+    """
+    config = read_config(workdir)
+    directory = workdir / "checkpoints"
+    if not directory.is_dir():
+        raise UserError(f"{workdir} has no checkpoint yet: train it on.")
+    options = ocp.CheckpointManagerOptions(read_only=True, step_format_fixed_length=8)
+    absolute = directory if in_bucket(directory) else directory.absolute()
+    with ocp.CheckpointManager(absolute, options=options) as manager:
+        steps = sorted(manager.all_steps(), reverse=True)
+        for step in steps:
+            try:
+                note = read_note(manager, step)
+                found = Unfinished(
+                    step=step,
+                    trainable=_nested(read_arrays(manager, step, note)),
+                    fingerprints=note["fingerprints"],
+                    notes=note.get("notes", {}),
+                )
+            except Exception as error:  # Damage takes any form, and the run may remove old ones.
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
+            else:
+                say(f"{workdir} is not finished: at step {step} of {config.get('updates', '?')}.")
+                return found
+    if steps:
+        raise UserError(f"none of the {len(steps)} checkpoints in {directory} can be read.")
+    raise UserError(f"{workdir} has no checkpoint yet: train it on.")
+
+
+def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:
+    """The learned arrays as the dictionaries that they were before a checkpoint named them."""
+    tree: dict[str, Any] = {}
+    for name, leaf in flat.items():
+        if not name.startswith(LEARNED):
+            continue
+        *parents, last = name.removeprefix(LEARNED).split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = np.asarray(leaf)
+    return tree
