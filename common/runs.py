@@ -116,7 +116,7 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
     return groups
 
 
-def _seeds(run: Run) -> list[tuple[bool, float, str]]:
+def _seeds(run: Run) -> list[tuple[bool, float | int, str]]:
     """What runs of one experiment differ in, to sort by: numbers first, then whatever else."""
     seeds = [
         run.result["seed"],

@@ -40,11 +40,16 @@ def read_own(folder: AnyPath, file: AnyPath, limit: int) -> bytes | None:
         opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with os.fdopen(opened, "rb") as stream:
-        found = os.fstat(stream.fileno())
+    try:
+        found = os.fstat(opened)
         if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
             return None
-        return stream.read(limit)
+        with os.fdopen(opened, "rb", closefd=False) as stream:
+            return stream.read(limit)
+    except OSError:
+        return None
+    finally:
+        os.close(opened)
 
 
 class Pictures:
