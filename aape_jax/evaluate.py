@@ -36,7 +36,7 @@ from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.files import write_json
 from common.paths import AnyPath, as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
@@ -139,6 +139,7 @@ def main(argv: Sequence[str]) -> None:
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
     config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
     out = evaluation_file(workdir, data or config.data)
+    use_precision(config.dtype)
     rows = TASKS[config.method](config, workdir, data)
     own, *others = rows
     result = {

@@ -22,6 +22,7 @@ from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.files import write_json
 from common.paths import as_path
+from common.precision import use_precision
 from common.training import say
 from common.training.workdir import evaluation_file
 from configs.mcti import pocket
@@ -44,6 +45,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     workdir = as_path(flags.FLAGS.workdir)
     config = read_config(workdir, pocket())
+    use_precision(config.dtype)
     config.data = flags.FLAGS.data or config.data
     out = evaluation_file(workdir, config.data)
     learned = read_tokens(workdir / "tokens")

@@ -19,7 +19,7 @@ from common.diffusion import SAMPLERS, load_stable_diffusion
 from common.errors import run_command
 from common.evaluation.figures import image_grid, write_png
 from common.paths import AnyPath, as_output, as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from configs.mcti import pocket
 from mcti_jax.formats import read_tokens
@@ -66,6 +66,7 @@ def draw(
       UserError: There is no run, or a prompt holds a word that it did not learn.
     """
     config = read_config(workdir, pocket())
+    use_precision(config.dtype)
     words = {t.token: t.vectors for t in read_tokens(workdir / "tokens")}
     check_words(prompts, words)
     sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))

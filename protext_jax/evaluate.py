@@ -19,7 +19,7 @@ from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.files import write_json
 from common.paths import as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.training.workdir import evaluation_file
 from protext_jax.classnames import remark
@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> None:
     config, learned = read_run(workdir, options.run)
     part = "" if options.run is None else f"run{options.run}"
     out = evaluation_file(workdir, options.data or config.data, part)
+    use_precision(config.dtype)
     clip = load_clip(config.model, frozen_dtype(config.dtype))
     learned.require_model(clip)
     texts = gather_texts(config, clip.tokenizer)
