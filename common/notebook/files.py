@@ -1,5 +1,6 @@
 """Files of the user's own: uploaded, on Google Drive or on the machine, and taken away again."""
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -59,16 +60,28 @@ def dataset(source: str, default: str = "") -> str:
 
 
 def take_away(path: Path | str) -> Path:
-    """Downloads a file, or a folder as a zip, where this is Colab; gives the file."""
+    """Downloads a file, or a folder as a zip, where this is Colab; gives the file.
+
+    A zip that is there already stays; the new one gets a number.
+    """
     path = Path(path)
     if path.is_dir():
-        shutil.make_archive(str(path), "zip", path)
-        path = path.with_name(f"{path.name}.zip")
+        name = _free(path)
+        shutil.make_archive(str(path.with_name(name)), "zip", path)
+        path = path.with_name(f"{name}.zip")
     if in_colab() and not smoke():
         from google.colab import files
 
         files.download(str(path))
     return path
+
+
+def _free(folder: Path) -> str:
+    """The name of a zip beside a folder that is not there yet, without its suffix."""
+    name, number = folder.name, 2
+    while os.path.lexists(folder.with_name(f"{name}.zip")):
+        name, number = f"{folder.name}-{number}", number + 1
+    return name
 
 
 def _uploaded() -> Path:
