@@ -133,6 +133,11 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
     trained = dataset
     if dataset and config.protocol == "base_to_novel":
         trained = base_new(dataset)[0]
+        if len(trained.classnames) < 2:
+            raise UserError(
+                f"protocol=base_to_novel learns one half of the classes and {config.data!r} has "
+                f"{len(dataset.classnames)}: give protocol=supervised, which learns all."
+            )
     classnames = trained.classnames if trained else ()
     matched = _match(config, classnames, tokenizer)
 
@@ -181,7 +186,9 @@ def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) 
 def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
     """Templates filled with every class's name: by label, for two classes may share a name."""
     if not classnames:
-        raise UserError(f"source={config.source!r} is about the classes of data: give data=DATASET.")
+        raise UserError(
+            f"source={config.source!r} is about the classes of data: give data=DATASET."
+        )
     groups = [templates_of(config.source, name) for name in classnames]
     longest = max(len(ids) + 2 for group in groups for ids in tokenizer.encode_all(group))
     if longest > tokenizer.length:
