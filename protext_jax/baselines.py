@@ -82,9 +82,9 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
         "attributes": _filled(ATTRIBUTES, names),
         "waffle_clip": _waffle(config, names),
     }
-    told = match_names(names, sentences, "the corpus", _same_texts(sentences))
+    told = match_names(test.classnames, sentences, "the corpus", _same_texts(sentences))
     if not told.unmatched:
-        texts["cupl"] = [list(sentences[told.keys[name]]) for name in names]
+        texts["cupl"] = [list(sentences[told.keys[name]]) for name in test.classnames]
     if config.descriptors:
         corpus = read_corpus(config.descriptors, DESCRIPTORS)
         found = described(config, corpus, test)

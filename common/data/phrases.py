@@ -1,11 +1,13 @@
 """Files that list texts about classes: {class: [text, ...]}."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
 from common.files import read_json
+from common.progress import say
 
 SHAPE = "{class: [sentence, ...]}"
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx")
@@ -13,6 +15,9 @@ TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx")
 
 def read_phrases(path: Path | str) -> dict[str, list[str]]:
     """Reads `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
+
+    A key may be there twice, as in ProText's published file: its last list counts, and that is
+    said.
 
     Args:
       path: The file; where it is absent and `path.gz` is not, that one.
@@ -25,11 +30,21 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
     path = gzipped if not path.exists() and gzipped.exists() else path
     if path.suffix.lower() in TABLES:
         raise UserError(f"{path} is not a JSON file: write its rows as a JSON object, {SHAPE}.")
-    content = read_json(path, f"give {SHAPE}")
+    repeated: list[str] = []
+    content = read_json(path, f"give {SHAPE}", repeated=repeated)
     if not content:
         raise UserError(f"the prompts file {path} is empty: it needs {SHAPE}.")
     check_phrases(content, f"the prompts file {path}")
+    if repeated:
+        listed = ", ".join(map(repr, repeated[:5]))
+        _say_once(f"{path} names {listed} twice: the last list of each counts.")
     return content
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    """Says a line; a run reads a file whenever it needs it."""
+    say(line)
 
 
 def check_phrases(content: Mapping[str, Any], source: object) -> None:
