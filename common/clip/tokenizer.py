@@ -1,5 +1,7 @@
 """CLIP's tokenizer: its text cleaning in front of transformers' byte-pair encoding."""
 
+import functools
+import hashlib
 import html
 import os
 from collections.abc import Sequence
@@ -65,6 +67,12 @@ class Tokenizer:
     def save(self, path: Path | str) -> None:
         """Writes the files that `from_directory` reads."""
         self._tokenizer.save_pretrained(str(path))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any word, merge or rule of splitting."""
+        rules = self._tokenizer.backend_tokenizer.to_str()
+        return hashlib.sha256(f"{self.length} {rules}".encode()).hexdigest()[:16]
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text after CLIP's cleaning, without start and end."""
