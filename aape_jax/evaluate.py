@@ -35,7 +35,7 @@ from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.paths import AnyPath, as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
@@ -137,6 +137,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
     config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
+    use_precision(config.dtype)
     rows = TASKS[config.method](config, workdir, data)
     own, *others = rows
     result = {

@@ -21,6 +21,7 @@ from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.paths import as_path
+from common.precision import use_precision
 from common.training import say
 from common.training.workdir import write_evaluation
 from configs.mcti import pocket
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     workdir = as_path(flags.FLAGS.workdir)
     config = read_config(workdir, pocket())
+    use_precision(config.dtype)
     config.data = flags.FLAGS.data or config.data
     learned = read_run_tokens(workdir)
     check_values(config)

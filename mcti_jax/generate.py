@@ -20,7 +20,7 @@ from common.diffusion import SAMPLERS, check_sampling, load_stable_diffusion
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
 from common.paths import AnyPath, as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.text import printable
 from common.training import say
 from configs.mcti import pocket
@@ -73,6 +73,7 @@ def draw(
         the tokens or the sampler do not fit the model.
     """
     config = read_config(workdir, pocket())
+    use_precision(config.dtype)
     guidance = config.generate.guidance if guidance is None else guidance
     check_number("--num", num, PICTURES)
     check_number("--guidance", guidance, RANGES["generate.guidance"])

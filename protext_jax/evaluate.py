@@ -18,7 +18,7 @@ from common.clip import load_clip
 from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.paths import as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.training.workdir import write_evaluation
 from protext_jax.classnames import remark
@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
+    use_precision(config.dtype)
     clip = load_clip(config.model, frozen_dtype(config.dtype))
     learned.require_model(clip)
     texts = gather_texts(config, clip.tokenizer)

@@ -22,7 +22,7 @@ from common.clip import load_clip
 from common.errors import run_command
 from common.files import read_strings
 from common.paths import as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.weights.files import write_tensors
 from protext_jax.classnames import open_named
@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
+    use_precision(config.dtype)
     names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]
     out = Path(options.out).expanduser()
