@@ -22,7 +22,7 @@ from dataclasses import replace
 from absl import flags
 
 from common.errors import UserError, run_command
-from common.paths import AnyPath, as_path
+from common.paths import AnyPath, as_output_folder, as_path, within
 from mcti_jax.formats import (
     FORMATS,
     LearnedToken,
@@ -65,25 +65,21 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
     if clash := [token.token for token in tokens if words_of[file_stem(token.token)] > 1]:
         raise UserError(f"the words {', '.join(clash)} would share a file; rename all but one.")
     usage = FORMATS[format].usage
-    try:
-        return {
-            write_token(out, token, format): usage.format(
-                token=token.token, stem=file_stem(token.token)
-            )
-            for token in tokens
-        }
-    except OSError as error:
-        raise UserError(f"cannot write to --out={out}: {error.strerror}.") from error
+    return {
+        write_token(out, token, format): usage.format(
+            token=token.token, stem=file_stem(token.token)
+        )
+        for token in tokens
+    }
 
 
 def _check_out(own: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPath:
     """Where the files go; `own` is the run's `tokens/`."""
     if out is None:
         if may_be_own:
-            return own
+            return within(own.parent, own.name)
         raise UserError("missing --out: name a directory for the embeddings.")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out} is a file; name a directory.")
+    as_output_folder(out, "--out")
     if out.resolve() == own.resolve() and not may_be_own:
         raise UserError(f"--out={out} holds the run's own tokens; name another directory.")
     return out

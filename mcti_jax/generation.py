@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree, UInt32
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -30,6 +30,16 @@ def text_states(
     return over_devices(_states, sd.params["text"], embedded, tower=sd.text_tower)
 
 
+def seed_words(seed: int) -> np.ndarray:
+    """The two halves of a seed below 2**64; `jax.random.key` by itself keeps the lower one."""
+    return np.array(divmod(seed, 2**32), np.uint32)
+
+
+def seed_key(words: UInt32[Array, "2"]) -> Key[Array, ""]:
+    """The key of `seed_words`, which for seeds below 2**32 is that of `jax.random.key`."""
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
+
+
 def _pictures(
     shared: PyTree,
     rows: PyTree,
@@ -39,7 +49,7 @@ def _pictures(
     steps: int,
     latent: tuple[int, ...],
 ) -> Array:
-    root = jax.random.wrap_key_data(shared["seed"], impl="threefry2x32")
+    root = seed_key(shared["seed"])
     keys = jax.vmap(lambda number: jax.random.fold_in(root, number))(rows["number"])
     states = shared["states"][rows["prompt"]]
     return text_to_image(
@@ -94,8 +104,7 @@ def generate(
         "states": text_states(sd, unique, words),
         "empty": text_states(sd, [""], {}),
         "guidance": np.float32(guidance),
-        # As `jax.random.key` reads it, which keeps but half of a seed that has 64 bits.
-        "seed": np.array(divmod(seed, 2**32), np.uint32),
+        "seed": seed_words(seed),
     }
     title = f"Sampling ({sampler}, {steps} steps)"
     with Progress(len(prompts), title, unit="pictures", status="compiling…") as progress:

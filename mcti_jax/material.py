@@ -94,7 +94,7 @@ def gather(config: ConfigDict) -> Material:
             f"data={config.data!r} holds features only; MC-TI learns from photos: "
             "give pocket:, folder:, coop: or tfds:."
         )
-    check_classes(dataset, config)
+    check_classes(dataset.classnames, config)
     train = dataset.train
     if shots := shots_of(config):
         train = few_shot(train, shots, config.shots_seed)
@@ -115,13 +115,13 @@ def gather(config: ConfigDict) -> Material:
     )
 
 
-def check_classes(dataset: Dataset, config: ConfigDict) -> None:
+def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
     """Refuse classes that cannot be told apart, or whose names no file of tokens can hold.
 
     Raises:
       UserError: It names the class or the field.
     """
-    for name in dataset.classnames:
+    for name in classnames:
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
@@ -129,7 +129,7 @@ def check_classes(dataset: Dataset, config: ConfigDict) -> None:
                 f"the class {name!a} of {config.data!r} is not UTF-8, as the names in token "
                 "files are: rename it."
             ) from None
-    if len(dataset.classnames) == 1 and not config.alpha:
+    if len(classnames) == 1 and not config.alpha:
         raise UserError(
             f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "
             "no other class to tell it from. Give alpha=1, or a second class."

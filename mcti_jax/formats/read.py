@@ -111,6 +111,8 @@ def _from_web_ui(file: AnyPath, loaded: Mapping[str, object]) -> list[LearnedTok
     keys = {"token": "name", "step": "step", "base_model": "sd_checkpoint_name"}
     plain = {ours: loaded.get(key) for ours, key in keys.items()}
     metadata = {name: str(fact) for name, fact in plain.items() if isinstance(fact, str | int)}
+    if not isinstance(loaded.get("name"), str):
+        metadata.pop("token", None)
     return _from_tensors(file, {"*": next(iter(params.values()))}, metadata)
 
 
@@ -150,6 +152,8 @@ def _is_spelling(text: str) -> bool:
 def _vectors(file: Path, key: str, tensor: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # Of float64, what float32 cannot hold becomes infinite.
         vectors = np.atleast_2d(np.array(tensor, np.float32))
+    if not vectors.size:
+        raise UserError(f"{str(file)!r} has no vectors for {key!r}: get the file again.")
     if not np.isfinite(vectors).all():
         raise UserError(
             f"{str(file)!r} holds NaN or infinity for {key!r}: its training diverged; train it "

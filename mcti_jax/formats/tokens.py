@@ -165,15 +165,17 @@ def require_width(token: str, own: int, width: int, wanted_by: str) -> None:
 
 def typed_words(tokens: Sequence[LearnedToken]) -> dict[str, Float32[np.ndarray, "n d"]]:
     """The vectors by every word that prompts may use; spellings that two tokens share are none."""
-    own = {token.token: token.vectors for token in tokens}
-    keys = [word_key(word) for token in tokens for word in (token.token, *token.spellings)]
+    claims: dict[str, set[str]] = {}
+    for token in tokens:
+        for word in (token.token, *token.spellings):
+            claims.setdefault(word_key(word), set()).add(token.token)
     others = {
         spelling: token.vectors
         for token in tokens
         for spelling in token.spellings
-        if keys.count(word_key(spelling)) == 1
+        if len(claims[word_key(spelling)]) == 1
     }
-    return {**others, **own}
+    return {**others, **{token.token: token.vectors for token in tokens}}
 
 
 def _shortened(stem: str) -> str:
