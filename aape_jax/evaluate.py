@@ -38,8 +38,8 @@ from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import say
 from common.training.mesh import make_mesh
+from common.training.results import write_evaluation
 from common.training.sharding import place, shardings
-from common.training.workdir import write_evaluation
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa
 
 Rows = dict[str, dict[str, float]]

@@ -22,7 +22,7 @@ from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
 from common.paths import as_path
 from common.training import say
-from common.training.workdir import write_evaluation
+from common.training.results import write_evaluation
 from configs.mcti import pocket
 from mcti_jax.assembly import initial_vectors
 from mcti_jax.drift import drift_table

@@ -20,7 +20,7 @@ from common.evaluation.tables import print_table
 from common.paths import as_path
 from common.precision import frozen_dtype
 from common.training import say
-from common.training.workdir import write_evaluation
+from common.training.results import write_evaluation
 from protext_jax.classnames import remark
 from protext_jax.evaluation import Measured, baseline_scores, measure
 from protext_jax.files import read_run
