@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from common.data.names import readable
+from common.data.phrases import read_phrases
 from common.errors import UserError
 from common.files import read_json
 
@@ -78,11 +79,7 @@ def _pocket(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
 
 def _json(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
     del dataset
-    content = read_json(Path(where).expanduser(), "give {class: [sentence, ...]}")
-    for name, sentences in content.items():
-        if not isinstance(sentences, list) or not all(isinstance(s, str) for s in sentences):
-            raise UserError(f"{where} must map each class to a list of sentences; see {name!r}.")
-    return content
+    return read_phrases(where)
 
 
 CORPORA: dict[str, Callable[[str, str], Mapping[str, Sequence[str]]]] = {

@@ -9,7 +9,6 @@ For example:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -17,10 +16,10 @@ from jaxtyping import UInt8
 
 from common.config import read_config
 from common.diffusion import SAMPLERS, load_stable_diffusion
-from common.errors import UserError, run_command
+from common.errors import run_command
 from common.evaluation.figures import image_grid, write_png
-from common.paths import AnyPath, as_path
-from common.precision import frozen_dtype
+from common.paths import AnyPath, as_output, as_path
+from common.precision import frozen_dtype, use_precision
 from common.training import say
 from configs.mcti import pocket
 from mcti_jax.formats import read_tokens
@@ -67,6 +66,7 @@ def draw(
       UserError: There is no run, or a prompt holds a word that it did not learn.
     """
     config = read_config(workdir, pocket())
+    use_precision(config.dtype)
     words = {t.token: t.vectors for t in read_tokens(workdir / "tokens")}
     check_words(prompts, words)
     sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
@@ -88,9 +88,7 @@ def main(argv: Sequence[str]) -> None:
     """Reads the run's tokens, samples, writes one grid with a row per prompt."""
     del argv
     options = flags.FLAGS
-    out = Path(options.out)
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out={out} must end in .png.")
+    out = as_output(options.out, "--out", ".png")
     grid = draw(
         as_path(options.workdir),
         options.prompt,

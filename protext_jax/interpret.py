@@ -21,7 +21,7 @@ from common.clip.vocabulary import nearest_rows
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.paths import as_path
-from common.precision import frozen_dtype
+from common.precision import frozen_dtype, use_precision
 from protext_jax.files import read_run
 
 
@@ -53,6 +53,7 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
+    use_precision(config.dtype)
     if "prompts" not in learned.arrays:
         raise UserError(f"{workdir} trained an adapter, which has no prompts to interpret.")
     clip = load_clip(config.model, frozen_dtype(config.dtype))

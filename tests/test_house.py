@@ -9,9 +9,9 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"text"},
+    {"damage", "strict_json", "text"},
     {"errors", "progress"},
-    {"names", "paths"},
+    {"finite", "names", "paths", "records"},
     {"attention", "files", "hosts", "precision", "values"},
     {"config", "weights"},
     {"clip"},

@@ -20,6 +20,7 @@ from common.aot.topology import (
 )
 from common.aot.traffic import hbm_bytes
 from common.errors import UserError
+from common.precision import product_precision
 from common.progress import say
 from common.training.mesh import make_mesh
 from common.training.method import Method
@@ -93,7 +94,8 @@ def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:
     """Traces the call that the loop makes on `mesh`, without weights, data or devices."""
     state, *others = arguments(method, config, mesh)
     call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
-    with jax.set_mesh(mesh):
+    precision = product_precision(config.get("dtype", "auto"), mesh.devices.flat[0].platform)
+    with jax.set_mesh(mesh), jax.default_matmul_precision(precision):
         return call.trace(state, *others)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
-from common.paths import AnyPath, in_bucket, inside
+from common.paths import AnyPath, in_bucket, within
 from common.progress import say
 from common.text import printable
 
@@ -85,7 +85,7 @@ def require_free(workdir: AnyPath) -> None:
     Raises:
       Occupied: another run holds it.
     """
-    if not in_bucket(workdir) and inside(workdir, NAME).exists():
+    if not in_bucket(workdir) and within(workdir, NAME).exists():
         os.close(_take(workdir, os.O_RDONLY))
 
 
@@ -105,7 +105,7 @@ def _take(workdir: Path, how: int) -> int:
     """Open the file of the lock and lock it; whoever closes it lets the lock go."""
     import fcntl  # Only systems of Unix's kind have it.
 
-    handle = os.open(inside(workdir, NAME), how | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    handle = os.open(within(workdir, NAME), how | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -24,6 +24,7 @@ from common.errors import UserError
 from common.files import remove_partial
 from common.hosts import to_host
 from common.paths import AnyPath, as_path
+from common.precision import use_precision
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged
@@ -96,6 +97,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
 
     # ---- Devices, weights and data.
     use_compile_cache(config.compile_cache)
+    use_precision(config.get("dtype", "auto"))
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     loaded = method.load(config, mesh)
     say(summary_table(summary_rows(method.name, loaded.summary, config, mesh, workdir)))

@@ -9,8 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from common.files import write_json
-from common.names import file_stem
-from common.paths import AnyPath, inside
+from common.paths import AnyPath, within
 from common.progress import say
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
@@ -23,20 +22,11 @@ SHOWN = 5
 
 def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
     """Writes `workdir/result.json`, whose presence says that the run is finished."""
-    _write(inside(workdir, "result.json"), result)
+    write_json(within(workdir, "result.json"), plain(result))
 
 
-def write_evaluation(workdir: AnyPath, result: Mapping[str, Any]) -> AnyPath:
-    """Writes what an `evaluate` command found to `workdir/eval/NAME.json`, and says where.
-
-    NAME is the data set's, as a file may be called.
-    """
-    path = inside(workdir, "eval", f"{file_stem(result['dataset'])}.json")
-    _write(path, result)
-    return path
-
-
-def _write(path: AnyPath, result: Mapping[str, Any]) -> None:
+def write_evaluation(path: AnyPath, result: Mapping[str, Any]) -> None:
+    """Writes what an `evaluate` command found to where `evaluation_file` said."""
     tell_not_finite(result)
     write_json(path, plain(result))
 

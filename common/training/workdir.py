@@ -1,7 +1,6 @@
 """A run's folder: whether it may be written, whose run it holds, and that run's config."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,15 @@ from ml_collections import ConfigDict
 from common.config import ESSENTIAL, flatten, to_json
 from common.errors import UserError
 from common.files import atomic_write, read_json
-from common.paths import AnyPath, in_bucket, inside, require_bucket, require_plain
+from common.names import file_stem
+from common.paths import (
+    AnyPath,
+    in_bucket,
+    require_bucket,
+    require_plain,
+    require_writable,
+    within,
+)
 
 HARMLESS = (
     "cache",
@@ -124,24 +131,32 @@ def _read_result(path: AnyPath) -> dict[str, Any]:
 
 
 def _check_folder(workdir: Path, writes: Sequence[str]) -> None:
-    absolute = workdir.absolute()
-    nearest = next(path for path in (absolute, *absolute.parents) if os.path.lexists(path))
-    if not nearest.exists():
-        raise UserError(f"--workdir={workdir}: {nearest} is a symbolic link to nothing: remove it.")
-    if not nearest.is_dir():
-        raise UserError(f"--workdir={workdir} cannot be a folder: {nearest} is a file.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
-    if nearest != absolute:
-        return
+    require_writable(workdir, "--workdir", workdir)
     for path in (*(workdir / name for name in (*OWN, *writes)), *workdir.glob(EVENTS)):
         require_plain(path, below=True)
 
 
 def write_config(workdir: AnyPath, config: ConfigDict) -> None:
     """Writes the resolved config to `workdir/config.json`."""
-    with atomic_write(inside(workdir, "config.json")) as path:
+    with atomic_write(within(workdir, "config.json")) as path:
         path.write_text(to_json(config), encoding="utf-8")
+
+
+def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
+    """Where an `evaluate` command writes: `workdir/eval/NAME.json`, with the data set's name.
+
+    Args:
+      workdir: The run's folder.
+      dataset: What is measured on.
+      part: What was measured, where a run has several parts, e.g. "run1".
+
+    Raises:
+      UserError: Nothing can be written there.
+    """
+    folder = within(workdir, "eval")
+    if not in_bucket(folder):
+        require_writable(folder, "--workdir", workdir)
+    return folder / f"{file_stem(dataset)}{part and f'~{part}'}.json"
 
 
 def _check_same(
