@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from common.data.cache import Key, cached, find
-from common.data.encoding import Encoder, feature_pass
+from common.data.encoding import BrokenExamples, Encoder, errors_of, feature_pass
 from common.data.exchange import Arrays, agree, everywhere, held_by
 from common.files import remove_partial
 from common.progress import Progress
@@ -55,7 +55,8 @@ def cached_pass(
       title, unit: Of the progress bar.
 
     Raises:
-      UserError: An example cannot be loaded, by this process or another.
+      UserError: Examples cannot be loaded, by this process or another; all of this process's are
+        named, and nothing more is encoded.
     """
     if part % batch_size:
         raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
@@ -83,7 +84,11 @@ def cached_pass(
                     progress=lambda n, _: progress.update(before + n),
                 )
 
-            found[number] = files[number].fill(compute)
+            try:
+                found[number] = files[number].fill(compute)
+            except BrokenExamples as error:
+                later = [row for other in own if other > number for row in parts[other]]
+                raise BrokenExamples([*error.errors, *errors_of(load, later)]) from None
             done += len(parts[number])
             progress.update(done)
     whole = everywhere(found)
