@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.tasks.coco_files import photos
+from aape_jax.tasks.coco_files import entries, photos
 from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
@@ -22,7 +22,6 @@ from common.data.feature_files import read_feature_file
 from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
-from common.files import read_json
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
@@ -161,14 +160,18 @@ def _karpathy(where: str, part: str) -> Texts:
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
-    content = read_json(Path(file).expanduser(), "give Karpathy's split file")
-    listed = [image for image in content["images"] if image["split"] in KARPATHY_PARTS[part]]
-    if not listed:
-        raise UserError(f"{file} has no images of the part {part!r}.")
-    root = Path(folder).expanduser()
-    paths = [root / image.get("filepath", "") / image["filename"] for image in listed]
+    listed = entries(local_path(file), "images", ("split", "filename", "sentences"))
+    parts = listed.texts("split")
+    images = [listed.record(row) for row, own in enumerate(parts) if own in KARPATHY_PARTS[part]]
+    if not images:
+        raise UserError(
+            f"{file} has no images of the part {part!r}: give Karpathy's file, whose images have a "
+            f"'split' such as {KARPATHY_PARTS[part][0]!r}."
+        )
+    root = local_path(folder)
+    paths = [root / each.text("filepath", default="") / each.text("filename") for each in images]
     split = photos(paths, Path(file))
-    return Texts(split, tuple(tuple(s["raw"] for s in image["sentences"]) for image in listed))
+    return Texts(split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images))
 
 
 def _nocaps(kind: str, where: str, part: str) -> Texts:
