@@ -13,8 +13,9 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
+from common.data.broken import BrokenExamples, errors_of
 from common.data.cache import Key, cached, find
-from common.data.encoding import BrokenExamples, Encoder, errors_of, feature_pass
+from common.data.encoding import Encoder, feature_pass
 from common.data.exchange import Arrays, agree, everywhere, held_by
 from common.files import remove_partial
 from common.progress import Progress
