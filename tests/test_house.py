@@ -13,7 +13,7 @@ FLOORS = (
     {"damage", "errors", "progress", "strict_json"},
     {"finite", "names", "paths", "records"},
     {"attention", "files", "hosts", "precision", "values"},
-    {"config", "weights"},
+    {"bpe", "config", "weights"},
     {"clip"},
     {"diffusion", "language"},
     {"kinds"},
