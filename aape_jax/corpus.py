@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from common.data.names import readable
 from common.errors import UserError
-from common.files import read_json
+from common.files import read_json, read_lists
 
 PER_TEMPLATE = 10
 """Sentences that a language model wrote for each question about a class (CuPL's recipe)."""
@@ -78,11 +78,7 @@ def _pocket(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
 
 def _json(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
     del dataset
-    content = read_json(Path(where).expanduser(), "give {class: [sentence, ...]}")
-    for name, sentences in content.items():
-        if not isinstance(sentences, list) or not all(isinstance(s, str) for s in sentences):
-            raise UserError(f"{where} must map each class to a list of sentences; see {name!r}.")
-    return content
+    return read_lists(Path(where).expanduser(), "give {class: [sentence, ...]}")
 
 
 CORPORA: dict[str, Callable[[str, str], Mapping[str, Sequence[str]]]] = {

@@ -17,6 +17,7 @@ from common import strict_json
 from common.damage import DAMAGED, cause
 from common.errors import UserError
 from common.paths import AnyPath, as_path, in_bucket
+from common.progress import say
 from common.records import Record
 
 COPY_AGAIN = "copy it again from where its folder came from"
@@ -128,14 +129,25 @@ def read_text(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> 
         ) from error
 
 
-def read_json(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> dict[str, Any]:
+def read_json(
+    path: AnyPath,
+    remedy: str = COPY_AGAIN,
+    limit: int = LARGEST,
+    repeated: list[str] | None = None,
+) -> dict[str, Any]:
     """Reads a JSON object, gzipped where the name ends in `.gz`.
 
+    Args:
+      path: The file.
+      remedy: Ends the sentence of an error.
+      limit: Bytes that it may have, unpacked too.
+      repeated: As of `strict_json.parse`, which refuses a key that is there twice without it.
+
     Raises:
-      UserError: As `read_text`; or the file is damaged, against `common.strict_json`, or holds
-        something else; `remedy` ends the sentence.
+      UserError: As `read_text`; or the file is damaged, against the rules of `strict_json`, or
+        holds something else.
     """
-    content = _parsed(path, remedy, limit)
+    content = _parsed(path, remedy, limit, repeated)
     if not isinstance(content, dict):
         raise UserError(f"{shown(path)} holds no JSON object: {remedy}.")
     return content
@@ -164,6 +176,23 @@ def read_strings(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) 
     strings = isinstance(content, list) and all(isinstance(each, str) for each in content)
     if not strings or not content:
         raise UserError(f"{shown(path)} holds no JSON list of strings: {remedy}.")
+    return content
+
+
+def read_lists(path: AnyPath, remedy: str = COPY_AGAIN) -> dict[str, list[str]]:
+    """Reads a JSON object of lists of sentences; else as `read_json`.
+
+    A key may be there twice, as in ProText's published file: its last list counts, and that is
+    said.
+    """
+    repeated: list[str] = []
+    content = read_json(path, remedy, repeated=repeated)
+    for name, texts in content.items():
+        if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+            raise UserError(f"{shown(path)} has no list of sentences at {name!r}: {remedy}.")
+    if repeated:
+        listed = ", ".join(map(repr, repeated[:5]))
+        say(f"{path} names {listed} twice: the last list of each counts.")
     return content
 
 
@@ -215,10 +244,10 @@ def shown(path: AnyPath | str) -> str:
     return repr(short)
 
 
-def _parsed(path: AnyPath, remedy: str, limit: int) -> Any:
+def _parsed(path: AnyPath, remedy: str, limit: int, repeated: list[str] | None = None) -> Any:
     text = read_text(path, remedy, limit)
     try:
-        return strict_json.parse(text)
+        return strict_json.parse(text, repeated)
     except DAMAGED as error:
         raise UserError(
             f"{shown(path)} cannot be read as JSON ({cause(error)}): {remedy}."

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 MOST_VALUES = 2**26
@@ -13,8 +14,13 @@ DEEPEST = 64
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse(text: str) -> Any:
+def parse(text: str, repeated: list[str] | None = None) -> Any:
     """Return what a JSON text holds.
+
+    Args:
+      text: Of a whole file.
+      repeated: If given, keys that an object names twice are added to it, and their last value
+        counts, as with most programs.
 
     Raises:
       ValueError: The text is not JSON, names a key twice, or holds a number that is not finite,
@@ -25,7 +31,7 @@ def parse(text: str) -> Any:
         raise ValueError(f"it holds more than {MOST_VALUES} values")
     content = json.loads(
         text,
-        object_pairs_hook=_unique,
+        object_pairs_hook=lambda pairs: _record(pairs, repeated),
         parse_float=_finite,
         parse_constant=_finite,
     )
@@ -43,12 +49,13 @@ def dump(content: Any, indent: int | None = None) -> str:
         return json.dumps(_with_null(content), indent=indent, allow_nan=False)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _record(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in record if keys.count(key) > 1)
-        raise ValueError(f"it holds the key {twice!r} twice")
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if repeated is None:
+            raise ValueError(f"it holds the key {twice[0]!r:.60} twice")
+        repeated += twice
     return record
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.data.names import readable
 from common.errors import UserError
-from common.files import read_json
+from common.files import read_lists
 
 Corpus = dict[str, tuple[str, ...]]
 """Sentences by class, as the file spells both."""
@@ -63,15 +63,9 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
     path = Path(path).expanduser()
     gzipped = path.with_name(f"{path.name}.gz")
     path = gzipped if not path.exists() and gzipped.exists() else path
-    content = read_json(path, "give {class: [sentence, ...]}")
+    content = read_lists(path, "give {class: [sentence, ...]}")
     if not content:
         raise UserError(f"the prompts file {path} is empty: it needs {{class: [sentence, ...]}}.")
-    for name, phrases in content.items():
-        if not isinstance(phrases, list) or any(not isinstance(x, str) for x in phrases):
-            raise UserError(
-                f"the prompts file {path} has no list of sentences at {name!r}: it needs "
-                "{class: [sentence, ...]}."
-            )
 
     def sentence(name: str, phrase: str) -> str:
         return pattern.replace("{name}", readable(name)).replace("{phrase}", phrase)

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"text"},
-    {"damage", "errors", "progress", "strict_json"},
+    {"damage", "strict_json", "text"},
+    {"errors", "progress"},
     {"finite", "names", "paths", "records"},
     {"attention", "files", "hosts", "precision", "values"},
     {"bpe", "config", "weights"},

@@ -41,7 +41,7 @@ def test_a_class_without_prompts_is_named(tmp_path, content):
 
 
 def test_a_file_of_another_form(tmp_path):
-    with pytest.raises(UserError, match="must map each class to a list of sentences; see 'cat'"):
+    with pytest.raises(UserError, match="has no list of sentences at 'cat'"):
         corpus(tmp_path, {"cat": "x"}, ("cat",))
 
 

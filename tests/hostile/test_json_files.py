@@ -189,3 +189,10 @@ def test_a_record_of_a_file(tmp_path):
     file.write_text('{"a": "many"}')
     with pytest.raises(UserError, match=r"^a='many' in '.*x\.json' is not a whole number .*: try"):
         read_record(file, "try again").integer("a")
+
+
+def test_a_published_key_twice_may_be_taken(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text('{"a": [1], "b": [2], "a": [3]}')
+    twice = []
+    assert read_json(file, repeated=twice) == {"a": [3], "b": [2]} and twice == ["a"]
