@@ -182,7 +182,9 @@ def _more_words(file: Path, known: set[str]) -> list[AddedWord]:
     """The words that older tokenizers keep in a file of their own, in the order of their ids."""
     if not file.is_file():
         return []
-    record = Record(read_json(file, REMEDY, 2**26), shown(file), REMEDY)
+    record = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
+    if not record.content:
+        return []
     numbers = {word: number for word, number in _numbers(record).items() if word not in known}
     return [AddedWord(word, numbers[word]) for word in sorted(numbers, key=numbers.__getitem__)]
 
@@ -190,6 +192,8 @@ def _more_words(file: Path, known: set[str]) -> list[AddedWord]:
 def _numbers(record: Record) -> dict[str, int]:
     """The ids of words; each word has its own."""
     numbers: dict[str, int] = {}
+    if not record.content:
+        raise UserError(f"the vocabulary in {record.where} is empty: {REMEDY}.")
     for word, value in record.content.items():
         plain = type(value) is int and 0 <= value < MOST_WORDS
         numbers[word] = value if plain else record.integer(word, high=MOST_WORDS - 1)

@@ -98,8 +98,11 @@ def _record(file: Path) -> Record:
 def _by_number(table: Record) -> list[AddedWord]:
     words = []
     for key in table.content:
-        if not key.isdecimal() or not int(key) < MOST_WORDS:
-            table.refuse(key, f"a word under its number, below {MOST_WORDS}")
+        if not (key.isdecimal() and len(key) < 10 and int(key) < MOST_WORDS):
+            raise UserError(
+                f"{table.place}{key[:20]} in {table.where} is not a word's number, which is below "
+                f"{MOST_WORDS}: {REMEDY}."
+            )
         words.append(added_word(table.record(key), int(key)))
     return words
 
