@@ -7,8 +7,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from common.data.names import readable
+from common.data.phrases import read_phrases
 from common.errors import UserError
-from common.files import read_json, read_lists
+from common.files import read_json
 
 PER_TEMPLATE = 10
 """Sentences that a language model wrote for each question about a class (CuPL's recipe)."""
@@ -78,7 +79,7 @@ def _pocket(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
 
 def _json(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
     del dataset
-    return read_lists(Path(where).expanduser(), "give {class: [sentence, ...]}")
+    return read_phrases(where)
 
 
 CORPORA: dict[str, Callable[[str, str], Mapping[str, Sequence[str]]]] = {

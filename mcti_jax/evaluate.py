@@ -20,10 +20,11 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
+from common.files import write_json
 from common.paths import as_path
 from common.precision import use_precision
 from common.training import say
-from common.training.workdir import write_evaluation
+from common.training.workdir import evaluation_file
 from configs.mcti import pocket
 from mcti_jax.assembly import initial_vectors
 from mcti_jax.drift import drift_table
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
     config = read_config(workdir, pocket())
     use_precision(config.dtype)
     config.data = flags.FLAGS.data or config.data
+    out = evaluation_file(workdir, config.data)
     learned = read_tokens(workdir / "tokens")
     material = gather(config)
     if flags.FLAGS.data and not len(material.test):
@@ -68,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
     }
     print_table(result)
     print(drift_table(evaluation.details["tokens"]))
-    out = write_evaluation(workdir, result)
+    write_json(out, result)
     for name, picture in evaluation.pictures.items():
         write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
     say(f"wrote {out}")

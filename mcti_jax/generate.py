@@ -9,7 +9,6 @@ For example:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -17,9 +16,9 @@ from jaxtyping import UInt8
 
 from common.config import read_config
 from common.diffusion import SAMPLERS, load_stable_diffusion
-from common.errors import UserError, run_command
+from common.errors import run_command
 from common.evaluation.figures import image_grid, write_png
-from common.paths import AnyPath, as_path
+from common.paths import AnyPath, as_output, as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
 from configs.mcti import pocket
@@ -89,9 +88,7 @@ def main(argv: Sequence[str]) -> None:
     """Reads the run's tokens, samples, writes one grid with a row per prompt."""
     del argv
     options = flags.FLAGS
-    out = Path(options.out)
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out={out} must end in .png.")
+    out = as_output(options.out, "--out", ".png")
     grid = draw(
         as_path(options.workdir),
         options.prompt,

@@ -1,11 +1,9 @@
 """What a run leaves in its folder: the config it was given and the result it came to."""
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,7 +12,8 @@ from ml_collections import ConfigDict
 from common.config import flatten, to_json
 from common.errors import UserError
 from common.files import atomic_write, read_json, write_json
-from common.paths import AnyPath, in_bucket, require_bucket
+from common.names import file_stem
+from common.paths import AnyPath, in_bucket, require_bucket, require_writable, within
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
@@ -48,21 +47,12 @@ def check_workdir(workdir: AnyPath, config: ConfigDict) -> dict[str, Any] | None
     """
     require_bucket(workdir)
     if not in_bucket(workdir):
-        _check_folder(workdir)
+        require_writable(workdir, "--workdir", workdir)
     written = workdir / "config.json"
     if written.exists():
         _check_same(workdir, read_json(written, UNREADABLE), json.loads(to_json(config)))
     finished = workdir / "result.json"
     return read_json(finished, UNREADABLE) if finished.exists() else None
-
-
-def _check_folder(workdir: Path) -> None:
-    absolute = workdir.absolute()
-    nearest = next(path for path in (absolute, *absolute.parents) if path.exists())
-    if not nearest.is_dir():
-        raise UserError(f"--workdir={workdir} cannot be a folder: {nearest} is a file.")
-    if not os.access(nearest, os.W_OK):
-        raise UserError(f"--workdir={workdir} cannot be written: no permission for {nearest}.")
 
 
 def write_config(workdir: AnyPath, config: ConfigDict) -> None:
@@ -76,15 +66,21 @@ def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
     write_json(workdir / "result.json", result)
 
 
-def write_evaluation(workdir: AnyPath, result: Mapping[str, Any]) -> AnyPath:
-    """Writes what an `evaluate` command found to `workdir/eval/NAME.json`, and says where.
+def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
+    """Where an `evaluate` command writes: `workdir/eval/NAME.json`, with the data set's name.
 
-    NAME is the data set's, as a file may be called.
+    Args:
+      workdir: The run's folder.
+      dataset: What is measured on.
+      part: What was measured, where a run has several parts, e.g. "run1".
+
+    Raises:
+      UserError: Nothing can be written there.
     """
-    stem = result["dataset"].replace(":", "-").replace("/", "-").strip("-.")
-    path = workdir / "eval" / f"{stem}.json"
-    write_json(path, result)
-    return path
+    folder = within(workdir, "eval")
+    if not in_bucket(folder):
+        require_writable(folder, "--workdir", workdir)
+    return folder / f"{file_stem(dataset)}{part and f'~{part}'}.json"
 
 
 def make_result(
