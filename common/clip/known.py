@@ -78,7 +78,9 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     """
     files = ("tokenizer.json", "vocab.json")
     if directory is not None and any((directory / name).is_file() for name in files):
-        return Tokenizer.from_directory(directory)
+        tokenizer = Tokenizer.from_directory(directory)
+        tokenizer.require_rows(config.vocab_size, directory)
+        return tokenizer
     return Tokenizer(
         _Words(config.bos, config.eos, config.pad, config.positions, config.vocab_size)
     )
@@ -113,9 +115,6 @@ class _Words:
     model_max_length: int
     size: int
 
-    def __len__(self) -> int:
-        return self.size
-
     @property
     def backend_tokenizer(self) -> "_Words":
         return self
@@ -125,6 +124,13 @@ class _Words:
         # Letters, single digits, and runs of signs: where CLIP's vocabulary splits first.
         words = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
         return [SimpleNamespace(ids=[0] * len(words.findall(text))) for text in texts]
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"": self.size - 1}
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, Any]:
+        return {}
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join("?" for _ in ids)
