@@ -8,7 +8,6 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig, TextTower, encode_text
-
 from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
