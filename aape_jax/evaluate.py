@@ -38,8 +38,9 @@ from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.training.mesh import make_mesh
+from common.training.results import write_evaluation
 from common.training.sharding import place, shardings
-from common.training.workdir import write_evaluation
+from common.training.workdir import evaluation_file
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa
 
 Rows = dict[str, dict[str, float]]
@@ -137,6 +138,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
     config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
+    out = evaluation_file(workdir, data or config.data)
     use_precision(config.dtype)
     rows = TASKS[config.method](config, workdir, data)
     own, *others = rows
@@ -149,7 +151,8 @@ def main(argv: Sequence[str]) -> None:
         "baselines": {name: rows[name] for name in others},
     }
     print_table(result)
-    say(f"wrote {write_evaluation(workdir, result)}")
+    write_evaluation(out, result)
+    say(f"wrote {out}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from absl import flags
 from common.errors import UserError, run_command
 from common.files import write_json
 from common.kinds import find_kind
+from common.paths import as_output_folder
 from common.progress import say
 from common.torch_check import NotComparableError, torch_errors
 from common.weights.table import flatten
@@ -120,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             f"{len(argv) - 1} arguments given, two needed: python -m common.convert SOURCE OUT."
         )
-    source, out = argv[1], Path(argv[2])
+    source, out = argv[1], as_output_folder(argv[2], "OUT", local=True)
     report = convert(source, out)
     print(summary(report))
     if flags.FLAGS.check:

@@ -17,7 +17,6 @@ from common import strict_json
 from common.damage import DAMAGED, cause
 from common.errors import UserError
 from common.paths import AnyPath, as_path, in_bucket
-from common.progress import say
 from common.records import Record
 
 COPY_AGAIN = "copy it again from where its folder came from"
@@ -176,23 +175,6 @@ def read_strings(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) 
     strings = isinstance(content, list) and all(isinstance(each, str) for each in content)
     if not strings or not content:
         raise UserError(f"{shown(path)} holds no JSON list of strings: {remedy}.")
-    return content
-
-
-def read_lists(path: AnyPath, remedy: str = COPY_AGAIN) -> dict[str, list[str]]:
-    """Reads a JSON object of lists of sentences; else as `read_json`.
-
-    A key may be there twice, as in ProText's published file: its last list counts, and that is
-    said.
-    """
-    repeated: list[str] = []
-    content = read_json(path, remedy, repeated=repeated)
-    for name, texts in content.items():
-        if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-            raise UserError(f"{shown(path)} has no list of sentences at {name!r}: {remedy}.")
-    if repeated:
-        listed = ", ".join(map(repr, repeated[:5]))
-        say(f"{path} names {listed} twice: the last list of each counts.")
     return content
 
 

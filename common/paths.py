@@ -1,9 +1,11 @@
 """Where a run's files lie: in a folder of this machine, or in a bucket of Google Cloud Storage."""
 
+import errno
 import importlib.util
 import logging
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,22 +23,30 @@ AnyPath = Path | epath.Path
 
 BUCKET = "gs://"
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9][-._a-z0-9]{1,220}[a-z0-9]")  # of a bucket
+
+LONGEST_NAME = 200
+"""Bytes of a file's name that is to be written; a temporary one adds to it."""
 
 
 def as_path(name: AnyPath | str) -> AnyPath:
     """What a user names: `gs://BUCKET/FOLDER`, or a path of this machine, where ~ is the home.
 
     Raises:
-      UserError: it is some other URL, or names no bucket, or the package for buckets is absent.
+      UserError: it is some other URL, or names no bucket, or the package for buckets is absent;
+        or no system has such a path.
     """
     text = os.fspath(name)
     if not text.startswith(BUCKET):
         if _SCHEME.match(text):
-            raise UserError(f"{text!r} is no folder: give a path, or gs://BUCKET/FOLDER.")
-        return Path(text).expanduser()
-    if not text.removeprefix(BUCKET).strip("/"):
-        raise UserError(f"{text!r} names no bucket: give gs://BUCKET/FOLDER.")
+            raise UserError(f"{_short(text)} is not a folder: give a path, or gs://BUCKET/FOLDER.")
+        return _on_this_machine(text)
+    bucket, _, below = text.removeprefix(BUCKET).partition("/")
+    if not _NAME.fullmatch(bucket):
+        raise UserError(f"{_short(text)} names no bucket: give gs://BUCKET/FOLDER.")
+    if ".." in below.split("/") or not below.isprintable():
+        raise UserError(f"{_short(text)} is not a folder of a bucket: give gs://BUCKET/FOLDER.")
     if importlib.util.find_spec("gcsfs") is None:
         raise UserError(
             f"{text!r} lies in a bucket, which needs a package that is not installed: "
@@ -47,9 +57,137 @@ def as_path(name: AnyPath | str) -> AnyPath:
     return epath.Path(text)
 
 
+def _on_this_machine(text: str) -> Path:
+    if not text.strip():
+        raise UserError("a path is empty: give the name of a file or a folder.")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        user = text.partition("/")[0].removeprefix("~")
+        sentence = f"{_short(text)}: there is no user {user!r} here; write ./~ for a name that"
+        raise UserError(f"{sentence} begins so.") from None
+    try:
+        os.lstat(path)
+    except ValueError as error:  # A zero byte, or half a character.
+        raise UserError(f"{_short(text)} is not a path ({error}): give another.") from None
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise UserError(
+                f"{_short(text)} is not a path ({error.strerror}): give another."
+            ) from None
+    return path
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
+
+
+def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:
+    """The file that a command is to write; whether it can is known before time is spent.
+
+    Args:
+      name: as the user gave it.
+      flag: what gave it, e.g. "--out", for the sentence.
+      suffix: what its name must end in, if anything.
+
+    Raises:
+      UserError: no file can be written there. What is there already and is not a usual file, a
+        folder or a device for instance, is left alone.
+    """
+    path = as_path(name)
+    if suffix and path.suffix.lower() != suffix:
+        raise UserError(f"{flag}={name} must end in {suffix}.")
+    if in_bucket(path):
+        require_bucket(path)
+        return path
+    if os.fspath(name).endswith(("/", os.sep)) or path.name in ("", ".."):
+        raise UserError(f"{flag}={name} is the name of a folder: give that of a file.")
+    if os.path.isdir(path):
+        raise UserError(f"{flag}={name} is a folder: give the name of a file.")
+    if os.path.lexists(path) and not (os.path.isfile(path) or path.is_symlink()):
+        raise UserError(f"{flag}={name} is not a usual file and is left alone: give another.")
+    if (size := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise UserError(f"{flag}={name}: a name of {size} bytes is too long: {LONGEST_NAME} fit.")
+    require_writable(path.parent, flag, name)
+    return path
+
+
+def as_output_folder(name: AnyPath | str, flag: str, *, local: bool = False) -> AnyPath:
+    """The folder that a command is to write into, there already or not; else as `as_output`.
+
+    Args:
+      name: as the user gave it.
+      flag: what gave it.
+      local: whether it must be of this machine, not of a bucket.
+    """
+    path = as_path(name)
+    if not in_bucket(path):
+        require_writable(path, flag, name)
+    elif local:
+        raise UserError(f"{flag}={name} is in a bucket: name a folder of this machine.")
+    else:
+        require_bucket(path)
+    return path
+
+
+def require_writable(folder: Path, flag: str, name: AnyPath | str) -> None:
+    """Asks for a folder that is there and writable, or can be made.
+
+    Raises:
+      UserError: a file is in its place or above it, or there is no permission. `flag` and
+        `name` are what the user gave.
+    """
+    absolute = folder.absolute()
+    nearest = next(path for path in (absolute, *absolute.parents) if os.path.lexists(path))
+    if not os.path.isdir(nearest):
+        what = "a file" if os.path.isfile(nearest) else "not a folder"
+        raise UserError(f"{flag}={name} cannot be a folder: {nearest} is {what}.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{flag}={name} cannot be written: no permission for {nearest}.")
+
+
 def in_bucket(path: AnyPath) -> bool:
     """Whether `path` is no file system's: it is written whole and read whole."""
     return isinstance(path, epath.Path)
+
+
+def within(folder: AnyPath, *names: str) -> AnyPath:
+    """A file or folder in a folder that strangers may have filled, such as `eval` in a run's.
+
+    Raises:
+      UserError: a link leads elsewhere, it is not followed; or something is there that is
+        neither a file nor a folder, a pipe for instance.
+    """
+    path = folder
+    for name in names:
+        path = path / name
+        require_plain(path)
+    return path
+
+
+def require_plain(path: AnyPath, *, below: bool = False) -> None:
+    """Refuses a link and whatever else is neither a file nor a folder; `path` may be absent.
+
+    Args:
+      path: what a run is to write, in its folder.
+      below: whether everything in a folder has to be plain, too.
+
+    Raises:
+      UserError: it is something else.
+    """
+    if in_bucket(path):
+        return
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
+        raise UserError(f"{path} is a link, which is not followed: remove it.")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"{path} is neither a file nor a folder: remove it.")
+    if below and stat.S_ISDIR(mode):
+        for each in sorted(path.iterdir()):
+            require_plain(each, below=True)
 
 
 def require_bucket(path: AnyPath) -> None:

@@ -29,7 +29,7 @@ from common.evaluation.tables import (
 )
 from common.files import atomic_write
 from common.page import write_page
-from common.paths import as_path
+from common.paths import as_output, as_path
 from common.runs import Run, group_runs, read_run
 from common.text import printable
 from common.training import say
@@ -43,19 +43,23 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Reads the runs, writes the report and prints it, or writes the page of one."""
-    if flags.FLAGS.html:
-        run = read_run(as_path(flags.FLAGS.html))
-        say(f"wrote {write_page(run.folder, run.result, run.config)}")
-        if len(argv) == 1 and not flags.FLAGS.out:
-            return
-    if not flags.FLAGS.out:
-        raise UserError("missing --out: say where the report goes, --out=FILE.md.")
-    if len(argv) < 2:
-        raise UserError("no runs to report on: name their folders, DIR...")
-    text = report([read_run(as_path(folder)) for folder in argv[1:]])
-    with atomic_write(flags.FLAGS.out) as path:
-        path.write_text(text, encoding="utf-8")
-    print(text, end="")
+    options, folders = flags.FLAGS, argv[1:]
+    text, out = "", None
+    # Whatever is read and refused, nothing is written before.
+    shown = read_run(as_path(options.html)) if options.html else None
+    if folders or options.out or shown is None:
+        if not options.out:
+            raise UserError("missing --out: say where the report goes, --out=FILE.md.")
+        if not folders:
+            raise UserError("no runs to report on: name their folders, DIR...")
+        out = as_output(options.out, "--out")
+        text = report([read_run(as_path(folder)) for folder in folders])
+    if shown is not None:
+        say(f"wrote {write_page(shown.folder, shown.result, shown.config)}")
+    if out is not None:
+        with atomic_write(out) as path:
+            path.write_text(text, encoding="utf-8")
+        print(text, end="")
 
 
 def report(runs: Sequence[Run]) -> str:

@@ -4,19 +4,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 from common.config import flatten
 from common.errors import UserError
-from common.evaluation.tables import result_rows
-from common.files import read_json
-from common.paths import AnyPath, require_bucket
+from common.files import read_json, read_record
+from common.paths import AnyPath, in_bucket, require_bucket
+from common.records import Record
 from common.training.workdir import HARMLESS
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
 SEED = "seed"
 REMEDY = "leave this run out or train it again"
-REQUIRED = ("method", "dataset", "model", "seed", "metrics", "baselines")
+LONGEST_SETTING = 60
+TEXTS = ("method", "dataset", "model")
+REQUIRED = (*TEXTS, "seed", "metrics", "baselines")
+LONGEST = 1000
+"""Letters of a text in a result."""
+
+HUGE = 1e100
+"""No metric is greater; far beyond it the arithmetic of means overflows."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +52,40 @@ def read_run(folder: AnyPath) -> Run:
     file, config = folder / "result.json", folder / "config.json"
     if not file.exists():
         raise UserError(f"{folder} holds no finished run: there is no {file}.")
-    result = read_json(file, REMEDY)
-    missing = [name for name in REQUIRED if name not in result]
-    if missing:
-        raise UserError(f"{file} lacks {', '.join(missing)}: {REMEDY}.")
-    for name in ("metrics", "baselines"):
-        if not isinstance(result[name], dict):
-            raise UserError(f"{file}: {name!r} is no JSON object: {REMEDY}.")
-    try:
-        result_rows(result)
-    except TypeError as error:
-        raise UserError(f"{file}: {error}: {REMEDY}.") from None
-    return Run(folder, result, flatten(read_json(config, REMEDY)) if config.exists() else {})
+    for each in (file, config):
+        if not in_bucket(each) and each.is_symlink():
+            raise UserError(f"{each} is a link, which is not followed: copy the file itself.")
+    fields = flatten(read_json(config, REMEDY)) if config.exists() else {}
+    return Run(folder, _checked(read_record(file, REMEDY)), fields)
+
+
+def _checked(record: Record) -> dict[str, Any]:
+    """What a result holds, of the types that tables and pages count on."""
+    if missing := [name for name in REQUIRED if name not in record.content]:
+        raise UserError(f"{record.where} lacks {', '.join(missing)}: {REMEDY}.")
+    metrics, baselines = record.record("metrics"), record.record("baselines")
+    return {
+        **record.content,
+        **{name: record.text(name, longest=LONGEST, default="") for name in TEXTS},
+        "seed": record.integer("seed", low=-(2**63), high=2**64 - 1),
+        "seconds": record.number("seconds", low=0, default=None),
+        "metrics": _numbers(metrics),
+        "baselines": {
+            name: _numbers(baselines.record(name))
+            if isinstance(value, dict)
+            else {"accuracy": _number(baselines, name)}
+            for name, value in baselines.content.items()
+        },
+        **{name: record.record(name, default={}).content for name in ("details", "versions")},
+    }
+
+
+def _numbers(record: Record) -> dict[str, float | None]:
+    return {name: _number(record, name) for name in record.content}
+
+
+def _number(record: Record, name: str) -> float | None:
+    return record.number(name, low=-HUGE, high=HUGE, default=None)
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
@@ -72,7 +102,7 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
     for (dataset, model, method), family in families.items():
         differing = _differing_fields(family)
         for run in family:
-            settings = ", ".join(f"{name}={run.config.get(name)}" for name in differing)
+            settings = ", ".join(f"{name}={_short(run.config.get(name))}" for name in differing)
             label = f"{method} ({settings})" if settings else method
             groups.setdefault((dataset, model, label), []).append(run)
     for group in groups.values():
@@ -86,11 +116,21 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
     return groups
 
 
-def _seeds(run: Run) -> list[int]:
-    return [
+def _seeds(run: Run) -> list[tuple[bool, float | int, str]]:
+    """What runs of one experiment differ in, to sort by: numbers first, then whatever else."""
+    seeds = [
         run.result["seed"],
         *(run.config[n] for n in sorted(run.config) if n.endswith(SEED)),
     ]
+    return [
+        (False, seed, "") if isinstance(seed, Real) else (True, 0, json.dumps(seed))
+        for seed in seeds
+    ]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_SETTING else f"{text[:LONGEST_SETTING]}…"
 
 
 def _differing_fields(family: Sequence[Run]) -> list[str]:

@@ -8,7 +8,8 @@
         --workdir=runs/dtd
 
 Without an argument: the bundled pocket CLIP and world. With `prompts=FILE.json`, which holds
-{class: [sentence, ...]}, nothing else is needed; give `data` to measure on pictures. With
+{class: [sentence, ...]}, nothing else is needed; give `data` to measure on pictures. All classes
+and sentences of data of your own are learned from unless you say otherwise. With
 `dataset=NAME`: the published settings for one of the paper's data sets.
 """
 
@@ -23,7 +24,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = pocket()
     apply_arg(config, arg)
     if config.dataset:
-        config.update(recipe(config.recipe, config.protocol, config.dataset))
+        protocol = "base_to_novel" if config.protocol == "auto" else config.protocol
+        config.update(recipe(config.recipe, protocol, config.dataset))
         apply_arg(config, arg)  # what the user wrote wins over the recipe
     return config
 
@@ -34,7 +36,7 @@ def pocket() -> ConfigDict:
     config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
     config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
-    config.protocol = "base_to_novel"  # or supervised, cross_dataset, domain_generalisation
+    config.protocol = "auto"  # base_to_novel, supervised, cross_dataset, domain_generalisation
     config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.
@@ -46,7 +48,7 @@ def pocket() -> ConfigDict:
     config.targets = ("auto",)  # further data sets to measure on; none but for pocket sets
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.names = ""  # JSON {class as spelled: name wanted}, e.g. for folders of WordNet ids
-    config.held_out = 2  # sentences per class kept for the text-only signals
+    config.held_out = -1  # sentences per class kept for text-only signals; -1: 2 of 10 or more
     config.baselines = ("clip_80", "attributes", "waffle_clip", "cupl", "dclip")  # beside "clip"
     config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
     config.words = ""  # JSON [word, ...], for WaffleCLIP's random words

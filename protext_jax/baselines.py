@@ -6,7 +6,7 @@ takes CLIP's number. DCLIP's code writes "which is" before some descriptors, her
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,13 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data.clip_features import text_features
+from common.data.matching import Matches, match_names, require_matches, some
 from common.data.names import readable
-from common.data.templates import TEMPLATES
+from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
-from protext_jax.corpus import Corpus, normalised, read_corpus
+from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet
 
@@ -81,30 +82,73 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
         "attributes": _filled(ATTRIBUTES, names),
         "waffle_clip": _waffle(config, names),
     }
-    told = _by_name(sentences)
-    if all(normalised(name) in told for name in names):
-        texts["cupl"] = [told[normalised(name)] for name in names]
+    told = match_names(test.classnames, sentences, "the corpus", _same_texts(sentences))
+    if not told.unmatched:
+        texts["cupl"] = [list(sentences[told.keys[name]]) for name in test.classnames]
     if config.descriptors:
-        described = _by_name(read_corpus(config.descriptors, DESCRIPTORS))
+        corpus = read_corpus(config.descriptors, DESCRIPTORS)
+        found = described(config, corpus, test)
         # A class without descriptors keeps its plain template, as in DCLIP's code.
-        texts["dclip"] = [
-            described.get(normalised(name)) or [test.plain.replace("{}", name)] for name in names
-        ]
+        if found.keys:
+            texts["dclip"] = [
+                [*_phrases(corpus, found, name)] or [test.plain.replace("{}", readable(name))]
+                for name in test.classnames
+            ]
     return {name: own for name, own in texts.items() if name in ("clip", *config.baselines)}
 
 
-def check_baselines(config: ConfigDict) -> None:
+def described(config: ConfigDict, corpus: Corpus, test: TestSet) -> Matches:
+    """Which descriptors are about which class of a test set."""
+    return match_names(test.classnames, corpus, _source(config), _same_texts(corpus))
+
+
+def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[str]:
     """Reads the files of the baselines, so that a broken one is found before training.
 
+    Returns:
+      What a person should know of them, a line each.
+
     Raises:
-      UserError: One is missing or holds something else, or a baseline is unknown.
+      UserError: One is missing or holds something else, names none of the classes, or a baseline
+        is unknown.
     """
     if unknown := [name for name in config.baselines if name not in BASELINES]:
         raise UserError(f"baselines={unknown[0]!r} is unknown; choose of {', '.join(BASELINES)}.")
-    if config.descriptors:
-        read_corpus(config.descriptors, DESCRIPTORS)
     if config.words:
-        _words(config)
+        read_words(config)
+    if not config.descriptors:
+        return []
+    corpus, lines = read_corpus(config.descriptors, DESCRIPTORS), []
+    found = [(test, described(config, corpus, test)) for test in tests]
+    if found and not any(matches.keys for _, matches in found):
+        names = [name for test in tests for name in test.classnames]
+        require_matches(found[0][1], names, list(corpus), _source(config))
+    for test, matches in found:
+        where = f"{_source(config)} for {test.prefix or 'the test'}"
+        if not matches.keys:
+            lines.append(f"{where}: none of the {len(test.classnames)} classes is named; no dclip.")
+            continue
+        lines += matches.report(where)
+        empty = [name for name, key in matches.keys.items() if not corpus[key]]
+        if empty:
+            lines.append(f"{where}: the lists of {some(empty)} are empty.")
+        if empty or matches.unmatched:
+            lines.append("dclip takes the plain template for classes without descriptors.")
+    return list(dict.fromkeys(lines))
+
+
+def read_words(config: ConfigDict) -> list[str]:
+    """WaffleCLIP's words.
+
+    Raises:
+      UserError: `config.words` names no list of words.
+    """
+    remedy = "give words=FILE, a JSON list of words as WaffleCLIP publishes its own"
+    # The published list holds an empty word.
+    words = [x for x in read_strings(Path(config.words).expanduser(), remedy) if x.strip()]
+    if not words:
+        raise UserError(f"words={config.words} holds empty words alone: {remedy}.")
+    return words
 
 
 def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, "k p"]:
@@ -112,24 +156,26 @@ def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, 
     return normalise(sum(features) / len(features))
 
 
-def _by_name(corpus: Corpus) -> dict[str, list[str]]:
-    return {normalised(key): list(texts) for key, texts in corpus.items()}
+def _source(config: ConfigDict) -> str:
+    return f"descriptors={config.descriptors}"
+
+
+def _same_texts(corpus: Corpus) -> Callable[[str, str], bool]:
+    return lambda one, other: corpus[one] == corpus[other]
+
+
+def _phrases(corpus: Corpus, found: Matches, name: str) -> tuple[str, ...]:
+    return corpus[found.keys[name]] if name in found.keys else ()
 
 
 def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
     return [[template.replace("{}", name) for template in templates] for name in names]
 
 
-def _words(config: ConfigDict) -> list[str]:
-    remedy = "give words=FILE, a JSON list of words as WaffleCLIP publishes its own"
-    # The published list holds an empty word.
-    return [x for x in read_strings(Path(config.words).expanduser(), remedy) if x]
-
-
 def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
     """Random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
-    known = _words(config) if config.words else []
+    known = read_words(config) if config.words else []
     letters = list(string.ascii_lowercase)
 
     def phrase(index: int) -> str:
@@ -138,4 +184,4 @@ def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
         return " ".join("".join(generator.choice(letters, 5)) for _ in range(2))
 
     phrases = [phrase(index) for index in range(WAFFLE_COUNT)]
-    return [[DESCRIPTORS.format(name=name, phrase=x) for x in phrases] for name in names]
+    return [[fill(DESCRIPTORS, name=name, phrase=x) for x in phrases] for name in names]

@@ -1,13 +1,14 @@
 """Sentences about classes: reading them, and finding the class that each list is about."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.data.matching import SAME_WORDS, match_names, require_matches
 from common.data.names import readable
+from common.data.phrases import read_phrases
+from common.data.templates import fill
 from common.errors import UserError
-from common.files import read_lists
 
 Corpus = dict[str, tuple[str, ...]]
 """Sentences by class, as the file spells both."""
@@ -18,28 +19,43 @@ class Matched:
     """What of a corpus a run learns from.
 
     Attributes:
-      sentences: by the corpus' own key, every class with at least one; the order is the
-        corpus'.
+      names: of the classes that are trained, as training spells them, in the corpus' order; a
+        name may occur twice where a data set has it twice.
+      groups: sentences of each, at least one.
       unmatched: keys that are no class of the data set.
       untold: classes of the data set without a sentence.
-      duplicates: repeated sentences by key; they are kept, as the reference does.
-      overlong: sentences by key that do not fit the text tower; they are left out.
+      duplicates: repeated sentences by name; they are kept, as the reference does.
+      overlong: sentences by name that do not fit the text tower; they are left out.
+      respelled: a line for each way in which the corpus spells classes otherwise.
     """
 
-    sentences: Corpus
-    unmatched: tuple[str, ...]
-    untold: tuple[str, ...]
-    duplicates: Mapping[str, int]
-    overlong: Mapping[str, int]
+    names: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    unmatched: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    duplicates: Mapping[str, int] = field(default_factory=dict)
+    overlong: Mapping[str, int] = field(default_factory=dict)
+    respelled: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> Corpus:
+        """By name."""
+        return dict(zip(self.names, self.groups, strict=True))
 
     def report(self) -> list[str]:
         """What a person should know before training, a line each."""
-        total = sum(map(len, self.sentences.values()))
-        lines = [f"{total} sentences about {len(self.sentences)} classes."]
+        total = sum(map(len, self.groups))
+        return [f"{total} sentences about {len(self.groups)} classes.", *self.remarks()]
+
+    def remarks(self) -> list[str]:
+        """What of the corpus or the data set is passed over, and what is read otherwise."""
+        lines = list(self.respelled)
         if self.unmatched:
-            lines.append(f"{_named(self.unmatched)} in the corpus and no trained class: ignored.")
+            keys = _named(self.unmatched, "key", "keys")
+            lines.append(f"{keys} in the corpus and no trained class: ignored.")
         if self.untold:
-            lines.append(f"{_named(self.untold)} without a sentence: not trained.")
+            classes = _named(self.untold, "class", "classes")
+            lines.append(f"{classes} without a sentence: not trained.")
         if self.overlong:
             lines.append(f"{_counted(self.overlong)} too long for the text tower: left out.")
         if self.duplicates:
@@ -60,15 +76,10 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
     """
     if "{phrase}" not in pattern:
         raise UserError(f"pattern={pattern!r} needs {{phrase}} for what the file lists.")
-    path = Path(path).expanduser()
-    gzipped = path.with_name(f"{path.name}.gz")
-    path = gzipped if not path.exists() and gzipped.exists() else path
-    content = read_lists(path, "give {class: [sentence, ...]}")
-    if not content:
-        raise UserError(f"the prompts file {path} is empty: it needs {{class: [sentence, ...]}}.")
+    content = read_phrases(path)
 
     def sentence(name: str, phrase: str) -> str:
-        return pattern.replace("{name}", readable(name)).replace("{phrase}", phrase)
+        return fill(pattern, name=readable(name), phrase=phrase)
 
     return {
         name: tuple(sentence(name, phrase) for phrase in phrases if phrase.strip())
@@ -95,29 +106,50 @@ def match(
     Raises:
       UserError: No class has a sentence, or two keys mean the same class.
     """
-    wanted = {normalised(name) for name in classnames}
-    twice = [name for name, count in Counter(map(normalised, corpus)).items() if count > 1]
-    if twice:
-        raise UserError(f"several keys of the corpus mean the class {twice[0]!r}: merge them.")
-    fitting = {
-        name: tuple(x for x in sentences if lengths[x] <= longest)
-        for name, sentences in corpus.items()
-        if normalised(name) in wanted
-    }
-    kept = {name: sentences for name, sentences in fitting.items() if sentences}
-    if not kept:
+    same = lambda one, other: corpus[one] == corpus[other]  # noqa: E731
+    found = match_names(classnames, corpus, "the corpus", same)
+    require_matches(found, classnames, corpus, "the corpus")
+    # Training says the corpus' key, as the reference does, unless its words are others.
+    spelled: dict[str, str] = {}
+    for name, key in found.keys.items():
+        spelled.setdefault(key, key if found.rules[name] in SAME_WORDS else name)
+    _require_distinct(spelled, same)
+    told = {key: corpus[key] for key in corpus if key in spelled}
+    fitting = {key: tuple(x for x in told[key] if lengths[x] <= longest) for key in told}
+    kept = {spelled[key]: sentences for key, sentences in fitting.items() if sentences}
+    if not kept and not any(told.values()):
         raise UserError(
-            f"no class of the data set has a sentence: the corpus knows {_some(list(corpus))}, "
-            f"the data set {_some(list(classnames))}; names match in lower case, with _ as space."
+            f"the corpus lists no sentence about any of its {len(told)} classes, only empty "
+            "lists: add sentences."
         )
-    told = {normalised(name) for name in kept}
+    if not kept:
+        shortest = min(lengths[x] for sentences in told.values() for x in sentences)
+        raise UserError(
+            f"every sentence of the corpus is too long: the shortest has {shortest} tokens and "
+            f"the text tower {longest} positions; shorten the sentences."
+        )
     return Matched(
-        sentences=kept,
-        unmatched=tuple(name for name in corpus if normalised(name) not in wanted),
-        untold=tuple(name for name in classnames if normalised(name) not in told),
+        names=tuple(kept),
+        groups=tuple(kept.values()),
+        unmatched=tuple(key for key in corpus if key not in spelled),
+        untold=tuple(
+            name for name in classnames if name not in found.keys or not fitting[found.keys[name]]
+        ),
         duplicates=_positive({k: len(v) - len(set(v)) for k, v in kept.items()}),
-        overlong=_positive({k: len(corpus[k]) - len(v) for k, v in fitting.items()}),
+        overlong=_positive({spelled[k]: len(told[k]) - len(v) for k, v in fitting.items()}),
+        respelled=tuple(found.respelled("the corpus")),
     )
+
+
+def _require_distinct(spelled: Mapping[str, str], same: Callable[[str, str], bool]) -> None:
+    by_words: dict[str, str] = {}
+    for key, name in spelled.items():
+        other = by_words.setdefault(normalised(name), key)
+        if other != key and not same(other, key):
+            raise UserError(
+                f"several keys of the corpus mean the class {normalised(name)!r}, {other!r} and "
+                f"{key!r}: merge them."
+            )
 
 
 def _positive(counts: Mapping[str, int]) -> dict[str, int]:
@@ -128,8 +160,8 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
 
 
-def _named(names: Sequence[str]) -> str:
-    return f"{len(names)} keys ({_some(names)})" if len(names) > 1 else f"1 key ({names[0]})"
+def _named(names: Sequence[str], one: str, several: str) -> str:
+    return f"{len(names)} {one if len(names) == 1 else several} ({_some(names)})"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

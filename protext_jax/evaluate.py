@@ -20,7 +20,8 @@ from common.evaluation.tables import print_table
 from common.paths import as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
-from common.training.workdir import write_evaluation
+from common.training.results import write_evaluation
+from common.training.workdir import evaluation_file
 from protext_jax.classnames import remark
 from protext_jax.evaluation import Measured, baseline_scores, measure
 from protext_jax.files import read_run
@@ -37,11 +38,13 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Evaluates and writes `DIR/eval/NAME.json`."""
+    """Evaluates and writes `DIR/eval/NAME.json`, of a run of a sweep `NAME~runN.json`."""
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)
     config, learned = read_run(workdir, options.run)
+    part = "" if options.run is None else f"run{options.run}"
+    out = evaluation_file(workdir, options.data or config.data, part)
     use_precision(config.dtype)
     clip = load_clip(config.model, frozen_dtype(config.dtype))
     learned.require_model(clip)
@@ -61,7 +64,8 @@ def main(argv: Sequence[str]) -> None:
         "details": {"remarks": [line for line in map(remark, specs) if line]},
     }
     print_table(result)
-    say(f"wrote {write_evaluation(workdir, result)}")
+    write_evaluation(out, result)
+    say(f"wrote {out}")
 
 
 if __name__ == "__main__":

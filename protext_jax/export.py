@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from common.clip import load_clip
 from common.errors import run_command
 from common.files import read_strings
-from common.paths import as_path
+from common.paths import as_output, as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.weights.files import write_tensors
@@ -43,7 +43,7 @@ def define_flags() -> None:
 def class_names(config: ConfigDict, file: str | None) -> list[str]:
     """Those of the JSON list in `file`, else those that the run's data set or corpus has."""
     if file:
-        return read_strings(Path(file).expanduser(), "give --classes=FILE, a JSON list of names")
+        return read_strings(as_path(file), "give --classes=FILE, a JSON list of names")
     if config.data == NO_IMAGES:
         return list(open_corpus(config, ()))
     return list(open_named(config.data, config.holdout, config.names).classnames)
@@ -70,11 +70,11 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)
+    out = as_output(options.out, "--out")
     config, learned = read_run(workdir, options.run)
     use_precision(config.dtype)
     names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]
-    out = Path(options.out).expanduser()
     shape = export(learned, options.model or config.model, config.dtype, names, template, out)
     say(f"wrote {out}: class_embeddings {shape}, template {template!r}")
 

@@ -1,7 +1,7 @@
 """What a run leaves behind: prompts in a file of kilobytes, and class features made of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Array, Float, PyTree
@@ -56,6 +56,8 @@ class LearnedPrompts:
             "epochs": run.epochs,
             "seed": run.seed,
         }
+        if config.faithful.half:
+            facts["half"] = True
         arrays = {path: np.asarray(x) for path, x in by_path(trained).items()}
         return cls(arrays, {name: str(value) for name, value in facts.items()})
 
@@ -63,6 +65,11 @@ class LearnedPrompts:
     def length(self) -> int:
         """T, vectors per block; an adapter overwrites no word."""
         return self.arrays["prompts"].shape[1] if "prompts" in self.arrays else 0
+
+    @property
+    def half(self) -> bool:
+        """Whether deep prompts were rounded to float16 in training, and so are wherever used."""
+        return self.metadata.get("half") == "True"
 
     def require_model(self, clip: CLIP) -> None:
         """Refuses a model that the prompts were not learned with.
@@ -110,14 +117,19 @@ def read_run(workdir: AnyPath, number: int | None = None) -> tuple[ConfigDict, L
     """
     config = read_config(workdir, pocket())
     name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
-    return config, read_prompts(workdir / name)
+    learned = read_prompts(workdir / name)
+    # Files of older runs do not say so themselves.
+    half = {"half": "True"} if config.faithful.half else {}
+    return config, replace(learned, metadata={**learned.metadata, **half})
 
 
-def _encode(shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower) -> Array:
+def _encode(
+    shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower, half: bool = False
+) -> Array:
     params, learned = shared
     ids, end = texts
     if "prompts" in learned:
-        return encode_classes(tower, params, learned["prompts"], ids, end)
+        return encode_classes(tower, params, learned["prompts"], ids, end, half=half)
     return unit(adapted(learned["adapter"], unit(encode_text(tower, params, ids))))
 
 
@@ -132,7 +144,8 @@ def class_features(
     names = [readable(name) for name in names]
     texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
     shared = clip.params["text"], nest(learned.arrays)
-    found = over_devices(_encode, shared, (texts.ids, texts.end), tower=clip.text_tower)
+    options = {"tower": clip.text_tower, "half": learned.half}
+    found = over_devices(_encode, shared, (texts.ids, texts.end), **options)
     return found[: len(names)]
 
 

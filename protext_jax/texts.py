@@ -18,8 +18,13 @@ from protext_jax.prompts import CONTEXT, FILLER, ClassTexts, default_template, t
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.types import AnyDataset
 
+AUTO = "auto"
 PROTOCOLS = ("supervised", "base_to_novel", "cross_dataset", "domain_generalisation")
 NO_IMAGES = "none"
+POCKET_HELD_OUT, PLENTY = 2, 10
+"""Sentences per class that are held out, and how many a class must have, where the config does not
+say: a few sentences of one's own are all learned from."""
+
 SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
 
@@ -55,13 +60,21 @@ class Texts:
 
 
 def with_data(config: ConfigDict) -> ConfigDict:
-    """Fills `data` and `targets` in where they are "auto": a file of prompts is enough."""
+    """Fills in what is "auto": a file of prompts is enough, and one's own data are all used.
+
+    The halves of base-to-novel are for comparing with papers: of data of one's own, all classes
+    are learned.
+    """
     config = config.copy_and_resolve_references().unlock()
-    if config.data == "auto":
+    if config.data == AUTO:
         config.data = NO_IMAGES if config.prompts else "pocket:rare"
-    if tuple(config.targets) == ("auto",):
-        pocket = config.data.startswith(POCKET)
+    pocket = config.data.startswith(POCKET)
+    if tuple(config.targets) == (AUTO,):
         config.targets = ("pocket:second", "pocket:rare_sketch") if pocket else ()
+    if config.protocol == AUTO:
+        config.protocol = "base_to_novel" if pocket or config.dataset else "supervised"
+    if config.held_out == -1 and pocket and not config.prompts:
+        config.held_out = POCKET_HELD_OUT
     return config.lock()
 
 
@@ -72,9 +85,7 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
       UserError: There are none.
     """
     if config.source in SOURCES:
-        first, *others = sorted(SOURCES[config.source], key=lambda x: x != f"{CONTEXT} {{}}.")
-        assert first == f"{CONTEXT} {{}}."
-        return {name: tuple(x.replace("{}", readable(name)) for x in others) for name in classnames}
+        return {name: templates_of(config.source, name) for name in classnames}
     if config.source != "sentences":
         raise UserError(
             f"source={config.source!r} is unknown; choose one of sentences, {', '.join(SOURCES)}."
@@ -90,6 +101,12 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
     )
 
 
+def templates_of(source: str, name: str) -> tuple[str, ...]:
+    """The templates of a source with a class's name; not the first, which the prompts stand in."""
+    others = [x for x in SOURCES[source] if x != f"{CONTEXT} {{}}."]
+    return tuple(x.replace("{}", readable(name)) for x in others)
+
+
 def training_template(config: ConfigDict) -> str:
     """The template that prompts are put in front of in training."""
     return config.template or default_template(config.length)
@@ -97,7 +114,9 @@ def training_template(config: ConfigDict) -> str:
 
 def training_name(config: ConfigDict, key: str) -> str:
     """How the template spells a class; see `faithful.underscores` in the config."""
-    raw = config.faithful.underscores and training_template(config).startswith(FILLER)
+    # The reference keeps them in keys of its files alone.
+    raw = config.source == "sentences" and config.faithful.underscores
+    raw = raw and training_template(config).startswith(FILLER)
     return key if raw else readable(key)
 
 
@@ -114,24 +133,28 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
     trained = dataset
     if dataset and config.protocol == "base_to_novel":
         trained = base_new(dataset)[0]
-    corpus = open_corpus(config, trained.classnames if trained else ())
-    classnames = trained.classnames if trained else tuple(corpus)
-    sentences = list(dict.fromkeys(x for group in corpus.values() for x in group))
-    lengths = [len(ids) + 2 for ids in tokenizer.encode_all(sentences)]
-    matched = match(
-        corpus, classnames, dict(zip(sentences, lengths, strict=True)), tokenizer.length
-    )
+        if len(trained.classnames) < 2:
+            raise UserError(
+                f"protocol=base_to_novel learns one half of the classes and {config.data!r} has "
+                f"{len(dataset.classnames)}: give protocol=supervised, which learns all."
+            )
+    classnames = trained.classnames if trained else ()
+    matched = _match(config, classnames, tokenizer)
 
-    names = tuple(matched.sentences)
     kept, held = [], []
-    for label, group in enumerate(matched.sentences.values()):
-        cut = len(group) - min(config.held_out, len(group) - 1)
+    for label, group in enumerate(matched.groups):
+        cut = len(group) - held_out_of(config, len(group))
         kept += [(label, sentence) for sentence in group[:cut]]
         held += [(label, sentence) for sentence in group[cut:]]
-    spelled = [training_name(config, name) for name in names]
+    if config.early_stop and not held:
+        raise UserError(
+            f"early_stop={config.early_stop} goes by held-out sentences, but no class has "
+            f"{PLENTY}, of which some would be held out: give held_out=1 or more."
+        )
+    spelled = [training_name(config, name) for name in matched.names]
     return Texts(
         dataset=dataset,
-        names=names,
+        names=matched.names,
         matched=matched,
         sentences=tuple(sentence for _, sentence in kept),
         label=np.array([label for label, _ in kept], np.int32),
@@ -139,6 +162,41 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
         held_label=np.array([label for label, _ in held], np.int32),
         templates=tokenise(tokenizer, training_template(config), spelled, config.length),
     )
+
+
+def held_out_of(config: ConfigDict, sentences: int) -> int:
+    """How many of a class's sentences are held out; one is always learned from."""
+    wanted = config.held_out
+    if wanted == -1:
+        wanted = POCKET_HELD_OUT if sentences >= PLENTY else 0
+    return min(wanted, sentences - 1)
+
+
+def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
+    """What is learned from, without what is too long for the tower."""
+    if config.source in SOURCES:
+        return _filled(config, classnames, tokenizer)
+    corpus = open_corpus(config, classnames)
+    sentences = list(dict.fromkeys(x for group in corpus.values() for x in group))
+    lengths = [len(ids) + 2 for ids in tokenizer.encode_all(sentences)]
+    lengths = dict(zip(sentences, lengths, strict=True))
+    return match(corpus, classnames or tuple(corpus), lengths, tokenizer.length)
+
+
+def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
+    """Templates filled with every class's name: by label, for two classes may share a name."""
+    if not classnames:
+        raise UserError(
+            f"source={config.source!r} is about the classes of data: give data=DATASET."
+        )
+    groups = [templates_of(config.source, name) for name in classnames]
+    longest = max(len(ids) + 2 for group in groups for ids in tokenizer.encode_all(group))
+    if longest > tokenizer.length:
+        raise UserError(
+            f"a template of source={config.source!r} is {longest} tokens with its class name, but "
+            f"the text tower has {tokenizer.length} positions: shorten the names with names=FILE."
+        )
+    return Matched(tuple(classnames), tuple(groups))
 
 
 def check_options(config: ConfigDict) -> None:
@@ -150,9 +208,9 @@ def check_options(config: ConfigDict) -> None:
     for name in ("length", "depth", "batch", "epochs"):
         if config[name] < 1:
             raise UserError(f"{name}={config[name]} must be at least 1.")
-    for name in ("held_out", "early_stop", "early_stop_gain"):
-        if config[name] < 0:
-            raise UserError(f"{name}={config[name]} must be at least 0.")
+    for name, least in (("held_out", -1), ("early_stop", 0), ("early_stop_gain", 0)):
+        if config[name] < least:
+            raise UserError(f"{name}={config[name]} must be at least {least}.")
     if config.protocol not in PROTOCOLS:
         raise UserError(
             f"protocol={config.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}."

@@ -64,10 +64,12 @@ def encode_classes(
     ids: Int[Array, "b s"],
     end: Int[Array, " b"],
     at_once: int = 128,
+    *,
+    half: bool = False,
 ) -> Float[Array, "b p"]:
     """As `prompted_features`, `at_once` rows at a time, so that any number of classes fits."""
 
     def one(row: tuple[Array, Array]) -> Array:
-        return prompted_features(tower, params, prompts, row[0][None], row[1][None])[0]
+        return prompted_features(tower, params, prompts, row[0][None], row[1][None], half=half)[0]
 
     return jax.lax.map(one, (ids, end), batch_size=at_once)

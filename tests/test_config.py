@@ -193,7 +193,7 @@ def test_the_command_line(command):
     [
         ((), "missing --config: name a config file"),
         (("--config=ok.py",), "missing --workdir"),
-        (("--workdir=s3://b/w", "--config=ok.py"), "is no folder: give a path, or gs://"),
+        (("--workdir=s3://b/w", "--config=ok.py"), "is not a folder: give a path, or gs://"),
         (("--workdir=w", "--config=absent.py:a=1"), "there is no file 'absent.py'"),
         (("--workdir=w", "--config=ok.py:sed=2"), "did you mean 'seed'?"),
         (("--workdir=w", "--config=ok.py", "--config.mesh.dat=2"), "did you mean 'mesh.data'?"),

@@ -14,7 +14,6 @@ For example:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 from absl import flags
@@ -25,6 +24,7 @@ from common.aot.program import compile_for
 from common.config import define_config_flag, flatten, read_config_flag
 from common.errors import UserError, run_command
 from common.files import write_json
+from common.paths import as_output
 from common.training import say
 
 
@@ -44,15 +44,15 @@ def main(argv: Sequence[str]) -> None:
     jax.config.update("jax_compilation_cache_dir", None)
     if not flags.FLAGS.topology:
         raise UserError("missing --topology: name the devices, e.g. --topology=v5e:2x4.")
+    out = as_output(flags.FLAGS.report, "--report") if flags.FLAGS.report else None
     config, topology, field = read_config_flag(), flags.FLAGS.topology, flags.FLAGS.largest
     report = largest(config, topology, field) if field else compile_for(config, topology)
     if field:
         say(f"the largest: {field}={flatten(report.config)[field]}")
     Console().print(report.table())
-    if flags.FLAGS.report:
-        path = Path(flags.FLAGS.report).expanduser()
-        write_json(path, report.to_dict())
-        say(f"wrote {path}")
+    if out is not None:
+        write_json(out, report.to_dict())
+        say(f"wrote {out}")
 
 
 if __name__ == "__main__":

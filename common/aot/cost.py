@@ -15,7 +15,6 @@ For example:
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -25,6 +24,7 @@ from common.aot.topology import sides
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import read_json
+from common.paths import as_path
 
 # What gcloud calls a slice, and its chips as `common.aot` names them. The numbers behind v5e and
 # v6e count chips, those behind v5p the two cores of each (Google Cloud's pages on v5e, v6e, v5p).
@@ -148,7 +148,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("missing --utilisation, e.g. 0.3, or the measured --seconds of an update.")
     remedy = "write it with common.aot --report"
     numbers = {"price": options.price, "updates": options.updates, "seconds": options.seconds}
-    reports = [read_json(Path(file).expanduser(), remedy) for file in argv[1:]]
+    reports = [read_json(as_path(file), remedy) for file in argv[1:]]
     print(cost_table([estimate(each, options.utilisation or 1.0, **numbers) for each in reports]))
 
 

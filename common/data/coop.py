@@ -1,5 +1,6 @@
 """Data sets in CoOp's layout: photos, and a split JSON that says which of them are what."""
 
+import reprlib
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import numpy as np
 from common.data.coop_layouts import open_without_split
 from common.data.dataset import Dataset, ImageSplit, hold_out
 from common.data.photos import photo_file
+from common.data.places import entries, folders, is_file, local_path
 from common.errors import UserError
 from common.files import read_json
+from common.records import Record
 
 
 def open_coop(path: str, holdout: int) -> Dataset:
@@ -22,14 +25,17 @@ def open_coop(path: str, holdout: int) -> Dataset:
     Raises:
       UserError: No or several split files, a malformed one, or photos that are not there.
     """
-    where = Path(path).expanduser()
+    where = local_path(path)
     if not _split_files(where) and (known := open_without_split(where)):
         return known
     file = _split_file(where)
     content = read_json(file, "give CoOp's split file")
     rows = {part: _rows(file, part, content[part]) for part in PARTS if content.get(part)}
     if "train" not in rows:
-        raise UserError(f"the split file {file} lists no 'train' photos.")
+        raise UserError(
+            f"the split file {file} lists no 'train' photos: give [[path, label, classname], ...] "
+            f"under 'train' (it holds {', '.join(map(repr, list(content)[:5])) or 'nothing'})."
+        )
     classnames = _classnames(file, [row for part in rows.values() for row in part])
     root = _image_root(file, rows["train"][0][0])
     splits = {part: _split(root, listed) for part, listed in rows.items()}
@@ -53,17 +59,23 @@ def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train")
       UserError: No such file or part, or the file belongs to another split.
     """
     path = Path(path)
-    entry = read_json(path, "give a few-shot index file").get(part)
-    if not isinstance(entry, dict) or "indices" not in entry or "data" not in entry:
-        raise UserError(f"{path} holds no {part!r} part with 'indices' and 'data'.")
-    for row, listed in zip(entry["indices"], entry["data"], strict=True):
+    remedy = "give a few-shot index file"
+    content = read_json(path, remedy).get(part)
+    if not isinstance(content, dict) or "indices" not in content or "data" not in content:
+        raise UserError(f"{path} holds no {part!r} part with 'indices' and 'data': {remedy}.")
+    entry = Record(content, f"{str(path)!r}", remedy, f"{part}.")
+    indices, data = entry.integers("indices"), list(entry.records("data"))
+    if len(indices) != len(data):
+        raise UserError(f"{path} has {len(indices)} indices and {len(data)} data: {remedy}.")
+    for row, listed in zip(indices, data, strict=True):
+        impath, label = listed.text("impath"), listed.integer("label")
         found = row < len(split) and (split.names[row], int(split.labels[row]))
-        if not found or not _same(found, listed["impath"], listed["label"]):
+        if not found or not _same(found, impath, label):
             raise UserError(
-                f"{path} calls row {row} {listed['impath']!r}, which this data set does not: "
+                f"{path} calls row {row} {impath!r}, which this data set does not: "
                 "the index file was made for another split."
             )
-    return split.take(entry["indices"])
+    return split.take(indices)
 
 
 def _same(found: tuple[str, int], impath: str, label: int) -> bool:
@@ -72,7 +84,7 @@ def _same(found: tuple[str, int], impath: str, label: int) -> bool:
 
 
 def _split_file(path: Path) -> Path:
-    if path.is_file():
+    if is_file(path):
         return path
     if not path.is_dir():
         raise UserError(f"{str(path)!r} does not exist: give a folder with CoOp's split JSON.")
@@ -86,17 +98,23 @@ def _split_file(path: Path) -> Path:
 
 
 def _split_files(path: Path) -> list[Path]:
-    return sorted(p for pattern in ("split*.json", "split*.json.gz") for p in path.glob(pattern))
+    if not path.is_dir():
+        return []
+    return [
+        entry
+        for entry in entries(path)
+        if entry.name.startswith("split") and entry.name.endswith((".json", ".json.gz"))
+    ]
 
 
 def _rows(file: Path, part: str, listed: object) -> list[tuple[str, int, str]]:
     rows = listed if isinstance(listed, list) else [listed]
     for row in rows:
         match row:
-            case [str(), int(label), str()] if label >= 0:
+            case [str(), int(label), str()] if label >= 0 and not isinstance(label, bool):
                 continue
         raise UserError(
-            f"the split file {file} lists {row!r} in {part!r}, "
+            f"the split file {file} lists {reprlib.repr(row)} in {part!r}, "
             "which is not [relative path, label, classname]."
         )
     return [(path, label, name) for path, label, name in rows]
@@ -109,17 +127,16 @@ def _classnames(file: Path, rows: list[tuple[str, int, str]]) -> tuple[str, ...]
             raise UserError(
                 f"the split file {file} calls label {label} both {names[label]!r} and {name!r}."
             )
-    missing = sorted(set(range(max(names))) - set(names))
-    if missing:
-        raise UserError(f"the split file {file} numbers its classes with a gap at {missing[0]}.")
+    missing = next((label for label in range(len(names)) if label not in names), None)
+    if missing is not None:
+        raise UserError(f"the split file {file} numbers its classes with a gap at {missing}.")
     return tuple(names[label] for label in range(len(names)))
 
 
 def _image_root(file: Path, first: str) -> Path:
     folder = file.parent
-    candidates = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
-    for root in candidates:
-        if (root / first).is_file():
+    for root in (folder, *folders(folder)):
+        if is_file(root / first):
             return root
     raise UserError(
         f"the photo {first!r} of {file} lies neither in {folder} nor in a sub-folder of it: "
@@ -128,10 +145,11 @@ def _image_root(file: Path, first: str) -> Path:
 
 
 def _split(root: Path, rows: list[tuple[str, int, str]]) -> ImageSplit:
-    missing = [path for path, _, _ in rows if not (root / path).is_file()]
+    missing = [path for path, _, _ in rows if not is_file(root / path)]
     if missing:
         raise UserError(
-            f"{len(missing)} listed photos are not in {root}, the first {missing[0]!r}."
+            f"{len(missing)} listed photos are not in {root}, the first {missing[0]!r}: add them, "
+            "or take them off the list."
         )
     return ImageSplit(
         labels=np.asarray([label for _, label, _ in rows], dtype=np.int64),

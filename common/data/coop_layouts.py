@@ -3,13 +3,24 @@
 Source: `DATASETS.md` and `datasets/{fgvc_aircraft,imagenet*}.py` of CoOp.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from common.data.class_folders import photos_in
 from common.data.dataset import Dataset, ImageSplit
-from common.data.folder import photos_in, split_of_files
+from common.data.folder import split_of_files
+from common.data.passed_over import PassedOver, merged
+from common.data.places import folders, is_file
 from common.errors import UserError
+from common.files import read_text
 
 NAMES_FILE, VARIANTS_FILE = "classnames.txt", "variants.txt"
+
+_SORT = "put the photos of each class into a folder that has the class's id"
+_ID = re.compile(r"n\d+(?![^\s,:;])")
+_WITH_ID = re.compile(r"(\S+?)[\s,:;]+(\S.*)")
+_NUMBERED = re.compile(r"\d+[\s,:;]+(\S.*)")
 
 
 def open_without_split(root: Path) -> Dataset | None:
@@ -18,9 +29,9 @@ def open_without_split(root: Path) -> Dataset | None:
     Raises:
       UserError: A listed photo, class or folder is missing.
     """
-    if (root / NAMES_FILE).is_file():
+    if is_file(root / NAMES_FILE):
         return _open_imagenet(root)
-    if (root / VARIANTS_FILE).is_file():
+    if is_file(root / VARIANTS_FILE):
         return _open_aircraft(root)
     return None
 
@@ -29,67 +40,129 @@ def _open_aircraft(root: Path) -> Dataset:
     """`variants.txt` names the classes, `images_variant_{train,val,test}.txt` the photos."""
     classnames = tuple(_lines(root / VARIANTS_FILE))
     label_of = {name: label for label, name in enumerate(classnames)}
+    if len(label_of) < len(classnames):
+        raise UserError(f"{root / VARIANTS_FILE} names a class twice: take one of them out.")
 
     def split(part: str) -> ImageSplit:
         file = root / f"images_variant_{part}.txt"
         rows = [line.partition(" ")[::2] for line in _lines(file)]
-        if unknown := [name for _, name in rows if name not in label_of]:
+        if unknown := [name for _, name in rows if name.strip() not in label_of]:
             raise UserError(f"{file} names {unknown[0]!r}, which {VARIANTS_FILE} does not.")
-        found = [(root / "images" / f"{photo}.jpg", label_of[name]) for photo, name in rows]
-        if missing := [path for path, _ in found if not path.is_file()]:
-            raise UserError(f"{len(missing)} photos of {file} are missing, first {missing[0]}.")
+        found = [(root / "images" / f"{photo}.jpg", label_of[name.strip()]) for photo, name in rows]
+        if missing := [path for path, _ in found if not is_file(path)]:
+            raise UserError(
+                f"{len(missing)} photos of {file} are missing, first {missing[0]}: add them."
+            )
         return split_of_files(root, found)
 
     return Dataset(root.resolve().name, classnames, split("train"), split("test"), val=split("val"))
 
 
 def _open_imagenet(root: Path) -> Dataset:
-    """`classnames.txt` holds "n01440764 tench" lines; folders are called by those ids.
+    """`classnames.txt` names the classes; see `read_names`. Folders are called by their ids.
 
     ImageNet has `images/{train,val}`, and `val` is the test part. A variant has one folder of
     classes, which is the test part, and nothing to learn from; ImageNet-V2's are called by the
-    number of the line. A variant of fewer classes keeps those that it shows.
+    number of the id. A variant of fewer classes keeps those that it shows.
     """
-    names = dict(line.split(" ", 1) for line in _lines(root / NAMES_FILE))
+    readings = read_names(root / NAMES_FILE)
+    passed_over: list[PassedOver] = []
     parts = {part: root / "images" / part for part in ("train", "val")}
     if all(path.is_dir() for path in parts.values()):
-        shown = _classes(parts["train"], names)
-        train, test = (_class_folders(root, parts[part], shown) for part in ("train", "val"))
-        return Dataset(root.resolve().name, tuple(names[x] for x in shown.values()), train, test)
-    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    if len(folders) != 1:
+        shown = _classes(parts["train"], readings)
+        train, test = (_class_folders(root, parts[x], shown, passed_over) for x in parts)
+        name, classnames = root.resolve().name, tuple(shown.values())
+        return Dataset(name, classnames, train, test, passed_over=merged(passed_over))
+    listed = folders(root)
+    if len(listed) != 1:
         raise UserError(
-            f"{root} has {len(folders)} folders beside {NAMES_FILE}: it needs one that holds the "
+            f"{root} has {len(listed)} folders beside {NAMES_FILE}: it needs one that holds the "
             "classes, or images/train and images/val."
         )
-    shown = _classes(folders[0], names)
-    test = _class_folders(root, folders[0], shown)
-    classnames = tuple(names[x] for x in shown.values())
-    return Dataset(root.resolve().name, classnames, train=test.take([]), test=test)
+    shown = _classes(listed[0], readings)
+    test = _class_folders(root, listed[0], shown, passed_over)
+    return Dataset(
+        name=root.resolve().name,
+        classnames=tuple(shown.values()),
+        train=test.take([]),
+        test=test,
+        passed_over=merged(passed_over),
+    )
 
 
-def _classes(folder: Path, names: dict[str, str]) -> dict[str, str]:
-    """Folder to id, in the order of the ids: a folder is called by its id or its number."""
-    ids = list(names)
-    found = {path.name for path in folder.iterdir() if path.is_dir()}
-    of_folder = {name: name for name in ids} | {str(number): x for number, x in enumerate(ids)}
-    if unknown := sorted(found - set(of_folder)):
-        raise UserError(f"{folder} has a class {unknown[0]!r}, which {NAMES_FILE} does not name.")
+def read_names(file: Path) -> list[dict[str, str]]:
+    """Return what the lines may mean, the most likely first: names by what folders are called.
+
+    A line is "n01440764 tench", perhaps with a tab, comma or colon between, or with a number, as
+    in "n01440764 449 tench"; or a name alone, which its folder then has, too.
+
+    Raises:
+      UserError: A line repeats another or, behind an id, has no name.
+    """
+    lines = _lines(file)
+    readings = []
+    behind_ids = [_WITH_ID.fullmatch(line) for line in lines]
+    if all(behind_ids):
+        ids, names = [x[1] for x in behind_ids], [x[2] for x in behind_ids]
+        numbered = [_NUMBERED.fullmatch(name) for name in names]
+        if all(numbered):
+            names = [x[1] for x in numbered]
+        readings.append((ids, names))
+    elif _ID.match(lines[0]):
+        line = lines[[x is None for x in behind_ids].index(True)]
+        raise UserError(f'{file} has the line {line!r}, which is not such as "n01440764 tench".')
+    if not _ID.match(lines[0]):
+        readings.append((lines, lines))
+    sound = [(ids, names) for ids, names in readings if len(set(ids)) == len(ids)]
+    if not sound:
+        ids, _ = readings[0]
+        twice = next(x for number, x in enumerate(ids) if x in ids[:number])
+        raise UserError(f"{file} has {twice!r} twice: take one of the lines out.")
+    return [dict(zip(*reading, strict=True)) for reading in sound]
+
+
+def _classes(folder: Path, readings: list[dict[str, str]]) -> dict[str, str]:
+    """Folder to class name, in the order of the file.
+
+    A folder is called by its class's id, or by the id's number: WordNet's are counted in order.
+    """
+    found = {path.name for path in folders(folder)}
     if not found:
-        raise UserError(f"{folder} holds no class folders.")
-    return {name: of_folder[name] for name in sorted(found, key=lambda x: ids.index(of_folder[x]))}
+        raise UserError(f"{folder} holds no class folders: {_SORT}.")
+    unknown = []
+    for names in readings:
+        of_folder = {name: name for name in names}
+        counted = sorted(names) if all(map(_ID.fullmatch, names)) else names
+        of_folder |= {str(number): name for number, name in enumerate(counted)}
+        if found <= set(of_folder):
+            place = {name: number for number, name in enumerate(names)}
+            listed = sorted(found, key=lambda x: place[of_folder[x]])
+            return {x: names[of_folder[x]] for x in listed}
+        unknown.append(min(found - set(of_folder)))
+    raise UserError(
+        f"{folder} has a class {unknown[0]!r}, which {NAMES_FILE} does not name: give a line such "
+        'as "n01440764 tench" for each folder.'
+    )
 
 
-def _class_folders(root: Path, folder: Path, shown: dict[str, str]) -> ImageSplit:
-    rows = [
-        (photo, label) for label, name in enumerate(shown) for photo in photos_in(folder / name)
-    ]
+def _class_folders(
+    root: Path, folder: Path, shown: Mapping[str, str], passed_over: list[PassedOver]
+) -> ImageSplit:
+    found = {path.name for path in folders(folder)}
+    if not found:
+        raise UserError(f"{folder} holds no class folders: {_SORT}.")
+    if missing := [name for name in shown if name not in found]:
+        raise UserError(f"{folder} has no folder of the class {missing[0]!r}: {_SORT}.")
+    rows = []
+    for label, name in enumerate(shown):
+        photos = photos_in(folder / name)
+        passed_over += photos.passed_over
+        rows += [(photo, label) for photo in photos.paths]
     return split_of_files(root, rows)
 
 
 def _lines(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read: {error}.") from None
-    return [line.strip() for line in lines if line.strip()]
+    lines = [line.strip() for line in read_text(file, "give a line for each").splitlines()]
+    if not any(lines):
+        raise UserError(f"{file} is empty: give a line for each class or photo.")
+    return [line for line in lines if line]

@@ -11,6 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
+from common.data.broken import BrokenExamples, BrokenPicture, errors_of
+from common.data.checks import require_sound
+from common.data.passed_over import PassedOver
 from common.data.photos import Picture
 from common.errors import UserError
 
@@ -57,10 +60,18 @@ class ImageSplit:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex characters that change with any label, picture content or their order."""
+        """16 hex characters that change with any label, picture content or their order.
+
+        Raises:
+          BrokenExamples: The files of some pictures cannot be read; all of them are named.
+        """
         digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
-        for picture in self.pictures:
-            digest.update(picture.digest())
+        try:
+            for picture in self.pictures:
+                digest.update(picture.digest())
+        except BrokenPicture:
+            errors = errors_of(lambda row: self.pictures[row].digest(), range(len(self)))
+            raise BrokenExamples(errors) from None
         return digest.hexdigest()[:16]
 
 
@@ -104,6 +115,10 @@ class Dataset:
       name: The data set's own name, for tables.
       classnames: As the source spells them; `names.readable` turns them into words.
       train: What may be learned from; `test` is for numbers, `val` (or None) for choices.
+      passed_over: What the source holds beside these.
+
+    Raises:
+      UserError: A class has no name, or a label is not one of a class.
     """
 
     name: str
@@ -111,6 +126,10 @@ class Dataset:
     train: ImageSplit
     test: ImageSplit
     val: ImageSplit | None = None
+    passed_over: tuple[PassedOver, ...] = ()
+
+    def __post_init__(self):
+        require_sound(self)
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,10 @@ class FeatureDataset:
     train: FeatureSplit
     test: FeatureSplit
     val: FeatureSplit | None = None
+    passed_over: tuple[PassedOver, ...] = ()
+
+    def __post_init__(self):
+        require_sound(self)
 
 
 AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
@@ -180,9 +203,18 @@ def base_new(dataset: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
     """The halves of the base-to-new protocol (CoCoOp): the first ceil(K/2) classes, the rest.
 
     Both halves number their classes from 0.
+
+    Raises:
+      UserError: A half has no two classes, so that every guess in it would be right.
     """
     classes = len(dataset.classnames)
     middle = (classes + 1) // 2
+    if classes - middle < 2:
+        raise UserError(
+            f"{dataset.name} has {classes} classes, whose halves are {middle} base and "
+            f"{classes - middle} new: base to new needs two of each, so add classes or take "
+            "another protocol."
+        )
     return (
         select_classes(dataset, range(middle)),
         select_classes(dataset, range(middle, classes)),

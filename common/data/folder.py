@@ -1,80 +1,129 @@
 """Data sets that are a folder of photos: PATH/class/photo or PATH/{train,test}/class/photo."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from common.data.class_folders import class_folders, composed, loose_files, photos_in
 from common.data.dataset import Dataset, ImageSplit, hold_out
-from common.data.names import natural_key
+from common.data.passed_over import PassedOver, merged
 from common.data.photos import photo_file
+from common.data.places import folders, local_path
 from common.errors import UserError
+from common.progress import say
 
-PHOTO_SUFFIXES = frozenset(
-    f".{kind}"
-    for kind in (
-        "bmp",
-        "gif",
-        "jfif",
-        "jpeg",
-        "jpg",
-        "pgm",
-        "png",
-        "ppm",
-        "tif",
-        "tiff",
-        "webp",
-    )
-)
+# What people call the parts, in any mixture of capitals.
+PARTS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "val": ("val", "valid", "validation", "dev"),
+}
 
 
 def open_folder(path: str, holdout: int) -> Dataset:
     """Opens a folder of photos; a sub-folder's name is its class's name.
 
-    Classes and photos are numbered in natural order (`2` before `10`). Hidden files and files
-    that are no photos are passed over.
+    Classes and photos are numbered in natural order (`2` before `10`). Hidden files and those of
+    the machines are skipped; other files that are not photos are passed over and listed.
 
     Args:
-      path: The folder. If it holds both `train` and `test` (and maybe `val`), these hold the
-        classes; else it holds the classes itself.
-      holdout: Without a `test` folder, how many photos at the end of each class become test.
+      path: The folder. If it holds the folders `train` and `test` or `val` (or as `PARTS` calls
+        them), these hold the classes; else it holds the classes itself. `val` is the test part
+        where there is no other.
+      holdout: Without a test part, how many photos at the end of each class become test.
 
     Raises:
       UserError: The folder or a class in it holds no photo, a class is too small to hold out
         from, or a test class was never trained on.
     """
-    root = Path(path).expanduser()
+    root = local_path(path)
     if not root.is_dir():
         raise UserError(f"the data folder {path!r} does not exist: give the folder of classes.")
-    if not ((root / "train").is_dir() and (root / "test").is_dir()):
-        classnames = _classnames(root)
-        train, test = hold_out(_split(root, classnames), classnames, holdout, str(root))
-        return Dataset(root.resolve().name, classnames, train=train, test=test)
+    parts = find_parts(root)
+    source = parts.get("train", root)
+    classes = class_folders(source)
+    classnames = tuple(classes)
+    passed_over = [*_beside(root, parts)]
+    train = _split(source, classes, classnames, passed_over)
+    splits: dict[str, ImageSplit] = {}
+    for part in ("test", "val"):
+        if part in parts:
+            own = _of_classes(parts[part], classnames)
+            splits[part] = _split(parts[part], own, classnames, passed_over)
+    if "test" not in splits and "val" in splits:
+        say(f"{root} has no test part with classes: its folder {parts['val'].name!r} is tested on.")
+        splits["test"] = splits.pop("val")
+    if "test" not in splits:
+        train, splits["test"] = hold_out(train, classnames, holdout, str(root))
+    name = root.resolve().name
+    return Dataset(name, classnames, train, **splits, passed_over=merged(passed_over))
 
-    classnames = _classnames(root / "train")
-    return Dataset(
-        name=root.resolve().name,
-        classnames=classnames,
-        train=_split(root / "train", classnames),
-        test=_split(root / "test", classnames),
-        val=_split(root / "val", classnames) if (root / "val").is_dir() else None,
+
+def find_parts(root: Path) -> dict[str, Path]:
+    """Return the folders of the parts train, test and val; none if `root` holds the classes.
+
+    Raises:
+      UserError: The parts hold photos of no class, or a part is there twice.
+    """
+    listed = folders(root)
+    found: dict[str, Path] = {}
+    for part, names in PARTS.items():
+        for folder in listed:
+            if folder.name.lower() in names and found.setdefault(part, folder) != folder:
+                raise UserError(
+                    f"{root} holds both {found[part].name!r} and {folder.name!r}: leave one of "
+                    "them there."
+                )
+    if "train" not in found or len(found) < 2:
+        return {}
+    labelled = {part: folder for part, folder in found.items() if folders(folder)}
+    if "train" in labelled:
+        return labelled
+    if len(listed) > len(found):  # They are classes like the others.
+        return {}
+    raise UserError(
+        f"{found['train']} holds no class folders: a photo of a part lies at "
+        f"{found['train'].name}/CLASS/PHOTO."
     )
 
 
-def _classnames(root: Path) -> tuple[str, ...]:
-    names = (entry.name for entry in root.iterdir() if entry.is_dir())
-    visible = sorted((name for name in names if not name.startswith(".")), key=natural_key)
-    if not visible:
-        raise UserError(f"the data folder {root} is empty: it needs one sub-folder per class.")
-    return tuple(visible)
+def _of_classes(part: Path, classnames: Sequence[str]) -> dict[str, Path]:
+    """The folders of a part by the names of the training classes, in their order."""
+    known = {composed(name): name for name in classnames}
+    found = {}
+    for name, folder in class_folders(part).items():
+        if composed(name) not in known:
+            raise UserError(
+                f"class {name!r} is in {part} but not among the training classes: add photos to "
+                "train on, or take it out."
+            )
+        found[known[composed(name)]] = folder
+    return found
 
 
-def _split(root: Path, classnames: tuple[str, ...]) -> ImageSplit:
+def _beside(root: Path, parts: Mapping[str, Path]) -> Iterator[PassedOver]:
+    """The folders that are not parts."""
+    for folder in folders(root) if parts else ():
+        if folder not in parts.values():
+            unlabelled = any(folder.name.lower() in names for names in PARTS.values())
+            reason = "they hold no class folders" if unlabelled else "not parts of the data set"
+            yield PassedOver("folders", 1, folder.name, reason)
+
+
+def _split(
+    root: Path,
+    classes: Mapping[str, Path],
+    classnames: Sequence[str],
+    passed_over: list[PassedOver],
+) -> ImageSplit:
+    """The photos of one part; what is passed over is added to the list."""
+    passed_over += loose_files(root)
     photos = []
-    for name in _classnames(root):
-        if name not in classnames:
-            raise UserError(f"class {name!r} is in {root} but not among the training classes.")
-        photos.extend((path, classnames.index(name)) for path in photos_in(root / name))
+    for name, folder in classes.items():
+        found = photos_in(folder)
+        passed_over += found.passed_over
+        photos += [(path, classnames.index(name)) for path in found.paths]
     return split_of_files(root, photos)
 
 
@@ -85,24 +134,3 @@ def split_of_files(root: Path, photos: Sequence[tuple[Path, int]]) -> ImageSplit
         names=tuple(path.relative_to(root).as_posix() for path, _ in photos),
         pictures=tuple(photo_file(path) for path, _ in photos),
     )
-
-
-def photos_in(folder: Path) -> list[Path]:
-    """The photos of one class, in natural order.
-
-    Raises:
-      UserError: There are none.
-    """
-    photos = [
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in PHOTO_SUFFIXES
-        and not entry.name.startswith(".")
-        and entry.is_file()
-    ]
-    if not photos:
-        raise UserError(
-            f"the class folder {folder} holds no photos ({', '.join(sorted(PHOTO_SUFFIXES))}): "
-            "add some or remove it."
-        )
-    return sorted(photos, key=lambda photo: natural_key(photo.name))

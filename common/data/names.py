@@ -2,6 +2,9 @@
 
 import re
 
+# Control characters, and marks that turn the direction of writing around.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Sort key that counts as people do: `img2` before `img10`, class `9` before `10`."""
@@ -12,4 +15,4 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 def readable(name: str) -> str:
     """A class name as a prompt would say it: `yin_yang` becomes `yin yang`."""
-    return " ".join(name.replace("_", " ").split())
+    return " ".join(_UNSEEN.sub(" ", name.replace("_", " ")).split())

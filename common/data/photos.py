@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import io
-import struct
+import re
+import stat
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +13,26 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
-from common.errors import UserError
+from common.damage import DAMAGED, cause
+from common.data.broken import BrokenPicture
+from common.data.formats import formats, recognise
+from common.data.orientation import Metadata, metadata_of, parted, turned
 
-# What Pillow's readers of the various formats raise on damaged files.
-DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+LARGEST = 2**30
+"""Bytes that the file of a photo may have."""
+
+# Photos of 108 million pixels are nothing to be warned of; those that are too large are refused.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_JPEG = b"\xff\xd8\xff"
+_ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262  # TIFF's tags
+_WHITE_IS_ZERO = 0
+_SIXTEEN_BITS = ("PNG", "PPM")  # Formats whose mode I runs from 0 to 65535.
+_NO_WHITE = {"I": "32-bit integers", "F": "floating-point numbers"}
+_FIRST = {"La": "LA", "RGBa": "RGBA"}  # Modes that become RGB by way of another.
 
 
 @runtime_checkable
@@ -53,25 +62,36 @@ class EncodedPhoto:
         """Decodes the photo; see `upright_rgb`.
 
         Raises:
-          UserError: The file is missing, truncated or no picture at all.
+          BrokenPicture: The file is missing, truncated or not a picture, has changed since it
+            was read first, or holds pixels whose white nobody knows.
         """
+        content = self._content()
         try:
-            with Image.open(io.BytesIO(self.read())) as image:
-                return upright_rgb(image)
-        except DAMAGED as error:
-            unknown = isinstance(error, UnidentifiedImageError)
-            reason = "no known kind of picture" if unknown else error
-            raise UserError(
-                f"the picture {self.name} cannot be read ({reason}): mend or remove it."
-            ) from error
+            return decoded(content)
+        except (*DAMAGED, Image.DecompressionBombError) as error:
+            raise BrokenPicture(self.name, recognise(content) or _reason(error)) from error
 
     def digest(self) -> bytes:
-        """SHA-256 of the encoded bytes, which are read for it once."""
-        return self._digest
+        """SHA-256 of the encoded bytes, which are read for it at most once.
 
-    @functools.cached_property
-    def _digest(self) -> bytes:
-        return hashlib.sha256(self.read()).digest()
+        Raises:
+          BrokenPicture: The file cannot be read.
+        """
+        if "_digest" not in self.__dict__:
+            self._content()
+        return self.__dict__["_digest"]
+
+    def _content(self) -> bytes:
+        """The bytes, which must be the same whenever they are read."""
+        try:
+            content = self.read()
+            digest = hashlib.sha256(content).digest()
+        except DAMAGED as error:
+            raise BrokenPicture(self.name, cause(error)) from error
+        # A frozen dataclass may remember what follows from its fields.
+        if self.__dict__.setdefault("_digest", digest) != digest:
+            raise BrokenPicture(self.name, "it changed while it was in use; start again")
+        return content
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,20 +111,103 @@ class ArrayPhoto:
 
 def photo_file(path: Path) -> EncodedPhoto:
     """The photo in the file `path`."""
-    return EncodedPhoto(str(path), path.read_bytes)
+    return EncodedPhoto(str(path), functools.partial(_read, path))
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def _read(path: Path) -> bytes:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("it is a folder, a pipe or a device")
+    if found.st_size > LARGEST:
+        raise OSError(f"it has {found.st_size} bytes, more than {LARGEST}")
+    return path.read_bytes()
+
+
+def decoded(content: bytes) -> Image.Image:
+    """The upright RGB picture that some bytes encode.
+
+    A JPEG is decoded without its metadata, for the readers of these fail where the picture is
+    sound.
+
+    Raises:
+      ValueError: Nobody knows which value of its pixels is white; or what Pillow raises.
+    """
+    metadata = None
+    if content.startswith(_JPEG):
+        content, metadata = parted(content)
+    with Image.open(io.BytesIO(content), formats=formats()) as image:
+        return upright_rgb(image, metadata)
+
+
+def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.Image:
     """Turns a picture as its EXIF orientation says and converts it to RGB.
 
     Conversion is Pillow's `convert("RGB")`, which is what CLIP's own preprocessing applies:
-    grey is repeated, palettes are looked up and transparency is dropped, not composited. 16-bit
-    grey is scaled to 8 bits first, because Pillow would clip nearly all of it to white.
+    grey is repeated, palettes are looked up and transparency is dropped, not composited. Grey
+    of 9 to 16 bits is scaled to 8 bits first, because Pillow would clip nearly all of it to
+    white. Floating-point numbers and 32-bit integers are refused: Pillow would clip them, too.
+
+    Args:
+      image: As it was opened.
+      metadata: Where the picture's own does not say how it lies.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    orientation = _load(image, metadata)
+    return turned(_rgb(image), orientation)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a picture that Pillow refused."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no known kind of picture"
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
+        return f"it has {pixels} pixels, more than {2 * Image.MAX_IMAGE_PIXELS}; make it smaller"
+    return cause(error)
+
+
+def _load(image: Image.Image, metadata: Metadata | None) -> int:
+    """Decodes the pixels and returns how they lie then."""
+    if not isinstance(image, TiffImageFile):
+        image.load()
+        return (metadata or metadata_of(image)).orientation
+    # TIFF's reader reads all metadata and turns the picture; it shall see the orientation alone.
+    known = Image.Exif()
+    known[_ORIENTATION] = before = _tag(image, _ORIENTATION, 1)
+    image.getexif = lambda: known
+    image.load()
+    return before if _ORIENTATION in image.tag_v2 else 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS):
+        image = _eight_bits(image)
+    elif image.mode in _NO_WHITE:
+        raise ValueError(
+            f"its pixels are {_NO_WHITE[image.mode]}, of which nobody knows which is white; save "
+            "it with 8 or 16 bits"
+        )
+    if image.mode in _FIRST:
+        image = image.convert(_FIRST[image.mode])
     if image.mode == "P" and "transparency" in image.info:
         # Same colours as a direct conversion, which would warn about a palette with alpha.
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The upper eight of the bits that a grey picture has."""
+    bits = _tag(image, _BITS, 16)
+    values = np.asarray(image) >> (bits - 8)
+    if _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:  # Pillow minds that up to 8 bits.
+        values = 255 - values
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def _tag(image: Image.Image, tag: int, default: int) -> int:
+    """A number among TIFF's tags; `default` for other formats and damaged tags."""
+    try:
+        value = image.tag_v2[tag] if isinstance(image, TiffImageFile) else default
+    except DAMAGED:
+        return default
+    value = value[0] if isinstance(value, tuple) and value else value
+    return value if isinstance(value, int) else default

@@ -6,6 +6,7 @@ from common.data.coop import open_coop
 from common.data.dataset import Dataset, FeatureDataset
 from common.data.feature_files import open_features
 from common.data.folder import open_folder
+from common.data.places import is_folder
 from common.data.tfds import open_tfds
 from common.errors import UserError
 
@@ -21,9 +22,10 @@ def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
       UserError: The string names no kind or nothing that this kind can open.
     """
     kind, colon, where = spec.partition(":")
-    if not colon or not where or kind not in OPENERS:
+    if not colon or not where.strip() or kind not in OPENERS:
         kinds = ", ".join(f"{name}:..." for name in OPENERS)
-        raise UserError(f"{spec!r} is no dataset: write one of {kinds}.")
+        near = f" (perhaps folder:{spec})" if is_folder(spec) else ""
+        raise UserError(f"{spec!r} is not a data set: write one of {kinds}{near}.")
     return OPENERS[kind](where, holdout)
 
 

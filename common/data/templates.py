@@ -1,6 +1,12 @@
 """Prompt templates by set; `{}` is where the class's word or token goes."""
 
+import re
 from itertools import product
+
+
+def fill(pattern: str, **words: str) -> str:
+    """Puts words where the pattern says {name}, {phrase}; what they say in braces stays."""
+    return re.sub("|".join(f"{{{name}}}" for name in words), lambda x: words[x[0][1:-1]], pattern)
 
 
 def _each(pattern: str, *choices: str) -> list[str]:

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from common.data.checks import require_labels
 from common.data.dataset import Dataset, ImageSplit, hold_out
 from common.data.photos import EncodedPhoto
 from common.errors import UserError
+from common.progress import say
 
 
 def open_tfds(name: str, holdout: int) -> Dataset:
     """Opens an image classification set through `tfds.data_source`.
 
     Pictures stay encoded until they are needed. `test` is the set's own test part, or its
-    `validation` part where it publishes no test, or else the last `holdout` examples per class.
+    `validation` part where it publishes no test or no labels of it (-1), or else the last
+    `holdout` examples per class.
     The set is looked for in `TFDS_DATA_DIR`, and prepared there if it is absent.
 
     Raises:
@@ -53,10 +56,16 @@ def open_tfds(name: str, holdout: int) -> Dataset:
 
     classnames = tuple(features[label_key].names)
     train, validation = splits["train"], splits.get("validation")
-    if "test" in splits:
-        return Dataset(name, classnames, train=train, test=splits["test"], val=validation)
+    test = splits.get("test")
+    if test is not None and len(test) and (test.labels < 0).all():
+        kept = "validation" if validation is not None else f"the last {holdout} of each class"
+        say(f"The labels of tfds:{name}'s test part are not published: {kept} is tested on.")
+        test = None
+    if test is not None:
+        return Dataset(name, classnames, train=train, test=test, val=validation)
     if validation is not None:
         return Dataset(name, classnames, train=train, test=validation)
+    require_labels(train.labels, len(classnames), f"the train labels of tfds:{name}")
     train, test = hold_out(train, classnames, holdout, f"tfds:{name}")
     return Dataset(name, classnames, train=train, test=test)
 
@@ -73,9 +82,11 @@ def _only_key(name: str, features: Any, kind: type) -> str:
 
 def _split(name: str, source: Sequence, image_key: str, label_key: str) -> ImageSplit:
     names = tuple(f"{name}/{row}" for row in range(len(source)))
-    labels = [int(source[row][label_key]) for row in range(len(source))]
+    labels = np.asarray([source[row][label_key] for row in range(len(source))])
+    if labels.dtype.kind not in "iu" and len(labels):
+        raise UserError(f"the labels of {name} are {labels.dtype}, not integers: take another set.")
     return ImageSplit(
-        labels=np.asarray(labels, dtype=np.int64),
+        labels=labels.astype(np.int64),
         names=names,
         pictures=tuple(
             EncodedPhoto(name, partial(_encoded, source, row, image_key))

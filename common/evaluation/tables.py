@@ -13,6 +13,9 @@ from common.text import printable
 # What a metric's name says when it is about half of the classes, or the mean of both halves.
 HALVES = BASE, NEW, HARMONIC = ("base", "new", "harmonic")
 
+LARGEST = 1e12
+"""From here on numbers are written with an exponent."""
+
 # What begins code, HTML or a link, and a backslash that would be taken for an escape.
 _ACTIVE = re.compile(r"[`<\[]|\\(?=[!-/:-@\[-`{-~])")
 
@@ -37,8 +40,9 @@ class Value:
         if self.mean is None or not math.isfinite(self.mean):
             return "-"
         factor, digits = (100, 1) if share else (1, 0 if count else 3)
-        shown = f"{factor * self.mean:.{digits}f}"
-        return shown if self.spread is None else f"{shown} ± {factor * self.spread:.{digits}f}"
+        form = f".{digits}f" if abs(factor * self.mean) < LARGEST else ".4g"
+        shown = f"{factor * self.mean:{form}}"
+        return shown if self.spread is None else f"{shown} ± {factor * self.spread:{form}}"
 
 
 def print_table(result: Mapping[str, Any]) -> None:
@@ -63,9 +67,11 @@ def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]
         name: metrics if isinstance(metrics, Mapping) else {"accuracy": metrics}
         for name, metrics in result["baselines"].items()
     }
+    own = result["method"]
+    named = {f"{own} (baseline)" if name == own else name: x for name, x in baselines.items()}
     return {
         row: {metric: _number(f"{metric} of {row}", value) for metric, value in metrics.items()}
-        for row, metrics in {result["method"]: result["metrics"], **baselines}.items()
+        for row, metrics in {own: result["metrics"], **named}.items()
     }
 
 
@@ -73,7 +79,7 @@ def _number(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, which is no number")
+        raise TypeError(f"{name} is {value!r}, which is not a number")
     return float(value)
 
 

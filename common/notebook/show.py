@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from common.evaluation.tables import heading
 from common.page import curves as page_curves
 from common.page import html
+from common.page.contents import Pictures
 from common.paths import AnyPath, as_path
 from common.report import read_run, report
 
@@ -34,8 +35,10 @@ def table(*workdirs: AnyPath | str) -> Shown:
 
 def pictures(workdir: AnyPath | str) -> Shown:
     """Every PNG that a run wrote."""
-    files = sorted(as_path(workdir).glob("*.png"))
-    figures = [html.figure(heading(file.stem), html.image(file)) for file in files]
+    figures = [
+        html.figure(heading(file.stem), html.image(file.stem, kind, content))
+        for file, kind, content in Pictures(as_path(workdir)).found("*.png")
+    ]
     return _side_by_side(figures)
 
 

@@ -2,13 +2,21 @@
 
 import io
 import json
+import warnings
 from collections.abc import Iterator, Mapping
+from numbers import Real
+from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
+from common.damage import DAMAGED
 from common.evaluation.tables import heading, is_share
+from common.page.contents import read_own
 from common.paths import AnyPath
+from common.progress import say
+from common.text import printable
 from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
@@ -23,24 +31,64 @@ STYLE = {
     "axes.grid": True,
     "grid.alpha": 0.3,
 }
+LARGEST_FILE = 2**28
+"""Bytes of `metrics.jsonl` that are read."""
+
+MOST_PICTURES = 24
+MOST_CURVES = 12
+"""Of a picture. Drawing takes a tenth of a second each; what is more becomes rows of a table."""
+
+MOST_POINTS = 2000
+LONGEST_NAME = 40
+
+# Beyond it the arithmetic of axes overflows; no metric is so large.
+_LARGEST = 1e100
+_LAST_STEP = 2**53
+
 Curve = list[tuple[int, float]]
 
 
 def read_curves(file: AnyPath) -> dict[str, Curve]:
-    """Each metric of a `metrics.jsonl` as (step, value); nothing where there is no file."""
+    """Each metric of a `metrics.jsonl` as (step, value); nothing where there is no file.
+
+    Lines that are none of a run's, such as half of one, are passed over, and how many is said.
+    """
     found: dict[str, Curve] = {}
-    if not file.exists():
-        return found
-    for text in file.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
-        for name, value in line.items():
+    content = read_own(file.parent, file, LARGEST_FILE)
+    odd = 0
+    for text in (content or b"").decode("utf-8", "replace").split("\n"):
+        if not text.strip():
+            continue
+        line = _line(text)
+        odd += line is None
+        for name, value in (line or {}).items():
             if name not in ("step", *TIMES) and value is not None:
-                found.setdefault(name, []).append((line["step"], float(value)))
+                if _is_number(value):
+                    found.setdefault(name, []).append((int(line["step"]), float(value)))
+                else:
+                    odd += 1
+    if odd:
+        say(f"{file}: {odd} lines or values are not a run's metrics and are passed over.")
     return found
 
 
+def _line(text: str) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except DAMAGED:
+        return None
+    step = line.get("step") if isinstance(line, dict) else None
+    whole = _is_number(step) and 0 <= step < _LAST_STEP and step == int(step)
+    return line if whole else None
+
+
+def _is_number(value: object) -> bool:
+    # Written so that a NaN is none.
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
 def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tuple[str, str]]:
-    """Titles and SVGs of the metrics that have two steps or more.
+    """Titles and SVGs of the metrics that have two steps or more; not of those in `further`.
 
     Metrics whose names end alike stand in one picture: `loss`, the run's own, and `ti/loss`.
 
@@ -48,29 +96,71 @@ def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tup
       curves: What `read_curves` gives.
       own: What the run's own curve is called where others stand beside it.
     """
+    for title, group in list(_together(curves, own).items())[:MOST_PICTURES]:
+        drawn = dict(list(group.items())[:MOST_CURVES])
+        yield heading(title), _draw(drawn, 100.0 if is_share(title) else 1.0)
+
+
+def further(curves: Mapping[str, Curve], own: str = "this run") -> list[list[str]]:
+    """Rows about the curves that `pictures` has no room for: name, first, last, least, greatest."""
+    rows = []
+    for number, (title, group) in enumerate(_together(curves, own).items()):
+        left = list(group.items())[MOST_CURVES if number < MOST_PICTURES else 0 :]
+        for name, curve in left:
+            values = [value for _, value in curve]
+            shown = (values[0], values[-1], min(values), max(values))
+            label = title if name == own else f"{title}, {name}"
+            rows.append([label, *(f"{value:.4g}" for value in shown)])
+    return rows
+
+
+def _together(curves: Mapping[str, Curve], own: str) -> dict[str, dict[str, Curve]]:
     together: dict[str, dict[str, Curve]] = {}
     for name, curve in curves.items():
         if len(curve) > 1:
             group, _, last = name.removeprefix(PREFIX).rpartition("/")
             title = f"evaluation: {last}" if name.startswith(PREFIX) else last
             together.setdefault(title, {})[group or own] = curve
-    for title, group in together.items():
-        # In this order a variant has one colour in all pictures that show the same ones.
-        ordered = {name: group[name] for name in sorted(group, key=lambda x: (x != own, x))}
-        yield heading(title), _draw(ordered, 100.0 if is_share(title) else 1.0)
+    # In this order a variant has one colour in all pictures that show the same ones.
+    return {
+        title: {name: group[name] for name in sorted(group, key=lambda x: (x != own, x))}
+        for title, group in together.items()
+    }
 
 
 def _draw(group: Mapping[str, Curve], factor: float) -> str:
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # Of letters that the font lacks: those of the page's reader show them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=INCHES, layout="constrained")
         axes = figure.subplots()
-        for name, curve in group.items():
-            steps, values = zip(*curve, strict=True)
-            axes.plot(steps, [factor * value for value in values], label=name)
+        for curve in group.values():
+            steps, values = zip(*_thinned(curve), strict=True)
+            axes.plot(steps, [factor * value for value in values])
         axes.set_xlabel("step")
         if len(group) > 1:
-            figure.legend(frameon=False, loc="outside right upper")
+            legend = figure.legend(
+                axes.get_lines(), map(_label, group), frameon=False, loc="outside right upper"
+            )
+            for text in legend.get_texts():
+                text.set_parse_math(False)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
+
+
+def _label(name: str) -> str:
+    short = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    return printable(short) or "-"
+
+
+def _thinned(curve: Curve) -> Curve:
+    """Least and greatest of each stretch of a long curve: what a picture can show of it."""
+    if len(curve) <= MOST_POINTS:
+        return curve
+    values = np.array([value for _, value in curve])
+    kept = {0, len(curve) - 1}
+    for part in np.array_split(np.arange(len(curve)), MOST_POINTS // 2):
+        kept |= {int(part[values[part].argmin()]), int(part[values[part].argmax()])}
+    return [curve[place] for place in sorted(kept)]

@@ -7,9 +7,13 @@ from numbers import Real
 from typing import Any
 
 from common.evaluation.tables import is_number
-from common.paths import AnyPath
+from common.text import printable
 
+MOST_CELLS = 10**6
 LONG = 12  # rows that are shown without a click
+
+# Nothing is fetched and no script runs, whatever a run's texts hold.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2530; max-width: 1100px; margin: 2em auto;
@@ -28,20 +32,36 @@ summary { cursor: pointer; color: #084594; }
 """
 
 
+def note(text: str) -> str:
+    """A remark in small letters."""
+    return f'<p class="note">{_text(text)}</p>'
+
+
+def _text(text: str) -> str:
+    """A text of anyone's, between tags or in an attribute."""
+    return escape(printable(text, lines=True))
+
+
 def page(title: str, *parts: str) -> str:
     """A whole document."""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
         + "\n</body>\n</html>\n"
     )
 
 
+def title(text: str, level: int) -> str:
+    """A heading."""
+    return f"<h{level}>{_text(text)}</h{level}>"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], fold: bool = True) -> str:
     """A table; numbers stand to the right, and long tables are opened by a click if they fold."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    head = "".join(f"<th>{_text(cell)}</th>" for cell in header)
     body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     found = f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
     if len(rows) <= LONG or not fold:
@@ -51,12 +71,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], fold: bool = Tru
 
 def _cell(text: str) -> str:
     kind = ' class="number"' if is_number(text) else ""
-    return f"<td{kind}>{escape(text)}</td>"
+    return f"<td{kind}>{_text(text)}</td>"
 
 
 def figure(title: str, picture: str) -> str:
     """A picture under its title."""
-    return f"<figure><figcaption>{escape(title)}</figcaption>{picture}</figure>"
+    return f"<figure><figcaption>{_text(title)}</figcaption>{picture}</figure>"
 
 
 def strip(figures: Sequence[str]) -> str:
@@ -64,10 +84,16 @@ def strip(figures: Sequence[str]) -> str:
     return f'<div class="strip">{"".join(figures)}</div>'
 
 
-def image(file: AnyPath) -> str:
-    """A PNG inside of the page."""
-    data = base64.b64encode(file.read_bytes()).decode()
-    return f'<img alt="{escape(file.stem)}" src="data:image/png;base64,{data}">'
+def image(name: str, kind: str, content: bytes) -> str:
+    """A picture inside of the page.
+
+    Args:
+      name: For readers who do not see it.
+      kind: Its media type, e.g. "image/png".
+      content: Of the file.
+    """
+    data = base64.b64encode(content).decode("ascii")
+    return f'<img alt="{_text(name)}" src="data:{kind};base64,{data}">'
 
 
 def value(content: Any) -> str:
@@ -80,12 +106,14 @@ def value(content: Any) -> str:
     if isinstance(content, list) and content and all(isinstance(x, Mapping) for x in content):
         return _objects(content)
     if isinstance(content, list):
-        return "<ul>" + "".join(f"<li>{escape(words(x))}</li>" for x in content) + "</ul>"
-    return f"<p>{escape(words(content))}</p>"
+        return "<ul>" + "".join(f"<li>{_text(words(x))}</li>" for x in content) + "</ul>"
+    return f"<p>{_text(words(content))}</p>"
 
 
 def _objects(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
+    if len(columns) * len(rows) > MOST_CELLS:
+        return table(("", ""), [(str(place), words(row)) for place, row in enumerate(rows)])
     cells = [[words(row[name]) if name in row else "" for name in columns] for row in rows]
     return table([name.replace("_", " ") for name in columns], cells)
 

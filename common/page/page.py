@@ -1,15 +1,20 @@
 """A finished run as one HTML file: tables, curves, pictures, details and its config."""
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from common.evaluation.tables import Value, metric_groups, result_rows
 from common.files import atomic_write
 from common.page import html
-from common.page.curves import pictures, read_curves
+from common.page.contents import Pictures
+from common.page.curves import further, pictures, read_curves
 from common.paths import AnyPath
 from common.training.writers import PICTURES
+
+STEP = "[0-9]" * 8
+"""The name of an evaluation's folder of pictures."""
+
+MOST_NAMED = 20
 
 
 def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, Any]) -> AnyPath:
@@ -20,14 +25,16 @@ def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, 
       result: What its `result.json` holds.
       config: Its settings by dotted name; may be empty.
     """
+    files = Pictures(folder)
     title = f"{result['method']} on {result['dataset']}"
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="note">{escape(_origin(result))}</p>',
+        html.title(title, 1),
+        html.note(_origin(result)),
         *_tables(result),
         *_section("Over the steps", _curves(folder, result["method"])),
-        *_section("Pictures", _pictures(folder)),
-        *_section("Pictures over the steps", _evolution(folder)),
+        *_section("Pictures", _pictures(files)),
+        *_section("Pictures over the steps", _evolution(files)),
+        _left(files),
         *_details(result),
         *_section("Config", html.table(("field", "value"), _fields(config)) if config else ""),
         *_section("Versions", html.value(result.get("versions", {}))),
@@ -58,30 +65,44 @@ def _tables(result: Mapping[str, Any]) -> list[str]:
 
 
 def _section(title: str, content: str) -> list[str]:
-    return [f"<h2>{escape(title)}</h2>", content] if content else []
+    return [html.title(title, 2), content] if content else []
 
 
 def _curves(folder: AnyPath, own: str) -> str:
-    found = pictures(read_curves(folder / "metrics.jsonl"), own)
-    return "\n".join(html.figure(title, svg) for title, svg in found)
+    curves = read_curves(folder / "metrics.jsonl")
+    parts = [html.figure(title, svg) for title, svg in pictures(curves, own)]
+    if rows := further(curves, own):
+        parts.append(html.table(("metric", "first", "last", "least", "greatest"), rows))
+    return "\n".join(parts)
 
 
-def _pictures(folder: AnyPath) -> str:
-    files = sorted(folder.glob("*.png"))
-    return "\n".join(html.figure(file.stem.replace("_", " "), html.image(file)) for file in files)
+def _pictures(files: Pictures) -> str:
+    return "\n".join(
+        html.figure(file.stem.replace("_", " "), html.image(file.stem, kind, content))
+        for file, kind, content in files.found("*.png")
+    )
 
 
-def _evolution(folder: AnyPath) -> str:
+def _evolution(files: Pictures) -> str:
     """What was drawn at two evaluations or more, a strip for each picture."""
     strips: dict[str, list[str]] = {}
-    for file in sorted((folder / PICTURES).glob("*/*.png")):
-        shown = html.figure(f"step {int(file.parent.name)}", html.image(file))
+    for file, kind, content in files.found(f"{PICTURES}/{STEP}/*.png"):
+        picture = html.image(file.stem, kind, content)
+        shown = html.figure(f"step {int(file.parent.name)}", picture)
         strips.setdefault(file.stem.replace("_", " "), []).append(shown)
     return "\n".join(
-        f"<h3>{escape(name)}</h3>{html.strip(figures)}"
+        html.title(name, 3) + html.strip(figures)
         for name, figures in strips.items()
         if len(figures) > 1
     )
+
+
+def _left(files: Pictures) -> str:
+    """Which files are not shown; empty where all are."""
+    if not files.left:
+        return ""
+    named = ", ".join(files.left[:MOST_NAMED]) + (", …" if len(files.left) > MOST_NAMED else "")
+    return html.note(f"Not shown, since they are links, not pictures or too large: {named}.")
 
 
 def _details(result: Mapping[str, Any]) -> list[str]:

@@ -33,6 +33,7 @@ from common.diffusion import (
 from common.errors import run_command
 from common.language import LM, save_lm
 from common.language.tokenizer import LMTokenizer
+from common.paths import as_output_folder
 from common.pocket.captions import questions
 from common.pocket.card import write_card
 from common.pocket.corpus import Corpus, sample_corpus
@@ -55,8 +56,8 @@ def main(argv: list[str]) -> None:
     del argv
     values = flags.FLAGS
     recipe = dataclasses.replace(QUICK if values.quick else FULL, seed=values.seed)
-    out = Path(values.out)
-    work = Path(values.work) if values.work else out / "work"
+    out = as_output_folder(values.out, "--out", local=True)
+    work = as_output_folder(values.work or out / "work", "--work", local=True)
     (pretrain_lm if values.only == "lm" else pretrain)(recipe, work, out)
 
 

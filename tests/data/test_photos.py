@@ -3,8 +3,9 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
+from common.data import photos
 from common.data.photos import ArrayPhoto, EncodedPhoto, photo_file
 from common.errors import UserError
 
@@ -100,10 +101,10 @@ def test_truncated_files_are_named(tmp_path, kind: str):
 
 
 def test_readers_of_pillow_fail_in_their_own_ways(monkeypatch):
-    def fail(image):
+    def fail(image, orientation):
         raise struct.error("required argument is not an integer")
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    monkeypatch.setattr(photos, "turned", fail)
     with pytest.raises(UserError, match=r"a photo cannot be read \(required argument"):
         saved(Image.new("RGB", (3, 2))).open()
 

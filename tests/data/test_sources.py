@@ -11,7 +11,7 @@ from common.errors import UserError
 
 @pytest.mark.parametrize("spec", ["", "cifar", "folder", "folder:", "Folder:x", "imagenet:x", ":x"])
 def test_other_strings_are_refused(spec: str):
-    with pytest.raises(UserError, match=r"no dataset: write one of pocket:\.\.\., folder:"):
+    with pytest.raises(UserError, match=r"not a data set: write one of pocket:\.\.\., folder:"):
         open_dataset(spec)
 
 

@@ -162,7 +162,7 @@ def test_growing_files_are_sent_when_something_counts_on_them(bucket, monkeypatc
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("s3://mine/run", "'s3://mine/run' is no folder: give a path, or gs://BUCKET/FOLDER."),
+        ("s3://mine/run", "'s3://mine/run' is not a folder: give a path, or gs://BUCKET/FOLDER."),
         ("gs://", "'gs://' names no bucket"),
     ],
 )
