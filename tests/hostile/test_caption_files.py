@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from aape_jax.tasks.captioned import open_texts
+from aape_jax.tasks.captioned import Texts, open_texts
 from aape_jax.tasks.coco_files import Entries, read_captions
+from aape_jax.tasks.nocaps import validation
 from common.errors import UserError
 from tests.aape.question_files import write_nocaps
 from tests.hostile.photo_files import photo
@@ -111,8 +112,7 @@ def nocaps(tmp_path, change):
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content))
-    found = open_texts(f"nocaps:{file},{tmp_path / 'photos'},pocket:captions")
-    return found["test"].captions
+    return Texts(*validation("nocaps", f"{file},{tmp_path / 'photos'},pocket:captions")).captions
 
 
 EXPECTED = (("a red thing", "something red"), ("green",), ("a blue thing",))
