@@ -15,6 +15,7 @@ from common.data.checks import require_features, require_labels, require_names
 from common.data.clip_features import text_features
 from common.data.feature_files import read_feature_file
 from common.data.few_shot import class_rows
+from common.data.matching import match_names, require_matches
 from common.data.names import readable
 from common.data.places import local_path
 from common.errors import UserError
@@ -101,7 +102,7 @@ def _named(
             "or give encoded prompts as prompts.source=features:FILE.npz."
         )
     template = class_template(config.classifier.template, dataset)
-    return [template.format(readable(name)) for name in classnames]
+    return [template.replace("{}", readable(name)) for name in classnames]
 
 
 def by_class(
@@ -165,7 +166,11 @@ def _read_classes(
     if listed == list(classnames):  # Names may occur twice, as two of ImageNet's do.
         return arrays, np.arange(len(listed))
     known = {name: row for row, name in enumerate(listed)}
-    missing = [name for name in classnames if name not in known]
-    if missing:
-        raise UserError(f"the prompt file {file} has no feature of the class {missing[0]!r}.")
-    return arrays, np.array([known[name] for name in classnames])
+    found = match_names(classnames, known, f"the prompt file {file}")
+    require_matches(found, classnames, known, f"the prompt file {file}")
+    if found.unmatched:
+        raise UserError(
+            f"the prompt file {file} has no feature of the class {found.unmatched[0]!r}: add it, "
+            "or spell it as the data set does."
+        )
+    return arrays, np.array([known[found.keys[name]] for name in classnames])

@@ -58,7 +58,10 @@ def dataset(source: str, default: str = "") -> str:
 
 
 def take_away(path: Path | str) -> Path:
-    """Downloads a file, or a folder as a zip, where this is Colab; gives the file."""
+    """Downloads a file, or a folder as a zip, where this is Colab; gives the file.
+
+    A zip that is there already stays; the new one gets a number.
+    """
     path = Path(path)
     if path.is_dir():
         path = packed(path)

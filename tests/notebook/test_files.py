@@ -125,3 +125,12 @@ def test_take_away_downloads_in_colab_alone(colab, monkeypatch):
     monkeypatch.delitem(sys.modules, "google.colab")
     assert take_away("out/token") == Path("out/token")
     assert colab == ["out.zip"]
+
+
+def test_take_away_leaves_what_is_there(colab):
+    Path("out").mkdir()
+    Path("out.zip").write_text("mine")
+    Path("out-2.zip").symlink_to("nowhere")
+    assert take_away("out") == Path("out-3.zip")
+    assert Path("out.zip").read_text() == "mine" and not Path("nowhere").exists()
+    assert colab == ["out-3.zip"]
