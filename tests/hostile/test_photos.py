@@ -1,6 +1,5 @@
 """Photos: odd modes, phones' metadata, other formats, damaged and hostile files."""
 
-import io
 import os
 import struct
 import warnings
@@ -8,14 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from common.data import ImageSplit
 from common.data import photos as readers
-from common.data.broken import BrokenExamples, load_all, require_photos
-from common.data.encoding import feature_pass
 from common.data.formats import formats, suffixes, why_not
-from common.data.passes import cached_pass
 from common.data.photos import ArrayPhoto, EncodedPhoto, decoded, photo_file, upright_rgb
 from common.errors import UserError
 from tests.hostile.photo_files import COLOUR, encoded, noise, photo
@@ -122,130 +117,6 @@ def test_twelve_bits_are_not_black():
     at = content.index(struct.pack("<HHII", 256, 3, 1, 6))
     content[at : at + 12] = struct.pack("<HHII", 256, 3, 1, 4)
     assert first(bytes(content)) == GREY
-
-
-ORIENTATIONS = range(1, 9)
-KINDS = ["JPEG", "PNG", "WEBP", "TIFF"]
-
-
-def tagged(orientation: int, kind: str, **tags) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    for tag, value in tags.items():
-        exif[int(tag[1:])] = value
-    options = {"lossless": True} if kind == "WEBP" else {}
-    return encoded(noise(), kind, exif=exif, **options)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_photos_lie_as_pillow_lays_them(kind, orientation):
-    content = tagged(orientation, kind)
-    with Image.open(io.BytesIO(content)) as image:
-        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    assert np.array_equal(np.asarray(decoded(content)), expected)
-
-
-def block(*entries: bytes, order: str = ">", start: int = 8, count: int | None = None) -> bytes:
-    """EXIF with some entries of 12 bytes."""
-    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", start)
-    many = struct.pack(f"{order}H", len(entries) if count is None else count)
-    return b"Exif\0\0" + head + many + b"".join(entries)
-
-
-def entry(tag, kind, count, value, order=">"):
-    packed = struct.pack(f"{order}HHI", tag, kind, count)
-    return packed + (value if isinstance(value, bytes) else struct.pack(f"{order}I", value))
-
-
-TURN = entry(0x0112, 3, 1, b"\0\6\0\0")
-NOWHERE = 0x7FFFFFFF
-TURNED = {
-    "a date and time as a rational number": block(entry(0x0132, 5, 1, NOWHERE), TURN),
-    "a resolution far outside of the block": block(TURN, entry(0x011A, 5, 1, NOWHERE)),
-    "a resolution as text": block(TURN, entry(0x011A, 2, 4, b"72\0\0")),
-    "a resolution of nothing": block(TURN, entry(0x011A, 5, 0, 0)),
-    "a rational number over zero": block(TURN, entry(0x011A, 5, 1, 34)) + bytes(8),
-    "a pointer to EXIF outside of the block": block(TURN, entry(0x8769, 4, 1, NOWHERE)),
-    "a pointer to EXIF as text": block(TURN, entry(0x8769, 2, 4, b"abc\0")),
-    "a pointer of GPS to itself": block(TURN, entry(0x8825, 4, 1, 8)),
-    "four thousand million values": block(entry(0x010F, 2, 0xFFFFFFFF, 0), TURN),
-    "an unknown type": block(entry(0x010F, 99, 1, 0), TURN),
-    "more entries promised than there are": block(TURN, count=9999),
-    "the other byte order": block(entry(0x0112, 3, 1, b"\6\0\0\0", "<"), order="<"),
-    "a long number": block(entry(0x0112, 4, 1, 6)),
-    "a byte": block(entry(0x0112, 1, 1, b"\6\0\0\0")),
-    "the block's name twice": b"Exif\0\0" + block(TURN),
-    "broken text in front": block(entry(0x010E, 2, 5, NOWHERE), TURN),
-}
-UNTURNED = {
-    "nothing": b"",
-    "a name alone": b"Exif\0\0",
-    "no byte order": b"Exif\0\0" + b"XX*\0\0\0\0\x08",
-    "a start outside of the block": block(TURN, start=NOWHERE),
-    "an orientation of 0": block(entry(0x0112, 3, 1, b"\0\0\0\0")),
-    "an orientation of 9": block(entry(0x0112, 3, 1, b"\0\x09\0\0")),
-    "an orientation of 65535": block(entry(0x0112, 3, 1, b"\xff\xff\0\0")),
-    "an orientation as text": block(entry(0x0112, 2, 1, b"6\0\0\0")),
-    "two orientations": block(entry(0x0112, 3, 2, b"\0\6\0\6")),
-    "half an entry": block(TURN[:7]),
-    "zeros": bytes(40),
-    "noise": bytes(range(256)),
-}
-
-
-def with_block(kind: str, exif: bytes) -> bytes:
-    if kind == "JPEG":
-        content = encoded(noise(), "JPEG", quality=95)
-        return content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:]
-    options = {"lossless": True} if kind == "WEBP" else {}
-    return encoded(noise(), kind, exif=exif, **options)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("name", TURNED)
-def test_what_phones_write_turns_the_picture(kind, name):
-    plain = decoded(with_block(kind, b""))
-    found = decoded(with_block(kind, TURNED[name]))
-    assert np.array_equal(np.asarray(found), np.asarray(plain.transpose(Image.ROTATE_270)))
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("name", UNTURNED)
-def test_what_says_nothing_leaves_the_picture(kind, name):
-    plain = decoded(with_block(kind, b""))
-    assert np.array_equal(np.asarray(decoded(with_block(kind, UNTURNED[name]))), np.asarray(plain))
-
-
-def test_xmp_turns_where_exif_says_nothing():
-    plain = encoded(noise(), "JPEG", quality=95)
-    xmp = b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="8"/>'
-    content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + plain[2:]
-    expected = decoded(plain).transpose(Image.ROTATE_90)
-    assert np.array_equal(np.asarray(decoded(content)), np.asarray(expected))
-
-
-def test_photos_of_two_cameras_show_the_first():
-    content = encoded(noise(), "MPO", save_all=True, append_images=[noise(3, 3)], quality=95)
-    assert decoded(content).size == (7, 9)
-    broken = bytearray(content)
-    at = broken.index(b"MPF\0")
-    broken[at + 12 : at + 60] = b"\xff" * 48
-    assert decoded(bytes(broken)).size == (7, 9)
-
-
-@pytest.mark.parametrize("colours", ["CMYK", "L", "RGB"])
-def test_jpegs_without_their_metadata_are_the_same(colours):
-    image = noise().convert(colours)
-    content = encoded(image, "JPEG", quality=95, exif=Image.Exif())
-    with Image.open(io.BytesIO(content)) as opened:
-        assert np.array_equal(np.asarray(decoded(content)), np.asarray(opened.convert("RGB")))
-
-
-@pytest.mark.parametrize("cut", [3, 4, 5, 20, 30])
-def test_jpegs_that_end_among_their_segments(cut):
-    with pytest.raises(UserError, match="a photo cannot be read"):
-        first(with_block("JPEG", TURNED["a byte"])[:cut])
 
 
 def test_avif_is_read_where_pillow_reads_it():
@@ -379,85 +250,6 @@ class TestFiles:
         picture.open()
         picture.digest()
         assert len(reads) == 1
-
-
-def split_with(tmp_path, broken: int, sound: int = 3) -> ImageSplit:
-    files = [photo(tmp_path / f"{number:03}.png") for number in range(broken + sound)]
-    for file in files[sound:]:
-        file.write_bytes(b"broken")
-    names = tuple(file.name for file in files)
-    return ImageSplit(np.zeros(len(files), int), names, tuple(map(photo_file, files)))
-
-
-def encode(params, batch):
-    return {"sum": batch.sum((1, 2, 3)) * params}
-
-
-def pixels(split):
-    return lambda row: np.asarray(split.load(row), np.float32)
-
-
-class TestAllBrokenOnes:
-    """Whoever mends one broken photo is not told of the next an hour later."""
-
-    def test_in_a_pass(self, tmp_path):
-        split = split_with(tmp_path, 5)
-        with pytest.raises(UserError, match=r"5 pictures cannot be read: .*003\.png .*007\.png \("):
-            feature_pass(encode, np.float32(1), pixels(split), len(split), batch_size=4)
-
-    def test_over_the_parts_of_a_pass(self, tmp_path):
-        split = split_with(tmp_path / "photos", 12, sound=1)
-        with pytest.raises(UserError, match=r"12 pictures .*010\.png .* and 2 more: mend or"):
-            cached_pass(
-                encode,
-                np.float32(1),
-                pixels(split),
-                len(split),
-                names=("sum",),
-                batch_size=8,
-                part=8,
-                directory=tmp_path / "cache",
-                key=lambda rows: {"rows": str(rows)},
-                title="Encoding",
-                unit="photos",
-            )
-
-    def test_one_keeps_its_own_sentence(self, tmp_path):
-        with pytest.raises(
-            BrokenExamples, match=r"^the picture .*003\.png cannot be read \(no kno"
-        ):
-            require_photos(split_with(tmp_path, 1))
-
-    def test_without_a_pass(self, tmp_path):
-        require_photos(split_with(tmp_path, 0))
-        splits = split_with(tmp_path / "a", 2), split_with(tmp_path / "b", 1)
-        with pytest.raises(UserError, match=r"^3 pictures cannot be read: .*a/003.*a/004.*b/003"):
-            require_photos(*splits)
-
-    def test_where_pixels_are_kept(self, tmp_path):
-        split = split_with(tmp_path, 2)
-        with pytest.raises(UserError, match="2 pictures cannot be read"):
-            load_all(pixels(split), len(split))
-        assert load_all(pixels(split.take([0, 1])), 2).shape == (2, 4, 6, 3)
-
-    def test_a_photo_that_breaks_twice_is_one(self, tmp_path):
-        split = split_with(tmp_path, 1).take([3, 3, 0])
-        with pytest.raises(UserError, match=r"^the picture"):
-            load_all(pixels(split), 3)
-
-    def test_in_a_fingerprint(self, tmp_path):
-        split = split_with(tmp_path, 0)
-        for name in split.names[1:]:
-            (tmp_path / name).unlink()
-        with pytest.raises(UserError, match=r"^2 pictures cannot be read: .*001.*002"):
-            _ = split.fingerprint
-
-    def test_other_errors_stay_errors(self):
-        def load(row):
-            raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            load_all(load, 2)
 
 
 def test_arrays_need_no_file():
