@@ -20,10 +20,10 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
-from common.files import write_json
 from common.paths import as_path
 from common.precision import use_precision
 from common.training import say
+from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 from configs.mcti import pocket
 from mcti_jax.assembly import check_options, initial_vectors
@@ -83,7 +83,7 @@ def main(argv: Sequence[str]) -> None:
     print_table(result)
     say(drift_table(evaluation.details["tokens"]))
     say(f"\n{legend(result)}\n")
-    write_json(out, result)
+    write_evaluation(out, result)
     for name, picture in evaluation.pictures.items():
         write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
     say(f"wrote {out}")
