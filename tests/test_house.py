@@ -13,7 +13,7 @@ FLOORS = (
     {"errors", "progress"},
     {"finite", "names", "paths", "records"},
     {"attention", "files", "hosts", "precision", "values"},
-    {"config", "weights"},
+    {"bpe", "config", "weights"},
     {"clip"},
     {"diffusion", "language"},
     {"kinds"},

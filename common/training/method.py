@@ -89,6 +89,8 @@ class Method(Protocol):
     meaning to suit the devices, and how many rows are real: the first ones. The path's parts are
     joined by dots. A checkpoint holds these alone.
 
+    `writes` names the files and folders that `save` writes into the run's folder.
+
     `evaluation_fields` names fields of the config that only evaluation reads, or groups of such
     fields by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
 
@@ -102,6 +104,7 @@ class Method(Protocol):
     frozen_rules: Rules = ()
     batch_rules: Rules = ()
     real_rows: Mapping[str, int] = MappingProxyType({})
+    writes: tuple[str, ...] = ()
     evaluation_fields: tuple[str, ...] = ()
 
     def complete(self, config: ConfigDict) -> ConfigDict:
