@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     result = train(MCTI(config), config, workdir)
     print_table(result)
     say(drift_table(result["details"]["tokens"]))
-    for name in ("samples.png", "confusion.png", "tokens"):
+    for name in MCTI.writes:
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")
 

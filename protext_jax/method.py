@@ -51,6 +51,8 @@ class ProText(Method):
 
     name = "protext"
     batch_rules = (("layout/.*", P(None, "data")),)
+    writes = ("similarity.png", "confusion.png", "prompts.safetensors", "sweep")
+    evaluation_fields = ("baselines", "coop_shots", "descriptors", "targets", "words")
 
     def __init__(self, config: ConfigDict):
         self.config = config
