@@ -52,6 +52,9 @@ def run_command(
             sys.exit(0)
         except UserError as error:
             _fail(error, error.exit_status)
+        except flags.UnrecognizedFlagError as error:
+            hint = _hint(error.flagname)
+            _fail(hint or error, UserError.exit_status)
         # What flag libraries raise for a wrong name or value.
         except (flags.Error, ValueError, TypeError, AttributeError, KeyError) as error:
             _fail(error, UserError.exit_status)
@@ -85,6 +88,13 @@ def run_command(
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     logging.use_absl_handler()
     app.run(guarded, flags_parser=parse)
+
+
+def _hint(name: str) -> str:
+    """What to write for an unknown flag, if the parser of the config knows it."""
+    if "config" not in flags.FLAGS:
+        return ""
+    return flags.FLAGS["config"].parser.hint(name)
 
 
 def _no_space(error: BaseException | None) -> str | None:

@@ -112,7 +112,11 @@ def test_fields_younger_than_a_run_take_their_defaults(tmp_path, capsys):
     assert found == kept | {"group.y": (2, 3), "late.z": 4}
     said = capsys.readouterr().out
     assert said.endswith("their defaults: group.y=(2, 3), late.z=4.\n")
-    read_config(workdir, ConfigDict({"method": "a:A", "data": ""}))
+    assert "unknown here, which change nothing: 'gone'.\n" in said
+    read_config(
+        workdir,
+        ConfigDict(ours | {"model": "", "seed": 0, "gone": 0, "group": {"x": 1}, "late": {}}),
+    )
     assert capsys.readouterr().out == ""
 
 
