@@ -6,12 +6,30 @@ from setuptools import find_packages, setup
 
 # One legible list per role. Lower bounds are the versions of the oldest stack
 # that the tests run on (Python 3.13 with jax 0.7.2); nothing is bounded above.
+#
+# What parses files of strangers is bounded by its last known fix instead, and where an image such
+# as Colab's holds an older one, installing upgrades it:
+#
+# | package             | from   | since                                                         |
+# | ------------------- | ------ | ------------------------------------------------------------- |
+# | pillow              | 13.0.0 | memory and bombs in decoders; CVE-2026-55798, -59197 to -59200 |
+# |                     |        | ended in 12.3.0, the next ones in 13.0.0                      |
+# | transformers        | 5.10.1 | files written anywhere (CVE-2026-9856); code run from         |
+# |                     |        | config.json (CVE-2026-4372) ended in 5.3.0                    |
+# | huggingface_hub     | 1.27   | file names that leave the folder (its pull request 4540)      |
+# | protobuf            | 6.33.5 | nesting in JSON without end (CVE-2026-0994)                   |
+# | torch               | 2.13.0 | pinned; code run from weights (CVE-2025-32434) ended in 2.6   |
+# | safetensors         | 0.8    | none known; what transformers asks for                        |
+# | tokenizers          | 0.22   | none known; what transformers asks for                        |
+# | numpy               | 2.1.3  | none known since 1.22; pickles are never read                 |
+# | array_record        | 0.8.6  | none known; the newest                                        |
+# | tensorflow-datasets | 4.9.10 | none known; the newest                                        |
 RUNTIME = [
     "absl-py>=1.4.0",
     "etils[epath]>=1.15",
     "flax>=0.11.2",
     "ftfy>=6.3",
-    "huggingface_hub>=0.34",
+    "huggingface_hub>=1.27",
     "jax>=0.7.2",
     "jaxtyping>=0.3.2",
     "matplotlib>=3.10",
@@ -19,12 +37,13 @@ RUNTIME = [
     "numpy>=2.1.3",
     "optax>=0.2.6",
     "orbax-checkpoint>=0.11.28",
-    "pillow>=11.0",
+    "pillow>=13.0.0",
     "rich>=13.0",
-    "safetensors>=0.6",
+    "safetensors>=0.8",
     "scikit-learn>=1.6",
     "tensorboardX>=2.6.4",
-    "transformers>=5.0",
+    "tokenizers>=0.22",
+    "transformers>=5.10.1",
 ]
 
 TEST = [
@@ -63,7 +82,7 @@ setup(
         # The PyTorch references that the parity tests compare with; never needed at run time.
         "reference": [*TEST, "accelerate>=1.10", "diffusers>=0.40", "torch==2.13.0"],
         # Data sets by `tfds:NAME`; read without TensorFlow.
-        "tfds": ["array_record>=0.8.6", "tensorflow-datasets>=4.9.10"],
+        "tfds": ["array_record>=0.8.6", "protobuf>=6.33.5", "tensorflow-datasets>=4.9.10"],
         # A further place for metrics: `wandb=PROJECT` in any config.
         "wandb": ["wandb>=0.21"],
         # Folders in buckets: `--workdir=gs://BUCKET/FOLDER`.

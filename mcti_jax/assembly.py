@@ -3,6 +3,8 @@
 Nothing here is trained or changes; `mcti_jax.method` hands it to the loop.
 """
 
+import hashlib
+
 import numpy as np
 from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
@@ -10,15 +12,15 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
-from common.diffusion import SAMPLERS, StableDiffusion
+from common.diffusion import StableDiffusion, check_sampling
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.material import Encoded
 from mcti_jax.objective import Objective, gamma_factor
-from mcti_jax.prompts import Prompts
-
-TEMPLATE_SET = "textual_inversion"
+from mcti_jax.options import check_values
+from mcti_jax.prompts import Prompts, embed_prompt
+from mcti_jax.saving import TEMPLATE_SET
 
 
 def shares_text_tower(sd: StableDiffusion, clip: CLIP) -> bool:
@@ -64,22 +66,46 @@ def initial_vectors(
 
 
 def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
-    """Refuses options that do not fit, before time is spent on encoding photos."""
-    for name in ("vectors", "samples", "feature_draws"):
-        if config[name] < 1:
-            raise UserError(f"{name}={config[name]} must be at least 1.")
-    if config.generate.prompt.count("{}") != 1:
-        raise UserError(
-            f"generate.prompt={config.generate.prompt!r} needs one {{}} for the learned word."
-        )
+    """Refuse options that do not fit the model, before time is spent on encoding photos.
+
+    Raises:
+      UserError: It names the option.
+    """
+    check_values(config)
     training_prompts(config, sd.tokenizer, bool(config.alpha)).pool_at(config.pool)
-    initial_vectors(config, sd.tokenizer, sd.params["text"]["token_embedding"])
+    table = np.asarray(sd.params["text"]["token_embedding"])
+    start = initial_vectors(config, sd.tokenizer, table)
     gamma_factor(config)
-    if config.generate.sampler not in SAMPLERS:
-        raise UserError(
-            f"generate.sampler={config.generate.sampler!r} is unknown; choose one of "
-            f"{', '.join(SAMPLERS)}."
-        )
+    check_pictures(config, sd, table, start)
+
+
+def check_pictures(
+    config: ConfigDict,
+    sd: StableDiffusion,
+    table: Float[np.ndarray, "v d"],
+    vectors: Float[np.ndarray, "n d"],
+) -> None:
+    """Refuse settings of `generate` with which a model could not draw after all the training.
+
+    Raises:
+      UserError: The sampler or its steps do not fit the model, or the prompt is too long.
+    """
+    options = config.generate
+    if not options.per_class:
+        return
+    check_sampling(sd.schedule, options.sampler, options.steps)
+    word = "<x>"
+    embed_prompt(sd.tokenizer, table, options.prompt.replace("{}", word), {word: vectors})
+
+
+def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> str:
+    """16 hex characters for what both tokenizers make of the templates and of the first noun."""
+    digest = hashlib.sha256()
+    for tokenizer in (sd.tokenizer, clip.tokenizer):
+        prompts = training_prompts(config, tokenizer, diffusion=True)
+        for ids in (prompts.ids, prompts.slot, tokenizer.encode(config.init_word)):
+            digest.update(np.asarray(ids, "<i8").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def frozen_tree(

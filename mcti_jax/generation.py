@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree, UInt32
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -30,6 +30,16 @@ def text_states(
     return over_devices(_states, sd.params["text"], embedded, tower=sd.text_tower)
 
 
+def seed_words(seed: int) -> np.ndarray:
+    """The two halves of a seed below 2**64; `jax.random.key` by itself keeps the lower one."""
+    return np.array(divmod(seed, 2**32), np.uint32)
+
+
+def seed_key(words: UInt32[Array, "2"]) -> Key[Array, ""]:
+    """The key of `seed_words`, which for seeds below 2**32 is that of `jax.random.key`."""
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
+
+
 def _pictures(
     shared: PyTree,
     rows: PyTree,
@@ -39,7 +49,7 @@ def _pictures(
     steps: int,
     latent: tuple[int, ...],
 ) -> Array:
-    root = jax.random.key(shared["seed"])
+    root = seed_key(shared["seed"])
     keys = jax.vmap(lambda number: jax.random.fold_in(root, number))(rows["number"])
     states = shared["states"][rows["prompt"]]
     return text_to_image(
@@ -80,7 +90,7 @@ def generate(
       steps: denoising steps.
       guidance: weight of classifier-free guidance; 1 is none.
       batch: pictures at once over all devices, rounded up to a multiple of them.
-      seed: of the initial noise.
+      seed: of the initial noise, below 2**64.
     """
     unique = list(dict.fromkeys(prompts))
     place = {text: row for row, text in enumerate(unique)}
@@ -94,7 +104,7 @@ def generate(
         "states": text_states(sd, unique, words),
         "empty": text_states(sd, [""], {}),
         "guidance": np.float32(guidance),
-        "seed": np.int32(seed),
+        "seed": seed_words(seed),
     }
     title = f"Sampling ({sampler}, {steps} steps)"
     with Progress(len(prompts), title, unit="pictures", status="compiling…") as progress:
@@ -117,7 +127,8 @@ def generate_classes(
     """The configured number of pictures for each class."""
     options = config.generate
     words = {f"<{k}>": vectors for k, vectors in enumerate(tokens)}
-    prompts = [options.prompt.format(word) for word in words for _ in range(options.per_class)]
+    texts = [options.prompt.replace("{}", word) for word in words]
+    prompts = [text for text in texts for _ in range(options.per_class)]
     images = generate(
         sd,
         prompts,

@@ -48,6 +48,11 @@ def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
         raise UserError(
             f"coop_shots={config.coop_shots} needs photos: give data=DATASET, or coop_shots=0."
         )
+    if config.coop_shots and not len(dataset.train):
+        raise UserError(
+            f"coop_shots={config.coop_shots} needs photos to learn from, but {config.data!r} has "
+            "test photos alone: give coop_shots=0."
+        )
 
 
 def whole(clip: CLIP, names: list[str]) -> tuple[Layout, Float[Array, "total d"]]:

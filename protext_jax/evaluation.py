@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import base_new
+from common.data import base_new, few_shot
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
@@ -31,6 +31,7 @@ from protext_jax.sweep import choose
 from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
 from protext_jax.texts import Texts, training_name, training_template
+from protext_jax.types import AnyDataset
 
 AVERAGE = "average/"
 """Prefix of the mean over `targets`."""
@@ -76,13 +77,24 @@ class Measured:
         plain = [PLAIN.replace("{}", readable(name)) for name in self.texts.names]
         return normalise(text_features(self.clip, plain, self.cache))
 
+    def encode(self) -> None:
+        """Reads all pictures, so that a broken one is found before training and not after it."""
+        _ = self.pictures
+        if self.config.coop_shots:
+            train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
+            encode_pictures(self.clip, train, self.cache)
+
+    @property
+    def photos(self) -> AnyDataset:
+        """The photos of the trained classes."""
+        dataset = self.texts.dataset
+        return base_new(dataset)[0] if self.config.protocol == "base_to_novel" else dataset
+
     @cached_property
     def coop(self) -> LearnedPrompts:
         """CoOp's context, trained on photos of the trained classes."""
-        config, dataset = self.config, self.texts.dataset
-        if config.protocol == "base_to_novel":
-            dataset, _ = base_new(dataset)
-        context = train_coop(self.clip, dataset, config.coop_shots, config.seed, self.cache)
+        config = self.config
+        context = train_coop(self.clip, self.photos, config.coop_shots, config.seed, self.cache)
         return as_learned(context)
 
     def predicted(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> Int[np.ndarray, "b"]:

@@ -13,7 +13,7 @@ FLOORS = (
     {"errors", "progress"},
     {"finite", "names", "paths", "records"},
     {"attention", "files", "hosts", "precision", "values"},
-    {"config_file", "weights"},
+    {"bpe", "config_file", "weights"},
     {"config"},
     {"clip"},
     {"diffusion", "language"},

@@ -18,7 +18,9 @@ from aape_jax.losses import classification
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
+from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
+from aape_jax.summary import array_digest, encoders, pairs_summary
 from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.question_tables import check, outline, to_learn
@@ -81,7 +83,15 @@ class VQA(Method):
         frozen = to_learn(train, self.answers, config.per_image)
         fingerprint = train.source.fingerprint + self.test.source.fingerprint
         source = self._size(frozen, len(self.answers), fingerprint, mesh)
-        return Loaded(frozen, source, {"model": clip.fingerprint})
+        prints = encoders(clip)
+        if start := read_start(config.start):
+            prints["start"] = array_digest(start)
+        asked = len(train.source.texts)
+        sizes = len(train.source.pictures), asked, len(self.test.source.pictures)
+        left = asked - len(frozen["text"])
+        passed = f"{left} questions without a known answer" if left else ""
+        told = pairs_summary(*sizes, "questions") | {"passed over": passed}
+        return Loaded(frozen, source, prints, told)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -92,6 +102,7 @@ class VQA(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check(config)
+        check_counts(config, {"pictures": 0, "warmup_epochs": 0})
         configs = variants(config, VARIANTS)
         self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
         self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}

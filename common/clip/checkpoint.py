@@ -15,7 +15,6 @@ from common.clip.layout import HUGGING_FACE, OPEN_CLIP, Layout, find_layout, has
 from common.clip.model import CLIP, image_tower
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
-from common.errors import UserError
 from common.files import read_json, write_json
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
@@ -32,6 +31,7 @@ _SMALL_FILES = (
     "vocab.json",
     "merges.txt",
     "special_tokens_map.json",
+    "added_tokens.json",
 )
 
 
@@ -56,11 +56,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     params = _cast(params, dtype)
 
     tokenizer = Tokenizer.from_directory(directory)
-    if tokenizer.vocab_size > config.text.vocab_size:
-        raise UserError(
-            f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} ids, the text "
-            f"tower only {config.text.vocab_size}; they belong to different models."
-        )
+    tokenizer.require_rows(config.text.vocab_size, directory)
     tokenizer.length = min(tokenizer.length, config.text.positions)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}

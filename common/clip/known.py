@@ -19,8 +19,8 @@ from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.files import read_json
-from common.weights.resolve import resolve
+from common.files import read_json, shown
+from common.weights.resolve import local_directory as local_directory
 
 Described = TypeVar("Described")
 
@@ -78,16 +78,12 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     """
     files = ("tokenizer.json", "vocab.json")
     if directory is not None and any((directory / name).is_file() for name in files):
-        return Tokenizer.from_directory(directory)
+        tokenizer = Tokenizer.from_directory(directory)
+        tokenizer.require_rows(config.vocab_size, directory)
+        return tokenizer
     return Tokenizer(
         _Words(config.bos, config.eos, config.pad, config.positions, config.vocab_size)
     )
-
-
-def local_directory(source: str) -> Path | None:
-    """The model's directory if it needs no network."""
-    local = source == "pocket" or Path(source).expanduser().is_dir()
-    return resolve(source, []) if local else None
 
 
 def known(table: Mapping[str, Described], source: str) -> Described:
@@ -98,7 +94,7 @@ def known(table: Mapping[str, Described], source: str) -> Described:
     """
     if source not in table:
         raise UserError(
-            f"the sizes of the model {source!r} are not known without its files: give a local "
+            f"the sizes of the model {shown(source)} are not known without its files: give a local "
             f"directory of it, or one of {', '.join(table)}."
         )
     return table[source]
@@ -119,9 +115,6 @@ class _Words:
     model_max_length: int
     size: int
 
-    def __len__(self) -> int:
-        return self.size
-
     @property
     def backend_tokenizer(self) -> "_Words":
         return self
@@ -131,6 +124,13 @@ class _Words:
         # Letters, single digits, and runs of signs: where CLIP's vocabulary splits first.
         words = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
         return [SimpleNamespace(ids=[0] * len(words.findall(text))) for text in texts]
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"": self.size - 1}
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, Any]:
+        return {}
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join("?" for _ in ids)

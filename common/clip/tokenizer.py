@@ -1,15 +1,21 @@
 """CLIP's tokenizer: its text cleaning in front of transformers' byte-pair encoding."""
 
+import functools
+import hashlib
 import html
-import os
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import ftfy
 import numpy as np
 
+from common.bpe import require_rows
+from common.clip.tokenizer_files import config_of, read_tokenizer
 from common.errors import UserError
+from common.files import atomic_write, write_json
 
 CLIP_LENGTH = 77
 
@@ -27,7 +33,7 @@ class Tokenizer:
       bos: Id of the start token.
       eos: Id of the end token.
       pad: Id that fills a sequence up.
-      vocab_size: Number of ids.
+      vocab_size: One more than the largest id.
       length: Positions of the text tower that it belongs to, as its files say; CLIP's are 77.
     """
 
@@ -37,7 +43,7 @@ class Tokenizer:
         self.bos: int = tokenizer.bos_token_id
         self.eos: int = tokenizer.eos_token_id
         self.pad: int = tokenizer.pad_token_id
-        self.vocab_size = len(tokenizer)
+        self.vocab_size: int = max(tokenizer.get_vocab().values()) + 1
         # Files that name no length are read as "practically unlimited".
         self.length = min(tokenizer.model_max_length, CLIP_LENGTH)
 
@@ -46,25 +52,41 @@ class Tokenizer:
         """Reads `tokenizer.json`, or `vocab.json` with `merges.txt`.
 
         Raises:
-          UserError: The directory has neither.
+          UserError: The directory has neither, or they are damaged or of another kind.
         """
-        # Without PyTorch, which nothing here needs, transformers would say so at every start.
-        os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-        # Importing transformers takes a second that commands without text need not spend.
-        from transformers import CLIPTokenizer
+        return cls(read_tokenizer(Path(path)))
 
-        path = Path(path)
-        complete = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-        if not any(all((path / name).is_file() for name in names) for names in complete):
-            raise UserError(
-                f"{str(path)!r} holds no tokenizer; copy tokenizer.json, or vocab.json and "
-                "merges.txt, of the model there."
-            )
-        return cls(CLIPTokenizer.from_pretrained(str(path)))
+    def save(self, path: Path | str, length: int | None = None) -> None:
+        """Writes the files that `from_directory` and transformers read.
 
-    def save(self, path: Path | str) -> None:
-        """Writes the files that `from_directory` reads."""
-        self._tokenizer.save_pretrained(str(path))
+        Args:
+          path: A directory.
+          length: What they call the longest text; the tokenizer's own by default.
+        """
+        with atomic_write(Path(path) / "tokenizer.json") as temporary:
+            text = self._tokenizer.backend_tokenizer.to_str(pretty=True)
+            temporary.write_text(text, encoding="utf-8")
+        write_json(Path(path) / "tokenizer_config.json", config_of(self._tokenizer, length))
+
+    def require_rows(self, rows: int, directory: Path | str) -> None:
+        """Checks that a tower has a row for each id.
+
+        Raises:
+          UserError: It has `rows`, and some words have none; `directory` is the tokenizer's.
+        """
+        require_rows(self.vocab_size, rows, Path(directory), "text tower")
+
+    @cached_property
+    def added_words(self) -> tuple[str, ...]:
+        """Words that somebody added to the vocabulary, such as `<my-dog>`."""
+        added = self._tokenizer.added_tokens_decoder.values()
+        return tuple(str(token) for token in added if not token.special)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any word, merge or rule of splitting."""
+        rules = self._tokenizer.backend_tokenizer.to_str()
+        return hashlib.sha256(f"{self.length} {rules}".encode()).hexdigest()[:16]
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text after CLIP's cleaning, without start and end."""
@@ -74,8 +96,28 @@ class Tokenizer:
         """As `encode`, for many texts at once."""
         # The backend directly: the front end logs about lengths that `pack` deals with.
         encode = self._tokenizer.backend_tokenizer.encode_batch
-        encoded = encode([clean(text) for text in texts], add_special_tokens=False)
+        encoded = encode([self._clean(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encoded]
+
+    def _clean(self, text: str) -> str:
+        """Cleans a text around the added words that cleaning would change."""
+        if self._unclean is None:
+            return clean(text)
+        parts = self._unclean.split(text)
+        parts[::2] = map(clean, parts[::2])
+        return " ".join(parts)
+
+    @cached_property
+    def _unclean(self) -> re.Pattern[str] | None:
+        """Finds added words that are spelled in a way that cleaned texts are not."""
+        words = [
+            str(token)
+            for token in self._tokenizer.added_tokens_decoder.values()
+            # The backend itself sets normalised words in lower case.
+            if clean(str(token)) != (str(token).lower() if token.normalized else str(token))
+        ]
+        longest_first = sorted(words, key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if words else None
 
     def decode(self, token: int) -> str:
         """The text of one id."""

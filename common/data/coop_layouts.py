@@ -45,10 +45,10 @@ def _open_aircraft(root: Path) -> Dataset:
 
     def split(part: str) -> ImageSplit:
         file = root / f"images_variant_{part}.txt"
-        rows = [(line.split(maxsplit=1) + [""])[:2] for line in _lines(file)]
-        if unknown := [name for _, name in rows if name not in label_of]:
+        rows = [line.partition(" ")[::2] for line in _lines(file)]
+        if unknown := [name for _, name in rows if name.strip() not in label_of]:
             raise UserError(f"{file} names {unknown[0]!r}, which {VARIANTS_FILE} does not.")
-        found = [(root / "images" / f"{photo}.jpg", label_of[name]) for photo, name in rows]
+        found = [(root / "images" / f"{photo}.jpg", label_of[name.strip()]) for photo, name in rows]
         if missing := [path for path, _ in found if not is_file(path)]:
             raise UserError(
                 f"{len(missing)} photos of {file} are missing, first {missing[0]}: add them."

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
+from common.data.broken import BrokenExamples, errors_of
 from common.data.cache import Key, cached, find
 from common.data.encoding import Encoder, feature_pass
 from common.data.exchange import Arrays, agree, everywhere, held_by
@@ -55,7 +56,8 @@ def cached_pass(
       title, unit: Of the progress bar.
 
     Raises:
-      UserError: An example cannot be loaded, by this process or another.
+      UserError: Examples cannot be loaded, by this process or another; all of this process's are
+        named, and nothing more is encoded.
     """
     if part % batch_size:
         raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
@@ -83,7 +85,11 @@ def cached_pass(
                     progress=lambda n, _: progress.update(before + n),
                 )
 
-            found[number] = files[number].fill(compute)
+            try:
+                found[number] = files[number].fill(compute)
+            except BrokenExamples as error:
+                later = [row for other in own if other > number for row in parts[other]]
+                raise BrokenExamples([*error.errors, *errors_of(load, later)]) from None
             done += len(parts[number])
             progress.update(done)
     whole = everywhere(found)

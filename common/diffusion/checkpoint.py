@@ -86,6 +86,7 @@ def load_stable_diffusion(
     schedule = NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json"))
     tokenizer = Tokenizer.from_directory(directory / "tokenizer")
     text_config, text_params = load_text_tower(directory / "text_encoder", dtype)
+    tokenizer.require_rows(text_config.vocab_size, directory / "tokenizer")
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     text_tower = TextTower(dataclasses.replace(text_config, **special), dtype)
@@ -111,7 +112,8 @@ def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None
     _save_network(model.unet, to_source(table, model.params["unet"]), directory / "unet")
     _save_network(model.vae, to_source(VAE, model.params["vae"]), directory / "vae")
     save_text_tower(model.text_tower.config, model.params["text"], directory / "text_encoder")
-    _save_tokenizer(model.tokenizer, model.text_tower.config.positions, directory / "tokenizer")
+    # diffusers' pipeline pads prompts to the length that it finds there.
+    model.tokenizer.save(directory / "tokenizer", model.text_tower.config.positions)
     write_json(directory / "scheduler/scheduler_config.json", model.schedule.to_dict())
     # Last, so that an interrupted directory is not taken for a complete one.
     write_json(directory / "model_index.json", _MODEL_INDEX)
@@ -154,10 +156,3 @@ def _save_network(
 ) -> None:
     write_json(directory / "config.json", network.config.to_dict())
     write_tensors(directory / f"{_STEM}.safetensors", tensors, {"format": "pt"})
-
-
-def _save_tokenizer(tokenizer: Tokenizer, length: int, directory: Path) -> None:
-    tokenizer.save(directory)
-    # diffusers' pipeline pads prompts to the length that it finds here.
-    file = directory / "tokenizer_config.json"
-    write_json(file, read_json(file) | {"model_max_length": length})

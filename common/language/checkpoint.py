@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common.errors import UserError
 from common.files import read_json, write_json
 from common.language.config import LMConfig
 from common.language.hugging_face import KINDS, kind_of, lm_from_json, lm_to_json
@@ -19,7 +18,13 @@ from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import to_flax, to_source
 
-_SMALL_FILES = ("config.json", "tokenizer.json", "vocab.json", "merges.txt")
+_SMALL_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+)
 _PREFIX = "transformer."
 
 
@@ -64,12 +69,7 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
     params = to_flax(kind.table, tensors, ignore=kind.ignore, expected=abstract_lm(config))
     params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
     tokenizer = LMTokenizer.from_directory(directory)
-    if max(tokenizer.vocab_size, config.eos + 1) > config.vocab_size:
-        raise UserError(
-            f"the tokenizer in {str(directory)!r} knows {tokenizer.vocab_size} ids and texts end "
-            f"with {config.eos}, but the model has {config.vocab_size}; they belong to different "
-            "models."
-        )
+    tokenizer.require_rows(config.vocab_size, directory)
     return LM(config, params, tokenizer, fingerprint(params, repr(config)), dtype)
 
 

@@ -4,15 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
+from common.bpe import (
+    read_vocabulary,
+    refusing_damage,
+    require_numbers,
+    require_rows,
+    require_values,
+)
 from common.files import atomic_write
+
+# Where words end: as in GPT-2, which the models of this project share.
+_SPLITS = {"type": ("ByteLevel",), "add_prefix_space": (False,), "use_regex": (True,)}
 
 
 class LMTokenizer:
     """Text to token ids and back; case and white space stay as they are.
 
     Attributes:
-      vocab_size: Number of ids.
+      vocab_size: One more than the largest id.
       end: Id of `END`, the token that ends a text; None where the vocabulary has none.
     """
 
@@ -21,7 +30,7 @@ class LMTokenizer:
     def __init__(self, backend: Any):
         """Wraps a `tokenizers.Tokenizer`."""
         self._backend = backend
-        self.vocab_size: int = backend.get_vocab_size()
+        self.vocab_size: int = max(backend.get_vocab().values()) + 1
         self.end: int | None = backend.token_to_id(self.END)
 
     @classmethod
@@ -29,21 +38,34 @@ class LMTokenizer:
         """Reads `tokenizer.json`, or `vocab.json` with `merges.txt`.
 
         Raises:
-          UserError: The directory has neither.
+          UserError: The directory has neither, or they are damaged or of another kind.
         """
-        # Commands without text need not load it.
-        from tokenizers import ByteLevelBPETokenizer, Tokenizer
-
         path = Path(path)
-        if (path / "tokenizer.json").is_file():
-            return cls(Tokenizer.from_file(str(path / "tokenizer.json")))
-        vocabulary, merges = path / "vocab.json", path / "merges.txt"
-        if not (vocabulary.is_file() and merges.is_file()):
-            raise UserError(
-                f"{str(path)!r} holds no tokenizer; copy tokenizer.json, or vocab.json and "
-                "merges.txt, of the model there."
-            )
-        return cls(ByteLevelBPETokenizer(str(vocabulary), str(merges))._tokenizer)
+        vocabulary = read_vocabulary(path, suffix="")
+        require_values(vocabulary.settings, {"normalizer": ()})
+        splits = vocabulary.settings.record("pre_tokenizer", default={})
+        require_values(splits, _SPLITS)
+        # Commands without text need not load it.
+        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+        with refusing_damage(path):
+            backend = Tokenizer(models.BPE(dict(vocabulary.ids), list(vocabulary.merges)))
+            # Nothing else of a file is taken over: it could cut texts, or match them for hours.
+            backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            backend.decoder = decoders.ByteLevel()
+            words = [AddedToken(word.content, **word.flags) for word in vocabulary.added]
+            backend.add_tokens(words)
+            numbers = [backend.token_to_id(word.content) for word in vocabulary.added]
+        require_numbers(vocabulary.added, numbers, path)
+        return cls(backend)
+
+    def require_rows(self, rows: int, directory: Path | str) -> None:
+        """Checks that a model has a row for each id.
+
+        Raises:
+          UserError: It has `rows`, and some words have none; `directory` is the tokenizer's.
+        """
+        require_rows(self.vocab_size, rows, Path(directory), "model")
 
     def save(self, path: Path | str) -> None:
         """Writes the file that `from_directory` reads."""

@@ -18,6 +18,7 @@ from common.files import atomic_write
 from common.hosts import to_host
 from common.paths import AnyPath, in_bucket, within
 from common.progress import say
+from common.training.method import EVALUATION
 from common.training.sharding import by_path, place
 from common.training.state import TrainState
 
@@ -173,14 +174,20 @@ class Checkpoints:
         return next(found, len(leaf))
 
     def _check_fingerprints(self, step: int, saved: Mapping[str, str]) -> None:
+        """Refuses other data; names that an older version did not know are passed over."""
         for name in sorted(saved | self._fingerprints):
             theirs, ours = saved.get(name), self._fingerprints.get(name)
-            if theirs != ours:
-                raise UserError(
-                    f"the checkpoint of step {step} in {self._directory} was made with other "
-                    f"{name} (fingerprint {theirs}, now {ours}): give a new --workdir, or "
-                    f"bring the old {name} back."
-                )
+            if theirs == ours or theirs is None:
+                continue
+            if name.startswith(EVALUATION):
+                said = name.removeprefix(EVALUATION)
+                say(f"{said}: other than when step {step} was saved; these are measured now.")
+                continue
+            raise UserError(
+                f"the checkpoint of step {step} in {self._directory} was made with other "
+                f"{name} (fingerprint {theirs}, now {ours}): give a new --workdir, or "
+                f"bring the old {name} back."
+            )
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:

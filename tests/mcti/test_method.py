@@ -6,7 +6,7 @@ import pytest
 from common.errors import UserError
 from configs.mcti import get_config
 from mcti_jax.assembly import initial_vectors, make_networks
-from mcti_jax.method import learning_rate
+from mcti_jax.method import MCTI, learning_rate
 from tests.mcti.tiny import NumberTokenizer, models, settings
 
 # What `train_arg_person.sh` of the reference sets or leaves at its default.
@@ -38,7 +38,7 @@ def test_papers_configuration_is_the_recipe():
 
 
 def test_defaults_have_the_recipes_objective():
-    config = get_config()
+    config = MCTI(get_config()).complete(get_config())
     objective = RECIPE.keys() - {"learning_rate", "resolution", "updates", "init_word"}
     assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
 
