@@ -18,7 +18,7 @@ LONGEST = 10_000
 """Letters of a text, and values of a list, that a field may hold."""
 
 # The bounds of a field by its dotted name: the lowest value and the highest, None for none.
-Ranges = Mapping[str, tuple[float | None, float | None]]
+Ranges = Mapping[str, tuple[int | float | None, int | float | None]]
 
 _EXACT = 2**53  # Up to here a float is the whole number that was written.
 _SHORT = reprlib.Repr()
@@ -103,7 +103,7 @@ def _whole(name: str, text: str) -> int:
             raise UserError(f"{name}={quoted(text)} is not a whole number.") from None
         value = int(number)  # "1e3" and "3.0" are whole numbers.
     if abs(value) > LARGEST:
-        raise UserError(f"{name}={quoted(text)} is too large: the largest number is 2**64 - 1.")
+        raise UserError(f"{name}={quoted(text)} is out of range: the largest is 2**64 - 1.")
     return value
 
 
@@ -158,13 +158,13 @@ def check_ranges(config: ConfigDict, ranges: Ranges) -> None:
             if number is None:
                 continue
             fits = (low is None or number >= low) and (high is None or number <= high)
-            if not fits or not math.isfinite(number):
+            if not fits or (isinstance(number, float) and not math.isfinite(number)):
                 raise UserError(
                     f"{name}={quoted(number)} is out of range: give {_span(low, high)}."
                 )
 
 
-def _span(low: float | None, high: float | None) -> str:
+def _span(low: int | float | None, high: int | float | None) -> str:
     if high is None:
         return "a finite number" if low is None else f"a number of at least {low}"
     return f"a number up to {high}" if low is None else f"a number from {low} to {high}"
