@@ -12,7 +12,7 @@ FLOORS = (
     {"damage", "strict_json", "text"},
     {"errors", "progress"},
     {"finite", "names", "paths", "records"},
-    {"attention", "files", "hosts", "precision", "values"},
+    {"attention", "files", "hosts", "precision", "sizes", "values"},
     {"bpe", "config", "weights"},
     {"clip"},
     {"diffusion", "language"},

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from common.errors import UserError
-from common.files import read_json
+from common.files import read_record
 from common.language.checkpoint import LM, abstract_lm, find_lm
 from common.language.config import KNOWN
 from common.language.hugging_face import lm_from_json
+from common.sizes import REMEDY
 
 
 def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
@@ -24,7 +25,7 @@ def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
       UserError: The model is neither at hand nor known.
     """
     if source == "pocket" or Path(source).expanduser().is_dir():
-        config = lm_from_json(read_json(find_lm(source) / "config.json"))
+        config = lm_from_json(read_record(find_lm(source) / "config.json", REMEDY))
     elif source in KNOWN:
         config = KNOWN[source]
     else:
