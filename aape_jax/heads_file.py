@@ -21,6 +21,20 @@ def write_head(path: AnyPath, params: PyTree) -> None:
         save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
 
 
+def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
+    """Writes what is kept of a tree {variant: {"head": ...}}, `heads/NAME.safetensors`.
+
+    Returns:
+      The files.
+    """
+    files = []
+    for name, params in trainable.items():
+        files.append(workdir / "heads" / f"{name}.safetensors")
+        # A captioning run's visual map is no head and stands beside them.
+        write_head(files[-1], params["map"] if "map" in params else params["head"])
+    return files
+
+
 def read_head(path: AnyPath) -> PyTree:
     """Reads the parameters of a `Head`.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
@@ -15,13 +16,14 @@ from common.finite import require_finite
 from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
 from common.training.spread import over_devices
+from common.training.unfinished import read_unfinished
 from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
 from common.weights.table import nest
 from configs.protext import pocket
 from protext_jax.adapters import MAPPINGS, adapted, adapter_shapes
 from protext_jax.prompts import ClassTexts, default_template, tokenise
-from protext_jax.runs import Run
+from protext_jax.runs import Run, make_runs
 from protext_jax.tower import encode_classes, unit
 
 FORMAT = "protext_jax 1"
@@ -42,12 +44,12 @@ class LearnedPrompts:
     metadata: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: ConfigDict, clip: CLIP, trained: PyTree, run: Run) -> "LearnedPrompts":
-        """The result of one run, without the axis of runs."""
+    def of(cls, config: ConfigDict, weights: str, trained: PyTree, run: Run) -> "LearnedPrompts":
+        """The result of one run, without the axis of runs; `weights` is the model's fingerprint."""
         facts = {
             "format": FORMAT,
             "base_model": config.model,
-            "fingerprint": clip.fingerprint,
+            "fingerprint": weights,
             "template": config.template or default_template(config.length),
             "length": config.length,
             "mapping": config.mapping,
@@ -111,6 +113,44 @@ def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:
 def write_prompts(path: AnyPath, learned: LearnedPrompts) -> None:
     """Writes one safetensors file."""
     write_tensors(path, learned.arrays, learned.metadata)
+
+
+def all_runs(config: ConfigDict, weights: str, trainable: PyTree) -> list[LearnedPrompts]:
+    """The result of each run of a tree with the runs in front."""
+    trees = [
+        jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable)
+        for i in range(len(make_runs(config)))
+    ]
+    return [
+        LearnedPrompts.of(config, weights, tree, run)
+        for tree, run in zip(trees, make_runs(config), strict=True)
+    ]
+
+
+def write_runs(workdir: AnyPath, learned: Sequence[LearnedPrompts], chosen: int) -> None:
+    """Writes `prompts.safetensors`, of a sweep also one file per run."""
+    write_prompts(workdir / "prompts.safetensors", learned[chosen])
+    for number, own in enumerate(learned if len(learned) > 1 else ()):
+        write_prompts(workdir / f"sweep/{number}.safetensors", own)
+
+
+def write_latest(workdir: AnyPath, number: int | None = None) -> None:
+    """Writes the prompts of an unfinished run's newest checkpoint as those of a finished one.
+
+    Args:
+      workdir: the run's folder.
+      number: of a sweep which run counts as the result; the first by default, for which of them
+        does best on held-out sentences is known at the end.
+
+    Raises:
+      UserError: there is no run or no checkpoint, or no such run in the sweep.
+    """
+    config = read_config(workdir, pocket())
+    found = read_unfinished(workdir)
+    learned = all_runs(config, found.fingerprints["model"], found.trainable)
+    if not 0 <= (number or 0) < len(learned):
+        raise UserError(f"--run={number}: {workdir} has the runs 0 to {len(learned) - 1}.")
+    write_runs(workdir, learned, number or 0)
 
 
 def read_prompts(path: AnyPath) -> LearnedPrompts:
