@@ -5,12 +5,12 @@ with a comment each, then `return apply_arg(config, arg)`.
 """
 
 import json
+import os
 import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 
 from common.errors import UserError
 from common.files import read_json
-from common.paths import AnyPath, as_path, require_bucket
+from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
 from common.values import check_name, filled_up, kind_of, lists_to_tuples, parse_value
 
@@ -143,7 +143,7 @@ def read_flags() -> Invocation:
     config = read_config_flag()
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
-    return Invocation(config, as_path(flags.FLAGS.workdir))
+    return Invocation(config, as_output_folder(flags.FLAGS.workdir, "--workdir"))
 
 
 class _CarefulParser(flags.ArgumentParser):
@@ -155,8 +155,8 @@ class _CarefulParser(flags.ArgumentParser):
     def parse(self, path: str) -> ConfigDict:
         """The config of "FILE.py[:key=value,...]"."""
         file = path.partition(":")[0]
-        if not Path(file).is_file():
-            raise UserError(f"--config={path}: there is no file {file!r}.")
+        if not os.path.isfile(file):  # Of a text that is not a path, too.
+            raise UserError(f"--config={path:.200}: there is no file {file[:200]!r}.")
         try:
             config = self._parser.parse(path)
         except UserError:
