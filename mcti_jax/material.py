@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
+from common.data.broken import named_together
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
@@ -80,7 +81,8 @@ class Material:
 
     def encode_all(self) -> None:
         """Reads every photo that the run will need, so that none is found broken at its end."""
-        _ = self.test_features, self.encoded
+        with named_together(self.train, self.test):
+            _ = self.test_features, self.encoded
 
 
 def gather(config: ConfigDict) -> Material:
