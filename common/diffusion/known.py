@@ -47,7 +47,7 @@ class Architecture:
             UNetConfig.from_dict(read_json(directory / "unet/config.json")),
             VAEConfig.from_dict(read_json(directory / "vae/config.json")),
             text_from_json(read_json(directory / "text_encoder/config.json")),
-            NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json")),
+            NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json"),
         )
 
 
