@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int, PyTree
 from ml_collections import ConfigDict
@@ -20,7 +19,7 @@ from common.evaluation.figures import predictions_picture
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
-from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.files import LearnedPrompts, all_runs, class_features
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
 from protext_jax.published import published
@@ -115,11 +114,7 @@ def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Eval
       runs: R settings.
       trainable: Their trees, runs in front.
     """
-    trees = [jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable) for i in range(len(runs))]
-    learned = [
-        LearnedPrompts.of(measured.config, measured.clip, tree, run)
-        for tree, run in zip(trees, runs, strict=True)
-    ]
+    learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
     found = [measure(measured, each) for each in learned]
     chosen = choose(runs, [metrics for metrics, _ in found])
     metrics, classes = found[chosen]
