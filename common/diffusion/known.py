@@ -48,7 +48,7 @@ class Architecture:
             UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
             VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)),
             text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)),
-            NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json")),
+            NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json"),
         )
 
 
