@@ -66,12 +66,15 @@ class Material:
     @cached_property
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
+        mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = [
-            image_features(self.clip, self.train, self.cache, version)
-            for version in (ORIGINAL, MIRROR)
-        ]
-        return Encoded(latents["mean"], latents["logvar"], np.stack(features))
+        features = np.stack([self.train_features, mirrored])
+        return Encoded(latents["mean"], latents["logvar"], features)
+
+    @cached_property
+    def train_features(self) -> np.ndarray:
+        """CLIP image features of the training photos as they are, not normalised, `[b p]`."""
+        return image_features(self.clip, self.train, self.cache, ORIGINAL)
 
     @cached_property
     def test_features(self) -> np.ndarray:
@@ -79,8 +82,20 @@ class Material:
         return image_features(self.clip, self.test, self.cache)
 
     def encode_all(self) -> None:
-        """Reads every photo that the run will need, so that none is found broken at its end."""
-        _ = self.test_features, self.encoded
+        """Reads every photo that the run will need, those of the test too, before it learns.
+
+        Raises:
+          UserError: Photos are broken; all of them are named.
+        """
+        broken = []
+        for part in ("test_features", "train_features"):
+            try:
+                getattr(self, part)
+            except UserError as error:
+                broken.append(str(error))
+        if broken:
+            raise UserError(" ".join(broken))
+        _ = self.encoded
 
 
 def gather(config: ConfigDict) -> Material:
