@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
@@ -111,24 +112,16 @@ def gather(config: ConfigDict) -> Material:
         size=resolution(config, sd),
         cache=Path(config.cache).expanduser(),
         found=len(dataset.train),
-        passed_over="; ".join(map(str, getattr(dataset, "passed_over", ()))),
+        passed_over=listed(dataset.passed_over),
     )
 
 
 def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
-    """Refuse classes that cannot be told apart, or whose names no file of tokens can hold.
+    """Refuse a class that has nothing to be told from, where that is all there is to learn.
 
     Raises:
-      UserError: It names the class or the field.
+      UserError: There is one class, and `alpha` is 0.
     """
-    for name in classnames:
-        try:
-            name.encode("utf-8")
-        except UnicodeEncodeError:
-            raise UserError(
-                f"the class {name!a} of {config.data!r} is not UTF-8, as the names in token "
-                "files are: rename it."
-            ) from None
     if len(classnames) == 1 and not config.alpha:
         raise UserError(
             f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "

@@ -22,6 +22,7 @@ from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.seeds import random_key
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
@@ -52,6 +53,7 @@ class ProText(Method):
 
     name = "protext"
     batch_rules = (("layout/.*", P(None, "data")),)
+    writes = ("similarity.png", "confusion.png", "prompts.safetensors", "sweep")
     evaluation_fields = (
         *("baselines", "coop_shots", "descriptors", "holdout"),
         *("targets", "test_template", "words"),
@@ -164,7 +166,7 @@ class ProText(Method):
         """Every run draws from its own seed; the loop's key is that of the config's."""
         del key
         config, text = self.config, self.clip.config.text
-        keys = [jax.random.key(run.seed) for run in self.plan.runs]
+        keys = [random_key(run.seed) for run in self.plan.runs]
         if config.mapping != "prompts":
             runs = [initial_adapter(key, config.mapping, text.projection) for key in keys]
             return {"adapter": jax.tree.map(lambda *x: jnp.stack(x), *runs)}

@@ -40,6 +40,8 @@ class Captioning(Method):
     """Trains one visual map, then a run's own AAPE and the variants beside it."""
 
     name = OWN
+    writes = ("captions.png", "captions.json", "heads")
+    evaluation_fields = ("images_at_once", "lm.beams", "pictures", "vqa.")
     frozen_rules = lm_rules("lm")
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 

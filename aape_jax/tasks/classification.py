@@ -60,6 +60,7 @@ class Classification(Method):
     """Trains a run's own AAPE and the variants beside it, all in one program."""
 
     name = "aape"
+    writes = ("confusion.png", "attention.png", "heads")
     evaluation_fields = ("baselines", "pictures", "targets")
 
     def __init__(self, config: ConfigDict):

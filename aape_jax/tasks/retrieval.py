@@ -48,6 +48,7 @@ class Retrieval(Method):
     """Trains a run's own h and the variants beside it, all in one program."""
 
     name = "aape"
+    writes = ("heads",)
     evaluation_fields = ("queries_at_once", "text_to_image")
 
     def __init__(self, config: ConfigDict):

@@ -50,6 +50,7 @@ class VQA(Method):
     """Trains a run's own h and answers, and the variants beside them, all in one program."""
 
     name = "aape"
+    writes = ("answers.png", "heads")
     evaluation_fields = ("pictures",)
 
     def __init__(self, config: ConfigDict):

@@ -20,7 +20,8 @@ from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
-from common.files import read_json, write_json
+from common.files import read_json, read_record, write_json
+from common.sizes import REMEDY
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
@@ -75,13 +76,13 @@ def load_stable_diffusion(
     if source == "pocket":
         directory = directory / "sd"
     unet = UNet(
-        UNetConfig.from_dict(read_json(directory / "unet/config.json")),
+        UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
         dtype,
         attention,
         remat,
     )
     vae = AutoencoderKL(
-        VAEConfig.from_dict(read_json(directory / "vae/config.json")), dtype, attention
+        VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)), dtype, attention
     )
     schedule = NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json"))
     tokenizer = Tokenizer.from_directory(directory / "tokenizer")
