@@ -72,6 +72,5 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
             raise ValueError(f"{member.filename!r} is not as long as its header says")
     with archive.open(member) as file:
-        array = np.lib.format.read_array(file, allow_pickle=False)
-        file.read()  # To the end, where zip compares the checksum.
-    return array
+        # Read to its end, where zip compares the checksum.
+        return np.lib.format.read_array(file, allow_pickle=False)

@@ -242,7 +242,7 @@ MUTATIONS = (
     Mutation(
         "checksums",
         "common/data/npz.py",
-        "        file.read()  # To the end, where zip compares the checksum.\n",
+        "        # Read to its end, where zip compares the checksum.\n",
         "        file._expected_crc = None\n",
         CACHE,
     ),
