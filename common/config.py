@@ -219,7 +219,7 @@ def read_flags() -> Invocation:
     return Invocation(config, as_path(flags.FLAGS.workdir))
 
 
-def _of_method(path: AnyPath, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:
+def _of_method(path: AnyPath, method: Any, defaults: Sequence[ConfigDict]) -> ConfigDict:
     known = {config.method: config for config in defaults}
     if method is None and len(known) == 1:
         return defaults[0]
