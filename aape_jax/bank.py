@@ -11,10 +11,13 @@ from ml_collections import ConfigDict
 from aape_jax.corpus import read_corpus
 from aape_jax.recipes import class_template
 from common.clip import CLIP
+from common.data.checks import require_features, require_labels, require_names
 from common.data.clip_features import text_features
+from common.data.feature_files import read_feature_file
 from common.data.few_shot import class_rows
+from common.data.matching import match_names, require_matches
 from common.data.names import readable
-from common.data.npz import read_npz
+from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
 
@@ -87,7 +90,7 @@ def class_features(
 def features_file(config: ConfigDict) -> Path | None:
     """The file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
     kind, _, where = config.prompts.source.partition(":")
-    return Path(where).expanduser() if kind == "features" else None
+    return local_path(where) if kind == "features" else None
 
 
 def _named(
@@ -99,7 +102,7 @@ def _named(
             "or give encoded prompts as prompts.source=features:FILE.npz."
         )
     template = class_template(config.classifier.template, dataset)
-    return [template.format(readable(name)) for name in classnames]
+    return [template.replace("{}", readable(name)) for name in classnames]
 
 
 def by_class(
@@ -125,11 +128,14 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
     own = arrays["class_features"]
     prompts = arrays.get("prompt_features", own)
     labels = arrays.get("prompt_labels", np.arange(len(own)))
-    if prompts.shape != (len(labels), own.shape[1]):
+    if prompts.shape != (*labels.shape, own.shape[1]):
         raise UserError(
             f"prompt_features {prompts.shape} and prompt_labels {labels.shape} of {file} do not "
-            f"fit each other and class_features {own.shape}."
+            f"fit each other and class_features {own.shape}: write a row and a label for each "
+            "prompt."
         )
+    prompts = require_features(prompts, f"prompt_features of {file}")
+    labels = require_labels(labels, len(own), f"prompt_labels of {file}")
     empty = sorted(set(chosen.tolist()) - set(labels.tolist()))
     if empty:
         raise UserError(
@@ -145,20 +151,26 @@ def _read_classes(
     file: Path, classnames: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], Int[np.ndarray, "k"]]:
     """The arrays of a file, and the row of each class in it."""
-    try:
-        arrays = read_npz(file)
-    except ValueError as error:
-        raise UserError(f"the prompt file {str(file)!r} cannot be read: {error}.") from error
+    arrays = read_feature_file(file)
     for name in ("classnames", "class_features"):
         if name not in arrays:
-            raise UserError(f"the prompt file {file} holds no array {name!r}.")
-    listed, own = [str(name) for name in arrays["classnames"]], arrays["class_features"]
+            raise UserError(f"the prompt file {file} holds no array {name!r}: add it.")
+    listed = list(require_names(arrays["classnames"], f"classnames of {file}"))
+    own = arrays["class_features"]
     if own.ndim != 2 or len(own) != len(listed):
-        raise UserError(f"class_features of {file} must be [{len(listed)},p], not {own.shape}.")
+        raise UserError(
+            f"class_features of {file} must be [{len(listed)},p], not {own.shape}: write a row for "
+            "each class."
+        )
+    arrays["class_features"] = require_features(own, f"class_features of {file}")
     if listed == list(classnames):  # Names may occur twice, as two of ImageNet's do.
         return arrays, np.arange(len(listed))
     known = {name: row for row, name in enumerate(listed)}
-    missing = [name for name in classnames if name not in known]
-    if missing:
-        raise UserError(f"the prompt file {file} has no feature of the class {missing[0]!r}.")
-    return arrays, np.array([known[name] for name in classnames])
+    found = match_names(classnames, known, f"the prompt file {file}")
+    require_matches(found, classnames, known, f"the prompt file {file}")
+    if found.unmatched:
+        raise UserError(
+            f"the prompt file {file} has no feature of the class {found.unmatched[0]!r}: add it, "
+            "or spell it as the data set does."
+        )
+    return arrays, np.array([known[found.keys[name]] for name in classnames])

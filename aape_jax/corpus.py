@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.data.names import readable
+from common.data.matching import match_names, require_matches, some
 from common.data.phrases import read_phrases
 from common.errors import UserError
 from common.files import read_json
+from common.progress import say
 
 PER_TEMPLATE = 10
 """Sentences that a language model wrote for each question about a class (CuPL's recipe)."""
@@ -36,14 +37,15 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
             "features:FILE.npz or none."
         )
     by_name = CORPORA[kind](where, dataset)
-    aliases = _aliases(config.prompts.aliases)
+    keys = _keys(config, classnames, by_name)
     chosen = []
     for label, name in enumerate(classnames):
-        sentences = _of_class(by_name, aliases.get(name, name))
+        sentences = [x for x in by_name[keys[name]] if x.strip()] if name in keys else []
         if not sentences:
+            empty = " but an empty list" if name in keys else ""
             raise UserError(
-                f"the class {name!r} has no sentence in {config.prompts.source}: add some, or "
-                "name its key in the file of prompts.aliases."
+                f"the class {name!r} has no sentence{empty} in {config.prompts.source}: add some, "
+                "or name its key in the file of prompts.aliases."
             )
         seed = (config.prompts.seed, label)
         chosen.append(choose(sentences, config.prompts.per_template, seed))
@@ -88,15 +90,49 @@ CORPORA: dict[str, Callable[[str, str], Mapping[str, Sequence[str]]]] = {
 }
 
 
-def _aliases(path: str) -> Mapping[str, str]:
-    remedy = "give {class name: key of the corpus}"
-    return read_json(Path(path).expanduser(), remedy) if path else {}
+def _keys(
+    config: ConfigDict, classnames: Sequence[str], by_name: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """The key of each class that has one: as its alias says, or else by the names themselves.
+
+    Raises:
+      UserError: No class has one, two keys mean one class, or an alias fits nothing.
+    """
+    source = config.prompts.source
+    aliased = _aliased(config.prompts.aliases, classnames, by_name)
+    others = [name for name in classnames if name not in aliased]
+    found = match_names(others, by_name, source, lambda one, other: by_name[one] == by_name[other])
+    if others and not aliased:
+        require_matches(found, classnames, by_name, source)
+    for line in found.respelled(source):
+        say(line)
+    return {**found.keys, **aliased}
 
 
-def _of_class(by_name: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:
-    """The sentences under the name itself, or under another spelling of the same words."""
-    if name in by_name:
-        return by_name[name]
-    spelt = {readable(key).casefold(): key for key in by_name}
-    key = spelt.get(readable(name).casefold())
-    return by_name[key] if key is not None else ()
+def _aliased(
+    file: str, classnames: Sequence[str], by_name: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """The keys of classes that the file of aliases names.
+
+    Raises:
+      UserError: It fits none of the classes, or names a key that the corpus has not.
+    """
+    if not file:
+        return {}
+    source = f"prompts.aliases={file}"
+    aliases = read_json(Path(file).expanduser(), "give {class name: key of the corpus}")
+    if odd := [name for name, key in aliases.items() if not isinstance(key, str)]:
+        raise UserError(f"{source} has no text at {odd[0]!r}: give {{class name: key}}.")
+    of_class = match_names(classnames, aliases, source, lambda a, b: aliases[a] == aliases[b])
+    if aliases:
+        require_matches(of_class, classnames, aliases, source)
+    wanted = {name: aliases[alias] for name, alias in of_class.keys.items()}
+    keys = match_names(wanted.values(), by_name, source)
+    if keys.unmatched:
+        raise UserError(
+            f"{source} names {some(keys.unmatched)}, which the corpus does not have: it has "
+            f"{some(by_name)}."
+        )
+    if of_class.unused:
+        say(f"{source}: {some(of_class.unused)} fit no class.")
+    return {name: keys.keys[key] for name, key in wanted.items()}

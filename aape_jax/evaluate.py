@@ -34,11 +34,11 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
-from common.files import write_json
 from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.training.mesh import make_mesh
+from common.training.results import write_evaluation
 from common.training.sharding import place, shardings
 from common.training.workdir import evaluation_file
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa
@@ -151,7 +151,7 @@ def main(argv: Sequence[str]) -> None:
         "baselines": {name: rows[name] for name in others},
     }
     print_table(result)
-    write_json(out, result)
+    write_evaluation(out, result)
     say(f"wrote {out}")
 
 

@@ -1,14 +1,16 @@
 """h and g on disk: a safetensors file that needs nothing of training."""
 
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
 from jaxtyping import PyTree
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from common.errors import UserError
 from common.files import atomic_write
+from common.finite import require_finite
 from common.paths import AnyPath, on_disk
+from common.weights.safetensors_file import read_safetensors
+from common.weights.table import nest
 
 
 def write_head(path: AnyPath, params: PyTree) -> None:
@@ -16,6 +18,20 @@ def write_head(path: AnyPath, params: PyTree) -> None:
     flat = flatten_dict(params, sep="/")
     with atomic_write(path) as temporary:
         save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
+
+
+def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
+    """Writes what is kept of a tree {variant: {"head": ...}}, `heads/NAME.safetensors`.
+
+    Returns:
+      The files.
+    """
+    files = []
+    for name, params in trainable.items():
+        files.append(workdir / "heads" / f"{name}.safetensors")
+        # A captioning run's visual map is no head and stands beside them.
+        write_head(files[-1], params["map"] if "map" in params else params["head"])
+    return files
 
 
 def read_head(path: AnyPath) -> PyTree:
@@ -26,8 +42,10 @@ def read_head(path: AnyPath) -> PyTree:
     """
     try:
         with on_disk(path) as copy:
-            return unflatten_dict(load_file(copy), sep="/")
-    except (OSError, SafetensorError) as error:
+            arrays, _ = read_safetensors(copy)
+    except (OSError, UserError) as error:
         raise UserError(
             f"the head {path} cannot be read: {error}; train the run to its end first."
         ) from None
+    require_finite(arrays, f"the head {path}", "train the run again")
+    return nest({name: np.array(array) for name, array in arrays.items()})

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.bank import Bank, make_bank
-from aape_jax.testsets import TestSet, encode, own_sets, target_set
+from aape_jax.recipes import with_defaults
+from aape_jax.testsets import TestSet, encode, fault, own_sets, target_set
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
@@ -34,6 +35,8 @@ class Material:
         further data sets, each by its name.
       validation: For the baselines that choose a number, on the learned classes; or None.
       photos: The training photos; None where only features are at hand.
+      found: How many training photos of the learned classes there are, used or not.
+      idle: What is not measured and why, a line each.
       fingerprint: Of the photos.
     """
 
@@ -46,6 +49,8 @@ class Material:
     tests: Mapping[str, TestSet]
     validation: TestSet | None
     photos: ImageSplit | None
+    found: int
+    idle: tuple[str, ...]
     fingerprint: str
 
 
@@ -55,9 +60,16 @@ def gather(config: ConfigDict) -> Material:
     Raises:
       UserError: models, photos or prompts cannot be had, or their widths differ.
     """
+    config = with_defaults(config)
     dataset = open_dataset(config.data, holdout=config.holdout)
     parts = class_parts(config.subsample, len(dataset.classnames))
     learned = next(iter(parts.values()))
+    if len(learned) < 2:
+        raise UserError(
+            f"subsample={config.subsample} learns {len(learned)} of the {len(dataset.classnames)} "
+            f"classes of {config.data!r}, and one class needs no classifier: give subsample=all, "
+            "or a data set of two classes and more."
+        )
     train = training_split(config, dataset, learned)
     clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
     cache = Path(config.cache).expanduser()
@@ -72,11 +84,13 @@ def gather(config: ConfigDict) -> Material:
             f"features {bank.classes.shape[-1]}: take both from one model."
         )
     tests = own_sets(clip, dataset.test, dataset.classnames, bank, parts, cache)
+    idle = {prefix: reason for prefix, test in tests.items() if (reason := fault(test))}
     validation = None
     if dataset.val is not None:
         (validation,) = own_sets(
             clip, dataset.val, dataset.classnames, bank, {"": learned}, cache
         ).values()
+        validation = validation if len(validation.labels) else None
     return Material(
         clip=clip,
         classnames=dataset.classnames,
@@ -84,9 +98,15 @@ def gather(config: ConfigDict) -> Material:
         learned=learned,
         x=x,
         labels=np.searchsorted(learned, train.labels),
-        tests=tests | dict(targets),
+        tests={name: test for name, test in tests.items() if name not in idle} | dict(targets),
         validation=validation,
         photos=train if isinstance(train, ImageSplit) else None,
+        found=int(np.isin(dataset.train.labels, learned).sum()),
+        idle=tuple(
+            f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {reason}: nothing is "
+            "measured on it."
+            for prefix, reason in idle.items()
+        ),
         fingerprint=_fingerprint(train, dataset.test),
     )
 

@@ -8,6 +8,7 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.material import class_parts, training_split
+from aape_jax.recipes import with_defaults
 from common.clip.known import describe_clip
 from common.data import open_dataset
 from common.errors import UserError
@@ -45,6 +46,7 @@ def describe(config: ConfigDict) -> Outline:
     Raises:
       UserError: the model or the number of photos is not known.
     """
+    config = with_defaults(config)
     if not config.model:
         raise UserError("model='' has no sizes to compile for: name a model.")
     width = describe_clip(config.model, jnp.float32).config.vision.projection
@@ -61,6 +63,7 @@ def training_examples(config: ConfigDict) -> int:
     Raises:
       UserError: they cannot be opened, nor does the config say how many there are.
     """
+    config = with_defaults(config)
     try:
         dataset = open_dataset(config.data, holdout=config.holdout)
     except UserError:

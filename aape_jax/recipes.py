@@ -23,6 +23,10 @@ from common.errors import UserError
 
 PLAIN = "a photo of a {}"
 
+AUTO, BASE_TO_NEW, ALL_CLASS = "auto", "base_to_new", "all_class"
+PAPERS_SHOTS = 16
+POCKET = "pocket:"
+
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "base_to_new": {"subsample": "base", "schedule": "short", "targets": ()},
     "all_class": {"subsample": "all", "schedule": "coop", "targets": ()},
@@ -51,6 +55,9 @@ def recipe(paper: str, protocol: str) -> dict[str, Any]:
     Raises:
       UserError: either is unknown, or the paper learns from ImageNet alone here.
     """
+    if protocol == AUTO and not paper:
+        return {"subsample": AUTO, "targets": ()}  # `with_defaults` knows by the data.
+    protocol, shots = (BASE_TO_NEW if protocol == AUTO else protocol), {"shots": PAPERS_SHOTS}
     if protocol not in PROTOCOLS:
         raise UserError(f"protocol={protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}.")
     fields = PROTOCOLS[protocol]
@@ -63,6 +70,7 @@ def recipe(paper: str, protocol: str) -> dict[str, Any]:
     known = COOP_SETS[paper]
     return {
         **fields,
+        **shots,
         "targets": tuple(f"coop:data/{folder}" for folder in fields["targets"]),
         "model": MODEL,
         "data": f"coop:data/{known.folder}",
@@ -70,6 +78,24 @@ def recipe(paper: str, protocol: str) -> dict[str, Any]:
         "prompts.source": f"json:data/gpt/{known.sentences}",
         "prompts.padded": 90,
     }
+
+
+def with_defaults(config: ConfigDict) -> ConfigDict:
+    """The config with "auto" filled in: of data of one's own, all classes and photos are learned.
+
+    The first half of the classes and a few shots are for comparing with papers.
+    """
+    of_papers = bool(config.paper) or config.data.startswith(POCKET)
+    fields: dict[str, Any] = {}
+    if config.protocol == AUTO:
+        fields["protocol"] = BASE_TO_NEW if of_papers else ALL_CLASS
+    if config.subsample == AUTO:
+        fields["subsample"] = "base" if of_papers else "all"
+    if config.shots == -1:
+        fields["shots"] = PAPERS_SHOTS if of_papers else 0
+    config = config.copy_and_resolve_references().unlock()
+    config.update(fields)
+    return config.lock()
 
 
 def check_applied(config: ConfigDict) -> None:
@@ -80,7 +106,7 @@ def check_applied(config: ConfigDict) -> None:
     """
     own = (f"preset={config.preset}", preset(config.preset), preset("default"))
     named = f"paper={config.paper},protocol={config.protocol}"
-    source = (named, recipe(config.paper, config.protocol), recipe("", "base_to_new"))
+    source = (named, recipe(config.paper, config.protocol), recipe("", AUTO))
     held = flatten(config)
     for name, fields, usual in (own, source):
         wanted = {key: value for key, value in fields.items() if usual.get(key) != value}

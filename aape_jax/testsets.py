@@ -14,6 +14,7 @@ from common.clip import CLIP
 from common.data import FeatureSplit, ImageSplit, open_dataset
 from common.data.clip_features import image_features
 from common.data.dataset import select_classes
+from common.data.matching import match_names
 from common.errors import UserError
 from common.evaluation.classification import normalise
 
@@ -28,6 +29,7 @@ class TestSet:
       means: CuPL's features of them, `[k p]`; None where some class has no sentence.
       x: Unit-length image features, `[b p]`.
       labels: Numbered within `classnames`, `[b]`.
+      fingerprint: Of the photos.
     """
 
     classnames: tuple[str, ...]
@@ -35,6 +37,14 @@ class TestSet:
     means: Float[np.ndarray, "k p"] | None
     x: Float[np.ndarray, "b p"]
     labels: Int[np.ndarray, "b"]
+    fingerprint: str = ""
+
+
+def fault(test: TestSet) -> str:
+    """Why nothing can be measured on a test set; "" where something can."""
+    if len(test.classnames) < 2:
+        return f"has {len(test.classnames) or 'no'} class to choose from"
+    return "" if len(test.labels) else "has no test photos"
 
 
 def own_sets(
@@ -47,6 +57,11 @@ def own_sets(
 ) -> dict[str, TestSet]:
     """The parts of a run's own data set; encoded as a whole, so that all share one cache."""
     x = encode(clip, split, cache)
+    if len(x) and x.shape[1] != bank.classes.shape[1]:
+        raise UserError(
+            f"the image features of the test have width {x.shape[1]} and the text features "
+            f"{bank.classes.shape[1]}: take both from one model."
+        )
     sets = {}
     for prefix, classes in parts.items():
         rows = np.flatnonzero(np.isin(split.labels, classes))
@@ -56,6 +71,7 @@ def own_sets(
             means=bank.means[classes],
             x=x[rows],
             labels=np.searchsorted(classes, split.labels[rows]),
+            fingerprint=split.fingerprint,
         )
     return sets
 
@@ -88,10 +104,17 @@ def target_set(
             f"the image features of {spec!r} have width {x.shape[1]} and the text features "
             f"{w.shape[1]}: take both from one model."
         )
-    told = all(name in means for name in dataset.classnames)
-    own = np.stack([means[name] for name in dataset.classnames]) if told else None
+    told = match_names(dataset.classnames, means, "the classes of data")
+    own = None
+    if not told.unmatched:
+        own = np.stack([means[told.keys[name]] for name in dataset.classnames])
+    test = TestSet(dataset.classnames, w, own, x, dataset.test.labels, dataset.test.fingerprint)
+    if reason := fault(test):
+        raise UserError(
+            f"{spec} {reason}, so nothing can be measured on it: name another data set."
+        )
     name = dataset.name.removeprefix("pocket:").replace("/", "-")
-    return f"{name}/", TestSet(dataset.classnames, w, own, x, dataset.test.labels)
+    return f"{name}/", test
 
 
 def encode(

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from aape_jax.unit import unit
 from common.clip import CLIP
 from common.data import ImageSplit
+from common.data.broken import load_all
 from common.data.clip_features import image_features
 from common.data.images import squash
 from common.errors import UserError
@@ -76,7 +77,7 @@ class SmallTower:
     def see(self, clip: CLIP, pictures: ImageSplit, cache: Path) -> UInt8[np.ndarray, "b h w 3"]:
         """The pictures' pixels."""
         del clip, cache
-        return np.stack([squash(pictures.load(row), self.side) for row in range(len(pictures))])
+        return load_all(lambda row: squash(pictures.load(row), self.side), len(pictures))
 
     def outline(self, images: int, width: int) -> jax.ShapeDtypeStruct:
         """The shape of what `see` gives."""

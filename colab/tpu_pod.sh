@@ -12,7 +12,7 @@
 #   check    starts jax on every host; each must see all chips
 #   run      starts the run on every host and comes back; what they print is in train.log
 #   watch    shows the end of the first host's train.log
-#   fetch    copies the work directory from the first host to here
+#   fetch    copies the work directory from the first host to here, where it must not be yet
 #   delete   gives the slice back; until then it is paid for
 #   again    after a preemption: state, delete, create, wait, install, run
 #
@@ -21,13 +21,14 @@
 # must be there: slices of several hosts need it, and spot slices whose run is to outlive them.
 # --dry-run prints the commands and runs none.
 set -euo pipefail
+LC_ALL=C # so that a-z are these letters alone
 
 name="" zone="" type=v5litepod-8 project="" bucket=""
 spot=false direct=false dry=false
 module=mcti_jax.train config=configs/mcti.py workdir=runs/pod
 
 fail() { # SENTENCE [STATUS]
-  printf 'error: %s\n' "$1" >&2
+  printf 'error: %s\n' "${1//[[:cntrl:]]/?}" >&2
   exit "${2:-2}"
 }
 
@@ -57,9 +58,20 @@ done
 [[ $name =~ ^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$ ]] ||
   fail "--name='$name': give small letters, digits and hyphens, a letter first."
 [[ $zone =~ ^[a-z]+-[a-z]+[0-9]+-[a-z]$ ]] || fail "--zone='$zone': give a zone such as us-west4-a."
-[[ $bucket != *[!-._a-z0-9]* ]] || fail "--bucket='$bucket': give the name alone, without gs://."
-[[ $workdir != *[!-._/a-zA-Z0-9]* ]] || fail "--workdir='$workdir': letters, digits and -._/ only."
+[[ -z $bucket || $bucket =~ ^[a-z0-9][-._a-z0-9]+[a-z0-9]$ ]] ||
+  fail "--bucket='$bucket': give the name alone, without gs://."
+[[ -z $project || $project =~ ^[a-z][-.:a-z0-9]+$ ]] ||
+  fail "--project='$project': give the project's id."
+[[ $module =~ ^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$ ]] ||
+  fail "--module='$module': give a module such as mcti_jax.train."
+[[ -n $config && $config != *[[:cntrl:]]* ]] ||
+  fail "--config='$config': give a config file, e.g. configs/mcti.py:key=value."
+# Neither hidden folders nor .. are among these, so a run stays below the folder it names.
+[[ $workdir =~ ^/?[_a-zA-Z0-9][-._a-zA-Z0-9]*(/[_a-zA-Z0-9][-._a-zA-Z0-9]*)*$ ]] ||
+  fail "--workdir='$workdir': letters, digits and -._/ only, and no name that begins with - or '.'."
 
+[[ $type =~ ^[a-z0-9]+-[0-9]+$ ]] ||
+  fail "--type='$type' is unknown: write v5litepod-N, v6e-N or v5p-N."
 size=${type##*-}
 case "$type" in
   v5litepod-*) runtime=v2-alpha-tpuv5-lite one_host=8 sizes=" 1 4 8 16 32 64 128 256 " ;;
@@ -135,7 +147,7 @@ wait_for_it() {
 }
 
 install() {
-  local here archive=promptax.tar.gz
+  local here folder archive=promptax.tar.gz
   local unpack="mkdir -p promptax && tar -xzf $archive -C promptax && cd promptax"
   # The images have Python 3.10; uv brings a newer one and needs no root.
   local python="python3 -m pip install --user --quiet uv"
@@ -144,8 +156,15 @@ install() {
   local mount="mkdir -p runs"
   mount+=" && { mountpoint -q runs || gcsfuse --implicit-dirs $bucket runs; }"
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-  execute git -C "$here" archive --format=tar.gz "--output=${TMPDIR:-/tmp}/$archive" HEAD
-  tpus tpu-vm scp "${TMPDIR:-/tmp}/$archive" "$name:$archive" --worker=all --quiet
+  # A folder of our own: others may write to the one above it.
+  folder=${TMPDIR:-/tmp}/promptax.XXXXXX
+  if ! "$dry"; then
+    folder=$(mktemp -d "$folder")
+    # shellcheck disable=SC2064 # The folder's name is known now, and only here.
+    trap "rm -rf -- ${folder@Q}" EXIT
+  fi
+  execute git -C "$here" archive --format=tar.gz "--output=$folder/$archive" HEAD
+  tpus tpu-vm scp "$folder/$archive" "$name:$archive" --worker=all --quiet
   on all "$unpack && $python${bucket:+ && $mount}"
 }
 
@@ -159,13 +178,16 @@ check() {
 run() {
   local train
   train=$(printf '%q ' .venv/bin/python -m "$module" "--config=$config" "--workdir=$workdir")
-  on all "cd promptax && (setsid nohup ${train}> train.log 2>&1 < /dev/null &)"
+  on all "cd promptax && (setsid nohup ${train}>> train.log 2>&1 < /dev/null &)"
 }
 
 fetch() {
   local from=$workdir to
   [[ $from == /* ]] || from=promptax/$from
   to=$(dirname "${workdir#/}")
+  if [[ -e ${workdir#/} || -L ${workdir#/} ]]; then
+    fail "'${workdir#/}' is here already and is left alone: move it away first."
+  fi
   execute mkdir -p "$to"
   tpus tpu-vm scp "$name:$from" "$to" --recurse --worker=0 --quiet
 }

@@ -22,9 +22,11 @@ from pathlib import Path
 
 from absl import flags
 
+from common.damage import DAMAGED, cause
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
+from common.files import atomic_write, read_text
+from common.paths import as_path
 from common.progress import say
 
 PLACE = re.compile(
@@ -62,26 +64,31 @@ def read_fields(file: Path) -> list[Field]:
     if "pocket" not in module.functions:
         raise UserError(f"{file} has no function pocket(): name a file of configs/.")
     found: dict[str, Field] = {}
-    for field in module.fields("pocket", ""):
-        # A later line changes what a function before it made.
-        section = found.get(field.name, field).section
-        found[field.name] = replace(field, section=section)
+    try:
+        for field in module.fields("pocket", ""):
+            # A later line changes what a function before it made.
+            section = found.get(field.name, field).section
+            found[field.name] = replace(field, section=section)
+    except RecursionError:
+        raise UserError(f"a function of {file} calls itself: name a file of configs/.") from None
     return list(found.values())
 
 
 class _Module:
     def __init__(self, file: Path) -> None:
-        try:
-            self.source = file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{file} cannot be read: {error.strerror}.") from None
+        self.source = read_text(file, "name a file of configs/")
         self.lines = self.source.splitlines()
-        tree = ast.parse(self.source)
+        try:
+            tree = ast.parse(self.source)
+        except DAMAGED as error:
+            raise UserError(
+                f"{file} is not Python ({cause(error)}): name a file of configs/."
+            ) from None
         self.functions = {x.name: x for x in tree.body if isinstance(x, ast.FunctionDef)}
         self.origins = {
             name.asname or name.name: file.parent / f"{x.module.rpartition('.')[2]}.py"
             for x in tree.body
-            if isinstance(x, ast.ImportFrom) and x.module.startswith("configs.")
+            if isinstance(x, ast.ImportFrom) and (x.module or "").startswith("configs.")
             for name in x.names
         }
 
@@ -97,11 +104,11 @@ class _Module:
             match node.value:
                 case ast.Call(ast.Name("ConfigDict"), []):
                     continue
-                case ast.Call(ast.Name("ConfigDict"), [ast.Dict(keys, values)]):
+                case ast.Call(ast.Name("ConfigDict"), [ast.Dict(keys, values)]) if _constant(keys):
                     for key, value in zip(keys, values, strict=True):
                         default = self._written(value)
                         yield Field(f"{prefix}{name}.{key.value}", default, meaning, section)
-                case ast.Call(ast.Name(other), []):
+                case ast.Call(ast.Name(other), []) if other in self.functions | self.origins:
                     own = self if other in self.functions else _Module(self.origins[other])
                     yield from own.fields(other, f"{prefix}{name}.")
                 case value:
@@ -121,6 +128,10 @@ class _Module:
             above.insert(0, text.lstrip("# "))
             line -= 1
         return " ".join(above).rstrip(".")
+
+
+def _constant(keys: Sequence[ast.expr | None]) -> bool:
+    return all(isinstance(key, ast.Constant) for key in keys)
 
 
 def _chain(node: ast.expr) -> str:
@@ -169,13 +180,11 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) < 2:
         raise UserError("no file is named: give a config file, e.g. configs/mcti.py.")
     for name in argv[1:]:
-        file = Path(name)
+        file = as_path(name)
         if not flags.FLAGS.update:
             print(fields_table(read_fields(file)))
             continue
-        if not file.is_file():
-            raise UserError(f"there is no page {name!r} to update.")
-        text = renewed(file.read_text(encoding="utf-8"), Path.cwd())
+        text = renewed(read_text(file, "name a page of docs/"), Path.cwd())
         with atomic_write(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
         say(f"wrote {file}")

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,17 +152,42 @@ def in_bucket(path: AnyPath) -> bool:
 
 
 def within(folder: AnyPath, *names: str) -> AnyPath:
-    """A folder in one that strangers may have filled, such as `eval` in a run's.
+    """A file or folder in a folder that strangers may have filled, such as `eval` in a run's.
 
     Raises:
-      UserError: a link leads elsewhere; it is not followed.
+      UserError: a link leads elsewhere, it is not followed; or something is there that is
+        neither a file nor a folder, a pipe for instance.
     """
     path = folder
     for name in names:
         path = path / name
-        if not in_bucket(path) and path.is_symlink():
-            raise UserError(f"{path} is a link, which is not followed: remove it.")
+        require_plain(path)
     return path
+
+
+def require_plain(path: AnyPath, *, below: bool = False) -> None:
+    """Refuses a link and whatever else is neither a file nor a folder; `path` may be absent.
+
+    Args:
+      path: what a run is to write, in its folder.
+      below: whether everything in a folder has to be plain, too.
+
+    Raises:
+      UserError: it is something else.
+    """
+    if in_bucket(path):
+        return
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
+        raise UserError(f"{path} is a link, which is not followed: remove it.")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"{path} is neither a file nor a folder: remove it.")
+    if below and stat.S_ISDIR(mode):
+        for each in sorted(path.iterdir()):
+            require_plain(each, below=True)
 
 
 def require_bucket(path: AnyPath) -> None:

@@ -4,6 +4,8 @@ import json
 import math
 import re
 from collections import Counter
+from functools import partial
+from itertools import chain
 from typing import Any
 
 MOST_VALUES = 2**26
@@ -11,6 +13,7 @@ MOST_VALUES = 2**26
 DEEPEST = 64
 """Lists and objects that may stand one in the other."""
 
+_CONTAINERS = (dict, list)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -31,7 +34,7 @@ def parse(text: str, repeated: list[str] | None = None) -> Any:
         raise ValueError(f"it holds more than {MOST_VALUES} values")
     content = json.loads(
         text,
-        object_pairs_hook=lambda pairs: _record(pairs, repeated),
+        object_pairs_hook=partial(_record, repeated),
         parse_float=_finite,
         parse_constant=_finite,
     )
@@ -49,7 +52,7 @@ def dump(content: Any, indent: int | None = None) -> str:
         return json.dumps(_with_null(content), indent=indent, allow_nan=False)
 
 
-def _record(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
+def _record(repeated: list[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
@@ -67,21 +70,13 @@ def _finite(text: str) -> float:
 
 
 def _require_shallow(content: Any) -> None:
-    level = [content]
+    level = [content] if isinstance(content, _CONTAINERS) else []
     for _ in range(DEEPEST):
-        level = [inner for outer in level for inner in _inside(outer)]
+        values = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [x for x in chain.from_iterable(values) if isinstance(x, _CONTAINERS)]
         if not level:
             return
     raise ValueError(f"its values are nested more than {DEEPEST} deep")
-
-
-def _inside(outer: Any) -> list[Any]:
-    """The lists and objects of a list or an object."""
-    if isinstance(outer, dict):
-        outer = outer.values()
-    elif not isinstance(outer, list):
-        return []
-    return [inner for inner in outer if isinstance(inner, dict | list)]
 
 
 def _with_null(content: Any) -> Any:

@@ -10,7 +10,8 @@ prompts.source=features:my_texts.npz --workdir=runs/mine
 Without an argument: the bundled CLIP, pictures and sentences, a minute on a laptop. With
 `paper=NAME`: CLIP ViT-B/16 and the paper's protocol on one of its data sets; the sentences are
 files of yours, e.g. CuPL's, which carry no licence and are not shipped. `paper`, `protocol` and
-`preset` set other fields, so they are written behind the colon.
+`preset` set other fields, so they are written behind the colon. Of data of your own all classes
+and photos are learned from unless you say otherwise.
 """
 
 from ml_collections import ConfigDict
@@ -35,7 +36,7 @@ def pocket() -> ConfigDict:
     config.method = "aape_jax.tasks.classification:Classification"  # module:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
     config.paper = ""  # name of one of the paper's data sets: see aape_jax/recipes.py
-    config.protocol = "base_to_new"  # a key of aape_jax.recipes.PROTOCOLS; sets subsample, targets
+    config.protocol = "auto"  # a key of aape_jax.recipes.PROTOCOLS: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
 
     # What is learned from, and what is measured.
@@ -43,8 +44,8 @@ def pocket() -> ConfigDict:
     config.data = "pocket:rare"  # photos, or features:FILE.npz
     config.targets = ()  # further data sets to measure on, each over its own classes
     config.classes = 0  # for `common.aot`: the number of classes; 0 opens the data and counts
-    config.subsample = "base"  # train on the first half, test on both; or "all", "new"
-    config.shots = 16  # photos per class; 0 takes all
+    config.subsample = "auto"  # all; of the papers' sets base: the first half, tested on both; new
+    config.shots = -1  # photos per class; 0 takes all; -1: 16 of the papers' sets, else all
     config.shots_seed = 1  # which photos; the papers average over 1, 2, 3
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.views = 1  # cached views of each photo; further ones are random crops and flips

@@ -58,13 +58,14 @@ def pocket() -> ConfigDict:
     config.clip = "pocket"  # CLIP of the same text width, for its projection and image tower
     config.data = "pocket:nameless"  # or folder:PATH, coop:PATH, tfds:NAME
     config.classes = 0  # for `common.aot`: K, if known without the data; 0 opens and counts
-    config.shots = 5  # photos per class; 0 takes all
+    config.shots = -1  # photos per class; 0 takes all, -1 all of a folder: and 5 of other sets
     config.shots_seed = 0  # which photos
     config.holdout = 1  # photos per class kept for the test where a folder has no split; may be 0
 
     # The tokens.
     config.init_word = "thing"  # a coarse noun, one token, that every row starts from
     config.vectors = 1  # n, learned vectors per class
+    config.class_tower = "clip"  # makes the class feature; "sd" differs for Stable Diffusion 2.x
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
     # The objective: alpha * denoising + gamma * classification.
@@ -131,6 +132,7 @@ def paper(name: str) -> ConfigDict:
             "classes": classes,
             "init_word": noun,
             "resolution": 512,
+            "shots": -1 if name == "photos" else 5,
             "updates": 3100,
             "learning_rate": 5e-4,
             "compare_ti": False,

@@ -3,6 +3,8 @@
 Nothing here is trained or changes; `mcti_jax.method` hands it to the loop.
 """
 
+import hashlib
+
 import numpy as np
 from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
@@ -10,23 +12,26 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
-from common.diffusion import SAMPLERS, StableDiffusion
+from common.diffusion import StableDiffusion, check_sampling
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.material import Encoded
 from mcti_jax.objective import Objective, gamma_factor
-from mcti_jax.prompts import Prompts
+from mcti_jax.options import check_values
+from mcti_jax.prompts import Prompts, embed_prompt
+from mcti_jax.saving import TEMPLATE_SET
 
-TEMPLATE_SET = "textual_inversion"
 
+def shares_text_tower(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> bool:
+    """Whether the class feature comes from Stable Diffusion's text tower, which for 1.x is CLIP's.
 
-def shares_text_tower(sd: StableDiffusion, clip: CLIP) -> bool:
-    """Whether Stable Diffusion conditions on CLIP's own text tower (1.x does).
-
-    Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own.
+    Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own,
+    unless `class_tower` has it read one block too early, as the released code does.
     """
-    return sd.text_tower.config.layers == clip.text_tower.config.layers
+    return (
+        config.class_tower == "sd" or sd.text_tower.config.layers == clip.text_tower.config.layers
+    )
 
 
 def make_networks(
@@ -38,7 +43,7 @@ def make_networks(
         unet=unet if config.alpha else None,
         schedule=sd.schedule,
         text=sd.text_tower,
-        clip_text=None if shares_text_tower(sd, clip) else clip.text_tower,
+        clip_text=None if shares_text_tower(config, sd, clip) else clip.text_tower,
         latent_scale=sd.vae.config.scaling_factor,
     )
 
@@ -64,22 +69,46 @@ def initial_vectors(
 
 
 def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
-    """Refuses options that do not fit, before time is spent on encoding photos."""
-    for name in ("vectors", "samples", "feature_draws"):
-        if config[name] < 1:
-            raise UserError(f"{name}={config[name]} must be at least 1.")
-    if config.generate.prompt.count("{}") != 1:
-        raise UserError(
-            f"generate.prompt={config.generate.prompt!r} needs one {{}} for the learned word."
-        )
+    """Refuse options that do not fit the model, before time is spent on encoding photos.
+
+    Raises:
+      UserError: It names the option.
+    """
+    check_values(config)
     training_prompts(config, sd.tokenizer, bool(config.alpha)).pool_at(config.pool)
-    initial_vectors(config, sd.tokenizer, sd.params["text"]["token_embedding"])
+    table = np.asarray(sd.params["text"]["token_embedding"])
+    start = initial_vectors(config, sd.tokenizer, table)
     gamma_factor(config)
-    if config.generate.sampler not in SAMPLERS:
-        raise UserError(
-            f"generate.sampler={config.generate.sampler!r} is unknown; choose one of "
-            f"{', '.join(SAMPLERS)}."
-        )
+    check_pictures(config, sd, table, start)
+
+
+def check_pictures(
+    config: ConfigDict,
+    sd: StableDiffusion,
+    table: Float[np.ndarray, "v d"],
+    vectors: Float[np.ndarray, "n d"],
+) -> None:
+    """Refuse settings of `generate` with which a model could not draw after all the training.
+
+    Raises:
+      UserError: The sampler or its steps do not fit the model, or the prompt is too long.
+    """
+    options = config.generate
+    if not options.per_class:
+        return
+    check_sampling(sd.schedule, options.sampler, options.steps)
+    word = "<x>"
+    embed_prompt(sd.tokenizer, table, options.prompt.replace("{}", word), {word: vectors})
+
+
+def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> str:
+    """16 hex characters for what both tokenizers make of the templates and of the first noun."""
+    digest = hashlib.sha256()
+    for tokenizer in (sd.tokenizer, clip.tokenizer):
+        prompts = training_prompts(config, tokenizer, diffusion=True)
+        for ids in (prompts.ids, prompts.slot, tokenizer.encode(config.init_word)):
+            digest.update(np.asarray(ids, "<i8").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def frozen_tree(

@@ -12,7 +12,7 @@ from common.clip.vocabulary import nearest_rows
 from common.evaluation.tables import markdown_table
 
 NEAREST = 5  # words told of each vector
-_SHOWN = 50  # rows of a printed table
+_SHOWN = 5  # rows of a printed table; a run's result and its page hold them all
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,20 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.figures import write_png
 from common.evaluation.tables import print_table
-from common.files import write_json
 from common.paths import as_path
 from common.precision import use_precision
 from common.training import say
+from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 from configs.mcti import pocket
-from mcti_jax.assembly import initial_vectors
+from mcti_jax.assembly import check_options, initial_vectors
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
-from mcti_jax.formats import in_class_order, read_tokens
+from mcti_jax.formats import in_class_order, require_usable
+from mcti_jax.legend import legend
 from mcti_jax.material import gather
+from mcti_jax.options import check_values
+from mcti_jax.saving import read_run_tokens
 
 
 def define_flags() -> None:
@@ -48,16 +51,25 @@ def main(argv: Sequence[str]) -> None:
     use_precision(config.dtype)
     config.data = flags.FLAGS.data or config.data
     out = evaluation_file(workdir, config.data)
-    learned = read_tokens(workdir / "tokens")
+    learned = read_run_tokens(workdir)
+    check_values(config)
     material = gather(config)
     if flags.FLAGS.data and not len(material.test):
         raise UserError(
             f"--data={config.data} has no test photos: put them into PATH/test/class/ beside "
             "PATH/train/class/."
         )
+    sd = material.sd
+    require_usable(learned, sd.text_tower.config.width, config.model)
     tokens = in_class_order(learned, material.classnames)
-    table = np.asarray(material.sd.params["text"]["token_embedding"])
-    start = initial_vectors(config, material.sd.tokenizer, table)
+    if tokens.shape[1] != config.vectors:
+        raise UserError(
+            f"the tokens in {workdir} have {tokens.shape[1]} vectors each and its config.json says "
+            f"vectors={config.vectors}: put the files of one run together."
+        )
+    check_options(config, sd)
+    table = np.asarray(sd.params["text"]["token_embedding"])
+    start = initial_vectors(config, sd.tokenizer, table)
     evaluation = evaluate(config, material, {"mcti": tokens}, start)
     result = {
         "method": "mcti",
@@ -69,8 +81,9 @@ def main(argv: Sequence[str]) -> None:
         "details": dict(evaluation.details),
     }
     print_table(result)
-    print(drift_table(evaluation.details["tokens"]))
-    write_json(out, result)
+    say(drift_table(evaluation.details["tokens"]))
+    say(f"\n{legend(result)}\n")
+    write_evaluation(out, result)
     for name, picture in evaluation.pictures.items():
         write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
     say(f"wrote {out}")

@@ -52,13 +52,14 @@ def classifiers(
 ) -> dict[str, Classifier]:
     """The tokens as a classifier in each of `MODES`."""
     clip = material.clip
-    table = np.asarray(clip.params["text"]["token_embedding"])
+    source = material.sd if config.class_tower == "sd" else clip
+    table = np.asarray(source.params["text"]["token_embedding"])
     projection = np.asarray(clip.params["text"]["projection"]["kernel"], np.float32)
     found = {}
     for mode, templates in MODES.items():
-        prompts = Prompts.from_templates(clip.tokenizer, templates, config.vectors).cut()
-        shared = clip.params["text"], projection, prepare(table, prompts, config.pool)
-        features = over_devices(_prompt_features, shared, tokens, tower=clip.text_tower)
+        prompts = Prompts.from_templates(source.tokenizer, templates, config.vectors).cut()
+        shared = source.params["text"], projection, prepare(table, prompts, config.pool)
+        features = over_devices(_prompt_features, shared, tokens, tower=source.text_tower)
         classes = class_features(jnp.asarray(features))
         predicted = predict(jnp.asarray(material.test_features), classes)
         found[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
@@ -66,9 +67,9 @@ def classifiers(
 
 
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
-    """Micro and per-class accuracy on the test photos; nothing where there are none."""
+    """Micro and per-class accuracy on the test photos; nothing of none, or of one class."""
     labels, classes = material.test.labels, len(material.classnames)
-    if not len(labels):
+    if not len(labels) or classes == 1:
         return {}
     return {
         f"accuracy{suffix}": classification.accuracy(predicted, labels),
@@ -103,7 +104,8 @@ def evaluate(
 ) -> Evaluation:
     """Measures every variant on the test photos.
 
-    Without test photos no accuracy is measured: there remain drift and pictures.
+    Without test photos, or with one class alone, no accuracy is measured: there remain drift and
+    pictures.
 
     Args:
       config: the run's.
@@ -111,6 +113,7 @@ def evaluate(
       tokens: learned vectors by variant; the first is the run's own.
       start: what every row began as.
     """
+    measured = len(material.test) > 0 and len(material.classnames) > 1
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
@@ -125,7 +128,7 @@ def evaluate(
             samples[variant] = generate_classes(config, material.sd, vectors)
             results[variant] |= picture_scores(material, samples[variant], found[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
-        if not pictures and len(material.test):  # of the run's own variant
+        if not pictures and measured:  # of the run's own variant
             pictures["confusion"] = figures.predictions_picture(
                 found[ENSEMBLE].predicted, material.test.labels, material.classnames
             )
@@ -136,7 +139,7 @@ def evaluate(
         )
     own, *others = results
     beside = {name: results[name] for name in others}
-    if len(material.test):
+    if measured:
         beside |= feature_baselines(material) | {"names": name_baseline(material)}
     followed = [dataclasses.asdict(each) for each in follow(material, tokens[own], start)]
     return Evaluation(results[own], beside, pictures, {"tokens": followed})
@@ -166,9 +169,13 @@ def picture_scores(
     labels = np.repeat(np.arange(count), each)
     photos = material.encoded.features[0], material.train.labels
     by_photos = baselines.nearest_class_mean(*photos, features)
-    found = {
-        "generated/accuracy": generation.accuracy(features, labels, classes),
-        "generated/accuracy_by_photos": classification.accuracy(by_photos, labels),
+    found = {}
+    if count > 1:
+        found = {
+            "generated/accuracy": generation.accuracy(features, labels, classes),
+            "generated/accuracy_by_photos": classification.accuracy(by_photos, labels),
+        }
+    found |= {
         "generated/clip_i": generation.clip_i(features, labels, *photos),
         "generated/clip_t": generation.clip_t(features, classes[labels]),
     }

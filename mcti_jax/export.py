@@ -1,8 +1,14 @@
 """Writes the learned tokens of a training run as embeddings that other tools load as they are.
 
-    python -m mcti_jax.export --workdir=DIR --format=diffusers|a1111|kohya --out=DIR2
+    python -m mcti_jax.export --workdir=DIR --out=DIR2 [--format=diffusers|a1111|kohya|bin]
+        [--prefix=TEXT]
 
-One file per class; the word to type in a prompt is printed beside each file.
+One file per class; the word to type in a prompt is printed beside each file. Of a run that is not
+finished these are the tokens of its newest checkpoint; without `--out` they go to `DIR/tokens`,
+where `mcti_jax.generate` finds them.
+
+Web UIs take a file's name as the word: a class `dog` would answer to every "dog" of a prompt, and
+`--prefix=my-` makes it `my-dog`.
 
 For example:
 
@@ -11,17 +17,35 @@ For example:
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from absl import flags
 
 from common.errors import UserError, run_command
-from common.paths import AnyPath, as_path
-from mcti_jax.formats import FORMATS, file_stem, read_tokens, write_token
+from common.paths import AnyPath, as_output_folder, as_path, within
+from mcti_jax.formats import (
+    FORMATS,
+    LearnedToken,
+    file_stem,
+    read_tokens,
+    require_usable,
+    token_word,
+    write_token,
+)
+from mcti_jax.saving import TOKENS, is_unfinished, unfinished_tokens
+from mcti_jax.words import word_stem
+
+_OURS = "diffusers"  # the format of a run's own `tokens/`
 
 
-def export(workdir: AnyPath, format: str, out: Path) -> dict[Path, str]:
-    """Writes every token under `workdir/tokens` into the directory `out`.
+def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "") -> dict:
+    """Writes every token of a run into the directory `out`.
+
+    Args:
+      workdir: Folder of the run.
+      format: A key of `FORMATS`.
+      out: Folder for the files; None is the run's own `tokens/`, if the run is not finished.
+      prefix: What the words and the files' names are to begin with.
 
     Returns:
       For each file written, what to type in which tool.
@@ -30,48 +54,92 @@ def export(workdir: AnyPath, format: str, out: Path) -> dict[Path, str]:
       UserError: There are no tokens, or `out` cannot take them. Bad input is noticed before
         anything is written.
     """
-    source = workdir / "tokens"
-    if not source.is_dir():
-        raise UserError(
-            f"{str(workdir)!r} holds no learned tokens; train some first with "
-            f"python -m mcti_jax.train --workdir={workdir}."
-        )
     if format not in FORMATS:
         raise UserError(f"--format={format} is unknown; choose one of {', '.join(FORMATS)}.")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out} is a file; name a directory.")
-    if out.resolve() == source.resolve():
-        raise UserError(f"--out={out} holds the run's own tokens; name another directory.")
-
-    tokens = read_tokens(source)
+    source = workdir / TOKENS
+    unfinished = is_unfinished(workdir)
+    out = _check_out(source, out, unfinished and format == _OURS and not prefix)
+    tokens = _unfinished(workdir) if unfinished else _finished(workdir)
+    tokens = [_prefixed(token, prefix) for token in tokens] if prefix else tokens
     words_of = Counter(file_stem(token.token) for token in tokens)
     if clash := [token.token for token in tokens if words_of[file_stem(token.token)] > 1]:
         raise UserError(f"the words {', '.join(clash)} would share a file; rename all but one.")
     usage = FORMATS[format].usage
-    try:
-        return {
-            write_token(out, token, format): usage.format(
-                token=token.token, stem=file_stem(token.token)
-            )
-            for token in tokens
-        }
-    except OSError as error:
-        raise UserError(f"cannot write to --out={out}: {error.strerror}.") from error
+    return {
+        write_token(out, token, format): usage.format(
+            token=token.token, stem=file_stem(token.token)
+        )
+        for token in tokens
+    }
+
+
+def _check_out(own: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPath:
+    """Where the files go; `own` is the run's `tokens/`."""
+    if out is None:
+        if may_be_own:
+            return within(own.parent, own.name)
+        raise UserError("missing --out: name a directory for the embeddings.")
+    as_output_folder(out, "--out")
+    if out.resolve() == own.resolve() and not may_be_own:
+        raise UserError(f"--out={out} holds the run's own tokens; name another directory.")
+    return out
+
+
+def _finished(workdir: AnyPath) -> list[LearnedToken]:
+    if not (workdir / TOKENS).is_dir():
+        raise UserError(
+            f"{str(workdir)!r} holds no learned tokens; train some first with "
+            f"python -m mcti_jax.train --workdir={workdir}."
+        )
+    tokens = read_tokens(workdir / TOKENS)
+    if (workdir / "config.json").exists():
+        # What follows takes seconds to import, and other tokens have no model to fit.
+        from common.config import read_config
+        from common.diffusion.known import text_width
+        from configs.mcti import pocket
+
+        model = read_config(workdir, pocket()).model
+        width = text_width(model) or tokens[0].vectors.shape[1]
+        require_usable(tokens, width, model)
+    return tokens
+
+
+def _unfinished(workdir: AnyPath) -> list[LearnedToken]:
+    from common.config import read_config
+    from configs.mcti import pocket
+
+    return unfinished_tokens(workdir, read_config(workdir, pocket()))
+
+
+def _prefixed(token: LearnedToken, prefix: str) -> LearnedToken:
+    """The token under a name that begins with `prefix`."""
+    stem = file_stem(token.token)
+    word = token_word(f"{prefix}{stem}")
+    if not word_stem(prefix) or not word.endswith(f"{stem}>"):
+        raise UserError(
+            f"--prefix={prefix} and {stem!r} make no word for a file: give a few letters."
+        )
+    return replace(token, token=word, spellings=())
 
 
 def define_flags() -> None:
     """The command's options."""
-    flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
-    flags.DEFINE_enum("format", "diffusers", list(FORMATS), "What the files are for.")
-    flags.DEFINE_string("out", None, "Folder for the embeddings.", required=True)
+    flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
+    flags.DEFINE_enum("format", _OURS, list(FORMATS), "What the files are for.")
+    flags.DEFINE_string("out", None, "Folder for the embeddings.")
+    flags.DEFINE_string("prefix", "", 'What words and files begin with, e.g. "my-".')
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the command."""
     del argv
     options = flags.FLAGS
-    for path, usage in export(as_path(options.workdir), options.format, Path(options.out)).items():
+    out = None if options.out is None else as_path(options.out)
+    written = export(as_path(options.workdir), options.format, out, options.prefix)
+    for path, usage in written.items():
         print(f"{path}: type {usage}")
+    if note := FORMATS[options.format].note:
+        print(note)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,22 @@ from absl import flags
 from jaxtyping import UInt8
 
 from common.config import read_config
-from common.diffusion import SAMPLERS, load_stable_diffusion
-from common.errors import run_command
+from common.diffusion import SAMPLERS, check_sampling, load_stable_diffusion
+from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
 from common.paths import AnyPath, as_output, as_path
 from common.precision import frozen_dtype, use_precision
+from common.text import printable
 from common.training import say
 from configs.mcti import pocket
-from mcti_jax.formats import read_tokens
+from mcti_jax.formats import require_usable, typed_words
 from mcti_jax.generation import generate, to_uint8
 from mcti_jax.material import resolution
-from mcti_jax.prompts import check_words
+from mcti_jax.options import RANGES, Range, check_number
+from mcti_jax.saving import read_run_tokens
+
+SEEDS = Range(0, 2**64 - 1)
+PICTURES = Range(1, 1024)  # per prompt
 
 
 def define_flags() -> None:
@@ -36,7 +41,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("num", 4, "Pictures per prompt.", lower_bound=1)
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)
     flags.DEFINE_float("guidance", None, "Classifier-free guidance, 1 is none; the run's own.")
-    flags.DEFINE_integer("seed", 0, "Seed of the initial noise.")
+    flags.DEFINE_integer("seed", 0, "Of the initial noise, up to 2**64 - 1.", lower_bound=0)
     flags.DEFINE_enum("sampler", "dpmpp_2m", sorted(SAMPLERS), "How the noise is taken out.")
     flags.mark_flags_as_required(["workdir", "prompt", "out"])
 
@@ -63,13 +68,23 @@ def draw(
       sampler: A key of `common.diffusion.SAMPLERS`.
 
     Raises:
-      UserError: There is no run, or a prompt holds a word that it did not learn.
+      UserError: There is no run, a prompt holds a word that it did not learn or is too long, or
+        the tokens or the sampler do not fit the model.
     """
     config = read_config(workdir, pocket())
     use_precision(config.dtype)
-    words = {t.token: t.vectors for t in read_tokens(workdir / "tokens")}
-    check_words(prompts, words)
+    guidance = config.generate.guidance if guidance is None else guidance
+    check_number("--num", num, PICTURES)
+    check_number("--guidance", guidance, RANGES["generate.guidance"])
+    check_number("--seed", seed, SEEDS)
+    check_number("generate.batch", config.generate.batch, RANGES["generate.batch"])
+    for text in prompts:
+        check_text(text)
+    tokens = read_run_tokens(workdir)
+    words = typed_words(tokens)
     sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
+    require_usable(tokens, sd.text_tower.config.width, config.model)
+    check_sampling(sd.schedule, sampler, steps)
     images = generate(
         sd,
         [text for text in prompts for _ in range(num)],
@@ -77,11 +92,24 @@ def draw(
         size=resolution(config, sd),
         sampler=sampler,
         steps=steps,
-        guidance=config.generate.guidance if guidance is None else guidance,
+        guidance=guidance,
         batch=min(config.generate.batch, num * len(prompts)),
         seed=seed,
     )
-    return image_grid(to_uint8(images).reshape(len(prompts), num, *images.shape[1:]), prompts)
+    labels = [printable(text) for text in prompts]
+    return image_grid(to_uint8(images).reshape(len(prompts), num, *images.shape[1:]), labels)
+
+
+def check_text(prompt: str) -> None:
+    """Refuse a prompt that is not UTF-8, as a terminal of another encoding sends it.
+
+    Raises:
+      UserError: It shows the prompt.
+    """
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"--prompt={prompt!a} is not UTF-8: type it in a UTF-8 terminal.") from None
 
 
 def main(argv: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image
 from common.diffusion import Modules, StableDiffusion, text_to_image
 from common.progress import Progress
+from common.seeds import seed_key, seed_words
 from common.training.spread import over_devices
 from mcti_jax.prompts import embed_prompt
 
@@ -39,7 +40,7 @@ def _pictures(
     steps: int,
     latent: tuple[int, ...],
 ) -> Array:
-    root = jax.random.key(shared["seed"])
+    root = seed_key(shared["seed"])
     keys = jax.vmap(lambda number: jax.random.fold_in(root, number))(rows["number"])
     states = shared["states"][rows["prompt"]]
     return text_to_image(
@@ -80,7 +81,7 @@ def generate(
       steps: denoising steps.
       guidance: weight of classifier-free guidance; 1 is none.
       batch: pictures at once over all devices, rounded up to a multiple of them.
-      seed: of the initial noise.
+      seed: of the initial noise, below 2**64.
     """
     unique = list(dict.fromkeys(prompts))
     place = {text: row for row, text in enumerate(unique)}
@@ -94,7 +95,7 @@ def generate(
         "states": text_states(sd, unique, words),
         "empty": text_states(sd, [""], {}),
         "guidance": np.float32(guidance),
-        "seed": np.int32(seed),
+        "seed": seed_words(seed),
     }
     title = f"Sampling ({sampler}, {steps} steps)"
     with Progress(len(prompts), title, unit="pictures", status="compiling…") as progress:
@@ -117,7 +118,8 @@ def generate_classes(
     """The configured number of pictures for each class."""
     options = config.generate
     words = {f"<{k}>": vectors for k, vectors in enumerate(tokens)}
-    prompts = [options.prompt.format(word) for word in words for _ in range(options.per_class)]
+    texts = [options.prompt.replace("{}", word) for word in words]
+    prompts = [text for text in texts for _ in range(options.per_class)]
     images = generate(
         sd,
         prompts,

@@ -4,6 +4,7 @@ What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +17,12 @@ from ml_collections import ConfigDict
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
 from mcti_jax.encoding import vae_posteriors
+from mcti_jax.options import shots_of
 
 
 @flax.struct.dataclass
@@ -46,6 +49,8 @@ class Material:
       train, test: photos to learn from and to be measured on.
       size: side in pixels of the pictures that the VAE sees.
       cache: folder of what was encoded before.
+      found: photos of the training part, of which `train` are the chosen ones.
+      passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
     sd: StableDiffusion
@@ -55,6 +60,8 @@ class Material:
     test: ImageSplit
     size: int
     cache: Path
+    found: int = 0
+    passed_over: str = ""
 
     @cached_property
     def encoded(self) -> Encoded:
@@ -71,6 +78,10 @@ class Material:
         """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
         return image_features(self.clip, self.test, self.cache)
 
+    def encode_all(self) -> None:
+        """Reads every photo that the run will need, so that none is found broken at its end."""
+        _ = self.test_features, self.encoded
+
 
 def gather(config: ConfigDict) -> Material:
     """Loads the models and opens the photos.
@@ -84,9 +95,10 @@ def gather(config: ConfigDict) -> Material:
             f"data={config.data!r} holds features only; MC-TI learns from photos: "
             "give pocket:, folder:, coop: or tfds:."
         )
+    check_classes(dataset.classnames, config)
     train = dataset.train
-    if config.shots:
-        train = few_shot(train, config.shots, config.shots_seed)
+    if shots := shots_of(config):
+        train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
     sd = load_stable_diffusion(config.model, dtype)
     clip = load_clip(config.clip, dtype)
@@ -99,7 +111,22 @@ def gather(config: ConfigDict) -> Material:
         test=dataset.test,
         size=resolution(config, sd),
         cache=Path(config.cache).expanduser(),
+        found=len(dataset.train),
+        passed_over=listed(dataset.passed_over),
     )
+
+
+def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
+    """Refuse a class that has nothing to be told from, where that is all there is to learn.
+
+    Raises:
+      UserError: There is one class, and `alpha` is 0.
+    """
+    if len(classnames) == 1 and not config.alpha:
+        raise UserError(
+            f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "
+            "no other class to tell it from. Give alpha=1, or a second class."
+        )
 
 
 def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> None:
@@ -115,15 +142,47 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
 def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
     """Side of the training pictures in pixels."""
     size = config.resolution or sd.image_size
-    if size % sd.downsampling:
+    # The VAE makes pictures smaller, and the U-Net once more at each level but the first.
+    factor = sd.downsampling * 2 ** (len(sd.unet.config.block_out_channels) - 1)
+    if size % factor:
         raise UserError(
-            f"resolution={size} is not a multiple of {sd.downsampling}, the VAE's reduction: "
-            f"take {size - size % sd.downsampling or sd.downsampling}."
+            f"resolution={size} is not a multiple of {factor}, by which the VAE and the U-Net "
+            f"reduce a picture: take {size - size % factor or factor}."
         )
     return size
+
+
+def describe(config: ConfigDict, material: Material) -> dict[str, str]:
+    """What a run learns from and is measured on, by row of the table that it prints first."""
+    names, train, test = material.classnames, len(material.train), len(material.test)
+    shots = shots_of(config)
+    chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
+    kept = f"{test} photos"
+    if not test:
+        kept = "no photo, so no accuracy is measured"
+    elif len(names) == 1:
+        kept += "; of one class no accuracy is measured"
+    return {
+        "classes": f"{len(names)}: {_listed(names)}",
+        "learns from": f"{train} of {material.found} photos{chosen}",
+        "passed over": material.passed_over,
+        "kept for the test": kept,
+        "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
+    }
+
+
+def _listed(names: Sequence[str], room: int = 60) -> str:
+    """As many of the names as a line has room for."""
+    text = ", ".join(names)
+    return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
 
 
 def data_fingerprint(material: Material) -> str:
     """16 hex characters for the chosen training and test photos."""
     text = material.train.fingerprint + material.test.fingerprint
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def names_fingerprint(classnames: Sequence[str]) -> str:
+    """16 hex characters for the names of the classes, in order."""
+    return hashlib.sha256("\0".join(classnames).encode()).hexdigest()[:16]

@@ -17,13 +17,21 @@ from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
-from mcti_jax.assembly import TEMPLATE_SET, check_options, frozen_tree, make_networks
+from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.evaluation import evaluate
-from mcti_jax.formats import LearnedToken, token_words, write_token
+from mcti_jax.formats import write_token
 from mcti_jax.layout import Layout
-from mcti_jax.material import Encoded, data_fingerprint, gather
+from mcti_jax.material import (
+    Encoded,
+    data_fingerprint,
+    describe,
+    gather,
+    names_fingerprint,
+)
 from mcti_jax.objective import Objective
-from mcti_jax.outline import describe
+from mcti_jax.options import check_values, shots_of
+from mcti_jax.outline import outline_of
+from mcti_jax.saving import TOKENS, learned_tokens
 
 
 @dataclass(frozen=True)
@@ -48,20 +56,28 @@ class MCTI(Method):
     name = "mcti"
     trainable_rules = (("tokens", P("data")),)
     frozen_rules = (("rows/.*", P("data")),)
+    writes = ("samples.png", "confusion.png", "tokens")
+    evaluation_fields = ("generate.",)
 
     def __init__(self, config: ConfigDict):
         self.config = config
+
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        """Fills in how many photos of each class are learned from, which depends on the data."""
+        check_values(config)
+        config.shots = shots_of(config)
+        self.config = config
+        return config
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
         """Loads models and photos, fills the caches and lays the rows out on the mesh."""
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material = gather(config)
-        if not len(self.material.test):
-            say(f"{config.data} leaves no photos to test on, so no accuracy is measured.")
         sd, clip = self.material.sd, self.material.clip
         self._plan(sd, clip, len(self.material.classnames), mesh)
         check_options(config, sd)
+        self.material.encode_all()
         frozen = frozen_tree(
             self.objective, sd, clip, self.material.train.labels, self.material.encoded
         )
@@ -69,12 +85,19 @@ class MCTI(Method):
         return Loaded(
             frozen=frozen,
             source=Steps(data_fingerprint(self.material)),
-            fingerprints={"model": sd.fingerprint, "clip": clip.fingerprint},
+            fingerprints={
+                "model": sd.fingerprint,
+                "clip": clip.fingerprint,
+                "names": names_fingerprint(self.material.classnames),
+                "prompts": prompt_fingerprint(config, sd, clip),
+            },
+            summary=describe(config, self.material),
+            notes={"classnames": list(self.material.classnames)},
         )
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
-        outline = describe(self.config, mesh.devices.flat[0].platform)
+        outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
 
         def assemble(sd_params: PyTree, clip_params: PyTree, encoded: Encoded) -> PyTree:
@@ -137,22 +160,12 @@ class MCTI(Method):
         """Writes `tokens/`, one file per class, and the pictures of the last evaluation."""
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
-        config = self.config
-        names = self.material.classnames
-        rows = zip(token_words(names), names, self.tokens(trainable)[0], strict=True)
-        for index, (word, name, vectors) in enumerate(rows):
-            facts = {
-                "class": name,
-                "class_index": index,
-                "base_model": config.model,
-                "fingerprint": self.material.sd.fingerprint,
-                "pool": config.pool,
-                "templates": TEMPLATE_SET,
-                "step": config.updates,
-                "alpha": config.alpha,
-                "gamma": config.gamma,
-                "logit_scale": config.logit_scale,
-                "init_word": config.init_word,
-            }
-            metadata = {key: str(value) for key, value in facts.items()}
-            write_token(workdir / "tokens", LearnedToken(word, vectors, metadata), "diffusers")
+        tokens = learned_tokens(
+            self.config,
+            self.tokens(trainable)[0],
+            self.material.classnames,
+            self.material.sd.fingerprint,
+            self.config.updates,
+        )
+        for token in tokens:
+            write_token(workdir / TOKENS, token, "diffusers")

@@ -15,6 +15,7 @@ from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
 from mcti_jax.material import Encoded, require_same_width, resolution
+from mcti_jax.options import shots_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Outline:
     encoded: Encoded
 
 
-def describe(config: ConfigDict, platform: str) -> Outline:
+def outline_of(config: ConfigDict, platform: str) -> Outline:
     """Describes what a run of `config` on a platform would gather.
 
     Raises:
@@ -60,12 +61,14 @@ def describe(config: ConfigDict, platform: str) -> Outline:
 def _count(config: ConfigDict) -> tuple[int, np.ndarray]:
     """The number of classes and the training labels; opens the data set only if it must."""
     if config.classes:
-        if not config.shots:
+        shots = shots_of(config)
+        if not shots:
             raise UserError(
                 f"shots=0 takes all photos of {config.data!r}, whose number is not known here: "
                 "give shots=N, or classes=0 to have the data set opened and counted."
             )
-        return config.classes, np.repeat(np.arange(config.classes), config.shots)
+        return config.classes, np.repeat(np.arange(config.classes), shots)
     dataset = open_dataset(config.data, holdout=config.holdout)
-    train = few_shot(dataset.train, config.shots, config.shots_seed) if config.shots else None
+    shots = shots_of(config)
+    train = few_shot(dataset.train, shots, config.shots_seed) if shots else None
     return len(dataset.classnames), (train or dataset.train).labels

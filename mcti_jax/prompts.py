@@ -1,7 +1,6 @@
 """Prompts with a slot for a learned token, tokenised once."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -10,9 +9,9 @@ from jaxtyping import Array, Float, Int
 
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
+from mcti_jax.words import find_words
 
 POOLS = ("placeholder", "eos")
-WORD = re.compile(r"<[^<>\s]+>")
 
 
 @dataclass(frozen=True)
@@ -77,23 +76,12 @@ def insert(
     return jnp.where(inside[..., None], chosen.astype(embedded.dtype), embedded)
 
 
-def check_words(texts: Iterable[str], words: Iterable[str]) -> None:
-    """Refuses prompts with a word in brackets that is not among `words`.
-
-    Raises:
-      UserError: it names the first such word.
-    """
-    known = set(words)
-    for word in (word for text in texts for word in WORD.findall(text)):
-        if word not in known:
-            raise UserError(f"{word} was not learned; the words are {', '.join(sorted(known))}.")
-
-
 def embed_prompt(
     tokenizer: Tokenizer,
     table: Float[np.ndarray, "v d"],
     text: str,
-    words: Mapping[str, Float[np.ndarray, "n d"]],
+    words: Mapping[str, np.ndarray],
+    others: Collection[str] = (),
 ) -> Float[np.ndarray, "s d"]:
     """Token embeddings of a prompt that may hold learned words anywhere, padded.
 
@@ -101,22 +89,34 @@ def embed_prompt(
       tokenizer: of the text tower.
       table: its token embeddings.
       text: such as "a photo of <dog2> on the beach".
-      words: learned vectors by word, brackets included.
+      words: learned vectors `[n d]` by word; see `find_words`.
+      others: words in brackets that the tokenizer knows itself.
 
     Raises:
-      UserError: a word in brackets is not among `words`, or the prompt is too long.
+      UserError: a word in brackets is not among `words`, its vectors are of another width than
+        the table, or the prompt is too long.
     """
-    check_words([text], words)
     ids: list[int] = []
     learned: list[np.ndarray] = []
     end = 0
-    for match in WORD.finditer(text):
-        word = match.group()
-        ids += tokenizer.encode(text[end : match.start()])
-        ids += range(len(table) + len(learned), len(table) + len(learned) + len(words[word]))
-        learned += list(words[word])
-        end = match.end()
+    for found in find_words(text, words, others):
+        vectors = words[found.word]
+        if vectors.shape[1] != table.shape[1]:
+            raise UserError(
+                f"the vectors of {found.word} are {vectors.shape[1]} wide, and this text tower "
+                f"takes vectors {table.shape[1]} wide: use tokens of the same base model."
+            )
+        ids += tokenizer.encode(text[end : found.start])
+        ids += range(len(table) + len(learned), len(table) + len(learned) + len(vectors))
+        learned += list(vectors)
+        end = found.end
     ids += tokenizer.encode(text[end:])
+    if len(ids) > tokenizer.length - 2:
+        own = f", {len(learned)} of them learned" if learned else ""
+        raise UserError(
+            f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {len(ids)} "
+            f"tokens{own}, and {tokenizer.length - 2} fit: shorten it."
+        )
     packed = tokenizer.pack([ids])[0]
     extended = np.concatenate([table, np.asarray(learned).reshape(-1, table.shape[1])])
     return extended[packed]

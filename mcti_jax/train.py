@@ -20,6 +20,7 @@ from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
 from mcti_jax.drift import drift_table
+from mcti_jax.legend import legend
 from mcti_jax.method import MCTI
 
 
@@ -31,7 +32,9 @@ def main(argv: Sequence[str]) -> None:
     result = train(MCTI(config), config, workdir)
     print_table(result)
     say(drift_table(result["details"]["tokens"]))
-    for name in ("samples.png", "confusion.png", "tokens"):
+    say(f"\n{legend(result)}\n")
+    say(f"all of it: {workdir}/result.json; python -m common.report --html={workdir}")
+    for name in MCTI.writes:
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")
 

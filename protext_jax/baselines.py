@@ -82,9 +82,9 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
         "attributes": _filled(ATTRIBUTES, names),
         "waffle_clip": _waffle(config, names),
     }
-    told = match_names(names, sentences, "the corpus", _same_texts(sentences))
+    told = match_names(test.classnames, sentences, "the corpus", _same_texts(sentences))
     if not told.unmatched:
-        texts["cupl"] = [list(sentences[told.keys[name]]) for name in names]
+        texts["cupl"] = [list(sentences[told.keys[name]]) for name in test.classnames]
     if config.descriptors:
         corpus = read_corpus(config.descriptors, DESCRIPTORS)
         found = described(config, corpus, test)
@@ -115,7 +115,7 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
     if unknown := [name for name in config.baselines if name not in BASELINES]:
         raise UserError(f"baselines={unknown[0]!r} is unknown; choose of {', '.join(BASELINES)}.")
     if config.words:
-        _words(config)
+        read_words(config)
     if not config.descriptors:
         return []
     corpus, lines = read_corpus(config.descriptors, DESCRIPTORS), []
@@ -135,6 +135,20 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
         if empty or matches.unmatched:
             lines.append("dclip takes the plain template for classes without descriptors.")
     return list(dict.fromkeys(lines))
+
+
+def read_words(config: ConfigDict) -> list[str]:
+    """WaffleCLIP's words.
+
+    Raises:
+      UserError: `config.words` names no list of words.
+    """
+    remedy = "give words=FILE, a JSON list of words as WaffleCLIP publishes its own"
+    # The published list holds an empty word.
+    words = [x for x in read_strings(Path(config.words).expanduser(), remedy) if x.strip()]
+    if not words:
+        raise UserError(f"words={config.words} holds empty words alone: {remedy}.")
+    return words
 
 
 def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, "k p"]:
@@ -158,16 +172,10 @@ def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
     return [[template.replace("{}", name) for template in templates] for name in names]
 
 
-def _words(config: ConfigDict) -> list[str]:
-    remedy = "give words=FILE, a JSON list of words as WaffleCLIP publishes its own"
-    # The published list holds an empty word.
-    return [x for x in read_strings(Path(config.words).expanduser(), remedy) if x]
-
-
 def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
     """Random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
-    known = _words(config) if config.words else []
+    known = read_words(config) if config.words else []
     letters = list(string.ascii_lowercase)
 
     def phrase(index: int) -> str:

@@ -6,12 +6,14 @@ what they are applied to. A name that is clean already stays as it is.
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from common.data import open_dataset
 from common.data.coop_sets import identify
 from common.data.dataset import select_classes
+from common.data.matching import match_names, some
+from common.data.names import readable
 from common.errors import UserError
 from common.files import read_json
 from protext_jax.types import AnyDataset
@@ -97,14 +99,57 @@ def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
       UserError: The data set or the file cannot be had.
     """
     dataset = open_dataset(spec, holdout=holdout)
-    wanted = read_json(Path(names).expanduser(), "give {spelled: wanted}") if names else {}
-    if odd := [name for name, value in wanted.items() if not isinstance(value, str)]:
-        raise UserError(f"the names file {names} has no name for {odd[0]!r}.")
-    spelled = [wanted.get(x) or clean(dataset.name, x) for x in dataset.classnames]
+    wanted = read_names(names) if names else {}
+    found = match_names(dataset.classnames, wanted, f"names={names}", _same(wanted)).keys
+    spelled = [
+        wanted[found[x]] if x in found else clean(dataset.name, x) for x in dataset.classnames
+    ]
     kept = [label for label, name in enumerate(spelled) if name]
     if len(kept) < len(spelled):
         dataset = select_classes(dataset, kept)
     return dataclasses.replace(dataset, classnames=tuple(spelled[label] for label in kept))
+
+
+def read_names(file: str) -> dict[str, str]:
+    """The {spelled: wanted} of a names file.
+
+    Raises:
+      UserError: It is missing or holds something else.
+    """
+    wanted = read_json(Path(file).expanduser(), "give {spelled: wanted}")
+    if odd := [name for name, value in wanted.items() if not isinstance(value, str)]:
+        raise UserError(f"the names file {file} has no name for {odd[0]!r}: give it a text.")
+    if empty := [name for name, value in wanted.items() if not readable(value)]:
+        raise UserError(f"the names file {file} has an empty name for {empty[0]!r}: give it one.")
+    return wanted
+
+
+def check_names(file: str, classnames: Iterable[str]) -> list[str]:
+    """Refuses a names file that gives none of the opened data sets' classes its name.
+
+    Args:
+      file: The file, or "".
+      classnames: Of all data sets, as the file has renamed them.
+
+    Returns:
+      What of the file fits nothing, a line.
+
+    Raises:
+      UserError: All of it.
+    """
+    wanted, held = (read_names(file) if file else {}), set(classnames)
+    idle = [spelled for spelled, name in wanted.items() if name not in held]
+    if wanted and len(idle) == len(wanted):
+        raise UserError(
+            f"names={file} fits no class: it renames {some(idle)}, the classes are "
+            f"{some(sorted(held))}; spell its keys as the data set does."
+        )
+    fits = f"{len(wanted) - len(idle)} of {len(wanted)} keys fit a class"
+    return [f"names={file}: {fits}, not {some(idle)}."] if idle else []
+
+
+def _same(wanted: Mapping[str, str]) -> Callable[[str, str], bool]:
+    return lambda one, other: wanted[one] == wanted[other]
 
 
 def remark(spec: str) -> str:

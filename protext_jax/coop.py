@@ -20,6 +20,7 @@ from common.data import few_shot
 from common.data.names import readable
 from common.errors import UserError
 from common.progress import track
+from common.seeds import random_key
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import Layout, Packer, Sizes, suffixes
@@ -47,6 +48,11 @@ def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
     if config.coop_shots < 0 or (config.coop_shots and dataset is None):
         raise UserError(
             f"coop_shots={config.coop_shots} needs photos: give data=DATASET, or coop_shots=0."
+        )
+    if config.coop_shots and not len(dataset.train):
+        raise UserError(
+            f"coop_shots={config.coop_shots} needs photos to learn from, but {config.data!r} has "
+            "test photos alone: give coop_shots=0."
         )
 
 
@@ -107,7 +113,7 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
         return jax.lax.scan(step, state, rows)[0]
 
     shape = (1, context_length(clip), clip.config.text.width)
-    context = STANDARD_DEVIATION * jax.random.normal(jax.random.key(seed), shape)
+    context = STANDARD_DEVIATION * jax.random.normal(random_key(seed), shape)
     state = context, optimizer.init(context)
     frozen = jax.device_put((params, start_states(tower, params)))
     for number in track(range(epochs), "Training CoOp", unit="epochs", status="compiling…"):

@@ -17,10 +17,10 @@ from absl import flags
 from common.clip import load_clip
 from common.errors import run_command
 from common.evaluation.tables import print_table
-from common.files import write_json
 from common.paths import as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
+from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 from protext_jax.classnames import remark
 from protext_jax.evaluation import Measured, baseline_scores, measure
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         "details": {"remarks": [line for line in map(remark, specs) if line]},
     }
     print_table(result)
-    write_json(out, result)
+    write_evaluation(out, result)
     say(f"wrote {out}")
 
 

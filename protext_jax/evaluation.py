@@ -6,13 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import base_new
+from common.data import base_new, few_shot
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
@@ -20,7 +19,7 @@ from common.evaluation.figures import predictions_picture
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
-from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.files import LearnedPrompts, all_runs, class_features
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
 from protext_jax.published import published
@@ -31,6 +30,7 @@ from protext_jax.sweep import choose
 from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
 from protext_jax.texts import Texts, training_name, training_template
+from protext_jax.types import AnyDataset
 
 AVERAGE = "average/"
 """Prefix of the mean over `targets`."""
@@ -76,13 +76,24 @@ class Measured:
         plain = [PLAIN.replace("{}", readable(name)) for name in self.texts.names]
         return normalise(text_features(self.clip, plain, self.cache))
 
+    def encode(self) -> None:
+        """Reads all pictures, so that a broken one is found before training and not after it."""
+        _ = self.pictures
+        if self.config.coop_shots:
+            train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
+            encode_pictures(self.clip, train, self.cache)
+
+    @property
+    def photos(self) -> AnyDataset:
+        """The photos of the trained classes."""
+        dataset = self.texts.dataset
+        return base_new(dataset)[0] if self.config.protocol == "base_to_novel" else dataset
+
     @cached_property
     def coop(self) -> LearnedPrompts:
         """CoOp's context, trained on photos of the trained classes."""
-        config, dataset = self.config, self.texts.dataset
-        if config.protocol == "base_to_novel":
-            dataset, _ = base_new(dataset)
-        context = train_coop(self.clip, dataset, config.coop_shots, config.seed, self.cache)
+        config = self.config
+        context = train_coop(self.clip, self.photos, config.coop_shots, config.seed, self.cache)
         return as_learned(context)
 
     def predicted(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> Int[np.ndarray, "b"]:
@@ -103,11 +114,7 @@ def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Eval
       runs: R settings.
       trainable: Their trees, runs in front.
     """
-    trees = [jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable) for i in range(len(runs))]
-    learned = [
-        LearnedPrompts.of(measured.config, measured.clip, tree, run)
-        for tree, run in zip(trees, runs, strict=True)
-    ]
+    learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
     found = [measure(measured, each) for each in learned]
     chosen = choose(runs, [metrics for metrics, _ in found])
     metrics, classes = found[chosen]

@@ -22,13 +22,14 @@ from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.seeds import random_key
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
-from protext_jax.classnames import remark
+from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import Measured, evaluate
-from protext_jax.files import LearnedPrompts, write_prompts
+from protext_jax.files import all_runs, write_runs
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
 from protext_jax.plan import (
@@ -42,7 +43,8 @@ from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.signals import encode_sentences, rank
-from protext_jax.testsets import check_test_set, make_test_sets
+from protext_jax.summary import fingerprints, summary
+from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
 from protext_jax.texts import Texts, gather_texts, training_template, with_data
 
 
@@ -51,6 +53,11 @@ class ProText(Method):
 
     name = "protext"
     batch_rules = (("layout/.*", P(None, "data")),)
+    writes = ("similarity.png", "confusion.png", "prompts.safetensors", "sweep")
+    evaluation_fields = (
+        *("baselines", "coop_shots", "descriptors", "holdout"),
+        *("targets", "test_template", "words"),
+    )
 
     def __init__(self, config: ConfigDict):
         self.config = config
@@ -68,24 +75,42 @@ class ProText(Method):
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
-        """Loads CLIP and the sentences, encodes them once and lays the classes out."""
+        """Loads CLIP and the sentences, encodes them once and lays the classes out.
+
+        Everything that is measured afterwards is opened, checked and encoded here.
+        """
         clip = load_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, clip.tokenizer)
-        remarks = [remark(spec) for spec in (config.data, *config.targets)]
-        self.remarks = [*texts.matched.report(), *filter(None, remarks)]
-        for line in self.remarks:
-            say(line)
         self._plan(clip, texts, mesh)
         self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]
         sets = make_test_sets(config, texts)
         for test in sets:
             check_test_set(config, clip, test)
-        check_baselines(config)
+        notes = self._notes(texts, sets)
         check_shots(config, texts.dataset)
+        self.remarks = [*texts.matched.report(), *notes]
+        for line in (*texts.matched.remarks(), *notes):
+            say(line)
         sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
         self.measured = Measured(config, clip, texts, sentences, sets)
+        self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
-        return Loaded(frozen, self._batches(), {"model": clip.fingerprint})
+        prints = fingerprints(config, clip, texts, sets)
+        return Loaded(frozen, self._batches(), prints, summary(config, texts, sets))
+
+    def _notes(self, texts: Texts, sets: Sequence[TestSet]) -> list[str]:
+        """What is to be said of the files beside the sentences, each line once."""
+        config = self.config
+        opened = texts.dataset.classnames if texts.dataset else ()
+        names = [*opened, *(name for test in sets for name in test.classnames)]
+        remarks = [remark(spec) for spec in (config.data, *config.targets)]
+        lines = [
+            *check_names(config.names, names),
+            *unmeasured(config, texts),
+            *check_baselines(config, sets),
+            *remarks,
+        ]
+        return list(filter(None, dict.fromkeys(lines)))
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -141,7 +166,7 @@ class ProText(Method):
         """Every run draws from its own seed; the loop's key is that of the config's."""
         del key
         config, text = self.config, self.clip.config.text
-        keys = [jax.random.key(run.seed) for run in self.plan.runs]
+        keys = [random_key(run.seed) for run in self.plan.runs]
         if config.mapping != "prompts":
             runs = [initial_adapter(key, config.mapping, text.projection) for key in keys]
             return {"adapter": jax.tree.map(lambda *x: jnp.stack(x), *runs)}
@@ -182,11 +207,5 @@ class ProText(Method):
         """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
         for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)
-        chosen = self.evaluation.details.get("chosen", 0)
-        for number, run in enumerate(self.plan.runs):
-            own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
-            learned = LearnedPrompts.of(self.config, self.clip, own, run)
-            if number == chosen:
-                write_prompts(workdir / "prompts.safetensors", learned)
-            if len(self.plan.runs) > 1:
-                write_prompts(workdir / f"sweep/{number}.safetensors", learned)
+        learned = all_runs(self.config, self.clip.fingerprint, trainable)
+        write_runs(workdir, learned, self.evaluation.details.get("chosen", 0))

@@ -10,6 +10,7 @@ from common.data import FeatureSplit, ImageSplit, base_new
 from common.data.coop_sets import FEW_CLASSES, identify, own_template
 from common.data.dataset import select_classes
 from common.data.names import readable
+from common.errors import UserError
 from protext_jax.classnames import open_named
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
@@ -51,16 +52,49 @@ def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
 
 
 def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
-    """The test sets of a run: its own data set's, as the protocol parts it, and `targets`."""
+    """The test sets of a run: its own data set's, as the protocol parts it, and `targets`.
+
+    Parts of the own data set on which nothing can be measured are left out; `unmeasured` says so.
+
+    Raises:
+      UserError: A target cannot be opened, or nothing can be measured on it.
+    """
+    own = [
+        _test_set(config, prefix, part, cross=config.protocol == "cross_dataset")
+        for prefix, part in _own_parts(config, texts)
+        if not fault(part)
+    ]
+    return (*own, *(_target(config, spec) for spec in config.targets))
+
+
+def unmeasured(config: ConfigDict, texts: Texts) -> list[str]:
+    """A line for each part of the own data set on which nothing is measured."""
+    return [
+        f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {found}: nothing is "
+        "measured on it."
+        for prefix, part in _own_parts(config, texts)
+        if (found := fault(part))
+    ]
+
+
+def fault(dataset: AnyDataset) -> str:
+    """Why nothing can be measured on a data set's test part; "" where something can."""
+    if len(dataset.classnames) < 2:
+        return (
+            f"has {len(dataset.classnames)} class to choose from"
+            if dataset.classnames
+            else ("has no class")
+        )
+    return "" if len(dataset.test) else "has no test pictures"
+
+
+def _own_parts(config: ConfigDict, texts: Texts) -> list[tuple[str, AnyDataset]]:
     if texts.dataset is None:
-        own = []
-    elif config.protocol == "base_to_novel":
+        return []
+    if config.protocol == "base_to_novel":
         base, new = base_new(texts.dataset)
-        own = [("base/", base), ("new/", new)]
-    else:
-        own = [("", texts.dataset)]
-    sets = [_test_set(config, prefix, part, cross=False) for prefix, part in own]
-    return (*sets, *(_target(config, spec) for spec in config.targets))
+        return [("base/", base), ("new/", new)]
+    return [("", texts.dataset)]
 
 
 def _target(config: ConfigDict, spec: str) -> TestSet:
@@ -68,6 +102,8 @@ def _target(config: ConfigDict, spec: str) -> TestSet:
     generalisation = config.protocol == "domain_generalisation"
     if generalisation or identify(dataset.name) in FEW_CLASSES:
         dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
+    if found := fault(dataset):
+        raise UserError(f"{spec} {found}, so nothing can be measured on it: name another data set.")
     name = dataset.name.removeprefix("pocket:").replace("/", "-")
     return _test_set(config, f"{name}/", dataset, cross=not generalisation)
 

@@ -81,7 +81,7 @@ def test_files_that_are_no_configs(tmp_path):
     (tmp_path / "x.py").write_text("pass")
     with pytest.raises(UserError, match=r"has no function pocket\(\)"):
         read_fields(tmp_path / "x.py")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is missing"):
         read_fields(tmp_path / "y.py")
 
 

@@ -17,7 +17,6 @@ from aape_jax.prefix import apply_linear
 from aape_jax.tasks.described import Described, Views, caption_tokens
 from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
-from common.errors import UserError
 from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
 from common.evaluation.figures import write_png
@@ -85,11 +84,6 @@ class CaptionReport:
         config: ConfigDict,
         cache: Path,
     ):
-        if config.lm.beams < 1 or config.images_at_once < 1:
-            raise UserError(
-                f"lm.beams={config.lm.beams} and images_at_once={config.images_at_once} must be "
-                "at least 1."
-            )
         self.lm, self.scorer, self.config, self.cache = lm, scorer, config, cache
         self.test, self.train = parts["test"], parts["train"]
         self.captions: dict[str, dict[str, list[str]]] = {}

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.tasks.coco_files import photos
+from aape_jax.tasks.coco_files import entries, photos
 from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
+from common.data.checks import require_features, require_labels
 from common.data.clip_features import image_features, text_features
-from common.data.npz import read_npz
+from common.data.feature_files import read_feature_file
+from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
-from common.files import read_json
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
@@ -50,6 +51,8 @@ class Captioned:
     fingerprint: str
 
     def __post_init__(self):
+        if not len(self.x):
+            raise UserError("there are no images with captions: add some.")
         counts = np.bincount(self.owner, minlength=len(self.x))
         if not counts.all():
             raise UserError(
@@ -90,7 +93,8 @@ def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Capti
     """
     kind, _, where = spec.partition(":")
     if kind == "features":
-        return {part: _read_features(Path(where).expanduser(), part) for part in PARTS}
+        file = local_path(where)
+        return {part: _read_features(file, part) for part in PARTS}
     texts = open_texts(spec)
     if clip is None:
         raise UserError(f"model='' cannot encode {spec!r}: name a model.")
@@ -156,14 +160,18 @@ def _karpathy(where: str, part: str) -> Texts:
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
-    content = read_json(Path(file).expanduser(), "give Karpathy's split file")
-    listed = [image for image in content["images"] if image["split"] in KARPATHY_PARTS[part]]
-    if not listed:
-        raise UserError(f"{file} has no images of the part {part!r}.")
-    root = Path(folder).expanduser()
-    paths = [root / image.get("filepath", "") / image["filename"] for image in listed]
+    listed = entries(local_path(file), "images", ("split", "filename", "sentences"))
+    parts = listed.texts("split")
+    images = [listed.record(row) for row, own in enumerate(parts) if own in KARPATHY_PARTS[part]]
+    if not images:
+        raise UserError(
+            f"{file} has no images of the part {part!r}: give Karpathy's file, whose images have a "
+            f"'split' such as {KARPATHY_PARTS[part][0]!r}."
+        )
+    root = local_path(folder)
+    paths = [root / each.text("filepath", default="") / each.text("filename") for each in images]
     split = photos(paths, Path(file))
-    return Texts(split, tuple(tuple(s["raw"] for s in image["sentences"]) for image in listed))
+    return Texts(split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images))
 
 
 def _nocaps(kind: str, where: str, part: str) -> Texts:
@@ -181,12 +189,17 @@ OPENERS: dict[str, Callable[[str, str], Texts]] = {
 
 def _read_features(file: Path, part: str) -> Captioned:
     """Reads `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]`."""
-    try:
-        arrays = read_npz(file)
-        x, texts, owner = (arrays[f"{part}_{n}"] for n in ("features", "captions", "owner"))
-    except (KeyError, ValueError) as error:
-        raise UserError(f"the feature file {str(file)!r} cannot be read: {error}.") from error
-    if owner.shape != texts.shape[:1] or owner.min() < 0 or owner.max() >= len(x):
-        raise UserError(f"{part}_owner of {file} must name an image of each caption.")
-    made_from = hashlib.sha256(x.tobytes() + texts.tobytes() + owner.tobytes())
+    arrays = read_feature_file(file)
+    wanted = [f"{part}_{name}" for name in ("features", "captions", "owner")]
+    if missing := [name for name in wanted if name not in arrays]:
+        raise UserError(f"the feature file {file} holds no array {missing[0]!r}: add it.")
+    owner = arrays[wanted[2]]
+    x, texts = (require_features(arrays[name], f"{name} of {file}") for name in wanted[:2])
+    if owner.shape != texts.shape[:1]:
+        raise UserError(
+            f"{part}_owner {owner.shape} of {file} must name an image of each of the {len(texts)} "
+            "captions: write one number for each."
+        )
+    owner = require_labels(owner, len(x), f"{part}_owner of {file}", "images")
+    made_from = hashlib.sha256(x.tobytes() + texts.tobytes() + arrays[wanted[2]].tobytes())
     return Captioned(normalise(x), normalise(texts), owner, made_from.hexdigest()[:16])

@@ -14,14 +14,16 @@ from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioner import Captioner, speakers
-from aape_jax.heads_file import read_head, write_head
+from aape_jax.heads_file import read_head, write_heads
 from aape_jax.prefix import read_map
 from aape_jax.presets import OWN
+from aape_jax.settings import check_counts
 from aape_jax.stages import Staged, check_stages, staged_optimizer
+from aape_jax.summary import array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.described import caption_tokens, grid_shape, open_described, see
-from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part
+from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.tasks.questions import read_questions
 from common.clip import load_clip
 from common.clip.known import describe_clip
@@ -38,7 +40,10 @@ class Captioning(Method):
     """Trains one visual map, then a run's own AAPE and the variants beside it."""
 
     name = OWN
+    writes = ("captions.png", "captions.json", "heads")
+    evaluation_fields = ("images_at_once", "lm.beams", "pictures", "vqa.")
     frozen_rules = lm_rules("lm")
+    evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
     def __init__(self, config: ConfigDict):
         self.config = config
@@ -65,7 +70,18 @@ class Captioning(Method):
         fingerprint = train.texts.fingerprint + self.test.texts.fingerprint
         frozen, source = self._prepare(lm, frozen, train.views.grid, fingerprint, mesh)
         self.report = CaptionReport(self.lm, scorer, parts, config, self.cache)
-        return Loaded(frozen, source, {"model": self.clip.fingerprint, "lm": lm.fingerprint})
+        tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": frozen["asking"]}
+        prints = {
+            **encoders(self.clip),
+            "lm": lm.fingerprint,
+            "caption tokens": array_digest(tokenised),
+            **evaluation({"scorer": scorer.fingerprint}),
+        }
+        if self.start:
+            prints["visual map"] = array_digest(self.start)
+        sizes = len(train.views.x), int(train.mask.sum()), len(self.test.views.x)
+        told = pairs_summary(*sizes, "captions") | {"model": f"{config.model}, {config.lm.model}"}
+        return Loaded(frozen, source, prints, told)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -99,6 +115,9 @@ class Captioning(Method):
             raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
         if config.grid not in ("device", "host"):
             raise UserError(f"grid={config.grid!r} is neither device nor host.")
+        least = {"batch": 1, "images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
+        check_counts(config, least)
+        check_vqa(config)
         self.speakers = speakers(config)
         check_stages(config, bool(self.speakers))
         staged_optimizer(config)
@@ -182,7 +201,5 @@ class Captioning(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the map, h and AAPE's map of each variant, the captions and their pictures."""
-        write_head(workdir / "heads" / "visual.safetensors", trainable["visual"]["map"])
-        for name in self.speakers:
-            write_head(workdir / "heads" / f"{name}.safetensors", trainable[name]["head"])
+        write_heads(workdir, trainable)
         self.report.write(workdir)

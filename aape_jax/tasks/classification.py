@@ -15,16 +15,18 @@ from ml_collections import ConfigDict
 from aape_jax import evaluation
 from aape_jax.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, text_rows
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.material import Material, gather
 from aape_jax.objective import Batch, Objective
 from aape_jax.optimizer import counts, make_optimizer, steps_per_epoch
 from aape_jax.outline import describe, training_examples
 from aape_jax.presets import ALWAYS, variants
-from aape_jax.recipes import check_applied
+from aape_jax.recipes import check_applied, with_defaults
+from aape_jax.settings import check_counts
+from aape_jax.summary import classification_fingerprints, classification_summary
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
-from common.training import Evaluation, Loaded, Method
+from common.training import Evaluation, Loaded, Method, say
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Classification(Method):
     """Trains a run's own AAPE and the variants beside it, all in one program."""
 
     name = "aape"
+    writes = ("confusion.png", "attention.png", "heads")
+    evaluation_fields = ("baselines", "pictures", "targets")
 
     def __init__(self, config: ConfigDict):
         self.config = config
@@ -65,8 +69,10 @@ class Classification(Method):
     def complete(self, config: ConfigDict) -> ConfigDict:
         """Fills in the loop's counts, where a schedule says them and not the user."""
         check_applied(config)
+        config = with_defaults(config)
         if config.schedule != "counts":
             config.update(counts(config, training_examples(config)))
+        self.config = config
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
@@ -83,9 +89,11 @@ class Classification(Method):
             "prompts": bank.prompts.astype(np.float32),
             "mask": bank.mask,
         }
+        for line in material.idle:
+            say(line)
         source = self._source(material.fingerprint, len(material.x))
-        model = material.clip.fingerprint if material.clip else "features"
-        return Loaded(frozen, source, {"model": model})
+        prints = classification_fingerprints(config, material)
+        return Loaded(frozen, source, prints, classification_summary(config, material))
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -97,6 +105,7 @@ class Classification(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check_baselines(config)
+        check_counts(config, {"batch": 1, "pictures": 0, "shots": -1, "warmup_epochs": 0})
         self.variants = variants(config, always=ALWAYS)
         self.objectives = {name: Objective.from_config(own) for name, own in self.variants.items()}
         make_optimizer(config, 1, self.variants)
@@ -160,8 +169,10 @@ class Classification(Method):
 
     def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
         material: Material = self.material
-        head, learned = self.objectives[self.name].head, next(iter(material.tests.values()))
-        found = {"confusion": evaluation.confusion(head, params["head"], learned)}
+        head, tests = self.objectives[self.name].head, list(material.tests.values())
+        found = {}
+        if tests:
+            found["confusion"] = evaluation.confusion(head, params["head"], tests[0])
         if not (self.config.pictures and material.photos and material.bank.sentences):
             return found
         shown = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
@@ -178,8 +189,7 @@ class Classification(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h and g of each variant, `heads/NAME.safetensors`, and the pictures."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
 

@@ -1,7 +1,8 @@
 """What COCO's and VQA's annotation files have in common: lists of objects, and photos by name."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,99 @@ import numpy as np
 
 from common.data import ImageSplit
 from common.data.photos import photo_file
+from common.data.places import is_file
 from common.errors import UserError
 from common.files import read_json
+from common.records import Record
 
-Captions = dict[int, tuple[str, ...]]
+Captions = dict[int | str, tuple[str, ...]]
 """Of each image, by its id."""
 
+REMEDY = "download it again"
 
-def entries(file: Path, name: str, fields: Sequence[str]) -> list[dict[str, Any]]:
+_LARGEST_ID = 2**63 - 1
+# What a file is that was given in another's place, by a list in it and a field of its objects.
+_KINDS = (
+    ("images", "sentences", "Karpathy's split file"),
+    ("annotations", "caption", "COCO's file of captions"),
+    ("annotations", "bbox", "COCO's file of boxes"),
+    ("annotations", "answers", "VQA's file of answers"),
+    ("questions", "question", "VQA's file of questions"),
+)
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A list of objects in a JSON file, read a field of all objects at once.
+
+    Attributes:
+      file: Of the list.
+      name: Of the list.
+      rows: The objects.
+    """
+
+    file: Path
+    name: str
+    rows: Sequence[dict[str, Any]]
+
+    def numbers(self, field: str) -> list[int]:
+        """Whole numbers from 0; text that is one counts as well."""
+        return [
+            value
+            if type(value) is int and 0 <= value <= _LARGEST_ID
+            else self.record(number).integer(field, high=_LARGEST_ID)
+            for number, value in enumerate(row[field] for row in self.rows)
+        ]
+
+    def ids(self, field: str) -> list[int | str]:
+        """Numbers, or text that is not one."""
+        return [
+            self.record(number).text(field) if _is_word(value) else self._one(number, field)
+            for number, value in enumerate(row[field] for row in self.rows)
+        ]
+
+    def texts(self, field: str) -> list[str]:
+        """Text."""
+        return [
+            value if type(value) is str else self.record(number).text(field)
+            for number, value in enumerate(row[field] for row in self.rows)
+        ]
+
+    def record(self, number: int) -> Record:
+        """One of the objects, for fields that are not alike everywhere."""
+        place = f"{self.name}[{number}]."
+        return Record(self.rows[number], repr(str(self.file)), REMEDY, place)
+
+    def _one(self, number: int, field: str) -> int:
+        return self.record(number).integer(field, high=_LARGEST_ID)
+
+
+def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
     """The list `name` of a JSON file.
 
     Raises:
       UserError: the file is missing or damaged, or an object lacks one of `fields`.
     """
-    found = read_json(file, "download it again").get(name)
+    content = read_json(file, REMEDY)
+    found, kind = content.get(name), _kind_of(content)
+    remedy = f"it is {kind}, so give another" if kind else REMEDY
     if not isinstance(found, list) or not found:
-        raise UserError(f"{file} holds no list {name!r}: download it again.")
+        raise UserError(f"{file} holds no list {name!r}: {remedy}.")
     for number, entry in enumerate(found):
-        missing = [field for field in fields if field not in entry]
-        if missing:
-            raise UserError(
-                f"{name} number {number} of {file} has no {missing[0]!r}: download it again."
-            )
-    return found
+        if not isinstance(entry, dict):
+            raise UserError(f"{name} number {number} of {file} is not an object: {REMEDY}.")
+        for field in fields:
+            if entry.get(field) is None:
+                raise UserError(f"{name} number {number} of {file} has no {field!r}: {remedy}.")
+    return Entries(file, name, found)
 
 
 def read_captions(file: Path) -> Captions:
     """The captions of COCO's layout, in the order of the file."""
-    found: dict[int, list[str]] = defaultdict(list)
-    for entry in entries(file, "annotations", ("image_id", "caption")):
-        found[entry["image_id"]].append(entry["caption"])
+    found: dict[int | str, list[str]] = defaultdict(list)
+    listed = entries(file, "annotations", ("image_id", "caption"))
+    for image, caption in zip(listed.ids("image_id"), listed.texts("caption"), strict=True):
+        found[image].append(caption)
     return {image: tuple(own) for image, own in found.items()}
 
 
@@ -48,8 +112,38 @@ def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
     Raises:
       UserError: some are absent.
     """
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not is_file(path)]
     if missing:
-        raise UserError(f"{len(missing)} photos of {file} are absent, the first {missing[0]}.")
+        raise UserError(
+            f"{len(missing)} photos of {file} are absent, the first {missing[0]}: download them, "
+            "or give the folder where they are."
+        )
     names = tuple(str(path) for path in paths)
     return ImageSplit(np.arange(len(paths)), names, tuple(photo_file(path) for path in paths))
+
+
+def require_once(ids: Sequence[int | str], what: str, file: Path) -> None:
+    """Refuses ids that a file gives twice, for one of the two would be lost.
+
+    Raises:
+      UserError: It names the first.
+    """
+    seen: set[int | str] = set()
+    for each in ids:
+        if each in seen:
+            raise UserError(f"{file} has the {what} {each} twice: {REMEDY}.")
+        seen.add(each)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and not value.strip().isdecimal()
+
+
+def _kind_of(content: Mapping[str, Any]) -> str:
+    """What a file is, by its first objects; empty if that is not known."""
+    for name, field, kind in _KINDS:
+        listed = content.get(name)
+        first = listed[0] if isinstance(listed, list) and listed else None
+        if isinstance(first, dict) and field in first:
+            return kind
+    return ""

@@ -4,17 +4,24 @@ PART/questions.json holds [[question, answer, image], ...]; the pictures are PAR
 or lie in one images.zip.
 """
 
-import json
+import reprlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from aape_jax.tasks.coco_files import photos
 from aape_jax.tasks.question_texts import Texts, split_of
-from common.data.photos import EncodedPhoto, Picture, photo_file
+from common.damage import DAMAGED, cause
+from common.data.passed_over import in_droppings
+from common.data.photos import LARGEST, EncodedPhoto, Picture
+from common.data.places import is_file, is_folder, local_path
 from common.errors import UserError
+from common.files import read_list
+
+_DIGITS = 18  # of the number of a picture
 
 
 def read_easy_vqa(where: str, part: str) -> Texts:
@@ -23,8 +30,9 @@ def read_easy_vqa(where: str, part: str) -> Texts:
     Raises:
       UserError: a file is missing or damaged.
     """
-    folder = Path(where).expanduser()
-    found = sorted(folder.rglob(f"{part}/questions.json"))
+    folder = local_path(where)
+    listed = sorted(folder.rglob(f"{part}/questions.json"))
+    found = [path for path in listed if not in_droppings(path.relative_to(folder))]
     if not found:
         raise UserError(f"{where!r} holds no {part}/questions.json: give easy-VQA's folder.")
     asked = _read(found[0])
@@ -41,29 +49,49 @@ def read_easy_vqa(where: str, part: str) -> Texts:
 
 def _read(file: Path) -> list[tuple[str, str, int]]:
     """Questions, answers and the numbers of their images."""
-    try:
-        return [
-            (text, answer, int(number)) for text, answer, number in json.loads(file.read_text())
-        ]
-    except (OSError, ValueError, TypeError) as error:
+    remedy = "give easy-VQA's [[question, answer, image], ...]"
+    listed = read_list(file, remedy)
+    if not listed:
+        raise UserError(f"{file} holds no questions: {remedy}.")
+    for number, row in enumerate(listed):
+        match row:
+            case [str(), str(), int(image)] if type(image) is int and image >= 0:
+                continue
+            case [str(), str(), str(image)] if image.isdecimal() and len(image) <= _DIGITS:
+                continue
         raise UserError(
-            f"{file} cannot be read as [[question, answer, image], ...]: {error}."
-        ) from error
+            f"{file} cannot be read as [[question, answer, image], ...]: entry number {number} is "
+            f"{reprlib.repr(row)}; {remedy}."
+        )
+    return [(text, answer, int(number)) for text, answer, number in listed]
 
 
 def _numbered_pictures(folder: Path, part: Path, numbers: Sequence[int]) -> tuple[Picture, ...]:
     """The files images/NUMBER.png beside the questions, or in the archive that ships them."""
-    if (part / "images").is_dir():
-        return tuple(photo_file(part / "images" / f"{number}.png") for number in numbers)
+    if is_folder(part / "images"):
+        return photos([part / "images" / f"{n}.png" for n in numbers], part).pictures
     archive = folder / "images.zip"
-    if not archive.is_file():
+    if not is_file(archive):
         raise UserError(f"there is neither {part / 'images'} nor {archive}: add one of them.")
-    opened = zipfile.ZipFile(archive)
-    names = {Path(name).parts[-3:]: name for name in opened.namelist()}
-    wanted = [(part.name, "images", f"{number}.png") for number in numbers]
-    if missing := [path for path in wanted if path not in names]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            # The bytes are read at once, for an archive cannot be read by several threads.
+            return tuple(_archived(archive, opened, part.name, numbers))
+    except DAMAGED as error:
+        raise UserError(f"{archive} cannot be read ({cause(error)}): download it again.") from error
+
+
+def _archived(
+    archive: Path, opened: zipfile.ZipFile, part: str, numbers: Sequence[int]
+) -> Iterator[Picture]:
+    members = {PurePosixPath(x.filename).parts[-3:]: x for x in opened.infolist()}
+    wanted = [(part, "images", f"{number}.png") for number in numbers]
+    if missing := [path for path in wanted if path not in members]:
         raise UserError(f"{archive} lacks {'/'.join(missing[0])}: download it again.")
-    # The bytes are read at once, for an archive cannot be read by several threads.
-    return tuple(
-        EncodedPhoto(names[path], partial(bytes, opened.read(names[path]))) for path in wanted
-    )
+    size = sum(members[path].file_size for path in wanted)
+    if size > LARGEST:
+        raise UserError(
+            f"the pictures in {archive} have {size} bytes, more than {LARGEST}: unpack it there."
+        )
+    for path in wanted:
+        yield EncodedPhoto(members[path].filename, partial(bytes, opened.read(members[path])))

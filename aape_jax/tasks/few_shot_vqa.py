@@ -49,6 +49,20 @@ class Prompts:
     mask: Bool[np.ndarray, "q k1 s"]
 
 
+def check_vqa(config: ConfigDict) -> None:
+    """Refuses fields of `config.vqa` that are out of range.
+
+    Raises:
+      UserError: One is.
+    """
+    if not config.vqa.shots or min(config.vqa.shots) < 0:
+        raise UserError(f"vqa.shots={tuple(config.vqa.shots)}: give numbers of examples.")
+    if config.vqa.questions < 0:
+        raise UserError(f"vqa.questions={config.vqa.questions}: give a number, or 0 for all.")
+    if config.vqa.seed < 0:
+        raise UserError(f"vqa.seed={config.vqa.seed} is negative: give 0 or more.")
+
+
 class FewShotVQA:
     """Answers and judges a fixed draw of the test questions.
 
@@ -57,10 +71,7 @@ class FewShotVQA:
     """
 
     def __init__(self, lm: LM, train: Part, test: Part, config: ConfigDict):
-        if not config.vqa.shots or min(config.vqa.shots) < 0:
-            raise UserError(f"vqa.shots={tuple(config.vqa.shots)}: give numbers of examples.")
-        if config.vqa.questions < 0:
-            raise UserError(f"vqa.questions={config.vqa.questions}: give a number, or 0 for all.")
+        check_vqa(config)
         known = {answer for given in train.texts.answers for answer in given}
         if max(config.vqa.shots) and not known & set().union(*test.texts.answers):
             raise UserError(

@@ -7,10 +7,9 @@ FILE is nocaps_val_4500_captions.json, FOLDER holds the photos, and TRAIN is the
 that is learned from, e.g. karpathy:FILE.json,FOLDER; NoCaps itself has no training images.
 """
 
-from pathlib import Path
-
-from aape_jax.tasks.coco_files import entries, photos, read_captions
+from aape_jax.tasks.coco_files import entries, photos, read_captions, require_once
 from common.data import ImageSplit
+from common.data.places import local_path
 from common.errors import UserError
 
 DOMAINS = {
@@ -37,14 +36,19 @@ def validation(kind: str, where: str) -> tuple[ImageSplit, tuple[tuple[str, ...]
       UserError: the file is missing or damaged, or has no such images; a photo is absent.
     """
     name, folder, _ = _paths(kind, where)
-    file, root = Path(name).expanduser(), Path(folder).expanduser()
+    file, root = local_path(name), local_path(folder)
     listed = entries(file, "images", ("id", "file_name", "domain"))
-    own = [image for image in listed if image["domain"] in DOMAINS[kind]]
+    ids, names = listed.ids("id"), listed.texts("file_name")
+    require_once(ids, "image", file)
+    domains = listed.texts("domain")
+    own = [row for row, domain in enumerate(domains) if domain in DOMAINS[kind]]
     if not own:
-        raise UserError(f"{file} has no images of the domain {DOMAINS[kind][0]!r}.")
+        raise UserError(
+            f"{file} has no images of the domain {DOMAINS[kind][0]!r}: give NoCaps' file."
+        )
     captions = read_captions(file)
-    split = photos([root / image["file_name"] for image in own], file)
-    return split, tuple(captions.get(image["id"], ()) for image in own)
+    split = photos([root / names[row] for row in own], file)
+    return split, tuple(captions.get(ids[row], ()) for row in own)
 
 
 def _paths(kind: str, where: str) -> list[str]:

@@ -13,12 +13,14 @@ from ml_collections import ConfigDict
 
 from aape_jax.bank import by_class
 from aape_jax.head import parameter_count
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.losses import contrastive
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
+from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
+from aape_jax.summary import array_digest, encoders, pairs_summary
 from aape_jax.tasks.captioned import Captioned, open_captioned
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.recall import recalls
@@ -46,6 +48,8 @@ class Retrieval(Method):
     """Trains a run's own h and the variants beside it, all in one program."""
 
     name = "aape"
+    writes = ("heads",)
+    evaluation_fields = ("queries_at_once", "text_to_image")
 
     def __init__(self, config: ConfigDict):
         self.config = config
@@ -60,7 +64,11 @@ class Retrieval(Method):
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
         source = self._source(train.fingerprint + self.test.fingerprint)
-        return Loaded(frozen, source, {"model": clip.fingerprint if clip else "features"})
+        prints = encoders(clip)
+        if self.started:
+            prints["start"] = array_digest(self.started)
+        sizes = len(train.x), len(train.captions), len(self.test.x)
+        return Loaded(frozen, source, prints, pairs_summary(*sizes, "captions"))
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -89,8 +97,7 @@ class Retrieval(Method):
         self.started = {
             name: read_start(config.start, name) for name in self.objectives if config.start
         }
-        if config.queries_at_once < 1:
-            raise UserError(f"queries_at_once={config.queries_at_once} must be at least 1.")
+        check_counts(config, {"queries_at_once": 1, "batch": 1, "warmup_epochs": 0})
         make_optimizer(config, 1)
 
     def _size(self, examples: int, width: int, mesh: Mesh) -> None:
@@ -181,5 +188,4 @@ class Retrieval(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h of each variant, `heads/NAME.safetensors`."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)

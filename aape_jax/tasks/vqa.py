@@ -13,12 +13,14 @@ from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.head import parameter_count
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.losses import classification
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
+from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
+from aape_jax.summary import array_digest, encoders, pairs_summary
 from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.question_tables import check, outline, to_learn
@@ -48,6 +50,8 @@ class VQA(Method):
     """Trains a run's own h and answers, and the variants beside them, all in one program."""
 
     name = "aape"
+    writes = ("answers.png", "heads")
+    evaluation_fields = ("pictures",)
 
     def __init__(self, config: ConfigDict):
         self.config, self.pictures = config, {}
@@ -79,7 +83,15 @@ class VQA(Method):
         frozen = to_learn(train, self.answers, config.per_image)
         fingerprint = train.source.fingerprint + self.test.source.fingerprint
         source = self._size(frozen, len(self.answers), fingerprint, mesh)
-        return Loaded(frozen, source, {"model": clip.fingerprint})
+        prints = encoders(clip)
+        if start := read_start(config.start):
+            prints["start"] = array_digest(start)
+        asked = len(train.source.texts)
+        sizes = len(train.source.pictures), asked, len(self.test.source.pictures)
+        left = asked - len(frozen["text"])
+        passed = f"{left} questions without a known answer" if left else ""
+        told = pairs_summary(*sizes, "questions") | {"passed over": passed}
+        return Loaded(frozen, source, prints, told)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -90,6 +102,7 @@ class VQA(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check(config)
+        check_counts(config, {"pictures": 0, "warmup_epochs": 0})
         configs = variants(config, VARIANTS)
         self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
         self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}
@@ -186,8 +199,7 @@ class VQA(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
 

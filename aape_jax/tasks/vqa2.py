@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from aape_jax.tasks.coco_files import entries, photos, read_captions
+from aape_jax.tasks.coco_files import entries, photos, read_captions, require_once
 from aape_jax.tasks.question_texts import Texts
+from common.data.places import is_file, local_path
 from common.errors import UserError
 
 PARTS = {"train": "train2014", "test": "val2014"}
@@ -26,36 +27,44 @@ def read_vqa2(where: str, part: str) -> Texts:
     Raises:
       UserError: a file is missing or damaged, a question has no answers, a photo is absent.
     """
-    folder, name = Path(where).expanduser(), PARTS[part]
+    folder, name = local_path(where), PARTS[part]
     file = folder / f"v2_OpenEnded_mscoco_{name}_questions.json"
     asked = entries(file, "questions", ("question_id", "image_id", "question"))
+    numbers, shown = asked.numbers("question_id"), asked.numbers("image_id")
     answers = folder / f"v2_mscoco_{name}_annotations.json"
-    fields = ("question_id", "answer_type", "answers")
-    given = {entry["question_id"]: entry for entry in entries(answers, "annotations", fields)}
-    unknown = [entry["question_id"] for entry in asked if entry["question_id"] not in given]
-    if unknown:
-        raise UserError(f"question {unknown[0]} of {file} has no answers in {answers}.")
-    images = {number: row for row, number in enumerate(sorted({e["image_id"] for e in asked}))}
+    given = entries(answers, "annotations", ("question_id", "answer_type", "answers"))
+    answered, kinds = given.numbers("question_id"), given.texts("answer_type")
+    require_once(numbers, "question", file)
+    require_once(answered, "question", answers)
+    row_of = {number: row for row, number in enumerate(answered)}
+    if unknown := [number for number in numbers if number not in row_of]:
+        raise UserError(
+            f"question {unknown[0]} of {file} has no answers in {answers}: download both again."
+        )
+    images = {number: row for row, number in enumerate(sorted(set(shown)))}
     paths = [folder / name / f"COCO_{name}_{number:012d}.jpg" for number in images]
     told = folder / f"captions_{name}.json"
-    captions = read_captions(told) if part == "train" and told.is_file() else {}
-    own = [given[entry["question_id"]] for entry in asked]
+    captions = read_captions(told) if part == "train" and is_file(told) else {}
+    own = [row_of[number] for number in numbers]
     return Texts(
         pictures=photos(paths, file),
         captions=tuple(captions.get(number, ()) for number in images),
-        texts=tuple(entry["question"] for entry in asked),
-        image=np.array([images[entry["image_id"]] for entry in asked]),
-        answers=tuple(_people(entry, answers) for entry in own),
-        kinds=tuple(entry["answer_type"] for entry in own),
+        texts=tuple(asked.texts("question")),
+        image=np.array([images[number] for number in shown]),
+        answers=tuple(_people(given.rows[row], answers) for row in own),
+        kinds=tuple(kinds[row] for row in own),
     )
 
 
 def _people(entry: dict[str, Any], file: Path) -> tuple[str, ...]:
     """What people answered to a question."""
     try:
-        return tuple(each["answer"] for each in entry["answers"])
+        found = tuple(each["answer"] for each in entry["answers"])
     except (KeyError, TypeError):
+        found = (None,)
+    if not all(isinstance(answer, str) for answer in found):
         raise UserError(
-            f"the answers of question {entry['question_id']} in {file} are no list of objects with "
-            "an 'answer': download it again."
-        ) from None
+            f"the answers of question {entry['question_id']} in {file} are not a list of objects "
+            "with a text 'answer': download it again."
+        )
+    return found

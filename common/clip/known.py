@@ -19,9 +19,9 @@ from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.files import read_record
+from common.files import read_record, shown
 from common.sizes import REMEDY
-from common.weights.resolve import resolve
+from common.weights.resolve import local_directory as local_directory
 
 Described = TypeVar("Described")
 
@@ -87,12 +87,6 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     )
 
 
-def local_directory(source: str) -> Path | None:
-    """The model's directory if it needs no network."""
-    local = source == "pocket" or Path(source).expanduser().is_dir()
-    return resolve(source, []) if local else None
-
-
 def known(table: Mapping[str, Described], source: str) -> Described:
     """The entry of a table of known models.
 
@@ -101,7 +95,7 @@ def known(table: Mapping[str, Described], source: str) -> Described:
     """
     if source not in table:
         raise UserError(
-            f"the sizes of the model {source!r} are not known without its files: give a local "
+            f"the sizes of the model {shown(source)} are not known without its files: give a local "
             f"directory of it, or one of {', '.join(table)}."
         )
     return table[source]

@@ -1,5 +1,7 @@
 """CLIP's tokenizer: its text cleaning in front of transformers' byte-pair encoding."""
 
+import functools
+import hashlib
 import html
 import re
 from collections.abc import Sequence
@@ -79,6 +81,12 @@ class Tokenizer:
         """Words that somebody added to the vocabulary, such as `<my-dog>`."""
         added = self._tokenizer.added_tokens_decoder.values()
         return tuple(str(token) for token in added if not token.special)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any word, merge or rule of splitting."""
+        rules = self._tokenizer.backend_tokenizer.to_str()
+        return hashlib.sha256(f"{self.length} {rules}".encode()).hexdigest()[:16]
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text after CLIP's cleaning, without start and end."""

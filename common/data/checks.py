@@ -27,7 +27,9 @@ def require_sound(dataset: Any) -> None:
     for part in _PARTS:
         split = getattr(dataset, part)
         if split is not None:
-            require_labels(split.labels, len(dataset.classnames), f"{dataset.name}, part {part},")
+            require_labels(
+                split.labels, len(dataset.classnames), f"the {part} labels of {dataset.name}"
+            )
 
 
 def nothing_to_measure(dataset: Any) -> str:
@@ -47,29 +49,35 @@ def is_text(name: str) -> bool:
         return False
 
 
-def require_labels(labels: np.ndarray, classes: int, where: str) -> Int[np.ndarray, "b"]:
-    """Return labels as int64.
+def require_labels(
+    labels: np.ndarray, classes: int, where: str, what: str = "classes"
+) -> Int[np.ndarray, "b"]:
+    """Return labels, which number classes or other things, as int64.
 
     Args:
       labels: As a file holds them.
       classes: How many there are to choose from.
-      where: Completes "the labels of ...".
+      where: Names them and their file.
+      what: They number, in the plural.
 
     Raises:
       UserError: They are not a list of whole numbers from 0 to below `classes`.
     """
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
-            f"the labels of {where} are {labels.dtype} of shape {labels.shape}: they must be "
+            f"{where} are {labels.dtype} of shape {labels.shape}: they must be "
             "integers, one for each row."
         )
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
+        low, high = int(labels.min()), int(labels.max())
+        remedy = f"mend or leave out {len(wrong)} rows, the first is row {wrong[0]}"
+        if (low, high) == (1, classes):
+            remedy = "subtract 1"
         hidden = " (-1 stands for a label that nobody published)" if _HIDDEN in labels else ""
         raise UserError(
-            f"the labels of {where} run from {labels.min()} to {labels.max()}, but count the "
-            f"{classes} classes from 0{hidden}: mend row {wrong[0]} and {len(wrong) - 1} more, or "
-            "leave them out."
+            f"{where} run from {low} to {high}, but count the {classes} {what} from 0{hidden}: "
+            f"{remedy}."
         )
     return labels.astype(np.int64)
 
@@ -86,6 +94,7 @@ def require_features(features: np.ndarray, where: str) -> Float[np.ndarray, "b d
     """
     if features.ndim != 2 or not features.shape[1]:
         raise UserError(f"{where} has the shape {features.shape}: it must be [N,D].")
+    features = features.astype(features.dtype.newbyteorder("="), copy=False)
     if features.dtype not in (np.float16, np.float32, np.float64):
         raise UserError(
             f"{where} is {features.dtype}: it must be floating-point, i.e. float16, 32 or 64."

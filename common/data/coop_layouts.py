@@ -11,7 +11,7 @@ from common.data.class_folders import photos_in
 from common.data.dataset import Dataset, ImageSplit
 from common.data.folder import split_of_files
 from common.data.passed_over import PassedOver, merged
-from common.data.places import folders, is_file
+from common.data.places import folders, is_file, is_folder
 from common.errors import UserError
 from common.files import read_text
 
@@ -45,10 +45,10 @@ def _open_aircraft(root: Path) -> Dataset:
 
     def split(part: str) -> ImageSplit:
         file = root / f"images_variant_{part}.txt"
-        rows = [(line.split(maxsplit=1) + [""])[:2] for line in _lines(file)]
-        if unknown := [name for _, name in rows if name not in label_of]:
+        rows = [line.partition(" ")[::2] for line in _lines(file)]
+        if unknown := [name for _, name in rows if name.strip() not in label_of]:
             raise UserError(f"{file} names {unknown[0]!r}, which {VARIANTS_FILE} does not.")
-        found = [(root / "images" / f"{photo}.jpg", label_of[name]) for photo, name in rows]
+        found = [(root / "images" / f"{photo}.jpg", label_of[name.strip()]) for photo, name in rows]
         if missing := [path for path, _ in found if not is_file(path)]:
             raise UserError(
                 f"{len(missing)} photos of {file} are missing, first {missing[0]}: add them."
@@ -68,7 +68,7 @@ def _open_imagenet(root: Path) -> Dataset:
     readings = read_names(root / NAMES_FILE)
     passed_over: list[PassedOver] = []
     parts = {part: root / "images" / part for part in ("train", "val")}
-    if all(path.is_dir() for path in parts.values()):
+    if all(is_folder(path) for path in parts.values()):
         shown = _classes(parts["train"], readings)
         train, test = (_class_folders(root, parts[x], shown, passed_over) for x in parts)
         name, classnames = root.resolve().name, tuple(shown.values())

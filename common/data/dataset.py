@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
+from common.data.broken import BrokenExamples, BrokenPicture, errors_of
 from common.data.checks import require_sound
 from common.data.passed_over import PassedOver
 from common.data.photos import Picture
@@ -59,10 +60,18 @@ class ImageSplit:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex characters that change with any label, picture content or their order."""
+        """16 hex characters that change with any label, picture content or their order.
+
+        Raises:
+          BrokenExamples: The files of some pictures cannot be read; all of them are named.
+        """
         digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
-        for picture in self.pictures:
-            digest.update(picture.digest())
+        try:
+            for picture in self.pictures:
+                digest.update(picture.digest())
+        except BrokenPicture:
+            errors = errors_of(lambda row: self.pictures[row].digest(), range(len(self)))
+            raise BrokenExamples(errors) from None
         return digest.hexdigest()[:16]
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+from common.data.broken import BrokenExamples, errors_of
+from common.errors import UserError
+
 Encoder = Callable[[Any, jax.Array], dict[str, jax.Array]]
 
 
@@ -40,6 +43,9 @@ def feature_pass(
 
     Returns:
       For each name that `encode` gives, an array of the examples in order.
+
+    Raises:
+      BrokenExamples: Some cannot be loaded; all of them are named.
     """
     if count < 1 or batch_size < 1:
         raise ValueError(f"count={count} and batch_size={batch_size} must be positive.")
@@ -56,7 +62,10 @@ def feature_pass(
         pending = None
         for start in range(0, len(rows), size):
             chosen = [rows[min(place, len(rows) - 1)] for place in range(start, start + size)]
-            batch = np.stack(list(pool.map(load, chosen)))
+            try:
+                batch = np.stack(list(pool.map(load, chosen)))
+            except UserError:
+                raise BrokenExamples(errors_of(load, rows[start:])) from None
             # Dispatch this batch before waiting for the one before it.
             running = run(params, jax.device_put(batch, split))
             if pending is not None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from common.data.checks import require_features, require_labels, require_names
 from common.data.dataset import FeatureDataset, FeatureSplit, hold_out
 from common.data.npz import read_npz
+from common.data.places import is_file, local_path
 from common.errors import UserError
 
 
@@ -19,12 +21,9 @@ def open_features(path: str, holdout: int) -> FeatureDataset:
     Raises:
       UserError: No such file, an array is missing, or the arrays do not fit each other.
     """
-    file = Path(path).expanduser()
-    try:
-        arrays = read_npz(file)
-    except ValueError as error:
-        raise UserError(f"the feature file {path!r} cannot be read: {error}.") from error
-    classnames = tuple(str(name) for name in _array(file, arrays, "classnames"))
+    file = local_path(path)
+    arrays = read_feature_file(file)
+    classnames = require_names(_array(file, arrays, "classnames"), f"classnames of {file}")
     if "train_features" not in arrays:
         train, test = hold_out(_split(file, arrays, "", classnames), classnames, holdout, str(file))
         return FeatureDataset(file.stem, classnames, train=train, test=test)
@@ -38,10 +37,28 @@ def open_features(path: str, holdout: int) -> FeatureDataset:
     )
 
 
+def read_feature_file(file: Path) -> dict[str, np.ndarray]:
+    """Reads all arrays of an npz file that somebody else made.
+
+    Raises:
+      UserError: It is missing, damaged or something else.
+    """
+    try:
+        if not is_file(file):
+            raise ValueError("it is missing, or not a file")
+        return read_npz(file)
+    except ValueError as error:
+        raise UserError(
+            f"the feature file {str(file)!r} cannot be read: {error}; write it with np.savez."
+        ) from error
+
+
 def _array(file: Path, arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     if name not in arrays:
         held = ", ".join(sorted(arrays)) or "nothing"
-        raise UserError(f"the feature file {file} holds no array {name!r} (it holds {held}).")
+        raise UserError(
+            f"the feature file {file} holds no array {name!r} (it holds {held}): add it."
+        )
     return arrays[name]
 
 
@@ -55,13 +72,6 @@ def _split(
             f"{prefix}features {features.shape} and {prefix}labels {labels.shape} of {file} do "
             "not fit: they must be [N,D] and [N]."
         )
-    if not np.issubdtype(features.dtype, np.floating) or not np.isfinite(features).all():
-        raise UserError(f"{prefix}features of {file} must be finite floating-point numbers.")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(f"{prefix}labels of {file} are {labels.dtype}: they must be integers.")
-    if labels.size and (labels.min() < 0 or labels.max() >= len(classnames)):
-        raise UserError(
-            f"{prefix}labels of {file} run from {labels.min()} to {labels.max()}, but count "
-            f"the {len(classnames)} classnames from 0."
-        )
-    return FeatureSplit(labels=labels.astype(np.int64), features=features)
+    features = require_features(features, f"{prefix}features of {file}")
+    labels = require_labels(labels, len(classnames), f"{prefix}labels of {file}")
+    return FeatureSplit(labels=labels, features=features)

@@ -16,11 +16,16 @@ def few_shot(split: Split, shots: int, seed: int) -> Split:
     A class that has fewer keeps all it has, so `shots` is nominal (`shortfall` tells which).
     The draw of a class depends on the seed, the label and the number of its examples alone, and
     fewer shots of one seed are the beginning of more shots.
+
+    Raises:
+      UserError: There is nothing to draw from, or a number is out of range.
     """
     if shots < 1:
         raise UserError(f"shots={shots} leaves nothing to learn from: give 1 or more.")
     if seed < 0:
         raise UserError(f"seed={seed} is negative: give 0 or more.")
+    if not len(split):
+        raise UserError("there are no examples to learn from: give a data set with a train part.")
     chosen = []
     for label in np.unique(split.labels):
         rows = np.flatnonzero(split.labels == label)

@@ -27,7 +27,8 @@ def _letters(name: str) -> str:
     """Letters and digits alone, without accents: `Coquille St-Jacques`, `black-eyed susan?`."""
     bare = unicodedata.normalize("NFKD", _words(name).replace("&", " and "))
     bare = "".join(c for c in bare if not unicodedata.combining(c))
-    return " ".join(re.sub(r"['’`]", "", re.sub(r"[^\w'’`]|_", " ", bare)).split())
+    # An apostrophe joins: `Brewer's`.
+    return " ".join(re.sub(r"[^\w]|_", " ", re.sub("['`\u2019]", "", bare)).split())
 
 
 def _apart(name: str) -> str:
@@ -69,7 +70,7 @@ def _joined(name: str) -> str:
 
 def _alternatives(name: str) -> frozenset[str]:
     """What `or` parts, in any order: `Sea or Lake`."""
-    return frozenset(re.split(r" or ", _once(name)))
+    return frozenset(filter(None, _once(name).split(" or ")))
 
 
 FORMS: Mapping[str, Form] = {
@@ -90,7 +91,7 @@ SAME_WORDS = ("the same spelling", "case and underscores")
 """Rules under which a name is told as the other source spells it without any change of words."""
 
 SOME_ALTERNATIVES = "alternatives beside it"
-"""The last rule but one: `Industrial Buildings` of `industrial buildings or commercial buildings`."""
+"""The last rule but one: `Industrial Buildings` of `industrial or commercial buildings`."""
 
 SYNONYMS = "another name of the class"
 KNOWN_SYNONYMS = (
@@ -187,7 +188,7 @@ def match_names(
 
 
 def require_matches(
-    matches: Matches, names: Sequence[str], keys: Sequence[str], source: str
+    matches: Matches, names: Iterable[str], keys: Iterable[str], source: str
 ) -> None:
     """Refuses a source that names none of the classes.
 
@@ -196,13 +197,14 @@ def require_matches(
     """
     if not matches.keys:
         raise UserError(
-            f"{source} names none of the {len(names)} classes: it has {some(keys)}, the classes "
-            f"are {some(names)}; give the file of these classes, or rename its keys."
+            f"{source} names none of the classes: it has {some(keys)}, the classes are "
+            f"{some(names)}; give the file of these classes, or rename its keys."
         )
 
 
-def some(names: Sequence[str], limit: int = SHOWN) -> str:
+def some(names: Iterable[str], limit: int = SHOWN) -> str:
     """The first few names, and how many follow."""
+    names = list(names)
     shown = ", ".join(map(repr, names[:limit])) or "nothing"
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 

@@ -5,7 +5,7 @@ that was killed goes on behind the parts that are finished.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from common.data.cache import Key, cached, find
+from common.data.broken import BrokenExamples, errors_of
+from common.data.cache import Expected, Key, cached, find
 from common.data.encoding import Encoder, feature_pass
 from common.data.exchange import Arrays, agree, everywhere, held_by
 from common.files import remove_partial
@@ -30,6 +31,7 @@ def cached_pass(
     count: int,
     *,
     names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     batch_size: int,
     part: int,
     directory: Path | str,
@@ -49,18 +51,20 @@ def cached_pass(
     Args:
       encode, params, load, count, batch_size: As of `feature_pass`.
       names: Of the arrays that `encode` gives; each has files of its own.
+      shapes: Of one example in each of them, where it is known: files with others are damaged.
       part: Examples in a file; a multiple of `batch_size`.
       directory: Of the files.
       key: Of the part that holds some rows; the array's name is added.
       title, unit: Of the progress bar.
 
     Raises:
-      UserError: An example cannot be loaded, by this process or another.
+      UserError: Examples cannot be loaded, by this process or another; all of this process's are
+        named, and nothing more is encoded.
     """
     if part % batch_size:
         raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
     parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
-    files = [_Files(directory, key(rows), names) for rows in parts]
+    files = [_Files(directory, key(rows), names, len(rows), shapes or {}) for rows in parts]
     found = [each.read() for each in files]
     own = _share(found)
     if own:
@@ -83,7 +87,11 @@ def cached_pass(
                     progress=lambda n, _: progress.update(before + n),
                 )
 
-            found[number] = files[number].fill(compute)
+            try:
+                found[number] = files[number].fill(compute)
+            except BrokenExamples as error:
+                later = [row for other in own if other > number for row in parts[other]]
+                raise BrokenExamples([*error.errors, *errors_of(load, later)]) from None
             done += len(parts[number])
             progress.update(done)
     whole = everywhere(found)
@@ -97,12 +105,14 @@ class _Files:
     directory: Path | str
     key: Key
     names: Sequence[str]
+    rows: int
+    shapes: Mapping[str, tuple[int, ...]]
 
     def read(self) -> Arrays | None:
         """All arrays, if all are there."""
         found: Arrays = {}
         for name in self.names:
-            found |= find(self.directory, self._key(name)) or {}
+            found |= find(self.directory, self._key(name), self._expected(name)) or {}
         return found if set(found) == set(self.names) else None
 
     def fill(self, compute: Callable[[], Arrays]) -> Arrays:
@@ -110,8 +120,12 @@ class _Files:
         once = functools.cache(compute)
         found: Arrays = {}
         for name in self.names:
-            found |= cached(self.directory, self._key(name), lambda name=name: {name: once()[name]})
+            key, expected = self._key(name), self._expected(name)
+            found |= cached(self.directory, key, lambda name=name: {name: once()[name]}, expected)
         return found
+
+    def _expected(self, name: str) -> Expected:
+        return Expected(frozenset({name}), self.rows, self.shapes)
 
     def _key(self, name: str) -> Key:
         return {**self.key, "array": name}

@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import io
+import re
 import stat
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,15 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from common.damage import DAMAGED, cause
+from common.data.broken import BrokenPicture
 from common.data.formats import formats, recognise
 from common.data.orientation import Metadata, metadata_of, parted, turned
-from common.errors import UserError
 
 LARGEST = 2**30
 """Bytes that the file of a photo may have."""
+
+# Photos of 108 million pixels are nothing to be warned of; those that are too large are refused.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _JPEG = b"\xff\xd8\xff"
 _ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262  # TIFF's tags
@@ -28,19 +33,6 @@ _WHITE_IS_ZERO = 0
 _SIXTEEN_BITS = ("PNG", "PPM")  # Formats whose mode I runs from 0 to 65535.
 _NO_WHITE = {"I": "32-bit integers", "F": "floating-point numbers"}
 _FIRST = {"La": "LA", "RGBa": "RGBA"}  # Modes that become RGB by way of another.
-
-
-class BrokenPicture(UserError):
-    """A picture that cannot be read.
-
-    Attributes:
-      name: What people call it.
-      reason: What is wrong.
-    """
-
-    def __init__(self, name: str, reason: object) -> None:
-        super().__init__(f"the picture {name} cannot be read ({reason}): mend or remove it.")
-        self.name, self.reason = name, str(reason)
 
 
 @runtime_checkable
@@ -77,9 +69,7 @@ class EncodedPhoto:
         try:
             return decoded(content)
         except (*DAMAGED, Image.DecompressionBombError) as error:
-            unknown = isinstance(error, UnidentifiedImageError)
-            reason = recognise(content) or ("no known kind of picture" if unknown else cause(error))
-            raise BrokenPicture(self.name, reason) from error
+            raise BrokenPicture(self.name, recognise(content) or _reason(error)) from error
 
     def digest(self) -> bytes:
         """SHA-256 of the encoded bytes, which are read for it at most once.
@@ -163,6 +153,16 @@ def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.I
     """
     orientation = _load(image, metadata)
     return turned(_rgb(image), orientation)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a picture that Pillow refused."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no known kind of picture"
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
+        return f"it has {pixels} pixels, more than {2 * Image.MAX_IMAGE_PIXELS}; make it smaller"
+    return cause(error)
 
 
 def _load(image: Image.Image, metadata: Metadata | None) -> int:

@@ -1,5 +1,6 @@
 """Files that list texts about classes: {class: [text, ...]}."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,14 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
     check_phrases(content, f"the prompts file {path}")
     if repeated:
         listed = ", ".join(map(repr, repeated[:5]))
-        say(f"{path} names {listed} twice: the last list of each counts.")
+        _say_once(f"{path} names {listed} twice: the last list of each counts.")
     return content
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    """Says a line; a run reads a file whenever it needs it."""
+    say(line)
 
 
 def check_phrases(content: Mapping[str, Any], source: object) -> None:

@@ -65,7 +65,7 @@ def open_tfds(name: str, holdout: int) -> Dataset:
         return Dataset(name, classnames, train=train, test=test, val=validation)
     if validation is not None:
         return Dataset(name, classnames, train=train, test=validation)
-    require_labels(train.labels, len(classnames), f"tfds:{name}, part train,")
+    require_labels(train.labels, len(classnames), f"the train labels of tfds:{name}")
     train, test = hold_out(train, classnames, holdout, f"tfds:{name}")
     return Dataset(name, classnames, train=train, test=test)
 

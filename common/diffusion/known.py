@@ -118,3 +118,12 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
         "text": abstract_text(sizes.text),
     }
     return StableDiffusion(modules, tokenizer, of_dtype(params, dtype), "abstract")
+
+
+def text_width(source: str) -> int | None:
+    """Return the width of a model's text states, from its small files alone; None: not known."""
+    directory = local_directory(source)
+    if directory is None:
+        return KNOWN[source].text.width if source in KNOWN else None
+    directory = directory / "sd" if source == "pocket" else directory
+    return text_from_json(read_json(directory / "text_encoder/config.json")).width

@@ -1,17 +1,17 @@
 """Language models without their weights: what a program needs to know of them."""
 
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from common.errors import UserError
-from common.files import read_record
+from common.files import read_record, shown
 from common.language.checkpoint import LM, abstract_lm, find_lm
 from common.language.config import KNOWN
 from common.language.hugging_face import lm_from_json
 from common.sizes import REMEDY
+from common.weights.resolve import local_directory
 
 
 def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
@@ -24,13 +24,13 @@ def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
     Raises:
       UserError: The model is neither at hand nor known.
     """
-    if source == "pocket" or Path(source).expanduser().is_dir():
+    if local_directory(source):
         config = lm_from_json(read_record(find_lm(source) / "config.json", REMEDY))
     elif source in KNOWN:
         config = KNOWN[source]
     else:
         raise UserError(
-            f"the sizes of the model {source!r} are not known without its files: give a local "
+            f"the sizes of the model {shown(source)} are not known without its files: give a local "
             f"directory of it, or one of {', '.join(KNOWN)}."
         )
     params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), abstract_lm(config))

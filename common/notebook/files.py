@@ -1,18 +1,17 @@
 """Files of the user's own: uploaded, on Google Drive or on the machine, and taken away again."""
 
-import shutil
-import zipfile
 from pathlib import Path
 
+from common.data.places import entries, folders, is_folder, local_path
 from common.data.sources import OPENERS
 from common.errors import UserError
+from common.notebook.archive import packed, unpacked
 from common.notebook.runtime import in_colab, smoke
 
 UPLOAD = "upload"
 DRIVE = Path("/content/drive")
 
-# What archives made on a Mac hold beside the photos.
-_FOREIGN = "__MACOSX"
+_DEEPEST = 8  # Folders in folders that an archive may begin with.
 
 
 def local_file(source: str, prefix: str = "") -> str:
@@ -27,7 +26,7 @@ def local_file(source: str, prefix: str = "") -> str:
     """
     if not source:
         return ""
-    path = _uploaded() if source == UPLOAD else Path(source).expanduser()
+    path = _uploaded() if source == UPLOAD else local_path(source)
     if in_colab() and path.is_relative_to(DRIVE) and not DRIVE.is_dir():
         from google.colab import drive
 
@@ -52,18 +51,20 @@ def dataset(source: str, default: str = "") -> str:
         return source or default
     path = Path(local_file(source))
     if path.suffix.lower() == ".zip":
-        path = _unpacked(path)
+        path = unpacked(path)
     if not path.is_dir():
         raise UserError(f"{source!r} is neither a folder nor a zip: give one folder per class.")
     return f"folder:{_folder_of_classes(path)}"
 
 
 def take_away(path: Path | str) -> Path:
-    """Downloads a file, or a folder as a zip, where this is Colab; gives the file."""
+    """Downloads a file, or a folder as a zip, where this is Colab; gives the file.
+
+    A zip that is there already stays; the new one gets a number.
+    """
     path = Path(path)
     if path.is_dir():
-        shutil.make_archive(str(path), "zip", path)
-        path = path.with_name(f"{path.name}.zip")
+        path = packed(path)
     if in_colab() and not smoke():
         from google.colab import files
 
@@ -82,25 +83,12 @@ def _uploaded() -> Path:
     return Path(names[0])
 
 
-def _unpacked(archive: Path) -> Path:
-    """Unpacks into the current folder, under a name of our own, and gives the folder."""
-    folder = Path(f"{archive.stem}.unpacked")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [name for name in opened.namelist() if not name.startswith(_FOREIGN)]
-            opened.extractall(folder, members)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{str(archive)!r} is no zip ({error}): make it again.") from None
-    return folder
-
-
-def _folder_of_classes(path: Path) -> Path:
+def _folder_of_classes(path: Path, depth: int = 0) -> Path:
     """`path`, or what it wraps: archives often hold one folder, and that the classes.
 
     A single folder of photos is a class.
     """
-    inside = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    if len(inside) == 1 and inside[0].is_dir() and any(x.is_dir() for x in inside[0].iterdir()):
-        return _folder_of_classes(inside[0])
+    inside = entries(path)
+    if len(inside) == 1 and depth < _DEEPEST and is_folder(inside[0]) and folders(inside[0]):
+        return _folder_of_classes(inside[0], depth + 1)
     return path

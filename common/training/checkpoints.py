@@ -14,9 +14,11 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
+from common.files import atomic_write
 from common.hosts import to_host
-from common.paths import AnyPath, in_bucket
+from common.paths import AnyPath, in_bucket, within
 from common.progress import say
+from common.training.method import EVALUATION
 from common.training.sharding import by_path, place
 from common.training.state import TrainState
 
@@ -172,21 +174,27 @@ class Checkpoints:
         return next(found, len(leaf))
 
     def _check_fingerprints(self, step: int, saved: Mapping[str, str]) -> None:
+        """Refuses other data; names that an older version did not know are passed over."""
         for name in sorted(saved | self._fingerprints):
             theirs, ours = saved.get(name), self._fingerprints.get(name)
-            if theirs != ours:
-                raise UserError(
-                    f"the checkpoint of step {step} in {self._directory} was made with other "
-                    f"{name} (fingerprint {theirs}, now {ours}): give a new --workdir, or "
-                    f"bring the old {name} back."
-                )
+            if theirs == ours or theirs is None:
+                continue
+            if name.startswith(EVALUATION):
+                said = name.removeprefix(EVALUATION)
+                say(f"{said}: other than when step {step} was saved; these are measured now.")
+                continue
+            raise UserError(
+                f"the checkpoint of step {step} in {self._directory} was made with other "
+                f"{name} (fingerprint {theirs}, now {ours}): give a new --workdir, or "
+                f"bring the old {name} back."
+            )
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:
-            aside = self._directory.parent / "unreadable"
-            aside.mkdir(exist_ok=True)
+            aside = within(self._directory.parent, "unreadable")
             # A bucket has no empty folders, and nothing can be moved to what is not there.
-            (aside / "README").write_text("What could not be read. Nothing needs it any more.\n")
+            with atomic_write(aside / "README") as note:
+                note.write_text("What could not be read. Nothing needs it any more.\n")
             name = f"{step:08d}"
             taken = len(list(aside.glob(f"{name}*")))
             (self._directory / name).rename(aside / (f"{name}.{taken}" if taken else name))

@@ -9,6 +9,9 @@ metrics, and the clock.
 
 import contextlib
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,7 +20,6 @@ from jax.sharding import Mesh, NamedSharding
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from common.config import flatten
 from common.errors import UserError
 from common.files import remove_partial
 from common.hosts import to_host
@@ -26,36 +28,47 @@ from common.precision import use_precision
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged
+from common.training.lock import locked, require_free
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
-from common.training.method import Evaluation, Method
+from common.training.method import Evaluation, Method, Source
+from common.training.results import make_result, tell_not_finite, write_result
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, place, shardings
 from common.training.signals import StopRequest
-from common.training.state import TrainState, init_state, state_shardings
+from common.training.start import check_fields, initial_state
 from common.training.step import feed_shardings, make_call, make_feed
 from common.training.summary import summary_rows, summary_table
-from common.training.wandb_writer import require_wandb, wandb_writers
-from common.training.workdir import check_workdir, make_result, write_config, write_result
+from common.training.wandb_writer import wandb_writers
+from common.training.workdir import changed_fields, check_workdir, write_config
 from common.training.writers import PREFIX, MetricWriter, read_evaluations
 
-FIELDS = (
-    "compile_cache",
-    "data",
-    "keep",
-    "mesh.data",
-    "mesh.model",
-    "model",
-    "progress",
-    "seed",
-    "wandb",
-)
-"""Fields that the loop reads beside those of `Schedule`."""
+
+@dataclass(frozen=True)
+class Material:
+    """What a run is made of, on its devices; see `Loaded`."""
+
+    mesh: Mesh
+    frozen: PyTree
+    source: Source
+    fingerprints: Mapping[str, str]
+    notes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: its last evaluation, and after how many updates and seconds."""
+
+    evaluation: Evaluation
+    step: int
+    trainable: PyTree
+    seconds: float
 
 
 def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[str, Any]:
     """Trains `method` into `workdir` and returns what `result.json` holds.
 
-    A finished folder is left as it is. SIGTERM and Ctrl-C save a checkpoint and exit with
+    A finished folder is left as it is, but where fields that only evaluation reads have changed
+    it is evaluated again. SIGTERM and Ctrl-C save a checkpoint and exit with
     status 128 + signal (143, 130), which is what shells and schedulers see of a program that
     a signal ended: the run is not finished, and the same command continues it.
 
@@ -66,41 +79,89 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
     # ---- Refuse early. Nothing slow is begun before the config and the folder are in order,
     # and nothing is written before the weights and the data are, too.
     started = time.monotonic()
-    _check_fields(config)
+    check_fields(config)
     config = method.complete(config)
-    schedule = Schedule.from_config(config)
+    Schedule.from_config(config)
     workdir = as_path(workdir)
-    finished = check_workdir(workdir, config)
+    check = partial(check_workdir, workdir, config, method.evaluation_fields, method.writes)
+    finished = check()
+    changed = changed_fields(workdir, config) if finished else {}
     join_cluster()
-    if finished is not None:
+    if finished is not None and not changed:
         say(f"{workdir} holds a finished run of {finished['updates']} steps; nothing to do.")
         return finished
+    if finished is not None:
+        new = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+        say(f"{workdir} holds a finished run, which is evaluated again with {new}.")
+    require_free(workdir)
 
     # ---- Devices, weights and data.
     use_compile_cache(config.compile_cache)
     use_precision(config.get("dtype", "auto"))
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     loaded = method.load(config, mesh)
-    source = loaded.source
-    fingerprints = {**loaded.fingerprints, "data": source.fingerprint}
-    kept = config.keep, fingerprints, method.real_rows, loaded.notes
-    frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
     say(summary_table(summary_rows(method.name, loaded.summary, config, mesh, workdir)))
+    material = Material(
+        mesh=mesh,
+        frozen=place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh)),
+        source=loaded.source,
+        fingerprints={**loaded.fingerprints, "data": loaded.source.fingerprint},
+        notes=loaded.notes,
+    )
     del loaded  # The host's copy of the weights.
-    state, key = _initial_state(method, config.seed, mesh)
-    if jax.process_index() == 0:
-        remove_partial(workdir)
-        write_config(workdir, config)
 
+    # ---- From here on the folder is ours.
+    with locked(workdir, check):
+        if jax.process_index() == 0:
+            remove_partial(workdir)
+            if finished is None:
+                write_config(workdir, config)
+        with jax.set_mesh(mesh):
+            outcome = _run(method, config, workdir, material, finished, started)
+        evaluation = outcome.evaluation
+        result = make_result(method.name, config, evaluation, outcome.step, outcome.seconds)
+        if jax.process_index() == 0:
+            method.save(outcome.trainable, workdir)
+            write_result(workdir, result)
+            # Last, so that another evaluation that was interrupted is made up for.
+            write_config(workdir, config)
+        multihost_utils.sync_global_devices("result written")
+    return result
+
+
+def _run(
+    method: Method,
+    config: ConfigDict,
+    workdir: AnyPath,
+    material: Material,
+    finished: Mapping[str, Any] | None,
+    started: float,
+) -> Outcome:
+    """Trains from where the folder stands to the end, and evaluates."""
+    mesh, frozen, schedule = material.mesh, material.frozen, Schedule.from_config(config)
+    state, key = initial_state(method, config.seed, mesh)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(jax.set_mesh(mesh))
-        checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", *kept))
+        checkpoints = stack.enter_context(
+            Checkpoints(
+                workdir / "checkpoints",
+                config.keep,
+                material.fingerprints,
+                method.real_rows,
+                material.notes,
+            )
+        )
 
         # ---- Resume or start.
         position = Position()
         if (restored := checkpoints.restore(state)) is not None:
             state, position = restored.state, restored.position
             say(f"Resuming {workdir} at step {position.step} of {schedule.updates}.")
+        done = finished["updates"] if finished else schedule.updates
+        if finished and position.step != done:
+            raise UserError(
+                f"{workdir} lacks the checkpoint of its last step, {done}, without which it "
+                "cannot be evaluated again: bring it back, or give a new --workdir."
+            )
         evaluations = read_evaluations(workdir, position.step, position.metrics_bytes)
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
@@ -123,6 +184,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
                 evaluation = method.evaluate(_replicated(state.trainable, mesh), frozen)
             metrics.write(step, {f"{PREFIX}{k}": v for k, v in evaluation.metrics.items()})
             metrics.pictures(step, evaluation.pictures)
+            tell_not_finite({**evaluation.metrics, "baselines": evaluation.baselines})
             evaluations.append(evaluation.metrics)
             return evaluation
 
@@ -138,10 +200,10 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
         #    never waits for the host.
         # 3. Every report is booked before a checkpoint is saved, so that the checkpoint knows
         #    where the metrics stood.
-        evaluation, done = None, schedule.updates
+        evaluation = None
         try:
             with StopRequest() as stop:
-                for steps in schedule.calls(position.step):
+                for steps in () if finished else schedule.calls(position.step):
                     if schedule.evaluates_at(steps.start):
                         here = ledger.position()
                         found = evaluate(steps.start)
@@ -151,7 +213,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
                                 save(here)
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")
                             break
-                    feed = make_feed(source, steps, schedule.steps_per_call)
+                    feed = make_feed(material.source, steps, schedule.steps_per_call)
                     feed = place(feed, feed_shardings(feed, method.batch_rules, mesh))
                     state, report = call(state, frozen, key, feed)
                     ledger.settle()
@@ -173,40 +235,7 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
         # ---- Finish. From here on a signal ends the program at once: nothing is lost.
         checkpoints.wait()
         evaluation = evaluation or evaluate(done)
-        trainable = to_host(state.trainable)
-
-    result = make_result(method.name, config, evaluation, done, ledger.seconds)
-    if jax.process_index() == 0:
-        method.save(trainable, workdir)
-        write_result(workdir, result)
-    multihost_utils.sync_global_devices("result written")
-    return result
-
-
-def _check_fields(config: ConfigDict) -> None:
-    missing = [name for name in FIELDS if name not in flatten(config)]
-    if missing:
-        raise UserError(f"the config has no field {missing[0]!r}, which the loop needs.")
-    if not 0 <= config.seed < 2**31:
-        raise UserError(f"seed={config.seed} is out of range: give a number from 0 to 2**31 - 1.")
-    if config.keep < 1:
-        raise UserError(f"keep={config.keep}: at least one checkpoint must be kept.")
-    if "://" in config.get("cache", ""):
-        raise UserError(f"cache={config.cache!r} is no folder of a disk, as the cache must be.")
-    require_wandb(config.wandb)
-
-
-def _initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, jax.Array]:
-    """The state before the first step and the key of all steps, on the devices."""
-    # Kilobytes, so the tree is made by every host and moved, which lets a method compute it
-    # as it likes.
-    state = init_state(method.init(jax.random.key(seed)), method.optimizer())
-    state = place(state, state_shardings(state, method.trainable_rules, mesh))
-    make_key = jax.jit(
-        lambda seed: jax.random.fold_in(jax.random.key(seed), 1),
-        out_shardings=NamedSharding(mesh, REPLICATED),
-    )
-    return state, make_key(seed)
+        return Outcome(evaluation, done, to_host(state.trainable), ledger.seconds)
 
 
 def _replicated(tree: PyTree, mesh: Mesh) -> PyTree:

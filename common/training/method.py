@@ -14,6 +14,9 @@ from ml_collections import ConfigDict
 
 from common.paths import AnyPath
 
+EVALUATION = "evaluation: "
+"""How the fingerprint of what only evaluation reads is called, e.g. "evaluation: test photos"."""
+
 Rules = Sequence[tuple[str, PartitionSpec]]
 """Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
 
@@ -46,7 +49,8 @@ class Loaded:
       frozen: weights and caches, host (numpy) or device arrays; an argument of every step.
       source: which examples belong to which step.
       fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
-        The source's is added by the loop.
+        The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
+        said and not refused.
       summary: what the run learns from, by row of the table that it prints first, e.g.
         {"classes": "12", "learns from": "60 photos of 72"}; see `common.training.summary`.
       notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
@@ -85,6 +89,8 @@ class Method(Protocol):
     meaning to suit the devices, and how many rows are real: the first ones. The path's parts are
     joined by dots. A checkpoint holds these alone.
 
+    `writes` names the files and folders that `save` writes into the run's folder.
+
     `evaluation_fields` names fields of the config that only evaluation reads, or groups of such
     fields by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
 
@@ -98,6 +104,7 @@ class Method(Protocol):
     frozen_rules: Rules = ()
     batch_rules: Rules = ()
     real_rows: Mapping[str, int] = MappingProxyType({})
+    writes: tuple[str, ...] = ()
     evaluation_fields: tuple[str, ...] = ()
 
     def complete(self, config: ConfigDict) -> ConfigDict:

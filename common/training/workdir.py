@@ -1,21 +1,25 @@
-"""What a run leaves in its folder: the config it was given and the result it came to."""
+"""A run's folder: whether it may be written, whose run it holds, and that run's config."""
 
 import json
-import platform
-from collections.abc import Mapping
-from importlib import metadata
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
-from common.config import flatten, to_json
+from common.config import ESSENTIAL, flatten, to_json
 from common.errors import UserError
-from common.files import atomic_write, read_json, write_json
+from common.files import atomic_write, read_json
 from common.names import file_stem
-from common.paths import AnyPath, in_bucket, require_bucket, require_writable, within
-from common.training.method import Evaluation
-from common.training.writers import finite_or_none
+from common.paths import (
+    AnyPath,
+    in_bucket,
+    require_bucket,
+    require_plain,
+    require_writable,
+    within,
+)
 
 HARMLESS = (
     "cache",
@@ -31,13 +35,41 @@ HARMLESS = (
 )
 """Fields that may change between a run and its resumption: what is learned stays the same."""
 
+OWN = (
+    "checkpoints",
+    "config.json",
+    "eval",
+    "metrics.jsonl",
+    "pictures",
+    "result.json",
+    "unreadable",
+    "wandb.json",
+)
+"""What the loop writes into a run's folder; `Method.writes` names what a method adds."""
+
+EVENTS = "events.*"
+"""TensorBoard's files."""
+
 UNREADABLE = "remove it or give a new --workdir"
 
-VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
+_STEP = re.compile(r"\d+")
 
 
-def check_workdir(workdir: AnyPath, config: ConfigDict) -> dict[str, Any] | None:
+def check_workdir(
+    workdir: AnyPath,
+    config: ConfigDict,
+    evaluation_fields: Sequence[str] = (),
+    writes: Sequence[str] = (),
+) -> dict[str, Any] | None:
     """Refuses a folder that belongs to another run or cannot be written; writes nothing.
+
+    A run of which no update is saved may be given any other config.
+
+    Args:
+      workdir: the run's folder.
+      config: what the run is to be.
+      evaluation_fields: see `Method`; they may differ as the harmless ones may.
+      writes: see `Method`.
 
     Returns:
       The result, if the run is finished.
@@ -47,23 +79,67 @@ def check_workdir(workdir: AnyPath, config: ConfigDict) -> dict[str, Any] | None
     """
     require_bucket(workdir)
     if not in_bucket(workdir):
-        require_writable(workdir, "--workdir", workdir)
-    written = workdir / "config.json"
+        _check_folder(workdir, writes)
+    written, finished = workdir / "config.json", workdir / "result.json"
     if written.exists():
-        _check_same(workdir, read_json(written, UNREADABLE), json.loads(to_json(config)))
-    finished = workdir / "result.json"
-    return read_json(finished, UNREADABLE) if finished.exists() else None
+        theirs = _read_config(written)
+        if has_update(workdir):
+            _check_same(workdir, theirs, json.loads(to_json(config)), evaluation_fields)
+    return _read_result(finished) if finished.exists() else None
+
+
+def changed_fields(workdir: AnyPath, config: ConfigDict) -> dict[str, Any]:
+    """Return the fields, with their new values, that are not as in the folder's config.
+
+    Those that change nothing but how a run is made are left out.
+    """
+    if not (workdir / "config.json").exists():
+        return {}
+    theirs, ours = (
+        flatten(_read_config(workdir / "config.json")),
+        flatten(json.loads(to_json(config))),
+    )
+    return {
+        name: value
+        for name, value in ours.items()
+        if name not in HARMLESS and name in theirs and theirs[name] != value
+    }
+
+
+def has_update(workdir: AnyPath) -> bool:
+    """Whether a run has saved an update there, or has come to its end."""
+    checkpoints = workdir / "checkpoints"
+    if (workdir / "result.json").exists():
+        return True
+    return checkpoints.is_dir() and any(_STEP.fullmatch(x.name) for x in checkpoints.iterdir())
+
+
+def _read_config(path: AnyPath) -> dict[str, Any]:
+    found = read_json(path, UNREADABLE)
+    if lacking := [name for name in ESSENTIAL if name not in found]:
+        raise UserError(
+            f"{path} has no field {lacking[0]!r}, so it is not a run's: give a new --workdir."
+        )
+    return found
+
+
+def _read_result(path: AnyPath) -> dict[str, Any]:
+    found = read_json(path, UNREADABLE)
+    if type(found.get("updates")) is not int:
+        raise UserError(f"{path} does not say how many updates it is of: {UNREADABLE}.")
+    return found
+
+
+def _check_folder(workdir: Path, writes: Sequence[str]) -> None:
+    require_writable(workdir, "--workdir", workdir)
+    for path in (*(workdir / name for name in (*OWN, *writes)), *workdir.glob(EVENTS)):
+        require_plain(path, below=True)
 
 
 def write_config(workdir: AnyPath, config: ConfigDict) -> None:
     """Writes the resolved config to `workdir/config.json`."""
-    with atomic_write(workdir / "config.json") as path:
+    with atomic_write(within(workdir, "config.json")) as path:
         path.write_text(to_json(config), encoding="utf-8")
-
-
-def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
-    """Writes `workdir/result.json`, whose presence says that the run is finished."""
-    write_json(workdir / "result.json", result)
 
 
 def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
@@ -83,45 +159,20 @@ def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
     return folder / f"{file_stem(dataset)}{part and f'~{part}'}.json"
 
 
-def make_result(
-    method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
-) -> dict[str, Any]:
-    """What `result.json` holds: what was run, what it came to and what it ran on."""
-    return {
-        "method": method,
-        "dataset": config.data,
-        "model": config.model,
-        "seed": config.seed,
-        "updates": updates,
-        "metrics": _plain(evaluation.metrics),
-        "baselines": _plain(evaluation.baselines),
-        "details": _plain(evaluation.details),
-        "seconds": seconds,
-        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
-    for package in VERSIONED:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # Running from a checkout.
-            found[package] = "not installed"
-    return found
-
-
-def _check_same(workdir: AnyPath, written: Mapping, given: Mapping) -> None:
+def _check_same(
+    workdir: AnyPath, written: Mapping, given: Mapping, evaluation_fields: Sequence[str]
+) -> None:
     written, given = flatten(written), flatten(given)
-    for name in sorted(written.keys() & given.keys() - {*HARMLESS}):
+    free = {
+        name for name in (*written, *given) if name in HARMLESS or is_among(name, evaluation_fields)
+    }
+    for name in sorted((written.keys() & given.keys()) - free):
         if written[name] != given[name]:
             raise UserError(
                 f"{workdir} holds a run with {name}={written[name]!r}, but now "
                 f"{name}={given[name]!r}: give the same value, or a new --workdir."
             )
-    for name in sorted((written.keys() ^ given.keys()) - {*HARMLESS}):
+    for name in sorted((written.keys() ^ given.keys()) - free):
         has = "lacks" if name in given else "has"
         raise UserError(
             f"{workdir} holds a run of another version, whose config {has} the field {name!r}: "
@@ -129,9 +180,8 @@ def _check_same(workdir: AnyPath, written: Mapping, given: Mapping) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return finite_or_none(value)
+def is_among(name: str, fields: Sequence[str]) -> bool:
+    """Whether a field is named, by itself or by its group ("generate.")."""
+    return any(
+        name == field or (field.endswith(".") and name.startswith(field)) for field in fields
+    )

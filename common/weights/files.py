@@ -1,39 +1,29 @@
 """Checkpoints of numpy arrays: safetensors, and `.bin` without running its code."""
 
 import json
-import mmap
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 from safetensors.numpy import save, save_file
 
 from common.errors import UserError
-from common.files import atomic_write, read_json
+from common.files import atomic_write, read_json, shown
 from common.paths import AnyPath
 from common.progress import say
+from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import read_torch_archive
 
-# safetensors' own numpy reader refuses bfloat16, and copies what it reads.
-_DTYPES = {
-    "F64": np.float64,
-    "F32": np.float32,
-    "F16": np.float16,
-    "BF16": ml_dtypes.bfloat16,
-    "I64": np.int64,
-    "I32": np.int32,
-    "I16": np.int16,
-    "I8": np.int8,
-    "U8": np.uint8,
-    "BOOL": np.bool_,
-}
 # Where the PyTorch file is not called like the safetensors file.
 _TORCH_STEMS = {"model": "pytorch_model", "open_clip_model": "open_clip_pytorch_model"}
 LARGE = 2**28
 """Bytes of a file from which on reading it is announced."""
 
-_TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+
+# What DistributedDataParallel and torch.compile call the module that they hold.
+_WRAPPERS = ("module.", "_orig_mod.")
 
 
 def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]:
@@ -52,20 +42,20 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
       UserError: There are no weights, or a file is damaged or of another format.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # Unlike pathlib's, it refuses no name.
         path = _in_directory(path, stem)
-    if not path.is_file():
-        raise UserError(f"there is no weight file {str(path)!r}.")
+    if not os.path.isfile(path):
+        raise UserError(f"there is no weight file {shown(path)}.")
     size = path.stat().st_size
     if size > LARGE or path.name.endswith(".index.json"):
         say(f"Reading {path}…" if size < LARGE else f"Reading {path}, {size / 2**30:.1f} GiB…")
     if path.name.endswith(".index.json"):
-        return _read_shards(path)
+        return _without_wrapper(_read_shards(path))
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in _TORCH_SUFFIXES:
-        return read_torch_archive(path)
-    raise UserError(f"{str(path)!r} is neither a .safetensors file nor a PyTorch archive.")
+        return _without_wrapper(read_safetensors(path)[0])
+    if path.suffix in TORCH_SUFFIXES:
+        return _without_wrapper(read_torch_archive(path))
+    raise UserError(f"{shown(path)} is neither a .safetensors file nor a PyTorch archive.")
 
 
 def write_tensors(
@@ -121,51 +111,31 @@ def _in_directory(directory: Path, stem: str) -> Path:
     for name in names:
         if (directory / name).is_file():
             return directory / name
-    raise UserError(f"{str(directory)!r} holds no weights; looked for {', '.join(names)}.")
+    raise UserError(f"{shown(directory)} holds no weights; looked for {', '.join(names)}.")
 
 
 def _read_shards(index: Path) -> dict[str, np.ndarray]:
-    try:
-        names = read_json(index)["weight_map"]
-        shards = sorted(set(names.values()))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{str(index)!r} is no index of sharded weights.") from error
     tensors: dict[str, np.ndarray] = {}
-    for shard in shards:
-        if Path(shard).name != shard:
-            raise UserError(f"{str(index)!r} names the shard {shard!r} outside its folder.")
-        if not (index.parent / shard).is_file():
-            raise UserError(f"the shard {shard!r} that {str(index)!r} names is missing.")
-        tensors |= _read_safetensors(index.parent / shard)
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(x, str) for x in names.values()):
+        raise UserError(f"{shown(index)} is no index of sharded weights.")
+    for shard in sorted(set(names.values())):
+        if Path(shard).name != shard or "\\" in shard:
+            raise UserError(f"{shown(index)} names the shard {shown(shard)} outside its folder.")
+        if not os.path.isfile(index.parent / shard):
+            raise UserError(f"the shard {shown(shard)} that {shown(index)} names is missing.")
+        found, _ = read_safetensors(index.parent / shard)
+        if twice := sorted(set(found) & set(tensors)):
+            raise UserError(f"two shards of {shown(index)} hold {', '.join(twice[:12])}.")
+        tensors |= found
     if absent := sorted(set(names) - set(tensors)):
-        raise UserError(f"the shards of {str(index)!r} lack {', '.join(absent[:12])}.")
+        raise UserError(f"the shards of {shown(index)} lack {', '.join(absent[:12])}.")
     return tensors
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Format: header length (8 bytes, little endian), JSON header, then the tensors' bytes."""
-    with path.open("rb") as file:
-        if path.stat().st_size < 8:
-            raise UserError(f"{str(path)!r} is too short for a safetensors file.")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    start = 8 + int.from_bytes(mapped[:8], "little")
-    try:
-        header = json.loads(mapped[8:start])
-        header.pop("__metadata__", None)
-        return {name: _view(mapped, start, **entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{str(path)!r} is damaged or no safetensors file; download or write it again."
-        ) from error
-
-
-def _view(
-    mapped: mmap.mmap, start: int, dtype: str, shape: list[int], data_offsets: list[int]
-) -> np.ndarray:
-    begin, end = data_offsets
-    if min([begin, *shape]) < 0:  # numpy would take -1 for "as many as there are"
-        raise ValueError(f"negative shape {shape} or offset {begin}")
-    array = np.ndarray(shape, _DTYPES[dtype], buffer=mapped, offset=start + begin)
-    if array.nbytes != end - begin:
-        raise ValueError(f"{end - begin} bytes for shape {shape}")
-    return array
+def _without_wrapper(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Drops what PyTorch puts before every key of a module that trained on several devices."""
+    for prefix in _WRAPPERS:
+        if tensors and all(key.startswith(prefix) for key in tensors):
+            return {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+    return tensors

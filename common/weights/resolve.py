@@ -1,11 +1,17 @@
 """From a model's name to a directory: bundled, local, or fetched from the model hub."""
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import common
 from common.errors import UserError
+from common.files import shown
 from common.weights.files import weight_files
+from common.weights.model_names import known_id, refuse_file
+
+_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 
 POCKET = Path(common.__file__).parent / "pocket" / "models"
 
@@ -23,17 +29,32 @@ def resolve(source: str, patterns: Sequence[str], weights: Sequence[str] = ()) -
       UserError: There is no such directory, and the hub cannot give it; the message says what
         to download and where to put it.
     """
-    if source == "pocket":
-        return POCKET
-    directory = Path(source).expanduser()
-    if directory.is_dir():
-        return directory
-    if source.count("/") != 1 or source.startswith((".", "/", "~")):
+    if local := local_directory(source):
+        return local
+    if os.path.isfile(source):
+        refuse_file(Path(source))
+    if known := known_id(source):
+        raise UserError(f"{shown(source)} is not a model's id here: write {known!r}.")
+    if not _ID.fullmatch(source) or source.startswith((".", "/", "~")):
         raise UserError(
-            f"there is no model directory {source!r}; give a directory, a hub id such as "
+            f"there is no model directory {shown(source)}; give a directory, a hub id such as "
             "'openai/clip-vit-base-patch16', or 'pocket'."
         )
     return _fetch(source, list(patterns), weights)
+
+
+def local_directory(source: str) -> Path | None:
+    """Return the directory that a source names, if it needs no network.
+
+    Any text may be asked for: a name that no directory can have is nobody's.
+    """
+    if source == "pocket":
+        return POCKET
+    try:
+        directory = Path(os.path.expanduser(source))
+    except ValueError:  # Of a name with NUL.
+        return None
+    return directory if source and os.path.isdir(directory) else None
 
 
 def _fetch(source: str, patterns: list[str], weights: Sequence[str]) -> Path:
@@ -64,7 +85,7 @@ def _holds(directory: Path, stem: str) -> bool:
 def _unavailable(source: str, wanted: Sequence[str], reason: str) -> UserError:
     listed = " ".join(f"'{pattern}'" for pattern in wanted)
     return UserError(
-        f"the model {source!r} is no local directory and the hub did not give it ({reason}). "
+        f"the model {shown(source)} is no local directory and the hub did not give it ({reason}). "
         "Without a network: on a machine that has one, run "
         f"`hf download {source} --include {listed} --local-dir DIR`, copy DIR here and give "
         "its path instead of the id."

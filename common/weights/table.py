@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.finite import require_finite
 from common.weights.rules import TRANSFORMS, Rule, Transform, fill, pattern
 
 _LISTED = 12  # how many names an error spells out before it only counts the rest
@@ -50,20 +51,22 @@ def to_flax(
       expected: If given, the result is checked against it as by `check_complete`.
 
     Raises:
-      UserError: Some keys fit no rule, two keys land on one Flax path, or the result is not as
-        expected; whatever is unused, missing or of a wrong shape is listed together.
+      UserError: Some keys fit no rule, two keys land on one Flax path, the result is not as
+        expected, or tensors are not finite floating-point numbers; whatever is unused, missing
+        or of a wrong shape is listed together.
     """
     matches, unused = _match(table, tensors, ignore)
-    flat: dict[str, np.ndarray] = {}
+    wanted = flatten(expected) if expected is not None else {}
+    flat: dict[str, np.ndarray] = {}  # Views: nothing is copied before all of it is in order.
     for key, match in matches.items():
-        parts = _split(tensors[key], match, key)
-        for path, part in zip(match.paths, parts, strict=True):
+        for path, part in zip(match.paths, _converted(tensors[key], match, key), strict=True):
             if path in flat:
                 raise UserError(f"{key!r} and another tensor both convert to {path!r}.")
-            flat[path] = np.asarray(match.transform.to_flax(part), order="C")
-    params = nest(flat)
-    _refuse(_unknown(unused) + (_differences(params, expected) if expected is not None else []))
-    return params
+            number = path in wanted and wanted[path].shape == () and part.size == 1
+            flat[path] = part.reshape(()) if number else part
+    _refuse(_unknown(unused) + (_differences(flat, wanted) if expected is not None else []))
+    _require_numbers({key: tensors[key] for key in matches})
+    return nest({path: np.asarray(part, order="C") for path, part in flat.items()})
 
 
 def match_keys(
@@ -133,14 +136,19 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"a/b/c": leaf}` to a nested dict; inverse of `flatten`."""
+    """`{"a/b/c": leaf}` to a nested dict; inverse of `flatten`.
+
+    Raises:
+      UserError: A path leads through another's leaf.
+    """
     tree: dict[str, Any] = {}
     for path, value in flat.items():
         *parents, name = path.split("/")
         node = tree
         for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = value
+            node = node.setdefault(parent, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or node.setdefault(name, value) is not value:
+            raise UserError(f"{path!r} is in another tensor's place: is the file damaged?")
     return tree
 
 
@@ -200,11 +208,41 @@ def _find(
     return None, {}
 
 
-def _split(tensor: np.ndarray, match: Match, key: str) -> list[np.ndarray]:
+def _converted(tensor: np.ndarray, match: Match, key: str) -> list[np.ndarray]:
+    """The shares of a tensor in Flax's layout."""
     parts, axis = len(match.paths), match.axis
     if parts > 1 and (tensor.ndim <= axis or tensor.shape[axis] % parts):
         raise UserError(f"{key!r} of shape {tensor.shape} does not divide into {parts} parts.")
-    return np.split(tensor, parts, axis) if parts > 1 else [tensor]
+    shares = np.split(tensor, parts, axis) if parts > 1 else [tensor]
+    try:
+        return [match.transform.to_flax(share) for share in shares]
+    except ValueError:  # numpy's, for axes that are not there
+        raise UserError(
+            f"{key!r} of shape {tensor.shape} does not have the axes of its kind of layer. Do "
+            "weights and configuration belong to the same model?"
+        ) from None
+
+
+def _require_numbers(tensors: Mapping[str, np.ndarray]) -> None:
+    """Refuses weights that would make every result meaningless."""
+    if whole := [key for key, tensor in tensors.items() if tensor.dtype.kind in "biuc"]:
+        raise UserError(
+            f"the checkpoint holds {_list(whole)} that are not floating-point numbers: give "
+            "weights that are not quantised."
+        )
+    require_finite(
+        {key: _narrow(tensor) for key, tensor in tensors.items()},
+        "the checkpoint",
+        "download or convert it again",
+    )
+
+
+def _narrow(tensor: np.ndarray) -> np.ndarray:
+    """What remains of numbers that no model computes with: float64 reaches beyond float32."""
+    if tensor.dtype != np.float64:
+        return tensor
+    with np.errstate(over="ignore"):
+        return tensor.astype(np.float32)
 
 
 def _list(names: Sequence[str]) -> str:

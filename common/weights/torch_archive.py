@@ -1,16 +1,27 @@
-"""PyTorch's zip checkpoints (`.bin`, `.pt`), read by an unpickler that runs no code."""
+"""PyTorch's zip checkpoints (`.bin`, `.pt`), read by a machine that runs no code.
 
-import pickle
+Memory stays near the size of the file, whatever the file says.
+"""
+
+import math
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
+from common.damage import DAMAGED, cause
 from common.errors import UserError
+from common.files import require_file, require_no_pointer, shown
+from common.weights.pickles import RefusedError, as_dict, unpickle
 
+LARGEST_PROGRAM = 2**26
+"""Bytes of an archive's pickle; a megabyte describes thousands of tensors."""
+MOST_SHARED = 8
+"""How much larger an archive's tensors may be together than its storages: some share one."""
+
+_MOST_AXES = 8
 _STORAGES = {
     "DoubleStorage": np.float64,
     "FloatStorage": np.float32,
@@ -37,8 +48,8 @@ def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict):
-        raise UserError(f"{str(path)!r} holds no named tensors.")
-    return {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
+        raise UserError(f"{shown(path)} holds no named tensors.")
+    return {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
 
 
 def unpickle_torch_archive(path: Path) -> Any:
@@ -50,71 +61,107 @@ def unpickle_torch_archive(path: Path) -> Any:
     Raises:
       UserError: The file is no such archive, or asks for anything else.
     """
-    remedy = "convert it to safetensors on a machine where you trust it"
+    require_file(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _TensorUnpickler(archive, _folder(archive)).load()
-    except _RefusedError as error:
-        raise UserError(f"{str(path)!r} {error}; {remedy}.") from error
+        with path.open("rb") as file:
+            require_no_pointer(path, file.read(64))
+            with zipfile.ZipFile(file) as archive:
+                return _Archive(archive, path.stat().st_size).content()
+    except RefusedError as error:
+        raise UserError(f"{shown(path)} {error}.") from error
     except zipfile.BadZipFile as error:
         raise UserError(
-            f"{str(path)!r} is damaged or in PyTorch's format from before 1.6; {remedy}."
+            f"{shown(path)} is damaged or in PyTorch's format from before 1.6; convert it to "
+            "safetensors on a machine where you trust it."
         ) from error
-    except Exception as error:  # a damaged pickle may fail in any way
-        raise UserError(f"{str(path)!r} is damaged ({error}); download it again.") from error
+    except DAMAGED as error:
+        raise UserError(f"{shown(path)} is damaged ({cause(error)}); download it again.") from error
 
 
-class _RefusedError(Exception):
-    """What the archive asks for beyond plain tensors."""
+class _Archive:
+    """An opened archive, and what its tensors have taken of their budget."""
 
-
-class _TensorUnpickler(pickle.Unpickler):
-    def __init__(self, archive: zipfile.ZipFile, folder: str):
-        super().__init__(archive.open(f"{folder}/data.pkl"))
+    def __init__(self, archive: zipfile.ZipFile, size: int):
         self._archive = archive
-        self._folder = folder
         self._storages: dict[str, np.ndarray] = {}
+        self._left = MOST_SHARED * size
+        members = archive.infolist()
+        if any(each.compress_type != zipfile.ZIP_STORED for each in members):
+            raise RefusedError("is compressed, which PyTorch's checkpoints are not")
+        if sum(each.file_size for each in members) > size:
+            raise RefusedError("says that it unpacks to more than its own size")
+        self._folder = _folder(archive.namelist())
 
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise _RefusedError(f"asks for {module}.{name}, which is no tensor") from None
+    def content(self) -> Any:
+        """What the archive's pickle describes."""
+        if self._archive.getinfo(f"{self._folder}/data.pkl").file_size > LARGEST_PROGRAM:
+            raise RefusedError(f"describes its tensors in more than {LARGEST_PROGRAM} bytes")
+        order = f"{self._folder}/byteorder"
+        if order in self._archive.namelist() and self._archive.read(order) != b"little":
+            raise RefusedError("was written on a machine with another order of bytes")
+        known: dict[tuple[str, str], Any] = {
+            ("collections", "OrderedDict"): lambda pairs=(): as_dict(pairs),
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_parameter"): _parameter,
+            # Storage classes are only named, never called, so their names stand for them.
+            **{("torch", name): name for name in _STORAGES},
+        }
+        program = self._archive.read(f"{self._folder}/data.pkl")
+        return unpickle(program, known, self._storage)
 
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        kind, storage, key, _, count = pid
-        if kind != "storage" or storage not in _STORAGES:
-            raise _RefusedError(f"refers to {pid!r}, which is no tensor storage")
+    def _storage(self, pid: Any) -> np.ndarray:
+        if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage":
+            raise RefusedError(f"refers to {_named(pid)}, which is no tensor storage")
+        _, storage, key, _, count = pid
+        if not isinstance(storage, str) or storage not in _STORAGES or not isinstance(key, str):
+            raise RefusedError(f"refers to {_named(storage)}, which is no tensor storage")
         if key not in self._storages:
             data = self._archive.read(f"{self._folder}/data/{key}")
-            self._storages[key] = np.frombuffer(data, _STORAGES[storage], count)
+            self._storages[key] = np.frombuffer(data, _STORAGES[storage], *_sizes((count,)))
         return self._storages[key]
 
-
-def _folder(archive: zipfile.ZipFile) -> str:
-    pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        raise _RefusedError("is a zip file but no PyTorch checkpoint")
-    return pickles[0].removesuffix("/data.pkl")
-
-
-def _rebuild_tensor(
-    storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_: object
-) -> np.ndarray:
-    # np.ndarray itself checks that offset and strides stay within the storage.
-    item = storage.itemsize
-    strides = tuple(item * step for step in stride)
-    return np.ndarray(size, storage.dtype, storage, offset * item, strides)
+    def _tensor(
+        self, storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_: object
+    ) -> np.ndarray:
+        if not isinstance(storage, np.ndarray) or storage.ndim != 1:
+            raise TypeError("a tensor without a storage")
+        size, stride, (offset,) = _sizes(size), _sizes(stride), _sizes((offset,))
+        self._left -= math.prod(size) * storage.itemsize
+        if math.prod(size) > storage.size or self._left < 0:
+            raise ValueError("its tensors are larger than their numbers")
+        # np.ndarray itself checks that offset and strides stay within the storage.
+        strides = tuple(storage.itemsize * step for step in stride)
+        return np.ndarray(size, storage.dtype, storage, offset * storage.itemsize, strides)
 
 
-def _rebuild_parameter(data: np.ndarray, *_: object) -> np.ndarray:
+def _parameter(data: np.ndarray, *_: object) -> np.ndarray:
+    if not isinstance(data, np.ndarray):
+        raise TypeError("a parameter without a tensor")
     return data
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    # Storage classes are only named, never called, so their names stand for them.
-    **{("torch", name): name for name in _STORAGES},
-}
+def _folder(members: list[str]) -> str:
+    pickles = [name for name in members if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise RefusedError("is a zip file but no PyTorch checkpoint")
+    folder = pickles[0].removesuffix("/data.pkl")
+    if f"{folder}/constants.pkl" in members:
+        raise RefusedError(
+            "is a program in TorchScript, as OpenAI's own CLIP files are",
+            "give the model's id, such as 'openai/clip-vit-base-patch16'",
+        )
+    return folder
+
+
+def _sizes(values: tuple) -> tuple[int, ...]:
+    """Whole numbers from 0 on, few enough for axes."""
+    if not isinstance(values, tuple) or len(values) > _MOST_AXES:
+        raise TypeError("the sizes of a tensor are not a short tuple")
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError("a size of a tensor is not a whole number from 0 on")
+    return values
+
+
+def _named(value: Any) -> str:
+    """What to call a value whose contents may be endless."""
+    return repr(value)[:60] if isinstance(value, str) else f"a {type(value).__name__}"

@@ -5,8 +5,10 @@ from mcti_jax.formats.tokens import (
     LearnedToken,
     file_stem,
     in_class_order,
+    require_usable,
     token_word,
     token_words,
+    typed_words,
 )
 from mcti_jax.formats.write import FORMATS, Format, write_token
 
@@ -17,7 +19,9 @@ __all__ = [
     "file_stem",
     "in_class_order",
     "read_tokens",
+    "require_usable",
     "token_word",
     "token_words",
+    "typed_words",
     "write_token",
 ]

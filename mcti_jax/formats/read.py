@@ -1,8 +1,10 @@
 """Reading learned tokens, from whichever tool they come."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
@@ -10,7 +12,8 @@ from common.errors import UserError
 from common.paths import AnyPath, as_path, on_disk
 from common.weights.files import read_tensors
 from common.weights.torch_archive import unpickle_torch_archive
-from mcti_jax.formats.tokens import LearnedToken, token_word
+from mcti_jax.formats.tokens import LearnedToken, is_word, require_width, token_word
+from mcti_jax.words import BRACKETED, word_key
 
 _TORCH_SUFFIXES = (".bin", ".pt")
 _SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
@@ -18,7 +21,9 @@ _SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
 _NAMELESS = ("emb_params", "*")
 # What fits a CLIP prompt between its start and its end.
 _MOST_VECTORS = 75
-_FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
+_WIDEST = 2**14
+_LONGEST_WORD = 100
+_PRECISIONS = (np.float16, np.float32, np.float64, ml_dtypes.bfloat16)
 
 
 def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[LearnedToken]:
@@ -41,14 +46,18 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
     tokens = []
     for file in _token_files(path):
         for token in read_file(file):
-            if token.token in origin:
+            key = word_key(token.token)
+            if key in origin:
                 raise UserError(
-                    f"{str(origin[token.token])!r} and {str(file)!r} both claim the word "
+                    f"{str(origin[key])!r} and {str(file)!r} both claim the word "
                     f"{token.token}; keep one of them, or read them one at a time."
                 )
-            origin[token.token] = file
+            origin[key] = file
             tokens.append(token)
-            _require_width(token, file, width or tokens[0].vectors.shape[1])
+            expected = width or tokens[0].vectors.shape[1]
+            wanted_by = "the model" if width else f"the file of {tokens[0].token}"
+            what = f"{token.token} in {str(file)!r}"
+            require_width(what, token.vectors.shape[1], expected, wanted_by)
     return tokens
 
 
@@ -100,7 +109,10 @@ def _from_web_ui(file: AnyPath, loaded: Mapping[str, object]) -> list[LearnedTok
     if not isinstance(params, dict) or len(params) != 1:
         raise UserError(f"{str(file)!r} must hold exactly one embedding under string_to_param.")
     keys = {"token": "name", "step": "step", "base_model": "sd_checkpoint_name"}
-    metadata = {ours: str(loaded[key]) for ours, key in keys.items() if loaded.get(key) is not None}
+    plain = {ours: loaded.get(key) for ours, key in keys.items()}
+    metadata = {name: str(fact) for name, fact in plain.items() if isinstance(fact, str | int)}
+    if not isinstance(loaded.get("name"), str):
+        metadata.pop("token", None)
     return _from_tensors(file, {"*": next(iter(params.values()))}, metadata)
 
 
@@ -111,20 +123,43 @@ def _from_tensors(
         raise UserError(f"{str(file)!r} holds no tensors; was its writing cut short?")
     for key, tensor in tensors.items():
         _require_embedding(file, str(key), tensor)
-    unnamed = metadata.get("token") or token_word(file.stem)
-    return [
-        LearnedToken(
-            token=_typable(unnamed if key in _NAMELESS else str(key)),
-            vectors=np.atleast_2d(np.array(tensor, np.float32)),
-            metadata={name: text for name, text in metadata.items() if name != "token"},
-        )
-        for key, tensor in tensors.items()
-    ]
+    facts = {name: text for name, text in metadata.items() if name != "token"}
+    tokens = []
+    for key, tensor in tensors.items():
+        nameless = key in _NAMELESS
+        named = metadata.get("token") or token_word(file.stem) if nameless else str(key)
+        token = LearnedToken(_typable(named), _vectors(file, str(key), tensor), facts)
+        if nameless and not BRACKETED.fullmatch(metadata.get("token", "")):
+            # The tools that such files are for go by the file's name.
+            others = dict.fromkeys(filter(_is_spelling, (file.stem, named)))
+            own = tuple(word for word in others if word != token.token)
+            token = replace(token, spellings=own)
+        tokens.append(token)
+    return tokens
 
 
 def _typable(word: str) -> str:
     """Other tools allow spaces in a name, but a prompt is split at spaces."""
-    return word if word.split() == [word] else token_word(word)
+    return word if is_word(word) and len(word) <= _LONGEST_WORD else token_word(word)
+
+
+def _is_spelling(text: str) -> bool:
+    """Whether a prompt can hold `text`, whose words may be several."""
+    words = text.split()
+    return bool(words) and all(is_word(word) and not BRACKETED.match(word) for word in words)
+
+
+def _vectors(file: Path, key: str, tensor: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # Of float64, what float32 cannot hold becomes infinite.
+        vectors = np.atleast_2d(np.array(tensor, np.float32))
+    if not vectors.size:
+        raise UserError(f"{str(file)!r} has no vectors for {key!r}: get the file again.")
+    if not np.isfinite(vectors).all():
+        raise UserError(
+            f"{str(file)!r} holds NaN or infinity for {key!r}: its training diverged; train it "
+            "again with a smaller learning rate, or get the file again."
+        )
+    return vectors
 
 
 def _require_embedding(file: AnyPath, key: str, tensor: object) -> None:
@@ -139,21 +174,11 @@ def _require_embedding(file: AnyPath, key: str, tensor: object) -> None:
             "towers; use one for Stable Diffusion 1.x or 2.x."
         )
     is_layer = key.endswith((".weight", ".bias"))
-    is_float = tensor.dtype.kind in "fV"  # V: bfloat16
-    rows = len(np.atleast_2d(tensor))
-    if is_layer or not is_float or tensor.ndim not in (1, 2) or rows > _MOST_VECTORS:
+    is_float = tensor.dtype in _PRECISIONS
+    shaped = tensor.ndim in (1, 2) and tensor.shape[-1] <= _WIDEST
+    if is_layer or not is_float or not shaped or len(np.atleast_2d(tensor)) > _MOST_VECTORS:
         raise UserError(
             f"{str(file)!r} is a model, not an embedding: it holds {key!r} of shape "
             f"{list(tensor.shape)}; an embedding is a file of some kilobytes with "
             "[vectors, width] for each word."
-        )
-
-
-def _require_width(token: LearnedToken, file: AnyPath, width: int) -> None:
-    own = token.vectors.shape[1]
-    if own != width:
-        family, other = (_FAMILIES.get(size, "another model") for size in (own, width))
-        raise UserError(
-            f"the vectors of {token.token} in {str(file)!r} are {own} wide ({family}), but "
-            f"{width} was expected ({other}); use tokens that were trained for one base model."
         )

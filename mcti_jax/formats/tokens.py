@@ -1,7 +1,6 @@
 """A learned token, and the word that a prompt calls it by."""
 
 import itertools
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,9 +8,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from common.errors import UserError
+from mcti_jax.words import BRACKETED, word_key, word_stem
 
-# Letters of a word; keeps its file's name under 255 bytes, whatever the alphabet.
-_LONGEST_WORD = 60
+# Letters and bytes of a word, which keep the names of its file, and of one that is being
+# written, under 255 bytes in any alphabet.
+_LONGEST_WORD, _LONGEST_BYTES = 60, 180
+_FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,8 @@ class LearnedToken:
       metadata: Where the vectors come from, all text; files keep what there is. `class` is the
         class's name in its data set and `class_index` its number there, from 0; further
         `base_model`, `fingerprint`, `pool`, `templates`, `step`, `gamma`, `logit_scale`.
+      spellings: What else prompts may call it, without brackets: the name of its file, where
+        the tool that such files are for goes by that.
 
     Raises:
       UserError: The word could not be typed, or the vectors hold NaN or infinity.
@@ -32,10 +36,15 @@ class LearnedToken:
     token: str
     vectors: Float32[np.ndarray, "n d"]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    spellings: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.token.split() != [self.token]:
             raise UserError(f"the token {self.token!r} must be one word without spaces.")
+        if not is_word(self.token):
+            raise UserError(
+                f"the token {self.token!r} cannot be typed in a prompt: use letters and digits."
+            )
         if not self.vectors.size:
             raise UserError(f"the token {self.token!r} has no vectors.")
         if not np.isfinite(self.vectors).all():
@@ -56,6 +65,12 @@ def in_class_order(
     Raises:
       UserError: A token does not say its class, or the classes are not the run's.
     """
+    if len({token.vectors.shape for token in tokens}) > 1:
+        most = max(tokens, key=lambda token: token.vectors.size)
+        raise UserError(
+            f"the tokens are not of one run: {most.token} has {len(most.vectors)} vectors "
+            f"{most.vectors.shape[1]} wide, others have fewer; keep the run's own files alone."
+        )
     try:
         numbered = sorted(tokens, key=lambda token: int(token.metadata["class_index"]))
         names = [token.metadata["class"] for token in numbered]
@@ -91,7 +106,7 @@ def token_word(classname: str) -> str:
 
 def token_words(classnames: Sequence[str]) -> tuple[str, ...]:
     """A different word for every class: where words clash, the later ones get -2, -3, ..."""
-    natural = [file_stem(name)[:_LONGEST_WORD].rstrip("-") for name in classnames]
+    natural = [_shortened(file_stem(name)) for name in classnames]
     used: set[str] = set()
     words = []
     for stem in natural:
@@ -105,6 +120,65 @@ def token_words(classnames: Sequence[str]) -> tuple[str, ...]:
 
 def file_stem(token: str) -> str:
     """The name of a token's file, without suffix: `<dog2>` -> "dog2"."""
-    text = unicodedata.normalize("NFKC", token).lower()
-    words = "".join(letter if letter.isalnum() else " " for letter in text).split()
-    return "-".join(words) or "class"
+    return word_stem(token) or "class"
+
+
+def is_word(text: str) -> bool:
+    """Whether a prompt can hold `text` as one word, bare or in brackets."""
+    bare = text[1:-1] if BRACKETED.fullmatch(text) else text
+    return bare.isprintable() and bare.split() == [bare] and not set("<>") & set(bare)
+
+
+def require_usable(tokens: Sequence[LearnedToken], width: int, model: str) -> None:
+    """Refuse tokens that do not fit a base model, or that say nothing.
+
+    Args:
+      tokens: As they were read.
+      width: Of the vectors that the model's text tower takes.
+      model: Its name, for the sentence.
+
+    Raises:
+      UserError: It names the token, its width and the model's.
+    """
+    for token in tokens:
+        require_width(token.token, token.vectors.shape[1], width, f"model={model}")
+        if not token.vectors.any(axis=1).all():
+            raise UserError(
+                f"a vector of {token.token} is all zeros and says nothing: leave the token out "
+                "or get its file again."
+            )
+
+
+def require_width(token: str, own: int, width: int, wanted_by: str) -> None:
+    """Refuse vectors that are `own` wide where they have to be `width` wide.
+
+    Raises:
+      UserError: It says both.
+    """
+    if own != width:
+        family, other = (_FAMILIES.get(size, "another model") for size in (own, width))
+        raise UserError(
+            f"the vectors of {token} are {own} wide ({family}), but {width} was expected "
+            f"({other}) by {wanted_by}; use tokens that were trained for one base model."
+        )
+
+
+def typed_words(tokens: Sequence[LearnedToken]) -> dict[str, Float32[np.ndarray, "n d"]]:
+    """The vectors by every word that prompts may use; spellings that two tokens share are none."""
+    claims: dict[str, set[str]] = {}
+    for token in tokens:
+        for word in (token.token, *token.spellings):
+            claims.setdefault(word_key(word), set()).add(token.token)
+    others = {
+        spelling: token.vectors
+        for token in tokens
+        for spelling in token.spellings
+        if len(claims[word_key(spelling)]) == 1
+    }
+    return {**others, **{token.token: token.vectors for token in tokens}}
+
+
+def _shortened(stem: str) -> str:
+    """As much of a word as may name a file."""
+    kept = stem[:_LONGEST_WORD].encode("utf-8", "ignore")[:_LONGEST_BYTES]
+    return kept.decode("utf-8", "ignore").rstrip("-")

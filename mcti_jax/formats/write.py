@@ -22,11 +22,13 @@ class Format:
       suffix: Of the file.
       encode: Gives the file's bytes.
       usage: What to type in a prompt; {token} is the word, {stem} the file's name.
+      note: Which tool does not take it; may be empty.
     """
 
     suffix: str
     encode: Callable[[LearnedToken], bytes]
     usage: str
+    note: str = ""
 
 
 def _safetensors(key: str, token: LearnedToken) -> bytes:
@@ -62,11 +64,12 @@ def _a1111(token: LearnedToken) -> bytes:
 
 
 _DIFFUSERS = "{token} in diffusers"
+_INVOKE = "InvokeAI refuses such files, for a defect of its own: give it --format=a1111 or kohya."
 _OTHERS = "{stem} in a web UI, embedding:{stem} in ComfyUI"
 
 FORMATS = {
-    "diffusers": Format(".safetensors", _diffusers, f"{_DIFFUSERS}, {_OTHERS}"),
-    "bin": Format(".bin", _bin, f"{_DIFFUSERS}, {_OTHERS}"),
+    "diffusers": Format(".safetensors", _diffusers, f"{_DIFFUSERS}, {_OTHERS}", _INVOKE),
+    "bin": Format(".bin", _bin, f"{_DIFFUSERS}, {_OTHERS}", _INVOKE),
     "a1111": Format(".pt", _a1111, f"{_OTHERS}, {_DIFFUSERS}"),
     # diffusers would call the token "emb_params".
     "kohya": Format(

@@ -36,12 +36,12 @@ def test_classes_are_found_by_their_words_and_by_alias(tmp_path):
 
 @pytest.mark.parametrize("content", [{"cat": ["x"]}, {"cat": ["x"], "dog": []}])
 def test_a_class_without_prompts_is_named(tmp_path, content):
-    with pytest.raises(UserError, match="the class 'dog' has no sentence in json:"):
+    with pytest.raises(UserError, match="the class 'dog' has no sentence"):
         corpus(tmp_path, content, ("cat", "dog"))
 
 
 def test_a_file_of_another_form(tmp_path):
-    with pytest.raises(UserError, match="has no list of sentences at 'cat'"):
+    with pytest.raises(UserError, match="has no list of sentences at 'cat' but a text"):
         corpus(tmp_path, {"cat": "x"}, ("cat",))
 
 

@@ -9,7 +9,7 @@ from aape_jax.corpus import read_corpus
 from aape_jax.material import class_parts, training_split
 from aape_jax.objective import Objective
 from aape_jax.optimizer import counts
-from aape_jax.recipes import class_template
+from aape_jax.recipes import class_template, with_defaults
 from common.config import flatten
 from common.data import open_dataset
 from common.errors import UserError
@@ -93,7 +93,11 @@ def test_switch_of_the_template():
 def test_switches_of_the_data(tmp_path):
     dataset = open_dataset(f"features:{features(tmp_path)}")
     config = pocket()
-    assert (config.shots, config.shots_seed, config.subsample) == (16, 1, "base")
+    papers = with_defaults(config)
+    assert (papers.shots, papers.shots_seed, papers.subsample) == (16, 1, "base")
+    config.data = "folder:mine"
+    own = with_defaults(config)
+    assert (own.shots, own.subsample, own.protocol) == (0, "all", "all_class")
     assert set(class_parts("base", 6)) == {"base/", "new/"}
     assert set(class_parts("all", 6)) == {""} and set(class_parts("new", 6)) == {"new/"}
 

@@ -122,5 +122,5 @@ def test_open_clip_without_an_entry():
 
 
 def test_unknown_activation():
-    with pytest.raises(UserError, match="hidden_act='relu' in .* is not one of gelu, quick"):
+    with pytest.raises(UserError, match=r"hidden_act='relu' in .* is not one of gelu, quick"):
         hugging_face.text_from_json(SD_21 | {"hidden_act": "relu"})

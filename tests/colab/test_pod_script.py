@@ -38,6 +38,59 @@ REQUIRED = {
 }
 
 
+# Options that would mean something else to gcloud, a shell or a file system.
+HOSTILE = [
+    ("type=v6e-8 16", "'v6e-8 16' is unknown"),
+    ("type= v6e-8", "is unknown"),
+    ("type=v6e-8;id", "is unknown"),
+    ("type=v6e-", "is unknown"),
+    ("type=v6e-08", "has no such size"),
+    ("type=v6e--8", "is unknown"),
+    ("workdir=runs/../../..", "no name that begins"),
+    ("workdir=runs/a/../../..", "no name that begins"),
+    ("workdir=runs/..", "no name that begins"),
+    ("workdir=runs/.", "no name that begins"),
+    ("workdir=runs/.ssh", "no name that begins"),
+    ("workdir=runs/-rf", "no name that begins"),
+    ("workdir=runs//a", "no name that begins"),
+    ("workdir=runs/", "no name that begins"),
+    ("workdir=runs", "runs/NAME"),
+    ("workdir=/", "no name that begins"),
+    ("workdir=/mnt/../etc", "no name that begins"),
+    ("workdir=~/runs", "no name that begins"),
+    ("workdir=runs/a b", "letters, digits"),
+    ("workdir=runs/a;id", "letters, digits"),
+    ("workdir=runs/$(id)", "letters, digits"),
+    ("workdir=runs/é", "letters, digits"),
+    ("workdir=", "letters, digits"),
+    ("bucket=gs://mine", "without gs://"),
+    ("bucket=GS://mine", "without gs://"),
+    ("bucket=gs:///a", "without gs://"),
+    ("bucket=-o", "without gs://"),
+    ("bucket=..", "without gs://"),
+    ("bucket=mine/a", "without gs://"),
+    ("bucket=Mine", "without gs://"),
+    ("bucket=mine;id", "without gs://"),
+    ("bucket=a", "without gs://"),
+    ("name=pod;id", "small letters"),
+    ("name=-pod", "small letters"),
+    ("name=pod\n", "small letters"),
+    ("name=pód", "small letters"),
+    ("zone=us-west4-a --quiet", "such as us-west4-a"),
+    ("zone=", "such as us-west4-a"),
+    ("project=--quiet", "the project's id"),
+    ("project=a b", "the project's id"),
+    ("module=os; import os", "a module such as"),
+    ("module=-c", "a module such as"),
+    ("module=..x", "a module such as"),
+    ("module=", "a module such as"),
+    ("config=", "a config file"),
+    ("config=a\nid", "a config file"),
+    ("spot=yes", "no option"),
+    ("", "no option"),
+]
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(["bash", SCRIPT, *arguments], capture_output=True, text=True)
 
@@ -127,6 +180,7 @@ def test_again_is_the_steps_one_after_the_other():
         (("run", *SLICE, "--bucket=gs://mine"), "gs://"),
         (("run", *SLICE, "--bucket="), "--bucket=BUCKET"),
         (("run", *SLICE, "--workdir=here"), "runs/NAME"),
+        *((("run", *SLICE, f"--{option}"), named) for option, named in HOSTILE),
     ],
 )
 def test_bad_arguments_end_in_one_sentence(arguments, named):
@@ -171,3 +225,88 @@ def test_shellcheck_has_nothing_to_say():
         pytest.skip("shellcheck is not installed")
     done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_refusal_shows_no_control_character():
+    done = run("create", *SLICE, "--zone=\x1b[2J\x07here")
+    assert done.returncode == 2
+    assert done.stderr == "error: --zone='?[2J?here': give a zone such as us-west4-a.\n"
+
+
+HARMLESS = [
+    "it's",
+    "a b",
+    "$(id)",
+    "`id`",
+    "a;id",
+    "a&&id",
+    "$HOME",
+    "*",
+    "\\",
+    '"',
+    "é",
+    "-x",
+    "#",
+]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_a_setting_reaches_the_hosts_shell_as_one_word(text, tmp_path):
+    config = f"configs/mcti.py:init_word={text}"
+    [[*_, command, _, _]] = commands("run", *SLICE, f"--config={config}")
+    told = command.partition("=")[2].partition("&& (setsid nohup ")[2].partition(">> train.log")[0]
+    show = f'show() {{ printf "%s\\n" "$@"; }}; show {told}'
+    done = subprocess.run(["bash", "-c", show], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[3:] == [f"--config={config}", "--workdir=runs/pod"]
+
+
+@pytest.fixture
+def recorder(tmp_path, monkeypatch):
+    """Puts programs in the place of gcloud and git that write down how they were called."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("gcloud", "git"):
+        text = f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/called\n'
+        text += 'for word; do case "$word" in --output=*) echo new > "${word#*=}";; esac; done\n'
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "shared"))
+    (tmp_path / "shared").mkdir()
+    return tmp_path
+
+
+def test_the_archive_follows_no_link_and_is_removed(recorder):
+    victim = recorder / "victim"
+    victim.write_text("mine")
+    (recorder / "shared" / "promptax.tar.gz").symlink_to(victim)
+    done = run("install", *SLICE)
+    assert done.returncode == 0, done.stderr
+    assert victim.read_text() == "mine"
+    assert [x.name for x in (recorder / "shared").iterdir()] == ["promptax.tar.gz"]
+    places = re.findall(r"\S+/promptax\.\w{6}/promptax\.tar\.gz", (recorder / "called").read_text())
+    assert len(places) == 2 and len({x.removeprefix("--output=") for x in places}) == 1
+
+
+def test_the_folder_of_the_archive_may_have_any_name(recorder, monkeypatch):
+    odd = recorder / "it's $(id) here"
+    odd.mkdir()
+    monkeypatch.setenv("TMPDIR", str(odd))
+    assert run("install", *SLICE).returncode == 0
+    assert [*odd.iterdir()] == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "dangling link"])
+def test_fetching_overwrites_nothing(kind, recorder, monkeypatch):
+    monkeypatch.chdir(recorder)
+    place = recorder / "runs" / "pod"
+    place.parent.mkdir()
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to("nowhere")
+    done = run("fetch", *SLICE)
+    assert done.returncode == 2 and "'runs/pod' is here already and is left alone" in done.stderr
+    assert not (recorder / "called").exists()

@@ -15,12 +15,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-THEIRS = {
-    "ddpm": "DDPMScheduler",
-    "ddim": "DDIMScheduler",
-    "euler": "EulerDiscreteScheduler",
-    "dpmpp_2m": "DPMSolverMultistepScheduler",
-}
+# Where the model's own file leaves out what diffusers assumes and these samplers do not.
+EXTRA = {"pndm": {"skip_prk_steps": True}}
 
 
 def relative_error(actual, desired):
@@ -67,21 +63,20 @@ def test_noise_and_velocity(scheduler_config, latents):
     assert relative_error(ours.target(*mine), target) < 1e-5
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 20])
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("spacing", [None, "leading", "linspace", "trailing"])
-def test_trajectory(sampler, steps, spacing, scheduler_config, latents, monkeypatch):
+def compare(sampler, raw, scheduler, steps, latents, monkeypatch, limit=1e-5):
     """The same times, the same inputs to the model at each of them, the same result."""
-    raw = scheduler_config | ({"timestep_spacing": spacing} if spacing else {})
-    scheduler = getattr(diffusers, THEIRS[sampler]).from_config(raw)
     scheduler.set_timesteps(steps)
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(0)  # Else equal times of two steps are taken for one.
     rng = np.random.default_rng(1)
-    fresh = rng.standard_normal((steps, *latents.shape)).astype(np.float32)
+    calls = len(scheduler.timesteps)
+    fresh = rng.standard_normal((calls, *latents.shape)).astype(np.float32)
 
     draws = iter(torch.from_numpy(fresh))
-    monkeypatch.setattr(
-        "diffusers.schedulers.scheduling_ddpm.randn_tensor", lambda *_, **__: next(draws)
-    )
+    for module in ("ddpm", "euler_ancestral_discrete", "dpmsolver_multistep"):
+        monkeypatch.setattr(
+            f"diffusers.schedulers.scheduling_{module}.randn_tensor", lambda *_, **__: next(draws)
+        )
     desired = []
     x = torch.from_numpy(latents) * scheduler.init_noise_sigma
     for time in scheduler.timesteps:
@@ -107,6 +102,17 @@ def test_trajectory(sampler, steps, spacing, scheduler_config, latents, monkeypa
             steps=steps,
             step_noise=lambda i: jnp.asarray(fresh)[i],
         )
-    np.testing.assert_allclose(times, scheduler.timesteps.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(times, scheduler.timesteps.numpy(), rtol=1e-6, atol=2e-3)
     for ours, theirs in zip([*actual, last], desired, strict=True):
-        assert relative_error(ours, theirs) < 1e-5
+        assert relative_error(ours, theirs) < limit
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 20])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "checkpoint"])
+@pytest.mark.parametrize("spacing", [None, "leading", "linspace", "trailing"])
+def test_trajectory(sampler, steps, spacing, scheduler_config, latents, monkeypatch):
+    raw = scheduler_config | ({"timestep_spacing": spacing} if spacing else {})
+    own = SAMPLERS[sampler]
+    options = raw | EXTRA.get(sampler, {}) | dict(own.fixed)
+    scheduler = getattr(diffusers, own.scheduler).from_config(options)
+    compare(sampler, raw, scheduler, steps, latents, monkeypatch)

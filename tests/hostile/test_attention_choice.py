@@ -75,9 +75,12 @@ def test_a_run_is_refused_before_anything_is_loaded(name, monkeypatch):
 
 @pytest.mark.parametrize(
     ("backend", "capability", "taken"),
-    [("gpu", "8.0", True), ("gpu", "9.0", True), ("gpu", "10.3", True), ("gpu", "12.0", True)]
-    + [("gpu", "7.5", False), ("gpu", "gfx90a", False), ("gpu", None, False)]
-    + [("cpu", None, False), ("tpu", None, False)],
+    [
+        *(("gpu", capability, True) for capability in ("8.0", "9.0", "10.3", "12.0")),
+        *(("gpu", capability, False) for capability in ("7.5", "gfx90a", None)),
+        ("cpu", None, False),
+        ("tpu", None, False),
+    ],
 )
 def test_cudnns_kernel_wants_ampere(monkeypatch, backend, capability, taken):
     """A T4, as Colab lends it, has no such kernel and takes XLA's attention."""

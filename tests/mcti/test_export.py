@@ -83,7 +83,7 @@ def test_unknown_format(workdir, tmp_path):
 def test_out_is_a_file(workdir, tmp_path):
     (tmp_path / "out").write_text("mine")
     refuse("is a file", workdir, "diffusers", tmp_path / "out")
-    refuse("cannot write", workdir, "diffusers", tmp_path / "out" / "below")
+    refuse("is a file", workdir, "diffusers", tmp_path / "out" / "below")
     assert (tmp_path / "out").read_text() == "mine"
 
 

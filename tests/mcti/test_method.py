@@ -6,7 +6,7 @@ import pytest
 from common.errors import UserError
 from configs.mcti import get_config
 from mcti_jax.assembly import initial_vectors, make_networks
-from mcti_jax.method import learning_rate
+from mcti_jax.method import MCTI, learning_rate
 from tests.mcti.tiny import NumberTokenizer, models, settings
 
 # What `train_arg_person.sh` of the reference sets or leaves at its default.
@@ -38,7 +38,7 @@ def test_papers_configuration_is_the_recipe():
 
 
 def test_defaults_have_the_recipes_objective():
-    config = get_config()
+    config = MCTI(get_config()).complete(get_config())
     objective = RECIPE.keys() - {"learning_rate", "resolution", "updates", "init_word"}
     assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
 
@@ -62,6 +62,8 @@ def test_networks_are_those_that_the_objective_needs():
     # Stable Diffusion 2 leaves out CLIP's last block, which the class feature needs.
     deeper = make_networks(settings(), *models(clip_layers=2))
     assert deeper.clip_text.config.layers == deeper.text.config.layers + 1
+    # The released code reads it from Stable Diffusion's own tower all the same.
+    assert make_networks(settings(class_tower="sd"), *models(clip_layers=2)).clip_text is None
 
 
 def test_every_vector_starts_as_the_noun():

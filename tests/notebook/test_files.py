@@ -77,8 +77,9 @@ def test_a_zip_is_unpacked_anew():
     make_zip(Path("mine.zip"), "mug/1.jpg", "cup/1.jpg")
     dataset("mine.zip")
     make_zip(Path("mine.zip"), "mug/1.jpg", "pot/1.jpg")
-    dataset("mine.zip")
-    assert sorted(path.name for path in Path("mine.unpacked").iterdir()) == ["mug", "pot"]
+    assert dataset("mine.zip") == "folder:mine.unpacked-2"
+    assert sorted(path.name for path in Path("mine.unpacked-2").glob("[!.]*")) == ["mug", "pot"]
+    assert sorted(path.name for path in Path("mine.unpacked").glob("[!.]*")) == ["cup", "mug"]
 
 
 def test_a_zip_writes_nowhere_else(folder):
@@ -95,7 +96,7 @@ def test_a_folder_is_taken_as_it_is():
 
 @pytest.mark.parametrize(
     ("source", "named"),
-    [("away", "'away'"), ("note.txt", "'note.txt'"), ("bad.zip", "no zip"), ("upload", "Colab")],
+    [("away", "'away'"), ("note.txt", "'note.txt'"), ("bad.zip", "not a zip"), ("upload", "Colab")],
 )
 def test_what_cannot_be_had_is_one_sentence(source, named):
     for name in ("note.txt", "bad.zip"):
@@ -124,3 +125,12 @@ def test_take_away_downloads_in_colab_alone(colab, monkeypatch):
     monkeypatch.delitem(sys.modules, "google.colab")
     assert take_away("out/token") == Path("out/token")
     assert colab == ["out.zip"]
+
+
+def test_take_away_leaves_what_is_there(colab):
+    Path("out").mkdir()
+    Path("out.zip").write_text("mine")
+    Path("out-2.zip").symlink_to("nowhere")
+    assert take_away("out") == Path("out-3.zip")
+    assert Path("out.zip").read_text() == "mine" and not Path("nowhere").exists()
+    assert colab == ["out-3.zip"]

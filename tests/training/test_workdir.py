@@ -8,12 +8,19 @@ from ml_collections import ConfigDict
 
 from common.errors import UserError
 from common.training.method import Evaluation
-from common.training.workdir import check_workdir, make_result, write_config, write_result
+from common.training.results import make_result, write_result
+from common.training.workdir import check_workdir, write_config
 
 
 def make_config(**fields) -> ConfigDict:
     defaults = {"data": "d", "model": "m", "seed": 1, "updates": 9, "keep": 2}
     return ConfigDict({**defaults, "mesh": {"data": -1}, "shape": (1, 2), **fields})
+
+
+def write_run(workdir, config: ConfigDict) -> None:
+    """A run that has saved an update."""
+    write_config(workdir, config)
+    (workdir / "checkpoints" / "00000005").mkdir(parents=True)
 
 
 def test_a_new_folder_is_neither_refused_nor_made(tmp_path):
@@ -22,7 +29,7 @@ def test_a_new_folder_is_neither_refused_nor_made(tmp_path):
 
 
 def test_the_same_config_is_taken(tmp_path):
-    write_config(tmp_path, make_config())
+    write_run(tmp_path, make_config())
     assert check_workdir(tmp_path, make_config()) is None
     assert check_workdir(tmp_path, make_config(keep=5, mesh={"data": 4})) is None
 
@@ -37,19 +44,19 @@ def test_the_same_config_is_taken(tmp_path):
     ],
 )
 def test_the_first_field_that_differs_is_named(tmp_path, fields, message):
-    write_config(tmp_path, make_config())
+    write_run(tmp_path, make_config())
     with pytest.raises(UserError, match=re.escape(message)):
         check_workdir(tmp_path, make_config(**fields))
 
 
 def test_a_run_with_a_field_that_is_no_more(tmp_path):
-    write_config(tmp_path, make_config(gone=3))
+    write_run(tmp_path, make_config(gone=3))
     with pytest.raises(UserError, match="whose config has the field 'gone'"):
         check_workdir(tmp_path, make_config())
 
 
 def test_fields_that_change_nothing_may_be_absent(tmp_path):
-    write_config(tmp_path, make_config())
+    write_run(tmp_path, make_config())
     assert check_workdir(tmp_path, make_config(wandb="project")) is None
 
 

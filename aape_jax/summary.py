@@ -1,0 +1,95 @@
+"""What a run says of itself: what it learns from, and the fingerprints of all that it reads."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.material import Material
+from common.clip import CLIP
+from common.training.method import EVALUATION
+from common.weights.fingerprint import fingerprint
+
+
+def classification_summary(config: ConfigDict, material: Material) -> dict[str, str]:
+    """The rows of the table that a classification run begins with."""
+    known, learned, used = len(material.classnames), len(material.learned), len(material.labels)
+    half = "" if learned == known else f" of {known}, subsample={config.subsample}"
+    kind = "photos" if material.photos else "rows of features"
+    sentences = sum(map(len, material.bank.take(material.learned).sentences))
+    taught = f", with {sentences} sentences" if sentences else ""
+    left = material.found - used
+    return {
+        "classes": f"{learned}{half}",
+        "learns from": f"{used} of {material.found} {kind} of these classes{taught}",
+        "passed over": f"{left} {kind}, for shots={config.shots}" if left else "",
+        "kept for the test": tests_row(
+            {
+                prefix: f"{len(test.labels)} of {len(test.classnames)}"
+                for prefix, test in material.tests.items()
+            },
+            "classes",
+        ),
+    }
+
+
+def pairs_summary(train: int, texts: int, test: int, what: str) -> dict[str, str]:
+    """The rows of a run on images that have texts of their own, e.g. captions."""
+    return {
+        "learns from": f"{train} images, {texts} {what}",
+        "kept for the test": f"{test} images",
+    }
+
+
+def tests_row(sizes: Mapping[str, str], what: str) -> str:
+    """What each test set holds; that nothing is measured where there is none."""
+    named = [
+        f"{size} {prefix.removesuffix('/')} {what}" if prefix else f"{size} {what}"
+        for prefix, size in sizes.items()
+    ]
+    return ", ".join(named) or "nothing: nothing is measured"
+
+
+def classification_fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
+    """Of everything that a classification run reads beside the photos it is trained on."""
+    bank = material.bank.take(material.learned)
+    names = [material.classnames[row] for row in material.learned]
+    texts = bank.sentences or [array_digest(bank.prompts), array_digest(bank.classes)]
+    tests = {prefix: [test.classnames, test.fingerprint] for prefix, test in material.tests.items()}
+    found = {"prompts": digest([names, config.classifier.template, texts])}
+    measured: dict[str, Any] = {"test photos": tests}
+    if material.validation:
+        measured["validation photos"] = material.validation.fingerprint
+    if not material.bank.sentences:
+        measured["class features"] = {
+            prefix: array_digest(test.w) for prefix, test in material.tests.items()
+        }
+    return found | encoders(material.clip) | evaluation(measured)
+
+
+def encoders(clip: CLIP | None) -> dict[str, str]:
+    """Of a CLIP, by which images and texts become features."""
+    if clip is None:
+        return {"model": "features"}
+    return {
+        "model": clip.fingerprint,
+        "tokenizer": clip.tokenizer.fingerprint,
+        "preprocessing": digest(repr(clip.preprocess)),
+    }
+
+
+def evaluation(measured: Mapping[str, Any]) -> dict[str, str]:
+    """Fingerprints of what only evaluation reads: a change of it is said and not refused."""
+    return {f"{EVALUATION}{name}": digest(content) for name, content in measured.items()}
+
+
+def digest(content: Any) -> str:
+    """The fingerprint of anything that JSON can hold."""
+    return fingerprint({}, json.dumps(content))
+
+
+def array_digest(tree: PyTree) -> str:
+    """The fingerprint of arrays, alone or by name."""
+    return fingerprint(tree if isinstance(tree, Mapping) else {"array": tree})

@@ -1,0 +1,86 @@
+"""Pictures that cannot be read: all of them are named before anything is computed."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError
+
+_NAMED = 10  # of many that are broken
+
+
+class BrokenPicture(UserError):
+    """A picture that cannot be read.
+
+    Attributes:
+      name: What people call it.
+      reason: What is wrong.
+    """
+
+    def __init__(self, name: str, reason: object) -> None:
+        super().__init__(f"the picture {name} cannot be read ({reason}): mend or remove it.")
+        self.name, self.reason = name, str(reason)
+
+
+class BrokenExamples(UserError):
+    """Examples that cannot be loaded, all in one sentence.
+
+    Attributes:
+      errors: Of each, without repetitions.
+    """
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        self.errors = list({str(error): error for error in errors}.values())
+        if len(self.errors) == 1:
+            super().__init__(str(self.errors[0]))
+            return
+        shown = [
+            f"{error.name} ({error.reason})" if isinstance(error, BrokenPicture) else str(error)
+            for error in self.errors[:_NAMED]
+        ]
+        more = len(self.errors) - len(shown)
+        also = f" and {more} more" if more else ""
+        super().__init__(
+            f"{len(self.errors)} pictures cannot be read: {', '.join(shown)}{also}: mend or remove "
+            "them."
+        )
+
+
+def errors_of(load: Callable[[int], object], rows: Iterable[int]) -> list[UserError]:
+    """Load examples and return the errors of those that cannot be loaded."""
+
+    def tried(row: int) -> UserError | None:
+        try:
+            load(row)
+        except UserError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        return [error for error in pool.map(tried, rows) if error is not None]
+
+
+def require_photos(*splits: Any) -> None:
+    """Open every photo of some `ImageSplit`s and keep none, where no pass will open them.
+
+    Raises:
+      BrokenExamples: Some cannot be opened; all of them are named.
+    """
+    errors = [error for split in splits for error in errors_of(split.load, range(len(split)))]
+    if errors:
+        raise BrokenExamples(errors)
+
+
+def load_all(load: Callable[[int], np.ndarray], count: int) -> np.ndarray:
+    """Load examples that are kept as they are.
+
+    Raises:
+      BrokenExamples: Some cannot be loaded; all of them are named.
+    """
+    try:
+        with ThreadPoolExecutor() as pool:
+            return np.stack(list(pool.map(load, range(count))))
+    except UserError:
+        raise BrokenExamples(errors_of(load, range(count))) from None

@@ -1,0 +1,89 @@
+"""What a run came to, as JSON: `result.json`, and `eval/NAME.json` of the `evaluate` commands."""
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from common.files import write_json
+from common.paths import AnyPath, within
+from common.progress import say
+from common.training.method import Evaluation
+from common.training.writers import finite_or_none
+
+VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
+
+SHOWN = 5
+"""Names that a line about numbers that are not finite gives."""
+
+
+def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
+    """Writes `workdir/result.json`, whose presence says that the run is finished."""
+    write_json(within(workdir, "result.json"), plain(result))
+
+
+def write_evaluation(path: AnyPath, result: Mapping[str, Any]) -> None:
+    """Writes what an `evaluate` command found to where `evaluation_file` said."""
+    tell_not_finite(result)
+    write_json(path, plain(result))
+
+
+def tell_not_finite(values: Mapping[str, Any]) -> None:
+    """Say which numbers are NaN or infinite; in JSON they are null."""
+    odd = not_finite(values)
+    more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
+    if odd:
+        say(f"not a finite number, and null in the result: {', '.join(odd[:SHOWN])}{more}.")
+
+
+def not_finite(value: Any, name: str = "") -> list[str]:
+    """Return the dotted names of the numbers in `value` that are NaN or infinite."""
+    if isinstance(value, Mapping):
+        items = [(f"{name}.{key}" if name else str(key), item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(f"{name}[{index}]", item) for index, item in enumerate(value)]
+    else:
+        return [name] if finite_or_none(value) is None and value is not None else []
+    return [found for key, item in items for found in not_finite(item, key)]
+
+
+def make_result(
+    method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
+) -> dict[str, Any]:
+    """What `result.json` holds: what was run, what it came to and what it ran on."""
+    return {
+        "method": method,
+        "dataset": config.data,
+        "model": config.model,
+        "seed": config.seed,
+        "updates": updates,
+        "metrics": plain(evaluation.metrics),
+        "baselines": plain(evaluation.baselines),
+        "details": plain(evaluation.details),
+        "seconds": seconds,
+        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a run's numbers."""
+    found = {"python": platform.python_version()}
+    for package in VERSIONED:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # Running from a checkout.
+            found[package] = "not installed"
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON holds it; null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return finite_or_none(value)

@@ -1,0 +1,184 @@
+"""A machine for the few pickle instructions that plain data needs. It imports and calls nothing."""
+
+import pickletools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+MOST_INSTRUCTIONS = 2**20
+"""A checkpoint needs about forty for each tensor."""
+
+# Instructions that push their own argument, a constant, or an empty container.
+_ARGUMENTS = frozenset(
+    (
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    )
+)
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
+_SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_NOTHING = frozenset({"PROTO", "FRAME"})
+_STORE = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_FETCH = frozenset({"GET", "BINGET", "LONG_BINGET"})
+
+Known = Mapping[tuple[str, str], Any]
+
+
+class RefusedError(Exception):
+    """What a pickle asks for beyond plain data, and what to do about it."""
+
+    def __init__(
+        self,
+        reason: str,
+        remedy: str = "convert it to safetensors on a machine where you trust it",
+    ):
+        super().__init__(f"{reason}; {remedy}")
+
+
+def unpickle(program: bytes, known: Known, persistent: Callable[[Any], Any]) -> Any:
+    """Run a pickle.
+
+    Args:
+      program: The pickle.
+      known: What stands for the globals that it may name, by module and name. Values that can
+        be called are called with the arguments that it gives.
+      persistent: Gives the object that a persistent id stands for.
+
+    Raises:
+      RefusedError: It asks for anything else.
+      Exception: Of any kind where it is damaged.
+    """
+    machine = _Machine(known, persistent)
+    for number, (instruction, argument, _) in enumerate(pickletools.genops(program)):
+        if number >= MOST_INSTRUCTIONS:
+            raise RefusedError(f"has more than {MOST_INSTRUCTIONS} pickle instructions")
+        machine.run(instruction.name, argument)
+    return machine.result()
+
+
+class _Machine:
+    def __init__(self, known: Known, persistent: Callable[[Any], Any]):
+        self._known = known
+        self._persistent = persistent
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def run(self, name: str, argument: Any) -> None:
+        """Carry out one instruction."""
+        push = self._stack.append
+        if name in _ARGUMENTS:
+            push(argument)
+        elif name in _CONSTANTS:
+            push(_CONSTANTS[name])
+        elif name in _EMPTY:
+            push(_EMPTY[name]())
+        elif name in _SHORT_TUPLES:
+            push(tuple(self._top(_SHORT_TUPLES[name])))
+        elif name in _STORE:
+            self._memo[int(argument)] = self._stack[-1]
+        elif name in _FETCH:
+            push(self._memo[int(argument)])
+        elif name in _ACTIONS:
+            _ACTIONS[name](self, argument)
+        elif name not in _NOTHING:
+            raise RefusedError(f"asks for the pickle instruction {name}, which no tensor needs")
+
+    def result(self) -> Any:
+        """Return what the pickle left."""
+        (value,) = self._stack
+        return value
+
+    def _top(self, count: int) -> list[Any]:
+        """Take `count` values off the stack."""
+        start = len(self._stack) - count
+        if start < (self._marks[-1] if self._marks else 0):
+            raise IndexError("the stack of the pickle is empty")
+        values = self._stack[start:]
+        del self._stack[start:]
+        return values
+
+    def _marked(self, _: Any = None) -> list[Any]:
+        """Take the values above the last mark."""
+        values = self._top(len(self._stack) - self._marks[-1])
+        self._marks.pop()
+        return values
+
+    def _global(self, argument: str) -> None:
+        module, _, name = argument.partition(" ")
+        self._named(module, name)
+
+    def _stack_global(self, _: Any) -> None:
+        self._named(*self._top(2))
+
+    def _named(self, module: Any, name: Any) -> None:
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise TypeError("the name of a global is not text")
+        if (module, name) not in self._known:
+            raise RefusedError(f"asks for {module:.60}.{name:.60}, which is no tensor")
+        self._stack.append(self._known[module, name])
+
+    def _reduce(self, _: Any) -> None:
+        function, arguments = self._top(2)
+        if not callable(function) or not isinstance(arguments, tuple):
+            raise RefusedError("calls what is no tensor")
+        self._stack.append(function(*arguments))
+
+    def _build(self, _: Any) -> None:
+        # State dicts carry the versions of their modules so; nothing here needs them.
+        target, _ = self._top(2)
+        if not isinstance(target, dict):
+            raise RefusedError("sets attributes of what is no state dict")
+        self._stack.append(target)
+
+    def _load(self, _: Any) -> None:
+        self._stack.append(self._persistent(*self._top(1)))
+
+    def _memoize(self, _: Any) -> None:
+        self._memo[len(self._memo)] = self._stack[-1]
+
+    def _set_items(self, items: list[Any]) -> None:
+        target = self._container(dict)
+        target.update(as_dict(zip(items[::2], items[1::2], strict=True)))
+
+    def _append(self, items: list[Any]) -> None:
+        self._container(list).extend(items)
+
+    def _container(self, kind: type) -> Any:
+        if not isinstance(self._stack[-1], kind):
+            raise TypeError(f"the pickle changes what is not a {kind.__name__}")
+        return self._stack[-1]
+
+
+def as_dict(pairs: Any) -> dict[Any, Any]:
+    """Return pairs as a dict; nested keys could take for ever to compare.
+
+    Raises:
+      RefusedError: A key is neither text nor a number.
+    """
+    found = {}
+    for key, value in pairs:
+        if not isinstance(key, str | int | float | bytes | None):
+            raise RefusedError(f"has a key of the kind {type(key).__name__}")
+        found[key] = value
+    return found
+
+
+_ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
+    "MARK": lambda self, _: self._marks.append(len(self._stack)),
+    "STOP": lambda self, _: None,
+    "TUPLE": lambda self, _: self._stack.append(tuple(self._marked())),
+    "LIST": lambda self, _: self._stack.append(self._marked()),
+    "APPEND": lambda self, _: self._append(self._top(1)),
+    "APPENDS": lambda self, _: self._append(self._marked()),
+    "SETITEM": lambda self, _: self._set_items(self._top(2)),
+    "SETITEMS": lambda self, _: self._set_items(self._marked()),
+    "MEMOIZE": _Machine._memoize,
+    "GLOBAL": _Machine._global,
+    "INST": _Machine._global,
+    "STACK_GLOBAL": _Machine._stack_global,
+    "REDUCE": _Machine._reduce,
+    "BUILD": _Machine._build,
+    "BINPERSID": _Machine._load,
+}

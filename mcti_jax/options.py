@@ -1,0 +1,128 @@
+"""Which values of a config make sense, checked before models and photos are touched."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from common.attention import CHOICES
+from common.config import flatten
+from common.diffusion import SAMPLERS
+from common.diffusion.resnet import REMAT
+from common.errors import UserError
+from common.precision import frozen_dtype
+from mcti_jax.objective import GAMMA_SCHEDULES
+from mcti_jax.prompts import POOLS
+from mcti_jax.words import BRACKETED
+
+OF_A_SET = 5  # photos per class of the published recipe
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`; `low` itself is left out where `above` says so."""
+
+    low: int | float
+    high: int | float = math.inf
+    above: bool = False
+
+    def holds(self, value: int | float) -> bool:
+        """Whether `value` is one of them; infinity and NaN are not."""
+        low = value > self.low if self.above else value >= self.low
+        return low and value <= self.high and abs(value) < math.inf
+
+    def __str__(self) -> str:
+        if self.above:
+            return f"above {self.low}"
+        if self.high == math.inf:
+            return f"of at least {self.low}"
+        return f"from {self.low} to {self.high}"
+
+
+RANGES: Mapping[str, Range] = {
+    "classes": Range(0),
+    "shots": Range(-1),
+    "shots_seed": Range(0),
+    "holdout": Range(0),
+    "vectors": Range(1, 64),
+    "alpha": Range(0),
+    "gamma": Range(0),
+    "logit_scale": Range(0, above=True),
+    "feature_draws": Range(1, 1024),
+    "samples": Range(1, 4096),
+    "learning_rate": Range(0, above=True),
+    "weight_decay": Range(0),
+    "beta1": Range(0, 0.999999),
+    "beta2": Range(0, 0.99999999),
+    "resolution": Range(0, 4096),
+    "classes_per_chunk": Range(0),
+    "generate.per_class": Range(0, 1024),
+    "generate.steps": Range(1),
+    "generate.batch": Range(1, 4096),
+    "generate.guidance": Range(-100, 100),
+}
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "attention": CHOICES,
+    "remat": REMAT,
+    "pool": POOLS,
+    "class_tower": ("clip", "sd"),
+    "gamma_schedule": GAMMA_SCHEDULES,
+    "generate.sampler": tuple(SAMPLERS),
+}
+
+
+def check_values(config: ConfigDict) -> None:
+    """Refuse numbers out of range and names of nothing, whichever field they are of.
+
+    Raises:
+      UserError: It names the first such field, its value and what may stand there.
+    """
+    fields = flatten(config)
+    for name, allowed in RANGES.items():
+        check_number(name, fields[name], allowed)
+    for name, choices in NAMES.items():
+        if fields[name] not in choices:
+            raise UserError(
+                f"{name}={fields[name]!r} is unknown; choose one of {', '.join(choices)}."
+            )
+    frozen_dtype(config.dtype)
+    check_template("generate.prompt", config.generate.prompt)
+
+
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """Refuse a value that is not a number of a range.
+
+    Raises:
+      UserError: It names the value and the range.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not allowed.holds(value):
+        raise UserError(f"{name}={value!r} is out of range: give a number {allowed}.")
+
+
+def check_template(name: str, prompt: str) -> None:
+    """Refuse a prompt that has not one `{}` for the learned word; other braces are text.
+
+    Raises:
+      UserError: It names the prompt.
+    """
+    if prompt.count("{}") != 1:
+        raise UserError(f"{name}={prompt!r} needs one {{}} for the learned word.")
+    if other := BRACKETED.search(prompt.replace("{}", " ")):
+        raise UserError(
+            f"{name}={prompt!r} names {other[0]}, but each class has the word at {{}} alone: "
+            "leave it out, and draw such prompts with mcti_jax.generate."
+        )
+
+
+def shots_of(config: ConfigDict) -> int:
+    """Photos per class to learn from, 0 for all, where the config leaves it to the data.
+
+    Photos of one's own are all used; of the sets that papers share, as many as the paper takes.
+    """
+    if config.shots >= 0:
+        return config.shots
+    return 0 if config.data.startswith("folder:") else OF_A_SET

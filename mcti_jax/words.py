@@ -1,0 +1,124 @@
+"""Finding learned words in the text of a prompt, as people type them."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from common.errors import UserError
+
+BRACKETED = re.compile(r"<([^<>\s]+)>")
+_SHOWN = 20  # words of a message
+
+
+@dataclass(frozen=True)
+class Found:
+    """A learned word in a text: `text[start:end]` stands for `word`."""
+
+    start: int
+    end: int
+    word: str
+
+
+def word_stem(word: str) -> str:
+    """A word's letters and digits in lower case, all else "-": `<My_Dog>` -> "my-dog"."""
+    text = unicodedata.normalize("NFKC", word).lower()
+    return "-".join("".join(x if x.isalnum() else " " for x in text).split())
+
+
+def find_words(text: str, words: Collection[str], others: Collection[str] = ()) -> list[Found]:
+    """Return where `text` holds learned words, in order and without overlap.
+
+    In brackets each word is found: `<dog2>`, and `<bad-hands-5>` for the word `bad-hands-5`. A
+    word that itself has no brackets is also found without them, though never inside of another
+    word; of two that begin at one place the longer one counts. Case and compatible forms of
+    letters (NFKC) make no difference, and in brackets punctuation makes none either, as in the
+    names of classes.
+
+    Args:
+      text: A prompt.
+      words: What was learned, e.g. `<dog2>` and `bad-hands-5`.
+      others: Words in brackets that stay as they are, such as a tokenizer's own.
+
+    Raises:
+      UserError: A word in brackets is not among `words`, or may be either of two.
+    """
+    normal, origin = _normal(text)
+    found, end = [], 0
+    bare = _bare_words(words)
+    for match in BRACKETED.finditer(normal):
+        found += bare(normal, end, match.start())
+        end = match.end()
+        typed = text[origin[match.start()] : origin[end]]
+        if typed not in others:
+            found.append(Found(match.start(), end, _lookup(typed, words)))
+    found += bare(normal, end, len(normal))
+    return [Found(origin[each.start], origin[each.end], each.word) for each in found]
+
+
+def check_words(texts: Iterable[str], words: Collection[str]) -> None:
+    """Refuse prompts with a word in brackets that is not among `words`.
+
+    Raises:
+      UserError: It names the first such word.
+    """
+    for text in texts:
+        find_words(text, words)
+
+
+def _bare_words(words: Collection[str]):
+    """A function that finds the words without brackets between two places of a normal text."""
+    named = {_normal(word)[0]: word for word in words if not BRACKETED.fullmatch(word)}
+    longest_first = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])") if named else None
+
+    def find(normal: str, start: int, end: int) -> Iterator[Found]:
+        for match in pattern.finditer(normal, start, end) if pattern else ():
+            yield Found(match.start(), match.end(), named[match.group()])
+
+    return find
+
+
+def _lookup(typed: str, words: Collection[str]) -> str:
+    """The word that a text in brackets stands for, by the strictest reading that fits any."""
+    for form in (str, word_key, word_stem):
+        fitting = [word for word in words if form(word) == form(typed)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise UserError(
+                f"{typed} may be {' or '.join(sorted(fitting))}: write the one that is meant."
+            )
+    known = sorted(words)
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    listed = ", ".join(known[:_SHOWN]) or "none"
+    raise UserError(f"{typed} was not learned; the words are {listed}{more}.")
+
+
+def word_key(word: str) -> str:
+    """What two words have in common that prompts cannot tell apart: `<Dog>` -> "dog"."""
+    normal = _normal(word)[0]
+    match = BRACKETED.fullmatch(normal)
+    return match[1] if match else normal
+
+
+def _normal(text: str) -> tuple[str, list[int]]:
+    """`text` in lower case and compatible form, and where in `text` each letter comes from."""
+    letters, origin = [], []
+    for start, cluster in _clusters(text):
+        normal = unicodedata.normalize("NFKC", cluster).lower()
+        letters.append(normal)
+        origin += [start] * len(normal)
+    return "".join(letters), [*origin, len(text)]
+
+
+def _clusters(text: str) -> Iterator[tuple[int, str]]:
+    """Letters with the accents and Hangul parts behind them, which may become one letter."""
+    start = 0
+    for place, letter in enumerate(text):
+        joins = unicodedata.combining(letter) or "\u1160" <= letter <= "\u11ff"
+        if place and not joins:
+            yield start, text[start:place]
+            start = place
+    if text:
+        yield start, text[start:]

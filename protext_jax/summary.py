@@ -1,0 +1,75 @@
+"""What a run says of itself: what it learns from, and the fingerprints of all that it reads."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from common.clip import CLIP
+from common.training.method import EVALUATION
+from common.weights.fingerprint import fingerprint
+from protext_jax.baselines import DESCRIPTORS, read_words
+from protext_jax.corpus import read_corpus
+from protext_jax.testsets import TestSet
+from protext_jax.texts import Texts
+
+
+def summary(config: ConfigDict, texts: Texts, sets: Sequence[TestSet]) -> dict[str, str]:
+    """The rows of the table that a run begins with."""
+    matched, found = texts.matched, len(texts.names)
+    known = len(texts.dataset.classnames) if texts.dataset else found + len(matched.untold)
+    half = ", the base half" if config.protocol == "base_to_novel" and texts.dataset else ""
+    overlong, held = sum(matched.overlong.values()), len(texts.held_out)
+    told = texts.pairs + held + overlong
+    passed = {
+        "classes without a sentence": len(matched.untold),
+        "keys of the corpus": len(matched.unmatched),
+        "sentences too long": overlong,
+    }
+    rows = {
+        "classes": f"{found} of {known}{half}" if known != found else str(found),
+        "learns from": f"{_of(texts.pairs, told)} sentences",
+        "passed over": ", ".join(f"{count} {what}" for what, count in passed.items() if count),
+        "held out": f"{held} sentences, for the signals of text alone" if held else "",
+        "kept for the test": ", ".join(
+            f"{len(test.split)} pictures of {len(test.classnames)} "
+            f"{test.prefix.removesuffix('/') or 'known'} classes"
+            for test in sets
+        )
+        or "no picture: nothing is measured but text",
+    }
+    return {name: text for name, text in rows.items() if text}
+
+
+def fingerprints(
+    config: ConfigDict, clip: CLIP, texts: Texts, sets: Sequence[TestSet]
+) -> dict[str, str]:
+    """Of everything that a run reads beside the sentences that it is trained on."""
+    found = {
+        "model": clip.fingerprint,
+        "tokenizer": clip.tokenizer.fingerprint,
+        "held-out sentences": _digest(texts.held_out, texts.held_label.tolist()),
+    }
+    measured = {
+        "test pictures": [
+            [test.prefix, test.classnames, test.template, test.plain, test.split.fingerprint]
+            for test in sets
+        ],
+        "preprocessing": repr(clip.preprocess),
+    }
+    if config.descriptors:
+        measured["descriptors"] = read_corpus(config.descriptors, DESCRIPTORS)
+    if config.words:
+        measured["words"] = read_words(config)
+    if config.coop_shots and texts.dataset:
+        measured["photos of CoOp"] = texts.dataset.train.fingerprint
+    return found | {f"{EVALUATION}{name}": _digest(x) for name, x in measured.items()}
+
+
+def _digest(*content: Any) -> str:
+    return fingerprint({}, json.dumps(content))
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} of {whole}" if part != whole else str(whole)
