@@ -67,12 +67,15 @@ class Material:
     @cached_property
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
+        mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = [
-            image_features(self.clip, self.train, self.cache, version)
-            for version in (ORIGINAL, MIRROR)
-        ]
-        return Encoded(latents["mean"], latents["logvar"], np.stack(features))
+        features = np.stack([self.train_features, mirrored])
+        return Encoded(latents["mean"], latents["logvar"], features)
+
+    @cached_property
+    def train_features(self) -> np.ndarray:
+        """CLIP image features of the training photos as they are, not normalised, `[b p]`."""
+        return image_features(self.clip, self.train, self.cache, ORIGINAL)
 
     @cached_property
     def test_features(self) -> np.ndarray:
