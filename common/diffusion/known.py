@@ -121,9 +121,9 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
 
 
 def text_width(source: str) -> int | None:
-    """Return the width of a model's text states, from its small files alone; None: not known."""
+    """Return the width of a local model's text states, from its small files; None: not local."""
     directory = local_directory(source)
     if directory is None:
-        return KNOWN[source].text.width if source in KNOWN else None
+        return None
     directory = directory / "sd" if source == "pocket" else directory
     return text_from_json(read_json(directory / "text_encoder/config.json")).width
