@@ -65,6 +65,7 @@ def pocket() -> ConfigDict:
     # The tokens.
     config.init_word = "thing"  # a coarse noun, one token, that every row starts from
     config.vectors = 1  # n, learned vectors per class
+    config.class_tower = "clip"  # makes the class feature; "sd" differs for Stable Diffusion 2.x
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
     # The objective: alpha * denoising + gamma * classification.

@@ -23,12 +23,15 @@ from mcti_jax.prompts import Prompts, embed_prompt
 from mcti_jax.saving import TEMPLATE_SET
 
 
-def shares_text_tower(sd: StableDiffusion, clip: CLIP) -> bool:
-    """Whether Stable Diffusion conditions on CLIP's own text tower (1.x does).
+def shares_text_tower(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> bool:
+    """Whether the class feature comes from Stable Diffusion's text tower, which for 1.x is CLIP's.
 
-    Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own.
+    Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own,
+    unless `class_tower` has it read one block too early, as the released code does.
     """
-    return sd.text_tower.config.layers == clip.text_tower.config.layers
+    return (
+        config.class_tower == "sd" or sd.text_tower.config.layers == clip.text_tower.config.layers
+    )
 
 
 def make_networks(
@@ -40,7 +43,7 @@ def make_networks(
         unet=unet if config.alpha else None,
         schedule=sd.schedule,
         text=sd.text_tower,
-        clip_text=None if shares_text_tower(sd, clip) else clip.text_tower,
+        clip_text=None if shares_text_tower(config, sd, clip) else clip.text_tower,
         latent_scale=sd.vae.config.scaling_factor,
     )
 

@@ -52,13 +52,14 @@ def classifiers(
 ) -> dict[str, Classifier]:
     """The tokens as a classifier in each of `MODES`."""
     clip = material.clip
-    table = np.asarray(clip.params["text"]["token_embedding"])
+    source = material.sd if config.class_tower == "sd" else clip
+    table = np.asarray(source.params["text"]["token_embedding"])
     projection = np.asarray(clip.params["text"]["projection"]["kernel"], np.float32)
     found = {}
     for mode, templates in MODES.items():
-        prompts = Prompts.from_templates(clip.tokenizer, templates, config.vectors).cut()
-        shared = clip.params["text"], projection, prepare(table, prompts, config.pool)
-        features = over_devices(_prompt_features, shared, tokens, tower=clip.text_tower)
+        prompts = Prompts.from_templates(source.tokenizer, templates, config.vectors).cut()
+        shared = source.params["text"], projection, prepare(table, prompts, config.pool)
+        features = over_devices(_prompt_features, shared, tokens, tower=source.text_tower)
         classes = class_features(jnp.asarray(features))
         predicted = predict(jnp.asarray(material.test_features), classes)
         found[mode] = Classifier(np.asarray(classes), np.asarray(predicted))

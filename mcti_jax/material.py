@@ -16,7 +16,9 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
+from common.data.broken import named_together
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
@@ -65,12 +67,15 @@ class Material:
     @cached_property
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
+        mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = [
-            image_features(self.clip, self.train, self.cache, version)
-            for version in (ORIGINAL, MIRROR)
-        ]
-        return Encoded(latents["mean"], latents["logvar"], np.stack(features))
+        features = np.stack([self.train_features, mirrored])
+        return Encoded(latents["mean"], latents["logvar"], features)
+
+    @cached_property
+    def train_features(self) -> np.ndarray:
+        """CLIP image features of the training photos as they are, not normalised, `[b p]`."""
+        return image_features(self.clip, self.train, self.cache, ORIGINAL)
 
     @cached_property
     def test_features(self) -> np.ndarray:
@@ -79,7 +84,8 @@ class Material:
 
     def encode_all(self) -> None:
         """Reads every photo that the run will need, so that none is found broken at its end."""
-        _ = self.test_features, self.encoded
+        with named_together(self.train, self.test):
+            _ = self.test_features, self.encoded
 
 
 def gather(config: ConfigDict) -> Material:
@@ -111,24 +117,16 @@ def gather(config: ConfigDict) -> Material:
         size=resolution(config, sd),
         cache=Path(config.cache).expanduser(),
         found=len(dataset.train),
-        passed_over="; ".join(map(str, getattr(dataset, "passed_over", ()))),
+        passed_over=listed(dataset.passed_over),
     )
 
 
 def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
-    """Refuse classes that cannot be told apart, or whose names no file of tokens can hold.
+    """Refuse a class that has nothing to be told from, where that is all there is to learn.
 
     Raises:
-      UserError: It names the class or the field.
+      UserError: There is one class, and `alpha` is 0.
     """
-    for name in classnames:
-        try:
-            name.encode("utf-8")
-        except UnicodeEncodeError:
-            raise UserError(
-                f"the class {name!a} of {config.data!r} is not UTF-8, as the names in token "
-                "files are: rename it."
-            ) from None
     if len(classnames) == 1 and not config.alpha:
         raise UserError(
             f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "

@@ -64,7 +64,7 @@ class MCTI(Method):
             "mcti/bank_accuracy": "share of training photos that find their class",
         }
     )
-    writes = ("samples.png", "confusion.png", "tokens")
+    writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
     def __init__(self, config: ConfigDict):

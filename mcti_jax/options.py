@@ -68,6 +68,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "attention": CHOICES,
     "remat": REMAT,
     "pool": POOLS,
+    "class_tower": ("clip", "sd"),
     "gamma_schedule": GAMMA_SCHEDULES,
     "generate.sampler": tuple(SAMPLERS),
 }

@@ -30,7 +30,7 @@ from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import Measured, evaluate
-from protext_jax.files import LearnedPrompts, write_prompts
+from protext_jax.files import all_runs, write_runs
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
 from protext_jax.plan import (
@@ -214,11 +214,5 @@ class ProText(Method):
         """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
         for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)
-        chosen = self.evaluation.details.get("chosen", 0)
-        for number, run in enumerate(self.plan.runs):
-            own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
-            learned = LearnedPrompts.of(self.config, self.clip, own, run)
-            if number == chosen:
-                write_prompts(workdir / "prompts.safetensors", learned)
-            if len(self.plan.runs) > 1:
-                write_prompts(workdir / f"sweep/{number}.safetensors", learned)
+        learned = all_runs(self.config, self.clip.fingerprint, trainable)
+        write_runs(workdir, learned, self.evaluation.details.get("chosen", 0))

@@ -12,7 +12,7 @@ FLOORS = (
     {"damage", "interrupts", "strict_json", "text"},
     {"errors", "progress"},
     {"finite", "names", "paths", "records"},
-    {"attention", "files", "hosts", "precision", "values"},
+    {"attention", "files", "hosts", "precision", "sizes", "values"},
     {"bpe", "config_file", "seeds", "weights"},
     {"config"},
     {"clip"},

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.bank import by_class
 from aape_jax.head import parameter_count
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.losses import contrastive
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
@@ -195,5 +195,4 @@ class Retrieval(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h of each variant, `heads/NAME.safetensors`."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)

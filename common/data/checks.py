@@ -32,15 +32,6 @@ def require_sound(dataset: Any) -> None:
             )
 
 
-def nothing_to_measure(dataset: Any) -> str:
-    """Return why accuracy on the test part would say nothing; empty where it says something."""
-    if len(dataset.classnames) < 2:
-        return f"{dataset.name} has one class, so every guess is right"
-    if not len(dataset.test):
-        return f"{dataset.name} has no test examples"
-    return ""
-
-
 def is_text(name: str) -> bool:
     """Return whether UTF-8 can hold a name, and a file system a part of it."""
     try:
@@ -70,11 +61,14 @@ def require_labels(
         )
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
+        low, high = int(labels.min()), int(labels.max())
+        remedy = f"mend or leave out {len(wrong)} rows, the first is row {wrong[0]}"
+        if (low, high) == (1, classes):
+            remedy = "subtract 1"
         hidden = " (-1 stands for a label that nobody published)" if _HIDDEN in labels else ""
         raise UserError(
-            f"{where} run from {labels.min()} to {labels.max()}, but count the "
-            f"{classes} {what} from 0{hidden}: mend row {wrong[0]} and {len(wrong) - 1} more, or "
-            "leave them out."
+            f"{where} run from {low} to {high}, but count the {classes} {what} from 0{hidden}: "
+            f"{remedy}."
         )
     return labels.astype(np.int64)
 

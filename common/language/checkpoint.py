@@ -1,5 +1,6 @@
 """Loading and saving language models in Hugging Face's layout."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common.files import read_json, write_json
+from common.clip.layers import repeat_block
+from common.files import read_record, write_json
 from common.language.config import LMConfig
 from common.language.hugging_face import KINDS, kind_of, lm_from_json, lm_to_json
 from common.language.model import LanguageModel
 from common.language.tokenizer import LMTokenizer
+from common.sizes import REMEDY
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
@@ -63,7 +66,7 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
       UserError: The model cannot be found, is of another kind, or its parts do not fit.
     """
     directory = find_lm(source)
-    config = lm_from_json(read_json(directory / "config.json"))
+    config = lm_from_json(read_record(directory / "config.json", REMEDY))
     kind = KINDS[kind_of(config)]
     tensors = read_lm_tensors(directory)
     params = to_flax(kind.table, tensors, ignore=kind.ignore, expected=abstract_lm(config))
@@ -105,11 +108,13 @@ def abstract_lm(config: LMConfig) -> dict[str, Any]:
     """Shapes and dtypes of the parameters, without computing them."""
 
     def init(key: jax.Array, ids: jax.Array) -> Any:
-        model = LanguageModel(config)
+        model = LanguageModel(dataclasses.replace(config, layers=1))
 
         def run(model: LanguageModel, ids: jax.Array) -> jax.Array:
             return model.logits(model(model.embed(ids))[0])
 
         return model.init(key, ids, method=run)["params"]
 
-    return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))
+    # Layers are alike, and tracing each takes its time.
+    shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))
+    return repeat_block(shapes, config.layers)

@@ -3,7 +3,6 @@
 from common.notebook.files import dataset as dataset
 from common.notebook.files import local_file as local_file
 from common.notebook.files import take_away as take_away
-from common.notebook.runtime import attention as attention
 from common.notebook.runtime import device_line as device_line
 from common.notebook.runtime import missing as missing
 from common.notebook.runtime import settings as settings

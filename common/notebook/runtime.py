@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 
-from common.attention import AUTO, choose_attention
 from common.errors import UserError
 
 SMOKE = "PROMPTAX_SMOKE"
@@ -40,11 +39,6 @@ def device_line() -> str:
     if first.platform == "cpu":
         parts.append("no accelerator: enough for the pocket models, not for published ones")
     return "; ".join(parts)
-
-
-def attention() -> str:
-    """What `attention=auto` stands for on these devices."""
-    return choose_attention(AUTO, jax.devices()[0])
 
 
 def settings(fields: Mapping[str, Any], more: str = "", smoke_run: str = "") -> str:

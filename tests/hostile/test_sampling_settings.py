@@ -176,16 +176,9 @@ def test_photos_of_ones_own_are_all_used(data, given, shots):
     assert MCTI(config).complete(config).shots == shots
 
 
-@pytest.mark.parametrize(
-    ("names", "alpha", "sentence"),
-    [
-        (("dog",), 0.0, "has one class, from which alpha=0 leaves nothing to learn"),
-        (("a", "caf\udce9"), 1.0, r"the class 'caf\\udce9' of .* is not UTF-8"),
-    ],
-)
-def test_classes_that_no_run_can_use(names, alpha, sentence):
-    with pytest.raises(UserError, match=sentence):
-        check_classes(names, changed(alpha=alpha))
+def test_one_class_gives_nothing_to_tell_apart():
+    with pytest.raises(UserError, match="has one class, from which alpha=0 leaves nothing"):
+        check_classes(("dog",), changed(alpha=0.0))
 
 
 def test_one_class_alone_may_be_drawn():

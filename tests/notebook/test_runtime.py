@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from common.errors import UserError
-from common.notebook import attention, device_line, missing, settings, shell, smoke
+from common.notebook import device_line, missing, settings, shell, smoke
 from common.notebook.runtime import SMOKE
 from configs.mcti import get_config
 
@@ -24,25 +24,23 @@ def devices(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("platform", "kind", "count", "gib", "chosen"),
+    ("platform", "kind", "count", "gib"),
     [
-        ("tpu", "TPU v5 lite", 1, 15.75, "flash"),
-        ("tpu", "TPU v6 lite", 1, 31.25, "flash"),
-        ("tpu", "TPU v2", 8, 7.48, "plain"),
-        ("gpu", "Tesla T4", 1, 11.0, "fused"),
+        ("tpu", "TPU v5 lite", 1, 15.75),
+        ("tpu", "TPU v6 lite", 1, 31.25),
+        ("tpu", "TPU v2", 8, 7.48),
+        ("gpu", "Tesla T4", 1, 11.0),
     ],
 )
-def test_devices_are_told_and_attention_suits_them(devices, platform, kind, count, gib, chosen):
+def test_devices_are_told(devices, platform, kind, count, gib):
     devices(platform, kind, count, {"bytes_limit": int(gib * 2**30)})
     assert device_line().startswith(f"{count} x {kind}; {gib:.1f} GiB each; jax {jax.__version__}")
     assert "no accelerator" not in device_line()
-    assert attention() == chosen
 
 
 def test_a_cpu_is_told_what_it_can_do():
     assert "GiB" not in device_line()
     assert "no accelerator" in device_line()
-    assert attention() == "plain"
 
 
 def test_settings_are_what_stands_behind_the_colon(monkeypatch):
