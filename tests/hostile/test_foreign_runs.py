@@ -81,7 +81,7 @@ REFUSED = {
     "20,000 letters": ({"data": "a" * 20_000}, "has 20000 letters, more than 10000"),
     "an escape sequence": ({"data": "a\x1b[2J"}, "holds a control character"),
     "a zero byte": ({"data": "a\0"}, "holds a control character"),
-    "half a character": ({"data": "a\ud800"}, "holds a byte that is not UTF-8"),
+    "half a character": ({"data": "a\ud800"}, "surrogates not allowed"),
     "a text for a group": ({"generate": "no"}, "generate is not a group of fields"),
     "a list for a group": ({"generate": []}, "generate is not a group of fields"),
     "in a group": ({"generate": {"steps": "many"}}, "generate.steps='many' is not a whole number"),
