@@ -9,6 +9,7 @@ from common.errors import UserError
 from common.files import atomic_write
 from common.finite import require_finite
 from common.paths import AnyPath, on_disk
+from common.training.sharding import by_path
 from common.weights.safetensors_file import read_safetensors
 from common.weights.table import nest
 
@@ -49,3 +50,25 @@ def read_head(path: AnyPath) -> PyTree:
         ) from None
     require_finite(arrays, f"the head {path}", "train the run again")
     return nest({name: np.array(array) for name, array in arrays.items()})
+
+
+def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:
+    """Refuses the parameters of a head that has other parts or sizes than the run's config says.
+
+    Args:
+      name: of the head, for the sentence.
+      params: what `read_head` gave.
+      fresh: parameters as they would be made now; shapes suffice.
+
+    Raises:
+      UserError: the two differ.
+    """
+    own, wanted = (
+        {path: np.shape(leaf) for path, leaf in by_path(tree).items()} for tree in (params, fresh)
+    )
+    if differing := sorted(set(own.items()) ^ set(wanted.items())):
+        path = differing[0][0]
+        raise UserError(
+            f"the head {name!r} has {path} of the shape {own.get(path, 'none')}, but the model and "
+            f"the run's config ask for {wanted.get(path, 'none')}: give the run as it was written."
+        )

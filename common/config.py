@@ -16,7 +16,7 @@ from ml_collections import ConfigDict, config_flags
 from common.config_file import ConfigFile, WholeNumber
 from common.errors import UserError
 from common.files import read_json
-from common.paths import AnyPath, as_path, require_bucket
+from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
 from common.values import (
     check_name,
@@ -216,7 +216,7 @@ def read_flags() -> Invocation:
     config = read_config_flag()
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
-    return Invocation(config, as_path(flags.FLAGS.workdir))
+    return Invocation(config, as_output_folder(flags.FLAGS.workdir, "--workdir"))
 
 
 def _of_method(path: AnyPath, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:

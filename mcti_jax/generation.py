@@ -27,7 +27,10 @@ def text_states(
 ) -> Float[np.ndarray, "b s d"]:
     """What the U-Net reads of each prompt; `words` are learned vectors by word."""
     table = np.asarray(sd.params["text"]["token_embedding"])
-    embedded = np.stack([embed_prompt(sd.tokenizer, table, text, words) for text in prompts])
+    others = sd.tokenizer.added_words
+    embedded = np.stack(
+        [embed_prompt(sd.tokenizer, table, text, words, others) for text in prompts]
+    )
     return over_devices(_states, sd.params["text"], embedded, tower=sd.text_tower)
 
 

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
+from common.data.broken import named_together
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
@@ -66,12 +67,15 @@ class Material:
     @cached_property
     def encoded(self) -> Encoded:
         """The training photos as the objective reads them."""
+        mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = [
-            image_features(self.clip, self.train, self.cache, version)
-            for version in (ORIGINAL, MIRROR)
-        ]
-        return Encoded(latents["mean"], latents["logvar"], np.stack(features))
+        features = np.stack([self.train_features, mirrored])
+        return Encoded(latents["mean"], latents["logvar"], features)
+
+    @cached_property
+    def train_features(self) -> np.ndarray:
+        """CLIP image features of the training photos as they are, not normalised, `[b p]`."""
+        return image_features(self.clip, self.train, self.cache, ORIGINAL)
 
     @cached_property
     def test_features(self) -> np.ndarray:
@@ -80,7 +84,8 @@ class Material:
 
     def encode_all(self) -> None:
         """Reads every photo that the run will need, so that none is found broken at its end."""
-        _ = self.test_features, self.encoded
+        with named_together(self.train, self.test):
+            _ = self.test_features, self.encoded
 
 
 def gather(config: ConfigDict) -> Material:

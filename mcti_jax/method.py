@@ -56,7 +56,7 @@ class MCTI(Method):
     name = "mcti"
     trainable_rules = (("tokens", P("data")),)
     frozen_rules = (("rows/.*", P("data")),)
-    writes = ("samples.png", "confusion.png", "tokens")
+    writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
     def __init__(self, config: ConfigDict):

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import base_new, few_shot
+from common.data.broken import named_together
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
@@ -78,10 +79,11 @@ class Measured:
 
     def encode(self) -> None:
         """Reads all pictures, so that a broken one is found before training and not after it."""
-        _ = self.pictures
-        if self.config.coop_shots:
-            train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
-            encode_pictures(self.clip, train, self.cache)
+        with named_together(*(x.split for x in self.sets)):
+            _ = self.pictures
+            if self.config.coop_shots:
+                train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
+                encode_pictures(self.clip, train, self.cache)
 
     @property
     def photos(self) -> AnyDataset:

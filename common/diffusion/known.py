@@ -48,7 +48,7 @@ class Architecture:
             UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
             VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)),
             text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)),
-            NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json")),
+            NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json"),
         )
 
 
@@ -121,9 +121,9 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
 
 
 def text_width(source: str) -> int | None:
-    """Return the width of a model's text states, from its small files alone; None: not known."""
+    """Return the width of a local model's text states, from its small files; None: not local."""
     directory = local_directory(source)
     if directory is None:
-        return KNOWN[source].text.width if source in KNOWN else None
+        return None
     directory = directory / "sd" if source == "pocket" else directory
     return text_from_json(read_json(directory / "text_encoder/config.json")).width

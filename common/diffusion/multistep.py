@@ -87,6 +87,11 @@ def solver_levels(
     last = None
     if (clipped := options.get("lambda_min_clipped")) is not None:
         last = int(np.sum(-np.log(table) >= clipped))
+        if not last:
+            raise UserError(
+                f"scheduler config: lambda_min_clipped={clipped!r} leaves no timestep: lower it, "
+                "or name another sampler."
+            )
     times = timesteps(schedule, steps, options["timestep_spacing"], extra=1, last=last)
     sigmas = rescheduled(options, steps, table, table[::-1])
     if sigmas is None:
@@ -117,7 +122,7 @@ def solver_orders(steps: int, order: int, *, final: bool, second: bool) -> np.nd
     return orders
 
 
-def signal(sigmas: np.ndarray) -> np.ndarray:
+def signal(sigmas: np.ndarray | float) -> Any:
     """Return the share of clean latents where noise and signal have this ratio."""
     return 1 / np.sqrt(sigmas**2 + 1)
 

@@ -11,10 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from common.files import read_json
+from common.paths import AnyPath
 from common.records import Record
 
 MOST_TIMESTEPS = 100_000
 """Training timesteps that a file may ask for; published models have 1,000."""
+
+MOST_BYTES = 2**23
+"""Of a scheduler file; one with its own betas has a few for each timestep."""
 
 _REMEDY = "copy the model's scheduler_config.json again from where it came from"
 # Where a file is silent its class decides, and these assume Stable Diffusion's betas.
@@ -83,9 +88,18 @@ class NoiseSchedule:
             record.boolean("set_alpha_to_one", default=True),
             record.numbers("trained_betas", steps, 0, 1, default=None),
             record.boolean("rescale_betas_zero_snr", default=False),
-            # Minus infinity, which diffusers writes for "not at all", is not JSON.
             json.dumps({key: value for key, value in raw.items() if value != -math.inf}),
         )
+
+    @classmethod
+    def from_file(cls, path: AnyPath) -> "NoiseSchedule":
+        """Reads a `scheduler_config.json`.
+
+        Raises:
+          UserError: as `from_dict`, or the file is damaged.
+        """
+        # diffusers writes a bound that it does not use as -Infinity.
+        return cls.from_dict(read_json(path, _REMEDY, MOST_BYTES, constants=True))
 
     def __repr__(self) -> str:
         """Name the fields as fingerprints hold them: later ones only where they are in use."""

@@ -217,6 +217,8 @@ def read_options(
     for name, field in known.items():
         if not field.accepts(options[name]):
             raise UserError(_refusal(scheduler, name, options[name], field))
+        if isinstance(field, OneOf):  # 2.0 is 2, and 1 is true.
+            options[name] = field.values[field.values.index(options[name])]
     chosen = [name for name in _SIGMAS if options.get(name)]
     if len(chosen) > 1:
         raise UserError(f"scheduler config: only one of {', '.join(chosen)} can be true.")

@@ -46,11 +46,15 @@ def timesteps(
         times = times + schedule.steps_offset
     else:
         times = np.round(np.arange(last, 0, -total / steps))[:steps] - 1
-    if not len(times) or times[0] >= total or times[-1] < 0:
+    if times[-1] < 0:
+        raise UserError(
+            f"steps={steps} with steps_offset={schedule.steps_offset} would end at timestep "
+            f"{times[-1]}, before the first one: mend the scheduler file."
+        )
+    if times[0] >= total:
         raise UserError(
             f"steps={steps} with steps_offset={schedule.steps_offset} would start at timestep "
-            f"{times[0] if len(times) else 'none'}, beyond the last one, {total - 1}; take fewer "
-            "steps."
+            f"{times[0]}, beyond the last one, {total - 1}; take fewer steps."
         )
     return np.round(times).astype(np.int64) if rounded else times.astype(np.float64)
 

@@ -24,9 +24,9 @@ def unipc(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> Pl
         now = corrected[step]
         now[0] = 1.0
         if step and step - 1 not in options["disable_corrector"]:
-            keep, lags = _update(sigmas, step - 1, orders[step - 1], simple, corrector=True)
+            keep, lags = _update(sigmas, step - 1, int(orders[step - 1]), simple, corrector=True)
             now[:2], now[2 : 2 + len(lags)] = (0.0, keep), lags
-        keep, lags = _update(sigmas, step, orders[step], simple, corrector=False)
+        keep, lags = _update(sigmas, step, int(orders[step]), simple, corrector=False)
         following[step] = keep * now
         following[step, 2 : 2 + len(lags)] += lags
     return unit_plan(

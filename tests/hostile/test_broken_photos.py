@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.data import ImageSplit
-from common.data.broken import BrokenExamples, load_all, require_photos
+from common.data.broken import BrokenExamples, load_all, named_together, require_photos
 from common.data.encoding import feature_pass
 from common.data.passes import cached_pass
 from common.data.photos import photo_file
@@ -64,6 +64,12 @@ class TestAllBrokenOnes:
         splits = split_with(tmp_path / "a", 2), split_with(tmp_path / "b", 1)
         with pytest.raises(UserError, match=r"^3 pictures cannot be read: .*a/003.*a/004.*b/003"):
             require_photos(*splits)
+
+    def test_of_all_splits_of_a_run(self, tmp_path):
+        train, test = split_with(tmp_path / "train", 2), split_with(tmp_path / "test", 1)
+        said = r"^3 pictures .*train/003.*train/004.*test/003"
+        with pytest.raises(UserError, match=said), named_together(train, None, test):
+            feature_pass(encode, np.float32(1), pixels(train), len(train), batch_size=4)
 
     def test_where_pixels_are_kept(self, tmp_path):
         split = split_with(tmp_path, 2)

@@ -179,6 +179,13 @@ def test_bombs_are_refused_by_their_size():
         first(bytes(content))
 
 
+@pytest.mark.parametrize("size", [(60_000, 1), (1, 60_000), (1001, 1)])
+def test_threads_would_fill_the_memory(size):
+    with pytest.raises(UserError, match=r"it has \d+ x \d+ pixels; cut it"):
+        first(encoded(Image.new("L", size)))
+    assert decoded(encoded(Image.new("L", (1000, 1)))).size == (1000, 1)
+
+
 def test_photos_of_large_cameras_are_no_bombs(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
     with warnings.catch_warnings():

@@ -23,8 +23,8 @@ MUTATIONS = (
     Mutation(
         "features of mirrors missing",
         "mcti_jax/material.py",
-        "for version in (ORIGINAL, MIRROR)",
-        "for version in (ORIGINAL, ORIGINAL)",
+        "self.train, self.cache, MIRROR)",
+        "self.train, self.cache, ORIGINAL)",
         "mcti/test_material.py",
     ),
     Mutation(

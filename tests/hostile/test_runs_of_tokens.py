@@ -1,0 +1,179 @@
+"""Runs of MC-TI whose faults would show after the last update, and runs that never reach it."""
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import UserError
+from common.training import train
+from configs.mcti import get_config
+from mcti_jax.export import export
+from mcti_jax.formats import read_tokens
+from mcti_jax.generate import draw
+from mcti_jax.method import MCTI, Steps
+from tests.mcti.tiny_models import write_tiny_models
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Tiny models, and photos of two classes: three to learn from and one for the test each."""
+    folder = tmp_path_factory.mktemp("world")
+    write_tiny_models(folder)
+    write_photos(folder / "photos", "cat", "dog")
+    write_photos(folder / "one", "dog")
+    return folder
+
+
+def write_photos(folder: Path, *names: str) -> None:
+    for n, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for i in range(4):
+            pixels = np.full((9, 9, 3), 60 * i + 7 * n, np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
+def run(world, workdir, changes="", photos=None):
+    where = f"model={world}/sd,clip={world}/clip,cache={world}/cache,compile_cache={world}/xla"
+    config = get_config(
+        f"{where},data=folder:{photos or world / 'photos'},progress=false,mesh.data=1,"
+        "compare_ti=false,samples=1,updates=4,steps_per_call=1,log_every=1,save_every=2,"
+        f"generate.per_class=1,generate.steps=1{changes and ','}{changes}"
+    )
+    return train(MCTI(config), config, workdir)
+
+
+@pytest.fixture(scope="module")
+def finished(world):
+    run(world, world / "finished")
+    return world / "finished"
+
+
+@pytest.fixture
+def stopped(world, tmp_path, monkeypatch):
+    """A run that was ended by a signal after its second update."""
+    batch = Steps.batch
+
+    def press(self, step):
+        if step == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return batch(self, step)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Steps, "batch", press)
+        run(world, tmp_path / "run", "updates=40")
+    return tmp_path / "run"
+
+
+def test_all_photos_of_a_folder_are_learned_from(finished, capsys, world):
+    assert json.loads((finished / "config.json").read_text())["shots"] == 0
+    run(world, world / "told", "updates=1,holdout=0,generate.per_class=0")
+    rows = dict(
+        line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line
+    )
+    told = {name: text.strip() for name, text in rows.items()}
+    assert told["classes"] == "2: cat, dog"
+    assert told["learns from"] == "8 of 8 photos"
+    assert told["kept for the test"] == "no photo, so no accuracy is measured"
+
+
+def test_fewer_photos_are_said(world, tmp_path, capsys):
+    run(world, tmp_path / "run", "updates=1,shots=1,generate.per_class=0")
+    out = capsys.readouterr().out
+    assert "2 of 6 photos (1 of each class, shots=1)" in out
+    assert "kept for the test  2 photos" in out
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [("dog/3.png",), ("cat/3.png", "dog/3.png"), ("cat/0.png",), ("cat/1.png", "dog/3.png")],
+)
+def test_broken_photos_are_found_before_the_first_update(broken, world, tmp_path):
+    """The last photo of each class is one of the test."""
+    write_photos(tmp_path / "photos", "cat", "dog")
+    for name in broken:
+        (tmp_path / "photos" / name).write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    with pytest.raises(UserError) as caught:
+        run(world, tmp_path / "run", photos=tmp_path / "photos")
+    assert all(name in str(caught.value) for name in broken)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ("generate.steps=0", "generate.steps=0"),
+        ("generate.steps=2000", "2000"),
+        ("generate.per_class=-1", "generate.per_class=-1"),
+        ("generate.batch=0", "generate.batch=0"),
+        ("generate.guidance=inf", "generate.guidance=inf"),
+        (f"generate.prompt={'dog ' * 80}{{}}", "75 fit: shorten it"),
+        ("generate.prompt={} and {}", "needs one {}"),
+        ("resolution=20", "resolution=20"),
+        ("attention=flash", "attention='flash'"),
+    ],
+)
+def test_settings_are_checked_before_the_first_update(changes, sentence, world, tmp_path):
+    with pytest.raises(UserError) as caught:
+        run(world, tmp_path / "run", changes)
+    assert sentence in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_of_pictures_may_be_changed_afterwards(world, stopped):
+    result = run(world, stopped, "updates=40,generate.prompt=the {},generate.steps=2")
+    assert result["updates"] == 40
+
+
+def test_one_class_is_drawn_but_not_measured(world, tmp_path, capsys):
+    result = run(world, tmp_path / "run", photos=world / "one")
+    assert "of one class no accuracy is measured" in capsys.readouterr().out
+    names = {*result["metrics"], *(x for row in result["baselines"].values() for x in row)}
+    assert not {name for name in names if "accuracy" in name}
+    assert "generated/clip_i" in names
+    with pytest.raises(UserError, match="has one class, from which alpha=0"):
+        run(world, tmp_path / "other", "alpha=0", photos=world / "one")
+
+
+def test_tokens_of_a_run_that_is_not_finished(world, stopped, tmp_path, capsys):
+    with pytest.raises(UserError, match=r"is not finished: .*mcti_jax\.export --workdir="):
+        draw(stopped, ["<dog>"])
+    with pytest.raises(UserError, match="missing --out"):
+        export(stopped, "a1111", None)
+    assert sorted(path.name for path in export(stopped, "diffusers", None)) == [
+        "cat.safetensors",
+        "dog.safetensors",
+    ]
+    assert "is not finished: at step 2 of 40" in capsys.readouterr().out
+    run(world, tmp_path / "short", "updates=2")
+    ours, short = (read_tokens(folder / "tokens") for folder in (stopped, tmp_path / "short"))
+    for one, other in zip(ours, short, strict=True):
+        assert (one.token, one.metadata) == (other.token, other.metadata)
+        np.testing.assert_array_equal(one.vectors, other.vectors)
+    assert draw(stopped, ["a photo of <dog>"], num=1, steps=1).ndim == 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("a <fox>", "<fox> was not learned; the words are <cat>, <dog>"),
+        ("<dog> " * 76, "76 of them learned, and 75 fit"),
+        ("dog " * 80, "75 fit: shorten it"),
+    ],
+)
+def test_prompts_that_cannot_be_drawn(prompt, sentence, finished):
+    with pytest.raises(UserError) as caught:
+        draw(finished, [prompt], num=1, steps=1)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a\x07photo of <dog>", "a\n<dog>\t", "\u202e<DOG>", "", "<dog>"]
+)
+def test_odd_prompts_that_are_drawn(prompt, finished):
+    assert draw(finished, [prompt], num=1, steps=1, seed=2**64 - 1).ndim == 3
