@@ -44,7 +44,6 @@ class Captioning(Method):
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "vqa.")
     frozen_rules = lm_rules("lm")
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
-    writes = ("captions.json", "captions.png", "heads")
 
     def __init__(self, config: ConfigDict):
         self.config = config

@@ -62,7 +62,6 @@ class Classification(Method):
     name = "aape"
     writes = ("confusion.png", "attention.png", "heads")
     evaluation_fields = ("baselines", "pictures", "targets")
-    writes = ("confusion.png", "attention.png", "heads")
 
     def __init__(self, config: ConfigDict):
         self.config = config

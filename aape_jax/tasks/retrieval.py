@@ -50,7 +50,6 @@ class Retrieval(Method):
     name = "aape"
     writes = ("heads",)
     evaluation_fields = ("queries_at_once", "text_to_image")
-    writes = ("heads",)
 
     def __init__(self, config: ConfigDict):
         self.config = config

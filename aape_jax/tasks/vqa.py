@@ -52,7 +52,6 @@ class VQA(Method):
     name = "aape"
     writes = ("answers.png", "heads")
     evaluation_fields = ("pictures",)
-    writes = ("answers.png", "heads")
 
     def __init__(self, config: ConfigDict):
         self.config, self.pictures = config, {}
