@@ -14,7 +14,7 @@ from aape_jax.tasks.captioning import Captioning
 from aape_jax.tasks.classification import Classification
 from aape_jax.tasks.retrieval import Retrieval
 from aape_jax.tasks.vqa import VQA
-from common.config import flatten
+from common.config import apply_arg, flatten
 from common.errors import UserError
 from common.training import train
 from common.training.mesh import make_mesh
@@ -38,8 +38,8 @@ def write(folder, name, names, labels, width=16):
 def settings(folder, arg="", data=""):
     data = data or f"features:{features(folder)}"
     where = f"model=,data={data},prompts.source=features:{texts(folder)}"
-    rest = f",{arg}" if arg else ""
-    return get_config(f"{where},compile_cache=,cache={folder / 'cache'},{QUICK}{rest}")
+    config = get_config(f"{where},compile_cache=,cache={folder / 'cache'},{QUICK}")
+    return apply_arg(config, arg)
 
 
 @pytest.mark.parametrize(
