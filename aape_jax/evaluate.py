@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.evaluation import head_row, text_rows
 from aape_jax.head import Head
-from aape_jax.heads_file import read_head
+from aape_jax.heads_file import read_head, require_fit
 from aape_jax.material import gather
 from aape_jax.presets import ALWAYS, changed, variants
 from aape_jax.tasks.caption_report import show_rows
@@ -63,9 +63,12 @@ def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Ro
     found = variants(config, always=ALWAYS)
     params = heads_of(workdir, list(found))
     tests = {"": other_set(config, data)} if data else gather(config).tests
-    rows = {
-        name: head_row(Head.from_config(own), params[name], tests) for name, own in found.items()
-    }
+    heads = {name: Head.from_config(own) for name, own in found.items()}
+    width = next(iter(tests.values())).w.shape[-1]
+    for name, head in heads.items():
+        fresh = jax.eval_shape(lambda key, head=head: head.init(key, width), jax.random.key(0))
+        require_fit(name, params[name], fresh)
+    rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
     own, *others = rows
     return {own: rows[own], **text_rows(tests), **{name: rows[name] for name in others}}
 
@@ -78,7 +81,7 @@ def other_set(config: ConfigDict, data: str) -> TestSet:
 
 def retrieval(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
     """The run's own row first, then the variants' and CLIP's."""
-    config = changed(config, {"data": data or config.data})
+    config = changed(config, {"data": data or config.data, "start": ""})
     return by_method(Retrieval(config), config, workdir)
 
 
@@ -89,6 +92,7 @@ def questions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
             f"--data={data}: the head knows the answers of {config.data!r} alone; train on the "
             "other data set."
         )
+    config = changed(config, {"start": ""})
     return by_method(VQA(config), config, workdir)
 
 
@@ -119,6 +123,9 @@ def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: AnyPath) -> 
     """What the training loop would measure with the parameters that a run wrote."""
     method.load(config, make_mesh(config.mesh.data, config.mesh.model))
     heads = heads_of(workdir, list(method.objectives))
+    fresh = jax.eval_shape(method.init, jax.random.key(0))
+    for name, params in heads.items():
+        require_fit(name, params, fresh[name]["head"])
     found = method.evaluate({name: {"head": params} for name, params in heads.items()}, None)
     return {method.name: dict(found.metrics), **found.baselines}
 

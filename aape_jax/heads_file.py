@@ -1,14 +1,17 @@
 """h and g on disk: a safetensors file that needs nothing of training."""
 
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
 from jaxtyping import PyTree
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from common.errors import UserError
 from common.files import atomic_write
+from common.finite import require_finite
 from common.paths import AnyPath, on_disk
+from common.training.sharding import by_path
+from common.weights.safetensors_file import read_safetensors
+from common.weights.table import nest
 
 
 def write_head(path: AnyPath, params: PyTree) -> None:
@@ -16,6 +19,20 @@ def write_head(path: AnyPath, params: PyTree) -> None:
     flat = flatten_dict(params, sep="/")
     with atomic_write(path) as temporary:
         save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
+
+
+def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
+    """Writes what is kept of a tree {variant: {"head": ...}}, `heads/NAME.safetensors`.
+
+    Returns:
+      The files.
+    """
+    files = []
+    for name, params in trainable.items():
+        files.append(workdir / "heads" / f"{name}.safetensors")
+        # A captioning run's visual map is no head and stands beside them.
+        write_head(files[-1], params["map"] if "map" in params else params["head"])
+    return files
 
 
 def read_head(path: AnyPath) -> PyTree:
@@ -26,8 +43,32 @@ def read_head(path: AnyPath) -> PyTree:
     """
     try:
         with on_disk(path) as copy:
-            return unflatten_dict(load_file(copy), sep="/")
-    except (OSError, SafetensorError) as error:
+            arrays, _ = read_safetensors(copy)
+    except (OSError, UserError) as error:
         raise UserError(
             f"the head {path} cannot be read: {error}; train the run to its end first."
         ) from None
+    require_finite(arrays, f"the head {path}", "train the run again")
+    return nest({name: np.array(array) for name, array in arrays.items()})
+
+
+def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:
+    """Refuses the parameters of a head that has other parts or sizes than the run's config says.
+
+    Args:
+      name: of the head, for the sentence.
+      params: what `read_head` gave.
+      fresh: parameters as they would be made now; shapes suffice.
+
+    Raises:
+      UserError: the two differ.
+    """
+    own, wanted = (
+        {path: np.shape(leaf) for path, leaf in by_path(tree).items()} for tree in (params, fresh)
+    )
+    if differing := sorted(set(own.items()) ^ set(wanted.items())):
+        path = differing[0][0]
+        raise UserError(
+            f"the head {name!r} has {path} of the shape {own.get(path, 'none')}, but the model and "
+            f"the run's config ask for {wanted.get(path, 'none')}: give the run as it was written."
+        )

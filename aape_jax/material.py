@@ -14,6 +14,7 @@ from aape_jax.recipes import with_defaults
 from aape_jax.testsets import TestSet, encode, fault, own_sets, target_set
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
+from common.data.broken import named_together
 from common.errors import UserError
 from common.precision import frozen_dtype
 
@@ -75,9 +76,10 @@ def gather(config: ConfigDict) -> Material:
     cache = Path(config.cache).expanduser()
     bank = make_bank(config, config.data, dataset.classnames, clip, cache)
     means = dict(zip(dataset.classnames, bank.means, strict=True))
-    targets = [target_set(config, clip, spec, means) for spec in config.targets]
     views = _views(config, dataset)
-    x = np.stack([encode(clip, train, cache, view, config.seed) for view in views])
+    with named_together(train, dataset.test, dataset.val):
+        targets = [target_set(config, clip, spec, means) for spec in config.targets]
+        x = np.stack([encode(clip, train, cache, view, config.seed) for view in views])
     if x.shape[-1] != bank.classes.shape[-1]:
         raise UserError(
             f"the image features of {config.data!r} have width {x.shape[-1]} and the text "

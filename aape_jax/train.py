@@ -22,18 +22,16 @@ from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.training import say, train
 
-PICTURES = ("confusion.png", "attention.png", "answers.png", "captions.png")
-WRITTEN = (*PICTURES, "captions.json", "heads")
-
 
 def main(argv: Sequence[str]) -> None:
     """Trains, evaluates and writes the heads."""
     del argv
     run = read_flags()
     config, workdir = run.config, run.workdir
-    result = train(find_method(config), config, workdir)
+    method = find_method(config)
+    result = train(method, config, workdir)
     print_table(result)
-    for name in WRITTEN:
+    for name in method.writes:
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")
 

@@ -127,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     features = options.data.startswith("features:")
-    config = get_config()
+    config = get_config("subsample=base")
     config.update_from_flattened_dict(
         {
             "model": "" if features else "pocket",

@@ -10,6 +10,7 @@ from common.damage import cause
 from common.errors import UserError
 from common.files import read_json, read_text, shown
 from common.records import Record
+from common.sizes import require
 
 REMEDY = "copy the tokenizer's files again from where its model came from"
 MOST_WORDS = 2**22
@@ -75,7 +76,7 @@ def read_vocabulary(directory: Path, suffix: str) -> Vocabulary:
     if whole.is_file():
         record = Record(read_json(whole, REMEDY, LIMIT), shown(whole), REMEDY)
         model = record.record("model")
-        require_values(model, _MODEL | {"end_of_word_suffix": (suffix,)})
+        require(model, _MODEL | {"end_of_word_suffix": (suffix,)})
         ids, where = model.record("vocab"), model.where
         merges = model.content.get("merges", [])
         listed = record.content.get("added_tokens") is not None
@@ -104,18 +105,6 @@ def require_tokenizer(directory: Path) -> None:
             f"{shown(directory)} holds no tokenizer; copy tokenizer.json, or vocab.json and "
             "merges.txt, of the model there."
         )
-
-
-def require_values(record: Record, allowed: Mapping[str, tuple]) -> None:
-    """Refuse fields that would change what a tokenizer does; what is absent or null passes.
-
-    Raises:
-      UserError: It names the field, the value and the values that are supported.
-    """
-    for name, values in allowed.items():
-        value = record.content.get(name)
-        if value is not None and not any(value == each for each in values):
-            record.refuse(name, " or ".join(map(repr, values)))
 
 
 def added_word(record: Record, number: int | None = None) -> AddedWord:

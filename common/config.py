@@ -4,31 +4,38 @@ A config file is a Python file with `get_config(arg)`, which returns a `ConfigDi
 with a comment each, then `return apply_arg(config, arg)`.
 """
 
+import difflib
 import json
-import re
-import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from common.config_file import ConfigFile, WholeNumber
 from common.errors import UserError
 from common.files import read_json
-from common.paths import AnyPath, as_path, require_bucket
+from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
-from common.values import check_name, filled_up, kind_of, lists_to_tuples, parse_value
+from common.values import (
+    check_name,
+    filled_up,
+    kind_of,
+    lists_to_tuples,
+    parse_value,
+    quoted,
+    typed,
+)
+from common.values import flatten as flatten
 
 ESSENTIAL = ("data", "model", "seed")
 """Fields without which a `config.json` is no run's."""
 
-# Commas part settings, except inside brackets: "shape=(64,64),seed=3".
-_SETTING = re.compile(r"(?:[^,(\[]|\([^)]*\)|\[[^\]]*\]|[(\[])+")
+PLACES = ("cache", "compile_cache", "wandb")
+"""Fields that say where is written; a run's folder, which may be a stranger's, does not decide."""
 
-_OVERRIDE = re.compile(r"--?(?:no)?config\.(?P<name>[^=]+)(?:=(?P<text>.*))?", re.DOTALL)
+_OPEN, _CLOSED = "([", ")]"
 
 
 @dataclass(frozen=True)
@@ -43,32 +50,70 @@ def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
     """Applies "key=value,key=value" to `config` and returns it.
 
     Keys may be dotted ("mesh.data=2"). A value is read as the type of the field's default;
-    a bare key means true. Values may contain ":" and "=".
+    a bare key means true. Values may contain ":" and "="; a comma, too, inside brackets or where
+    what follows it cannot be a setting: "data=karpathy:a.json,photos,seed=3".
 
     Raises:
       UserError: no such field, or a value that is none of the field's type.
     """
-    for setting in _SETTING.findall(arg or ""):
-        name, equals, text = setting.strip().partition("=")
-        fields = flatten(config)
+    fields = flatten(config)
+    given: dict[str, str | None] = {}
+    for setting in _settings(arg or ""):
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        if not equals and given and _goes_on(config, fields, [*given][-1], name):
+            last = [*given][-1]
+            given[last] = f"{given[last]},{setting}"
+            continue
+        if name not in fields and given and type(fields[[*given][-1]]) is str:
+            _check_continued(name, fields, [*given][-1])
         check_name(name, fields)
-        kind = kind_of(config, name)
-        if not equals and kind is not bool:
+        if name in given:
+            raise UserError(f"{name!r} is set twice: say it once.")
+        if not equals and kind_of(config, name) is not bool:
             raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
-        value = parse_value(name, text, kind, fields[name]) if equals else True
+        given[name] = text if equals else None
+    for name, text in given.items():
+        kind = kind_of(config, name)
+        value = True if text is None else parse_value(name, text, kind, fields[name])
         config.update_from_flattened_dict({name: value})
     return config
 
 
-def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
-    """The fields by dotted name, e.g. {"mesh.data": -1}."""
-    fields = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping | ConfigDict):
-            fields |= flatten(value, f"{prefix}{name}.")
+def _settings(arg: str) -> list[str]:
+    """The parts between commas that are not inside of brackets."""
+    parts, expected = [""], ""
+    for letter in arg:
+        if letter in _OPEN:
+            expected += _CLOSED[_OPEN.index(letter)]
+        elif expected and letter == expected[-1]:
+            expected = expected[:-1]
+        if letter == "," and not expected:
+            parts.append("")
         else:
-            fields[prefix + name] = value
-    return fields
+            parts[-1] += letter
+    if expected and "," in parts[-1]:
+        raise UserError(
+            f"{quoted(parts[-1])} lacks {expected[-1]!r}: close the bracket, or write such a text "
+            "as --config.FIELD=VALUE."
+        )
+    return [part for part in parts if part.strip()]
+
+
+def _goes_on(config: ConfigDict, fields: Mapping[str, Any], last: str, part: str) -> bool:
+    """Whether what stands behind a comma is more of the value ahead of it."""
+    if kind_of(config, last) not in (str, tuple):
+        return False
+    switches = [name for name in fields if kind_of(config, name) is bool]
+    return part not in fields and not difflib.get_close_matches(part, switches, n=1, cutoff=0.8)
+
+
+def _check_continued(name: str, fields: Mapping[str, Any], last: str) -> None:
+    """Refuse what is neither a field nor near one, and may belong to the text ahead of it."""
+    if not difflib.get_close_matches(name, fields, n=1) and not name.startswith(tuple(fields)):
+        raise UserError(
+            f"{quoted(name)} is no field of the config; if it belongs to the value of {last}, "
+            f"write that as --config.{last}=VALUE, where commas are taken as they are."
+        )
 
 
 def to_json(config: ConfigDict) -> str:
@@ -76,13 +121,17 @@ def to_json(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
-def read_config(workdir: AnyPath, *defaults: ConfigDict) -> ConfigDict:
+def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = None) -> ConfigDict:
     """The config of the run in `workdir`, locked.
+
+    The folder may be a stranger's. What it says is checked against the types of the defaults, and
+    where this machine keeps files (`PLACES`) is for the defaults to say, not for the folder.
 
     Args:
       workdir: the run's folder.
       defaults: configs with their defaults, told apart by `method`. A field that the run knows
         nothing of, since it is younger than the run, takes its default, and a line says so.
+      cache: takes the default's place.
 
     Raises:
       UserError: `workdir` holds no run, or one of another method than these.
@@ -94,25 +143,49 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict) -> ConfigDict:
     if not path.exists():
         raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
     written = lists_to_tuples(read_json(path, remedy))
-    if defaults:
-        if lacking := [name for name in ESSENTIAL if name not in written]:
-            raise UserError(f"{path} has no field {lacking[0]!r}, so it is no run's: {remedy}.")
-        ours = _of_method(path, written.get("method"), defaults).to_dict()
-        absent = {name: x for name, x in flatten(ours).items() if name not in flatten(written)}
-        if absent:
-            taken = ", ".join(f"{name}={value!r}" for name, value in absent.items())
-            say(f"{workdir} is older than some fields of the config; their defaults: {taken}.")
-        written = filled_up(written, ours)
-    return ConfigDict(written).lock()
+    if not defaults:
+        return ConfigDict(written).lock()
+    if lacking := [name for name in ESSENTIAL if name not in written]:
+        raise UserError(f"{path} has no field {lacking[0]!r}, so it is no run's: {remedy}.")
+    ours = _of_method(path, written.get("method"), defaults).to_dict()
+    _tell_differences(workdir, flatten(written), flatten(ours))
+    found = filled_up(typed(written, ours, f"{path}: "), ours)
+    found |= {name: ours[name] for name in PLACES if name in ours}
+    if cache is not None:
+        found["cache"] = cache
+    return ConfigDict(found).lock()
+
+
+def _tell_differences(
+    workdir: AnyPath, written: Mapping[str, Any], ours: Mapping[str, Any]
+) -> None:
+    """Say which fields are not taken from a run, and what stands in for them."""
+    if unknown := [name for name in written if name not in ours]:
+        say(f"{workdir} has fields that are unknown here, which change nothing: {_few(unknown)}.")
+    others = [
+        name for name in PLACES if ours.get(name) and written.get(name, ours[name]) != ours[name]
+    ]
+    if others:
+        used = ", ".join(f"{name}={ours[name]}" for name in others)
+        say(f"{workdir} does not decide where this machine keeps files: {used}.")
+    if absent := {name: x for name, x in ours.items() if name not in written}:
+        taken = ", ".join(f"{name}={value!r}" for name, value in absent.items())
+        say(f"{workdir} is older than some fields of the config; their defaults: {taken}.")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(quoted(name) for name in names[:5]) + more
 
 
 def define_config_flag() -> None:
     """Defines `--config` with its overrides `--config.key=value`; read by `read_config_flag`."""
+    config_flags.register_flag_parser_for_type(int, WholeNumber())
     config_flags.DEFINE_config_file(
         "config", None, "The config file, e.g. configs/mcti.py[:key=value,key=value]."
     )
     flag = flags.FLAGS["config"]
-    flag.parser = _CarefulParser(flag.parser)
+    flag.parser = ConfigFile(flag.parser)
 
 
 def define_flags() -> None:
@@ -143,52 +216,16 @@ def read_flags() -> Invocation:
     config = read_config_flag()
     if not flags.FLAGS.workdir:
         raise UserError("missing --workdir: say where the run's files go, --workdir=DIR.")
-    return Invocation(config, as_path(flags.FLAGS.workdir))
-
-
-class _CarefulParser(flags.ArgumentParser):
-    """Reads a config file and says in a sentence what is wrong with it or its overrides."""
-
-    def __init__(self, parser: flags.ArgumentParser) -> None:
-        self._parser = parser
-
-    def parse(self, path: str) -> ConfigDict:
-        """The config of "FILE.py[:key=value,...]"."""
-        file = path.partition(":")[0]
-        if not Path(file).is_file():
-            raise UserError(f"--config={path}: there is no file {file!r}.")
-        try:
-            config = self._parser.parse(path)
-        except UserError:
-            raise
-        except Exception as error:  # A config file is a program and may fail in any way.
-            cause = error.__context__ or error
-            frames = traceback.extract_tb(cause.__traceback__)
-            lines = [frame.lineno for frame in frames if frame.filename == file]
-            where = f"{file}, line {lines[-1]}" if lines else file
-            raise UserError(f"{where}: {type(cause).__name__}: {cause}") from error
-        if not isinstance(config, ConfigDict):
-            raise UserError(f"{file}: get_config() returned no ConfigDict.")
-        for argument in sys.argv[1:]:
-            if override := _OVERRIDE.fullmatch(argument):
-                _check_override(config, override["name"], override["text"])
-        return config
-
-
-def _check_override(config: ConfigDict, name: str, text: str | None) -> None:
-    check_name(name, flatten(config))
-    kind = kind_of(config, name)
-    if text is not None and kind in (bool, int, float):
-        parse_value(name, text, kind, None)
+    return Invocation(config, as_output_folder(flags.FLAGS.workdir, "--workdir"))
 
 
 def _of_method(path: AnyPath, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:
     known = {config.method: config for config in defaults}
     if method is None and len(known) == 1:
         return defaults[0]
-    if method not in known:
+    if not isinstance(method, str) or method not in known:
         raise UserError(
-            f"{path} says method={method!r}, but this command is for {' or '.join(known)}: name "
-            "the folder of such a run."
+            f"{path} says method={quoted(method)}, but this command is for "
+            f"{' or '.join(known)}: name the folder of such a run."
         )
     return known[method]

@@ -21,6 +21,7 @@ DAMAGED: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
     zipfile.BadZipFile,
+    Warning,  # where a program makes errors of them
 )
 """The one list of what reading a file may raise that is not what its name says."""
 

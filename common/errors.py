@@ -10,10 +10,18 @@ from collections.abc import Callable, Sequence
 import jax
 from absl import app, flags, logging
 
+from common.interrupts import answering_interrupts
 from common.text import printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk without space, of a used-up quota and of a limit to a file's size."""
+
+
+PLACE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG),
+    *(errno.ELOOP, errno.EISDIR, errno.ENOTDIR),
+)
+"""Errors of a place where no file can be read or written."""
 
 
 class UserError(Exception):
@@ -52,6 +60,11 @@ def run_command(
             sys.exit(0)
         except UserError as error:
             _fail(error, error.exit_status)
+        except KeyboardInterrupt:
+            _interrupted()
+        except flags.UnrecognizedFlagError as error:
+            hint = _hint(error.flagname)
+            _fail(hint or error, UserError.exit_status)
         # What flag libraries raise for a wrong name or value.
         except (flags.Error, ValueError, TypeError, AttributeError, KeyError) as error:
             _fail(error, UserError.exit_status)
@@ -68,23 +81,32 @@ def run_command(
         except UserError as error:
             _fail(error, error.exit_status)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            _leave(128 + signal.SIGINT)
+            _interrupted()
         except Exception as error:
             if reason := _no_space(error):
                 _tell(f"{reason}: make room and run the same command again.")
+            elif reason := _no_place(error):
+                _tell(f"{reason}: give another place, or change this one, and run it again.")
             else:
                 traceback.print_exception(error)
             _leave(1)
 
-    if define_flags is not None:
-        before = set(flags.FLAGS)
-        define_flags()
-        # `--help` shows the flags of the command, wherever they are defined.
-        for name in set(flags.FLAGS) - before:
-            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-    logging.use_absl_handler()
-    app.run(guarded, flags_parser=parse)
+    with answering_interrupts():
+        if define_flags is not None:
+            before = set(flags.FLAGS)
+            define_flags()
+            # `--help` shows the flags of the command, wherever they are defined.
+            for name in set(flags.FLAGS) - before:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+        logging.use_absl_handler()
+        app.run(guarded, flags_parser=parse)
+
+
+def _hint(name: str) -> str:
+    """What to write for an unknown flag, if the parser of the config knows it."""
+    if "config" not in flags.FLAGS:
+        return ""
+    return flags.FLAGS["config"].parser.hint(name)
 
 
 def _no_space(error: BaseException | None) -> str | None:
@@ -97,6 +119,18 @@ def _no_space(error: BaseException | None) -> str | None:
             return f"{found[0]} ({name})" if name else found[0]
         error = error.__cause__ or error.__context__
     return None
+
+
+def _no_place(error: BaseException) -> str | None:
+    """What the system says of a place, if that is what failed."""
+    if not isinstance(error, OSError) or error.errno not in PLACE or not error.filename:
+        return None
+    return f"{os.strerror(error.errno)} ({error.filename})"
+
+
+def _interrupted() -> None:
+    print("interrupted", file=sys.stderr)
+    _leave(128 + signal.SIGINT)
 
 
 def _fail(error: object, status: int) -> None:

@@ -133,6 +133,8 @@ def read_json(
     remedy: str = COPY_AGAIN,
     limit: int = LARGEST,
     repeated: list[str] | None = None,
+    *,
+    constants: bool = False,
 ) -> dict[str, Any]:
     """Reads a JSON object, gzipped where the name ends in `.gz`.
 
@@ -141,12 +143,13 @@ def read_json(
       remedy: Ends the sentence of an error.
       limit: Bytes that it may have, unpacked too.
       repeated: As of `strict_json.parse`, which refuses a key that is there twice without it.
+      constants: As of `strict_json.parse`, which refuses NaN and Infinity without it.
 
     Raises:
       UserError: As `read_text`; or the file is damaged, against the rules of `strict_json`, or
         holds something else.
     """
-    content = _parsed(path, remedy, limit, repeated)
+    content = _parsed(path, remedy, limit, repeated, constants)
     if not isinstance(content, dict):
         raise UserError(f"{shown(path)} holds no JSON object: {remedy}.")
     return content
@@ -226,10 +229,16 @@ def shown(path: AnyPath | str) -> str:
     return repr(short)
 
 
-def _parsed(path: AnyPath, remedy: str, limit: int, repeated: list[str] | None = None) -> Any:
+def _parsed(
+    path: AnyPath,
+    remedy: str,
+    limit: int,
+    repeated: list[str] | None = None,
+    constants: bool = False,
+) -> Any:
     text = read_text(path, remedy, limit)
     try:
-        return strict_json.parse(text, repeated)
+        return strict_json.parse(text, repeated, constants=constants)
     except DAMAGED as error:
         raise UserError(
             f"{shown(path)} cannot be read as JSON ({cause(error)}): {remedy}."

@@ -104,5 +104,5 @@ def find_kind(source: str) -> Kind:
     if (directory / "model_index.json").is_file():
         return _DIFFUSION
     config = directory / "config.json"
-    known = config.is_file() and read_json(config).get("model_type") in KINDS
+    known = config.is_file() and read_json(config).get("model_type") in list(KINDS)
     return _LANGUAGE if known else _CLIP

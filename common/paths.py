@@ -67,8 +67,9 @@ def _on_this_machine(text: str) -> Path:
         sentence = f"{_short(text)}: there is no user {user!r} here; write ./~ for a name that"
         raise UserError(f"{sentence} begins so.") from None
     try:
-        os.lstat(path)
-    except ValueError as error:  # A zero byte, or half a character.
+        text.encode("utf-8")
+        os.stat(path)
+    except ValueError as error:  # A zero byte, or a name that is not UTF-8.
         raise UserError(f"{_short(text)} is not a path ({error}): give another.") from None
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):

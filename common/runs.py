@@ -9,22 +9,15 @@ from typing import Any
 
 from common.config import flatten
 from common.errors import UserError
-from common.files import read_json, read_record
+from common.files import read_json
 from common.paths import AnyPath, in_bucket, require_bucket
-from common.records import Record
+from common.training.results import read_result
 from common.training.workdir import HARMLESS
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
 SEED = "seed"
 REMEDY = "leave this run out or train it again"
 LONGEST_SETTING = 60
-TEXTS = ("method", "dataset", "model")
-REQUIRED = (*TEXTS, "seed", "metrics", "baselines")
-LONGEST = 1000
-"""Letters of a text in a result."""
-
-HUGE = 1e100
-"""No metric is greater; far beyond it the arithmetic of means overflows."""
 
 
 @dataclass(frozen=True)
@@ -56,36 +49,7 @@ def read_run(folder: AnyPath) -> Run:
         if not in_bucket(each) and each.is_symlink():
             raise UserError(f"{each} is a link, which is not followed: copy the file itself.")
     fields = flatten(read_json(config, REMEDY)) if config.exists() else {}
-    return Run(folder, _checked(read_record(file, REMEDY)), fields)
-
-
-def _checked(record: Record) -> dict[str, Any]:
-    """What a result holds, of the types that tables and pages count on."""
-    if missing := [name for name in REQUIRED if name not in record.content]:
-        raise UserError(f"{record.where} lacks {', '.join(missing)}: {REMEDY}.")
-    metrics, baselines = record.record("metrics"), record.record("baselines")
-    return {
-        **record.content,
-        **{name: record.text(name, longest=LONGEST, default="") for name in TEXTS},
-        "seed": record.integer("seed", low=-(2**63), high=2**64 - 1),
-        "seconds": record.number("seconds", low=0, default=None),
-        "metrics": _numbers(metrics),
-        "baselines": {
-            name: _numbers(baselines.record(name))
-            if isinstance(value, dict)
-            else {"accuracy": _number(baselines, name)}
-            for name, value in baselines.content.items()
-        },
-        **{name: record.record(name, default={}).content for name in ("details", "versions")},
-    }
-
-
-def _numbers(record: Record) -> dict[str, float | None]:
-    return {name: _number(record, name) for name in record.content}
-
-
-def _number(record: Record, name: str) -> float | None:
-    return record.number(name, low=-HUGE, high=HUGE, default=None)
+    return Run(folder, read_result(file, REMEDY), fields)
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:

@@ -17,13 +17,15 @@ _CONTAINERS = (dict, list)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse(text: str, repeated: list[str] | None = None) -> Any:
+def parse(text: str, repeated: list[str] | None = None, *, constants: bool = False) -> Any:
     """Return what a JSON text holds.
 
     Args:
       text: Of a whole file.
       repeated: If given, keys that an object names twice are added to it, and their last value
         counts, as with most programs.
+      constants: Whether NaN and Infinity, which Python writes although JSON has neither, are
+        taken; their reader has to refuse them where they make no sense.
 
     Raises:
       ValueError: The text is not JSON, names a key twice, or holds a number that is not finite,
@@ -36,7 +38,7 @@ def parse(text: str, repeated: list[str] | None = None) -> Any:
         text,
         object_pairs_hook=partial(_record, repeated),
         parse_float=_finite,
-        parse_constant=_finite,
+        parse_constant=float if constants else _finite,
     )
     _require_shallow(content)
     if _SURROGATE.search(text):

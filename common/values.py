@@ -2,6 +2,8 @@
 
 import difflib
 import math
+import reprlib
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,20 @@ from ml_collections import ConfigDict
 
 from common.errors import UserError
 
+LARGEST = 2**64 - 1
+"""Of whole numbers, seeds for instance."""
+
+LONGEST = 10_000
+"""Letters of a text, and values of a list, that a field may hold."""
+
+# The bounds of a field by its dotted name: the lowest value and the highest, None for none.
+Ranges = Mapping[str, tuple[int | float | None, int | float | None]]
+
+_EXACT = 2**53  # Up to here a float is the whole number that was written.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -21,10 +37,26 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
     if name in fields:
         return
     inside = [field for field in fields if field.startswith(f"{name}.")]
-    near = inside or difflib.get_close_matches(name, fields, n=1)
+    near = inside or difflib.get_close_matches(name[:LONGEST], fields, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
     what = "is a group of fields" if inside else "is no field of the config"
-    raise UserError(f"{name!r} {what}; {remedy}")
+    raise UserError(f"{quoted(name)} {what}; {remedy}")
+
+
+def quoted(value: Any) -> str:
+    """Return a value for a sentence, shortened and without what a terminal would obey."""
+    return _SHORT.repr(value)
+
+
+def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
+    """The fields by dotted name, e.g. {"mesh.data": -1}."""
+    fields = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping | ConfigDict):
+            fields |= flatten(value, f"{prefix}{name}.")
+        else:
+            fields[prefix + name] = value
+    return fields
 
 
 def kind_of(config: ConfigDict, name: str) -> type:
@@ -43,22 +75,148 @@ def parse_value(name: str, text: str, kind: type, default: Any) -> Any:
     """
     if kind is bool:
         if text.lower() not in _TRUTH:
-            raise UserError(f"{name}={text!r} is neither true nor false.")
+            raise UserError(f"{name}={quoted(text)} is neither true nor false.")
         return _TRUTH[text.lower()]
     if kind in (tuple, list):
-        parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
+        bare = text.strip()
+        if bare[:1] in ("(", "[") and bare[-1:] in (")", "]"):
+            bare = bare[1:-1]
+        parts = [_unquoted(part.strip()) for part in bare.split(",") if part.strip()]
         inner = type(default[0]) if default else str
         return kind(parse_value(name, part, inner, None) for part in parts)
-    if kind not in (int, float):
-        return text
+    if kind is int:
+        return _whole(name, text)
+    if kind is float:
+        return _number(name, text)
+    return check_text(name, text)
+
+
+def _whole(name: str, text: str) -> int:
     try:
-        value = kind(text)
+        value = int(text)
     except ValueError:
-        expected = "a whole number" if kind is int else "a number"
-        raise UserError(f"{name}={text!r} is not {expected}.") from None
-    if math.isnan(value):
-        raise UserError(f"{name}={text!r} is not a number.")
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not number.is_integer() or abs(number) > _EXACT:
+            raise UserError(f"{name}={quoted(text)} is not a whole number.") from None
+        value = int(number)  # "1e3" and "3.0" are whole numbers.
+    if abs(value) > LARGEST:
+        raise UserError(f"{name}={quoted(text)} is out of range: the largest is 2**64 - 1.")
     return value
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise UserError(f"{name}={quoted(text)} is not a number.")
+    if math.isinf(value) and any(letter.isdigit() for letter in text):
+        raise UserError(f"{name}={quoted(text)} is too large for a number.")
+    return value
+
+
+def check_text(name: str, text: str) -> str:
+    """Return the text of a field.
+
+    Raises:
+      UserError: it is longer than any that is meant, or holds what no text does.
+    """
+    if len(text) > LONGEST:
+        raise UserError(f"{name}={quoted(text)} has {len(text)} letters, more than {LONGEST}.")
+    odd = [letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs")]
+    if odd:
+        what = "control character" if odd[0] < "\ud800" else "byte that is not UTF-8"
+        raise UserError(f"{name}={quoted(text)} holds a {what}, {odd[0]!a}: leave it out.")
+    return text
+
+
+def _unquoted(text: str) -> str:
+    quotes = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if quotes else text
+
+
+def check_ranges(config: ConfigDict, ranges: Ranges) -> None:
+    """Refuse numbers of a config that are out of their bounds, or not finite.
+
+    For example `check_ranges(config, {"batch": (1, None), "momentum": (0, 1)})`. A field that the
+    config lacks is passed over; of a tuple every value is checked.
+
+    Raises:
+      UserError: one is out of its bounds.
+    """
+    for name, (low, high) in ranges.items():
+        group = config
+        *parents, last = name.split(".")
+        for parent in parents:
+            group = group.get(parent, {})
+        value = group.get(last)
+        for number in value if isinstance(value, tuple | list) else (value,):
+            if number is None:
+                continue
+            fits = (low is None or number >= low) and (high is None or number <= high)
+            if not fits or (isinstance(number, float) and not math.isfinite(number)):
+                raise UserError(
+                    f"{name}={quoted(number)} is out of range: give {_span(low, high)}."
+                )
+
+
+def _span(low: int | float | None, high: int | float | None) -> str:
+    if high is None:
+        return "a finite number" if low is None else f"a number of at least {low}"
+    return f"a number up to {high}" if low is None else f"a number from {low} to {high}"
+
+
+def typed(written: Mapping[str, Any], ours: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return fields that came from a file, each of the type of its default.
+
+    Args:
+      written: what the file holds, with tuples for lists.
+      ours: the defaults, group by group; a field that is not among them is returned as it is.
+      where: the file and the group, for sentences.
+
+    Raises:
+      UserError: a value is of another type, or beyond what any run would hold.
+    """
+    found = dict(written)
+    for name in written.keys() & ours.keys():
+        value, default = written[name], ours[name]
+        if isinstance(default, Mapping):
+            if not isinstance(value, Mapping):
+                raise UserError(f"{where}{name} is not a group of fields: train the run again.")
+            found[name] = typed(value, default, f"{where}{name}.")
+        else:
+            found[name] = _of_type(value, default, f"{where}{name}")
+    return found
+
+
+def _of_type(value: Any, default: Any, where: str) -> Any:
+    kind = type(default)
+    if default is None:
+        fits = not isinstance(value, Mapping | tuple)
+    elif kind is tuple:
+        if not isinstance(value, tuple) or len(value) > LONGEST:
+            raise UserError(f"{where}={quoted(value)} is not a list of up to {LONGEST} values.")
+        example = default[0] if default else ""
+        return tuple(_of_type(item, example, where) for item in value)
+    elif kind is int:
+        whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
+        value = int(value) if whole else value
+        fits = type(value) is int and abs(value) <= LARGEST
+    elif kind is float:
+        fits = type(value) in (int, float) and abs(value) <= 1e308
+        value = float(value) if fits else value
+    else:
+        fits = type(value) is kind
+    if not fits:
+        raise UserError(
+            f"{where}={quoted(value)} is not {_KINDS.get(kind, 'a plain value')}, as this field "
+            "is: train the run again."
+        )
+    return check_text(where, value) if isinstance(value, str) else value
 
 
 def lists_to_tuples(value: Any) -> Any:

@@ -36,7 +36,7 @@ def pocket() -> ConfigDict:
     config.method = "aape_jax.tasks.classification:Classification"  # module:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
     config.paper = ""  # name of one of the paper's data sets: see aape_jax/recipes.py
-    config.protocol = "auto"  # a key of aape_jax.recipes.PROTOCOLS; sets subsample, targets
+    config.protocol = "auto"  # a key of aape_jax.recipes.PROTOCOLS: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
 
     # What is learned from, and what is measured.

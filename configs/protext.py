@@ -36,7 +36,7 @@ def pocket() -> ConfigDict:
     config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
     config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
-    config.protocol = "auto"  # base_to_novel, supervised, cross_dataset, domain_generalisation
+    config.protocol = "auto"  # supervised, or base_to_novel of known sets; see docs/protext.md
     config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.

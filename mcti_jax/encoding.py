@@ -31,6 +31,7 @@ def vae_posteriors(
     of a latent is not the latent of the flip, so mirrors are encoded too.
     """
     vae = sd.vae
+    side = size // vae.config.downsampling
 
     def encode(params: dict, pixels: jax.Array) -> dict[str, jax.Array]:
         moments = vae.apply({"params": params}, pixels, method=AutoencoderKL.encode)
@@ -57,6 +58,7 @@ def vae_posteriors(
         load,
         2 * len(split),
         names=("mean", "logvar"),
+        shapes=dict.fromkeys(("mean", "logvar"), (side, side, vae.config.latent_channels)),
         batch_size=ENCODE_BATCH,
         part=PART,
         directory=cache,

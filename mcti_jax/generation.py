@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PyTree, UInt32
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 from PIL import Image
 
 from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image
 from common.diffusion import Modules, StableDiffusion, text_to_image
 from common.progress import Progress
+from common.seeds import seed_key, seed_words
 from common.training.spread import over_devices
 from mcti_jax.prompts import embed_prompt
 
@@ -31,16 +32,6 @@ def text_states(
         [embed_prompt(sd.tokenizer, table, text, words, others) for text in prompts]
     )
     return over_devices(_states, sd.params["text"], embedded, tower=sd.text_tower)
-
-
-def seed_words(seed: int) -> np.ndarray:
-    """The two halves of a seed below 2**64; `jax.random.key` by itself keeps the lower one."""
-    return np.array(divmod(seed, 2**32), np.uint32)
-
-
-def seed_key(words: UInt32[Array, "2"]) -> Key[Array, ""]:
-    """The key of `seed_words`, which for seeds below 2**32 is that of `jax.random.key`."""
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def _pictures(

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
+from common.data.broken import named_together
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
@@ -82,20 +83,9 @@ class Material:
         return image_features(self.clip, self.test, self.cache)
 
     def encode_all(self) -> None:
-        """Reads every photo that the run will need, those of the test too, before it learns.
-
-        Raises:
-          UserError: Photos are broken; all of them are named.
-        """
-        broken = []
-        for part in ("test_features", "train_features"):
-            try:
-                getattr(self, part)
-            except UserError as error:
-                broken.append(str(error))
-        if broken:
-            raise UserError(" ".join(broken))
-        _ = self.encoded
+        """Reads every photo that the run will need, so that none is found broken at its end."""
+        with named_together(self.train, self.test):
+            _ = self.test_features, self.encoded
 
 
 def gather(config: ConfigDict) -> Material:

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
     say(drift_table(result["details"]["tokens"]))
     say(f"\n{legend(result)}\n")
     say(f"all of it: {workdir}/result.json; python -m common.report --html={workdir}")
-    for name in ("samples.png", "confusion.png", "tokens"):
+    for name in MCTI.writes:
         if (workdir / name).exists():
             say(f"wrote {workdir / name}")
 

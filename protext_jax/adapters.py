@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from common.training.sharding import by_path
+
 MAPPINGS = ("prompts", "linear", "mlp")
 
 
@@ -20,6 +22,12 @@ def initial_adapter(key: Array, mapping: str, width: int) -> PyTree:
         "first": {"kernel": first, "bias": bias},
         "second": {"kernel": jnp.zeros((width, width)), "bias": bias},
     }
+
+
+def adapter_shapes(mapping: str, width: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of an adapter's weights by path."""
+    adapter = jax.eval_shape(lambda key: initial_adapter(key, mapping, width), jax.random.key(0))
+    return {path: leaf.shape for path, leaf in by_path(adapter).items()}
 
 
 def adapted(adapter: PyTree, features: Float[Array, "b p"]) -> Float[Array, "b p"]:

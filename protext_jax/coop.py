@@ -20,6 +20,7 @@ from common.data import few_shot
 from common.data.names import readable
 from common.errors import UserError
 from common.progress import track
+from common.seeds import random_key
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import Layout, Packer, Sizes, suffixes
@@ -112,7 +113,7 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
         return jax.lax.scan(step, state, rows)[0]
 
     shape = (1, context_length(clip), clip.config.text.width)
-    context = STANDARD_DEVIATION * jax.random.normal(jax.random.key(seed), shape)
+    context = STANDARD_DEVIATION * jax.random.normal(random_key(seed), shape)
     state = context, optimizer.init(context)
     frozen = jax.device_put((params, start_states(tower, params)))
     for number in track(range(epochs), "Training CoOp", unit="epochs", status="compiling…"):

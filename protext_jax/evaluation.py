@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import base_new, few_shot
+from common.data.broken import named_together
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
@@ -20,7 +20,7 @@ from common.evaluation.figures import predictions_picture
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
-from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.files import LearnedPrompts, all_runs, class_features
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
 from protext_jax.published import published
@@ -79,10 +79,11 @@ class Measured:
 
     def encode(self) -> None:
         """Reads all pictures, so that a broken one is found before training and not after it."""
-        _ = self.pictures
-        if self.config.coop_shots:
-            train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
-            encode_pictures(self.clip, train, self.cache)
+        with named_together(*(x.split for x in self.sets)):
+            _ = self.pictures
+            if self.config.coop_shots:
+                train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
+                encode_pictures(self.clip, train, self.cache)
 
     @property
     def photos(self) -> AnyDataset:
@@ -115,11 +116,7 @@ def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Eval
       runs: R settings.
       trainable: Their trees, runs in front.
     """
-    trees = [jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable) for i in range(len(runs))]
-    learned = [
-        LearnedPrompts.of(measured.config, measured.clip, tree, run)
-        for tree, run in zip(trees, runs, strict=True)
-    ]
+    learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
     found = [measure(measured, each) for each in learned]
     chosen = choose(runs, [metrics for metrics, _ in found])
     metrics, classes = found[chosen]

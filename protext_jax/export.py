@@ -4,7 +4,8 @@
         [--classes=FILE.json] [--template="a photo of a {}."] [--model=MODEL] [--run=N]
 
 The file holds `class_embeddings` `[C, D]` at unit length, in the order of the names, and the names
-as JSON in its metadata; a classifier is `image_features @ class_embeddings.T`.
+as JSON in its metadata; a classifier is `image_features @ class_embeddings.T`. Of a run that is
+not finished, the prompts of its newest checkpoint are taken and written to DIR, too.
 
 For example:
 
@@ -26,13 +27,13 @@ from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.weights.files import write_tensors
 from protext_jax.classnames import open_named
-from protext_jax.files import LearnedPrompts, class_features, read_run
+from protext_jax.files import LearnedPrompts, class_features, read_run, write_latest
 from protext_jax.texts import NO_IMAGES, open_corpus
 
 
 def define_flags() -> None:
     """The command's options."""
-    flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
+    flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out", None, "The safetensors file to write.", required=True)
     flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
     flags.DEFINE_string("template", None, "With {} for the name; that of training by default.")
@@ -71,6 +72,9 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     workdir = as_path(options.workdir)
     out = as_output(options.out, "--out")
+    if not (workdir / "result.json").exists():
+        write_latest(workdir, options.run)
+        say(f"wrote {workdir / 'prompts.safetensors'} of the newest checkpoint")
     config, learned = read_run(workdir, options.run)
     use_precision(config.dtype)
     names = class_names(config, options.classes)

@@ -3,28 +3,32 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
-from safetensors import SafetensorError, safe_open
 
-from common.clip import CLIP, TextTower, encode_text
+from common.clip import CLIP, TextConfig, TextTower, encode_text
 from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
+from common.finite import require_finite
 from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
 from common.training.spread import over_devices
+from common.training.unfinished import read_unfinished
 from common.weights.files import write_tensors
+from common.weights.safetensors_file import read_safetensors
 from common.weights.table import nest
 from configs.protext import pocket
-from protext_jax.adapters import adapted
+from protext_jax.adapters import MAPPINGS, adapted, adapter_shapes
 from protext_jax.prompts import ClassTexts, default_template, tokenise
-from protext_jax.runs import Run
+from protext_jax.runs import Run, make_runs
 from protext_jax.tower import encode_classes, unit
 
 FORMAT = "protext_jax 1"
 ROWS, COLUMNS = 32, 8
+_NEEDED = ("fingerprint", "base_model", "template", "seed")
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,12 @@ class LearnedPrompts:
     metadata: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: ConfigDict, clip: CLIP, trained: PyTree, run: Run) -> "LearnedPrompts":
-        """The result of one run, without the axis of runs."""
+    def of(cls, config: ConfigDict, weights: str, trained: PyTree, run: Run) -> "LearnedPrompts":
+        """The result of one run, without the axis of runs; `weights` is the model's fingerprint."""
         facts = {
             "format": FORMAT,
             "base_model": config.model,
-            "fingerprint": clip.fingerprint,
+            "fingerprint": weights,
             "template": config.template or default_template(config.length),
             "length": config.length,
             "mapping": config.mapping,
@@ -75,19 +79,78 @@ class LearnedPrompts:
         """Refuses a model that the prompts were not learned with.
 
         Raises:
-          UserError: The weights are others.
+          UserError: The weights are others, or the file does not hold what a run writes.
         """
+        if absent := [name for name in _NEEDED if name not in self.metadata]:
+            raise UserError(
+                f"the file of the prompts does not say their {', '.join(absent)}: give it as the "
+                "run wrote it."
+            )
         if self.metadata["fingerprint"] != clip.fingerprint:
             raise UserError(
                 f"the prompts were learned with {self.metadata['base_model']!r} (weights "
                 f"{self.metadata['fingerprint']}), but this model's weights are "
                 f"{clip.fingerprint}: give the same model and dtype."
             )
+        shapes = {name: array.shape for name, array in self.arrays.items()}
+        if not _fits(shapes, clip.config.text):
+            raise UserError(
+                f"the prompts have the shapes {shapes}, which a text tower of width "
+                f"{clip.config.text.width} with {clip.config.text.layers} blocks cannot have: give "
+                "the file as the run wrote it."
+            )
+
+
+def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:
+    """Whether arrays of these shapes are prompts or an adapter for this tower."""
+    if set(shapes) == {"prompts"}:
+        shape = shapes["prompts"]
+        return len(shape) == 3 and 1 <= shape[0] <= text.layers and shape[2] == text.width
+    adapters = (adapter_shapes(mapping, text.projection) for mapping in MAPPINGS[1:])
+    return any(shapes == {f"adapter/{path}": each for path, each in x.items()} for x in adapters)
 
 
 def write_prompts(path: AnyPath, learned: LearnedPrompts) -> None:
     """Writes one safetensors file."""
     write_tensors(path, learned.arrays, learned.metadata)
+
+
+def all_runs(config: ConfigDict, weights: str, trainable: PyTree) -> list[LearnedPrompts]:
+    """The result of each run of a tree with the runs in front."""
+    trees = [
+        jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable)
+        for i in range(len(make_runs(config)))
+    ]
+    return [
+        LearnedPrompts.of(config, weights, tree, run)
+        for tree, run in zip(trees, make_runs(config), strict=True)
+    ]
+
+
+def write_runs(workdir: AnyPath, learned: Sequence[LearnedPrompts], chosen: int) -> None:
+    """Writes `prompts.safetensors`, of a sweep also one file per run."""
+    write_prompts(workdir / "prompts.safetensors", learned[chosen])
+    for number, own in enumerate(learned if len(learned) > 1 else ()):
+        write_prompts(workdir / f"sweep/{number}.safetensors", own)
+
+
+def write_latest(workdir: AnyPath, number: int | None = None) -> None:
+    """Writes the prompts of an unfinished run's newest checkpoint as those of a finished one.
+
+    Args:
+      workdir: the run's folder.
+      number: of a sweep which run counts as the result; the first by default, for which of them
+        does best on held-out sentences is known at the end.
+
+    Raises:
+      UserError: there is no run or no checkpoint, or no such run in the sweep.
+    """
+    config = read_config(workdir, pocket())
+    found = read_unfinished(workdir)
+    learned = all_runs(config, found.fingerprints["model"], found.trainable)
+    if not 0 <= (number or 0) < len(learned):
+        raise UserError(f"--run={number}: {workdir} has the runs 0 to {len(learned) - 1}.")
+    write_runs(workdir, learned, number or 0)
 
 
 def read_prompts(path: AnyPath) -> LearnedPrompts:
@@ -98,14 +161,11 @@ def read_prompts(path: AnyPath) -> LearnedPrompts:
     """
     if not path.is_file():
         raise UserError(f"there are no learned prompts at {path}: train them first.")
-    try:
-        with on_disk(path) as copy, safe_open(copy, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise UserError(f"{path} is no safetensors file ({error}).") from None
+    with on_disk(path) as copy:
+        arrays, metadata = read_safetensors(copy)
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path} holds no prompts of protext_jax; give prompts.safetensors.")
+    require_finite(arrays, f"{path}", "train the prompts again")
     return LearnedPrompts(arrays, metadata)
 
 

@@ -22,13 +22,14 @@ from common.evaluation.classification import normalise
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.seeds import random_key
 from common.training import Evaluation, Loaded, Method, say
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import Measured, evaluate
-from protext_jax.files import LearnedPrompts, write_prompts
+from protext_jax.files import all_runs, write_runs
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
 from protext_jax.plan import (
@@ -52,6 +53,7 @@ class ProText(Method):
 
     name = "protext"
     batch_rules = (("layout/.*", P(None, "data")),)
+    writes = ("similarity.png", "confusion.png", "prompts.safetensors", "sweep")
     evaluation_fields = (
         *("baselines", "coop_shots", "descriptors", "holdout"),
         *("targets", "test_template", "words"),
@@ -164,7 +166,7 @@ class ProText(Method):
         """Every run draws from its own seed; the loop's key is that of the config's."""
         del key
         config, text = self.config, self.clip.config.text
-        keys = [jax.random.key(run.seed) for run in self.plan.runs]
+        keys = [random_key(run.seed) for run in self.plan.runs]
         if config.mapping != "prompts":
             runs = [initial_adapter(key, config.mapping, text.projection) for key in keys]
             return {"adapter": jax.tree.map(lambda *x: jnp.stack(x), *runs)}
@@ -205,11 +207,5 @@ class ProText(Method):
         """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
         for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)
-        chosen = self.evaluation.details.get("chosen", 0)
-        for number, run in enumerate(self.plan.runs):
-            own = jax.tree.map(lambda x, i=number: np.asarray(x[i]), trainable)
-            learned = LearnedPrompts.of(self.config, self.clip, own, run)
-            if number == chosen:
-                write_prompts(workdir / "prompts.safetensors", learned)
-            if len(self.plan.runs) > 1:
-                write_prompts(workdir / f"sweep/{number}.safetensors", learned)
+        learned = all_runs(self.config, self.clip.fingerprint, trainable)
+        write_runs(workdir, learned, self.evaluation.details.get("chosen", 0))

@@ -133,11 +133,6 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
     trained = dataset
     if dataset and config.protocol == "base_to_novel":
         trained = base_new(dataset)[0]
-        if len(trained.classnames) < 2:
-            raise UserError(
-                f"protocol=base_to_novel learns one half of the classes and {config.data!r} has "
-                f"{len(dataset.classnames)}: give protocol=supervised, which learns all."
-            )
     classnames = trained.classnames if trained else ()
     matched = _match(config, classnames, tokenizer)
 

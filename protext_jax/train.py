@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     print_table(result)
     if "sweep" in result["details"]:
         say(f"\n{sweep_table(make_runs(run.config), result)}")
-    for name in ("similarity.png", "confusion.png", "prompts.safetensors", "sweep"):
+    for name in ProText.writes:
         if (run.workdir / name).exists():
             say(f"wrote {run.workdir / name}")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
-    *("aape_jax", "benchmarks", "common", "configs", "mcti_jax", "protext_jax", "tests"),
+    *("aape_jax", "benchmarks", "colab", "common", "configs", "mcti_jax", "protext_jax", "tests"),
     "pyproject.toml",
 )
 

@@ -112,7 +112,9 @@ def test_fields_younger_than_a_run_take_their_defaults(tmp_path, capsys):
     assert found == kept | {"group.y": (2, 3), "late.z": 4}
     said = capsys.readouterr().out
     assert said.endswith("their defaults: group.y=(2, 3), late.z=4.\n")
-    read_config(workdir, ConfigDict({"method": "a:A", "data": ""}))
+    assert "unknown here, which change nothing: 'model', 'seed', 'gone'.\n" in said
+    known = {"model": "", "seed": 0, "gone": 0, "group": {"x": 1}, "late": {}}
+    read_config(workdir, ConfigDict(ours | known))
     assert capsys.readouterr().out == ""
 
 

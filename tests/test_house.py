@@ -9,11 +9,12 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"damage", "strict_json", "text"},
+    {"damage", "interrupts", "strict_json", "text"},
     {"errors", "progress"},
     {"finite", "names", "paths", "records"},
-    {"attention", "files", "hosts", "precision", "values"},
-    {"bpe", "config", "weights"},
+    {"attention", "files", "hosts", "precision", "sizes", "values"},
+    {"bpe", "config_file", "seeds", "weights"},
+    {"config"},
     {"clip"},
     {"diffusion", "language"},
     {"kinds"},

@@ -21,6 +21,7 @@ from aape_jax.losses import classification
 from aape_jax.unit import unit
 from common.clip import CLIP, TextTower, pool_positions
 from common.data.names import readable
+from common.seeds import random_key
 
 CONTEXT = "a photo of a"
 META_REDUCTION = 16
@@ -144,7 +145,7 @@ def train_context(
     """Trains a context; gives a function from features and class names to classes."""
     prompts = context_prompts(clip, classnames)
     text = jax.device_put(clip.params["text"])
-    start = learner.init(jax.random.key(seed), jnp.asarray(prompts.start), x.shape[1])
+    start = learner.init(random_key(seed), jnp.asarray(prompts.start), x.shape[1])
     frozen = {
         "text": text,
         "prompts": (jnp.asarray(prompts.embedded), jnp.asarray(prompts.pool_at)),

@@ -18,6 +18,7 @@ from aape_jax.baselines.fitting import epoch_batches, fit
 from aape_jax.losses import classification
 from aape_jax.unit import unit
 from common.evaluation.classification import accuracy
+from common.seeds import random_key
 
 # The authors' settings for ImageNet (gaopengcuhk/Tip-Adapter, configs/imagenet.yaml). They choose
 # the epoch of Tip-Adapter-F on the test photos; here the last one counts.
@@ -75,7 +76,7 @@ def clip_adapter(problem: Problem) -> Scores:
     """A residual bottleneck on the image feature (arXiv 2110.04544)."""
     width = problem.x.shape[1]
     hidden = max(1, width // ADAPTER_REDUCTION)
-    down, up = jax.random.split(jax.random.key(problem.seed))
+    down, up = jax.random.split(random_key(problem.seed))
     glorot = jax.nn.initializers.he_uniform()
     params = {"down": glorot(down, (width, hidden)), "up": glorot(up, (hidden, width))}
     steps = ADAPTER_EPOCHS * max(1, len(problem.x) // problem.batch)

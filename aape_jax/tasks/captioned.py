@@ -16,6 +16,7 @@ from aape_jax.tasks.coco_files import entries, photos
 from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
+from common.data.broken import named_together
 from common.data.checks import require_features, require_labels
 from common.data.clip_features import image_features, text_features
 from common.data.feature_files import read_feature_file
@@ -98,7 +99,8 @@ def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Capti
     texts = open_texts(spec)
     if clip is None:
         raise UserError(f"model='' cannot encode {spec!r}: name a model.")
-    return {part: encode(own, clip, cache) for part, own in texts.items()}
+    with named_together(*(own.pictures for own in texts.values())):
+        return {part: encode(own, clip, cache) for part, own in texts.items()}
 
 
 def open_texts(spec: str) -> dict[str, Texts]:

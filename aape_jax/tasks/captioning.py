@@ -14,7 +14,7 @@ from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioner import Captioner, speakers
-from aape_jax.heads_file import read_head, write_head
+from aape_jax.heads_file import read_head, write_heads
 from aape_jax.prefix import read_map
 from aape_jax.presets import OWN
 from aape_jax.settings import check_counts
@@ -40,6 +40,8 @@ class Captioning(Method):
     """Trains one visual map, then a run's own AAPE and the variants beside it."""
 
     name = OWN
+    writes = ("captions.png", "captions.json", "heads")
+    evaluation_fields = ("images_at_once", "lm.beams", "pictures", "vqa.")
     frozen_rules = lm_rules("lm")
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
@@ -199,7 +201,5 @@ class Captioning(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the map, h and AAPE's map of each variant, the captions and their pictures."""
-        write_head(workdir / "heads" / "visual.safetensors", trainable["visual"]["map"])
-        for name in self.speakers:
-            write_head(workdir / "heads" / f"{name}.safetensors", trainable[name]["head"])
+        write_heads(workdir, trainable)
         self.report.write(workdir)

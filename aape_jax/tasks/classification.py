@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from aape_jax import evaluation
 from aape_jax.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, text_rows
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.material import Material, gather
 from aape_jax.objective import Batch, Objective
 from aape_jax.optimizer import counts, make_optimizer, steps_per_epoch
@@ -60,6 +60,7 @@ class Classification(Method):
     """Trains a run's own AAPE and the variants beside it, all in one program."""
 
     name = "aape"
+    writes = ("confusion.png", "attention.png", "heads")
     evaluation_fields = ("baselines", "pictures", "targets")
 
     def __init__(self, config: ConfigDict):
@@ -188,8 +189,7 @@ class Classification(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h and g of each variant, `heads/NAME.safetensors`, and the pictures."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
 

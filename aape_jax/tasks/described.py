@@ -13,6 +13,7 @@ from aape_jax.bank import by_class
 from aape_jax.tasks.captioned import Texts, encode_captions, open_texts
 from common.clip import CLIP
 from common.data import ImageSplit
+from common.data.broken import named_together
 from common.data.clip_features import features_and_grids
 from common.evaluation.classification import normalise
 from common.language import LM
@@ -71,7 +72,9 @@ def open_described(spec: str, clip: CLIP, cache: Path) -> dict[str, Described]:
     Raises:
       UserError: the string names none, or an image has no caption.
     """
-    return {part: _describe(texts, clip, cache) for part, texts in open_texts(spec).items()}
+    parts = open_texts(spec)
+    with named_together(*(texts.pictures for texts in parts.values())):
+        return {part: _describe(texts, clip, cache) for part, texts in parts.items()}
 
 
 def see(clip: CLIP, pictures: ImageSplit, cache: Path) -> Views:

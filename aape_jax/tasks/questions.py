@@ -17,6 +17,7 @@ from aape_jax.tasks.question_texts import Texts, split_of
 from aape_jax.tasks.vqa2 import read_vqa2
 from aape_jax.towers import Tower
 from common.clip import CLIP
+from common.data.broken import named_together
 from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
@@ -54,7 +55,8 @@ def open_questions(spec: str, clip: CLIP, tower: Tower, cache: Path) -> dict[str
       UserError: the string names none, or its files are not in order.
     """
     parts = read_questions(spec)
-    return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
+    with named_together(*(texts.pictures for texts in parts.values())):
+        return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
 
 
 def read_questions(spec: str) -> dict[str, Texts]:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.bank import by_class
 from aape_jax.head import parameter_count
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.losses import contrastive
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
@@ -48,6 +48,7 @@ class Retrieval(Method):
     """Trains a run's own h and the variants beside it, all in one program."""
 
     name = "aape"
+    writes = ("heads",)
     evaluation_fields = ("queries_at_once", "text_to_image")
 
     def __init__(self, config: ConfigDict):
@@ -187,5 +188,4 @@ class Retrieval(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes h of each variant, `heads/NAME.safetensors`."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)

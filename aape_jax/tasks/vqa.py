@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.head import parameter_count
-from aape_jax.heads_file import write_head
+from aape_jax.heads_file import write_heads
 from aape_jax.losses import classification
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
@@ -50,6 +50,7 @@ class VQA(Method):
     """Trains a run's own h and answers, and the variants beside them, all in one program."""
 
     name = "aape"
+    writes = ("answers.png", "heads")
     evaluation_fields = ("pictures",)
 
     def __init__(self, config: ConfigDict):
@@ -198,8 +199,7 @@ class VQA(Method):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
-        for name, params in trainable.items():
-            write_head(workdir / "heads" / f"{name}.safetensors", params["head"])
+        write_heads(workdir, trainable)
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
 

@@ -13,6 +13,7 @@ For example:
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,13 @@ from common.aot.chips import CHIPS
 from common.aot.topology import sides
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
-from common.files import read_json
-from common.paths import as_path
+from common.files import read_record
+from common.paths import AnyPath, as_path
 
 # What gcloud calls a slice, and its chips as `common.aot` names them. The numbers behind v5e and
 # v6e count chips, those behind v5p the two cores of each (Google Cloud's pages on v5e, v6e, v5p).
 _FLAT = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8", 128: "8x16", 256: "16x16"}
+_TOPOLOGY = re.compile(r"\w+:\d{1,6}(x\d{1,6}){1,3}")
 _CUBES = {8: "2x2x1", 16: "2x2x2", 32: "2x2x4", 64: "2x4x4", 128: "4x4x4", 256: "4x4x8"}
 SLICES: Mapping[str, str] = {
     **{f"v5litepod-{size}": f"v5e:{shape}" for size, shape in _FLAT.items()},
@@ -87,9 +89,14 @@ def estimate(
       UserError: A number is out of range, or the chip's peak rates are not known.
     """
     if not 0 < utilisation <= 1:
-        raise UserError(f"utilisation={utilisation} is no part: give a number above 0 and up to 1.")
-    if min(price or 0, updates, seconds) < 0:
-        raise UserError(f"price={price}, updates={updates}, seconds={seconds}: none is below 0.")
+        raise UserError(
+            f"utilisation={utilisation} is not a part: give a number above 0 and up to 1."
+        )
+    # Written so that a NaN is refused, too.
+    if not all(0 <= x < math.inf for x in (price or 0, updates, seconds)):
+        raise UserError(
+            f"price={price}, updates={updates}, seconds={seconds}: give finite numbers from 0 on."
+        )
     return Cost(
         topology=report["topology"],
         chips=math.prod(sides(report["topology"])),
@@ -97,6 +104,24 @@ def estimate(
         updates=updates or report["config"]["updates"],
         price=price,
     )
+
+
+def read_report(file: AnyPath) -> dict[str, Any]:
+    """What `common.aot --report` wrote of a run's length and its chips.
+
+    Raises:
+      UserError: The file is none of these.
+    """
+    record = read_record(file, "write it with common.aot --report")
+    if not _TOPOLOGY.fullmatch(record.text("topology", longest=100)):
+        record.refuse("topology", "a generation and a shape, e.g. v5e:2x4")
+    bounds = record.record("roofline", default={})
+    return {
+        "topology": record.content["topology"],
+        "flops": record.number("flops", low=0),
+        "roofline": {"seconds": bounds.number("seconds", low=0)} if bounds.content else None,
+        "config": {"updates": record.record("config").integer("updates")},
+    }
 
 
 def least_seconds(report: Mapping[str, Any]) -> float:
@@ -146,9 +171,8 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("no reports: name files that common.aot --report wrote.")
     if options.utilisation is None and not options.seconds:
         raise UserError("missing --utilisation, e.g. 0.3, or the measured --seconds of an update.")
-    remedy = "write it with common.aot --report"
     numbers = {"price": options.price, "updates": options.updates, "seconds": options.seconds}
-    reports = [read_json(as_path(file), remedy) for file in argv[1:]]
+    reports = [read_report(as_path(file)) for file in argv[1:]]
     print(cost_table([estimate(each, options.utilisation or 1.0, **numbers) for each in reports]))
 
 

@@ -22,6 +22,7 @@ from common.aot.traffic import hbm_bytes
 from common.errors import UserError
 from common.precision import product_precision
 from common.progress import say
+from common.seeds import random_key
 from common.training.mesh import make_mesh
 from common.training.method import Method
 from common.training.schedule import Schedule
@@ -108,7 +109,7 @@ def arguments(
     def initial(key: jax.Array) -> TrainState:
         return init_state(method.init(key), method.optimizer())
 
-    key = jax.eval_shape(lambda: jax.random.key(config.seed))
+    key = jax.eval_shape(lambda: random_key(config.seed))
     state = jax.eval_shape(initial, key)
     feed = make_feed(loaded.source, range(config.steps_per_call), config.steps_per_call)
     return (

@@ -15,7 +15,8 @@ from common.clip.layout import HUGGING_FACE, OPEN_CLIP, Layout, find_layout, has
 from common.clip.model import CLIP, image_tower
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
-from common.files import read_json, write_json
+from common.files import read_record, write_json
+from common.sizes import REMEDY
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
@@ -47,14 +48,9 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         configuration disagree; the message lists the entries.
     """
     directory, layout = find_clip(source)
-    written = read_json(directory / layout.config_file)
+    written = read_record(directory / layout.config_file, REMEDY)
     config = layout.read_config(written)
-    tensors = read_tensors(directory, layout.stem)
-    params = to_flax(
-        layout.table(config), tensors, ignore=layout.ignore, expected=abstract_params(config)
-    )
-    params = _cast(params, dtype)
-
+    preprocess = layout.read_preprocess(directory, written, config.vision.image_size)
     tokenizer = Tokenizer.from_directory(directory)
     tokenizer.require_rows(config.text.vocab_size, directory)
     tokenizer.length = min(tokenizer.length, config.text.positions)
@@ -62,7 +58,11 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    preprocess = layout.read_preprocess(directory, written, config.vision.image_size)
+    tensors = _with_scalar_scale(read_tensors(directory, layout.stem))
+    params = to_flax(
+        layout.table(config), tensors, ignore=layout.ignore, expected=abstract_params(config)
+    )
+    params = _cast(params, dtype)
     name = fingerprint(params, repr(config))
     return CLIP(config, params, tokenizer, preprocess, name, dtype)
 
@@ -87,7 +87,7 @@ def load_text_tower(
       UserError: The directory is incomplete, or weights and configuration disagree.
     """
     directory = Path(directory)
-    config = hugging_face.text_from_json(read_json(directory / "config.json"))
+    config = hugging_face.text_from_json(read_record(directory / "config.json", REMEDY))
     tensors = read_text_tensors(directory)
     params = to_flax(HF_TEXT_TOWER, tensors, ignore=HF_IGNORE, expected=abstract_text(config))
     return config, _cast(params, dtype)
@@ -127,7 +127,8 @@ def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
 
 def abstract_params(config: CLIPConfig) -> dict[str, Any]:
     """Shapes and dtypes of `CLIP.params`, without computing them."""
-    pixels = jnp.zeros((1, config.vision.image_size, config.vision.image_size, 3))
+    side = config.vision.image_size
+    pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     vision = jax.eval_shape(image_tower(config).init, jax.random.key(0), pixels)["params"]
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     return {"text": abstract_text(config.text), "vision": vision, "logit_scale": scale}
@@ -137,6 +138,12 @@ def abstract_text(config: TextConfig) -> dict[str, Any]:
     """Shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
     return jax.eval_shape(TextTower(config).init, jax.random.key(0), embeddings, at)["params"]
+
+
+def _with_scalar_scale(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors with a scale that is a number, where a file has a list of one."""
+    scale = tensors.get("logit_scale")
+    return tensors | {"logit_scale": scale.reshape(())} if np.shape(scale) == (1,) else tensors
 
 
 def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:

@@ -1,14 +1,15 @@
-"""Configurations as Hugging Face's `config.json` and `preprocessor_config.json` hold them."""
+"""Configurations as Hugging Face's `config.json` holds them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
-
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
 from common.clip.layers import ACTIVATIONS
-from common.clip.preprocess import MEAN, STD, Preprocess
+from common.clip.processor import preprocess_from_json as preprocess_from_json
+from common.clip.processor import preprocess_to_json as preprocess_to_json
 from common.errors import UserError
+from common.records import Record
+from common.sizes import opened, require, size
 
 # Our field -> Hugging Face's, with the value that it has where a file leaves it out.
 _TEXT = {
@@ -38,19 +39,40 @@ _PROJECTION = ("projection_dim", 512)
 # Configurations from before transformers 4.31 carry this wrong id; the library then pools at
 # the largest id of the sequence (transformers pull request 24773).
 _LEGACY_EOS = 2
-_BICUBIC = int(Image.Resampling.BICUBIC)
+FILE = "config.json"
+
+# Fields that may only have these values, where they are given; in each part of the file. What is
+# in neither table says how to train or to generate, and nothing of the towers.
+_ALLOWED = {
+    "add_cross_attention": (False,),
+    "attention_bias": (True,),
+    "chunk_size_feed_forward": (0,),
+    "cross_attention_hidden_size": (),
+    "is_decoder": (False,),
+    "is_encoder_decoder": (False,),
+    "num_channels": (3,),
+    "num_key_value_heads": (),
+    "position_embedding_type": ("absolute",),
+    "pruned_heads": ({},),
+    "quantization_config": (),
+}
+_TEXT_KINDS = ("clip_text_model", "clip_text_model_with_projection")
+_VISION_KINDS = ("clip_vision_model", "clip_vision_model_with_projection")
+_IDS = ("bos", "eos", "pad")
 
 
-def text_from_json(config: Mapping[str, Any], projection: int | None = None) -> TextConfig:
+def text_from_json(config: Mapping[str, Any] | Record, projection: int | None = None) -> TextConfig:
     """A text tower's configuration, e.g. of Stable Diffusion's `text_encoder/config.json`.
 
     A configuration with the legacy end token pools at the argmax. Its other special ids are
     wrong too; start and end become the last two of the vocabulary, which they are in CLIP's.
 
     Raises:
-      UserError: The activation is none of CLIP's.
+      UserError: A value is not one of its kind, or asks for what CLIP's tower does not have.
     """
-    fields = _pick(config, _TEXT)
+    record = opened(config, FILE)
+    require(record, {"model_type": _TEXT_KINDS})
+    fields = _pick(record, _TEXT)
     if fields["eos"] != _LEGACY_EOS:
         return TextConfig(**fields, projection=projection)
     eos = fields["vocab_size"] - 1
@@ -67,23 +89,26 @@ def text_to_json(config: TextConfig) -> dict[str, Any]:
     }
 
 
-def clip_from_json(config: Mapping[str, Any]) -> CLIPConfig:
+def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
     """The configuration of a `CLIPModel`.
 
     Raises:
-      UserError: It describes another kind of model.
+      UserError: It describes another kind of model, or a value is not one of its kind.
     """
-    if config.get("model_type") != "clip":
-        raise UserError(
-            f"config.json describes a {config.get('model_type')!r} model, not a 'clip' one."
-        )
+    record = opened(config, FILE)
+    if (kind := record.content.get("model_type")) != "clip":
+        raise UserError(f"{record.where} describes a {kind!r} model, not a 'clip' one.")
+    require(record, _ALLOWED)
     name, default = _PROJECTION
-    projection = config.get(name, default)
-    text = _section(config, "text_config", _TEXT)
-    vision = _section(config, "vision_config", _VISION)
+    projection = size(record, name, "width", default)
+    vision = _section(record, "vision_config", _VISION)
+    require(vision, {"model_type": _VISION_KINDS})
+    fields = _pick(vision, _VISION)
+    if fields["patch_size"] > fields["image_size"]:
+        vision.refuse("patch_size", f"a part of {fields['image_size']} pixels")
     return CLIPConfig(
-        text_from_json(text, projection),
-        ViTConfig(**_pick(vision, _VISION), projection=projection),
+        text_from_json(_section(record, "text_config", _TEXT), projection),
+        ViTConfig(**fields, projection=projection),
     )
 
 
@@ -100,46 +125,6 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
     }
 
 
-def preprocess_from_json(config: Mapping[str, Any], size: int) -> Preprocess:
-    """Reads `preprocessor_config.json`.
-
-    Args:
-      config: Its content; what it leaves out has CLIP's own values.
-      size: The image size that the tower takes.
-
-    Raises:
-      UserError: It asks for another size or another resampling.
-    """
-    crop = config.get("crop_size", size)
-    crop = crop.get("height") if isinstance(crop, Mapping) else crop
-    if crop != size:
-        raise UserError(
-            f"preprocessor_config.json crops to {crop} pixels; the image tower takes {size}."
-        )
-    if config.get("resample", _BICUBIC) != _BICUBIC:
-        raise UserError("preprocessor_config.json asks for a resampling other than bicubic.")
-    mean, std = config.get("image_mean", MEAN), config.get("image_std", STD)
-    return Preprocess(size, tuple(mean), tuple(std))
-
-
-def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
-    """Inverse of `preprocess_from_json`."""
-    return {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_resize": True,
-        "size": {"shortest_edge": preprocess.size},
-        "resample": _BICUBIC,
-        "do_center_crop": True,
-        "crop_size": {"height": preprocess.size, "width": preprocess.size},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "do_convert_rgb": True,
-        "image_mean": list(preprocess.mean),
-        "image_std": list(preprocess.std),
-    }
-
-
 def _text_fields(config: TextConfig) -> dict[str, Any]:
     fields = {theirs: getattr(config, ours) for ours, (theirs, _) in _TEXT.items()}
     if config.pool == "argmax":
@@ -149,19 +134,27 @@ def _text_fields(config: TextConfig) -> dict[str, Any]:
     return fields
 
 
-def _section(config: Mapping[str, Any], name: str, table: Mapping[str, tuple]) -> dict[str, Any]:
+def _section(record: Record, name: str, table: Mapping[str, tuple]) -> Record:
     """A tower's section; an old `{name}_dict`, completed by the defaults, overrides it."""
-    section = dict(config.get(name) or {})
-    if overrides := config.get(f"{name}_dict"):
-        section |= dict(table.values()) | overrides
-    return section
+    section, overrides = record.record(name, default={}), record.record(f"{name}_dict", default={})
+    if not overrides.content:
+        return section
+    usual = dict(table.values())
+    content = {**section.content, **usual, **overrides.content}
+    return Record(content, record.where, record.remedy, overrides.place)
 
 
-def _pick(config: Mapping[str, Any], table: Mapping[str, tuple]) -> dict[str, Any]:
-    fields = {ours: config.get(theirs, default) for ours, (theirs, default) in table.items()}
-    if fields["activation"] not in ACTIVATIONS:
-        raise UserError(
-            f"config.json asks for the activation {fields['activation']!r}; CLIP's are "
-            f"{', '.join(ACTIVATIONS)}."
-        )
+def _pick(record: Record, table: Mapping[str, tuple]) -> dict[str, Any]:
+    """Our fields of a tower."""
+    require(record, _ALLOWED)
+    fields: dict[str, Any] = {}
+    for ours, (theirs, default) in table.items():
+        if ours == "activation":
+            fields[ours] = record.text(theirs, tuple(ACTIVATIONS), default=default)
+        elif ours == "eps":
+            fields[ours] = record.number(theirs, 0, 1, default=default)
+        else:
+            fields[ours] = size(record, theirs, "token" if ours in _IDS else ours, default)
+    if fields["width"] % fields["heads"]:
+        record.refuse(table["heads"][0], f"a divisor of the width {fields['width']}")
     return fields

@@ -19,7 +19,8 @@ from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.files import read_json, shown
+from common.files import read_record, shown
+from common.sizes import REMEDY
 from common.weights.resolve import local_directory as local_directory
 
 Described = TypeVar("Described")
@@ -63,7 +64,7 @@ def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     else:
         directory = directory / "clip" if source == "pocket" else directory
         layout = find_layout(directory)
-        config = layout.read_config(read_json(directory / layout.config_file))
+        config = layout.read_config(read_record(directory / layout.config_file, REMEDY))
         tokenizer = describe_tokenizer(directory, config.text)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)

@@ -1,6 +1,6 @@
 """The two layouts in which CLIP is published: files, configurations, conversion tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from common.clip import hugging_face, open_clip
 from common.clip.config import CLIPConfig, ResNetConfig
 from common.clip.preprocess import Preprocess
 from common.errors import UserError
-from common.files import read_json
+from common.files import read_json, read_record
+from common.records import Record
+from common.sizes import REMEDY
 from common.weights.clip import (
     HF_CLIP,
     HF_IGNORE,
@@ -38,16 +40,17 @@ class Layout:
 
     config_file: str
     stem: str
-    read_config: Callable[[Mapping[str, Any]], CLIPConfig]
-    read_preprocess: Callable[[Path, Mapping[str, Any], int], Preprocess]
+    read_config: Callable[[Record], CLIPConfig]
+    read_preprocess: Callable[[Path, Record, int], Preprocess]
     files: Callable[[CLIPConfig, Preprocess], dict[str, dict[str, Any]]]
     table: Callable[[CLIPConfig], Table]
     ignore: tuple[str, ...]
 
 
-def _hf_preprocess(directory: Path, config: Mapping[str, Any], size: int) -> Preprocess:
+def _hf_preprocess(directory: Path, config: Record, size: int) -> Preprocess:
     file = directory / _PREPROCESS_FILE
-    return hugging_face.preprocess_from_json(read_json(file) if file.exists() else {}, size)
+    content = read_record(file, REMEDY) if file.exists() else {}
+    return hugging_face.preprocess_from_json(content, size)
 
 
 HUGGING_FACE = Layout(

@@ -5,33 +5,59 @@ from typing import Any
 
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from common.clip.preprocess import MEAN, STD, Preprocess
-from common.errors import UserError
+from common.clip.processor import channels
+from common.records import REQUIRED, Record
+from common.sizes import BOUNDS, opened, require, require_known, size
 
+FILE = "open_clip_config.json"
 _HEAD_WIDTH = 64
 _MLP_RATIO = 4.0
-_MODEL = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
-_VISION = {"image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio"}
-_TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}
+_STAGES = 4  # of a ModifiedResNet
+
+# Of each section: fields that are read, those that say nothing of the towers, and those that may
+# only have some values. Whatever else a section holds is refused, unless it is null or false.
+_MODEL = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text")
+_MODEL_INERT = ("init_logit_scale", "nonscalar_logit_scale", "output_dict")
+_VISION = ("image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio")
+_VISION_INERT = ("patch_dropout", "output_tokens")
+_VISION_ALLOWED = {
+    "act_kwargs": ({},),
+    "norm_kwargs": ({},),
+    "pool_type": ("tok",),
+    "pos_embed_type": ("learnable",),
+}
+_TEXT = ("context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio")
+_TEXT_INERT = ("output_tokens", "pad_id")
+_TEXT_ALLOWED = {
+    "act_kwargs": ({},),
+    "norm_kwargs": ({},),
+    "pool_type": ("argmax",),
+    "proj_type": ("linear",),
+}
+_PREPROCESS = ("mean", "std", "size", "fill_color")
+_PREPROCESS_ALLOWED = {
+    "interpolation": ("bicubic",),
+    "mode": ("RGB",),
+    "resize_mode": ("shortest",),
+}
 
 
-def clip_from_json(config: Mapping[str, Any]) -> CLIPConfig:
+def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
     """Reads the `model_cfg` of an open_clip model.
 
     Raises:
-      UserError: An entry is missing, or asks for what CLIP's own towers lack (another text
-        model, another pooling, a timm image tower).
+      UserError: An entry is missing, has a value that is not one of its kind, or asks for what
+        CLIP's own towers lack (another text model, another pooling, a timm image tower).
     """
-    try:
-        model = _only(config["model_cfg"], _MODEL)
-        text = _only(model["text_cfg"], _TEXT)
-        vision = _only(model["vision_cfg"], _VISION)
-        projection = model["embed_dim"]
-        activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
-        return CLIPConfig(
-            _text(text, projection, activation), _vision(vision, projection, activation)
-        )
-    except KeyError as error:
-        raise UserError(f"open_clip_config.json lacks the entry {error}.") from error
+    model = opened(config, FILE).record("model_cfg")
+    require_known(model, (*_MODEL, *_MODEL_INERT))
+    projection = size(model, "embed_dim", "width", REQUIRED)
+    quick = model.boolean("quick_gelu", default=False)
+    activation = "quick_gelu" if quick else "gelu"
+    return CLIPConfig(
+        _text(model.record("text_cfg"), projection, activation),
+        _vision(model.record("vision_cfg"), projection, activation),
+    )
 
 
 def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
@@ -59,21 +85,21 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
     }
 
 
-def preprocess_from_json(config: Mapping[str, Any], size: int) -> Preprocess:
+def preprocess_from_json(config: Mapping[str, Any] | Record, image_size: int) -> Preprocess:
     """Reads the `preprocess_cfg`; what it leaves out has CLIP's own values.
 
     Raises:
-      UserError: It asks for another way of resizing.
+      UserError: It asks for what CLIP's preprocessing does not do.
     """
-    preprocess = config.get("preprocess_cfg", {})
-    for name, only in (("interpolation", "bicubic"), ("resize_mode", "shortest")):
-        if preprocess.get(name, only) != only:
-            raise UserError(
-                f"open_clip_config.json asks for the {name} {preprocess[name]!r}; CLIP's own "
-                f"is {only!r}."
-            )
-    mean, std = preprocess.get("mean", MEAN), preprocess.get("std", STD)
-    return Preprocess(size, tuple(mean), tuple(std))
+    preprocess = opened(config, FILE).record("preprocess_cfg", default={})
+    require(preprocess, _PREPROCESS_ALLOWED)
+    # Nothing is filled up where the shorter side is resized, so the colour does not matter.
+    require_known(preprocess, (*_PREPROCESS, *_PREPROCESS_ALLOWED))
+    if size(preprocess, "size", "image_size", image_size) != image_size:
+        preprocess.refuse("size", f"the image tower's, {image_size}")
+    return Preprocess(
+        image_size, channels(preprocess, "mean", MEAN), channels(preprocess, "std", STD, 1e-6)
+    )
 
 
 def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
@@ -88,53 +114,64 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
     }
 
 
-def _text(text: Mapping[str, Any], projection: int, activation: str) -> TextConfig:
+def _text(text: Record, projection: int, activation: str) -> TextConfig:
+    require(text, _TEXT_ALLOWED)
+    require_known(text, (*_TEXT, *_TEXT_INERT, *_TEXT_ALLOWED))
+    width = size(text, "width", "width", REQUIRED)
+    heads = size(text, "heads", "heads", REQUIRED)
+    if width % heads:
+        text.refuse("heads", f"a divisor of the width {width}")
+    words = size(text, "vocab_size", "vocab_size", REQUIRED)
     # open_clip pools at the largest id, which in its vocabulary is the end token.
     return TextConfig(
-        vocab_size=text["vocab_size"],
-        width=text["width"],
-        layers=text["layers"],
-        heads=text["heads"],
-        mlp_width=int(text["width"] * text.get("mlp_ratio", _MLP_RATIO)),
-        positions=text["context_length"],
+        vocab_size=words,
+        width=width,
+        layers=size(text, "layers", "layers", REQUIRED),
+        heads=heads,
+        mlp_width=_mlp_width(text, width),
+        positions=size(text, "context_length", "positions", REQUIRED),
         activation=activation,
         projection=projection,
-        bos=text["vocab_size"] - 2,
-        eos=text["vocab_size"] - 1,
+        bos=words - 2,
+        eos=words - 1,
         pad=0,
         pool="eos",
     )
 
 
-def _vision(
-    vision: Mapping[str, Any], projection: int, activation: str
-) -> ViTConfig | ResNetConfig:
-    width = vision["width"]
-    head_width = vision.get("head_width", _HEAD_WIDTH)
-    if isinstance(vision["layers"], list):
+def _vision(vision: Record, projection: int, activation: str) -> ViTConfig | ResNetConfig:
+    require(vision, _VISION_ALLOWED)
+    require_known(vision, (*_VISION, *_VISION_INERT, *_VISION_ALLOWED))
+    image_size = size(vision, "image_size", "image_size", REQUIRED)
+    width = size(vision, "width", "width", REQUIRED)
+    head_width = size(vision, "head_width", "width", _HEAD_WIDTH)
+    resnet = isinstance(vision.content.get("layers"), list)
+    channels_out = width * 32 if resnet else width
+    if channels_out % head_width:
+        vision.refuse("head_width", f"a divisor of {channels_out} channels")
+    if resnet:
         return ResNetConfig(
-            image_size=vision["image_size"],
-            layers=tuple(vision["layers"]),
+            image_size=image_size,
+            layers=vision.integers("layers", _STAGES, *BOUNDS["layers"]),
             width=width,
-            heads=width * 32 // head_width,
+            heads=channels_out // head_width,
             projection=projection,
         )
+    patch_size = size(vision, "patch_size", "patch_size", REQUIRED)
+    if patch_size > image_size:
+        vision.refuse("patch_size", f"a part of {image_size} pixels")
     return ViTConfig(
-        image_size=vision["image_size"],
-        patch_size=vision["patch_size"],
+        image_size=image_size,
+        patch_size=patch_size,
         width=width,
-        layers=vision["layers"],
-        heads=width // head_width,
-        mlp_width=int(width * vision.get("mlp_ratio", _MLP_RATIO)),
+        layers=size(vision, "layers", "layers", REQUIRED),
+        heads=channels_out // head_width,
+        mlp_width=_mlp_width(vision, width),
         projection=projection,
         activation=activation,
     )
 
 
-def _only(section: Mapping[str, Any], known: set[str]) -> Mapping[str, Any]:
-    if unknown := {key for key in set(section) - known if section[key] not in (None, False)}:
-        raise UserError(
-            f"open_clip_config.json asks for {', '.join(sorted(unknown))}, which CLIP's own "
-            "towers do not have."
-        )
-    return section
+def _mlp_width(section: Record, width: int) -> int:
+    low, high = (bound / width for bound in BOUNDS["mlp_width"])
+    return int(width * section.number("mlp_ratio", low, high, default=_MLP_RATIO))

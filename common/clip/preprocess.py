@@ -17,20 +17,35 @@ class Preprocess:
       size: Side of the result in pixels.
       mean: Of red, green and blue, on the scale from 0 to 1.
       std: Likewise.
+      resize: Length of the shorter side before the crop, or height and width whatever the image's
+        are; None for `size`.
     """
 
     size: int
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+    resize: int | tuple[int, int] | None = None
+
+    def __repr__(self) -> str:
+        # Names what is cached, so that the usual way keeps its name.
+        resize = "" if self.resize is None else f", resize={self.resize}"
+        return f"Preprocess(size={self.size}, mean={self.mean}, std={self.std}{resize})"
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Returns float32 [size, size, 3], normalised."""
         image = image.convert("RGB")
-        short = min(image.size)
-        width, height = (self.size * side // short for side in image.size)
+        width, height = self._resized(image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
         left = round((width - self.size) / 2)
         top = round((height - self.size) / 2)
         image = image.crop((left, top, left + self.size, top + self.size))
         pixels = np.asarray(image, np.float32) / np.float32(255)
         return (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+
+    def _resized(self, sides: tuple[int, int]) -> tuple[int, int]:
+        """Width and height before the crop, of an image of `sides`."""
+        if isinstance(self.resize, tuple):
+            return self.resize[1], self.resize[0]
+        shorter, short = self.resize or self.size, min(sides)
+        width, height = (shorter * side // short for side in sides)
+        return width, height

@@ -14,11 +14,11 @@ from common.bpe import (
     read_vocabulary,
     refusing_damage,
     require_numbers,
-    require_values,
 )
 from common.errors import UserError
 from common.files import read_json, shown
 from common.records import Record
+from common.sizes import require
 
 SUFFIX = "</w>"
 """Ends the last piece of a word."""
@@ -47,7 +47,7 @@ def read_tokenizer(directory: Path) -> Any:
     """
     vocabulary = read_vocabulary(directory, SUFFIX)
     config = _record(directory / "tokenizer_config.json")
-    require_values(config, {"tokenizer_class": _CLASSES, "split_special_tokens": (False,)})
+    require(config, {"tokenizer_class": _CLASSES, "split_special_tokens": (False,)})
     longest = config.number("model_max_length", low=_SHORTEST, default=_UNLIMITED)
     by_number = config.record("added_tokens_decoder", default={})
     added = _together(_by_number(by_number), vocabulary.added, shown(directory))

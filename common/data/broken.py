@@ -1,7 +1,8 @@
 """Pictures that cannot be read: all of them are named before anything is computed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,24 @@ def require_photos(*splits: Any) -> None:
     errors = [error for split in splits for error in errors_of(split.load, range(len(split)))]
     if errors:
         raise BrokenExamples(errors)
+
+
+@contextmanager
+def named_together(*splits: Any) -> Iterator[None]:
+    """Where the body finds broken photos, look for more in these `ImageSplit`s as well.
+
+    A run encodes its splits one after another; whoever mends the first shall not wait for news
+    of the next.
+
+    Raises:
+      BrokenExamples: As the body did; photos of all splits are named.
+    """
+    try:
+        yield
+    except BrokenExamples as error:
+        photos = [split for split in splits if hasattr(split, "load")]  # Not features.
+        found = [each for split in photos for each in errors_of(split.load, range(len(split)))]
+        raise BrokenExamples([*error.errors, *found]) from None
 
 
 def load_all(load: Callable[[int], np.ndarray], count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from absl import logging
 
 from common.data.npz import read_npz
 from common.files import atomic_write
+from common.finite import not_finite, require_finite
 
 Key = Mapping[str, str]
 """Everything that a result depends on, named: the fingerprints of weights and data, the
@@ -18,8 +20,36 @@ preprocessing, the kind of result."""
 _KEY = "__key__"
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What the arrays of a result are known to be; a file with others is not read.
+
+    Attributes:
+      names: Of the arrays.
+      rows: Their first axis.
+      shapes: Their further axes, for the names whose are known.
+    """
+
+    names: frozenset[str]
+    rows: int
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def fault(self, arrays: Mapping[str, np.ndarray]) -> str:
+        """Return what is not as expected, or nothing."""
+        if set(arrays) != self.names:
+            return "it holds other arrays"
+        for name, array in arrays.items():
+            wanted = (self.rows, *self.shapes.get(name, array.shape[1:]))
+            if array.dtype.kind not in "biuf" or array.shape != wanted:
+                return f"{name} is {array.dtype}{list(array.shape)} in place of {list(wanted)}"
+        return ""
+
+
 def cached(
-    directory: Path | str, key: Key, compute: Callable[[], dict[str, np.ndarray]]
+    directory: Path | str,
+    key: Key,
+    compute: Callable[[], dict[str, np.ndarray]],
+    expected: Expected | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns what `compute()` returns, from disk if it was computed for the same key before.
 
@@ -29,36 +59,50 @@ def cached(
       key: The file's name is a hash of its parts, and the parts themselves are stored in it and
         compared, so a stale file is never read.
       compute: Makes the arrays. NumPy's own number types only.
+      expected: What the arrays must be, where that is known before.
 
-    A damaged file is computed anew, with a warning.
+    A file that is damaged, not as expected or holds NaN is computed anew, with a warning.
+
+    Raises:
+      UserError: `compute` makes NaN or infinite numbers, which are not kept.
     """
-    found = find(directory, key)
+    found = find(directory, key, expected)
     if found is not None:
         return found
     arrays = {name: np.asarray(array) for name, array in compute().items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "biufc":
             raise TypeError(f"{name!r} is {array.dtype}, which an npz file cannot hold.")
+    require_finite(
+        arrays,
+        f"what was computed ({key.get('what', 'a result')})",
+        "compute it with dtype=float32; if that does not help, look for damaged weights or data",
+    )
     text, path = _place(directory, key)
     with atomic_write(path) as temporary:
         np.savez(temporary, **arrays, **{_KEY: np.asarray(text)})
     return arrays
 
 
-def find(directory: Path | str, key: Key) -> dict[str, np.ndarray] | None:
-    """What `cached` left in `directory` for this key; None if nothing, or nothing readable."""
+def find(
+    directory: Path | str, key: Key, expected: Expected | None = None
+) -> dict[str, np.ndarray] | None:
+    """What `cached` left in `directory` for this key; None if nothing, or nothing usable."""
     text, path = _place(directory, key)
     if not path.exists():
         return None
     try:
         arrays = read_npz(path)
-        if str(arrays.pop(_KEY)) == text:
-            return arrays
-        reason = "it was made for another key"
+        if str(arrays.pop(_KEY)) != text:
+            raise ValueError("it was made for another key")
+        if fault := expected.fault(arrays) if expected else "":
+            raise ValueError(fault)
+        if names := not_finite(arrays):
+            raise ValueError(f"it holds NaN or infinite numbers in {', '.join(names)}")
+        return arrays
     except (KeyError, ValueError) as error:
-        reason = str(error)
-    logging.warning("The cached file %s is damaged (%s) and is computed anew.", path, reason)
-    return None
+        logging.warning("The cached file %s is damaged (%s) and is computed anew.", path, error)
+        return None
 
 
 def _place(directory: Path | str, key: Key) -> tuple[str, Path]:

@@ -70,11 +70,14 @@ def require_labels(
         )
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
+        low, high = int(labels.min()), int(labels.max())
+        remedy = f"mend or leave out {len(wrong)} rows, the first is row {wrong[0]}"
+        if (low, high) == (1, classes):
+            remedy = "subtract 1"
         hidden = " (-1 stands for a label that nobody published)" if _HIDDEN in labels else ""
         raise UserError(
-            f"{where} run from {labels.min()} to {labels.max()}, but count the "
-            f"{classes} {what} from 0{hidden}: mend row {wrong[0]} and {len(wrong) - 1} more, or "
-            "leave them out."
+            f"{where} run from {low} to {high}, but count the {classes} {what} from 0{hidden}: "
+            f"{remedy}."
         )
     return labels.astype(np.int64)
 

@@ -97,6 +97,7 @@ def _encode_photos(
         load,
         len(split),
         names=names,
+        shapes=_shapes_of_a_photo(clip),
         batch_size=PHOTOS_AT_ONCE,
         part=PART,
         directory=cache,
@@ -135,6 +136,7 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.
             own.__getitem__,
             len(rows),
             names=("features",),
+            shapes={"features": (config.projection,)},
             batch_size=TEXTS_AT_ONCE,
             part=PART,
             directory=cache,
@@ -143,6 +145,14 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.
             unit="sentences",
         )["features"]
     return features
+
+
+def _shapes_of_a_photo(clip: CLIP) -> dict[str, tuple[int, ...]]:
+    vision = clip.config.vision
+    resnet = isinstance(clip.image_tower, ModifiedResNet)
+    side, channels = (32, 32 * vision.width) if resnet else (vision.patch_size, vision.width)
+    cells = (vision.image_size // side) ** 2
+    return {"features": (vision.projection,), "grid": (cells, channels)}
 
 
 # One function per tower, so that what JAX compiled for one pass serves the next.

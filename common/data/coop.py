@@ -8,7 +8,7 @@ import numpy as np
 from common.data.coop_layouts import open_without_split
 from common.data.dataset import Dataset, ImageSplit, hold_out
 from common.data.photos import photo_file
-from common.data.places import entries, folders, is_file, local_path
+from common.data.places import entries, folders, is_file, is_folder, local_path
 from common.errors import UserError
 from common.files import read_json
 from common.records import Record
@@ -86,7 +86,7 @@ def _same(found: tuple[str, int], impath: str, label: int) -> bool:
 def _split_file(path: Path) -> Path:
     if is_file(path):
         return path
-    if not path.is_dir():
+    if not is_folder(path):
         raise UserError(f"{str(path)!r} does not exist: give a folder with CoOp's split JSON.")
     files = _split_files(path)
     if not files:
@@ -98,7 +98,7 @@ def _split_file(path: Path) -> Path:
 
 
 def _split_files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if not is_folder(path):
         return []
     return [
         entry

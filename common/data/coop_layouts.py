@@ -11,7 +11,7 @@ from common.data.class_folders import photos_in
 from common.data.dataset import Dataset, ImageSplit
 from common.data.folder import split_of_files
 from common.data.passed_over import PassedOver, merged
-from common.data.places import folders, is_file
+from common.data.places import folders, is_file, is_folder
 from common.errors import UserError
 from common.files import read_text
 
@@ -68,7 +68,7 @@ def _open_imagenet(root: Path) -> Dataset:
     readings = read_names(root / NAMES_FILE)
     passed_over: list[PassedOver] = []
     parts = {part: root / "images" / part for part in ("train", "val")}
-    if all(path.is_dir() for path in parts.values()):
+    if all(is_folder(path) for path in parts.values()):
         shown = _classes(parts["train"], readings)
         train, test = (_class_folders(root, parts[x], shown, passed_over) for x in parts)
         name, classnames = root.resolve().name, tuple(shown.values())

@@ -9,7 +9,7 @@ from common.data.class_folders import class_folders, composed, loose_files, phot
 from common.data.dataset import Dataset, ImageSplit, hold_out
 from common.data.passed_over import PassedOver, merged
 from common.data.photos import photo_file
-from common.data.places import folders, local_path
+from common.data.places import folders, is_folder, local_path
 from common.errors import UserError
 from common.progress import say
 
@@ -38,7 +38,7 @@ def open_folder(path: str, holdout: int) -> Dataset:
         from, or a test class was never trained on.
     """
     root = local_path(path)
-    if not root.is_dir():
+    if not is_folder(root):
         raise UserError(f"the data folder {path!r} does not exist: give the folder of classes.")
     parts = find_parts(root)
     source = parts.get("train", root)

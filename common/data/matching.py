@@ -70,7 +70,7 @@ def _joined(name: str) -> str:
 
 def _alternatives(name: str) -> frozenset[str]:
     """What `or` parts, in any order: `Sea or Lake`."""
-    return frozenset(re.split(r" or ", _once(name)))
+    return frozenset(filter(None, _once(name).split(" or ")))
 
 
 FORMS: Mapping[str, Form] = {

@@ -5,7 +5,7 @@ that was killed goes on behind the parts that are finished.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from common.data.broken import BrokenExamples, errors_of
-from common.data.cache import Key, cached, find
+from common.data.cache import Expected, Key, cached, find
 from common.data.encoding import Encoder, feature_pass
 from common.data.exchange import Arrays, agree, everywhere, held_by
 from common.files import remove_partial
@@ -31,6 +31,7 @@ def cached_pass(
     count: int,
     *,
     names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     batch_size: int,
     part: int,
     directory: Path | str,
@@ -50,6 +51,7 @@ def cached_pass(
     Args:
       encode, params, load, count, batch_size: As of `feature_pass`.
       names: Of the arrays that `encode` gives; each has files of its own.
+      shapes: Of one example in each of them, where it is known: files with others are damaged.
       part: Examples in a file; a multiple of `batch_size`.
       directory: Of the files.
       key: Of the part that holds some rows; the array's name is added.
@@ -62,7 +64,7 @@ def cached_pass(
     if part % batch_size:
         raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
     parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
-    files = [_Files(directory, key(rows), names) for rows in parts]
+    files = [_Files(directory, key(rows), names, len(rows), shapes or {}) for rows in parts]
     found = [each.read() for each in files]
     own = _share(found)
     if own:
@@ -103,12 +105,14 @@ class _Files:
     directory: Path | str
     key: Key
     names: Sequence[str]
+    rows: int
+    shapes: Mapping[str, tuple[int, ...]]
 
     def read(self) -> Arrays | None:
         """All arrays, if all are there."""
         found: Arrays = {}
         for name in self.names:
-            found |= find(self.directory, self._key(name)) or {}
+            found |= find(self.directory, self._key(name), self._expected(name)) or {}
         return found if set(found) == set(self.names) else None
 
     def fill(self, compute: Callable[[], Arrays]) -> Arrays:
@@ -116,8 +120,12 @@ class _Files:
         once = functools.cache(compute)
         found: Arrays = {}
         for name in self.names:
-            found |= cached(self.directory, self._key(name), lambda name=name: {name: once()[name]})
+            key, expected = self._key(name), self._expected(name)
+            found |= cached(self.directory, key, lambda name=name: {name: once()[name]}, expected)
         return found
+
+    def _expected(self, name: str) -> Expected:
+        return Expected(frozenset({name}), self.rows, self.shapes)
 
     def _key(self, name: str) -> Key:
         return {**self.key, "array": name}

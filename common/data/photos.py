@@ -27,6 +27,7 @@ LARGEST = 2**30
 # Photos of 108 million pixels are nothing to be warned of; those that are too large are refused.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
+_LONGEST = 1000  # Times that one side may be longer than the other.
 _JPEG = b"\xff\xd8\xff"
 _ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262  # TIFF's tags
 _WHITE_IS_ZERO = 0
@@ -136,6 +137,9 @@ def decoded(content: bytes) -> Image.Image:
     if content.startswith(_JPEG):
         content, metadata = parted(content)
     with Image.open(io.BytesIO(content), formats=formats()) as image:
+        # Resized to a side of hundreds of pixels, a thin picture would fill the memory.
+        if max(image.size) > _LONGEST * min(image.size):
+            raise ValueError(f"it has {image.width} x {image.height} pixels; cut it to a picture")
         return upright_rgb(image, metadata)
 
 

@@ -4,39 +4,23 @@ import os
 import stat
 from pathlib import Path
 
-from common.damage import cause
 from common.data.checks import is_text
 from common.data.names import natural_key
 from common.data.passed_over import is_dropping
 from common.errors import UserError
+from common.files import shown
 from common.paths import as_path, in_bucket
-
-_SHOWN = 100
 
 
 def local_path(where: str) -> Path:
     """Return the path of this machine that a string names; nothing need be there.
 
     Raises:
-      UserError: It lies in a bucket, or nothing can have this path, or nobody may look there.
+      UserError: It lies in a bucket, or nothing can have this path.
     """
-    try:
-        path = as_path(where)
-    except RuntimeError as error:  # Of a home that nobody has.
-        raise UserError(
-            f"{_short(where)} cannot be found ({cause(error)}): write it out."
-        ) from None
+    path = as_path(where)
     if in_bucket(path):
-        raise UserError(f"{_short(where)} lies in a bucket: copy the data to this machine's disk.")
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or cause(error)
-        raise UserError(
-            f"{_short(where)} cannot be opened ({reason}): give a path that you may read."
-        ) from None
+        raise UserError(f"{shown(where)} lies in a bucket: copy the data to this machine's disk.")
     return path
 
 
@@ -74,7 +58,3 @@ def is_file(path: Path | str) -> bool:
 def is_folder(path: Path | str) -> bool:
     """Return whether a path is a folder; never raises."""
     return os.path.isdir(path)
-
-
-def _short(where: str) -> str:
-    return repr(where if len(where) <= _SHOWN else f"{where[:_SHOWN]}…")

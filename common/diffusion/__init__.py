@@ -9,7 +9,7 @@ from common.diffusion.model import StableDiffusion as StableDiffusion
 from common.diffusion.pipeline import latents_to_images as latents_to_images
 from common.diffusion.pipeline import prompt_states as prompt_states
 from common.diffusion.pipeline import text_to_image as text_to_image
-from common.diffusion.plans import SAMPLERS as SAMPLERS
+from common.diffusion.samplers import SAMPLERS as SAMPLERS
 from common.diffusion.samplers import check_sampling as check_sampling
 from common.diffusion.samplers import sample as sample
 from common.diffusion.schedule import NoiseSchedule as NoiseSchedule

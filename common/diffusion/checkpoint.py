@@ -20,7 +20,8 @@ from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
-from common.files import read_json, write_json
+from common.files import read_record, write_json
+from common.sizes import REMEDY
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
@@ -75,15 +76,15 @@ def load_stable_diffusion(
     if source == "pocket":
         directory = directory / "sd"
     unet = UNet(
-        UNetConfig.from_dict(read_json(directory / "unet/config.json")),
+        UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
         dtype,
         attention,
         remat,
     )
     vae = AutoencoderKL(
-        VAEConfig.from_dict(read_json(directory / "vae/config.json")), dtype, attention
+        VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)), dtype, attention
     )
-    schedule = NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json"))
+    schedule = NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json")
     tokenizer = Tokenizer.from_directory(directory / "tokenizer")
     text_config, text_params = load_text_tower(directory / "text_encoder", dtype)
     tokenizer.require_rows(text_config.vocab_size, directory / "tokenizer")
@@ -114,9 +115,13 @@ def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None
     save_text_tower(model.text_tower.config, model.params["text"], directory / "text_encoder")
     # diffusers' pipeline pads prompts to the length that it finds there.
     model.tokenizer.save(directory / "tokenizer", model.text_tower.config.positions)
-    write_json(directory / "scheduler/scheduler_config.json", model.schedule.to_dict())
+    scheduler = model.schedule.to_dict()
+    write_json(directory / "scheduler/scheduler_config.json", scheduler)
     # Last, so that an interrupted directory is not taken for a complete one.
-    write_json(directory / "model_index.json", _MODEL_INDEX)
+    name = str(scheduler.get("_class_name"))
+    known = name.isidentifier() and name.endswith("Scheduler")
+    index = {"scheduler": ["diffusers", name]} if known else {}
+    write_json(directory / "model_index.json", _MODEL_INDEX | index)
 
 
 def abstract_unet(unet: UNet) -> dict[str, Any]:

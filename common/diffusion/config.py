@@ -1,32 +1,72 @@
 """Model configurations, read from and written to diffusers' `config.json`."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from common.diffusion.supported import UNET_FIXED, VAE_FIXED, check_supported
 from common.errors import UserError
+from common.records import Record
+from common.sizes import BOUNDS, opened, size
 
-_BLOCKS = frozenset({"block_out_channels", "down_block_types", "up_block_types"})
+_LEVELS = 8
+"""Of a network at most; each halves the picture."""
+
+
+def _size(kind: str) -> Callable[[Record, str], int]:
+    return lambda record, name: size(record, name, kind, None)
+
+
+def _sizes(kind: str) -> Callable[[Record, str], tuple[int, ...]]:
+    return lambda record, name: record.integers(name, None, *BOUNDS[kind], default=None)
+
+
+def _heads(record: Record, name: str) -> int | tuple[int, ...]:
+    """One number for all levels, or one for each."""
+    several = isinstance(record.content[name], list | tuple)
+    return _sizes("heads")(record, name) if several else _size("heads")(record, name)
+
+
+def _names(record: Record, name: str) -> tuple[str, ...]:
+    return record.strings(name, default=None)
+
+
+# How each field is read.
+_KINDS: Mapping[str, Callable[[Record, str], Any]] = {
+    "attention_head_dim": _heads,
+    "block_out_channels": _sizes("width"),
+    "cross_attention_dim": _size("width"),
+    "down_block_types": _names,
+    "in_channels": _size("channels"),
+    "latent_channels": _size("channels"),
+    "layers_per_block": _size("layers"),
+    "norm_num_groups": _size("width"),
+    "out_channels": _size("channels"),
+    "sample_size": _size("image_size"),
+    "scaling_factor": lambda record, name: record.number(name, 1e-6, 1e6, default=None),
+    "up_block_types": _names,
+    "use_linear_projection": lambda record, name: record.boolean(name, default=None),
+}
 
 
 class _DiffusersConfig:
     """Reading and writing shared by the two configurations; mixed into dataclasses."""
 
     _class_name: ClassVar[str]
+    _file: ClassVar[str]
     _fixed: ClassVar[Mapping[str, Any]]
-    _per_level: ClassVar[frozenset[str]]
 
     @classmethod
-    def _fields(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def _fields(cls, raw: Mapping[str, Any] | Record) -> dict[str, Any]:
         """The dataclass's own fields of a `config.json`, once the rest is found harmless."""
+        record = opened(raw, cls._file)
         names = {field.name for field in dataclasses.fields(cls)}
-        numbers = names - cls._per_level
-        check_supported(
-            cls._class_name, raw, numbers=numbers, lists=cls._per_level, fixed=cls._fixed
-        )
-        own = {name: raw[name] for name in names & raw.keys()}
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
+        check_supported(record, names, cls._fixed)
+        own = {name: _KINDS[name](record, name) for name in names & record.content.keys()}
+        if len(own.get("block_out_channels") or ()) > _LEVELS:
+            record.refuse("block_out_channels", f"a list of up to {_LEVELS} numbers")
+        # Null is the usual.
+        return {name: value for name, value in own.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as diffusers' `config.json` holds them, with its class name."""
@@ -38,6 +78,7 @@ class _DiffusersConfig:
             raise UserError(f"{self._class_name} config: {sentence}")
 
     def _require_groups(self) -> None:
+        self._require(len(self.block_out_channels) > 0, "block_out_channels is empty.")
         self._require(
             not any(channels % self.norm_num_groups for channels in self.block_out_channels),
             f"norm_num_groups={self.norm_num_groups} must divide each of "
@@ -71,11 +112,11 @@ class UNetConfig(_DiffusersConfig):
     use_linear_projection: bool = False
 
     _class_name = "UNet2DConditionModel"
+    _file = "unet/config.json"
     _fixed = UNET_FIXED
-    _per_level = _BLOCKS | {"attention_head_dim"}
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "UNetConfig":
+    def from_dict(cls, raw: Mapping[str, Any] | Record) -> "UNetConfig":
         """Reads diffusers' `unet/config.json`.
 
         Raises:
@@ -133,11 +174,11 @@ class VAEConfig(_DiffusersConfig):
     scaling_factor: float = 0.18215
 
     _class_name = "AutoencoderKL"
+    _file = "vae/config.json"
     _fixed = VAE_FIXED
-    _per_level = _BLOCKS
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "VAEConfig":
+    def from_dict(cls, raw: Mapping[str, Any] | Record) -> "VAEConfig":
         """Reads diffusers' `vae/config.json`.
 
         Raises:

@@ -24,7 +24,8 @@ from common.diffusion.model import Modules, StableDiffusion
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
-from common.files import read_json
+from common.files import read_json, read_record
+from common.sizes import REMEDY
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Architecture:
           UserError: A file is missing or describes another kind of model.
         """
         return cls(
-            UNetConfig.from_dict(read_json(directory / "unet/config.json")),
-            VAEConfig.from_dict(read_json(directory / "vae/config.json")),
-            text_from_json(read_json(directory / "text_encoder/config.json")),
-            NoiseSchedule.from_dict(read_json(directory / "scheduler/scheduler_config.json")),
+            UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
+            VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)),
+            text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)),
+            NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json"),
         )
 
 

@@ -1,35 +1,60 @@
-"""DDPM, DDIM, Euler and DPM-Solver++(2M) as tables, with the trajectories of diffusers.
+"""Samplers of one step's memory as tables, with the trajectories of diffusers.
 
-Every step of each of them is one linear combination of four things: the current latents, the
-clean latents that the model's output implies, those of the step before, and fresh noise. So a
-sampler is a table of coefficients, made on the host in float64, and one scan runs them all.
+Every step of each sampler is one linear combination of a few things: the current latents, what
+the model's output implies now and implied before, latents that were laid aside, and fresh noise.
+So a sampler is a table of coefficients, made on the host in float64, and one scan runs them all.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from common.diffusion.schedule import NoiseSchedule
-from common.errors import UserError
+from common.diffusion.spacing import (
+    Column,
+    all_sigmas,
+    rescheduled,
+    sigma_to_time,
+    timesteps,
+)
 
-Column = Float[np.ndarray, "steps"]
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A linear combination for each step.
+
+    Attributes:
+      latents: weight of the current latents.
+      estimates: weights of what the model's outputs imply, this step's first.
+      aside: weight of the latents that lie aside; None where no step uses them.
+    """
+
+    latents: Column
+    estimates: Float[np.ndarray, "steps lags"]
+    aside: Column | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What each step does; every field but the last holds one number a step.
+    """What each call of the model does; a `Column` holds one number a call.
 
     Attributes:
       timestep: what the model is told.
       input_scale: what the latents are multiplied with before the model sees them.
       alpha: share of clean latents in what the model sees.
       sigma: share of noise in what the model sees.
-      keep: weight of the current latents in the next ones.
-      clean: weight of the clean latents that the model's output implies.
-      clean_before: weight of the clean latents that the step before implied.
-      noise: weight of fresh noise.
+      following: the next latents.
+      noise: weight of fresh noise in them.
+      aside: the next latents aside; None where no step uses them.
+      estimate: what is made of the model's output: "clean" latents, the "noise" in what it saw,
+        or the "output" itself.
+      clip: clean latents are clipped to so much on either side of 0; None leaves them.
+      unclipped: weight of this step's clean latents before they were clipped.
       initial_scale: what standard normal noise is multiplied with to start from.
     """
 
@@ -37,103 +62,153 @@ class Plan:
     input_scale: Column
     alpha: Column
     sigma: Column
-    keep: Column
-    clean: Column
-    clean_before: Column
+    following: Row
     noise: Column
+    aside: Row | None = None
+    estimate: str = "clean"
+    clip: float | None = None
+    unclipped: Column | None = None
     initial_scale: float = 1.0
 
 
-def ddpm(schedule: NoiseSchedule, steps: int) -> Plan:
-    """Ancestral sampling (Ho et al. 2020, equation 7) with the smaller of both variances."""
-    times = _timesteps(schedule, steps, default="leading")
+def ddpm(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+    """Ancestral sampling (Ho et al. 2020, equation 7)."""
+    times = timesteps(schedule, steps, options["timestep_spacing"])
     now = schedule.alphas_cumprod[times].astype(np.float64)
     after = np.append(now[1:], 1.0)
     ratio = now / after
-    return _plan(
+    variance = 1 - ratio
+    if options["variance_type"] != "fixed_large":
+        variance = (1 - after) / (1 - now) * (1 - ratio)
+    return unit_plan(
         times,
         now,
-        keep=np.sqrt(ratio) * (1 - after) / (1 - now),
-        clean=np.sqrt(after) * (1 - ratio) / (1 - now),
-        noise=np.sqrt((1 - after) / (1 - now) * (1 - ratio)),
+        np.sqrt(ratio) * (1 - after) / (1 - now),
+        estimates(np.sqrt(after) * (1 - ratio) / (1 - now)),
+        noise=np.sqrt(variance) * (times > 0),
+        clip=options["clip_sample_range"] if options["clip_sample"] else None,
     )
 
 
-def ddim(schedule: NoiseSchedule, steps: int) -> Plan:
+def ddim(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     """Deterministic DDIM (Song et al. 2021, equation 12 with eta 0)."""
-    times = _timesteps(schedule, steps, default="leading")
+    times = timesteps(schedule, steps, options["timestep_spacing"])
     table = schedule.alphas_cumprod.astype(np.float64)
-    end = 1.0 if schedule.set_alpha_to_one else table[0]
+    end = 1.0 if options["set_alpha_to_one"] else table[0]
     # The next time is a fixed stride away, which need not be the time that is visited next.
     targets = times - schedule.num_train_timesteps // steps
     now, after = table[times], np.where(targets >= 0, table[targets], end)
     # The noise implied by latents and clean latents, mixed anew with the clean ones.
     keep = np.sqrt((1 - after) / (1 - now))
-    return _plan(times, now, keep=keep, clean=np.sqrt(after) - keep * np.sqrt(now))
+    if not options["clip_sample"]:
+        return unit_plan(times, now, keep, estimates(np.sqrt(after) - keep * np.sqrt(now)))
+    return unit_plan(
+        times,
+        now,
+        keep,
+        estimates(np.sqrt(after)),
+        clip=options["clip_sample_range"],
+        unclipped=-keep * np.sqrt(now),
+    )
 
 
-def euler(schedule: NoiseSchedule, steps: int) -> Plan:
+def euler(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     """Euler's method on the probability flow (Karras et al. 2022, algorithm 2, no churn).
 
     Its latents are not rescaled to unit variance: noise of deviation sigma is added to them.
     """
-    spacing = schedule.timestep_spacing or "linspace"
-    times = _timesteps(schedule, steps, default="linspace", rounded=False)
-    all_sigmas = _noise_to_signal(schedule.alphas_cumprod)
-    now = np.interp(times, np.arange(len(all_sigmas)), all_sigmas)
-    after = np.append(now[1:], 0.0)
-    unit = 1 / np.sqrt(now**2 + 1)
-    peak = now.max()
-    return Plan(
-        timestep=times,
-        input_scale=unit,
-        alpha=unit,
-        sigma=now * unit,
-        keep=after / now,
-        clean=1 - after / now,
-        clean_before=np.zeros(steps),
-        noise=np.zeros(steps),
-        initial_scale=float(np.sqrt(peak**2 + 1) if spacing == "leading" else peak),
+    times, sigmas = noise_levels(schedule, steps, options)
+    now, after = sigmas[:-1], sigmas[1:]
+    return scaled_plan(options, times, now, after / now, estimates(1 - after / now))
+
+
+def euler_ancestral(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+    """Euler's method that overshoots and adds noise (k-diffusion's `sample_euler_ancestral`)."""
+    times, sigmas = noise_levels(schedule, steps, options)
+    now, after = sigmas[:-1], sigmas[1:]
+    noise = np.sqrt(after**2 * (now**2 - after**2) / now**2)
+    down = np.sqrt(after**2 - noise**2)
+    return scaled_plan(options, times, now, down / now, estimates(1 - down / now), noise=noise)
+
+
+def heun(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+    """Heun's method (Karras et al. 2022, algorithm 1): two calls a step, but for the last."""
+    times, sigmas = noise_levels(schedule, steps, options)
+    calls = 2 * steps - 1
+    now = np.repeat(sigmas[:-1], 2)[1:]
+    keep, aside, lags = np.zeros(calls), np.zeros(calls), np.zeros((calls, 2))
+    held = np.zeros(calls)
+    for step in range(steps):
+        # A whole step of Euler's, in the first of both calls or in the last of all.
+        first, sigma, after = 2 * step, sigmas[step], sigmas[step + 1]
+        keep[first], lags[first, 0], held[first] = after / sigma, 1 - after / sigma, 1
+        if first + 1 < calls:
+            half = (after - sigma) / 2
+            keep[first + 1], aside[first + 1] = half / after, 1 + half / sigma
+            lags[first + 1] = -half / after, -half / sigma
+    return scaled_plan(
+        options,
+        np.repeat(times, 2)[1:],
+        now,
+        keep,
+        lags,
+        aside=aside,
+        lay=Row(held, np.zeros((calls, 2)), 1 - held),
+        clip=options["clip_sample_range"] if options["clip_sample"] else None,
     )
 
 
-def dpmpp_2m(schedule: NoiseSchedule, steps: int) -> Plan:
-    """DPM-Solver++(2M), midpoint (Lu et al. 2022, algorithm 2); first and last of order 1."""
-    times = _timesteps(schedule, steps, default="linspace", extra=1)
-    now = _noise_to_signal(schedule.alphas_cumprod[times])
-    after = np.append(now[1:], 0.0)
-    alpha_now, alpha_after = 1 / np.sqrt(now**2 + 1), 1 / np.sqrt(after**2 + 1)
-    change = alpha_after * (1 - after / now)
-    # Weight of the difference to the step before: half the ratio of the steps in -log(sigma).
-    extrapolation = np.zeros(steps)
-    log_now = -np.log(now)
-    step = np.diff(log_now)
-    extrapolation[1:-1] = 0.5 * step[1:] / step[:-1]
-    return _plan(
-        times,
-        alpha_now**2,
-        keep=(alpha_after * after) / (alpha_now * now),
-        clean=change * (1 + extrapolation),
-        clean_before=-change * extrapolation,
-    )
+def lms(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+    """Linear multistep of order 4 (k-diffusion's `sample_lms`)."""
+    times, sigmas = noise_levels(schedule, steps, options)
+    nodes, weights = np.polynomial.legendre.leggauss(4)  # Exact for polynomials of order 3.
+    lags = np.zeros((steps, 4))
+    for step in range(steps):
+        seen = sigmas[max(0, step - 3) : step + 1][::-1]
+        width = (sigmas[step + 1] - sigmas[step]) / 2
+        at = sigmas[step] + width * (nodes + 1)
+        for lag, own in enumerate(seen):
+            others = np.delete(seen, lag)
+            basis = np.prod((at[:, None] - others) / (own - others), axis=1)
+            lags[step, lag] = width * np.dot(weights, basis)
+    return scaled_plan(options, times, sigmas[:-1], np.ones(steps), lags, estimate="noise")
 
 
-SAMPLERS: dict[str, Callable[[NoiseSchedule, int], Plan]] = {
-    "ddpm": ddpm,
-    "ddim": ddim,
-    "euler": euler,
-    "dpmpp_2m": dpmpp_2m,
-}
+def noise_levels(
+    schedule: NoiseSchedule, steps: int, options: Options
+) -> tuple[Column, Float[np.ndarray, "levels"]]:
+    """Return the times of samplers whose latents carry noise of deviation sigma, and the sigmas.
+
+    The last sigma is what is left in the end.
+    """
+    times = timesteps(schedule, steps, options["timestep_spacing"], rounded=False)
+    table = all_sigmas(schedule)
+    sigmas = np.interp(times, np.arange(len(table)), table)
+    if options.get("interpolation_type") == "log_linear":
+        sigmas = np.exp(np.linspace(np.log(table[-1]), np.log(table[0]), steps + 1))
+    wanted = rescheduled(options, steps, table, sigmas)
+    if wanted is not None:
+        sigmas, times = wanted, sigma_to_time(table, wanted)
+    last = table[0] if options.get("final_sigmas_type") == "sigma_min" else 0.0
+    sigmas = np.append(sigmas, last)[: steps + 1]
+    if options.get("timestep_type") == "continuous" and schedule.prediction_type == "v_prediction":
+        times = 0.25 * np.log(sigmas[:-1])
+    return times, sigmas
 
 
-def _plan(
+def estimates(*by_lag: Column) -> Float[np.ndarray, "steps lags"]:
+    """Return a row's weights of estimates: this step's, then those before; at least two."""
+    return np.stack([*by_lag, np.zeros(len(by_lag[0]))][: max(2, len(by_lag))], axis=1)
+
+
+def unit_plan(
     times: np.ndarray,
     alphas_cumprod: Column,
-    *,
     keep: Column,
-    clean: Column,
-    clean_before: Column | None = None,
+    lags: Float[np.ndarray, "steps lags"],
+    *,
     noise: Column | None = None,
+    **others: Any,
 ) -> Plan:
     """A plan whose latents keep unit variance, so that the model sees them as they are."""
     zeros = np.zeros(len(times))
@@ -142,48 +217,36 @@ def _plan(
         input_scale=zeros + 1,
         alpha=np.sqrt(alphas_cumprod),
         sigma=np.sqrt(1 - alphas_cumprod),
-        keep=keep,
-        clean=clean,
-        clean_before=zeros if clean_before is None else clean_before,
+        following=Row(keep, lags, others.pop("aside_weight", None)),
         noise=zeros if noise is None else noise,
+        **others,
     )
 
 
-def _noise_to_signal(alphas_cumprod: np.ndarray) -> Column:
-    alphas_cumprod = alphas_cumprod.astype(np.float64)
-    return np.sqrt((1 - alphas_cumprod) / alphas_cumprod)
-
-
-def _timesteps(
-    schedule: NoiseSchedule,
-    steps: int,
+def scaled_plan(
+    options: Options,
+    times: Column,
+    sigmas: Column,
+    keep: Column,
+    lags: Float[np.ndarray, "steps lags"],
     *,
-    default: str,
-    rounded: bool = True,
-    extra: int = 0,
-) -> np.ndarray:
-    """The times to visit, latest first, spread as in table 2 of arXiv:2305.08891.
-
-    Args:
-      schedule: Says how, unless it leaves it to the sampler.
-      steps: How many.
-      default: The sampler's own spacing.
-      rounded: Whether times between training timesteps are rounded to one.
-      extra: How many earlier times to lay out and then leave out.
-    """
-    total, spacing = schedule.num_train_timesteps, schedule.timestep_spacing or default
-    if not 1 <= steps <= total:
-        raise UserError(f"steps={steps} must lie between 1 and {total}.")
-    if spacing == "linspace":
-        times = np.linspace(0, total - 1, steps + extra)[::-1][:steps]
-    elif spacing == "leading":
-        times = (np.arange(steps + extra) * (total // (steps + extra)))[::-1][:steps]
-        times = times + schedule.steps_offset
-    else:
-        times = np.round(np.arange(total, 0, -total / steps))[:steps] - 1
-    if times[0] >= total:
-        raise UserError(
-            f"steps={steps} with steps_offset={schedule.steps_offset} would start at timestep "
-            f"{times[0]}, beyond the last one, {total - 1}; take fewer steps."
-        )
-    return np.round(times).astype(np.int64) if rounded else times.astype(np.float64)
+    aside: Column | None = None,
+    lay: Row | None = None,
+    noise: Column | None = None,
+    **others: Any,
+) -> Plan:
+    """A plan whose latents carry noise of deviation `sigmas`, scaled down for the model."""
+    unit = 1 / np.sqrt(sigmas**2 + 1)
+    peak = sigmas.max()
+    leading = options["timestep_spacing"] == "leading"
+    return Plan(
+        timestep=times,
+        input_scale=unit,
+        alpha=unit,
+        sigma=sigmas * unit,
+        following=Row(keep, lags, aside),
+        aside=lay,
+        noise=np.zeros(len(times)) if noise is None else noise,
+        initial_scale=float(np.sqrt(peak**2 + 1) if leading else peak),
+        **others,
+    )

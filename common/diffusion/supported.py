@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from common.errors import UserError
+from common.records import Record
+from common.sizes import require_known
 
 # Fields that change the architecture and that only have one supported value. A file may
 # leave them out (older ones do); any other value is refused rather than ignored.
@@ -57,34 +58,18 @@ VAE_FIXED: Mapping[str, Any] = {
 _IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_attention"})
 
 
-def check_supported(
-    kind: str,
-    raw: Mapping[str, Any],
-    *,
-    numbers: Collection[str],
-    lists: Collection[str],
-    fixed: Mapping[str, Any],
-) -> None:
+def check_supported(record: Record, own: Collection[str], fixed: Mapping[str, Any]) -> None:
     """Checks a `config.json` before it is read, so that nothing in it is passed over.
 
     Args:
-      kind: What the error calls the file.
-      raw: Its content.
-      numbers: Names of the fields that hold one number (or a truth value).
-      lists: Names of the fields that may hold one entry per level.
-      fixed: Names of the fields with only one supported value.
+      record: Its fields.
+      own: Names of the fields that are read.
+      fixed: The fields with only one supported value.
 
     Raises:
       UserError: It names the field and the value that are not supported.
     """
-    for name, value in raw.items():
-        if name in fixed and value != fixed[name]:
-            raise UserError(
-                f"{kind} config: {name}={value!r} is not supported; only {fixed[name]!r} is, "
-                "as in Stable Diffusion 1.x and 2.x."
-            )
-        if name in numbers and not isinstance(value, (int, float)):
-            raise UserError(f"{kind} config: {name}={value!r} is no number.")
-        known = name in {*numbers, *lists, *fixed, *_IGNORED} or name.startswith("_")
-        if not known and value not in (None, False):
-            raise UserError(f"{kind} config: the field {name}={value!r} is not supported.")
+    for name in fixed.keys() & record.content.keys():
+        if record.content[name] != fixed[name]:
+            record.refuse(name, f"{fixed[name]!r}, as in Stable Diffusion 1.x and 2.x")
+    require_known(record, {*own, *fixed, *_IGNORED})

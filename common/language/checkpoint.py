@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common.files import read_json, write_json
+from common.files import read_record, write_json
 from common.language.config import LMConfig
 from common.language.hugging_face import KINDS, kind_of, lm_from_json, lm_to_json
 from common.language.model import LanguageModel
 from common.language.tokenizer import LMTokenizer
+from common.sizes import REMEDY
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
@@ -63,7 +64,7 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
       UserError: The model cannot be found, is of another kind, or its parts do not fit.
     """
     directory = find_lm(source)
-    config = lm_from_json(read_json(directory / "config.json"))
+    config = lm_from_json(read_record(directory / "config.json", REMEDY))
     kind = KINDS[kind_of(config)]
     tensors = read_lm_tensors(directory)
     params = to_flax(kind.table, tensors, ignore=kind.ignore, expected=abstract_lm(config))

@@ -7,20 +7,31 @@ from typing import Any
 from common.errors import UserError
 from common.language.config import LMConfig
 from common.language.layers import ACTIVATIONS
+from common.records import Record
+from common.sizes import opened, require, size
 from common.weights.language import GPT2, GPT2_IGNORE, GPTJ, GPTJ_IGNORE
 from common.weights.table import Table
 
 # Our field -> Hugging Face's, which are the same for both kinds.
-_FIELDS = {
+_SIZES = {
     "vocab_size": "vocab_size",
     "width": "n_embd",
     "layers": "n_layer",
     "heads": "n_head",
     "mlp_width": "n_inner",
     "positions": "n_positions",
-    "activation": "activation_function",
-    "eps": "layer_norm_epsilon",
     "eos": "eos_token_id",
+}
+_ACTIVATION, _EPS = "activation_function", "layer_norm_epsilon"
+_FIELDS = {**_SIZES, "activation": _ACTIVATION, "eps": _EPS}
+# Fields that may only have these values, in both kinds. What is in no table says how to train, to
+# generate or to round.
+_ALLOWED = {
+    "add_cross_attention": (False,),
+    "is_encoder_decoder": (False,),
+    "pruned_heads": ({},),
+    "quantization_config": (),
+    "rope_scaling": (),
 }
 
 
@@ -32,7 +43,7 @@ class Kind:
       architecture: The class of transformers that reads it.
       defaults: What a file leaves out.
       form: Our fields that make the kind.
-      required: Fields of the file that may only have these values, where they are given.
+      allowed: Fields of the file that may only have these values, where they are given.
       table: The conversion table.
       ignore: Keys that carry no weights.
     """
@@ -40,12 +51,12 @@ class Kind:
     architecture: str
     defaults: Mapping[str, Any]
     form: Mapping[str, Any]
-    required: Mapping[str, Any]
+    allowed: Mapping[str, tuple]
     table: Table
     ignore: Sequence[str]
 
 
-_DEFAULTS = {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "eos_token_id": 50256}
+_DEFAULTS = {"eos_token_id": 50256}
 
 KINDS: dict[str, Kind] = {
     "gpt2": Kind(
@@ -54,10 +65,9 @@ KINDS: dict[str, Kind] = {
         | {"vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024},
         {},
         {
-            "scale_attn_weights": True,
-            "scale_attn_by_inverse_layer_idx": False,
-            "add_cross_attention": False,
-            "tie_word_embeddings": True,
+            "scale_attn_weights": (True,),
+            "scale_attn_by_inverse_layer_idx": (False,),
+            "tie_word_embeddings": (True,),
         },
         GPT2,
         GPT2_IGNORE,
@@ -67,7 +77,7 @@ KINDS: dict[str, Kind] = {
         _DEFAULTS
         | {"vocab_size": 50400, "n_embd": 4096, "n_layer": 28, "n_head": 16, "n_positions": 2048},
         {"parallel": True, "attention_bias": False, "tied": False},
-        {"tie_word_embeddings": False},
+        {"rotary": (True,), "tie_word_embeddings": (False,)},
         GPTJ,
         GPTJ_IGNORE,
     ),
@@ -79,33 +89,48 @@ def kind_of(config: LMConfig) -> str:
     return "gptj" if config.rotary else "gpt2"
 
 
-def lm_from_json(written: Mapping[str, Any]) -> LMConfig:
+def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
     """Reads `config.json`.
 
     Raises:
-      UserError: It describes another kind of model, or a variant that is not supported.
+      UserError: It describes another kind of model or a variant that is not supported, or a
+        value is not one of its kind.
     """
-    name = written.get("model_type")
-    if name not in KINDS:
+    record = opened(written, "config.json")
+    name = record.content.get("model_type")
+    if not isinstance(name, str) or name not in KINDS:
         raise UserError(
-            f"config.json describes a {name!r} model; the language models that can be read are "
+            f"{record.where} describes a {name!r} model; the language models that can be read are "
             f"{', '.join(KINDS)}."
         )
     kind = KINDS[name]
-    for field, value in kind.required.items():
-        if written.get(field, value) != value:
-            raise UserError(f"config.json asks for {field}={written[field]!r}, not {value!r}.")
-    # Files write null for "the usual", too.
-    given = kind.defaults | {key: value for key, value in written.items() if value is not None}
-    given.setdefault("n_inner", 4 * given["n_embd"])
-    fields = {ours: given[theirs] for ours, theirs in _FIELDS.items()}
-    if fields["activation"] not in ACTIVATIONS:
-        raise UserError(
-            f"config.json asks for the activation {fields['activation']!r}; known are "
-            f"{', '.join(ACTIVATIONS)}."
-        )
-    rotary = given.get("rotary_dim", 64) if name == "gptj" else 0
-    return LMConfig(**fields, **kind.form, rotary=rotary)
+    require(record, {**_ALLOWED, **kind.allowed})
+    fields = {
+        ours: size(record, theirs, "token" if ours == "eos" else ours, kind.defaults.get(theirs))
+        for ours, theirs in _SIZES.items()
+    }
+    fields["mlp_width"] = fields["mlp_width"] or 4 * fields["width"]
+    fields["activation"] = record.text(_ACTIVATION, tuple(ACTIVATIONS), default="gelu_new")
+    fields["eps"] = record.number(_EPS, 0, 1, default=1e-5)
+    config = LMConfig(**fields, **kind.form, rotary=_rotary(record) if name == "gptj" else 0)
+    _require_consistent(config, record)
+    return config
+
+
+def _rotary(record: Record) -> int:
+    """How many channels of a head GPT-J turns; null would mean all of its width."""
+    if "rotary_dim" in record.content and record.content["rotary_dim"] is None:
+        record.refuse("rotary_dim", "a whole number")
+    return size(record, "rotary_dim", "rotary", 64)
+
+
+def _require_consistent(config: LMConfig, record: Record) -> None:
+    if config.width % config.heads:
+        record.refuse("n_head", f"a divisor of the width {config.width}")
+    if config.rotary % 2 or config.rotary > config.head_width:
+        record.refuse("rotary_dim", f"an even number of a head's {config.head_width} channels")
+    if not 0 <= config.eos < config.vocab_size:
+        record.refuse("eos_token_id", f"one of the vocabulary's {config.vocab_size} ids")
 
 
 def lm_to_json(config: LMConfig) -> dict[str, Any]:

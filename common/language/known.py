@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from common.errors import UserError
-from common.files import read_json, shown
+from common.files import read_record, shown
 from common.language.checkpoint import LM, abstract_lm, find_lm
 from common.language.config import KNOWN
 from common.language.hugging_face import lm_from_json
+from common.sizes import REMEDY
 from common.weights.resolve import local_directory
 
 
@@ -24,7 +25,7 @@ def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
       UserError: The model is neither at hand nor known.
     """
     if local_directory(source):
-        config = lm_from_json(read_json(find_lm(source) / "config.json"))
+        config = lm_from_json(read_record(find_lm(source) / "config.json", REMEDY))
     elif source in KNOWN:
         config = KNOWN[source]
     else:

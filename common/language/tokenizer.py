@@ -4,14 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.bpe import (
-    read_vocabulary,
-    refusing_damage,
-    require_numbers,
-    require_rows,
-    require_values,
-)
+from common.bpe import read_vocabulary, refusing_damage, require_numbers, require_rows
 from common.files import atomic_write
+from common.sizes import require
 
 # Where words end: as in GPT-2, which the models of this project share.
 _SPLITS = {"type": ("ByteLevel",), "add_prefix_space": (False,), "use_regex": (True,)}
@@ -42,9 +37,9 @@ class LMTokenizer:
         """
         path = Path(path)
         vocabulary = read_vocabulary(path, suffix="")
-        require_values(vocabulary.settings, {"normalizer": ()})
+        require(vocabulary.settings, {"normalizer": ()})
         splits = vocabulary.settings.record("pre_tokenizer", default={})
-        require_values(splits, _SPLITS)
+        require(splits, _SPLITS)
         # Commands without text need not load it.
         from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 

@@ -149,6 +149,8 @@ def _extracted(
             target.parent.mkdir(parents=True, exist_ok=True)
             with opened.open(info) as source, target.open("xb") as file:
                 shutil.copyfileobj(source, file)
+                if file.tell() != info.file_size:
+                    raise EOFError(f"{path} ends too early")
         (aside / _MARK).write_text(content, encoding="utf-8")
         aside.chmod(0o755)
         return aside.rename(folder)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from common.errors import UserError
-from common.files import atomic_write
+from common.files import atomic_write, read_json, read_text
 from common.pocket.recipe import Recipe
 from common.progress import say
 from common.weights.files import read_tensors, write_tensors
@@ -29,7 +29,7 @@ def claim(work: Path, recipe: Recipe) -> None:
     if not file.exists():
         with atomic_write(file) as temporary:
             temporary.write_text(text)
-    elif file.read_text() != text:
+    elif read_text(file) != text:
         raise UserError(
             f"{str(work)!r} holds stages of another recipe (see recipe.json there): give another "
             "--work or delete it."
@@ -41,7 +41,7 @@ class Stopwatch:
 
     def __init__(self, file: Path):
         self.file = file
-        self.times: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+        self.times: dict[str, float] = read_json(file) if file.exists() else {}
 
     def note(self, stage: str, seconds: float) -> None:
         """Writes down how long a stage took."""

@@ -14,8 +14,9 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from common.errors import UserError
+from common.files import atomic_write
 from common.hosts import to_host
-from common.paths import AnyPath, in_bucket
+from common.paths import AnyPath, in_bucket, within
 from common.progress import say
 from common.training.method import EVALUATION
 from common.training.sharding import by_path, place
@@ -190,10 +191,10 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:
-            aside = self._directory.parent / "unreadable"
-            aside.mkdir(exist_ok=True)
+            aside = within(self._directory.parent, "unreadable")
             # A bucket has no empty folders, and nothing can be moved to what is not there.
-            (aside / "README").write_text("What could not be read. Nothing needs it any more.\n")
+            with atomic_write(aside / "README") as note:
+                note.write_text("What could not be read. Nothing needs it any more.\n")
             name = f"{step:08d}"
             taken = len(list(aside.glob(f"{name}*")))
             (self._directory / name).rename(aside / (f"{name}.{taken}" if taken else name))

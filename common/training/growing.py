@@ -1,10 +1,12 @@
 """Files that grow while a run goes on, also where the run lies in a bucket."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
 
-from common.paths import AnyPath, in_bucket
+from common.files import atomic_write
+from common.paths import AnyPath, in_bucket, within
 
 PAUSE = 10.0
 """Seconds between two sendings, of those that may wait; a bucket takes one a second."""
@@ -32,10 +34,13 @@ class Growing:
 
     def fetch(self, name: str) -> Path:
         """Where the file `name` is, with what an earlier process of the run wrote."""
-        path = self.folder / name
+        path = within(self.folder, name)
         if self._bucket and (self._bucket / name).exists():
             path.write_bytes((self._bucket / name).read_bytes())
-        path.touch()
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))
+        if path.stat().st_nlink > 1:  # A copy by hard links; the other one must not grow.
+            with atomic_write(path) as own:
+                own.write_bytes(path.read_bytes())
         return path
 
     def due(self) -> bool:

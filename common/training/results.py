@@ -8,9 +8,11 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from common.files import write_json
+from common.errors import UserError
+from common.files import read_record, write_json
 from common.paths import AnyPath, within
 from common.progress import say
+from common.records import Record
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
@@ -18,6 +20,14 @@ VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pro
 
 SHOWN = 5
 """Names that a line about numbers that are not finite gives."""
+
+TEXTS = ("method", "dataset", "model")
+REQUIRED = (*TEXTS, "seed", "metrics", "baselines")
+LONGEST = 1000
+"""Letters of a text in a result."""
+
+HUGE = 1e100
+"""No metric is greater; far beyond it the arithmetic of means overflows."""
 
 
 def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
@@ -87,3 +97,38 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return finite_or_none(value)
+
+
+def read_result(file: AnyPath, remedy: str) -> dict[str, Any]:
+    """What a result holds, of the types that tables and pages count on.
+
+    Raises:
+      UserError: It lacks what every method writes, or a value is of another type; `remedy` ends
+        the sentence.
+    """
+    record = read_record(file, remedy)
+    if missing := [name for name in REQUIRED if name not in record.content]:
+        raise UserError(f"{record.where} lacks {', '.join(missing)}: {remedy}.")
+    metrics, baselines = record.record("metrics"), record.record("baselines")
+    return {
+        **record.content,
+        **{name: record.text(name, longest=LONGEST, default="") for name in TEXTS},
+        "seed": record.integer("seed", low=-(2**63), high=2**64 - 1),
+        "seconds": record.number("seconds", low=0, default=None),
+        "metrics": _numbers(metrics),
+        "baselines": {
+            name: _numbers(baselines.record(name))
+            if isinstance(value, dict)
+            else {"accuracy": _number(baselines, name)}
+            for name, value in baselines.content.items()
+        },
+        **{name: record.record(name, default={}).content for name in ("details", "versions")},
+    }
+
+
+def _numbers(record: Record) -> dict[str, float | None]:
+    return {name: _number(record, name) for name in record.content}
+
+
+def _number(record: Record, name: str) -> float | None:
+    return record.number(name, low=-HUGE, high=HUGE, default=None)

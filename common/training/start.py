@@ -6,10 +6,12 @@ from ml_collections import ConfigDict
 
 from common.config import flatten
 from common.errors import UserError
+from common.seeds import check_seeds, random_key, seed_key, seed_words
 from common.training.method import Method
 from common.training.sharding import REPLICATED, place
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.wandb_writer import require_wandb
+from common.values import Ranges, check_ranges
 
 FIELDS = (
     "compile_cache",
@@ -25,6 +27,32 @@ FIELDS = (
 """Fields that the loop reads beside those of `Schedule`."""
 
 
+STEPS = 2**31 - 1
+"""Updates that a run may have; devices count them in 32 bits."""
+
+RANGES: Ranges = {
+    "keep": (1, 1000),
+    "updates": (None, STEPS),
+    "steps_per_call": (None, 10_000),
+    "log_every": (None, STEPS),
+    "save_every": (None, STEPS),
+    "eval_every": (None, STEPS),
+    # What the methods' configs share.
+    "batch": (1, 2**20),
+    "learning_rate": (0, 1e6),
+    "weight_decay": (0, 1e6),
+    "momentum": (0, 1),
+    "beta1": (0, 1),
+    "beta2": (0, 1),
+    "warmup_epochs": (0, STEPS),
+    "warmup_rate": (0, 1e6),
+    "warmup": (0, STEPS),
+    "shots": (0, STEPS),
+    "holdout": (0, STEPS),
+}
+"""Bounds of numbers; `Schedule` has further ones, and methods have those of their own fields."""
+
+
 def check_fields(config: ConfigDict) -> None:
     """Refuse a config that the loop cannot read.
 
@@ -34,10 +62,8 @@ def check_fields(config: ConfigDict) -> None:
     missing = [name for name in FIELDS if name not in flatten(config)]
     if missing:
         raise UserError(f"the config has no field {missing[0]!r}, which the loop needs.")
-    if not 0 <= config.seed < 2**31:
-        raise UserError(f"seed={config.seed} is out of range: give a number from 0 to 2**31 - 1.")
-    if config.keep < 1:
-        raise UserError(f"keep={config.keep}: at least one checkpoint must be kept.")
+    check_seeds(config)
+    check_ranges(config, RANGES)
     if "://" in config.get("cache", ""):
         raise UserError(f"cache={config.cache!r} is no folder of a disk, as the cache must be.")
     require_wandb(config.wandb)
@@ -47,10 +73,10 @@ def initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, ja
     """The state before the first step and the key of all steps, on the devices."""
     # Kilobytes, so the tree is made by every host and moved, which lets a method compute it
     # as it likes.
-    state = init_state(method.init(jax.random.key(seed)), method.optimizer())
+    state = init_state(method.init(random_key(seed)), method.optimizer())
     state = place(state, state_shardings(state, method.trainable_rules, mesh))
     make_key = jax.jit(
-        lambda seed: jax.random.fold_in(jax.random.key(seed), 1),
+        lambda words: jax.random.fold_in(seed_key(words), 1),
         out_shardings=NamedSharding(mesh, REPLICATED),
     )
-    return state, make_key(seed)
+    return state, make_key(seed_words(seed))

@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 from common.config import flatten
 from common.errors import UserError
 from common.files import read_json, write_json
-from common.paths import AnyPath, in_bucket
+from common.paths import AnyPath, in_bucket, within
+from common.records import Record
 
 
 def require_wandb(project: str) -> ModuleType | None:
@@ -58,10 +59,10 @@ class WandbWriter:
         try:
             self._run = self._wandb.init(
                 project=config.wandb,
-                id=_run_id(workdir / "wandb.json"),
+                id=_run_id(within(workdir, "wandb.json")),
                 resume="allow",
                 name=workdir.name,
-                dir=None if in_bucket(workdir) else str(workdir),
+                dir=None if in_bucket(workdir) else str(within(workdir, "wandb").parent),
                 config=flatten(config),
             )
         except self._wandb.Error as error:
@@ -87,4 +88,5 @@ class WandbWriter:
 def _run_id(path: AnyPath) -> str:
     if not path.exists():
         write_json(path, {"id": secrets.token_hex(4)})
-    return read_json(path, "remove it to start a new run there")["id"]
+    remedy = "remove it to start a new run there"
+    return Record(read_json(path, remedy), str(path), remedy).text("id", longest=64)

@@ -20,6 +20,7 @@ from common.paths import (
     require_writable,
     within,
 )
+from common.training.results import read_result
 
 HARMLESS = (
     "cache",
@@ -124,7 +125,7 @@ def _read_config(path: AnyPath) -> dict[str, Any]:
 
 
 def _read_result(path: AnyPath) -> dict[str, Any]:
-    found = read_json(path, UNREADABLE)
+    found = read_result(path, UNREADABLE)
     if type(found.get("updates")) is not int:
         raise UserError(f"{path} does not say how many updates it is of: {UNREADABLE}.")
     return found

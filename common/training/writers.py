@@ -12,8 +12,9 @@ import jax
 import numpy as np
 from PIL import Image
 
-from common.files import atomic_write
-from common.paths import AnyPath
+from common.errors import UserError
+from common.files import atomic_write, read_bytes
+from common.paths import AnyPath, within
 from common.training.growing import Growing
 from common.training.wandb_writer import WandbWriter
 
@@ -38,16 +39,23 @@ def read_evaluations(workdir: AnyPath, before: int, length: int) -> list[dict[st
       workdir: the run's folder.
       before: the step.
       length: bytes of `metrics.jsonl` that count; what follows may be half a line.
+
+    Raises:
+      UserError: the file is damaged.
     """
-    path = workdir / "metrics.jsonl"
+    path = within(workdir, "metrics.jsonl")
     if not before or not path.exists():
         return []
+    remedy = "bring it back, or give a new --workdir"
     found = []
-    for text in path.read_bytes()[:length].decode().splitlines():
-        line = json.loads(text)
-        if line["step"] >= before:
-            break
-        values = {n.removeprefix(PREFIX): x for n, x in line.items() if n.startswith(PREFIX)}
+    for number, text in enumerate(read_bytes(path, remedy)[:length].splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            if line["step"] >= before:
+                break
+            values = {n.removeprefix(PREFIX): x for n, x in line.items() if n.startswith(PREFIX)}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise UserError(f"line {number} of {path} cannot be read: {remedy}.") from None
         if values:
             found.append(values)
     return found
@@ -72,7 +80,7 @@ class MetricWriter:
         others: Sequence[WandbWriter] = (),
     ) -> None:
         self._lines = self._events = None
-        self._pictures, self._others = workdir / PICTURES, others
+        self._workdir, self._others = workdir, others
         if jax.process_index() != 0:
             return
         self._files = Growing(workdir)
@@ -130,7 +138,8 @@ class MetricWriter:
         if self._events is None:
             return
         for name, picture in pictures.items():
-            with atomic_write(self._pictures / f"{step:08d}" / f"{name}.png") as path:
+            file = within(self._workdir, PICTURES, f"{step:08d}", f"{name}.png")
+            with atomic_write(file) as path:
                 Image.fromarray(picture).save(path, format="PNG")
             self._events.image(step, name, picture)
         self.flush()

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from common.errors import UserError
 from common.paths import AnyPath, as_path, on_disk
-from common.weights.files import read_tensors
+from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, is_word, require_width, token_word
 from mcti_jax.words import BRACKETED, word_key
@@ -69,21 +68,13 @@ def read_file(file: AnyPath) -> list[LearnedToken]:
 
 def _read(file: Path) -> list[LearnedToken]:
     if file.suffix not in _TORCH_SUFFIXES:
-        return _from_tensors(file, read_tensors(file), _header(file))
+        return _from_tensors(file, *read_safetensors(file))
     loaded = unpickle_torch_archive(file)
     if not isinstance(loaded, dict):
         raise UserError(f"{str(file)!r} holds no word beside its tensor; save it as a dict.")
     if "string_to_param" in loaded:
         return _from_web_ui(file, loaded)
     return _from_tensors(file, loaded, {})
-
-
-def _header(file: AnyPath) -> dict[str, str]:
-    try:
-        with safe_open(file, "np") as opened:
-            return opened.metadata() or {}
-    except SafetensorError as error:
-        raise UserError(f"{str(file)!r} is damaged ({error}); write it again.") from error
 
 
 def _token_files(path: AnyPath) -> list[AnyPath]:

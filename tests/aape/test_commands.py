@@ -41,6 +41,7 @@ def arguments(world: Path, **changes: object) -> str:
         "data": f"features:{world / 'images.npz'}",
         "prompts.source": f"features:{world / 'texts.npz'}",
         "batch": 8,
+        "subsample": "base",
         "shots": 4,
         "updates": 8,
         "steps_per_call": 2,

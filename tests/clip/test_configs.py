@@ -101,8 +101,12 @@ def test_open_clip():
 @pytest.mark.parametrize(
     ("section", "entry", "message"),
     [
-        ("text_cfg", {"hf_model_name": "roberta-base"}, "asks for hf_model_name, which"),
-        ("vision_cfg", {"timm_model_name": "vit"}, "asks for timm_model_name, which"),
+        (
+            "text_cfg",
+            {"hf_model_name": "roberta-base"},
+            "hf_model_name='roberta-base' in .* is not a field",
+        ),
+        ("vision_cfg", {"timm_model_name": "vit"}, "timm_model_name='vit' in .* is not a field"),
     ],
 )
 def test_open_clip_models_that_are_not_clips(section, entry, message):
@@ -113,10 +117,10 @@ def test_open_clip_models_that_are_not_clips(section, entry, message):
 
 
 def test_open_clip_without_an_entry():
-    with pytest.raises(UserError, match="lacks the entry 'model_cfg'"):
+    with pytest.raises(UserError, match="lacks model_cfg, an object"):
         open_clip.clip_from_json({})
 
 
 def test_unknown_activation():
-    with pytest.raises(UserError, match="activation 'relu'; CLIP's are gelu, quick_gelu"):
+    with pytest.raises(UserError, match=r"hidden_act='relu' in .* is not one of gelu, quick"):
         hugging_face.text_from_json(SD_21 | {"hidden_act": "relu"})

@@ -60,14 +60,65 @@ def test_round_trip(version, scheduler_configs):
     [
         ("beta_schedule", "squaredcos_cap_v2"),
         ("prediction_type", "sample"),
-        ("timestep_spacing", "random"),
-        ("clip_sample", True),
-        ("thresholding", True),
+        ("predict_epsilon", False),
         ("trained_betas", [0.1]),
-        ("rescale_betas_zero_snr", True),
-        ("use_karras_sigmas", True),
     ],
 )
 def test_unsupported_schedules_are_refused(field, value):
     with pytest.raises(UserError, match=field):
         NoiseSchedule.from_dict(BY_HAND | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("timestep_spacing", "random"),
+        ("clip_sample", True),
+        ("thresholding", True),
+        ("use_karras_sigmas", True),
+        ("use_beta_sigmas", True),
+        ("algorithm_type", "dpmsolver+++"),
+        ("a_field_of_tomorrow", 3),
+    ],
+)
+def test_training_reads_past_what_only_samplers_need(field, value):
+    plain, other = (
+        NoiseSchedule.from_dict(BY_HAND),
+        NoiseSchedule.from_dict(BY_HAND | {field: value}),
+    )
+    np.testing.assert_array_equal(other.alphas_cumprod, plain.alphas_cumprod)
+    assert field == "timestep_spacing" or repr(other) == repr(plain)  # Hence one fingerprint.
+    assert other != plain  # Yet compiled samplers tell them apart.
+
+
+def test_betas_of_the_file_itself():
+    schedule = NoiseSchedule.from_dict(BY_HAND | {"trained_betas": [0.5, 0.5, 0.2]})
+    np.testing.assert_allclose(schedule.alphas_cumprod, [0.5, 0.25, 0.2], rtol=1e-6)
+    assert "trained_betas=(0.5, 0.5, 0.2)" in repr(schedule)
+    assert "trained_betas" not in repr(NoiseSchedule.from_dict(BY_HAND))
+
+
+def test_a_last_timestep_of_noise_alone():
+    """Square roots are shifted to end at 0 and stretched to begin where they began."""
+    schedule = NoiseSchedule.from_dict(BY_HAND | {"rescale_betas_zero_snr": True})
+    root = np.sqrt(SIGNAL)
+    desired = ((root - root[2]) * root[0] / (root[0] - root[2])) ** 2
+    np.testing.assert_allclose(schedule.alphas_cumprod, desired, atol=1e-6)
+    assert schedule.alphas_cumprod[-1] == 0
+
+
+def test_where_a_file_is_silent_its_class_decides():
+    heun = NoiseSchedule.from_dict({"_class_name": "HeunDiscreteScheduler"})
+    lcm = NoiseSchedule.from_dict({"_class_name": "LCMScheduler"})
+    ddim = NoiseSchedule.from_dict({"_class_name": "DDIMScheduler"})
+    assert (heun.beta_start, heun.beta_end, heun.beta_schedule) == (0.00085, 0.012, "linear")
+    assert (lcm.beta_start, lcm.beta_end, lcm.beta_schedule) == (0.00085, 0.012, "scaled_linear")
+    assert (ddim.beta_start, ddim.beta_end, ddim.beta_schedule) == (0.0001, 0.02, "linear")
+
+
+def test_a_file_is_written_as_it_was_read(scheduler_configs):
+    raw = scheduler_configs["v1"] | {"a_field_of_tomorrow": [1, {"a": None}]}
+    assert NoiseSchedule.from_dict(raw).to_dict() == raw
+    written = NoiseSchedule(beta_end=0.5).to_dict()
+    assert (written["_class_name"], written["beta_end"]) == ("DDIMScheduler", 0.5)
+    assert (written["clip_sample"], "trained_betas" in written) == (False, False)

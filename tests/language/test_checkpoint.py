@@ -95,7 +95,7 @@ def test_published_sizes(name, millions):
     [
         ({"model_type": "llama"}, "describes a 'llama' model"),
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx=True"),
-        ({"activation_function": "swish"}, "the activation 'swish'"),
+        ({"activation_function": "swish"}, "activation_function='swish'"),
     ],
 )
 def test_other_models_are_refused(changes, sentence):

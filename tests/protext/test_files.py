@@ -26,7 +26,7 @@ def clip():
 @pytest.fixture(scope="module")
 def learned(clip):
     prompts = 0.1 * np.random.default_rng(0).standard_normal((3, 4, 128)).astype(np.float32)
-    return LearnedPrompts.of(settings(), clip, {"prompts": prompts}, RUN)
+    return LearnedPrompts.of(settings(), clip.fingerprint, {"prompts": prompts}, RUN)
 
 
 def test_a_file_keeps_prompts_and_facts(learned, tmp_path):
@@ -57,7 +57,7 @@ def test_an_untrained_adapter_is_clip(clip, tmp_path):
     wanted = plain.feature(clip.config.text, clip.params["text"], ids)
     for mapping in ("linear", "mlp"):
         adapter = {"adapter": initial_adapter(jax.random.key(0), mapping, 128)}
-        learned = LearnedPrompts.of(settings(mapping=mapping), clip, adapter, RUN)
+        learned = LearnedPrompts.of(settings(mapping=mapping), clip.fingerprint, adapter, RUN)
         assert set(learned.arrays) == set(by_path(adapter))
         path = tmp_path / "adapter.safetensors"
         write_prompts(path, learned)

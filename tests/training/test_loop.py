@@ -152,7 +152,7 @@ def test_harmless_fields_may_change(runs, undisturbed):
         ("eval_every=-5", "eval_every is -5"),
         ("keep=0", "keep=0"),
         ("seed=-1", "seed=-1 is out of range"),
-        ("seed=2147483648", "seed=2147483648 is out of range"),
+        ("seed=18446744073709551616", "seed='18446744073709551616' is out of range"),
         ("mesh.data=16", "needs 16 devices, but there are 8"),
         ("mesh.model=3", "mesh.model=3 does not divide the 8 devices"),
         ("mesh.model=0", "mesh.model=0"),

@@ -1,0 +1,87 @@
+"""What odd and hostile input is tried, by kind: a table of the files of `tests/hostile`.
+
+    python -m benchmarks.hostile_table [--update=PAGE]
+
+The kind is the first line of a file's docstring, the number what pytest collects from it. Prints
+the table, or renews it in a page of Markdown, between `<!-- hostile -->` and `<!-- end -->`.
+
+For example:
+
+    python -m benchmarks.hostile_table --update=docs/faults.md
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from common.errors import UserError, run_command
+from common.evaluation.tables import markdown_table
+from common.files import atomic_write, read_text
+from common.paths import as_path
+from common.progress import say
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests" / "hostile"
+PLACE = re.compile(r"(<!-- hostile -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def kinds() -> dict[str, str]:
+    """What each file of tests is about, by its path from the root of the checkout."""
+    return {
+        str(file.relative_to(ROOT)): _first_line(file) for file in sorted(TESTS.glob("test_*.py"))
+    }
+
+
+def _first_line(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0].rstrip(".")
+
+
+def counts() -> dict[str, int]:
+    """How many tests pytest finds in each file."""
+    command = [sys.executable, "-m", "pytest", "-n0", "--collect-only", "-qq", str(TESTS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"pytest collects nothing:\n{done.stdout}{done.stderr}")
+    lines = (line.rpartition(": ") for line in done.stdout.splitlines())
+    return {name: int(number) for name, _, number in lines if number.isdecimal()}
+
+
+def table(found: Mapping[str, int]) -> str:
+    """The table, with the sum in its last row."""
+    rows = [
+        [kind, str(found.get(file, 0)), f"[`{Path(file).name}`](../{file})"]
+        for file, kind in kinds().items()
+    ]
+    total = ["together", str(sum(found.get(file, 0) for file in kinds())), ""]
+    return markdown_table(["kind", "inputs", "tests"], [*rows, total])
+
+
+def define_flags() -> None:
+    """The command's options."""
+    flags.DEFINE_string("update", None, "Page of Markdown whose table is renewed.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints the table or renews a page."""
+    del argv
+    text = table(counts())
+    if not flags.FLAGS.update:
+        print(text)
+        return
+    page = as_path(flags.FLAGS.update)
+    old = read_text(page, "name a page of docs/")
+    if not PLACE.search(old):
+        raise UserError(f"{page} has no place for the table: <!-- hostile --> and <!-- end -->.")
+    with atomic_write(page) as path:
+        path.write_text(PLACE.sub(lambda x: f"{x[1]}\n{text}\n\n", old), encoding="utf-8")
+    say(f"wrote {page}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

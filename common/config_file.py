@@ -1,0 +1,99 @@
+"""The flag `--config=FILE.py[:key=value,...]` and its overrides, `--config.key=value`."""
+
+import importlib.util
+import re
+import sys
+import traceback
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from common.errors import UserError
+from common.progress import say
+from common.values import check_name, flatten, kind_of, parse_value, quoted
+
+FOLDER = "configs"
+"""The package of our own config files."""
+
+_OVERRIDE = re.compile(r"--?(?:no)?config\.(?P<name>[^=]+)(?:=(?P<text>.*))?", re.DOTALL)
+_CONFIG = re.compile(r"--?config=(?P<path>.*)", re.DOTALL)
+
+
+def find_config(file: str) -> Path:
+    """Return the config file of that name; ours are found wherever a command is run.
+
+    Raises:
+      UserError: there is none.
+    """
+    path = Path(file)
+    try:
+        if path.is_file():
+            return path
+    except (OSError, ValueError):  # No system has such a path.
+        raise UserError(f"--config={quoted(file)} is not the name of a file.") from None
+    spec = importlib.util.find_spec(FOLDER)
+    folders = [Path(x) for x in spec.submodule_search_locations or ()] if spec else []
+    if path.parts[:-1] in ((), (FOLDER,)) and path.name not in ("", "__init__.py"):
+        for folder in folders:
+            if (found := folder / path.name).is_file():
+                say(f"{file} is taken from {folder}.")
+                return found
+    ours = sorted({x.name for folder in folders for x in folder.glob("[!_]*.py")})
+    raise UserError(
+        f"--config={quoted(file)}: there is no file {quoted(file)}; ours are "
+        f"{', '.join(f'{FOLDER}/{name}' for name in ours)}."
+    )
+
+
+class ConfigFile(flags.ArgumentParser):
+    """Reads a config file and says in a sentence what is wrong with it or its overrides."""
+
+    def __init__(self, parser: flags.ArgumentParser) -> None:
+        self._parser = parser
+
+    def parse(self, path: str) -> ConfigDict:
+        """Return the config of "FILE.py[:key=value,...]"."""
+        name, colon, arg = path.partition(":")
+        file = str(find_config(name))
+        try:
+            config = self._parser.parse(file + colon + arg)
+        except UserError:
+            raise
+        except Exception as error:  # A config file is a program and may fail in any way.
+            cause = error.__context__ or error
+            frames = traceback.extract_tb(cause.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == file]
+            where = f"{file}, line {lines[-1]}" if lines else file
+            raise UserError(f"{where}: {type(cause).__name__}: {cause}") from error
+        if not isinstance(config, ConfigDict):
+            raise UserError(f"{file}: get_config() returned no ConfigDict.")
+        for argument in sys.argv[1:]:
+            if override := _OVERRIDE.fullmatch(argument):
+                _check_override(config, override["name"], override["text"])
+        return config
+
+    def hint(self, name: str) -> str:
+        """Return what to write for an unknown option that is a field of the config, else ""."""
+        given = [found["path"] for x in sys.argv[1:] if (found := _CONFIG.fullmatch(x))]
+        try:
+            fields = flatten(self.parse(given[-1])) if given else {}
+        except UserError:
+            return ""
+        field = f"--config.{name}=VALUE"
+        return f"'{name}' is a field of the config: write {field}." if name in fields else ""
+
+
+class WholeNumber(flags.IntegerParser):
+    """Reads whole numbers as behind the colon of a config file."""
+
+    def convert(self, argument: int | str) -> int:
+        """Return the number of a text."""
+        return argument if isinstance(argument, int) else parse_value("", argument, int, None)
+
+
+def _check_override(config: ConfigDict, name: str, text: str | None) -> None:
+    check_name(name, flatten(config))
+    kind = kind_of(config, name)
+    if text is not None and kind in (bool, int, float, str):
+        parse_value(name, text, kind, None)

@@ -1,0 +1,247 @@
+"""What diffusers' scheduler classes know, and which of it is supported when sampling."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.diffusion.schedule import NoiseSchedule
+from common.errors import UserError
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A field with a few supported values; the first is what diffusers assumes."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def default(self) -> Any:
+        """What a file that is silent means."""
+        return self.values[0]
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether the value is one of those supported."""
+        alike = type(value) is type(self.default) or self.default is None or _is_number(value)
+        return alike and value in self.values
+
+    def __str__(self) -> str:
+        """Name the values."""
+        return ", ".join(map(repr, self.values))
+
+
+@dataclass(frozen=True)
+class Within:
+    """A field that holds a number, or nothing where that is the default."""
+
+    default: float | None
+    low: float
+    high: float
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether the value is such a number."""
+        return value is self.default or (_is_number(value) and self.low <= value <= self.high)
+
+    def __str__(self) -> str:
+        """Name the bounds."""
+        return f"a number from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A field that holds a list of step numbers."""
+
+    default: tuple[int, ...] = ()
+
+    def accepts(self, value: Any) -> bool:
+        """Say whether the value is such a list."""
+        return isinstance(value, list | tuple) and all(type(step) is int for step in value)
+
+    def __str__(self) -> str:
+        """Name the kind."""
+        return "a list of whole numbers"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+Field = OneOf | Within | Steps
+
+_OFF, _ON = OneOf((False, True)), OneOf((True, False))
+_NEVER = OneOf((False,))
+_NOTHING = OneOf((None,))
+_LEADING = OneOf(("leading", "linspace", "trailing"))
+_LINSPACE = OneOf(("linspace", "leading", "trailing"))
+_FINAL = OneOf(("zero", "sigma_min"))
+_ORDER = OneOf((2, 1, 3))
+_BOUND = Within(None, 1e-6, 1e6)
+_THRESHOLD = {"thresholding": _NEVER}
+_CLIP = {"clip_sample": _ON, "clip_sample_range": Within(1.0, 1e-6, 1e6)}
+_SIGMAS = {f"use_{kind}_sigmas": _OFF for kind in ("karras", "exponential", "beta")}
+_FLOW = {"use_flow_sigmas": _NEVER, "use_dynamic_shifting": _NEVER}
+_ZERO_SNR = {"rescale_betas_zero_snr": _OFF}
+
+KNOWN: Mapping[str, Mapping[str, Field]] = {
+    "DDPMScheduler": {
+        "timestep_spacing": _LEADING,
+        "variance_type": OneOf(("fixed_small", "fixed_small_log", "fixed_large")),
+        **_CLIP,
+        **_THRESHOLD,
+        **_ZERO_SNR,
+    },
+    "DDIMScheduler": {
+        "timestep_spacing": _LEADING,
+        "set_alpha_to_one": _ON,
+        **_CLIP,
+        **_THRESHOLD,
+        **_ZERO_SNR,
+    },
+    "PNDMScheduler": {
+        "timestep_spacing": _LEADING,
+        "set_alpha_to_one": _OFF,
+        "skip_prk_steps": _OFF,
+    },
+    "EulerDiscreteScheduler": {
+        "timestep_spacing": _LINSPACE,
+        "timestep_type": OneOf(("discrete", "continuous")),
+        "interpolation_type": OneOf(("linear", "log_linear")),
+        "final_sigmas_type": _FINAL,
+        "sigma_min": _BOUND,
+        "sigma_max": _BOUND,
+        **_SIGMAS,
+        **_ZERO_SNR,
+    },
+    "EulerAncestralDiscreteScheduler": {"timestep_spacing": _LINSPACE, **_ZERO_SNR},
+    "HeunDiscreteScheduler": {
+        "timestep_spacing": _LINSPACE,
+        "clip_sample": _OFF,
+        "clip_sample_range": _CLIP["clip_sample_range"],
+        **_SIGMAS,
+    },
+    "LMSDiscreteScheduler": {"timestep_spacing": _LINSPACE, **_SIGMAS},
+    "DPMSolverMultistepScheduler": {
+        "timestep_spacing": _LINSPACE,
+        "solver_order": _ORDER,
+        "algorithm_type": OneOf(("dpmsolver++", "dpmsolver", "sde-dpmsolver++", "sde-dpmsolver")),
+        "solver_type": OneOf(("midpoint", "heun")),
+        "lower_order_final": _ON,
+        "euler_at_final": _OFF,
+        "final_sigmas_type": _FINAL,
+        "lambda_min_clipped": Within(None, -1e6, 1e6),
+        "variance_type": _NOTHING,
+        "use_lu_lambdas": _OFF,
+        **_SIGMAS,
+        **_FLOW,
+        **_THRESHOLD,
+        **_ZERO_SNR,
+    },
+    "DEISMultistepScheduler": {
+        "timestep_spacing": _LINSPACE,
+        "solver_order": _ORDER,
+        # What a file of another class calls its own; diffusers takes them for these as well.
+        "algorithm_type": OneOf(("deis", "dpmsolver++", "dpmsolver")),
+        "solver_type": OneOf(("logrho", "midpoint", "heun", "bh1", "bh2")),
+        "lower_order_final": _ON,
+        **_SIGMAS,
+        **_FLOW,
+        **_THRESHOLD,
+    },
+    "UniPCMultistepScheduler": {
+        "timestep_spacing": _LINSPACE,
+        "solver_order": _ORDER,
+        "solver_type": OneOf(("bh2", "bh1", "midpoint", "heun", "logrho")),
+        "predict_x0": OneOf((True,)),
+        "lower_order_final": _ON,
+        "final_sigmas_type": _FINAL,
+        "disable_corrector": Steps(),
+        "solver_p": _NOTHING,
+        "sigma_min": _BOUND,
+        "sigma_max": _BOUND,
+        "shift_terminal": _NOTHING,
+        **_SIGMAS,
+        **_FLOW,
+        **_THRESHOLD,
+        **_ZERO_SNR,
+    },
+}
+"""The fields of each scheduler class that can be sampled with, beside those of every class."""
+
+# Every class has these, and `NoiseSchedule` reads them.
+_SHARED = frozenset(NoiseSchedule.__dataclass_fields__) | {"predict_epsilon"}
+# Without meaning unless another field asks for what is refused, or meant for another program.
+_INERT = frozenset({"dynamic_thresholding_ratio", "sample_max_value"})
+_INERT |= {"flow_shift", "time_shift_type", "original_inference_steps", "timestep_scaling"}
+_INERT |= {"tensor_format", "timestep_values"}
+# Of these a sampler that does not know them would draw other pictures than the file means.
+_TELLING = frozenset({"interpolation_type", "final_sigmas_type", "timestep_type"})
+_TELLING |= {*_SIGMAS, *_FLOW, *_THRESHOLD, "use_lu_lambdas"}
+
+
+def read_options(
+    schedule: NoiseSchedule,
+    scheduler: str | None,
+    fixed: Mapping[str, Any],
+    silent: Mapping[str, Any],
+) -> tuple[str, dict[str, Any]]:
+    """Return the scheduler class to sample with and all of its options.
+
+    As diffusers' `from_config`, a class takes from the file the fields that it knows.
+
+    Args:
+      schedule: With the file.
+      scheduler: The class; None for the file's own.
+      fixed: Options that go before the file's.
+      silent: Options where the file says nothing, in place of diffusers' own.
+
+    Raises:
+      UserError: The class, a field or its value is not supported; the sentence names it.
+    """
+    file = schedule.file
+    own = scheduler is None
+    scheduler = scheduler or file.get("_class_name")
+    if not isinstance(scheduler, str) or scheduler not in KNOWN:
+        raise UserError(
+            f"scheduler config: _class_name={scheduler!r} is not a scheduler that can be sampled "
+            "with: name a sampler, such as dpmpp_2m, in place of 'checkpoint'."
+        )
+    known = KNOWN[scheduler]
+    _refuse_strangers(file, scheduler, own)
+    if schedule.rescale_betas_zero_snr and "rescale_betas_zero_snr" not in known:
+        raise UserError(_refusal(scheduler, "rescale_betas_zero_snr", True, False))
+    said = {name: file[name] for name in known if file.get(name) is not None}
+    if schedule.timestep_spacing is not None:
+        said["timestep_spacing"] = schedule.timestep_spacing
+    if "set_alpha_to_one" in known and not file:
+        said["set_alpha_to_one"] = schedule.set_alpha_to_one
+    options = {name: field.default for name, field in known.items()} | silent | said | fixed
+    for name, field in known.items():
+        if not field.accepts(options[name]):
+            raise UserError(_refusal(scheduler, name, options[name], field))
+        if isinstance(field, OneOf):  # 2.0 is 2, and 1 is true.
+            options[name] = field.values[field.values.index(options[name])]
+    chosen = [name for name in _SIGMAS if options.get(name)]
+    if len(chosen) > 1:
+        raise UserError(f"scheduler config: only one of {', '.join(chosen)} can be true.")
+    return scheduler, options
+
+
+def _refuse_strangers(file: Mapping[str, Any], scheduler: str, own: bool) -> None:
+    """Refuse fields that no class knows, and telling ones that the file's class does not know."""
+    for name, value in file.items():
+        if name in KNOWN[scheduler] or name in _SHARED or name in _INERT or name.startswith("_"):
+            continue
+        fields = [known[name] for known in KNOWN.values() if name in known]
+        # An empty value asks for nothing, whatever its name.
+        asks = value not in (None, False, [], {}) and all(value != f.default for f in fields)
+        if asks and (not fields or (own and name in _TELLING)):
+            raise UserError(
+                f"scheduler config: {name}={value!r} is not known to {scheduler}: remove the "
+                "field, or name another sampler."
+            )
+
+
+def _refusal(scheduler: str, name: str, value: Any, choices: object) -> str:
+    return (
+        f"scheduler config: {name}={value!r} is not supported by {scheduler}; only {choices} is: "
+        "name another sampler."
+    )

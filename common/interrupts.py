@@ -1,0 +1,120 @@
+"""Ctrl-C and SIGTERM, answered at once wherever a program is.
+
+Python runs its handlers between two steps of its own, so one that compiles, for minutes, hears of
+no signal. The system's part of a handler can be watched by another thread.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+GRACE = 1.0
+"""Seconds that the program has to end by itself before it is ended."""
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def watched(told: Callable[[signal.Signals, int], None]) -> Iterator[None]:
+    """Call `told(signal, count)` in a thread as soon as SIGINT or SIGTERM comes.
+
+    Handlers are left to the caller: a signal without one of Python's ends the program as ever.
+    Outside the main thread (a server, some notebooks) signals are not ours, and nothing is done.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    try:
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    except ValueError:
+        before = None
+
+    def watch() -> None:
+        count = 0
+        while received := reader.recv(1):
+            if received[0] in NUMBERS:
+                count += 1
+                told(signal.Signals(received[0]), count)
+
+    thread = threading.Thread(target=watch, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.set_wakeup_fd(before)
+        writer.close()  # The thread's last word.
+        thread.join()
+        reader.close()
+
+
+def end(number: signal.Signals) -> None:
+    """End the program at once, from whatever thread, with the status of the signal."""
+    sys.stdout.flush()
+    print("interrupted", file=sys.stderr, flush=True)
+    os._exit(128 + number)
+
+
+def end_unless(done: threading.Event, number: signal.Signals) -> None:
+    """End the program if it does not end by itself."""
+    if not done.wait(GRACE):
+        end(number)
+
+
+@contextlib.contextmanager
+def answering_interrupts() -> Iterator[None]:
+    """Answer Ctrl-C while a command goes on, also where it runs no step of Python's.
+
+    The first one is `KeyboardInterrupt`, as ever; where that cannot be raised at once, the second
+    one ends the program.
+    """
+    if signal.getsignal(signal.SIGINT) is _end_importing:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    left = threading.Event()
+    main = threading.main_thread().ident
+
+    def answer(number: signal.Signals, count: int) -> None:
+        if number != signal.SIGINT or signal.getsignal(number) is not signal.default_int_handler:
+            return
+        if count > 1:
+            end_unless(left, number)
+            return
+        before = _line(main)
+        time.sleep(GRACE)
+        if _line(main) == before and not left.is_set():
+            print("stopping after this call; again to stop now.", file=sys.stderr, flush=True)
+
+    with watched(answer):
+        try:
+            yield
+        finally:
+            left.set()
+
+
+def _line(thread: int | None) -> tuple[int, int] | None:
+    """Where a thread is; it stays there while it is in a library of another language."""
+    frame = sys._current_frames().get(thread)
+    return (id(frame), frame.f_lasti) if frame else None
+
+
+def end_quietly_while_importing(packages: tuple[str, ...]) -> None:
+    """Let Ctrl-C end a command that is still importing with its status and no traceback.
+
+    Done for `python -m PACKAGE.NAME` of these packages alone: whoever imports them for his own
+    purposes has his own handlers. `answering_interrupts` takes the place of it.
+    """
+    arguments = sys.orig_argv
+    module = arguments[arguments.index("-m") + 1 :][:1] if "-m" in arguments else []
+    ours = module and module[0].partition(".")[0] in packages
+    if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        with contextlib.suppress(ValueError):  # Not the main thread.
+            signal.signal(signal.SIGINT, _end_importing)
+
+
+def _end_importing(number: int, _: FrameType | None) -> None:
+    end(signal.Signals(number))

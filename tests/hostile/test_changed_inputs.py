@@ -1,0 +1,179 @@
+"""Input files that change between a run and its resumption, of every method."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from aape_jax.heads_file import write_head
+from aape_jax.prefix import linear
+from aape_jax.tasks.captioning import Captioning
+from aape_jax.tasks.classification import Classification
+from aape_jax.tasks.retrieval import Retrieval
+from aape_jax.tasks.vqa import VQA
+from common.errors import UserError
+from common.training.checkpoints import Checkpoints, Position
+from common.training.mesh import make_mesh
+from common.training.method import EVALUATION
+from configs import aape, aape_retrieval, aape_vqa
+from protext_jax.method import ProText
+from tests.aape import caption_problem
+from tests.aape.feature_files import captioned, features, texts
+from tests.aape.question_files import write_easy_vqa
+from tests.hostile.opened import uncovered
+from tests.hostile.test_protext_settings import write
+from tests.protext.tiny import settings
+from tests.training.test_checkpoints import PRINTS, make_state, save
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+def prints(method, config):
+    """The fingerprints that a checkpoint of a run holds."""
+
+    def load():
+        own = method(config)
+        loaded = own.load(own.complete(config), make_mesh(1, 1))
+        return {**loaded.fingerprints, "data": loaded.source.fingerprint}
+
+    return load
+
+
+def wrote(folder, name, content):
+    (folder / name).write_text(json.dumps(content))
+    return str(folder / name)
+
+
+def swapped(path):
+    first, second = json.loads(path.read_text()).items()
+    path.write_text(json.dumps({first[0]: second[1], second[0]: first[1]}))
+
+
+def asked_otherwise(path):
+    path.write_text(path.read_text().replace("what colour", "which colour"))
+
+
+def test_protext(inputs, cache):
+    names = {"n01": "red star", "n02": "fish"}
+    config = settings(
+        prompts=wrote(inputs, "corpus.json", {"red star": ["A star.", "Red."], "fish": ["Fins."]}),
+        data=write(inputs, "own", ["n01", "n02"], test=[0, 1]),
+        targets=(write(inputs, "other", ["ox", "red star"], test=[0, 1]),),
+        names=wrote(inputs, "names.json", names),
+        descriptors=wrote(inputs, "descriptors.json", {"fish": ["scales"]}),
+        words=wrote(inputs, "words.json", ["foot", "loud"]),
+        baselines=("dclip", "waffle_clip"),
+        held_out=1,
+        epochs=1,
+        cache=cache,
+    )
+    opened, blind = uncovered(prints(ProText, config), inputs, {"names.json": swapped})
+    assert set(opened) == {
+        *("corpus.json", "descriptors.json", "names.json", "words.json"),
+        *("own.npz", "other.npz"),
+    }
+    assert not blind
+
+
+def test_aape_on_features(inputs, cache):
+    images, names = features(inputs), texts(inputs)
+    other = write(inputs, "other", ["class_1", "class_2"], test=[0, 1], width=16)
+    arg = f"model=,data=features:{images},prompts.source=features:{names},targets=({other})"
+    config = aape.get_config(f"{arg},cache={cache},compare=(),baselines=()")
+    opened, blind = uncovered(prints(Classification, config), inputs)
+    assert opened == ["images.npz", "other.npz", "texts.npz"] and not blind
+
+
+def test_aape_on_sentences(inputs, cache):
+    prompts = wrote(inputs, "prompts.json", {"star": ["A star."], "fin": ["A fish."]})
+    aliases = wrote(inputs, "aliases.json", {"sun": "star", "fish": "fin"})
+    data = write(inputs, "own", ["sun", "fish"], train=[0, 1], test=[0, 1])
+    arg = f"data={data},prompts.source=json:{prompts},prompts.aliases={aliases}"
+    config = aape.get_config(f"{arg},cache={cache},compare=(),baselines=()")
+    opened, blind = uncovered(prints(Classification, config), inputs, {"aliases.json": swapped})
+    assert opened == ["aliases.json", "own.npz", "prompts.json"] and not blind
+
+
+def test_the_validation_part_of_features(inputs, cache):
+    images, names = features(inputs), texts(inputs)
+
+    def other_validation(path):
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        np.savez(path, **arrays | {"val_features": arrays["val_features"] + 1})
+
+    arg = f"model=,data=features:{images},prompts.source=features:{names},compare=(),baselines=()"
+    load = prints(Classification, aape.get_config(f"{arg},cache={cache}"))
+    before = load()
+    other_validation(images)
+    after = load()
+    assert {name for name in after if after[name] != before[name]} == {
+        f"{EVALUATION}validation photos"
+    }
+
+
+def test_retrieval_and_the_run_that_it_starts_from(inputs, cache):
+    generator = {"down": np.ones((16, 512), np.float32), "up": np.ones((512, 16), np.float32)}
+    for name in ("aape", "paper"):
+        write_head(inputs / "heads" / f"{name}.safetensors", {"generator": generator})
+    arg = f"model=,data=features:{captioned(inputs)},start={inputs},compare=(),batch=8"
+    config = aape_retrieval.get_config(f"{arg},cache={cache}")
+    opened, blind = uncovered(prints(Retrieval, config), inputs)
+    assert opened == ["captions.npz", "aape.safetensors", "paper.safetensors"] and not blind
+
+
+def test_questions(inputs, cache):
+    arg = f"data=easy_vqa:{write_easy_vqa(inputs)},tower=small,side=8,compare=(),batch=3"
+    config = aape_vqa.get_config(f"{arg},per_image=1,cache={cache}")
+    opened, blind = uncovered(prints(VQA, config), inputs, {"questions.json": asked_otherwise})
+    assert len(opened) == 7 and set(opened) == {"questions.json", "0.png", "1.png", "2.png"}
+    assert not blind
+
+
+def test_captions_and_the_map_that_they_start_from(inputs, cache, monkeypatch):
+    import jax
+
+    caption_problem.install(monkeypatch)
+    width, lm = caption_problem.CHANNELS, caption_problem.LM.width
+    write_head(inputs / "visual.safetensors", linear(jax.random.key(0), width, lm))
+    config = caption_problem.settings(**{"lm.map": inputs / "visual.safetensors", "cache": cache})
+    opened, blind = uncovered(prints(Captioning, config), inputs)
+    assert opened == ["visual.safetensors"] and not blind
+
+
+def restored(folder, fingerprints):
+    with Checkpoints(folder, 3, fingerprints) as checkpoints:
+        return checkpoints.restore(make_state()).position.step
+
+
+def saved(folder, fingerprints):
+    with Checkpoints(folder, 3, fingerprints) as checkpoints:
+        checkpoints.save(make_state(step=4), Position(4))
+        checkpoints.wait()
+
+
+def test_checkpoints_that_are_older_than_a_fingerprint_go_on(tmp_path):
+    save(tmp_path / "c", 4)
+    assert restored(tmp_path / "c", PRINTS | {"prompts": "0123", f"{EVALUATION}words": "0"}) == 4
+
+
+def test_other_files_of_evaluation_are_said_and_other_prompts_refused(tmp_path, capsys):
+    measured = f"{EVALUATION}descriptors"
+    saved(tmp_path / "c", PRINTS | {"prompts": "0123", measured: "0123"})
+    assert restored(tmp_path / "c", PRINTS | {"prompts": "0123", measured: "ffff"}) == 4
+    assert "descriptors: other than when step 4 was saved" in capsys.readouterr().out
+    assert restored(tmp_path / "c", PRINTS | {"prompts": "0123"}) == 4
+    message = "made with other prompts (fingerprint 0123, now ffff)"
+    with pytest.raises(UserError, match=re.escape(message)):
+        restored(tmp_path / "c", PRINTS | {"prompts": "ffff", measured: "0123"})
