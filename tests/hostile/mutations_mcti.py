@@ -244,7 +244,7 @@ MUTATIONS = (
     ),
     Mutation(
         "half of a seed",
-        "mcti_jax/generation.py",
+        "common/seeds.py",
         "np.array(divmod(seed, 2**32), np.uint32)",
         "np.array((0, seed % 2**32), np.uint32)",
         SETTINGS,

@@ -40,12 +40,15 @@ def write_photos(folder: Path, *names: str) -> None:
 
 
 def config_of(world, changes="", photos=None):
-    where = f"model={world}/sd,clip={world}/clip,cache={world}/cache,compile_cache={world}/xla"
-    return get_config(
-        f"{where},data=folder:{photos or world / 'photos'},progress=false,mesh.data=1,"
-        "compare_ti=false,samples=1,updates=4,steps_per_call=1,log_every=1,save_every=2,"
-        f"generate.per_class=1,generate.steps=1{changes and ','}{changes}"
-    )
+    fields = {
+        **{"model": world / "sd", "clip": world / "clip"},
+        **{"data": f"folder:{photos or world / 'photos'}"},
+        **{"cache": world / "cache", "compile_cache": world / "xla", "progress": False},
+        **{"mesh.data": 1, "compare_ti": False, "samples": 1, "updates": 4, "steps_per_call": 1},
+        **{"log_every": 1, "save_every": 2, "generate.per_class": 1, "generate.steps": 1},
+    }
+    given = dict(each.split("=", 1) for each in changes.split(",")) if changes else {}
+    return get_config(",".join(f"{name}={value}" for name, value in {**fields, **given}.items()))
 
 
 def run(world, workdir, changes="", photos=None):
