@@ -1,6 +1,7 @@
 """MC-TI as the training loop sees it; `mcti_jax.assembly` builds what it reads."""
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,13 @@ class MCTI(Method):
     name = "mcti"
     trainable_rules = (("tokens", P("data")),)
     frozen_rules = (("rows/.*", P("data")),)
+    terms = MappingProxyType(
+        {
+            "mcti/mse": "mean squared error of the predicted noise",
+            "mcti/ce": "cross-entropy of the class among all classes",
+            "mcti/bank_accuracy": "share of training photos that find their class",
+        }
+    )
     writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 

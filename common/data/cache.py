@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,7 @@ def find(
 ) -> dict[str, np.ndarray] | None:
     """What `cached` left in `directory` for this key; None if nothing, or nothing usable."""
     text, path = _place(directory, key)
-    if not path.exists():
+    if not os.path.exists(path):  # Unlike pathlib's, it refuses no name.
         return None
     try:
         arrays = read_npz(path)

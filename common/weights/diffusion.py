@@ -38,7 +38,7 @@ def vae_to_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     Older files name the attention's maps differently, and some hold them as 1x1 convolutions.
     """
     plain = {
-        name: x.reshape(x.shape[:2]) if ".attentions." in name and x.ndim == 4 else x
+        name: x.reshape(x.shape[:2]) if ".attentions." in name and x.shape[2:] == (1, 1) else x
         for name, x in tensors.items()
     }
     return to_flax(VAE, plain)

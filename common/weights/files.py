@@ -20,7 +20,7 @@ _TORCH_STEMS = {"model": "pytorch_model", "open_clip_model": "open_clip_pytorch_
 LARGE = 2**28
 """Bytes of a file from which on reading it is announced."""
 
-TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+_TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 
 # What DistributedDataParallel and torch.compile call the module that they hold.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -53,7 +53,7 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
         return _without_wrapper(_read_shards(path))
     if path.suffix == ".safetensors":
         return _without_wrapper(read_safetensors(path)[0])
-    if path.suffix in TORCH_SUFFIXES:
+    if path.suffix in _TORCH_SUFFIXES:
         return _without_wrapper(read_torch_archive(path))
     raise UserError(f"{shown(path)} is neither a .safetensors file nor a PyTorch archive.")
 

@@ -142,20 +142,6 @@ MUTATIONS = (
         WEIGHTS,
     ),
     Mutation(
-        "shapes of anything",
-        "common/weights/safetensors_file.py",
-        "    if any(type(number) is not int or number < 0 for number in (begin, end, *shape)):",
-        "    if False:",
-        WEIGHTS,
-    ),
-    Mutation(
-        "metadata of anything",
-        "common/weights/safetensors_file.py",
-        "    if not isinstance(metadata, dict) or not all(",
-        "    if not isinstance(metadata, object) and not all(",
-        WEIGHTS,
-    ),
-    Mutation(
         "shards elsewhere",
         "common/weights/files.py",
         '        if Path(shard).name != shard or "\\\\" in shard:',

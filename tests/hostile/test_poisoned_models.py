@@ -1,4 +1,4 @@
-"""Models with NaN or infinity among their weights: CLIP, Stable Diffusion, language models."""
+"""Models with NaN, infinity or other shapes among their weights: CLIP, Stable Diffusion, GPT."""
 
 import shutil
 
@@ -35,4 +35,20 @@ def test_one_number_is_enough(tmp_path, folder, stem, load, value):
     tensors[name].flat[-1] = value
     write_tensors(file, tensors, {"format": "pt"})
     with pytest.raises(UserError, match=r"holds NaN or infinite numbers in .*: download"):
+        load(str(model))
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 3, 3, 3)])
+@pytest.mark.parametrize("part", list(PARTS)[:5])
+def test_one_tensor_of_another_shape(tmp_path, part, shape):
+    folder, stem, load = PARTS[part]
+    model = tmp_path / folder
+    shutil.copytree(POCKET / folder, model)
+    file = model / f"{stem}.safetensors"
+    tensors = dict(read_tensors(file))
+    # Of the autoencoder an attention's map, which older files hold as a convolution.
+    named = [name for name in sorted(tensors) if ".attentions." in name or "vae" not in stem]
+    name = next(name for name in reversed(named) if tensors[name].ndim == 2)
+    write_tensors(file, tensors | {name: np.zeros(shape, np.float32)}, {"format": "pt"})
+    with pytest.raises(UserError, match=r"wrong shapes|does not have the axes|does not divide"):
         load(str(model))
