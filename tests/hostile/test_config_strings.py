@@ -121,7 +121,7 @@ OUT_OF_RANGE = {
     "a decay below zero": ("weight_decay", -1.0),
     "a momentum above one": ("momentum", 1.5),
     "a beta below zero": ("beta1", -0.5),
-    "photos below zero": ("shots", -1),
+    "photos below zero": ("shots", -2),
     "photos kept below zero": ("holdout", -1),
 }
 
