@@ -1,5 +1,6 @@
 """Ways to damage a file: bytes, text, JSON and zip archives."""
 
+import copy
 import io
 import json
 import random
@@ -105,7 +106,7 @@ def odd_json(content: bytes, rng: random.Random) -> bytes:
 def _changed(tree: Any, rng: random.Random) -> Any:
     places = list(_places(tree))[:2000]
     if not places:
-        return rng.choice(ODD)
+        return _odd(rng)
     holder, key = rng.choice(places)
     match rng.randrange(8):
         case 0:
@@ -117,17 +118,21 @@ def _changed(tree: Any, rng: random.Random) -> Any:
         case 3:
             holder[key] = "__RAW__"
         case 4 if isinstance(holder, dict):
-            holder[str(rng.choice(ODD))] = holder.pop(key)
+            holder[str(_odd(rng))] = holder.pop(key)
         case 5 if isinstance(holder, list):
             holder.append(holder[key])
         case _:
-            holder[key] = rng.choice(ODD)
+            holder[key] = _odd(rng)
     return tree
 
 
+def _odd(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(ODD))  # Further changes may go on inside of it.
+
+
 def _places(tree: Any) -> Any:
-    inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
     if isinstance(tree, dict | list):
+        inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
         for key, value in list(inner):
             yield tree, key
             if isinstance(value, dict | list):

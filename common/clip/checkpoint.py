@@ -59,7 +59,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    tensors = _with_scalar_scale(read_tensors(directory, layout.stem))
+    tensors = read_tensors(directory, layout.stem)
     params = to_flax(
         layout.table(config), tensors, ignore=layout.ignore, expected=abstract_params(config)
     )
@@ -146,12 +146,6 @@ def abstract_text(config: TextConfig) -> dict[str, Any]:
     tower = TextTower(dataclasses.replace(config, layers=1))
     shapes = jax.eval_shape(tower.init, jax.random.key(0), embeddings, at)["params"]
     return repeat_block(shapes, config.layers)
-
-
-def _with_scalar_scale(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors with a scale that is a number, where a file has a list of one."""
-    scale = tensors.get("logit_scale")
-    return tensors | {"logit_scale": scale.reshape(())} if np.shape(scale) == (1,) else tensors
 
 
 def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:

@@ -136,13 +136,6 @@ MUTATIONS = (
         CONFIGS,
     ),
     Mutation(
-        "a-scale-in-a-list",
-        "common/clip/checkpoint.py",
-        "if np.shape(scale) == (1,) else tensors",
-        "if False else tensors",
-        CONFIGS,
-    ),
-    Mutation(
         "pixels-of-the-largest-picture",
         "common/clip/checkpoint.py",
         "pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)",

