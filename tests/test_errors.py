@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,10 +103,10 @@ def test_a_full_disk_is_one_sentence_and_status_1(error, sentence):
 
 BUSY = """
 import ctypes
-print("busy", flush=True)
 lock = ctypes.create_string_buffer(64)
 libc = ctypes.CDLL(None)
 libc.pthread_mutex_lock(lock)
+print("busy", flush=True)
 libc.pthread_mutex_lock(lock)  # No signal ends it.
 """
 
@@ -121,6 +122,7 @@ def test_ctrl_c_is_answered_while_a_library_works():
         text=True,
     )
     assert process.stdout.readline() == "busy\n"
+    time.sleep(0.5)  # From the word to the deed.
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline() == "stopping after this call; again to stop now.\n"
     process.send_signal(signal.SIGINT)
