@@ -18,6 +18,7 @@ from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
+from common.weights.fingerprint import fingerprint
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import write_token
@@ -98,6 +99,7 @@ class MCTI(Method):
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(self.material.classnames),
                 "prompts": prompt_fingerprint(config, sd, clip),
+                "preprocessing": fingerprint({}, repr(clip.preprocess)),
             },
             summary=describe(config, self.material),
             notes={"classnames": list(self.material.classnames)},
