@@ -15,6 +15,7 @@ from aape_jax.testsets import TestSet, encode, fault, own_sets, target_set
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.data.broken import named_together
+from common.data.passed_over import listed
 from common.errors import UserError
 from common.precision import frozen_dtype
 
@@ -39,6 +40,7 @@ class Material:
       found: How many training photos of the learned classes there are, used or not.
       idle: What is not measured and why, a line each.
       fingerprint: Of the photos.
+      passed_over: What else lies beside the photos, and why it is not read.
     """
 
     clip: CLIP | None
@@ -53,6 +55,7 @@ class Material:
     found: int
     idle: tuple[str, ...]
     fingerprint: str
+    passed_over: str = ""
 
 
 def gather(config: ConfigDict) -> Material:
@@ -110,6 +113,7 @@ def gather(config: ConfigDict) -> Material:
             for prefix, reason in idle.items()
         ),
         fingerprint=_fingerprint(train, dataset.test),
+        passed_over=listed(dataset.passed_over),
     )
 
 

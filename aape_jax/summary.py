@@ -21,10 +21,11 @@ def classification_summary(config: ConfigDict, material: Material) -> dict[str, 
     sentences = sum(map(len, material.bank.take(material.learned).sentences))
     taught = f", with {sentences} sentences" if sentences else ""
     left = material.found - used
+    drawn = f"{left} {kind}, for shots={config.shots}" if left else ""
     return {
         "classes": f"{learned}{half}",
         "learns from": f"{used} of {material.found} {kind} of these classes{taught}",
-        "passed over": f"{left} {kind}, for shots={config.shots}" if left else "",
+        "passed over": "; ".join(filter(None, (drawn, material.passed_over))),
         "kept for the test": tests_row(
             {
                 prefix: f"{len(test.labels)} of {len(test.classnames)}"

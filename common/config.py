@@ -144,7 +144,7 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
         raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
     written = lists_to_tuples(read_json(path, remedy))
     if not defaults:
-        return ConfigDict(written).lock()
+        return _locked(written, path, remedy)
     if lacking := [name for name in ESSENTIAL if name not in written]:
         raise UserError(f"{path} has no field {lacking[0]!r}, so it is no run's: {remedy}.")
     ours = _of_method(path, written.get("method"), defaults).to_dict()
@@ -153,7 +153,15 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
     found |= {name: ours[name] for name in PLACES if name in ours}
     if cache is not None:
         found["cache"] = cache
-    return ConfigDict(found).lock()
+    return _locked(found, path, remedy)
+
+
+def _locked(fields: Mapping[str, Any], path: AnyPath, remedy: str) -> ConfigDict:
+    try:
+        return ConfigDict(fields).lock()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} holds what no config holds ({reason}): {remedy}.") from error
 
 
 def _tell_differences(
@@ -219,7 +227,7 @@ def read_flags() -> Invocation:
     return Invocation(config, as_output_folder(flags.FLAGS.workdir, "--workdir"))
 
 
-def _of_method(path: AnyPath, method: str | None, defaults: Sequence[ConfigDict]) -> ConfigDict:
+def _of_method(path: AnyPath, method: Any, defaults: Sequence[ConfigDict]) -> ConfigDict:
     known = {config.method: config for config in defaults}
     if method is None and len(known) == 1:
         return defaults[0]

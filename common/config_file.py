@@ -16,7 +16,7 @@ from common.values import check_name, flatten, kind_of, parse_value, quoted
 FOLDER = "configs"
 """The package of our own config files."""
 
-_OVERRIDE = re.compile(r"--?(?:no)?config\.(?P<name>[^=]+)(?:=(?P<text>.*))?", re.DOTALL)
+_OVERRIDE = re.compile(r"--?(?:no)?config\.(?P<name>[^=]*)(?:=(?P<text>.*))?", re.DOTALL)
 _CONFIG = re.compile(r"--?config=(?P<path>.*)", re.DOTALL)
 
 

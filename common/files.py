@@ -45,7 +45,7 @@ def atomic_write(path: AnyPath | str) -> Iterator[Path]:
     Raises:
       UserError: No file can be at `path`.
     """
-    path = as_path(path)
+    path = as_path(path) if isinstance(path, str) else path
     if in_bucket(path):
         with tempfile.TemporaryDirectory() as folder:
             temporary = Path(folder) / path.name

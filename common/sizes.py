@@ -9,6 +9,7 @@ REMEDY = "copy the file again from where the model came from, or give a model of
 
 # From, to; published models lie far inside.
 BOUNDS = {
+    "blocks": (1, 100),
     "channels": (1, 1024),
     "heads": (1, 4096),
     "image_size": (1, 8192),

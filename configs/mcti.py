@@ -58,7 +58,7 @@ def pocket() -> ConfigDict:
     config.clip = "pocket"  # CLIP of the same text width, for its projection and image tower
     config.data = "pocket:nameless"  # or folder:PATH, coop:PATH, tfds:NAME
     config.classes = 0  # for `common.aot`: K, if known without the data; 0 opens and counts
-    config.shots = -1  # photos per class; 0 takes all, -1 all of a folder: and 5 of other sets
+    config.shots = -1  # photos per class; 0 takes all; -1: all of a folder:, else the paper's 5
     config.shots_seed = 0  # which photos
     config.holdout = 1  # photos per class kept for the test where a folder has no split; may be 0
 

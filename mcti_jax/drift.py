@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from common.clip.tokenizer import Tokenizer
 from common.clip.vocabulary import nearest_rows
+from common.damage import cause
+from common.errors import UserError
 from common.evaluation.tables import markdown_table
 
 NEAREST = 5  # words told of each vector
@@ -114,16 +116,26 @@ def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
 
     Args:
       tokens: each a `Drift`, as a result file holds it.
+
+    Raises:
+      UserError: a result file that somebody edited holds something else.
     """
     header = ["class", "word", "norm", "distance", "cosine to start", "nearest words (cosine)"]
-    rows = [
-        [
-            token["classname"],
-            token["word"],
-            *(f"{token[name]:.3f}" for name in ("norm", "distance", "cosine_to_start")),
-            ", ".join(f"{word} {cosine:.2f}" for word, cosine in token["nearest"]),
-        ]
-        for token in tokens[:_SHOWN]
-    ]
+    try:
+        rows = [_row(token) for token in tokens[:_SHOWN]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the result's tokens are not as a run writes them ({cause(error)}): train again, "
+            "with a new --workdir."
+        ) from error
     hidden = len(tokens) - len(rows)
     return markdown_table(header, rows) + (f"\n... and {hidden} more" if hidden else "")
+
+
+def _row(token: Mapping[str, Any]) -> list[str]:
+    return [
+        str(token["classname"]),
+        str(token["word"]),
+        *(f"{token[name]:.3f}" for name in ("norm", "distance", "cosine_to_start")),
+        ", ".join(f"{word} {cosine:.2f}" for word, cosine in token["nearest"]),
+    ]

@@ -23,6 +23,7 @@ from absl import flags
 
 from common.errors import UserError, run_command
 from common.paths import AnyPath, as_output_folder, as_path, within
+from common.progress import say
 from mcti_jax.formats import (
     FORMATS,
     LearnedToken,
@@ -137,9 +138,9 @@ def main(argv: Sequence[str]) -> None:
     out = None if options.out is None else as_path(options.out)
     written = export(as_path(options.workdir), options.format, out, options.prefix)
     for path, usage in written.items():
-        print(f"{path}: type {usage}")
+        say(f"{path}: type {usage}")
     if note := FORMATS[options.format].note:
-        print(note)
+        say(note)
 
 
 if __name__ == "__main__":

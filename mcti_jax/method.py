@@ -1,6 +1,7 @@
 """MC-TI as the training loop sees it; `mcti_jax.assembly` builds what it reads."""
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
+from common.weights.fingerprint import fingerprint
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import write_token
@@ -56,6 +58,13 @@ class MCTI(Method):
     name = "mcti"
     trainable_rules = (("tokens", P("data")),)
     frozen_rules = (("rows/.*", P("data")),)
+    terms = MappingProxyType(
+        {
+            "mcti/mse": "mean squared error of the predicted noise",
+            "mcti/ce": "cross-entropy of the class among all classes",
+            "mcti/bank_accuracy": "share of training photos that find their class",
+        }
+    )
     writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
@@ -90,6 +99,7 @@ class MCTI(Method):
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(self.material.classnames),
                 "prompts": prompt_fingerprint(config, sd, clip),
+                "preprocessing": fingerprint({}, repr(clip.preprocess)),
             },
             summary=describe(config, self.material),
             notes={"classnames": list(self.material.classnames)},

@@ -31,7 +31,8 @@ def main(argv: Sequence[str]) -> None:
     config, workdir = run.config, run.workdir
     result = train(MCTI(config), config, workdir)
     print_table(result)
-    say(drift_table(result["details"]["tokens"]))
+    if tokens := result.get("details", {}).get("tokens"):
+        say(drift_table(tokens))
     say(f"\n{legend(result)}\n")
     say(f"all of it: {workdir}/result.json; python -m common.report --html={workdir}")
     for name in MCTI.writes:

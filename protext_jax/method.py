@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +54,12 @@ class ProText(Method):
 
     name = "protext"
     batch_rules = (("layout/.*", P(None, "data")),)
+    terms = MappingProxyType(
+        {
+            "loss": "mean over pairs of class and sentence",
+            "cosine": "mean cosine of a class's feature and its sentences' (1 is the best)",
+        }
+    )
     writes = ("similarity.png", "confusion.png", "prompts.safetensors", "sweep")
     evaluation_fields = (
         *("baselines", "coop_shots", "descriptors", "holdout"),

@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
+from common.data.passed_over import listed
 from common.training.method import EVALUATION
 from common.weights.fingerprint import fingerprint
 from protext_jax.baselines import DESCRIPTORS, read_words
@@ -27,10 +28,12 @@ def summary(config: ConfigDict, texts: Texts, sets: Sequence[TestSet]) -> dict[s
         "keys of the corpus": len(matched.unmatched),
         "sentences too long": overlong,
     }
+    counted = ", ".join(f"{count} {what}" for what, count in passed.items() if count)
+    beside = listed(texts.dataset.passed_over) if texts.dataset else ""
     rows = {
         "classes": f"{found} of {known}{half}" if known != found else str(found),
         "learns from": f"{_of(texts.pairs, told)} sentences",
-        "passed over": ", ".join(f"{count} {what}" for what, count in passed.items() if count),
+        "passed over": "; ".join(filter(None, (counted, beside))),
         "held out": f"{held} sentences, for the signals of text alone" if held else "",
         "kept for the test": ", ".join(
             f"{len(test.split)} pictures of {len(test.classnames)} "

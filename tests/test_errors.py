@@ -1,8 +1,10 @@
 """How commands end."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,4 +98,66 @@ def test_arguments_that_are_no_flags():
 def test_a_full_disk_is_one_sentence_and_status_1(error, sentence):
     done = run(f"raise RuntimeError('cannot save') from {error}")
     told = f"error: {sentence}: make room and run the same command again.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+BUSY = """
+import ctypes
+lock = ctypes.create_string_buffer(64)
+libc = ctypes.CDLL(None)
+libc.pthread_mutex_lock(lock)
+print("busy", flush=True)
+libc.pthread_mutex_lock(lock)  # No signal ends it.
+"""
+
+
+def test_ctrl_c_is_answered_while_a_library_works():
+    body = BUSY.strip().replace("\n", "\n    ")
+    command = [sys.executable, "-c", COMMAND.format(body=body, positional=False)]
+    process = subprocess.Popen(
+        command,
+        env={"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "busy\n"
+    time.sleep(0.5)  # From the word to the deed.
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "stopping after this call; again to stop now.\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("module", ["mcti_jax.train", "common.report"])
+def test_ctrl_c_while_importing_has_no_traceback(module):
+    process = subprocess.Popen(
+        [sys.executable, "-v", "-m", module], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if "import 'common.interrupts'" in line:
+            break
+    for line in process.stderr:
+        if line.startswith("import 'jax"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err and "interrupted" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("PermissionError(13, 'x', '/a/b')", "Permission denied (/a/b)"),
+        ("IsADirectoryError(21, 'x', '/a')", "Is a directory (/a)"),
+        ("OSError(36, 'x', 'a')", "File name too long (a)"),
+        ("OSError(40, 'x', 'a')", "Too many levels of symbolic links (a)"),
+        ("OSError(30, 'x', 'a')", "Read-only file system (a)"),
+        ("NotADirectoryError(20, 'x', 'a')", "Not a directory (a)"),
+    ],
+)
+def test_a_place_that_cannot_be_is_one_sentence_and_status_1(error, sentence):
+    done = run(f"raise {error}")
+    told = f"error: {sentence}: give another place, or change this one, and run it again.\n"
     assert (done.returncode, done.stderr) == (1, told)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +61,12 @@ class Classification(Method):
     """Trains a run's own AAPE and the variants beside it, all in one program."""
 
     name = "aape"
+    terms = MappingProxyType(
+        {
+            "task": "mean cross-entropy of the task",
+            "distill": "mean distance of h(x) and the aggregated prompt",
+        }
+    )
     writes = ("confusion.png", "attention.png", "heads")
     evaluation_fields = ("baselines", "pictures", "targets")
 

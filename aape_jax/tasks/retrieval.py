@@ -1,6 +1,7 @@
 """Image-to-text retrieval as the training loop sees it: h alone, without g."""
 
 from pathlib import Path
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +49,12 @@ class Retrieval(Method):
     """Trains a run's own h and the variants beside it, all in one program."""
 
     name = "aape"
+    terms = MappingProxyType(
+        {
+            "task": "mean cross-entropy of an image's caption among a batch's",
+            "distill": "mean distance of h(x) and the aggregated prompt",
+        }
+    )
     writes = ("heads",)
     evaluation_fields = ("queries_at_once", "text_to_image")
 

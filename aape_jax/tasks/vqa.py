@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,12 @@ class VQA(Method):
     """Trains a run's own h and answers, and the variants beside them, all in one program."""
 
     name = "aape"
+    terms = MappingProxyType(
+        {
+            "task": "mean cross-entropy of the answer",
+            "accuracy": "share of a batch's questions that are answered right",
+        }
+    )
     writes = ("answers.png", "heads")
     evaluation_fields = ("pictures",)
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from common.clip import hugging_face
-from common.clip.config import CLIPConfig, TextConfig
+from common.clip.config import CLIPConfig, TextConfig, ViTConfig
+from common.clip.layers import repeat_block
 from common.clip.layout import HUGGING_FACE, OPEN_CLIP, Layout, find_layout, has_resnet
 from common.clip.model import CLIP, image_tower
 from common.clip.text import TextTower
@@ -58,7 +59,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    tensors = _with_scalar_scale(read_tensors(directory, layout.stem))
+    tensors = read_tensors(directory, layout.stem)
     params = to_flax(
         layout.table(config), tensors, ignore=layout.ignore, expected=abstract_params(config)
     )
@@ -129,7 +130,12 @@ def abstract_params(config: CLIPConfig) -> dict[str, Any]:
     """Shapes and dtypes of `CLIP.params`, without computing them."""
     side = config.vision.image_size
     pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    vision = jax.eval_shape(image_tower(config).init, jax.random.key(0), pixels)["params"]
+    # Layers are alike, and tracing each takes its time.
+    alike = isinstance(config.vision, ViTConfig)
+    vision = dataclasses.replace(config.vision, layers=1) if alike else config.vision
+    tower = image_tower(dataclasses.replace(config, vision=vision))
+    shapes = jax.eval_shape(tower.init, jax.random.key(0), pixels)["params"]
+    vision = repeat_block(shapes, config.vision.layers) if alike else shapes
     scale = jax.ShapeDtypeStruct((), jnp.float32)
     return {"text": abstract_text(config.text), "vision": vision, "logit_scale": scale}
 
@@ -137,13 +143,9 @@ def abstract_params(config: CLIPConfig) -> dict[str, Any]:
 def abstract_text(config: TextConfig) -> dict[str, Any]:
     """Shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
-    return jax.eval_shape(TextTower(config).init, jax.random.key(0), embeddings, at)["params"]
-
-
-def _with_scalar_scale(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors with a scale that is a number, where a file has a list of one."""
-    scale = tensors.get("logit_scale")
-    return tensors | {"logit_scale": scale.reshape(())} if np.shape(scale) == (1,) else tensors
+    tower = TextTower(dataclasses.replace(config, layers=1))
+    shapes = jax.eval_shape(tower.init, jax.random.key(0), embeddings, at)["params"]
+    return repeat_block(shapes, config.layers)
 
 
 def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Configurations as Hugging Face's `config.json` holds them."""
 
 from collections.abc import Mapping
+from reprlib import repr
 from typing import Any
 
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
@@ -97,7 +98,7 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
     """
     record = opened(config, FILE)
     if (kind := record.content.get("model_type")) != "clip":
-        raise UserError(f"{record.where} describes a {kind!r} model, not a 'clip' one.")
+        raise UserError(f"{record.where} describes a {repr(kind)} model, not a 'clip' one.")
     require(record, _ALLOWED)
     name, default = _PROJECTION
     projection = size(record, name, "width", default)

@@ -68,6 +68,12 @@ class Mlp(nn.Module):
         return nn.Dense(x.shape[-1], dtype=self.dtype, name="fc2")(hidden)
 
 
+def repeat_block(params: dict[str, Any], layers: int) -> dict[str, Any]:
+    """Returns the parameters' shapes of a tower of many layers, given those of one of one layer."""
+    others = {name: shapes for name, shapes in params.items() if name != "block_0"}
+    return others | {f"block_{layer}": params["block_0"] for layer in range(layers)}
+
+
 class Block(nn.Module):
     """One pre-norm residual block: attention, then MLP.
 

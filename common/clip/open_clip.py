@@ -150,9 +150,11 @@ def _vision(vision: Record, projection: int, activation: str) -> ViTConfig | Res
     if channels_out % head_width:
         vision.refuse("head_width", f"a divisor of {channels_out} channels")
     if resnet:
+        if image_size % 32:
+            vision.refuse("image_size", "a multiple of 32")
         return ResNetConfig(
             image_size=image_size,
-            layers=vision.integers("layers", _STAGES, *BOUNDS["layers"]),
+            layers=vision.integers("layers", _STAGES, *BOUNDS["blocks"]),
             width=width,
             heads=channels_out // head_width,
             projection=projection,

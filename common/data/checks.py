@@ -32,15 +32,6 @@ def require_sound(dataset: Any) -> None:
             )
 
 
-def nothing_to_measure(dataset: Any) -> str:
-    """Return why accuracy on the test part would say nothing; empty where it says something."""
-    if len(dataset.classnames) < 2:
-        return f"{dataset.name} has one class, so every guess is right"
-    if not len(dataset.test):
-        return f"{dataset.name} has no test examples"
-    return ""
-
-
 def is_text(name: str) -> bool:
     """Return whether UTF-8 can hold a name, and a file system a part of it."""
     try:

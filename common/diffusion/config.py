@@ -13,21 +13,21 @@ _LEVELS = 8
 """Of a network at most; each halves the picture."""
 
 
-def _size(kind: str) -> Callable[[Record, str], int]:
+def _size(kind: str) -> Callable[[Record, str], Any]:
     return lambda record, name: size(record, name, kind, None)
 
 
-def _sizes(kind: str) -> Callable[[Record, str], tuple[int, ...]]:
+def _sizes(kind: str) -> Callable[[Record, str], Any]:
     return lambda record, name: record.integers(name, None, *BOUNDS[kind], default=None)
 
 
-def _heads(record: Record, name: str) -> int | tuple[int, ...]:
+def _heads(record: Record, name: str) -> Any:
     """One number for all levels, or one for each."""
     several = isinstance(record.content[name], list | tuple)
     return _sizes("heads")(record, name) if several else _size("heads")(record, name)
 
 
-def _names(record: Record, name: str) -> tuple[str, ...]:
+def _names(record: Record, name: str) -> Any:
     return record.strings(name, default=None)
 
 
@@ -39,7 +39,7 @@ _KINDS: Mapping[str, Callable[[Record, str], Any]] = {
     "down_block_types": _names,
     "in_channels": _size("channels"),
     "latent_channels": _size("channels"),
-    "layers_per_block": _size("layers"),
+    "layers_per_block": _size("blocks"),
     "norm_num_groups": _size("width"),
     "out_channels": _size("channels"),
     "sample_size": _size("image_size"),

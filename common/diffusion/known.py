@@ -24,7 +24,7 @@ from common.diffusion.model import Modules, StableDiffusion
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
-from common.files import read_json, read_record
+from common.files import read_record
 from common.sizes import REMEDY
 
 
@@ -126,4 +126,4 @@ def text_width(source: str) -> int | None:
     if directory is None:
         return None
     directory = directory / "sd" if source == "pocket" else directory
-    return text_from_json(read_json(directory / "text_encoder/config.json")).width
+    return text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)).width

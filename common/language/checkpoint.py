@@ -1,5 +1,6 @@
 """Loading and saving language models in Hugging Face's layout."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from common.clip.layers import repeat_block
 from common.files import read_record, write_json
 from common.language.config import LMConfig
 from common.language.hugging_face import KINDS, kind_of, lm_from_json, lm_to_json
@@ -106,11 +108,13 @@ def abstract_lm(config: LMConfig) -> dict[str, Any]:
     """Shapes and dtypes of the parameters, without computing them."""
 
     def init(key: jax.Array, ids: jax.Array) -> Any:
-        model = LanguageModel(config)
+        model = LanguageModel(dataclasses.replace(config, layers=1))
 
         def run(model: LanguageModel, ids: jax.Array) -> jax.Array:
             return model.logits(model(model.embed(ids))[0])
 
         return model.init(key, ids, method=run)["params"]
 
-    return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))
+    # Layers are alike, and tracing each takes its time.
+    shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))
+    return repeat_block(shapes, config.layers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr
 from typing import Any
 
 from common.errors import UserError
@@ -100,8 +101,8 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
     name = record.content.get("model_type")
     if not isinstance(name, str) or name not in KINDS:
         raise UserError(
-            f"{record.where} describes a {name!r} model; the language models that can be read are "
-            f"{', '.join(KINDS)}."
+            f"{record.where} describes a {repr(name)} model; the language models that can be read "
+            f"are {', '.join(KINDS)}."
         )
     kind = KINDS[name]
     require(record, {**_ALLOWED, **kind.allowed})

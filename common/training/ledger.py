@@ -1,6 +1,7 @@
 """The host's books: what the device reported, and what has been told of it."""
 
 import time
+from collections.abc import Collection, Mapping
 
 import jax
 
@@ -41,6 +42,7 @@ class Ledger:
       metrics: where the lines go.
       progress: the bar, which is told every call.
       started: `time.monotonic()` when this process began.
+      terms: the metrics that the bar shows, see `Method`.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class Ledger:
         metrics: MetricWriter,
         progress: Progress,
         started: float,
+        terms: Collection[str] = (),
     ) -> None:
         self._schedule, self._metrics, self._progress = schedule, metrics, progress
         self._step, self._sums, self._count = position.step, dict(position.sums), position.count
         self._started = started - position.seconds
+        self._terms = terms
         self._pending: tuple[int, Report] | None = None
 
     @property
@@ -86,9 +90,21 @@ class Ledger:
         self._count += int(report.count)
         for name, value in report.sums.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        self._progress.update(self._step, {"loss": float(report.sums["loss"] / report.count)})
+        shown = [name for name in self._terms if name in report.sums] or ["loss"]
+        means = {short(name): float(report.sums[name] / report.count) for name in shown}
+        self._progress.update(self._step, means)
         if self._schedule.logs_at(self._step):
             means = {name: total / self._count for name, total in self._sums.items()}
             timings = {"seconds": self.seconds, "steps_per_second": self._progress.speed}
             self._metrics.write(self._step, means | timings)
             self._sums, self._count = {}, 0
+
+
+def short(term: str) -> str:
+    """Return a metric's name without its variant's, as the bar shows it."""
+    return term.rpartition("/")[2]
+
+
+def legend(terms: Mapping[str, str]) -> str:
+    """Return a line that says what the bar shows."""
+    return "Shown: " + "; ".join(f"{short(name)}, {text}" for name, text in terms.items()) + "."

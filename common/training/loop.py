@@ -27,7 +27,7 @@ from common.paths import AnyPath, as_path
 from common.precision import use_precision
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
-from common.training.ledger import Ledger, TrainingDiverged
+from common.training.ledger import Ledger, TrainingDiverged, legend
 from common.training.lock import locked, require_free
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Evaluation, Method, Source
@@ -166,6 +166,8 @@ def _run(
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 
         # ---- Whom to tell.
+        if method.terms and config.progress:
+            say(legend(method.terms))
         told = position.step, position.metrics_bytes, wandb_writers(config, workdir)
         metrics = stack.enter_context(MetricWriter(workdir, *told))
         progress = stack.enter_context(
@@ -177,7 +179,7 @@ def _run(
                 show=config.progress,
             )
         )
-        ledger = Ledger(schedule, position, metrics, progress, started)
+        ledger = Ledger(schedule, position, metrics, progress, started, method.terms)
 
         def evaluate(step: int) -> Evaluation:
             with progress.paused("evaluating…"):

@@ -91,6 +91,9 @@ class Method(Protocol):
 
     `writes` names the files and folders that `save` writes into the run's folder.
 
+    `terms` names those metrics of a step that are shown while a run goes on, with what they
+    mean; where there are none, the loss is, which may be a sum over classes and variants.
+
     `evaluation_fields` names fields of the config that only evaluation reads, or groups of such
     fields by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
 
@@ -105,6 +108,7 @@ class Method(Protocol):
     batch_rules: Rules = ()
     real_rows: Mapping[str, int] = MappingProxyType({})
     writes: tuple[str, ...] = ()
+    terms: Mapping[str, str] = MappingProxyType({})
     evaluation_fields: tuple[str, ...] = ()
 
     def complete(self, config: ConfigDict) -> ConfigDict:

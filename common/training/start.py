@@ -47,7 +47,7 @@ RANGES: Ranges = {
     "warmup_epochs": (0, STEPS),
     "warmup_rate": (0, 1e6),
     "warmup": (0, STEPS),
-    "shots": (0, STEPS),
+    "shots": (-1, STEPS),  # -1: as the method chooses
     "holdout": (0, STEPS),
 }
 """Bounds of numbers; `Schedule` has further ones, and methods have those of their own fields."""

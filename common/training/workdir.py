@@ -125,7 +125,8 @@ def _read_config(path: AnyPath) -> dict[str, Any]:
 
 
 def _read_result(path: AnyPath) -> dict[str, Any]:
-    found = read_result(path, UNREADABLE)
+    read_result(path, UNREADABLE)  # Refuses what tables could not show.
+    found = read_json(path, UNREADABLE)
     if type(found.get("updates")) is not int:
         raise UserError(f"{path} does not say how many updates it is of: {UNREADABLE}.")
     return found

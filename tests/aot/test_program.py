@@ -4,9 +4,9 @@ import pytest
 from common.aot import DoesNotFit, compile_for
 from common.aot.program import arguments, find_method, trace
 from common.errors import UserError
-from common.training import loop
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
+from common.training.start import initial_state
 from common.training.step import feed_shardings, make_call, make_feed
 from tests.aot import toy
 
@@ -21,7 +21,7 @@ def test_the_program_is_the_loops_own(name):
 
     loaded = method.load(config, mesh)
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
-    state, key = loop._initial_state(method, config.seed, mesh)
+    state, key = initial_state(method, config.seed, mesh)
     feed = make_feed(loaded.source, range(5), config.steps_per_call)
     feed = place(feed, feed_shardings(feed, method.batch_rules, mesh))
     with jax.set_mesh(mesh):

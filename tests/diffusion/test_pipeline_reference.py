@@ -82,6 +82,11 @@ def test_files_written_by_diffusers_load_here(safetensors, model, pipeline, tmp_
     assert any(tmp_path.glob("unet/*.safetensors" if safetensors else "unet/*.bin"))
     loaded = load_stable_diffusion(str(tmp_path))
     # diffusers fills in its scheduler's own default.
-    schedule = dataclasses.replace(model.schedule, timestep_spacing="leading")
+    schedule = dataclasses.replace(
+        model.schedule,
+        timestep_spacing="leading",
+        scheduler_file=loaded.schedule.scheduler_file,
+    )
+    assert loaded.schedule.file["_class_name"] == model.schedule.file["_class_name"]
     assert loaded.modules == dataclasses.replace(model.modules, schedule=schedule)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)

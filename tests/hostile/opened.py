@@ -58,7 +58,7 @@ def changed_picture(path):
 
 
 def changed_tensors(path):
-    save_file({name: x * 1.5 + 0.25 for name, x in load_file(path).items()}, path)
+    save_file({name: np.asarray(x * 1.5 + 0.25) for name, x in load_file(path).items()}, path)
 
 
 CHANGES: Mapping[str, Callable[[Path], None]] = {

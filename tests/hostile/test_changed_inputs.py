@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aape_jax.heads_file import write_head
 from aape_jax.prefix import linear
@@ -16,13 +17,16 @@ from common.errors import UserError
 from common.training.checkpoints import Checkpoints, Position
 from common.training.mesh import make_mesh
 from common.training.method import EVALUATION
-from configs import aape, aape_retrieval, aape_vqa
+from configs import aape, aape_retrieval, aape_vqa, mcti
+from mcti_jax.material import Material
+from mcti_jax.method import MCTI
 from protext_jax.method import ProText
 from tests.aape import caption_problem
 from tests.aape.feature_files import captioned, features, texts
 from tests.aape.question_files import write_easy_vqa
 from tests.hostile.opened import uncovered
 from tests.hostile.test_protext_settings import write
+from tests.mcti.tiny_models import write_tiny_models
 from tests.protext.tiny import settings
 from tests.training.test_checkpoints import PRINTS, make_state, save
 
@@ -177,3 +181,49 @@ def test_other_files_of_evaluation_are_said_and_other_prompts_refused(tmp_path, 
     message = "made with other prompts (fingerprint 0123, now ffff)"
     with pytest.raises(UserError, match=re.escape(message)):
         restored(tmp_path / "c", PRINTS | {"prompts": "ffff", measured: "0123"})
+
+
+def replaced(**values):
+    """A change of those of these fields that a JSON file has, in its groups as well."""
+
+    def other(content):
+        if not isinstance(content, dict):
+            return content
+        return {name: values.get(name, other(value)) for name, value in content.items()}
+
+    return lambda path: path.write_text(json.dumps(other(json.loads(path.read_text()))))
+
+
+def other_merges(path):
+    content = json.loads(path.read_text())
+    content["model"]["merges"].reverse()
+    path.write_text(json.dumps(content))
+
+
+MODEL_CHANGES = {
+    "config.json": replaced(hidden_act="gelu", norm_num_groups=2),
+    "preprocessor_config.json": replaced(image_mean=[0.4, 0.4, 0.4]),
+    "scheduler_config.json": replaced(beta_end=0.02),
+    "tokenizer.json": other_merges,
+}
+
+
+def test_mcti(inputs, cache, monkeypatch):
+    # Fingerprints are of what is read; what the networks make of it takes seconds to compile.
+    monkeypatch.setattr(Material, "encode_all", lambda self: None)
+    monkeypatch.setattr(Material, "encoded", None)
+    monkeypatch.setattr("mcti_jax.method.frozen_tree", lambda *_: {"start": np.zeros(())})
+    write_tiny_models(inputs)
+    for number, name in enumerate(("cat", "dog")):
+        (inputs / "photos" / name).mkdir(parents=True)
+        for row in range(2):
+            pixels = np.full((9, 9, 3), 60 * row + 7 * number, np.uint8)
+            Image.fromarray(pixels).save(inputs / "photos" / name / f"{row}.png")
+    arg = f"model={inputs / 'sd'},clip={inputs / 'clip'},data=folder:{inputs / 'photos'}"
+    config = mcti.get_config(f"{arg},cache={cache},samples=1,updates=1,mesh.data=1")
+    # Changes of other fields make other models, which the weights do not fit.
+    left_alone = dict.fromkeys(("model_index.json", "tokenizer_config.json"), lambda path: None)
+    opened, blind = uncovered(prints(MCTI, config), inputs, MODEL_CHANGES | left_alone)
+    assert sum(name.endswith(".png") for name in opened) == 4
+    assert sum(name.endswith(".safetensors") for name in opened) == 4
+    assert {*MODEL_CHANGES} <= {*opened} and not {*blind} - {*left_alone}

@@ -77,6 +77,8 @@ def test_an_exact_match_wins():
     keys = ["Dog", "dog", "dogs", "the dog"]
     found = match_names(["dog", "dogs"], keys, "a file")
     assert found.keys == {"dog": "dog", "dogs": "dogs"} and found.unused == ("Dog", "the dog")
+    # What it has found is not another class's, too.
+    assert match_names(["dog", "dogs"], ["dog"], "a file").unmatched == ("dogs",)
 
 
 def test_a_name_that_occurs_twice_has_one_key():

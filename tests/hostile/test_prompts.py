@@ -70,6 +70,8 @@ def test_of_two_words_the_longer_one_counts():
         ("bad-hands-5", "bad-hands-5"),
         ("bad-hands", "bad-hands"),
     ]
+    words = ("bad hands", "bad hands five")
+    assert found("bad hands five", words) == [("bad hands five", "bad hands five")]
 
 
 def test_a_word_that_may_be_either_of_two_is_refused():

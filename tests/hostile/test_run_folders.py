@@ -304,7 +304,12 @@ def test_a_hundred_thousand_steps_are_a_small_picture_of_the_same_extremes():
     from common.page.curves import _thinned
 
     kept = _thinned(curve)
-    assert curve[51_234] in kept and {curve[0], curve[-1]} <= {*kept} and kept == sorted(kept)
+    assert (
+        len(kept) <= 2002
+        and curve[51_234] in kept
+        and {curve[0], curve[-1]} <= {*kept}
+        and kept == sorted(kept)
+    )
     assert _thinned(curve[:2000]) == curve[:2000]
 
 
@@ -314,10 +319,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def bomb(path: Path) -> None:
-    """A PNG of a few bytes that says it has 10**10 pixels."""
+    """A PNG of a few bytes that says it has more pixels than a page takes, which Pillow opens."""
     write_png(path, np.zeros((1, 1, 3), np.uint8))
     raw = bytearray(path.read_bytes())
-    raw[16:24] = (100_000).to_bytes(4, "big") * 2
+    raw[16:24] = (11_000).to_bytes(4, "big") * 2
     import zlib
 
     raw[29:33] = zlib.crc32(raw[12:29]).to_bytes(4, "big")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from common.errors import UserError
 from common.training import train
+from common.training.mesh import make_mesh
 from configs.mcti import get_config
 from mcti_jax.export import export
 from mcti_jax.formats import read_tokens
@@ -38,13 +39,20 @@ def write_photos(folder: Path, *names: str) -> None:
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
 
 
+def config_of(world, changes="", photos=None):
+    fields = {
+        **{"model": world / "sd", "clip": world / "clip"},
+        **{"data": f"folder:{photos or world / 'photos'}"},
+        **{"cache": world / "cache", "compile_cache": world / "xla", "progress": False},
+        **{"mesh.data": 1, "compare_ti": False, "samples": 1, "updates": 4, "steps_per_call": 1},
+        **{"log_every": 1, "save_every": 2, "generate.per_class": 1, "generate.steps": 1},
+    }
+    given = dict(each.split("=", 1) for each in changes.split(",")) if changes else {}
+    return get_config(",".join(f"{name}={value}" for name, value in {**fields, **given}.items()))
+
+
 def run(world, workdir, changes="", photos=None):
-    where = f"model={world}/sd,clip={world}/clip,cache={world}/cache,compile_cache={world}/xla"
-    config = get_config(
-        f"{where},data=folder:{photos or world / 'photos'},progress=false,mesh.data=1,"
-        "compare_ti=false,samples=1,updates=4,steps_per_call=1,log_every=1,save_every=2,"
-        f"generate.per_class=1,generate.steps=1{changes and ','}{changes}"
-    )
+    config = config_of(world, changes, photos)
     return train(MCTI(config), config, workdir)
 
 
@@ -70,23 +78,20 @@ def stopped(world, tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
-def test_all_photos_of_a_folder_are_learned_from(finished, capsys, world):
-    assert json.loads((finished / "config.json").read_text())["shots"] == 0
-    run(world, world / "told", "updates=1,holdout=0,generate.per_class=0")
-    rows = dict(
-        line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line
-    )
-    told = {name: text.strip() for name, text in rows.items()}
-    assert told["classes"] == "2: cat, dog"
-    assert told["learns from"] == "8 of 8 photos"
-    assert told["kept for the test"] == "no photo, so no accuracy is measured"
-
-
-def test_fewer_photos_are_said(world, tmp_path, capsys):
-    run(world, tmp_path / "run", "updates=1,shots=1,generate.per_class=0")
-    out = capsys.readouterr().out
-    assert "2 of 6 photos (1 of each class, shots=1)" in out
-    assert "kept for the test  2 photos" in out
+@pytest.mark.parametrize(
+    ("changes", "learned", "kept"),
+    [
+        ("", "6 of 6 photos", "2 photos"),
+        ("holdout=0", "8 of 8 photos", "no photo, so no accuracy is measured"),
+        ("shots=1", "2 of 6 photos (1 of each class, shots=1)", "2 photos"),
+        ("shots=0,holdout=2", "4 of 4 photos", "4 photos"),
+    ],
+)
+def test_a_run_says_what_it_learns_from(changes, learned, kept, world):
+    config = config_of(world, changes)
+    summary = MCTI(config).load(config, make_mesh(1, 1)).summary
+    assert summary["classes"] == "2: cat, dog"
+    assert (summary["learns from"], summary["kept for the test"]) == (learned, kept)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +131,7 @@ def test_settings_are_checked_before_the_first_update(changes, sentence, world, 
 
 
 def test_settings_of_pictures_may_be_changed_afterwards(world, stopped):
+    assert json.loads((stopped / "config.json").read_text())["shots"] == 0
     result = run(world, stopped, "updates=40,generate.prompt=the {},generate.steps=2")
     assert result["updates"] == 40
 

@@ -1,12 +1,13 @@
 """The loop as a whole, in one process."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.training import TrainingDiverged
+from common.training import Evaluation, TrainingDiverged
 
 
 def lines(workdir) -> list[dict]:
@@ -222,3 +223,31 @@ def test_a_method_may_stop_early(runs, undisturbed, tmp_path, monkeypatch, crash
     assert result["metrics"]["error"] == pytest.approx(wanted[1])
     assert [x["step"] for x in lines(tmp_path) if "eval/error" in x] == [10, 20]
     assert "00000020" in [p.name for p in (tmp_path / "checkpoints").iterdir()]
+
+
+def test_a_finished_run_is_evaluated_again_where_only_evaluation_changes(
+    runs, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(runs.toy.Toy, "evaluation_fields", ("sleep",))
+    first = runs.train(tmp_path, "updates=10")
+    tokens = (tmp_path / "tokens.npy").read_bytes()
+    monkeypatch.setattr(runs.toy.Toy, "evaluate", lambda *_: Evaluation({"error": 7.0}))
+    assert runs.train(tmp_path, "updates=10") == first
+    again = runs.train(tmp_path, "updates=10,sleep=0.5")
+    assert again["metrics"] == {"error": 7.0}
+    assert json.loads((tmp_path / "result.json").read_text()) == again
+    assert json.loads((tmp_path / "config.json").read_text())["sleep"] == 0.5
+    assert (tmp_path / "tokens.npy").read_bytes() == tokens
+    assert "which is evaluated again with sleep=0.5." in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(UserError, match="lacks the checkpoint of its last step, 10"):
+        runs.train(tmp_path, "updates=10,sleep=0.25")
+    assert json.loads((tmp_path / "result.json").read_text()) == again
+
+
+def test_a_folder_without_an_update_takes_another_config(runs, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr(runs.toy.Indices, "batch", None)
+        runs.train(tmp_path, "updates=10")
+    assert runs.train(tmp_path, "updates=5")["updates"] == 5
+    assert json.loads((tmp_path / "config.json").read_text())["updates"] == 5
