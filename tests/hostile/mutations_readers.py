@@ -240,13 +240,6 @@ MUTATIONS = (
         CACHE,
     ),
     Mutation(
-        "checksums",
-        "common/data/npz.py",
-        "        # Read to its end, where zip compares the checksum.\n",
-        "        file._expected_crc = None\n",
-        CACHE,
-    ),
-    Mutation(
         "other damage than numpy's",
         "common/data/npz.py",
         "    except DAMAGED as error:",
