@@ -50,6 +50,7 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
+    flags.DEFINE_string("cache", "", "Folder of features that were encoded before.")
     flags.mark_flags_as_required(["workdir"])
 
 
@@ -144,7 +145,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json`."""
     del argv
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
-    config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
+    config = read_config(workdir, *(pocket() for pocket in DEFAULTS), cache=flags.FLAGS.cache)
     out = evaluation_file(workdir, data or config.data)
     use_precision(config.dtype)
     rows = TASKS[config.method](config, workdir, data)

@@ -67,10 +67,9 @@ def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
         if name not in fields and given and type(fields[[*given][-1]]) is str:
             _check_continued(name, fields, [*given][-1])
         check_name(name, fields)
-        if name in given:
-            raise UserError(f"{name!r} is set twice: say it once.")
         if not equals and kind_of(config, name) is not bool:
             raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
+        given.pop(name, None)  # Of two settings the last one counts.
         given[name] = text if equals else None
     for name, text in given.items():
         kind = kind_of(config, name)
@@ -131,7 +130,8 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
       workdir: the run's folder.
       defaults: configs with their defaults, told apart by `method`. A field that the run knows
         nothing of, since it is younger than the run, takes its default, and a line says so.
-      cache: takes the default's place.
+      cache: the folder that the user gives, or "" for the default, which is said if it is not the
+        run's; None where nothing is kept.
 
     Raises:
       UserError: `workdir` holds no run, or one of another method than these.
@@ -149,9 +149,11 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
         raise UserError(f"{path} has no field {lacking[0]!r}, so it is no run's: {remedy}.")
     ours = _of_method(path, written.get("method"), defaults).to_dict()
     _tell_differences(workdir, flatten(written), flatten(ours))
+    if cache == "" and written.get("cache", ours.get("cache")) != ours.get("cache"):
+        say(f"{workdir} does not decide where features are kept: in {ours['cache']}; see --cache.")
     found = filled_up(typed(written, ours, f"{path}: "), ours)
     found |= {name: ours[name] for name in PLACES if name in ours}
-    if cache is not None:
+    if cache:
         found["cache"] = cache
     return _locked(found, path, remedy)
 
@@ -170,12 +172,6 @@ def _tell_differences(
     """Say which fields are not taken from a run, and what stands in for them."""
     if unknown := [name for name in written if name not in ours]:
         say(f"{workdir} has fields that are unknown here, which change nothing: {_few(unknown)}.")
-    others = [
-        name for name in PLACES if ours.get(name) and written.get(name, ours[name]) != ours[name]
-    ]
-    if others:
-        used = ", ".join(f"{name}={ours[name]}" for name in others)
-        say(f"{workdir} does not decide where this machine keeps files: {used}.")
     if absent := {name: x for name, x in ours.items() if name not in written}:
         taken = ", ".join(f"{name}={value!r}" for name, value in absent.items())
         say(f"{workdir} is older than some fields of the config; their defaults: {taken}.")

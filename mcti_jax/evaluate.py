@@ -40,6 +40,7 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
+    flags.DEFINE_string("cache", "", "Folder of features that were encoded before.")
     flags.mark_flags_as_required(["workdir"])
 
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluates and writes `DIR/eval/NAME.json` with its pictures beside it."""
     del argv
     workdir = as_path(flags.FLAGS.workdir)
-    config = read_config(workdir, pocket())
+    config = read_config(workdir, pocket(), cache=flags.FLAGS.cache)
     use_precision(config.dtype)
     config.data = flags.FLAGS.data or config.data
     out = evaluation_file(workdir, config.data)

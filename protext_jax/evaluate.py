@@ -34,6 +34,7 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
+    flags.DEFINE_string("cache", "", "Folder of features that were encoded before.")
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
 
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)
-    config, learned = read_run(workdir, options.run)
+    config, learned = read_run(workdir, options.run, options.cache)
     part = "" if options.run is None else f"run{options.run}"
     out = evaluation_file(workdir, options.data or config.data, part)
     use_precision(config.dtype)

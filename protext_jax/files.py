@@ -169,13 +169,17 @@ def read_prompts(path: AnyPath) -> LearnedPrompts:
     return LearnedPrompts(arrays, metadata)
 
 
-def read_run(workdir: AnyPath, number: int | None = None) -> tuple[ConfigDict, LearnedPrompts]:
+def read_run(
+    workdir: AnyPath, number: int | None = None, cache: str | None = None
+) -> tuple[ConfigDict, LearnedPrompts]:
     """The config of a finished run and its prompts; of a sweep those of run `number`.
+
+    `cache` is as of `read_config`.
 
     Raises:
       UserError: `workdir` holds no such run.
     """
-    config = read_config(workdir, pocket())
+    config = read_config(workdir, pocket(), cache=cache)
     name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
     learned = read_prompts(workdir / name)
     # Files of older runs do not say so themselves.

@@ -36,6 +36,7 @@ from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, place, shardings
 from common.training.signals import StopRequest
 from common.training.start import check_fields, initial_state
+from common.training.state import TrainState
 from common.training.step import feed_shardings, make_call, make_feed
 from common.training.summary import summary_rows, summary_table
 from common.training.wandb_writer import wandb_writers
@@ -45,9 +46,12 @@ from common.training.writers import PREFIX, MetricWriter, read_evaluations
 
 @dataclass(frozen=True)
 class Material:
-    """What a run is made of, on its devices; see `Loaded`."""
+    """What a run is made of, on its devices: its state before the first step, the key of all
+    steps, and what was loaded (see `Loaded`)."""
 
     mesh: Mesh
+    state: TrainState
+    key: jax.Array
     frozen: PyTree
     source: Source
     fingerprints: Mapping[str, str]
@@ -101,14 +105,19 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     loaded = method.load(config, mesh)
     say(summary_table(summary_rows(method.name, loaded.summary, config, mesh, workdir)))
+    frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
+    state, key = initial_state(method, config.seed, mesh)
     material = Material(
         mesh=mesh,
-        frozen=place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh)),
+        state=state,
+        key=key,
+        frozen=frozen,
         source=loaded.source,
         fingerprints={**loaded.fingerprints, "data": loaded.source.fingerprint},
         notes=loaded.notes,
     )
-    del loaded  # The host's copy of the weights.
+    # The host's copy of the weights; and the state's arrays, which the first step takes over.
+    del loaded, state
 
     # ---- From here on the folder is ours.
     with locked(workdir, check):
@@ -139,7 +148,7 @@ def _run(
 ) -> Outcome:
     """Trains from where the folder stands to the end, and evaluates."""
     mesh, frozen, schedule = material.mesh, material.frozen, Schedule.from_config(config)
-    state, key = initial_state(method, config.seed, mesh)
+    state, key = material.state, material.key
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(
             Checkpoints(

@@ -93,6 +93,7 @@ def settings(files: tuple[Path, Path], arg: str = ""):
     """The config of a run on these files."""
     data, text = files
     where = f"model=,data=features:{data},prompts.source=features:{text},shots=0"
+    where += ",subsample=base"
     return get_config(f"{where},{arg}" if arg else where)
 
 

@@ -65,6 +65,7 @@ def parts(monkeypatch):
     """Features in place of CLIP and pictures."""
     found = {"train": asked(48, 4), "test": asked(30, 7)}
     monkeypatch.setattr(vqa, "load_clip", lambda *_: SimpleNamespace(fingerprint="none"))
+    monkeypatch.setattr(vqa, "encoders", lambda clip: {"model": clip.fingerprint})
     monkeypatch.setattr(vqa, "open_questions", lambda *_: found)
     return found
 

@@ -23,7 +23,7 @@ def gradient_bytes(config):
 
 
 def test_one_small_all_reduce(models):
-    where = f"model={models}/clip,data=none:,classes=16,shots=16,aggregator.heads=1"
+    where = f"model={models}/clip,data=none:,classes=16,shots=16,aggregator.heads=1,subsample=base"
     config = aape.get_config(f"{where},{QUICK},compare=()").lock()
     report = compile_for(config, "v5e:2x4")
     assert [each.kind for each in report.collectives] == ["all-reduce"]

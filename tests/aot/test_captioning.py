@@ -22,6 +22,7 @@ GPTJ = {
     "n_head": 8,
     "n_positions": 128,
     "rotary_dim": 8,
+    "eos_token_id": 0,
 }
 KERNEL = 2 * 256 * 4 * 256  # bytes of the MLP's, in bfloat16
 COUNTS = "examples=64,batch=16,lm.length=16,steps_per_call=2,log_every=2,save_every=2"

@@ -57,6 +57,11 @@ def test_a_text_with_a_comma_leaves_the_next_setting_alone():
     assert (config.data, config.flag, config.names, config.seed) == ("a,b", True, ("x", "y"), 7)
 
 
+def test_of_two_settings_the_last_one_counts():
+    config = apply_arg(make_config(), "data=a,b,seed=1,seed=2,data=c,d")
+    assert (config.seed, config.data) == (2, "c,d")
+
+
 REFUSED = {
     "a colon first": (":seed=1", "':seed' is no field of the config; did you mean 'seed'?"),
     "two colons": ("::", "'::' is no field of the config"),
@@ -68,7 +73,6 @@ REFUSED = {
     "an unclosed bracket ahead of a comma": ("shape=(3,seed=7", "lacks ')'"),
     "an unclosed bracket of the other kind": ("names=[a,b", "lacks ']'"),
     "brackets in the wrong order": ("prompt=[a (b], c)", "lacks ']'"),
-    "twice": ("seed=1,seed=2", "'seed' is set twice"),
     "a misspelt switch behind a text": ("data=a,flagg", "'flagg' is no field"),
     "a misspelt field behind a text": ("data=a,sed=3", "did you mean 'seed'?"),
     "an equals sign behind a comma": ("prompt=a, where x=1", "write that as --config.prompt=VALUE"),

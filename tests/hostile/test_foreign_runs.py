@@ -31,9 +31,9 @@ def test_no_method_writes_where_a_strangers_run_says(name, tmp_path, capsys):
     ours = CONFIGS[name]()
     theirs = ours.to_dict() | {field: str(tmp_path / field) for field in PLACES}
     (tmp_path / "config.json").write_text(json.dumps(theirs))
-    found = read_config(tmp_path, *(pocket() for pocket in CONFIGS.values()))
+    found = read_config(tmp_path, *(pocket() for pocket in CONFIGS.values()), cache="")
     assert flatten(found) == flatten(ours)
-    assert "does not decide where this machine keeps files: cache=" in capsys.readouterr().out
+    assert f"where features are kept: in {ours.cache}; see --cache" in capsys.readouterr().out
     assert [x.name for x in tmp_path.iterdir()] == ["config.json"]
 
 

@@ -80,8 +80,8 @@ def test_matching_is_by_name_and_reported():
 def test_no_match_and_two_keys_for_one_class():
     with pytest.raises(UserError, match=r"it has 'cat', the classes are 'dog'"):
         match({"cat": ("a",)}, ["dog"], {"a": 1}, 9)
-    with pytest.raises(UserError, match="'yin yang': merge them"):
-        match({"yin_yang": ("a",), "Yin Yang": ("a",)}, ["yin yang"], {"a": 1}, 9)
+    with pytest.raises(UserError, match="'Yin Yang': merge or rename them"):
+        match({"yin_yang": ("a",), "Yin Yang": ("b",)}, ["yin yang"], {"a": 1, "b": 1}, 9)
 
 
 def test_a_name_that_occurs_twice_is_trained_once():
