@@ -30,7 +30,7 @@ from common.values import (
 from common.values import flatten as flatten
 
 ESSENTIAL = ("data", "model", "seed")
-"""Fields without which a `config.json` is no run's."""
+"""Fields without which a `config.json` is not a run's."""
 
 PLACES = ("cache", "compile_cache", "wandb")
 """Fields that say where is written; a run's folder, which may be a stranger's, does not decide."""
@@ -110,7 +110,7 @@ def _check_continued(name: str, fields: Mapping[str, Any], last: str) -> None:
     """Refuse what is neither a field nor near one, and may belong to the text ahead of it."""
     if not difflib.get_close_matches(name, fields, n=1) and not name.startswith(tuple(fields)):
         raise UserError(
-            f"{quoted(name)} is no field of the config; if it belongs to the value of {last}, "
+            f"{quoted(name)} is not a field of the config; if it belongs to the value of {last}, "
             f"write that as --config.{last}=VALUE, where commas are taken as they are."
         )
 
@@ -146,7 +146,7 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
     if not defaults:
         return _locked(written, path, remedy)
     if lacking := [name for name in ESSENTIAL if name not in written]:
-        raise UserError(f"{path} has no field {lacking[0]!r}, so it is no run's: {remedy}.")
+        raise UserError(f"{path} has no field {lacking[0]!r}, so it is not a run's: {remedy}.")
     ours = _of_method(path, written.get("method"), defaults).to_dict()
     _tell_differences(workdir, flatten(written), flatten(ours))
     if cache == "" and written.get("cache", ours.get("cache")) != ours.get("cache"):

@@ -39,7 +39,7 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
     inside = [field for field in fields if field.startswith(f"{name}.")]
     near = inside or difflib.get_close_matches(name[:LONGEST], fields, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
-    what = "is a group of fields" if inside else "is no field of the config"
+    what = "is a group of fields" if inside else "is not a field of the config"
     raise UserError(f"{quoted(name)} {what}; {remedy}")
 
 

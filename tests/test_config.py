@@ -70,8 +70,8 @@ def test_no_settings(arg):
 @pytest.mark.parametrize(
     ("arg", "message"),
     [
-        ("sed=2", "'sed' is no field of the config; did you mean 'seed'?"),
-        ("zzz=2", "'zzz' is no field of the config; it has data, flag"),
+        ("sed=2", "'sed' is not a field of the config; did you mean 'seed'?"),
+        ("zzz=2", "'zzz' is not a field of the config; it has data, flag"),
         ("mesh=2", "'mesh' is a group of fields; did you mean 'mesh.data'?"),
         ("seed", "'seed' needs a value: write seed=VALUE"),
         ("seed=x", "seed='x' is not a whole number"),

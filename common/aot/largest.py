@@ -33,7 +33,7 @@ def largest(config: ConfigDict, topology: str, field: str) -> Report:
     start = flatten(config).get(field)
     if type(start) is not int or start < 1:
         raise UserError(
-            f"--largest={field} is no field of the config that holds a whole number above 0."
+            f"--largest={field} is not a field of the config that holds a whole number above 0."
         )
     unit, found = _halve(config, topology, field, start)
     fits, fails = 1, 2 if unit < start else None

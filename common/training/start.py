@@ -65,7 +65,7 @@ def check_fields(config: ConfigDict) -> None:
     check_seeds(config)
     check_ranges(config, RANGES)
     if "://" in config.get("cache", ""):
-        raise UserError(f"cache={config.cache!r} is no folder of a disk, as the cache must be.")
+        raise UserError(f"cache={config.cache!r} is not a folder of a disk, as the cache must be.")
     require_wandb(config.wandb)
 
 

@@ -118,7 +118,7 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {}
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(x, str) for x in names.values()):
-        raise UserError(f"{shown(index)} is no index of sharded weights.")
+        raise UserError(f"{shown(index)} is not an index of sharded weights.")
     for shard in sorted(set(names.values())):
         if Path(shard).name != shard or "\\" in shard:
             raise UserError(f"{shown(index)} names the shard {shown(shard)} outside its folder.")

@@ -116,20 +116,20 @@ class _Machine:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise TypeError("the name of a global is not text")
         if (module, name) not in self._known:
-            raise RefusedError(f"asks for {module:.60}.{name:.60}, which is no tensor")
+            raise RefusedError(f"asks for {module:.60}.{name:.60}, which is not a tensor")
         self._stack.append(self._known[module, name])
 
     def _reduce(self, _: Any) -> None:
         function, arguments = self._top(2)
         if not callable(function) or not isinstance(arguments, tuple):
-            raise RefusedError("calls what is no tensor")
+            raise RefusedError("calls what is not a tensor")
         self._stack.append(function(*arguments))
 
     def _build(self, _: Any) -> None:
         # State dicts carry the versions of their modules so; nothing here needs them.
         target, _ = self._top(2)
         if not isinstance(target, dict):
-            raise RefusedError("sets attributes of what is no state dict")
+            raise RefusedError("sets attributes of what is not a state dict")
         self._stack.append(target)
 
     def _load(self, _: Any) -> None:

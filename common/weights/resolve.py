@@ -85,8 +85,8 @@ def _holds(directory: Path, stem: str) -> bool:
 def _unavailable(source: str, wanted: Sequence[str], reason: str) -> UserError:
     listed = " ".join(f"'{pattern}'" for pattern in wanted)
     return UserError(
-        f"the model {shown(source)} is no local directory and the hub did not give it ({reason}). "
-        "Without a network: on a machine that has one, run "
+        f"the model {shown(source)} is not a local directory and the hub did not give it "
+        f"({reason}). Without a network: on a machine that has one, run "
         f"`hf download {source} --include {listed} --local-dir DIR`, copy DIR here and give "
         "its path instead of the id."
     )

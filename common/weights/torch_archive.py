@@ -111,10 +111,10 @@ class _Archive:
 
     def _storage(self, pid: Any) -> np.ndarray:
         if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage":
-            raise RefusedError(f"refers to {_named(pid)}, which is no tensor storage")
+            raise RefusedError(f"refers to {_named(pid)}, which is not a tensor storage")
         _, storage, key, _, count = pid
         if not isinstance(storage, str) or storage not in _STORAGES or not isinstance(key, str):
-            raise RefusedError(f"refers to {_named(storage)}, which is no tensor storage")
+            raise RefusedError(f"refers to {_named(storage)}, which is not a tensor storage")
         if key not in self._storages:
             data = self._archive.read(f"{self._folder}/data/{key}")
             self._storages[key] = np.frombuffer(data, _STORAGES[storage], *_sizes((count,)))

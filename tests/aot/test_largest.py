@@ -86,7 +86,7 @@ def test_another_error_ends_the_search(tried):
 
 @pytest.mark.parametrize("field", ["absent", "mesh", "progress", "model", "eval_every"])
 def test_a_field_that_is_no_count(field):
-    with pytest.raises(UserError, match=f"--largest={field} is no field"):
+    with pytest.raises(UserError, match=f"--largest={field} is not a field"):
         largest(config(), "v5e:1x1", field)
 
 

@@ -63,17 +63,17 @@ def test_of_two_settings_the_last_one_counts():
 
 
 REFUSED = {
-    "a colon first": (":seed=1", "':seed' is no field of the config; did you mean 'seed'?"),
-    "two colons": ("::", "'::' is no field of the config"),
-    "an equals sign alone": ("=", "'' is no field of the config"),
-    "a value alone": ("=3", "'' is no field"),
-    "dots": ("..=1", "'..' is no field"),
+    "a colon first": (":seed=1", "':seed' is not a field of the config; did you mean 'seed'?"),
+    "two colons": ("::", "'::' is not a field of the config"),
+    "an equals sign alone": ("=", "'' is not a field of the config"),
+    "a value alone": ("=3", "'' is not a field"),
+    "dots": ("..=1", "'..' is not a field"),
     "a group": ("mesh=1", "'mesh' is a group of fields"),
-    "below a field": ("seed.x=1", "'seed.x' is no field"),
+    "below a field": ("seed.x=1", "'seed.x' is not a field"),
     "an unclosed bracket ahead of a comma": ("shape=(3,seed=7", "lacks ')'"),
     "an unclosed bracket of the other kind": ("names=[a,b", "lacks ']'"),
     "brackets in the wrong order": ("prompt=[a (b], c)", "lacks ']'"),
-    "a misspelt switch behind a text": ("data=a,flagg", "'flagg' is no field"),
+    "a misspelt switch behind a text": ("data=a,flagg", "'flagg' is not a field"),
     "a misspelt field behind a text": ("data=a,sed=3", "did you mean 'seed'?"),
     "an equals sign behind a comma": ("prompt=a, where x=1", "write that as --config.prompt=VALUE"),
     "no value": ("updates", "'updates' needs a value"),
@@ -96,7 +96,7 @@ REFUSED = {
     "a line break": ("prompt=a\nb", "holds a control character, '\\n'"),
     "not UTF-8": ("data=folder:a\udcff", "holds a byte that is not UTF-8"),
     "a text of 20,000 letters": ("data=" + "a" * 20_000, "has 20000 letters, more than 10000"),
-    "a name of 20,000 letters": ("a" * 20_000 + "=1", "is no field of the config"),
+    "a name of 20,000 letters": ("a" * 20_000 + "=1", "is not a field of the config"),
 }
 
 
@@ -220,7 +220,7 @@ def test_options_read_whole_numbers_alike(text):
         ("--config.data=a\x1b[2J", "holds a control character"),
         ("--config.flag=maybe", "is neither true nor false"),
         ("--config.sed=3", "did you mean 'seed'?"),
-        ("--config.=3", "'' is no field"),
+        ("--config.=3", "'' is not a field"),
         ("--config.mesh=3", "'mesh' is a group of fields"),
     ],
 )

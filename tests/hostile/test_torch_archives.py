@@ -122,7 +122,10 @@ PROGRAMS = {
         "instruction NEWOBJ",
     ),
     "an extension": (pickle.EXT1 + b"\x01", "instruction EXT1"),
-    "a call of text": (text("x") + pickle.EMPTY_TUPLE + pickle.REDUCE, "calls what is no tensor"),
+    "a call of text": (
+        text("x") + pickle.EMPTY_TUPLE + pickle.REDUCE,
+        "calls what is not a tensor",
+    ),
     "attributes of a tensor": (tensor() + pickle.EMPTY_DICT + pickle.BUILD, "sets attributes"),
     "attributes of a list": (pickle.EMPTY_LIST + pickle.NONE + pickle.BUILD, "sets attributes"),
     "items of a tuple": (pickle.EMPTY_TUPLE + pickle.NONE * 2 + pickle.SETITEM, "is damaged"),

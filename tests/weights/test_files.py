@@ -100,8 +100,8 @@ def test_an_index_may_not_leave_its_folder(tmp_path):
     [
         ("{", "cannot be read as JSON"),
         ("[]", "holds no JSON object"),
-        ('{"weight_map": 3}', "is no index of sharded weights"),
-        ("{}", "is no index of sharded weights"),
+        ('{"weight_map": 3}', "is not an index of sharded weights"),
+        ("{}", "is not an index of sharded weights"),
     ],
 )
 def test_a_broken_index(tmp_path, content, sentence):

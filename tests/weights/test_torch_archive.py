@@ -98,7 +98,7 @@ def programs(command):
 def test_code_is_refused_and_does_not_run(tmp_path, index):
     marked = marker(tmp_path)
     what, program = list(programs(f"touch {marked}"))[index]
-    with pytest.raises(UserError, match=r"asks for .* which is no tensor"):
+    with pytest.raises(UserError, match=r"asks for .* which is not a tensor"):
         read_tensors(archive(tmp_path / "x.bin", program))
     assert not marked.exists(), what
 
@@ -140,6 +140,6 @@ def test_files_of_other_kinds(tmp_path):
         read_tensors(path)
     with pytest.raises(UserError, match="holds no named tensors"):
         read_tensors(archive(path, tensor()))
-    with pytest.raises(UserError, match=r"refers to .* which is no tensor storage"):
+    with pytest.raises(UserError, match=r"refers to .* which is not a tensor storage"):
         program = pickle.MARK + unicode("module") + pickle.NONE * 4 + pickle.TUPLE
         read_tensors(archive(path, program + pickle.BINPERSID))
