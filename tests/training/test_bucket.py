@@ -16,6 +16,7 @@ from common.files import atomic_write, read_json, write_json
 from common.page import write_page
 from common.paths import as_path, in_bucket, on_disk, require_bucket
 from common.runs import read_run
+from common.training import lock
 from common.training.growing import Growing
 from common.training.mesh import use_compile_cache
 
@@ -50,8 +51,9 @@ def test_a_run_in_a_bucket_is_the_run_on_a_disk(runs, undisturbed, same_run, fin
 
 
 @pytest.mark.multiprocess
-def test_a_killed_run_in_a_bucket_resumes(runs, same_run, bucket, tmp_path):
+def test_a_killed_run_in_a_bucket_resumes(runs, same_run, bucket, tmp_path, monkeypatch):
     """Without evaluations only checkpoints bring the lines ahead of them to the bucket."""
+    monkeypatch.setattr(lock, "PATIENCE", 2.0)
     arg = "log_every=5,eval_every=0"
     runs.train(tmp_path, arg)
     process = runs.start(bucket, f"{arg},sleep=0.05")
