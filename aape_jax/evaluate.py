@@ -1,6 +1,6 @@
 """Measures a finished run.
 
-    python -m aape_jax.evaluate --workdir=DIR [--data=DATASET]
+    python -m aape_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on another data set, in another style or
 of other things; a classifier is then told all of its classes, and needs neither sentences nor
@@ -50,7 +50,9 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
-    flags.DEFINE_string("cache", "", "Folder of features that were encoded before.")
+    flags.DEFINE_string(
+        "cache", "", "Folder of encoded photos and texts; as in the config's default."
+    )
     flags.mark_flags_as_required(["workdir"])
 
 

@@ -1,6 +1,6 @@
 """Measures the tokens of a finished run.
 
-    python -m mcti_jax.evaluate --workdir=DIR [--data=DATASET]
+    python -m mcti_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on the test photos of another data set
 with the same classes, for instance in another style. Which token belongs to which class stands in
@@ -40,7 +40,9 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
-    flags.DEFINE_string("cache", "", "Folder of features that were encoded before.")
+    flags.DEFINE_string(
+        "cache", "", "Folder of encoded photos and texts; as in the config's default."
+    )
     flags.mark_flags_as_required(["workdir"])
 
 

@@ -1,6 +1,6 @@
 """Measures the prompts of a finished run.
 
-    python -m protext_jax.evaluate --workdir=DIR [--data=DATASET] [--run=N]
+    python -m protext_jax.evaluate --workdir=DIR [--data=DATASET] [--run=N] [--cache=FOLDER]
 
 Without `--data`: on the run's own test sets. With it: on any other data set, whatever its classes.
 
@@ -34,7 +34,9 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
-    flags.DEFINE_string("cache", "", "Folder of features that were encoded before.")
+    flags.DEFINE_string(
+        "cache", "", "Folder of encoded photos and texts; as in the config's default."
+    )
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,7 @@ class Captioning(Method):
 
     name = OWN
     writes = ("captions.png", "captions.json", "heads")
-    evaluation_fields = ("images_at_once", "lm.beams", "pictures", "vqa.")
+    terms = MappingProxyType({"task": "nats for each token of a caption"})
     frozen_rules = lm_rules("lm")
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
