@@ -50,9 +50,7 @@ def define_flags() -> None:
     """The command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
-    flags.DEFINE_string(
-        "cache", "", "Folder of encoded photos and texts."
-    )
+    flags.DEFINE_string("cache", "", "Folder of encoded photos and texts.")
     flags.mark_flags_as_required(["workdir"])
 
 
