@@ -18,6 +18,7 @@ from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
+from common.training.method import Tell, unheard
 from common.weights.fingerprint import fingerprint
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.evaluation import evaluate
@@ -78,14 +79,15 @@ class MCTI(Method):
         self.config = config
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Loads models and photos, fills the caches and lays the rows out on the mesh."""
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
-        say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material = gather(config)
         sd, clip = self.material.sd, self.material.clip
         self._plan(sd, clip, len(self.material.classnames), mesh)
         check_options(config, sd)
+        tell(describe(config, self.material))
+        say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material.encode_all()
         frozen = frozen_tree(
             self.objective, sd, clip, self.material.train.labels, self.material.encoded
@@ -101,7 +103,6 @@ class MCTI(Method):
                 "prompts": prompt_fingerprint(config, sd, clip),
                 "preprocessing": fingerprint({}, repr(clip.preprocess)),
             },
-            summary=describe(config, self.material),
             notes={"classnames": list(self.material.classnames)},
         )
 

@@ -25,6 +25,7 @@ from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.seeds import random_key
 from common.training import Evaluation, Loaded, Method, say
+from common.training.method import Tell, unheard
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
@@ -81,7 +82,7 @@ class ProText(Method):
         self.config = config
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Loads CLIP and the sentences, encodes them once and lays the classes out.
 
         Everything that is measured afterwards is opened, checked and encoded here.
@@ -95,6 +96,7 @@ class ProText(Method):
             check_test_set(config, clip, test)
         notes = self._notes(texts, sets)
         check_shots(config, texts.dataset)
+        tell(summary(config, texts, sets))
         self.remarks = [*texts.matched.report(), *notes]
         for line in (*texts.matched.remarks(), *notes):
             say(line)
@@ -103,7 +105,7 @@ class ProText(Method):
         self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
         prints = fingerprints(config, clip, texts, sets)
-        return Loaded(frozen, self._batches(), prints, summary(config, texts, sets))
+        return Loaded(frozen, self._batches(), prints)
 
     def _notes(self, texts: Texts, sets: Sequence[TestSet]) -> list[str]:
         """What is to be said of the files beside the sentences, each line once."""

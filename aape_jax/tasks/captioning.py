@@ -35,6 +35,7 @@ from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
+from common.training.method import Tell, unheard
 
 
 class Captioning(Method):
@@ -49,7 +50,7 @@ class Captioning(Method):
     def __init__(self, config: ConfigDict):
         self.config = config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images and captions, or reads them from the cache."""
         self._plan(config)
         dtype, self.cache = frozen_dtype(config.dtype), Path(config.cache).expanduser()
@@ -81,8 +82,8 @@ class Captioning(Method):
         if self.start:
             prints["visual map"] = array_digest(self.start)
         sizes = len(train.views.x), int(train.mask.sum()), len(self.test.views.x)
-        told = pairs_summary(*sizes, "captions") | {"model": f"{config.model}, {config.lm.model}"}
-        return Loaded(frozen, source, prints, told)
+        tell(pairs_summary(*sizes, "captions") | {"model": f"{config.model}, {config.lm.model}"})
+        return Loaded(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""

@@ -28,6 +28,7 @@ from aape_jax.summary import classification_fingerprints, classification_summary
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
+from common.training.method import Tell, unheard
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,11 @@ class Classification(Method):
         self.config = config
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes photos and sentences, or reads them from the cache."""
         self._plan(config)
         self.material = material = gather(config)
+        tell(classification_summary(config, material))
         classes = material.learned
         self._size(len(material.labels), material.bank.classes.shape[-1], len(classes), mesh)
         bank = material.bank.take(classes)
@@ -100,7 +102,7 @@ class Classification(Method):
             say(line)
         source = self._source(material.fingerprint, len(material.x))
         prints = classification_fingerprints(config, material)
-        return Loaded(frozen, source, prints, classification_summary(config, material))
+        return Loaded(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""

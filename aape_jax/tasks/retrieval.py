@@ -32,6 +32,7 @@ from common.errors import UserError
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
+from common.training.method import Tell, unheard
 
 VARIANTS = {
     "paper": {
@@ -61,12 +62,13 @@ class Retrieval(Method):
     def __init__(self, config: ConfigDict):
         self.config = config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images and captions, or reads them from the cache."""
         self._plan(config)
         clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
         parts = open_captioned(config.data, clip, Path(config.cache).expanduser())
         train, self.test = parts["train"], parts["test"]
+        tell(pairs_summary(len(train.x), len(train.captions), len(self.test.x), "captions"))
         self._size(len(train.x), train.x.shape[1], mesh)
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
@@ -74,8 +76,7 @@ class Retrieval(Method):
         prints = encoders(clip)
         if self.started:
             prints["start"] = array_digest(self.started)
-        sizes = len(train.x), len(train.captions), len(self.test.x)
-        return Loaded(frozen, source, prints, pairs_summary(*sizes, "captions"))
+        return Loaded(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""

@@ -35,6 +35,7 @@ from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
+from common.training.method import Tell, unheard
 from common.training.spread import over_devices
 
 AT_ONCE = 8192
@@ -69,7 +70,7 @@ class VQA(Method):
         read_start(config.start)
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images, captions and questions, or reads them from the cache."""
         self._plan(config)
         clip = load_clip(config.model, frozen_dtype(config.dtype))
@@ -97,8 +98,8 @@ class VQA(Method):
         sizes = len(train.source.pictures), asked, len(self.test.source.pictures)
         left = asked - len(frozen["text"])
         passed = f"{left} questions without a known answer" if left else ""
-        told = pairs_summary(*sizes, "questions") | {"passed over": passed}
-        return Loaded(frozen, source, prints, told)
+        tell(pairs_summary(*sizes, "questions") | {"passed over": passed})
+        return Loaded(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""

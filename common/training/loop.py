@@ -103,8 +103,11 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
     use_compile_cache(config.compile_cache)
     use_precision(config.get("dtype", "auto"))
     mesh = make_mesh(config.mesh.data, config.mesh.model)
-    loaded = method.load(config, mesh)
-    say(summary_table(summary_rows(method.name, loaded.summary, config, mesh, workdir)))
+
+    def tell(rows: Mapping[str, str]) -> None:
+        say(summary_table(summary_rows(method.name, rows, config, mesh, workdir)))
+
+    loaded = method.load(config, mesh, tell)
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
     state, key = initial_state(method, config.seed, mesh)
     material = Material(

@@ -1,6 +1,6 @@
 """What the training loop asks of a method, and what the two hand each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -19,6 +19,15 @@ EVALUATION = "evaluation: "
 
 Rules = Sequence[tuple[str, PartitionSpec]]
 """Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
+
+
+Tell = Callable[[Mapping[str, str]], None]
+"""Takes the rows of the table that a run prints first; see `Method.load`."""
+
+
+def unheard(rows: Mapping[str, str]) -> None:
+    """Leave the rows unprinted."""
+    del rows
 
 
 @runtime_checkable
@@ -51,8 +60,6 @@ class Loaded:
       fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
         The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
         said and not refused.
-      summary: what the run learns from, by row of the table that it prints first, e.g.
-        {"classes": "12", "learns from": "60 photos of 72"}; see `common.training.summary`.
       notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
         it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
     """
@@ -60,7 +67,6 @@ class Loaded:
     frozen: PyTree
     source: Source
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    summary: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -119,8 +125,13 @@ class Method(Protocol):
         """
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh) -> Loaded:
-        """Reads weights and data, and computes or reads what depends on them alone."""
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+        """Reads weights and data, and computes or reads what depends on them alone.
+
+        `tell` is called once, as soon as it is known what the run learns from and ahead of what
+        takes long, with rows of the table that a run prints first, e.g. {"classes": "12",
+        "learns from": "60 photos of 72"}; see `common.training.summary`.
+        """
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.

@@ -22,7 +22,7 @@ def summary_rows(
 
     Args:
       method: its name.
-      told: `Loaded.summary`.
+      told: what `Method.load` tells.
       config: the run's.
       mesh: the devices that take part.
       workdir: the run's folder.

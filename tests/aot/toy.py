@@ -76,7 +76,7 @@ class ByRow(Method):
     def __init__(self, config):
         self.config = config
 
-    def load(self, config, mesh):
+    def load(self, config, mesh, tell=None):
         return Loaded({"target": np.ones((ROWS, WIDTH), np.float32)}, Noise())
 
     def abstract(self, mesh):

@@ -151,8 +151,10 @@ def test_test_features_of_another_width(tmp_path):
 
 def test_a_summary_says_what_is_learned_from(tmp_path):
     config = settings(tmp_path, "subsample=base,shots=5")
-    loaded = Classification(config).load(config, make_mesh(1, 1))
-    assert loaded.summary == {
+    told = []
+    Classification(config).load(config, make_mesh(1, 1), told.append)
+    (summary,) = told
+    assert summary == {
         "classes": "3 of 6, subsample=base",
         "learns from": "15 of 24 rows of features of these classes",
         "passed over": "9 rows of features, for shots=5",

@@ -55,7 +55,8 @@ def load(tmp_path):
         where = {"prompts": str(corpus), "cache": str(tmp_path / "cache"), "baselines": ()}
         method = ProText(settings(**{**where, "epochs": 7, **changes}))
         config = method.complete(method.config)
-        return method, method.load(config, make_mesh(1, 1))
+        method.told = []
+        return method, method.load(config, make_mesh(1, 1), method.told.append)
 
     return make
 
@@ -236,8 +237,9 @@ def test_a_summary_says_what_is_learned_from(load, tmp_path):
     own = write(tmp_path, "own", [*CORPUS, "ox"], test=[0, 1, 2, 2])
     corpus = {**CORPUS, "cow": ["A cow."], "fish": ["fish " * 99, "A fish."]}
     (tmp_path / "more.json").write_text(json.dumps(corpus))
-    method, loaded = load(data=own, prompts=str(tmp_path / "more.json"))
-    assert loaded.summary == {
+    method, _ = load(data=own, prompts=str(tmp_path / "more.json"))
+    (summary,) = method.told
+    assert summary == {
         "classes": "2 of 3",
         "learns from": "3 of 4 sentences",
         "passed over": "1 classes without a sentence, 1 keys of the corpus, 1 sentences too long",

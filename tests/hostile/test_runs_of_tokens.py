@@ -89,7 +89,9 @@ def stopped(world, tmp_path, monkeypatch):
 )
 def test_a_run_says_what_it_learns_from(changes, learned, kept, world):
     config = config_of(world, changes)
-    summary = MCTI(config).load(config, make_mesh(1, 1)).summary
+    told = []
+    MCTI(config).load(config, make_mesh(1, 1), told.append)
+    (summary,) = told
     assert summary["classes"] == "2: cat, dog"
     assert (summary["learns from"], summary["kept for the test"]) == (learned, kept)
 

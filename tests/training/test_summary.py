@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from common.training import Loaded
 from common.training.mesh import make_mesh
 from common.training.summary import summary_rows, summary_table
 
@@ -34,15 +33,16 @@ def test_values_stand_below_one_another():
     assert table == "classes      2\nlearns from  4 photos"
 
 
-def test_a_run_prints_it_before_its_first_step(runs, tmp_path, capsys, monkeypatch):
+def test_a_run_prints_it_before_it_loads_what_takes_long(runs, tmp_path, capsys, monkeypatch):
     load = runs.toy.Toy.load
 
-    def telling(self, config, mesh):
-        loaded = load(self, config, mesh)
-        return Loaded(loaded.frozen, loaded.source, summary={"classes": "8"})
+    def slow(self, config, mesh, tell):
+        loaded = load(self, config, mesh, tell)
+        print("encoding")
+        return loaded
 
-    monkeypatch.setattr(runs.toy.Toy, "load", telling)
+    monkeypatch.setattr(runs.toy.Toy, "load", slow)
     runs.train(tmp_path, "updates=5")
     out = capsys.readouterr().out
-    assert "classes  8\n" in out
-    assert out.index("classes  8") < out.index("toy: compiling")
+    assert out.startswith("method ") and "classes  8\n" in out
+    assert out.index("classes  8") < out.index("encoding") < out.index("toy: compiling")
