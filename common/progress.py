@@ -26,8 +26,17 @@ _console = Console(highlight=False, soft_wrap=True, markup=False)
 
 def say(text: str) -> None:
     """Prints a line on the first host, above a bar that may be running."""
-    if jax.process_index() == 0:
+    if _speaks():
         _console.print(printable(text, lines=True))
+
+
+def _speaks() -> bool:
+    """Whether this process is the first, or is not in a cluster yet.
+
+    A cluster has to be joined ahead of any use of devices, and to ask for this process's number
+    is one; what is said before that, every process says.
+    """
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 class Progress:
@@ -54,7 +63,7 @@ class Progress:
     ) -> None:
         self._total, self._name, self._unit, self._status = total, name, unit, status
         self._times: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
-        self._show = show and jax.process_index() == 0
+        self._show = show and _speaks()
         self._last_line, self._last_done = -math.inf, -1
         self._bar: Bar | None = None
         if self._show and _console.is_terminal:

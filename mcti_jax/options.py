@@ -88,7 +88,7 @@ def check_values(config: ConfigDict) -> None:
             raise UserError(
                 f"{name}={fields[name]!r} is unknown; choose one of {', '.join(choices)}."
             )
-    frozen_dtype(config.dtype)
+    frozen_dtype(config.dtype, "cpu")  # The name alone: a cluster may not be joined yet.
     check_template("generate.prompt", config.generate.prompt)
 
 

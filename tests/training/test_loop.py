@@ -3,11 +3,14 @@
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
+from common.aot.program import find_method
 from common.errors import UserError
-from common.training import Evaluation, TrainingDiverged
+from common.training import Evaluation, TrainingDiverged, train
+from configs import aape, aape_captioning, aape_retrieval, aape_vqa, mcti, protext
 
 
 def lines(workdir) -> list[dict]:
@@ -251,3 +254,26 @@ def test_a_folder_without_an_update_takes_another_config(runs, tmp_path, monkeyp
         runs.train(tmp_path, "updates=10")
     assert runs.train(tmp_path, "updates=5")["updates"] == 5
     assert json.loads((tmp_path / "config.json").read_text())["updates"] == 5
+
+
+@pytest.mark.parametrize(
+    "config",
+    [x.pocket() for x in (mcti, protext, aape, aape_captioning, aape_retrieval, aape_vqa)],
+    ids=lambda x: x.method,
+)
+def test_no_device_is_touched_before_a_cluster_is_joined(config, monkeypatch, tmp_path):
+    class Joined(Exception):
+        pass
+
+    def join():
+        raise Joined
+
+    def touched(*_):
+        raise AssertionError("a device is touched")
+
+    monkeypatch.setattr("common.training.loop.join_cluster", join)
+    for name in ("process_index", "process_count", "default_backend", "devices", "local_devices"):
+        monkeypatch.setattr(jax, name, touched)
+    with pytest.raises(Joined):
+        train(find_method(config), config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
