@@ -21,8 +21,8 @@ def stopped(runs, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return batch(self, step)
 
-    def noting(self, config, mesh):
-        found = load(self, config, mesh)
+    def noting(self, config, mesh, tell):
+        found = load(self, config, mesh, tell)
         return Loaded(found.frozen, found.source, found.fingerprints, notes={"classes": ["a", "b"]})
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
