@@ -1,6 +1,5 @@
 """Everything frozen that a classification run reads: features of photos, classes and prompts."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from common.data.broken import named_together
 from common.data.passed_over import listed
 from common.errors import UserError
 from common.precision import frozen_dtype
+from common.weights.fingerprint import text_digest
 
 SUBSAMPLES = ("all", "base", "new")
 
@@ -158,5 +158,4 @@ def _views(config: ConfigDict, dataset: Dataset | FeatureDataset) -> range:
 
 
 def _fingerprint(*splits: ImageSplit | FeatureSplit) -> str:
-    text = "".join(split.fingerprint for split in splits)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return text_digest("".join(split.fingerprint for split in splits))

@@ -1,6 +1,5 @@
 """What a run says of itself: what it learns from, and the fingerprints of all that it reads."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict
 from aape_jax.material import Material
 from common.clip import CLIP
 from common.training.method import EVALUATION
-from common.weights.fingerprint import fingerprint
+from common.weights.fingerprint import digest, fingerprint
 
 
 def classification_summary(config: ConfigDict, material: Material) -> dict[str, str]:
@@ -84,11 +83,6 @@ def encoders(clip: CLIP | None) -> dict[str, str]:
 def evaluation(measured: Mapping[str, Any]) -> dict[str, str]:
     """Fingerprints of what only evaluation reads: a change of it is said and not refused."""
     return {f"{EVALUATION}{name}": digest(content) for name, content in measured.items()}
-
-
-def digest(content: Any) -> str:
-    """The fingerprint of anything that JSON can hold."""
-    return fingerprint({}, json.dumps(content))
 
 
 def array_digest(tree: PyTree) -> str:

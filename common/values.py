@@ -2,7 +2,6 @@
 
 import difflib
 import math
-import reprlib
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from common.errors import UserError
+from common.text import quoted
 
 LARGEST = 2**64 - 1
 """Of whole numbers, seeds for instance."""
@@ -21,8 +21,6 @@ LONGEST = 10_000
 Ranges = Mapping[str, tuple[int | float | None, int | float | None]]
 
 _EXACT = 2**53  # Up to here a float is the whole number that was written.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -41,11 +39,6 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
     remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
     what = "is a group of fields" if inside else "is not a field of the config"
     raise UserError(f"{quoted(name)} {what}; {remedy}")
-
-
-def quoted(value: Any) -> str:
-    """Return a value for a sentence, shortened and without what a terminal would obey."""
-    return _SHORT.repr(value)
 
 
 def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:

@@ -15,12 +15,13 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data.clip_features import text_features
-from common.data.matching import Matches, match_names, require_matches, some
+from common.data.matching import Matches, match_names, require_matches
 from common.data.names import readable
 from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
+from common.text import some
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet

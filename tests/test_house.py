@@ -9,9 +9,11 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"damage", "interrupts", "strict_json", "text"},
+    {"text"},
+    {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
-    {"finite", "names", "paths", "records"},
+    {"finite", "names", "records"},
+    {"paths"},
     {"attention", "files", "hosts", "precision", "sizes", "values"},
     {"bpe", "config_file", "seeds", "weights"},
     {"config"},

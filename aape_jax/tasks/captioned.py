@@ -26,6 +26,7 @@ from common.evaluation.classification import normalise
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
+from common.weights.fingerprint import text_digest
 
 POCKET_SIZES = {
     "captions": {"train": 512, "test": 200},
@@ -82,8 +83,7 @@ class Texts:
     @property
     def fingerprint(self) -> str:
         """16 hex characters that change with any picture or caption, not with the device."""
-        content = self.pictures.fingerprint + json.dumps(self.captions)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return text_digest(self.pictures.fingerprint + json.dumps(self.captions))
 
 
 def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Captioned]:

@@ -4,7 +4,6 @@ PART/questions.json holds [[question, answer, image], ...]; the pictures are PAR
 or lie in one images.zip.
 """
 
-import reprlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from common.data.photos import LARGEST, EncodedPhoto, Picture
 from common.data.places import is_file, is_folder, local_path
 from common.errors import UserError
 from common.files import read_list
+from common.text import quoted
 
 _DIGITS = 18  # of the number of a picture
 
@@ -61,7 +61,7 @@ def _read(file: Path) -> list[tuple[str, str, int]]:
                 continue
         raise UserError(
             f"{file} cannot be read as [[question, answer, image], ...]: entry number {number} is "
-            f"{reprlib.repr(row)}; {remedy}."
+            f"{quoted(row, 30)}; {remedy}."
         )
     return [(text, answer, int(number)) for text, answer, number in listed]
 

@@ -186,6 +186,14 @@ def test_our_configs_are_found_wherever_one_is(name, tmp_path, monkeypatch, caps
     assert find_config("mcti.py") == Path("mcti.py")
 
 
+def test_where_a_config_is_from_is_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = ConfigFile(Plain())
+    file.parse("configs/mcti.py")
+    assert file.hint("updates")
+    assert capsys.readouterr().out.count("is taken from") == 1
+
+
 class Plain(flags.ArgumentParser):
     """Reads a config as `ml_collections` does, but without its file."""
 
@@ -204,7 +212,9 @@ class Plain(flags.ArgumentParser):
 def test_a_field_given_as_an_option_is_hinted_at(name, hint, tmp_path, monkeypatch):
     (tmp_path / "a.py").touch()
     monkeypatch.setattr(sys, "argv", ["train", f"--config={tmp_path}/a.py", f"--{name}=3"])
-    assert ConfigFile(Plain()).hint(name).endswith(hint)
+    file = ConfigFile(Plain())
+    file.parse(f"{tmp_path}/a.py")
+    assert file.hint(name).endswith(hint)
 
 
 @pytest.mark.parametrize("text", ["1e3", "1000", "1000.0"])
