@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from aape_jax.bank import Bank, make_bank
 from aape_jax.recipes import with_defaults
 from aape_jax.testsets import TestSet, encode, fault, own_sets, target_set
+from common.checks import check_choice
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.data.broken import named_together
@@ -18,8 +19,6 @@ from common.data.passed_over import listed
 from common.errors import UserError
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
-
-SUBSAMPLES = ("all", "base", "new")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +131,7 @@ def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]
         "base": {"base/": base, "new/": new},
         "new": {"new/": new},
     }
-    if subsample not in parts:
-        raise UserError(
-            f"subsample={subsample!r} is unknown; choose one of {', '.join(SUBSAMPLES)}."
-        )
+    check_choice("subsample", subsample, parts)
     return parts[subsample]
 
 

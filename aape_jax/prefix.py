@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.heads_file import read_head
+from common.checks import Range, check_choices, check_ranges
 from common.errors import UserError
 
 ORDERS = {
@@ -42,13 +43,8 @@ class Prefix:
         Raises:
           UserError: an option is out of range.
         """
-        if config.aape_position not in ORDERS:
-            raise UserError(
-                f"lm.aape_position={config.aape_position!r} is unknown; choose one of "
-                f"{', '.join(ORDERS)}."
-            )
-        if config.aape_tokens < 1:
-            raise UserError(f"lm.aape_tokens={config.aape_tokens} must be at least 1.")
+        check_choices(config, {"aape_position": ORDERS}, "lm.")
+        check_ranges(config, {"aape_tokens": Range(1)}, "lm.")
         return cls(config.aape_position, config.aape_tokens)
 
     @property

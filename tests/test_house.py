@@ -15,6 +15,7 @@ FLOORS = (
     {"finite", "names", "records"},
     {"paths"},
     {"attention", "files", "hosts", "precision", "sizes", "values"},
+    {"checks"},
     {"bpe", "config_file", "seeds", "weights"},
     {"config"},
     {"clip"},

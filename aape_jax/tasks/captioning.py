@@ -18,7 +18,6 @@ from aape_jax.captioner import Captioner, speakers
 from aape_jax.heads_file import read_head, write_heads
 from aape_jax.prefix import read_map
 from aape_jax.presets import OWN
-from aape_jax.settings import check_counts
 from aape_jax.stages import Staged, check_stages, staged_optimizer
 from aape_jax.summary import array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
@@ -26,6 +25,7 @@ from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.described import caption_tokens, grid_shape, open_described, see
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.tasks.questions import read_questions
+from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
@@ -36,6 +36,7 @@ from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 
 
 class Captioning(Method):
@@ -117,8 +118,8 @@ class Captioning(Method):
             raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
         if config.grid not in ("device", "host"):
             raise UserError(f"grid={config.grid!r} is neither device nor host.")
-        least = {"batch": 1, "images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
-        check_counts(config, least)
+        least = {"images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
+        check_ranges(config, RANGES | {name: Range(low) for name, low in least.items()})
         check_vqa(config)
         self.speakers = speakers(config)
         check_stages(config, bool(self.speakers))

@@ -23,12 +23,13 @@ from aape_jax.optimizer import counts, make_optimizer, steps_per_epoch
 from aape_jax.outline import describe, training_examples
 from aape_jax.presets import ALWAYS, variants
 from aape_jax.recipes import check_applied, with_defaults
-from aape_jax.settings import check_counts
 from aape_jax.summary import classification_fingerprints, classification_summary
+from common.checks import Range, check_ranges
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Classification(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check_baselines(config)
-        check_counts(config, {"batch": 1, "pictures": 0, "shots": -1, "warmup_epochs": 0})
+        check_ranges(config, RANGES | {"pictures": Range(0)})
         self.variants = variants(config, always=ALWAYS)
         self.objectives = {name: Objective.from_config(own) for name, own in self.variants.items()}
         make_optimizer(config, 1, self.variants)

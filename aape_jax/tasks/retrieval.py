@@ -19,13 +19,13 @@ from aape_jax.losses import contrastive
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
-from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
 from aape_jax.summary import array_digest, encoders, pairs_summary
 from aape_jax.tasks.captioned import Captioned, open_captioned
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.recall import recalls
 from aape_jax.unit import unit
+from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
@@ -33,6 +33,7 @@ from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 
 VARIANTS = {
     "paper": {
@@ -105,7 +106,7 @@ class Retrieval(Method):
         self.started = {
             name: read_start(config.start, name) for name in self.objectives if config.start
         }
-        check_counts(config, {"queries_at_once": 1, "batch": 1, "warmup_epochs": 0})
+        check_ranges(config, RANGES | {"queries_at_once": Range(1)})
         make_optimizer(config, 1)
 
     def _size(self, examples: int, width: int, mesh: Mesh) -> None:

@@ -19,7 +19,6 @@ from aape_jax.losses import classification
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
-from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
 from aape_jax.summary import array_digest, encoders, pairs_summary
 from aape_jax.tasks.answer_page import answer_page
@@ -28,6 +27,7 @@ from aape_jax.tasks.question_tables import check, outline, to_learn
 from aape_jax.tasks.questions import open_questions, usual_answers, vocabulary
 from aape_jax.towers import make_tower
 from aape_jax.vqa_head import VQAHead
+from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.errors import UserError
 from common.evaluation.figures import write_png
@@ -37,6 +37,7 @@ from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
 from common.training.spread import over_devices
+from common.training.start import RANGES
 
 AT_ONCE = 8192
 """Rows of an evaluation, over all devices."""
@@ -110,7 +111,7 @@ class VQA(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check(config)
-        check_counts(config, {"pictures": 0, "warmup_epochs": 0})
+        check_ranges(config, RANGES | {"pictures": Range(0)})
         configs = variants(config, VARIANTS)
         self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
         self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}

@@ -231,9 +231,9 @@ MUTATIONS = (
     ),
     Mutation(
         "counts below their least",
-        "aape_jax/settings.py",
-        "if value < smallest:",
-        "if False:",
+        "aape_jax/tasks/retrieval.py",
+        '"queries_at_once": Range(1)',
+        '"queries_at_once": Range(0)',
         AAPE,
     ),
     Mutation(

@@ -7,12 +7,12 @@ import pytest
 from absl import flags
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_ranges
 from common.config import apply_arg, flatten
 from common.config_file import ConfigFile, WholeNumber, find_config
 from common.errors import UserError
 from common.seeds import check_seeds
 from common.training.start import RANGES
-from common.values import check_ranges
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,11 +137,12 @@ def test_numbers_have_bounds(name, value):
 
 
 def test_ranges_of_groups_and_lists():
-    check_ranges(make_config(), {"grid.rates": (0, 1), "absent": (0, 1), "mesh.absent": (0, 1)})
+    names = ("grid.rates", "absent", "mesh.absent")
+    check_ranges(make_config(), dict.fromkeys(names, Range(0, 1)))
     with pytest.raises(UserError, match=r"grid\.rates=0\.2 is out of range: .* up to 0\.1\."):
-        check_ranges(make_config(), {"grid.rates": (None, 0.1)})
+        check_ranges(make_config(), {"grid.rates": Range(high=0.1)})
     with pytest.raises(UserError, match=r"give a number of at least 0\."):
-        check_ranges(make_config(), {"mesh.data": (0, None)})
+        check_ranges(make_config(), {"mesh.data": Range(0)})
 
 
 @pytest.mark.parametrize("name", ["seed", "grid.seed"])
