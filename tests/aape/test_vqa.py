@@ -249,7 +249,7 @@ def test_a_product_needs_two_halves():
     ("change", "sentence"),
     [
         ("inputs=(sound,)", "choose one or more of image"),
-        ("hidden=0", "hidden=0 must be"),
+        ("hidden=0", "hidden=0 is out of range"),
         ("fusion=max", "fusion='max'"),
     ],
 )
