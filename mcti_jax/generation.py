@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from common.clip import CLIP, ModifiedResNet, TextTower, ViT, encode_image
+from common.data.images import to_uint8
 from common.diffusion import Modules, StableDiffusion, text_to_image
 from common.progress import Progress
 from common.seeds import seed_key, seed_words
@@ -135,11 +136,6 @@ def generate_classes(
         seed=config.seed,
     )
     return images.reshape(len(tokens), options.per_class, *images.shape[1:])
-
-
-def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> np.ndarray:
-    """From [0, 1] to bytes."""
-    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
 def _features(params: PyTree, pixels: Array, *, tower: ViT | ModifiedResNet) -> Array:
