@@ -4,7 +4,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.tasks.coco_files import entries, photos
+from aape_jax.tasks.coco_files import entries, photos, require_folder
 from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
@@ -32,6 +32,7 @@ POCKET_SIZES = {
     "many_captions": {"train": 4096, "test": 200},  # the test pictures are those of "captions"
 }
 PARTS = ("train", "test")
+ARRAYS = ("features", "captions", "owner")
 KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
 
 
@@ -86,21 +87,46 @@ class Texts:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def open_captioned(spec: str, clip: CLIP | None, cache: Path) -> dict[str, Captioned]:
-    """The parts "train" and "test" of a captioned data set, encoded.
+def open_captioned(spec: str, model: str) -> dict[str, Texts | Captioned]:
+    """The parts "train" and "test" of a captioned data set; encoded only where a file has features.
 
     Raises:
-      UserError: the string names none, or an image has no caption.
+      UserError: the string names none, an image has no caption, or there is no model.
     """
     kind, _, where = spec.partition(":")
     if kind == "features":
-        file = local_path(where)
-        return {part: _read_features(file, part) for part in PARTS}
+        return _read_features(local_path(where))
     texts = open_texts(spec)
-    if clip is None:
+    if not model:
         raise UserError(f"model='' cannot encode {spec!r}: name a model.")
-    with named_together(*(own.pictures for own in texts.values())):
-        return {part: encode(own, clip, cache) for part, own in texts.items()}
+    return texts
+
+
+def counts(part: Texts | Captioned) -> tuple[int, int]:
+    """How many images a part has, and how many captions."""
+    if isinstance(part, Captioned):
+        return len(part.x), len(part.captions)
+    return len(part.captions), sum(map(len, part.captions))
+
+
+def width_of(part: Texts | Captioned, clip: CLIP | None) -> int:
+    """How wide the features of a part are, or will be."""
+    return part.x.shape[1] if isinstance(part, Captioned) else clip.config.text.projection
+
+
+def encode_captioned(
+    parts: Mapping[str, Texts | Captioned], clip: CLIP | None, cache: Path
+) -> dict[str, Captioned]:
+    """The features of all parts.
+
+    Raises:
+      UserError: photos are broken; all of them are named.
+    """
+    with named_together(*(own.pictures for own in parts.values() if isinstance(own, Texts))):
+        return {
+            part: encode(own, clip, cache) if isinstance(own, Texts) else own
+            for part, own in parts.items()
+        }
 
 
 def open_texts(spec: str) -> dict[str, Texts]:
@@ -109,6 +135,12 @@ def open_texts(spec: str) -> dict[str, Texts]:
     Raises:
       UserError: the string names none.
     """
+    # The smaller part first; and what a string names itself before what it learns from.
+    test, train = (_open_part(spec, part) for part in reversed(PARTS))
+    return {"train": train, "test": test}
+
+
+def _open_part(spec: str, part: str) -> Texts:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
@@ -116,15 +148,11 @@ def open_texts(spec: str) -> dict[str, Texts]:
             "karpathy:FILE.json,FOLDER, nocaps:FILE.json,FOLDER,TRAIN or, for retrieval alone, "
             "features:FILE.npz."
         )
-    return {part: OPENERS[kind](where, part) for part in PARTS}
+    return OPENERS[kind](where, part)
 
 
 def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
-    """The features of pictures and captions.
-
-    Raises:
-      UserError: a picture has no caption.
-    """
+    """The features of pictures and captions."""
     x = normalise(image_features(clip, texts.pictures, cache))
     return Captioned(x, *encode_captions(texts, clip, cache), texts.fingerprint)
 
@@ -162,6 +190,8 @@ def _karpathy(where: str, part: str) -> Texts:
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
+    root = local_path(folder)
+    require_folder(root, "COCO's photos")
     listed = entries(local_path(file), "images", ("split", "filename", "sentences"))
     parts = listed.texts("split")
     images = [listed.record(row) for row, own in enumerate(parts) if own in KARPATHY_PARTS[part]]
@@ -170,7 +200,6 @@ def _karpathy(where: str, part: str) -> Texts:
             f"{file} has no images of the part {part!r}: give Karpathy's file, whose images have a "
             f"'split' such as {KARPATHY_PARTS[part][0]!r}."
         )
-    root = local_path(folder)
     paths = [root / each.text("filepath", default="") / each.text("filename") for each in images]
     split = photos(paths, Path(file))
     return Texts(split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images))
@@ -178,7 +207,7 @@ def _karpathy(where: str, part: str) -> Texts:
 
 def _nocaps(kind: str, where: str, part: str) -> Texts:
     if part == "train":
-        return open_texts(training_set(kind, where))[part]
+        return _open_part(training_set(kind, where), part)
     return Texts(*validation(kind, where))
 
 
@@ -189,12 +218,25 @@ OPENERS: dict[str, Callable[[str, str], Texts]] = {
 }
 
 
-def _read_features(file: Path, part: str) -> Captioned:
-    """Reads `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]`."""
+def _read_features(file: Path) -> dict[str, Captioned]:
+    """Reads `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]` of both parts."""
     arrays = read_feature_file(file)
-    wanted = [f"{part}_{name}" for name in ("features", "captions", "owner")]
-    if missing := [name for name in wanted if name not in arrays]:
+    wanted = {part: [f"{part}_{name}" for name in ARRAYS] for part in PARTS}
+    if missing := [name for names in wanted.values() for name in names if name not in arrays]:
         raise UserError(f"the feature file {file} holds no array {missing[0]!r}: add it.")
+    parts = {part: _features_of(file, part, arrays, names) for part, names in wanted.items()}
+    train, test = (own.x.shape[1] for own in parts.values())
+    if train != test:
+        raise UserError(
+            f"train_features of {file} have width {train} and test_features {test}: take both "
+            "from one model."
+        )
+    return parts
+
+
+def _features_of(
+    file: Path, part: str, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]
+) -> Captioned:
     owner = arrays[wanted[2]]
     x, texts = (require_features(arrays[name], f"{name} of {file}") for name in wanted[:2])
     if owner.shape != texts.shape[:1]:

@@ -48,13 +48,14 @@ class Asked:
     text: Int[np.ndarray, "q"]
 
 
-def open_questions(spec: str, clip: CLIP, tower: Tower, cache: Path) -> dict[str, Asked]:
-    """The parts "train" and "test" of a data set of questions, encoded.
+def encode_questions(
+    parts: Mapping[str, Texts], clip: CLIP, tower: Tower, cache: Path
+) -> dict[str, Asked]:
+    """The features of the parts of a data set of questions.
 
     Raises:
-      UserError: the string names none, or its files are not in order.
+      UserError: photos are broken; all of them are named.
     """
-    parts = read_questions(spec)
     with named_together(*(texts.pictures for texts in parts.values())):
         return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
 
@@ -71,7 +72,9 @@ def read_questions(spec: str) -> dict[str, Texts]:
             f"data={spec!r} is no data set of questions: write pocket:questions, easy_vqa:FOLDER "
             "or vqa2:FOLDER."
         )
-    return {part: OPENERS[kind](where, part) for part in PARTS}
+    # The smaller part first.
+    test, train = (OPENERS[kind](where, part) for part in reversed(PARTS))
+    return {"train": train, "test": test}
 
 
 def is_question_set(spec: str) -> bool:

@@ -1,6 +1,7 @@
 """Captioned images as random features, with tiny models; no picture is opened."""
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -61,8 +62,10 @@ def tiny_lm():
 
 @cache
 def untrained_clip():
-    """It encodes nothing."""
-    return describe_clip("pocket")
+    """It encodes nothing; its features have the width of those in its place."""
+    clip = describe_clip("pocket")
+    text = replace(clip.config.text, projection=WIDTH)
+    return replace(clip, config=replace(clip.config, text=text))
 
 
 def install(monkeypatch, parts=None, lm=None):
@@ -71,7 +74,11 @@ def install(monkeypatch, parts=None, lm=None):
     lm, clip = lm or tiny_lm(), untrained_clip()
     monkeypatch.setattr(captioning, "load_clip", lambda *_: clip)
     monkeypatch.setattr(captioning, "load_lm", lambda *_: lm)
-    monkeypatch.setattr(captioning, "open_described", lambda *_: parts)
+    monkeypatch.setattr(
+        captioning, "open_texts", lambda _: {n: own.texts for n, own in parts.items()}
+    )
+    monkeypatch.setattr(captioning, "grid_shape", lambda _: (CELLS, CHANNELS))
+    monkeypatch.setattr(captioning, "describe", lambda *_: parts)
     monkeypatch.setattr(
         caption_report, "image_features", lambda clip, split, cache: vectors(len(split), WIDTH)
     )

@@ -203,7 +203,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one class is learned",
-        "aape_jax/material.py",
+        "aape_jax/opened.py",
         "if len(learned) < 2:",
         "if False:",
         AAPE,
@@ -211,14 +211,14 @@ MUTATIONS = (
     Mutation(
         "a target of nothing",
         "aape_jax/testsets.py",
-        "if reason := fault(test):",
+        "if reason := fault(len(dataset.classnames), len(dataset.test)):",
         "if reason := None:",
         AAPE,
     ),
     Mutation(
         "test features of another width",
-        "aape_jax/testsets.py",
-        "if len(x) and x.shape[1] != bank.classes.shape[1]:",
+        "aape_jax/opened.py",
+        "if len(split) and images != text_width(texts, clip):",
         "if False:",
         AAPE,
     ),
@@ -246,8 +246,8 @@ MUTATIONS = (
     Mutation(
         "a start without a fingerprint",
         "aape_jax/tasks/retrieval.py",
-        "        if self.started:\n",
-        "        if False:\n",
+        'prints["start"] = array_digest(self.started)',
+        "pass",
         INPUTS,
     ),
     Mutation(

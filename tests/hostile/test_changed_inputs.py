@@ -128,8 +128,9 @@ def test_the_validation_part_of_features(inputs, cache):
 
 
 def test_retrieval_and_the_run_that_it_starts_from(inputs, cache):
-    generator = {"down": np.ones((16, 512), np.float32), "up": np.ones((512, 16), np.float32)}
-    for name in ("aape", "paper"):
+    for name, hidden in {"aape": 512, "paper": 1}.items():
+        shapes = {"down": (16, hidden), "up": (hidden, 16)}
+        generator = {part: np.ones(shape, np.float32) for part, shape in shapes.items()}
         write_head(inputs / "heads" / f"{name}.safetensors", {"generator": generator})
     arg = f"model=,data=features:{captioned(inputs)},start={inputs},compare=(),batch=8"
     config = aape_retrieval.get_config(f"{arg},cache={cache}")
