@@ -22,8 +22,8 @@ COLOURS = ("red", "green", "blue")
 LM = LMConfig(vocab_size=300, width=24, layers=1, heads=3, mlp_width=40, positions=64, eos=7)
 
 
-def pictures(count):
-    photo = ArrayPhoto(np.zeros((8, 8, 3), np.uint8))
+def pictures(count, grey=0):
+    photo = ArrayPhoto(np.full((8, 8, 3), grey, np.uint8))
     names = tuple(f"image-{i}" for i in range(count))
     return ImageSplit(np.arange(count), names, (photo,) * count)
 
