@@ -10,6 +10,7 @@ CORPORA = "hostile/test_corpora.py"
 PROTEXT = "hostile/test_protext_settings.py"
 AAPE = "hostile/test_aape_settings.py"
 INPUTS = "hostile/test_changed_inputs.py"
+TABLE = "hostile/test_first_table.py"
 
 MUTATIONS = (
     Mutation(
@@ -242,6 +243,34 @@ MUTATIONS = (
         'found = {"prompts": digest([names, config.classifier.template, texts])}',
         "found = {}",
         INPUTS,
+    ),
+    Mutation(
+        "test photos among what is trained on",
+        "aape_jax/material.py",
+        "        fingerprint=train.fingerprint,",
+        "        fingerprint=train.fingerprint + dataset.test.fingerprint,",
+        INPUTS,
+    ),
+    Mutation(
+        "test captions among what is trained on",
+        "aape_jax/tasks/captioning.py",
+        "fingerprint = train.texts.fingerprint",
+        "fingerprint = train.texts.fingerprint + test.texts.fingerprint",
+        INPUTS,
+    ),
+    Mutation(
+        "an h of other sizes is refused late",
+        "aape_jax/tasks/vqa.py",
+        "            jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.",
+        "            pass",
+        TABLE,
+    ),
+    Mutation(
+        "targets are encoded before others are looked at",
+        "aape_jax/opened.py",
+        "        require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))",
+        "        pass",
+        TABLE,
     ),
     Mutation(
         "a start without a fingerprint",

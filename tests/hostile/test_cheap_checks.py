@@ -82,7 +82,7 @@ def test_features_of_a_part(tmp_path, monkeypatch, part):
         f"{part}_{name}": arrays[f"{part}_{name}"][:, :9] for name in ("features", "captions")
     }
     arrays |= narrow
-    with pytest.raises(UserError, match="have width .* and test_features .*: take both from one"):
+    with pytest.raises(UserError, match=r"have width .* and test_features .*: take both from one"):
         open_captioned(f"features:{file}", "")
     del arrays[f"{part}_owner"]
     monkeypatch.setattr(captioned_sets, "require_features", lambda *_: pytest.fail("looked at"))
@@ -119,7 +119,7 @@ def test_a_class_that_is_tested_and_not_trained(tmp_path, unread):
     classes(tmp_path / "train", "cat", "dog")
     classes(tmp_path / "test", "cat", "ox")
     unread("common.data.folder.photos_in")
-    with pytest.raises(UserError, match="class 'ox' is in .* but not among the training classes"):
+    with pytest.raises(UserError, match=r"class 'ox' is in .* but not among the training classes"):
         open_dataset(f"folder:{tmp_path}")
 
 
