@@ -23,7 +23,8 @@ from aape_jax.settings import check_counts
 from aape_jax.stages import Staged, check_stages, staged_optimizer
 from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
-from aape_jax.tasks.captioned import counts, open_texts
+from aape_jax.tasks.caption_texts import open_texts
+from aape_jax.tasks.captioned import counts
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.described import caption_tokens, describe, grid_shape, see
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, check_vqa

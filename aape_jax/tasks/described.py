@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.captioned import Texts, encode_captions
+from aape_jax.tasks.caption_texts import Texts
+from aape_jax.tasks.captioned import encode_captions
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.broken import named_together

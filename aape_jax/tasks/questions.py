@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.captioned import POCKET_SIZES, pocket_scenes
+from aape_jax.tasks.caption_texts import POCKET_SIZES, pocket_scenes
 from aape_jax.tasks.easy_vqa import read_easy_vqa
 from aape_jax.tasks.question_texts import Texts, split_of
 from aape_jax.tasks.vqa2 import read_vqa2

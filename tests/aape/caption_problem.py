@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from aape_jax.tasks import caption_report, captioning
-from aape_jax.tasks.captioned import Texts
+from aape_jax.tasks.caption_texts import Texts
 from aape_jax.tasks.described import Described, Views
 from common.clip.known import describe_clip
 from common.data import ImageSplit

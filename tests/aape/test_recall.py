@@ -8,7 +8,8 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from aape_jax.tasks.captioned import Captioned, open_captioned, open_texts
+from aape_jax.tasks.caption_texts import open_texts
+from aape_jax.tasks.captioned import Captioned, open_captioned
 from aape_jax.tasks.recall import nearest, recalls
 from common.errors import UserError
 from common.training.mesh import make_mesh

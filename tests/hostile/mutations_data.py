@@ -283,14 +283,14 @@ MUTATIONS = (
     ),
     Mutation(
         "both parts of the training set behind NoCaps",
-        "aape_jax/tasks/captioned.py",
+        "aape_jax/tasks/caption_texts.py",
         "return _open_part(training_set(kind, where), part)",
         "return open_texts(training_set(kind, where))[part]",
         CHEAP,
     ),
     Mutation(
         "a training set is opened first",
-        "aape_jax/tasks/captioned.py",
+        "aape_jax/tasks/caption_texts.py",
         "    test, train = (_open_part(spec, part) for part in reversed(PARTS))",
         "    train, test = (_open_part(spec, part) for part in PARTS)",
         CHEAP,

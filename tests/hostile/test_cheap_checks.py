@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from aape_jax.tasks import captioned as captioned_sets
-from aape_jax.tasks.captioned import open_captioned, open_texts
+from aape_jax.tasks import caption_texts
+from aape_jax.tasks import captioned as features
+from aape_jax.tasks.caption_texts import open_texts
+from aape_jax.tasks.captioned import open_captioned
 from aape_jax.tasks.questions import read_questions
 from common.data import open_dataset
 from common.errors import UserError
@@ -34,7 +36,7 @@ class TestNoCaps:
         def train(where, part):
             pytest.fail("the training set was opened")
 
-        monkeypatch.setitem(captioned_sets.OPENERS, "karpathy", train)
+        monkeypatch.setitem(caption_texts.OPENERS, "karpathy", train)
         return write_nocaps(tmp_path), tmp_path / "photos"
 
     @pytest.mark.parametrize("kind", ["nocaps", "nocaps_in", "nocaps_near", "nocaps_out"])
@@ -60,7 +62,7 @@ class TestNoCaps:
 
 
 def test_the_photos_of_karpathys_file(tmp_path, unread):
-    unread("aape_jax.tasks.captioned.entries")
+    unread("aape_jax.tasks.caption_texts.entries")
     with pytest.raises(UserError, match="gone' is not a folder: give the one that holds COCO's"):
         open_texts(f"karpathy:{tmp_path / 'karpathy.json'},{tmp_path / 'gone'}")
 
@@ -75,7 +77,7 @@ def test_features_of_a_part(tmp_path, monkeypatch, part):
         reads.append(path)
         return arrays
 
-    monkeypatch.setattr(captioned_sets, "read_feature_file", read)
+    monkeypatch.setattr(features, "read_feature_file", read)
     open_captioned(f"features:{file}", "")
     assert len(reads) == 1, "both parts lie in one file"
     narrow = {
@@ -85,7 +87,7 @@ def test_features_of_a_part(tmp_path, monkeypatch, part):
     with pytest.raises(UserError, match=r"have width .* and test_features .*: take both from one"):
         open_captioned(f"features:{file}", "")
     del arrays[f"{part}_owner"]
-    monkeypatch.setattr(captioned_sets, "require_features", lambda *_: pytest.fail("looked at"))
+    monkeypatch.setattr(features, "require_features", lambda *_: pytest.fail("looked at"))
     with pytest.raises(UserError, match=f"holds no array '{part}_owner'"):
         open_captioned(f"features:{file}", "")
 
