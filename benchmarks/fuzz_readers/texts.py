@@ -30,7 +30,7 @@ def _make_captions(folder: Path) -> None:
 
 
 def _captions(folder: Path) -> Any:
-    from aape_jax.tasks.captioned import open_texts
+    from aape_jax.tasks.caption_texts import open_texts
 
     return open_texts(f"karpathy:{folder / 'karpathy.json'},{folder / 'photos'}")
 

@@ -14,7 +14,7 @@ from aape_jax.evaluate import captions as evaluate_captions
 from aape_jax.heads_file import read_head, write_head
 from aape_jax.prefix import Prefix
 from aape_jax.stages import rate_within
-from aape_jax.tasks.captioned import Texts
+from aape_jax.tasks.caption_texts import Texts
 from aape_jax.tasks.captioning import Captioning
 from aape_jax.tasks.described import caption_tokens
 from common.config import read_config

@@ -5,6 +5,8 @@ python -m tests.hostile.mutations_data [NAME ...]
 
 from tests.mutations import Mutation, main
 
+CHEAP = "hostile/test_cheap_checks.py"
+
 MUTATIONS = (
     Mutation(
         "labels of data sets unchecked",
@@ -278,6 +280,34 @@ MUTATIONS = (
         "if not is_text(entry.name):",
         "if not entry.name:",
         "hostile/test_folders.py",
+    ),
+    Mutation(
+        "both parts of the training set behind NoCaps",
+        "aape_jax/tasks/caption_texts.py",
+        "return _open_part(training_set(kind, where), part)",
+        "return open_texts(training_set(kind, where))[part]",
+        CHEAP,
+    ),
+    Mutation(
+        "a training set is opened first",
+        "aape_jax/tasks/caption_texts.py",
+        "    test, train = (_open_part(spec, part) for part in reversed(PARTS))",
+        "    train, test = (_open_part(spec, part) for part in PARTS)",
+        CHEAP,
+    ),
+    Mutation(
+        "a missing file of VQA v2 is told late",
+        "aape_jax/tasks/vqa2.py",
+        "    require_there(file for own in PARTS.values() for file in _files(folder, own))\n",
+        "",
+        CHEAP,
+    ),
+    Mutation(
+        "examples of tfds are read first",
+        "common/data/tfds.py",
+        '    if "train" not in encoded:',
+        "    if False:",
+        CHEAP,
     ),
     Mutation(
         "files of another kind",
