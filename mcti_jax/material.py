@@ -182,11 +182,6 @@ def _listed(names: Sequence[str], room: int = 60) -> str:
     return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
 
 
-def data_fingerprint(material: Material) -> str:
-    """16 hex characters for the chosen training and test photos."""
-    return text_digest(material.train.fingerprint + material.test.fingerprint)
-
-
 def names_fingerprint(classnames: Sequence[str]) -> str:
     """16 hex characters for the names of the classes, in order."""
     return text_digest("\0".join(classnames))

@@ -324,3 +324,20 @@ def test_mcti(inputs, cache, monkeypatch):
     assert sum(name.endswith(".png") for name in opened) == 4
     assert sum(name.endswith(".safetensors") for name in opened) == 4
     assert {*MODEL_CHANGES} <= {*opened} and not {*blind} - {*left_alone}
+
+
+def test_a_test_photo_of_mcti(inputs, cache, monkeypatch):
+    monkeypatch.setattr(Material, "encode_all", lambda self: None)
+    monkeypatch.setattr(Material, "encoded", None)
+    monkeypatch.setattr("mcti_jax.method.frozen_tree", lambda *_: {"start": np.zeros(())})
+    write_tiny_models(inputs)
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (inputs / "photos" / part / name).mkdir(parents=True)
+            Image.new("RGB", (9, 9)).save(inputs / "photos" / part / name / "0.png")
+    arg = f"model={inputs / 'sd'},clip={inputs / 'clip'},data=folder:{inputs / 'photos'}"
+    load = prints(MCTI, mcti.get_config(f"{arg},cache={cache},samples=1,updates=1,mesh.data=1"))
+    before = load()
+    Image.new("RGB", (9, 9), "red").save(inputs / "photos" / "test" / "cat" / "0.png")
+    after = load()
+    assert {name for name in after if after[name] != before[name]} == {f"{EVALUATION}test photos"}
