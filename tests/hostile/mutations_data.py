@@ -372,6 +372,20 @@ MUTATIONS = (
         "if is_file(path):",
         "hostile/test_zip_files.py",
     ),
+    Mutation(
+        "pictures as thin as a thread",
+        "common/data/photos.py",
+        "if max(image.size) > _LONGEST * min(image.size):",
+        "if False:",
+        "hostile/test_photos.py",
+    ),
+    Mutation(
+        "broken photos of the other parts",
+        "common/data/broken.py",
+        "raise BrokenExamples([*error.errors, *found]) from None",
+        "raise",
+        "hostile/test_broken_photos.py",
+    ),
 )
 
 if __name__ == "__main__":
