@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
     *("aape_jax", "benchmarks", "colab", "common", "configs", "mcti_jax", "protext_jax", "tests"),
-    "pyproject.toml",
+    *("tools", "pyproject.toml"),
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("common", "mcti_jax", "protext_jax", "aape_jax")
+PACKAGES = ("common", "mcti_jax", "protext_jax", "aape_jax", "tools")
 FILES = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__"): file
     for package in PACKAGES

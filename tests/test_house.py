@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
+PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
     {"text"},
@@ -26,19 +27,17 @@ FLOORS = (
     {"aot", "fields", "page", "runs", "torch_check"},
     {"convert", "report"},
     {"notebook"},
-    {"configs", *METHODS},
+    {"configs", "tools", *METHODS},
 )
-# The pocket world is a data set, and its cards measure its models; a method's commands take
-# their defaults from its configs.
+# The pocket world is a data set; a method's commands take their defaults from its configs.
 TOGETHER = (
     {"data", "pocket"},
-    {"evaluation", "pocket"},
     *({"configs", method} for method in METHODS),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = [
     file
-    for package in ("common", "configs", *METHODS)
+    for package in PACKAGES
     for file in sorted((ROOT / package).rglob("*.py"))
     if file != ROOT / "common/__init__.py"
 ]
@@ -62,7 +61,7 @@ def rooms_entered(file):
                 modules = [module]
             case _:
                 continue
-        ours = (m for m in modules if m.partition(".")[0] in ("common", "configs", *METHODS))
+        ours = (m for m in modules if m.partition(".")[0] in PACKAGES)
         yield from filter(None, map(room_of, ours))
 
 
@@ -75,7 +74,7 @@ def wrong_ways(own, entered):
     }
 
 
-@pytest.mark.parametrize("package", ["common", "configs", *METHODS])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_imports_go_down(package):
     wrong = {
         str(file.relative_to(ROOT)): found
@@ -99,3 +98,5 @@ def test_what_is_a_wrong_way(tmp_path):
     assert wrong_ways("data", {"pocket"}) == set()
     assert wrong_ways("mcti_jax", {"configs", "training", "aape_jax"}) == {"aape_jax"}
     assert wrong_ways("training", {"evaluation", "configs"}) == {"evaluation", "configs"}
+    assert wrong_ways("pocket", {"evaluation", "tools"}) == {"evaluation", "tools"}
+    assert wrong_ways("tools", {"evaluation", "pocket", "configs"}) == {"configs"}

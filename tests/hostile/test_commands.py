@@ -35,8 +35,8 @@ OTHERS = (
     "common.aot.cost",
     "common.convert",
     "common.fields",
-    "common.pocket.pretrain",
     "common.report",
+    "tools.pocket.pretrain",
 )
 COMMANDS = (*TRAIN, *READERS, *OTHERS)
 
@@ -88,7 +88,7 @@ def refused(place: Path, name: str, *arguments: str, told: str = "") -> None:
 def test_every_command_is_here():
     found = {
         ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
-        for package in ("common", "mcti_jax", "protext_jax", "aape_jax")
+        for package in ("common", "mcti_jax", "protext_jax", "aape_jax", "tools")
         for file in (ROOT / package).rglob("*.py")
         if "\n    run_command(main" in file.read_text("utf-8")
     }
@@ -276,11 +276,11 @@ MORE = {
     "cost of a FIFO": ("common.aot.cost", "fifo", "--utilisation=0.3"),
     "use in words": ("common.aot.cost", "foreign/config.json", "--utilisation=much"),
     "use of everything and more": ("common.aot.cost", "foreign/config.json", "--utilisation=2"),
-    "pretrain into a file": ("common.pocket.pretrain", "--out=file"),
-    "pretrain below a file": ("common.pocket.pretrain", "--out=file/x"),
-    "pretrain beside a file": ("common.pocket.pretrain", "--out=new", "--work=file"),
-    "pretrain something else": ("common.pocket.pretrain", "--out=new", "--only=x"),
-    "pretrain with a word for a seed": ("common.pocket.pretrain", "--out=new", "--seed=x"),
+    "pretrain into a file": ("tools.pocket.pretrain", "--out=file"),
+    "pretrain below a file": ("tools.pocket.pretrain", "--out=file/x"),
+    "pretrain beside a file": ("tools.pocket.pretrain", "--out=new", "--work=file"),
+    "pretrain something else": ("tools.pocket.pretrain", "--out=new", "--only=x"),
+    "pretrain with a word for a seed": ("tools.pocket.pretrain", "--out=new", "--seed=x"),
 }
 
 

@@ -1,10 +1,6 @@
-from collections import Counter
-
 import numpy as np
-import pytest
 
 from common.pocket import world
-from common.pocket.corpus import sample_corpus
 from common.pocket.world import (
     ANONYMOUS,
     COLOURS,
@@ -20,11 +16,6 @@ from common.pocket.world import (
     is_unseen,
     sample_scene,
 )
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    return sample_corpus(6000, seed=5)
 
 
 def test_every_species_is_one_of_a_kind():
@@ -62,30 +53,6 @@ def test_looks_are_either_seen_or_unseen():
     for field in ("shape", "fill", "body", "mark"):
         seen = {getattr(each.look, field) for each in ANONYMOUS}
         assert {getattr(each.look, field) for each in UNSEEN} <= seen
-
-
-def test_the_corpus_shows_and_says_nothing_held_out(corpus):
-    names = {each.name for each in NAMELESS}
-    for scene, caption in zip(corpus.scenes, corpus.captions, strict=True):
-        assert not is_unseen(scene.species.look)
-        assert scene.style in world.SEEN_STYLES
-        assert not names & set(caption.replace(",", " ").replace(".", " ").split())
-
-
-def test_rare_species_are_rare_and_go_by_their_name(corpus):
-    counts = Counter(scene.species for scene in corpus.scenes)
-    often = np.mean([counts[each] for each in NAMED])
-    seldom = np.mean([counts[each] for each in RARE + SECOND])
-    assert 0 < seldom < 0.35 * often
-    owned = {each.look for each in RARE + SECOND}
-    assert all(scene.species.name for scene in corpus.scenes if scene.species.look in owned)
-
-
-def test_a_longer_corpus_begins_with_the_shorter_one():
-    short, long = sample_corpus(20, seed=1), sample_corpus(30, seed=1)
-    assert long.scenes[:20] == short.scenes
-    assert long.captions[:20] == short.captions
-    assert sample_corpus(20, seed=2).captions != short.captions
 
 
 def test_scenes_of_a_species_differ_in_all_but_the_species():

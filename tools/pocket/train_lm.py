@@ -10,9 +10,9 @@ from jaxtyping import Array, Float, Int, Key
 
 from common.language import LanguageModel, LMConfig
 from common.language.tokenizer import LMTokenizer
-from common.pocket.documents import packed_rows, sample_document
-from common.pocket.fitting import fit
-from common.pocket.recipe import Fit
+from tools.pocket.documents import packed_rows, sample_document
+from tools.pocket.fitting import fit
+from tools.pocket.recipe import Fit
 
 WIDTH = 128
 POSITIONS = 256

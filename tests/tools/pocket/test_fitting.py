@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.pocket.fitting import fit, in_batches
-from common.pocket.recipe import Fit
-from common.pocket.train_clip import contrastive_loss, normalised
-from common.pocket.train_unet import SCHEDULE, scaling_factor
-from common.pocket.train_vae import centred
+from tools.pocket.fitting import fit, in_batches
+from tools.pocket.recipe import Fit
+from tools.pocket.train_clip import contrastive_loss, normalised
+from tools.pocket.train_unet import SCHEDULE, scaling_factor
+from tools.pocket.train_vae import centred
 
 
 def squared_distance(params, batch, key):

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from common.diffusion import AutoencoderKL, VAEConfig
-from common.pocket.corpus import Corpus
-from common.pocket.fitting import fit, in_batches
-from common.pocket.recipe import Fit
 from common.pocket.renderer import SIZE
+from tools.pocket.corpus import Corpus
+from tools.pocket.fitting import fit, in_batches
+from tools.pocket.recipe import Fit
 
 # Stable Diffusion's 4 keep too little of so small a picture: a mark of another colour is lost.
 LATENT_CHANNELS = 8

@@ -1,7 +1,7 @@
 import pytest
 
 from common.clip import Tokenizer
-from common.pocket.vocabulary import learn_merges, write_tokenizer
+from tools.pocket.vocabulary import learn_merges, write_tokenizer
 
 
 def test_merges_by_frequency_then_alphabet():

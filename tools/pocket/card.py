@@ -14,10 +14,10 @@ from common.evaluation.figures import image_grid, write_png
 from common.evaluation.tables import markdown_table
 from common.files import atomic_write
 from common.pocket.captions import plain_description
-from common.pocket.measures import generate, measure_clip, measure_sd, photos_of, reconstructions
-from common.pocket.recipe import Recipe
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, UNSEEN, Species
+from tools.pocket.measures import generate, measure_clip, measure_sd, photos_of, reconstructions
+from tools.pocket.recipe import Recipe
 
 _COLUMNS = 8
 _TEST_SEED = 99  # Of the measurements; the corpus has the recipe's.
@@ -35,7 +35,7 @@ nothing but that world.
   (latents 8x8x8); text encoder = the text tower of `clip/`; Stable Diffusion's noise schedule.
 - `lm/`: a language model of that world, with [a card of its own](lm/README.md).
 
-{megabytes:.1f} MB without `lm/`, in float16. Written by `python -m common.pocket.pretrain` with
+{megabytes:.1f} MB without `lm/`, in float16. Written by `python -m tools.pocket.pretrain` with
 seed {seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_steps} steps
 ({minutes}).
 

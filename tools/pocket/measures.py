@@ -18,10 +18,7 @@ from common.data.images import to_uint8
 from common.diffusion import Modules, StableDiffusion, prompt_states, text_to_image
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.pocket.captions import captions, plain_description
-from common.pocket.fitting import in_batches
 from common.pocket.renderer import render
-from common.pocket.train_clip import normalised
-from common.pocket.train_vae import centred
 from common.pocket.world import (
     ANONYMOUS,
     NAMED,
@@ -33,6 +30,9 @@ from common.pocket.world import (
     Species,
     sample_scene,
 )
+from tools.pocket.fitting import in_batches
+from tools.pocket.train_clip import normalised
+from tools.pocket.train_vae import centred
 
 GUIDANCE, STEPS = 4.0, 25
 _GALLERY = 100  # Candidates in every retrieval.

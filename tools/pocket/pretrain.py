@@ -1,6 +1,6 @@
 """Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, language model, model cards.
 
-    python -m common.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seed=N] [--only=lm]
+    python -m tools.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seed=N] [--only=lm]
 
 The language model depends on none of the others; `--only=lm` trains it alone, in minutes.
 
@@ -9,7 +9,7 @@ interruption. The result depends on the recipe, the seed and the device's roundi
 
 For example:
 
-    python -m common.pocket.pretrain --out=models --quick
+    python -m tools.pocket.pretrain --out=models --quick
 """
 
 import dataclasses
@@ -35,17 +35,17 @@ from common.language import LM, save_lm
 from common.language.tokenizer import LMTokenizer
 from common.paths import as_output_folder
 from common.pocket.captions import questions
-from common.pocket.card import write_card
-from common.pocket.corpus import Corpus, sample_corpus
-from common.pocket.lm_card import write_lm_card
-from common.pocket.recipe import FULL, QUICK, Recipe
 from common.pocket.renderer import SIZE
-from common.pocket.stages import Stopwatch, claim, run_stage
-from common.pocket.train_clip import POSITIONS, clip_config, train_clip
-from common.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
-from common.pocket.train_unet import SCHEDULE, train_unet, unet_config
-from common.pocket.train_vae import train_vae, vae_config
-from common.pocket.vocabulary import learn_merges, write_tokenizer
+from tools.pocket.card import write_card
+from tools.pocket.corpus import Corpus, sample_corpus
+from tools.pocket.lm_card import write_lm_card
+from tools.pocket.recipe import FULL, QUICK, Recipe
+from tools.pocket.stages import Stopwatch, claim, run_stage
+from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
+from tools.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
+from tools.pocket.train_unet import SCHEDULE, train_unet, unet_config
+from tools.pocket.train_vae import train_vae, vae_config
+from tools.pocket.vocabulary import learn_merges, write_tokenizer
 
 # A word must be this frequent in the corpus's first captions to become one token.
 _VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.pocket.recipe import QUICK
-from common.pocket.stages import Stopwatch, claim, run_stage
+from tools.pocket.recipe import QUICK
+from tools.pocket.stages import Stopwatch, claim, run_stage
 
 
 def test_a_finished_stage_is_read_back_and_not_trained_again(tmp_path):

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int, Key
 from common.clip import TextConfig, TextTower, Tokenizer
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
 from common.diffusion.pipeline import prompt_states
-from common.pocket.corpus import Corpus
-from common.pocket.fitting import fit, in_batches
-from common.pocket.recipe import Fit
-from common.pocket.train_vae import LATENT_CHANNELS, encode_pictures
+from tools.pocket.corpus import Corpus
+from tools.pocket.fitting import fit, in_batches
+from tools.pocket.recipe import Fit
+from tools.pocket.train_vae import LATENT_CHANNELS, encode_pictures
 
 # Stable Diffusion's own.
 SCHEDULE = NoiseSchedule(

@@ -12,10 +12,10 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import atomic_write, read_json, read_text
-from common.pocket.recipe import Recipe
 from common.progress import say
 from common.weights.files import read_tensors, write_tensors
 from common.weights.table import flatten, nest
+from tools.pocket.recipe import Recipe
 
 
 def claim(work: Path, recipe: Recipe) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from common.language.prompts import CAPTION, SEPARATOR
 from common.pocket.captions import questions
-from common.pocket.documents import (
+from common.pocket.world import ANONYMOUS, is_unseen, sample_scene
+from tools.pocket.documents import (
     asked,
     caption_document,
     examples,
@@ -13,8 +14,7 @@ from common.pocket.documents import (
     sample_document,
     told,
 )
-from common.pocket.train_lm import train_tokenizer
-from common.pocket.world import ANONYMOUS, is_unseen, sample_scene
+from tools.pocket.train_lm import train_tokenizer
 
 
 @pytest.fixture(scope="module")

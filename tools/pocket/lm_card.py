@@ -10,9 +10,9 @@ import numpy as np
 from common.evaluation.tables import markdown_table
 from common.files import atomic_write
 from common.language import LM, load_lm, write_texts
-from common.pocket.documents import encode
-from common.pocket.lm_measures import measure_lm, padded
-from common.pocket.recipe import Recipe
+from tools.pocket.documents import encode
+from tools.pocket.lm_measures import measure_lm, padded
+from tools.pocket.recipe import Recipe
 
 _TEST_SEED = 99  # of the measurements; the documents have the recipe's
 _TEXTS = 300  # in each measurement
@@ -34,7 +34,7 @@ read captions of the pocket world and questions with answers about them, never a
 that pretraining holds out are not in them. It exists so that captioning and questions can be tried
 offline in minutes.
 
-Written by `python -m common.pocket.pretrain --out=DIR --only=lm` with seed {seed}: {rows} rows of
+Written by `python -m tools.pocket.pretrain --out=DIR --only=lm` with seed {seed}: {rows} rows of
 {row} tokens, {steps} steps of {batch} rows, {minutes:.0f} minutes.
 
 Texts are full captions, behind which stands "A picture of" and a person's caption of the same

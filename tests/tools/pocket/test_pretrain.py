@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from common.language import load_lm
-from common.pocket import pretrain
-from common.pocket.recipe import QUICK, Fit
+from tools.pocket import pretrain
+from tools.pocket.recipe import QUICK, Fit
 
 
 @pytest.mark.slow

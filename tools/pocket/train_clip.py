@@ -11,10 +11,10 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from common.clip import CLIPConfig, TextConfig, TextTower, Tokenizer, ViT, ViTConfig, pool_positions
 from common.clip.preprocess import MEAN, STD
-from common.pocket.corpus import Corpus
-from common.pocket.fitting import fit
-from common.pocket.recipe import Fit
 from common.pocket.renderer import SIZE
+from tools.pocket.corpus import Corpus
+from tools.pocket.fitting import fit
+from tools.pocket.recipe import Fit
 
 WIDTH = 128
 # Captions are cut here, and the finished tower has no more positions: the U-Net attends to all

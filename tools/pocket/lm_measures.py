@@ -11,8 +11,8 @@ from jaxtyping import Bool, Int
 from common.language import LM, greedy
 from common.language.prompts import SEPARATOR, question
 from common.pocket.captions import Question, questions
-from common.pocket.documents import Pieces, anonymous_scene, caption_document, encode, told
 from common.pocket.phrases import pick
+from tools.pocket.documents import Pieces, anonymous_scene, caption_document, encode, told
 
 SHOTS = (0, 1, 2, 4)
 _TOLD = 1  # full captions that say what a picture would show

@@ -11,8 +11,8 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Key
 
-from common.pocket.recipe import Fit
 from common.progress import Progress
+from tools.pocket.recipe import Fit
 
 Loss = Callable[[Any, Any, Key[Array, ""]], Float[Array, ""]]
 
