@@ -54,7 +54,7 @@ def centred(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
 
 def encode_pictures(
     params: dict[str, Any], pixels: UInt8[np.ndarray, "b h w 3"]
-) -> tuple[Float[np.ndarray, "b h w c"], Float[np.ndarray, "b h w c"]]:
+) -> tuple[Float[np.ndarray, "b h4 w4 c"], Float[np.ndarray, "b h4 w4 c"]]:
     """Mean and standard deviation of the latents' posterior, not scaled."""
     vae = AutoencoderKL(vae_config())
 

@@ -3,11 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from common.diffusion import load_stable_diffusion
 from tools.pocket.fitting import fit, in_batches
 from tools.pocket.recipe import Fit
 from tools.pocket.train_clip import contrastive_loss, normalised
 from tools.pocket.train_unet import SCHEDULE, scaling_factor
-from tools.pocket.train_vae import centred
+from tools.pocket.train_vae import LATENT_CHANNELS, centred, encode_pictures
 
 
 def squared_distance(params, batch, key):
@@ -74,3 +75,11 @@ def test_the_scaling_factor_gives_unit_variance():
 def test_the_schedule_is_stable_diffusion_s():
     assert SCHEDULE.alphas_cumprod[[0, 999]] == pytest.approx([0.99915, 0.0046600], rel=1e-4)
     assert SCHEDULE.prediction_type == "epsilon"
+
+
+def test_pictures_become_latents_of_a_quarter_of_their_size():
+    params = load_stable_diffusion("pocket").params["vae"]
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    mean, std = encode_pictures(params, pixels)
+    assert mean.shape == std.shape == (3, 8, 8, LATENT_CHANNELS)
+    assert np.all(std > 0)
