@@ -108,7 +108,7 @@ def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:
         ("", None),
     ):
         rows[_label(prompt, about)] = generate(sd, [prompt] * _COLUMNS, _TEST_SEED)
-    return image_grid(list(rows.values()), list(rows))
+    return image_grid(np.stack(list(rows.values())), list(rows))
 
 
 def _label(prompt: str, about: Species | None) -> str:

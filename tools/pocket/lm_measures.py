@@ -79,7 +79,7 @@ def _answer_accuracy(lm: LM, shots: int, count: int, seed: int) -> float:
     embedded = lm.model.apply({"params": lm.params}, jnp.asarray(ids), method="embed")
     mask = jnp.asarray(mask)
     tokens = np.asarray(greedy(lm.model, lm.params, embedded, mask, length=_LONGEST_ANSWER))
-    found = [lm.tokenizer.decode(row).split("\n")[0].strip() for row in tokens]
+    found = [lm.tokenizer.decode(row).split("\n")[0].strip() for row in tokens.tolist()]
     return float(np.mean([a == b for a, b in zip(found, answers, strict=True)]))
 
 
