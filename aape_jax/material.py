@@ -14,9 +14,9 @@ from aape_jax.recipes import with_defaults
 from aape_jax.testsets import TestSet, encode, fault, own_sets, target_set
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
-from common.data.broken import named_together
 from common.data.passed_over import listed
 from common.errors import UserError
+from common.photos.broken import named_together
 from common.precision import frozen_dtype
 
 SUBSAMPLES = ("all", "base", "new")

@@ -14,8 +14,8 @@ from common.clip import TextTower, encode_text
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.evaluation import baselines, classification, figures, generation
+from common.spread import over_devices
 from common.training import Evaluation
-from common.training.spread import over_devices
 from mcti_jax.classifier import class_features, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
 from mcti_jax.formats import token_words

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from common.config import read_config
 from common.diffusion import SAMPLERS, check_sampling, load_stable_diffusion
+from common.diffusion.drawing import generate, to_uint8
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
 from common.paths import AnyPath, as_output, as_path
@@ -24,7 +25,6 @@ from common.text import printable
 from common.training import say
 from configs.mcti import pocket
 from mcti_jax.formats import require_usable, typed_words
-from mcti_jax.generation import generate, to_uint8
 from mcti_jax.material import resolution
 from mcti_jax.options import RANGES, Range, check_number
 from mcti_jax.saving import read_run_tokens

@@ -16,11 +16,11 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
-from common.data.broken import named_together
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
+from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.options import shots_of

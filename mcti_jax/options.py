@@ -11,11 +11,11 @@ from common.attention import CHOICES
 from common.config import flatten
 from common.diffusion import SAMPLERS
 from common.diffusion.resnet import REMAT
+from common.diffusion.words import BRACKETED
 from common.errors import UserError
 from common.precision import frozen_dtype
 from mcti_jax.objective import GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
-from mcti_jax.words import BRACKETED
 
 OF_A_SET = 5  # photos per class of the published recipe
 

@@ -11,9 +11,9 @@ METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 FLOORS = (
     {"damage", "interrupts", "strict_json", "text"},
     {"errors", "progress"},
-    {"finite", "names", "paths", "records"},
-    {"attention", "files", "hosts", "precision", "sizes", "values"},
-    {"bpe", "config_file", "seeds", "weights"},
+    {"finite", "names", "paths", "photos", "records"},
+    {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
+    {"bpe", "config_file", "seeds", "spread", "weights"},
     {"config"},
     {"clip"},
     {"diffusion", "language"},

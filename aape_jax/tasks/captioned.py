@@ -16,13 +16,13 @@ from aape_jax.tasks.coco_files import entries, photos
 from aape_jax.tasks.nocaps import DOMAINS, training_set, validation
 from common.clip import CLIP
 from common.data import ImageSplit
-from common.data.broken import named_together
 from common.data.checks import require_features, require_labels
 from common.data.clip_features import image_features, text_features
 from common.data.feature_files import read_feature_file
 from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.photos.broken import named_together
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene

@@ -34,9 +34,9 @@ from common.evaluation.figures import write_png
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.spread import over_devices
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
-from common.training.spread import over_devices
 
 AT_ONCE = 8192
 """Rows of an evaluation, over all devices."""

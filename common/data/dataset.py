@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from common.data.broken import BrokenExamples, BrokenPicture, errors_of
 from common.data.checks import require_sound
 from common.data.passed_over import PassedOver
-from common.data.photos import Picture
 from common.errors import UserError
+from common.photos.broken import BrokenExamples, BrokenPicture, errors_of
+from common.photos.photo import Picture
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32
 
+from common.diffusion.words import BRACKETED, word_key, word_stem
 from common.errors import UserError
-from mcti_jax.words import BRACKETED, word_key, word_stem
 
 # Letters and bytes of a word, which keep the names of its file, and of one that is being
 # written, under 255 bytes in any alphabet.

@@ -18,8 +18,8 @@ from aape_jax.tasks.question_texts import Texts
 from aape_jax.tasks.questions import Asked, usual_answers, vocabulary
 from common.config import read_config
 from common.data import ImageSplit
-from common.data.photos import ArrayPhoto
 from common.errors import UserError
+from common.photos.photo import ArrayPhoto
 from common.training import train
 from configs.aape_vqa import get_config
 from tests.aape.problem import vectors

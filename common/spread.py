@@ -11,8 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Int, PyTree
 
-from common.hosts import to_host
-from common.training.sharding import REPLICATED, place
+from common.hosts import REPLICATED, place, to_host
 
 Run = Callable[..., PyTree]
 

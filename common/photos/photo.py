@@ -17,9 +17,9 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from common.damage import DAMAGED, cause
-from common.data.broken import BrokenPicture
-from common.data.formats import formats, recognise
-from common.data.orientation import Metadata, metadata_of, parted, turned
+from common.photos.broken import BrokenPicture
+from common.photos.formats import formats, recognise
+from common.photos.orientation import Metadata, metadata_of, parted, turned
 
 LARGEST = 2**30
 """Bytes that the file of a photo may have."""

@@ -9,8 +9,8 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from common.data.broken import BrokenExamples, errors_of
 from common.errors import UserError
+from common.photos.broken import BrokenExamples, errors_of
 
 Encoder = Callable[[Any, jax.Array], dict[str, jax.Array]]
 
