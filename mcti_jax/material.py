@@ -146,15 +146,7 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
 
 def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
     """Side of the training pictures in pixels."""
-    size = config.resolution or sd.image_size
-    # The VAE makes pictures smaller, and the U-Net once more at each level but the first.
-    factor = sd.downsampling * 2 ** (len(sd.unet.config.block_out_channels) - 1)
-    if size % factor:
-        raise UserError(
-            f"resolution={size} is not a multiple of {factor}, by which the VAE and the U-Net "
-            f"reduce a picture: take {size - size % factor or factor}."
-        )
-    return size
+    return sd.require_size("resolution", config.resolution or sd.image_size)
 
 
 def describe(config: ConfigDict, material: Material) -> dict[str, str]:
