@@ -15,6 +15,9 @@ from common.photos.broken import BrokenExamples, errors_of
 
 Encoder = Callable[[Any, jax.Array], dict[str, jax.Array]]
 
+AT_ONCE = 64
+"""Examples of a list that are encoded together."""
+
 
 def feature_pass(
     encode: Encoder,
@@ -75,6 +78,31 @@ def feature_pass(
         finished.append(jax.device_get(pending))
         progress(len(rows), len(rows))
     return _concatenate(finished, len(rows))
+
+
+def encode_list(
+    encode: Encoder, params: PyTree, load: Callable[[int], np.ndarray], count: int
+) -> dict[str, np.ndarray]:
+    """Encode a list of any length with few programs: `AT_ONCE` examples, or a power of two.
+
+    Args:
+      encode, params, load: As of `feature_pass`.
+      count: How many examples there are, at least one.
+
+    Raises:
+      BrokenExamples: Some cannot be loaded; all of them are named.
+    """
+    full = count // AT_ONCE * AT_ONCE
+    parts = [part for part in (range(full), range(full, count)) if part]
+    encoded = []
+    for part in parts:
+        size = min(AT_ONCE, 1 << (len(part) - 1).bit_length())
+        try:
+            encoded.append(feature_pass(encode, params, load, size, rows=part, batch_size=AT_ONCE))
+        except BrokenExamples as error:
+            later = errors_of(load, range(part.stop, count))
+            raise BrokenExamples([*error.errors, *later]) from None
+    return _concatenate(encoded, count)
 
 
 def on_local_devices(params: PyTree) -> PyTree:

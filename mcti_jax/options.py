@@ -18,6 +18,7 @@ from mcti_jax.objective import GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
 
 OF_A_SET = 5  # photos per class of the published recipe
+ONES_OWN = ("folder:", "memory:")  # kinds of data sets that papers do not share
 
 
 @dataclass(frozen=True)
@@ -125,4 +126,4 @@ def shots_of(config: ConfigDict) -> int:
     """
     if config.shots >= 0:
         return config.shots
-    return 0 if config.data.startswith("folder:") else OF_A_SET
+    return 0 if config.data.startswith(ONES_OWN) else OF_A_SET

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"damage", "interrupts", "strict_json", "text"},
+    {"damage", "interrupts", "latest", "lazy", "strict_json", "text"},
     {"errors", "progress"},
     {"finite", "names", "paths", "photos", "records"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},

@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.tasks.questions import read_questions
 from common.clip import load_clip
 from common.clip.known import describe_clip
+from common.config import choose_config
 from common.errors import UserError
 from common.language import LM, describe_lm, load_lm
 from common.language.prompts import CAPTION
@@ -36,6 +38,7 @@ from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
+from configs.aape_captioning import get_config
 
 
 class Captioning(Method):
@@ -47,8 +50,8 @@ class Captioning(Method):
     frozen_rules = lm_rules("lm")
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
-    def __init__(self, config: ConfigDict):
-        self.config = config
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config = choose_config(get_config, config, fields)
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images and captions, or reads them from the cache."""

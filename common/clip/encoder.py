@@ -1,8 +1,8 @@
 """CLIP from lists to numpy: what is beneath `CLIP.image_features`, `text_features` and `classify`.
 
-The weights are placed on this process's devices once. A list is encoded in batches of `AT_ONCE`
-and a last one that is padded to a power of two, texts with as many columns as the longest one
-needs, rounded up to one of `WIDTHS`. So few programs are compiled, and none of them twice.
+The weights are placed on this process's devices once. Batches are of few sizes (see `encode_list`),
+and texts have as many columns as the longest one needs, rounded up to one of `WIDTHS`. So few
+programs are compiled, and none of them twice.
 """
 
 import functools
@@ -17,18 +17,17 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from common.clip.model import CLIP, encode_image, encode_text
-from common.clip.prompts import require_templates, require_texts
+from common.clip.prompts import require_names, require_templates, require_texts
 from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower
 from common.clip.vit import ViT
 from common.encoding import Encoder as Pass
-from common.encoding import feature_pass, on_local_devices
+from common.encoding import encode_list, on_local_devices
 from common.errors import UserError
-from common.photos.broken import BrokenExamples, errors_of
+from common.latest import Latest
 from common.photos.collection import Photos, pictures_of
 from common.precision import product_precision
 
-AT_ONCE = 64
 WIDTHS = (16, 24, 32, 48)
 
 
@@ -62,22 +61,19 @@ class Encoder:
         self, names: Iterable[Any], templates: str | Iterable[Any]
     ) -> Float[np.ndarray, "k p"]:
         """See `CLIP.class_features`."""
-        names = require_texts(names, "names")
-        templates = require_templates(templates)
-        if not names:
-            raise UserError("names is empty: give the classes to choose from.")
-        if (names, templates) not in self._classes:
+        names, templates = require_names(names), require_templates(templates)
+
+        def means() -> Float[np.ndarray, "k p"]:
             texts = [template.replace("{}", name) for name in names for template in templates]
             features = self.text_features(texts, truncate=False)
-            means = features.reshape(len(names), len(templates), -1).mean(axis=1)
-            self._classes.clear()
-            self._classes[names, templates] = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return self._classes[names, templates]
+            found = features.reshape(len(names), len(templates), -1).mean(axis=1)
+            return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+        return self._classes.get((names, templates), means)
 
     @cached_property
-    def _classes(self) -> dict[tuple[tuple[str, ...], tuple[str, ...]], np.ndarray]:
-        """The classifier that was asked for last, since the next photos often want the same."""
-        return {}
+    def _classes(self) -> Latest:
+        return Latest()
 
     @cached_property
     def _vision(self) -> PyTree:
@@ -105,22 +101,10 @@ class Encoder:
     def _encode(
         self, encode: Pass, params: PyTree, load: Callable[[int], np.ndarray], count: int
     ) -> Float[np.ndarray, "b p"]:
-        full = count // AT_ONCE * AT_ONCE
-        parts = [part for part in (range(full), range(full, count)) if part]
-        features = [np.zeros((0, self.clip.config.text.projection), np.float32)]
-        precision = product_precision(jnp.dtype(self.clip.dtype).name)
-        with jax.default_matmul_precision(precision):
-            for part in parts:
-                size = min(AT_ONCE, 1 << (len(part) - 1).bit_length())
-                try:
-                    encoded = feature_pass(
-                        encode, params, load, size, rows=part, batch_size=AT_ONCE
-                    )
-                except BrokenExamples as error:
-                    later = errors_of(load, range(part.stop, count))
-                    raise BrokenExamples([*error.errors, *later]) from None
-                features.append(encoded["features"])
-        return np.concatenate(features)
+        if not count:
+            return np.zeros((0, self.clip.config.text.projection), np.float32)
+        with jax.default_matmul_precision(product_precision(jnp.dtype(self.clip.dtype).name)):
+            return encode_list(encode, params, load, count)["features"]
 
 
 def _unit(features: Float[Array, "b p"]) -> Float[Array, "b p"]:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from common.clip.config import CLIPConfig, ResNetConfig
 from common.clip.predictions import Predictions
 from common.clip.preprocess import Preprocess
-from common.clip.prompts import PLAIN, require_texts
+from common.clip.prompts import PLAIN, require_names
 from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower, pool_positions
 from common.clip.tokenizer import Tokenizer
@@ -55,6 +55,11 @@ class CLIP:
     def image_tower(self) -> ViT | ModifiedResNet:
         """The image tower's module; its weights are `params["vision"]`."""
         return image_tower(self.config, self.dtype)
+
+    @property
+    def scale(self) -> np.float32:
+        """What cosines are multiplied with in front of the softmax; CLIP's own is 100."""
+        return np.exp(np.float32(self.params["logit_scale"]))
 
     def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
         """Encode photos: one feature each, of unit length.
@@ -109,11 +114,10 @@ class CLIP:
         Raises:
           UserError: A photo, a name or a template does not fit; the sentence says which.
         """
-        names = require_texts(names, "names")
+        names = require_names(names)
         classes = self.class_features(names, templates)
         cosines = self.image_features(photos) @ classes.T
-        scale = np.exp(np.asarray(self.params["logit_scale"], np.float32))
-        return Predictions.from_logits(scale * cosines, names)
+        return Predictions.from_logits(self.scale * cosines, names)
 
     @cached_property
     def _encoder(self) -> Any:

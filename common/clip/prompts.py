@@ -28,6 +28,18 @@ def require_texts(texts: Iterable[Any], what: str) -> tuple[str, ...]:
     return texts
 
 
+def require_names(names: Iterable[Any]) -> tuple[str, ...]:
+    """Return the names of one or more classes.
+
+    Raises:
+      UserError: There are none, or one is not a text.
+    """
+    names = require_texts(names, "names")
+    if not names:
+        raise UserError("names is empty: give the classes to choose from.")
+    return names
+
+
 def require_templates(templates: str | Iterable[Any]) -> tuple[str, ...]:
     """Return one or more templates.
 

@@ -87,7 +87,7 @@ def run(workdir, **changes):
         **changes,
     }
     config = get_config(",".join(f"{name}={value}" for name, value in fields.items()))
-    return train(vqa.VQA(config), config, workdir)
+    return train(vqa.VQA(config), workdir)
 
 
 def test_a_run_answers(parts, tmp_path):
