@@ -16,11 +16,10 @@ finished one it says so.
 
 from collections.abc import Sequence
 
-from common.aot.program import find_method
 from common.config import define_flags, read_flags
 from common.errors import run_command
 from common.evaluation.tables import print_table
-from common.training import say, train
+from common.training import find_method, say, train
 
 
 def main(argv: Sequence[str]) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from absl import flags
 
-from common.aot.program import find_method
 from common.errors import UserError, run_command
 from common.evaluation.summaries import summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, result_rows
 from common.training import train
+from common.training.method import find_method
 from configs.aape import get_config
 
 ABLATIONS = (

@@ -19,13 +19,14 @@ from ml_collections import ConfigDict
 
 from benchmarks.aot_cases import Case, cases
 from common.aot import DoesNotFit, compile_for
-from common.aot.program import arguments, find_method
+from common.aot.program import arguments
 from common.aot.report import GIB
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 from common.files import read_json, write_json
 from common.training import say
 from common.training.mesh import make_mesh
+from common.training.method import find_method
 
 COLUMNS = (
     "slice",

@@ -1,6 +1,5 @@
 """The training loop's own compiled call, for devices that need not exist."""
 
-import importlib
 import tempfile
 import time
 from pathlib import Path
@@ -19,12 +18,11 @@ from common.aot.topology import (
     topology_devices,
 )
 from common.aot.traffic import hbm_bytes
-from common.errors import UserError
 from common.precision import product_precision
 from common.progress import say
 from common.seeds import random_key
 from common.training.mesh import make_mesh
-from common.training.method import Method
+from common.training.method import Method, find_method
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, shardings
 from common.training.state import TrainState, init_state, state_shardings
@@ -71,24 +69,6 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
         collectives=collectives(text, steps),
         config=config.to_dict(),
     )
-
-
-def find_method(config: ConfigDict) -> Method:
-    """The method that `config.method` names as "module:class".
-
-    Raises:
-      UserError: there is none.
-    """
-    where = config.get("method", "")
-    module, _, name = where.partition(":")
-    try:
-        method = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"method={where!r} names no method ({error}): a config must say module:class, e.g. "
-            "config.method = 'mcti_jax.method:MCTI'."
-        ) from None
-    return method(config)
 
 
 def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:

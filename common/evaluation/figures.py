@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -164,7 +163,9 @@ def _text(words: str) -> Image.Image:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    # Matplotlib's own font knows far more alphabets than Pillow's.
+    import matplotlib  # here, since it takes longer to import than all other things of this file
+
+    # Its own font knows far more alphabets than Pillow's.
     return ImageFont.truetype(
         str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), TEXT_SIZE
     )

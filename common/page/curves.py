@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from common.damage import DAMAGED
 from common.evaluation.tables import heading, is_share
@@ -129,6 +127,10 @@ def _together(curves: Mapping[str, Curve], own: str) -> dict[str, dict[str, Curv
 
 
 def _draw(group: Mapping[str, Curve], factor: float) -> str:
+    # Here, since a report without pages need not wait for them.
+    import matplotlib
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # Of letters that the font lacks: those of the page's reader show them.
         warnings.filterwarnings("ignore", message="Glyph .* missing")

@@ -8,3 +8,4 @@ from common.training.method import Evaluation as Evaluation
 from common.training.method import Loaded as Loaded
 from common.training.method import Method as Method
 from common.training.method import Source as Source
+from common.training.method import find_method as find_method

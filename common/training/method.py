@@ -1,5 +1,6 @@
 """What the training loop asks of a method, and what the two hand each other."""
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
+from common.errors import UserError
 from common.paths import AnyPath
 
 EVALUATION = "evaluation: "
@@ -169,3 +171,21 @@ class Method(Protocol):
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes what users take away; numpy arrays, called on the first host only."""
+
+
+def find_method(config: ConfigDict) -> Method:
+    """Return the method that `config.method` names as "module:class".
+
+    Raises:
+      UserError: there is none.
+    """
+    where = config.get("method", "")
+    module, _, name = where.partition(":")
+    try:
+        method = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"method={where!r} names no method ({error}): a config must say module:class, e.g. "
+            "config.method = 'mcti_jax.method:MCTI'."
+        ) from None
+    return method(config)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from aape_jax.heads_file import read_head
-from common.aot.program import find_method
 from common.errors import UserError
 from common.training import train
+from common.training.method import find_method
 from configs import aape_retrieval
 from configs.aape import get_config
 from tests.aape.feature_files import captioned, features, texts

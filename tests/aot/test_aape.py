@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from common.aot import compile_for
-from common.aot.program import arguments, find_method
+from common.aot.program import arguments
 from common.data.coop_sets import COOP_SETS
 from common.training.mesh import make_mesh
+from common.training.method import find_method
 from configs import aape, aape_retrieval
 
 pytestmark = pytest.mark.tpu_backend

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from common.aot import compile_for
-from common.aot.program import arguments, find_method
+from common.aot.program import arguments
 from common.training.mesh import make_mesh
+from common.training.method import find_method
 from common.training.sharding import by_path
 from common.weights.resolve import POCKET
 from configs.mcti import get_config

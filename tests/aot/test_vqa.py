@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from common.aot import compile_for
-from common.aot.program import arguments, find_method
+from common.aot.program import arguments
 from common.errors import UserError
 from common.training.mesh import make_mesh
+from common.training.method import find_method
 from configs.aape_vqa import get_config
 
 pytestmark = pytest.mark.tpu_backend

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from common.aot.program import find_method
 from common.errors import UserError
 from common.training import Evaluation, TrainingDiverged, train
+from common.training.method import find_method
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa, mcti, protext
 
 
