@@ -47,7 +47,7 @@ class TrainedHead:
 
     config: ConfigDict
     params: PyTree
-    _latest: Latest = field(default_factory=Latest, repr=False)
+    _latest: Latest = field(default_factory=Latest, init=False, repr=False)
 
     @property
     def head(self) -> Head:

@@ -37,7 +37,7 @@ class TrainedPrompts:
 
     config: ConfigDict
     prompts: LearnedPrompts
-    _latest: Latest = field(default_factory=Latest, repr=False)
+    _latest: Latest = field(default_factory=Latest, init=False, repr=False)
 
     @cached_property
     def clip(self) -> CLIP:

@@ -21,8 +21,7 @@ from common.clip.prompts import require_names, require_templates, require_texts
 from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower
 from common.clip.vit import ViT
-from common.encoding import Encoder as Pass
-from common.encoding import encode_list, on_local_devices
+from common.encoding import Encoder, encode_list, on_local_devices
 from common.errors import UserError
 from common.latest import Latest
 from common.photos.collection import Photos, pictures_of
@@ -32,7 +31,7 @@ WIDTHS = (16, 24, 32, 48)
 
 
 @dataclass(frozen=True, eq=False)
-class Encoder:
+class ListEncoder:
     """A CLIP whose weights are on this process's devices.
 
     Attributes:
@@ -99,7 +98,7 @@ class Encoder:
         return tokenizer.pack(sequences, min(width, tokenizer.length), truncate)
 
     def _encode(
-        self, encode: Pass, params: PyTree, load: Callable[[int], np.ndarray], count: int
+        self, encode: Encoder, params: PyTree, load: Callable[[int], np.ndarray], count: int
     ) -> Float[np.ndarray, "b p"]:
         if not count:
             return np.zeros((0, self.clip.config.text.projection), np.float32)
@@ -114,7 +113,7 @@ def _unit(features: Float[Array, "b p"]) -> Float[Array, "b p"]:
 
 # One function per tower, so that what JAX compiled for one call serves the next.
 @functools.cache
-def _image_encoder(tower: ViT | ModifiedResNet) -> Pass:
+def _image_encoder(tower: ViT | ModifiedResNet) -> Encoder:
     def encode(params: PyTree, pixels: Array) -> dict[str, Array]:
         return {"features": _unit(encode_image(tower, params, pixels))}
 
@@ -122,7 +121,7 @@ def _image_encoder(tower: ViT | ModifiedResNet) -> Pass:
 
 
 @functools.cache
-def _text_encoder(tower: TextTower) -> Pass:
+def _text_encoder(tower: TextTower) -> Encoder:
     def encode(params: PyTree, ids: Array) -> dict[str, Array]:
         return {"features": _unit(encode_text(tower, params, ids))}
 

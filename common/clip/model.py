@@ -121,9 +121,9 @@ class CLIP:
 
     @cached_property
     def _encoder(self) -> Any:
-        from common.clip.encoder import Encoder  # Which encodes with a CLIP.
+        from common.clip.encoder import ListEncoder  # Which encodes with a CLIP.
 
-        return Encoder(self)
+        return ListEncoder(self)
 
 
 def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ViT | ModifiedResNet:

@@ -145,7 +145,7 @@ class StableDiffusion:
           UserError: A prompt holds an unknown word in brackets or is too long, or an option is
             out of range.
         """
-        from common.diffusion.drawing import draw  # Which draws with a StableDiffusion.
+        from common.diffusion.draw import draw  # Which draws with a StableDiffusion.
 
         return draw(
             self,
