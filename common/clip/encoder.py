@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from common.clip.model import CLIP, encode_image, encode_text
 from common.clip.prompts import require_names, require_templates, require_texts
@@ -51,10 +51,11 @@ class ListEncoder:
 
     def text_features(self, texts: Iterable[Any], truncate: bool) -> Float[np.ndarray, "b p"]:
         """See `CLIP.text_features`."""
-        ids = self._tokenised(require_texts(texts, "texts"), truncate)
-        return self._encode(
-            _text_encoder(self.clip.text_tower), self._text, ids.__getitem__, len(ids)
-        )
+        texts = require_texts(texts, "texts")
+        sequences = self._sequences(texts)
+        if not truncate:
+            self._require_fit(texts, sequences, "texts", "shorten it, or cut it by truncate=True")
+        return self._text_features(sequences)
 
     def class_features(
         self, names: Iterable[Any], templates: str | Iterable[Any]
@@ -64,7 +65,9 @@ class ListEncoder:
 
         def means() -> Float[np.ndarray, "k p"]:
             texts = [template.replace("{}", name) for name in names for template in templates]
-            features = self.text_features(texts, truncate=False)
+            sequences = self._sequences(texts)
+            self._require_fit(texts, sequences, "names", "shorten it", len(templates))
+            features = self._text_features(sequences)
             found = features.reshape(len(names), len(templates), -1).mean(axis=1)
             return found / np.linalg.norm(found, axis=1, keepdims=True)
 
@@ -82,20 +85,36 @@ class ListEncoder:
     def _text(self) -> PyTree:
         return on_local_devices(self.clip.params["text"])
 
-    def _tokenised(self, texts: Sequence[str], truncate: bool) -> Int[np.ndarray, "b s"]:
+    def _sequences(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.clip.tokenizer.encode_all(texts) if texts else []
+
+    def _require_fit(
+        self,
+        texts: Sequence[str],
+        sequences: Sequence[Sequence[int]],
+        what: str,
+        remedy: str,
+        each: int = 1,
+    ) -> None:
+        """Refuse a text that is too long; `each` texts belong to an entry of the list `what`."""
+        room = self.clip.tokenizer.length - 2
+        for place, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
+            if len(ids) > room:
+                shown = text if len(text) < 60 else f"{text[:57]}..."
+                raise UserError(
+                    f"{what}[{place // each}], {shown!r}, has {len(ids)} tokens, and {room} fit: "
+                    f"{remedy}."
+                )
+
+    def _text_features(self, sequences: Sequence[Sequence[int]]) -> Float[np.ndarray, "b p"]:
         tokenizer = self.clip.tokenizer
-        sequences = tokenizer.encode_all(texts) if texts else []
         longest = 2 + max(map(len, sequences), default=0)
-        if longest > tokenizer.length and not truncate:
-            place = next(i for i, ids in enumerate(sequences) if len(ids) + 2 > tokenizer.length)
-            text = texts[place] if len(texts[place]) < 60 else f"{texts[place][:57]}..."
-            raise UserError(
-                f"texts[{place}], {text!r}, has {len(sequences[place])} tokens, and "
-                f"{tokenizer.length - 2} fit: shorten it, or allow it to be cut with truncate=True."
-            )
         # Exact: the tower is causal, and padding comes last.
         width = next((width for width in WIDTHS if longest <= width), tokenizer.length)
-        return tokenizer.pack(sequences, min(width, tokenizer.length), truncate)
+        ids = tokenizer.pack(sequences, min(width, tokenizer.length), truncate=True)
+        return self._encode(
+            _text_encoder(self.clip.text_tower), self._text, ids.__getitem__, len(ids)
+        )
 
     def _encode(
         self, encode: Encoder, params: PyTree, load: Callable[[int], np.ndarray], count: int

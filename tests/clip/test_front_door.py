@@ -189,6 +189,7 @@ def test_long_texts_may_be_cut(clip):
         (["cat"], "a cat", r"templates\[0\], 'a cat', has no {}"),
         (["cat"], [], "templates is empty"),
         (["cat", 1], "a {}", r"names\[1\] is of type int"),
+        (["cat", "fox " * 20], ["a {}", "{}"], r"names\[1\], 'a fox.*, has \d+ tokens, and 20 fit"),
     ],
 )
 def test_bad_classes_are_named(clip, names, templates, sentence):
