@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_ranges
 from common.errors import UserError
 
 INPUTS = ("image", "aape", "question")
@@ -45,8 +46,7 @@ class Answerer:
             raise UserError(
                 f"inputs={tuple(config.inputs)}: choose one or more of {', '.join(INPUTS)}."
             )
-        if config.hidden < 1:
-            raise UserError(f"hidden={config.hidden} must be at least 1.")
+        check_ranges(config, {"hidden": Range(1)})
         if config.fusion not in FUSIONS:
             raise UserError(f"fusion={config.fusion!r} is neither sum nor product.")
         return cls(tuple(config.inputs), config.hidden, config.fusion)

@@ -51,32 +51,49 @@ class Bank:
         return Bank(self.classes[chosen], self.prompts[chosen], self.mask[chosen], sentences)
 
 
-def make_bank(
-    config: ConfigDict, dataset: str, classnames: Sequence[str], clip: CLIP | None, cache: Path
-) -> Bank:
-    """Encodes or reads what `config.prompts` and `config.classifier.template` name.
+@dataclass(frozen=True)
+class BankTexts:
+    """What a bank is made of where nothing is encoded yet.
+
+    Attributes:
+      named: The filled template of each class.
+      sentences: The reference prompts of each class.
+    """
+
+    named: tuple[str, ...]
+    sentences: tuple[tuple[str, ...], ...]
+
+
+ClassTexts = tuple[str, ...] | np.ndarray
+"""The filled template of each class, or its features, `[k p]`, of unit length."""
+
+
+def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+    """Reads what `config.prompts` and `config.classifier.template` name.
 
     Raises:
       UserError: a class has no prompts, or there is no text tower to encode them.
     """
     if file := features_file(config):
         return read_bank(file, classnames)
-    named = _named(config, dataset, classnames, clip)
+    named = _named(config, dataset, classnames)
     if config.prompts.source == "none":
-        sentences = tuple((text,) for text in named)
-    else:
-        sentences = read_corpus(config, dataset, classnames)
-    flat = [sentence for own in sentences for sentence in own]
-    labels = np.repeat(np.arange(len(sentences)), [len(own) for own in sentences])
-    features = text_features(clip, flat, cache)
-    prompts, mask = by_class(features, labels, len(classnames))
-    return Bank(normalise(text_features(clip, named, cache)), prompts, mask, sentences)
+        return BankTexts(named, tuple((text,) for text in named))
+    return BankTexts(named, read_corpus(config, dataset, classnames))
 
 
-def class_features(
-    config: ConfigDict, dataset: str, classnames: Sequence[str], clip: CLIP | None, cache: Path
-) -> Float[np.ndarray, "k p"]:
-    """`w_i` alone, for classes that need no prompts: those of another data set.
+def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
+    """The features of all sentences, or the bank as it was read."""
+    if isinstance(opened, Bank):
+        return opened
+    flat = [sentence for own in opened.sentences for sentence in own]
+    labels = np.repeat(np.arange(len(opened.sentences)), [len(own) for own in opened.sentences])
+    prompts, mask = by_class(text_features(clip, flat, cache), labels, len(opened.named))
+    return Bank(encode_classes(opened.named, clip, cache), prompts, mask, opened.sentences)
+
+
+def open_classes(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> ClassTexts:
+    """What tells of classes that need no prompts: those of another data set.
 
     Raises:
       UserError: a class is not in the file of features, or there is no text tower.
@@ -84,7 +101,12 @@ def class_features(
     if file := features_file(config):
         arrays, chosen = _read_classes(file, classnames)
         return normalise(arrays["class_features"])[chosen]
-    return normalise(text_features(clip, _named(config, dataset, classnames, clip), cache))
+    return _named(config, dataset, classnames)
+
+
+def encode_classes(texts: ClassTexts, clip: CLIP | None, cache: Path) -> Float[np.ndarray, "k p"]:
+    """`w_i` of each class."""
+    return texts if isinstance(texts, np.ndarray) else normalise(text_features(clip, texts, cache))
 
 
 def features_file(config: ConfigDict) -> Path | None:
@@ -93,16 +115,14 @@ def features_file(config: ConfigDict) -> Path | None:
     return local_path(where) if kind == "features" else None
 
 
-def _named(
-    config: ConfigDict, dataset: str, classnames: Sequence[str], clip: CLIP | None
-) -> list[str]:
-    if clip is None:
+def _named(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple[str, ...]:
+    if not config.model:
         raise UserError(
             f"prompts.source={config.prompts.source!r} needs a text tower: name one with model=, "
             "or give encoded prompts as prompts.source=features:FILE.npz."
         )
     template = class_template(config.classifier.template, dataset)
-    return [template.replace("{}", readable(name)) for name in classnames]
+    return tuple(template.replace("{}", readable(name)) for name in classnames)
 
 
 def by_class(

@@ -49,6 +49,27 @@ def speakers(config: ConfigDict) -> dict[str, Speaker]:
     return {name: speaker for name, speaker in found.items() if speaker.prefix.has_aape}
 
 
+def initial(
+    speakers: Mapping[str, Speaker],
+    key: Key[Array, ""],
+    channels: int,
+    width: int,
+    images: int,
+    lm_width: int,
+) -> PyTree:
+    """Parameters for a tower with so many channels in a cell and so wide features.
+
+    All variants start from the same key.
+    """
+    visual, teacher, token = jax.random.split(key, 3)
+    found = {"visual": {"map": linear(visual, channels, lm_width)}}
+    for name, speaker in speakers.items():
+        params = speaker.objective.init(teacher, width, images, images)
+        params["head"]["token"] = speaker.prefix.init(token, width, lm_width)
+        found[name] = params
+    return found
+
+
 @dataclass(frozen=True)
 class Captioner:
     """One visual map and several variants beside it.
@@ -70,18 +91,9 @@ class Captioner:
         return (*self.speakers, BASELINE)
 
     def init(self, key: Key[Array, ""], channels: int, width: int, images: int) -> PyTree:
-        """Parameters for a tower with so many channels in a cell and so wide features.
-
-        All variants start from the same key.
-        """
-        visual, teacher, token = jax.random.split(key, 3)
+        """See `initial`."""
         lm_width = self.model.config.width
-        found = {"visual": {"map": linear(visual, channels, lm_width)}}
-        for name, speaker in self.speakers.items():
-            params = speaker.objective.init(teacher, width, images, images)
-            params["head"]["token"] = speaker.prefix.init(token, width, lm_width)
-            found[name] = params
-        return found
+        return initial(self.speakers, key, channels, width, images, lm_width)
 
     def tokens(
         self, name: str, head: PyTree, visual: Float[Array, "b t d"], x: Float[Array, "b p"]

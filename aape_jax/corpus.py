@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.data.matching import match_names, require_matches, some
+from common.data.matching import match_names, require_matches
 from common.data.phrases import read_phrases
 from common.errors import UserError
 from common.files import read_json
 from common.progress import say
+from common.text import some
 
 PER_TEMPLATE = 10
 """Sentences that a language model wrote for each question about a class (CuPL's recipe)."""

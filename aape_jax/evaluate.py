@@ -11,7 +11,8 @@ For example:
     python -m aape_jax.evaluate --workdir=runs/aape --data=pocket:rare_sketch
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,14 +22,15 @@ from ml_collections import ConfigDict
 from aape_jax.evaluation import head_row, text_rows
 from aape_jax.head import Head
 from aape_jax.heads_file import read_head, require_fit
-from aape_jax.material import gather
+from aape_jax.material import encode_all
+from aape_jax.opened import open_all, require_one_width, text_width
 from aape_jax.presets import ALWAYS, changed, variants
 from aape_jax.tasks.caption_report import show_rows
 from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.questions import is_question_set
+from aape_jax.tasks.questions import is_question_set, read_questions
 from aape_jax.tasks.retrieval import Retrieval
 from aape_jax.tasks.vqa import VQA
-from aape_jax.testsets import TestSet, target_set
+from aape_jax.testsets import TestSet, encode_target, open_target
 from common.clip import load_clip
 from common.config import read_config
 from common.errors import UserError, run_command
@@ -44,6 +46,9 @@ from common.training.workdir import evaluation_file
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa
 
 Rows = dict[str, dict[str, float]]
+
+Measurable = tuple[int, Callable[[], Mapping[str, TestSet]]]
+"""The width of all features, and what encodes the test sets."""
 
 
 def define_flags() -> None:
@@ -63,21 +68,30 @@ def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Ro
     """The run's own row first, then the variants' and those of text alone."""
     found = variants(config, always=ALWAYS)
     params = heads_of(workdir, list(found))
-    tests = {"": other_set(config, data)} if data else gather(config).tests
     heads = {name: Head.from_config(own) for name, own in found.items()}
-    width = next(iter(tests.values())).w.shape[-1]
+    width, encode = other_set(config, data) if data else own_sets(config)
     for name, head in heads.items():
         fresh = jax.eval_shape(lambda key, head=head: head.init(key, width), jax.random.key(0))
         require_fit(name, params[name], fresh)
+    tests = encode()
     rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
     own, *others = rows
     return {own: rows[own], **text_rows(tests), **{name: rows[name] for name in others}}
 
 
-def other_set(config: ConfigDict, data: str) -> TestSet:
+def own_sets(config: ConfigDict) -> Measurable:
+    """The test sets that the run itself was measured on."""
+    opened = open_all(config)
+    return opened.width, lambda: encode_all(opened).tests
+
+
+def other_set(config: ConfigDict, data: str) -> Measurable:
     """Photos of classes of which nothing but their names is told."""
+    target = open_target(config, data)
     clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
-    return target_set(config, clip, data, {})[1]
+    require_one_width(clip, target.dataset.test, target.texts, repr(data))
+    cache = Path(config.cache).expanduser()
+    return text_width(target.texts, clip), lambda: {"": encode_target(target, clip, cache)}
 
 
 def retrieval(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
@@ -102,31 +116,36 @@ def captions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
 
     With questions it writes the page `eval/answers.png`, too.
     """
-    asks = bool(data) and is_question_set(data)
-    config = changed(config, {"data": config.data if asks else data or config.data})
-    method = Captioning(config)
+    asked = read_questions(data) if data and is_question_set(data) else None
+    config = changed(config, {"data": config.data if asked else data or config.data})
+    method, trainable = Captioning(config), {}
     mesh = make_mesh(config.mesh.data, config.mesh.model)
-    loaded = method.load(config, mesh)
+    loaded = method.load(config, mesh, lambda rows: trainable.update(method.read(workdir)))
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
     with jax.set_mesh(mesh):
-        trainable = method.read(workdir)
-        if not asks:
+        if not asked:
             found = method.evaluate(trainable, frozen)
             return {method.name: dict(found.metrics), **found.baselines}
-        asked = method.questions(data)
+        asker = method.questions(asked)
         shown = show_rows(method.captioner, trainable)
-        rows = asked({name: own.show for name, own in shown.items()}, frozen["lm"])
-    write_png(workdir / "eval" / "answers.png", asked.page(next(iter(rows))))
+        rows = asker({name: own.show for name, own in shown.items()}, frozen["lm"])
+    write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
     return rows
 
 
 def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: AnyPath) -> Rows:
     """What the training loop would measure with the parameters that a run wrote."""
-    method.load(config, make_mesh(config.mesh.data, config.mesh.model))
-    heads = heads_of(workdir, list(method.objectives))
-    fresh = jax.eval_shape(method.init, jax.random.key(0))
-    for name, params in heads.items():
-        require_fit(name, params, fresh[name]["head"])
+    heads: dict[str, Any] = {}
+
+    def read(rows: Mapping[str, str]) -> None:
+        """Reads the heads when their sizes are known and nothing is encoded."""
+        del rows
+        heads.update(heads_of(workdir, list(method.objectives)))
+        fresh = jax.eval_shape(method.init, jax.random.key(0))
+        for name, params in heads.items():
+            require_fit(name, params, fresh[name]["head"])
+
+    method.load(config, make_mesh(config.mesh.data, config.mesh.model), read)
     found = method.evaluate({name: {"head": params} for name, params in heads.items()}, None)
     return {method.name: dict(found.metrics), **found.baselines}
 

@@ -14,7 +14,7 @@ from aape_jax.material import Material
 from aape_jax.optimizer import OPTIMIZERS, rate_by_epoch, steps_per_epoch
 from aape_jax.serving import predict
 from aape_jax.testsets import TestSet
-from common.errors import UserError
+from common.checks import check_choices
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.evaluation.figures import predictions_picture
@@ -90,10 +90,7 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
 
 def check_baselines(config: ConfigDict) -> None:
     """Refuses unknown names before time is spent."""
-    known = (*BASELINES, *FEW_SHOT, *LEARNERS)
-    unknown = [name for name in config.baselines if name not in known]
-    if unknown:
-        raise UserError(f"baselines={unknown[0]!r} is unknown; choose from {', '.join(known)}.")
+    check_choices(config, {"baselines": (*BASELINES, *FEW_SHOT, *LEARNERS)})
 
 
 def learned_tests(material: Material) -> dict[str, TestSet]:

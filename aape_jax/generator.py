@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from common.errors import UserError
+from common.checks import Range, check_choices, check_ranges
 
 RESIDUALS = ("none", "image")
 
@@ -35,13 +35,8 @@ class Generator:
         Raises:
           UserError: an option is out of range.
         """
-        if config.hidden < 0:
-            raise UserError(f"generator.hidden={config.hidden} is negative: give 0 or more.")
-        if config.residual not in RESIDUALS:
-            raise UserError(
-                f"generator.residual={config.residual!r} is unknown; choose one of "
-                f"{', '.join(RESIDUALS)}."
-            )
+        check_ranges(config, {"hidden": Range(0)}, "generator.")
+        check_choices(config, {"residual": RESIDUALS}, "generator.")
         return cls(config.hidden, config.bias, config.residual)
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:

@@ -11,7 +11,7 @@ from aape_jax.generator import Generator
 from aape_jax.logits import cosines
 from aape_jax.projection import Projection
 from aape_jax.unit import unit
-from common.errors import UserError
+from common.checks import POSITIVE, check_choices, check_ranges
 
 MODES = ("template_and_aape", "aape_only", "template_only")
 
@@ -40,13 +40,8 @@ class Head:
         Raises:
           UserError: an option is out of range.
         """
-        if config.classifier.mode not in MODES:
-            raise UserError(
-                f"classifier.mode={config.classifier.mode!r} is unknown; choose one of "
-                f"{', '.join(MODES)}."
-            )
-        if config.loss.tau <= 0:
-            raise UserError(f"loss.tau={config.loss.tau} must be positive.")
+        check_choices(config, {"classifier.mode": MODES})
+        check_ranges(config, {"loss.tau": POSITIVE})
         return cls(
             Generator.from_config(config.generator),
             Projection.from_config(config.projection),

@@ -28,11 +28,28 @@ def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
       The files.
     """
     files = []
-    for name, params in trainable.items():
+    for name, params in heads_in(trainable).items():
         files.append(workdir / "heads" / f"{name}.safetensors")
-        # A captioning run's visual map is no head and stands beside them.
-        write_head(files[-1], params["map"] if "map" in params else params["head"])
+        write_head(files[-1], params)
     return files
+
+
+def heads_in(trainable: PyTree) -> dict[str, PyTree]:
+    """What is kept of a tree {variant: {"head": ...}}, by the name of its file.
+
+    Raises:
+      UserError: something in it has nothing to keep, as in a run of another method.
+    """
+    found = {}
+    for name, params in trainable.items():
+        # A captioning run's visual map is not a head and stands beside them.
+        kept = [part for part in ("map", "head") if isinstance(params, dict) and part in params]
+        if not kept:
+            raise UserError(
+                f"what was learned as {name!r} has no head: give the run as it was written."
+            )
+        found[name] = params[kept[0]]
+    return found
 
 
 def read_head(path: AnyPath) -> PyTree:

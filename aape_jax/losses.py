@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.unit import EPS, cosine, unit
+from common.checks import Range, check_choices, check_ranges
 from common.errors import UserError
 
 
@@ -55,15 +56,10 @@ class Distillation:
         Raises:
           UserError: an option is out of range.
         """
-        if config.distance not in DISTANCES:
-            raise UserError(
-                f"loss.distance={config.distance!r} is unknown; choose one of "
-                f"{', '.join(DISTANCES)}."
-            )
+        check_choices(config, {"distance": DISTANCES}, "loss.")
         if config.reduce not in ("sum", "mean"):
             raise UserError(f"loss.reduce={config.reduce!r} is neither sum nor mean.")
-        if config["lambda"] < 0:
-            raise UserError(f"loss.lambda={config['lambda']} is negative: give 0 or more.")
+        check_ranges(config, {"lambda": Range(0)}, "loss.")
         return cls(
             weight=config["lambda"] if config.distill else 0.0,
             distance=config.distance,
@@ -107,9 +103,8 @@ class Reward:
         Raises:
           UserError: a weight is negative.
         """
-        for name in ("reward_scale", "reward_weight", "anchor_weight"):
-            if config[name] < 0:
-                raise UserError(f"aggregator.{name}={config[name]} is negative: give 0 or more.")
+        weights = ("reward_scale", "reward_weight", "anchor_weight")
+        check_ranges(config, dict.fromkeys(weights, Range(0)), "aggregator.")
         return cls(
             config.reward_scale, config.reward_clamp, config.reward_weight, config.anchor_weight
         )

@@ -14,6 +14,7 @@ from aape_jax.generator import Generator
 from aape_jax.head import DEFAULT, Head
 from aape_jax.losses import Distillation, Reward, classification
 from aape_jax.unit import cosine
+from common.checks import POSITIVE, check_ranges
 from common.errors import UserError
 
 
@@ -118,8 +119,7 @@ def retrieval_objective(config: ConfigDict) -> Objective:
     Raises:
       UserError: an option is out of range.
     """
-    if config.loss.tau <= 0:
-        raise UserError(f"loss.tau={config.loss.tau} must be positive.")
+    check_ranges(config, {"loss.tau": POSITIVE})
     if config.aggregator.token == "class":
         raise UserError(
             "aggregator.token='class': images have no classes here; take image or none."

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from common.checks import check_choice
 from common.data.coop_sets import IMAGENET
 from common.errors import UserError
 
@@ -94,10 +95,7 @@ def make_optimizer(
     Raises:
       UserError: an option is out of range.
     """
-    if config.optimizer not in OPTIMIZERS:
-        raise UserError(
-            f"optimizer={config.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}."
-        )
+    check_choice("optimizer", config.optimizer, OPTIMIZERS)
     rates = _rates(config)
     for name, own in (variants or {}).items():
         rates |= {f"{name}/{group}": rate for group, rate in _rates(own).items()}

@@ -7,12 +7,15 @@ Both are linear maps of frozen or generated features to the width of the languag
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.linen import initializers
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.heads_file import read_head
+from aape_jax.heads_file import read_head, require_fit
+from common.checks import Range, check_choices, check_ranges
 from common.errors import UserError
 
 ORDERS = {
@@ -42,13 +45,8 @@ class Prefix:
         Raises:
           UserError: an option is out of range.
         """
-        if config.aape_position not in ORDERS:
-            raise UserError(
-                f"lm.aape_position={config.aape_position!r} is unknown; choose one of "
-                f"{', '.join(ORDERS)}."
-            )
-        if config.aape_tokens < 1:
-            raise UserError(f"lm.aape_tokens={config.aape_tokens} must be at least 1.")
+        check_choices(config, {"aape_position": ORDERS}, "lm.")
+        check_ranges(config, {"aape_tokens": Range(1)}, "lm.")
         return cls(config.aape_position, config.aape_tokens)
 
     @property
@@ -80,6 +78,11 @@ def linear(key: Key[Array, ""], width: int, out: int) -> PyTree:
     return {"kernel": kernel, "bias": jnp.zeros(out)}
 
 
+def linear_shapes(width: int, out: int) -> PyTree:
+    """The shapes of what `linear` makes."""
+    return jax.eval_shape(lambda key: linear(key, width, out), jax.random.key(0))
+
+
 def apply_linear(params: PyTree, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
     """Applies the map to the last axis."""
     return x.astype(jnp.float32) @ params["kernel"] + params["bias"]
@@ -92,11 +95,12 @@ def read_map(path: Path, channels: int, lm_width: int) -> PyTree:
       UserError: there is none, or it belongs to another image tower or language model.
     """
     params = read_head(path)
-    shape = params["kernel"].shape if "kernel" in params else ()
+    shape = np.shape(params.get("kernel", 0))
     if shape != (channels, lm_width):
         raise UserError(
             f"the map {path} has the shape {shape}, but the image tower's cells have {channels} "
             f"channels and the language model's width is {lm_width}: give the models that it was "
             "trained with."
         )
+    require_fit(str(path), params, linear_shapes(channels, lm_width))
     return params

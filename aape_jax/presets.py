@@ -5,8 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from common.checks import check_choice
 from common.config import flatten
-from common.errors import UserError
 
 OWN = "aape"
 """The run's own variant, whose metrics carry no prefix."""
@@ -96,8 +96,7 @@ def preset(name: str) -> Mapping[str, Any]:
     Raises:
       UserError: there is none of that name.
     """
-    if name not in PRESETS:
-        raise UserError(f"preset={name!r} is unknown; choose one of {', '.join(PRESETS)}.")
+    check_choice("preset", name, PRESETS)
     return PRESETS[name]
 
 
@@ -118,8 +117,7 @@ def variants(
     """
     found = {OWN: config}
     for name in dict.fromkeys((*always, *config.compare)):
-        if name not in table:
-            raise UserError(f"compare={name!r} is unknown; choose from {', '.join(table)}.")
+        check_choice("compare", name, table)
         other = changed(config, table[name])
         if flatten(other) != flatten(config):
             found[name] = other

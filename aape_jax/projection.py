@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_choices, check_ranges
 from common.errors import UserError
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"relu": jax.nn.relu, "none": lambda x: x}
@@ -50,18 +51,9 @@ class Projection:
           UserError: an option is out of range, or two do not fit.
         """
         choices = {"kind": INITS, "activation": ACTIVATIONS, "residual": RESIDUALS}
-        for name, known in choices.items():
-            if config[name] not in known:
-                raise UserError(
-                    f"projection.{name}={config[name]!r} is unknown; choose one of "
-                    f"{', '.join(known)}."
-                )
-        if config.hidden < 1:
-            raise UserError(f"projection.hidden={config.hidden} must be at least 1.")
-        if not 0 < config.residual_alpha <= 1:
-            raise UserError(
-                f"projection.residual_alpha={config.residual_alpha} must lie in (0, 1]."
-            )
+        check_choices(config, choices, "projection.")
+        ranges = {"hidden": Range(1), "residual_alpha": Range(0, 1, above=True)}
+        check_ranges(config, ranges, "projection.")
         projection = cls(**{name: config[name] for name in cls.__dataclass_fields__})
         if projection.zero_init and not projection.keep:
             raise UserError(

@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from aape_jax.presets import preset
+from common.checks import check_choice
 from common.config import flatten
 from common.data.coop_sets import (
     COOP_SETS,
@@ -58,13 +59,11 @@ def recipe(paper: str, protocol: str) -> dict[str, Any]:
     if protocol == AUTO and not paper:
         return {"subsample": AUTO, "targets": ()}  # `with_defaults` knows by the data.
     protocol, shots = (BASE_TO_NEW if protocol == AUTO else protocol), {"shots": PAPERS_SHOTS}
-    if protocol not in PROTOCOLS:
-        raise UserError(f"protocol={protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}.")
+    check_choice("protocol", protocol, PROTOCOLS)
     fields = PROTOCOLS[protocol]
     if not paper:
         return {"subsample": fields["subsample"], "targets": POCKET_TARGETS.get(protocol, ())}
-    if paper not in COOP_SETS:
-        raise UserError(f"paper={paper!r} is unknown; choose one of {', '.join(COOP_SETS)}.")
+    check_choice("paper", paper, COOP_SETS)
     if fields["targets"] and paper != IMAGENET:
         raise UserError(f"protocol={protocol} learns from paper=imagenet, not from {paper}.")
     known = COOP_SETS[paper]

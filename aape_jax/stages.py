@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.tasks.classification import Epochs
+from common.checks import POSITIVE, Range, check_ranges
 from common.errors import UserError
 
 BETAS = (0.9, 0.95)
@@ -43,6 +44,15 @@ class Staged:
         return found if self.grid is None else found | {"grid": self.grid[rows]}
 
 
+RANGES = {
+    "map_rate": Range(0),
+    "learning_rate": Range(0),
+    "weight_decay": Range(0),
+    "aggregator.rate_factor": Range(0),
+    "clip": POSITIVE,
+}
+
+
 def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Array], Array]:
     """Linear warm-up and cosine to zero over the steps of a stage; zero outside of it."""
     length = max(1, stop - start)
@@ -64,14 +74,7 @@ def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
     Raises:
       UserError: an option is out of range.
     """
-    for name in ("map_rate", "learning_rate", "weight_decay", "aggregator.rate_factor"):
-        value = config
-        for part in name.split("."):
-            value = value[part]
-        if value < 0:
-            raise UserError(f"{name}={value} is negative: give 0 or more.")
-    if config.clip <= 0:
-        raise UserError(f"clip={config.clip} must be positive.")
+    check_ranges(config, RANGES)
     first = (config.map_rate, 0, config.map_updates)
     second = (config.map_updates, config.updates)
     stages = {

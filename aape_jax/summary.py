@@ -1,6 +1,5 @@
 """What a run says of itself: what it learns from, and the fingerprints of all that it reads."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,29 +7,34 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.material import Material
+from aape_jax.opened import Opened
 from common.clip import CLIP
+from common.data import ImageSplit
+from common.data.passed_over import listed
 from common.training.method import EVALUATION
-from common.weights.fingerprint import fingerprint
+from common.weights.fingerprint import digest, fingerprint
+
+TEST_DATA = "test data"
+"""How the fingerprint of test images and their texts is called."""
 
 
-def classification_summary(config: ConfigDict, material: Material) -> dict[str, str]:
+def classification_summary(opened: Opened) -> dict[str, str]:
     """The rows of the table that a classification run begins with."""
-    known, learned, used = len(material.classnames), len(material.learned), len(material.labels)
+    config, dataset, classes = opened.config, opened.dataset, opened.learned
+    known, learned, used = len(dataset.classnames), len(classes), len(opened.train)
     half = "" if learned == known else f" of {known}, subsample={config.subsample}"
-    kind = "photos" if material.photos else "rows of features"
-    sentences = sum(map(len, material.bank.take(material.learned).sentences))
+    kind = "photos" if isinstance(opened.train, ImageSplit) else "rows of features"
+    told = opened.texts.sentences
+    sentences = sum(len(told[row]) for row in classes) if told else 0
     taught = f", with {sentences} sentences" if sentences else ""
-    left = material.found - used
+    left = opened.found - used
     drawn = f"{left} {kind}, for shots={config.shots}" if left else ""
     return {
         "classes": f"{learned}{half}",
-        "learns from": f"{used} of {material.found} {kind} of these classes{taught}",
-        "passed over": "; ".join(filter(None, (drawn, material.passed_over))),
+        "learns from": f"{used} of {opened.found} {kind} of these classes{taught}",
+        "passed over": "; ".join(filter(None, (drawn, listed(dataset.passed_over)))),
         "kept for the test": tests_row(
-            {
-                prefix: f"{len(test.labels)} of {len(test.classnames)}"
-                for prefix, test in material.tests.items()
-            },
+            {prefix: f"{photos} of {count}" for prefix, (photos, count) in opened.sizes.items()},
             "classes",
         ),
     }
@@ -84,11 +88,6 @@ def encoders(clip: CLIP | None) -> dict[str, str]:
 def evaluation(measured: Mapping[str, Any]) -> dict[str, str]:
     """Fingerprints of what only evaluation reads: a change of it is said and not refused."""
     return {f"{EVALUATION}{name}": digest(content) for name, content in measured.items()}
-
-
-def digest(content: Any) -> str:
-    """The fingerprint of anything that JSON can hold."""
-    return fingerprint({}, json.dumps(content))
 
 
 def array_digest(tree: PyTree) -> str:

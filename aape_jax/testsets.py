@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from aape_jax.bank import Bank, class_features
+from aape_jax.bank import Bank, ClassTexts, encode_classes, open_classes
 from aape_jax.views import view as photo_view
 from common.clip import CLIP
-from common.data import FeatureSplit, ImageSplit, open_dataset
+from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, open_dataset
 from common.data.clip_features import image_features
 from common.data.dataset import select_classes
 from common.data.matching import match_names
@@ -40,11 +40,33 @@ class TestSet:
     fingerprint: str = ""
 
 
-def fault(test: TestSet) -> str:
-    """Why nothing can be measured on a test set; "" where something can."""
-    if len(test.classnames) < 2:
-        return f"has {len(test.classnames) or 'no'} class to choose from"
-    return "" if len(test.labels) else "has no test photos"
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Another data set whose test part is measured on, opened and not encoded.
+
+    Attributes:
+      spec: Its string.
+      dataset: Those of its classes that compete.
+      texts: What tells of them.
+      told: The run's own class that each is; None where one has no sentence there.
+    """
+
+    spec: str
+    dataset: Dataset | FeatureDataset
+    texts: ClassTexts
+    told: Int[np.ndarray, "k"] | None
+
+    @property
+    def prefix(self) -> str:
+        """Of the metrics' names."""
+        return f"{self.dataset.name.removeprefix('pocket:').replace('/', '-')}/"
+
+
+def fault(classes: int, photos: int) -> str:
+    """Why nothing can be measured on so many; "" where something can."""
+    if classes < 2:
+        return f"has {classes or 'no'} class to choose from"
+    return "" if photos else "has no test photos"
 
 
 def own_sets(
@@ -57,11 +79,6 @@ def own_sets(
 ) -> dict[str, TestSet]:
     """The parts of a run's own data set; encoded as a whole, so that all share one cache."""
     x = encode(clip, split, cache)
-    if len(x) and x.shape[1] != bank.classes.shape[1]:
-        raise UserError(
-            f"the image features of the test have width {x.shape[1]} and the text features "
-            f"{bank.classes.shape[1]}: take both from one model."
-        )
     sets = {}
     for prefix, classes in parts.items():
         rows = np.flatnonzero(np.isin(split.labels, classes))
@@ -76,58 +93,60 @@ def own_sets(
     return sets
 
 
-def target_set(
-    config: ConfigDict,
-    clip: CLIP | None,
-    spec: str,
-    means: Mapping[str, Float[np.ndarray, "p"]],
-) -> tuple[str, TestSet]:
-    """The test part of another data set, over all of its classes, with its metrics' prefix.
+def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Target:
+    """Opens the test part of another data set, over all of its classes.
 
     Args:
       config: The run's.
-      clip: None where only features are at hand.
       spec: The data set's string.
-      means: CuPL's features by class name; they serve where they tell of every class.
+      told: The classes that the run has sentences of, in their order.
 
     Raises:
-      UserError: it cannot be opened, or its features are another model's.
+      UserError: it cannot be opened, or nothing can be measured on it.
     """
     dataset = open_dataset(spec, holdout=config.holdout)
     if config.protocol == "domain_generalisation":  # ImageNet-A and -R show 200 classes each.
         dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
-    cache = Path(config.cache).expanduser()
-    w = class_features(config, spec, dataset.classnames, clip, cache)
-    x = encode(clip, dataset.test, cache)
-    if x.shape[1] != w.shape[1]:
-        raise UserError(
-            f"the image features of {spec!r} have width {x.shape[1]} and the text features "
-            f"{w.shape[1]}: take both from one model."
-        )
-    told = match_names(dataset.classnames, means, "the classes of data")
-    own = None
-    if not told.unmatched:
-        own = np.stack([means[told.keys[name]] for name in dataset.classnames])
-    test = TestSet(dataset.classnames, w, own, x, dataset.test.labels, dataset.test.fingerprint)
-    if reason := fault(test):
+    if reason := fault(len(dataset.classnames), len(dataset.test)):
         raise UserError(
             f"{spec} {reason}, so nothing can be measured on it: name another data set."
         )
-    name = dataset.name.removeprefix("pocket:").replace("/", "-")
-    return f"{name}/", test
+    texts = open_classes(config, spec, dataset.classnames)
+    row_of = {name: row for row, name in enumerate(told)}
+    matches = match_names(dataset.classnames, row_of, "the classes of data")
+    rows = None
+    if not matches.unmatched:
+        rows = np.array([row_of[matches.keys[name]] for name in dataset.classnames])
+    return Target(spec, dataset, texts, rows)
+
+
+def encode_target(
+    target: Target, clip: CLIP | None, cache: Path, bank: Bank | None = None
+) -> TestSet:
+    """The features of a target's photos and classes.
+
+    Args:
+      target: Of `open_target`.
+      clip: None where only features are at hand.
+      cache: Folder of what was encoded before.
+      bank: Of the classes that `target.told` numbers.
+    """
+    dataset = target.dataset
+    return TestSet(
+        classnames=dataset.classnames,
+        w=encode_classes(target.texts, clip, cache),
+        means=None if bank is None or target.told is None else bank.means[target.told],
+        x=encode(clip, dataset.test, cache),
+        labels=dataset.test.labels,
+        fingerprint=dataset.test.fingerprint,
+    )
 
 
 def encode(
     clip: CLIP | None, split: ImageSplit | FeatureSplit, cache: Path, view: int = 0, seed: int = 0
 ) -> Float[np.ndarray, "b p"]:
-    """Unit-length features of a split's photos, or of one view of them.
-
-    Raises:
-      UserError: there is no image tower.
-    """
+    """Unit-length features of a split's photos, or of one view of them."""
     if isinstance(split, FeatureSplit):
         return normalise(split.features)
-    if clip is None:
-        raise UserError("model='' leaves no image tower for photos: name a model.")
     version = photo_view(view, clip.preprocess.size, seed)
     return normalise(image_features(clip, split, cache, version))

@@ -14,10 +14,10 @@ from aape_jax.unit import unit
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import image_features
-from common.data.images import squash
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.photos.broken import load_all
+from common.photos.images import squash
 
 
 @runtime_checkable

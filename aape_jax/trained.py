@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.bank import class_features
+from aape_jax.bank import encode_classes, open_classes
 from aape_jax.head import Head
 from aape_jax.heads_file import read_head, require_fit
-from aape_jax.material import class_parts
+from aape_jax.opened import class_parts
 from aape_jax.presets import OWN
 from aape_jax.recipes import with_defaults
 from common.clip import CLIP, Predictions, load_clip
@@ -88,7 +88,8 @@ class TrainedHead:
         def encode() -> Float[np.ndarray, "k p"]:
             cache = Path(config.cache).expanduser()
             with jax.default_matmul_precision(product_precision(config.dtype)):
-                return class_features(config, config.data, names, self.clip, cache)
+                texts = open_classes(config, config.data, names)
+                return encode_classes(texts, self.clip, cache)
 
         return self._latest.get(names, encode)
 

@@ -5,7 +5,7 @@ latents that a laptop makes 3,100 updates in minutes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,35 @@ REVISION = "0" * 40
 WORDS = ("a", "photo", "of", "on", "the", "dog", "thing", "object", "mug")
 WIDTH, IMAGE, PIXELS = 32, 32, 512
 
+LEVELS = (4, 4, 4, 4, 4, 8)  # each but the first halves a picture
+VAE = VAEConfig(block_out_channels=LEVELS, layers_per_block=1, norm_num_groups=4)
+UNET = UNetConfig(
+    sample_size=PIXELS // 2 ** (len(LEVELS) - 1),
+    block_out_channels=(4, 8),
+    down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+    up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    layers_per_block=1,
+    attention_head_dim=2,
+    cross_attention_dim=WIDTH,
+    norm_num_groups=4,
+)
+SCHEDULE = NoiseSchedule(
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    steps_offset=1,
+    set_alpha_to_one=False,
+)
+
+Make = Callable[..., dict[str, Any]]
+"""Makes the weights of a module from its inputs."""
+
+
+def initial(module: nn.Module, *inputs: Any) -> dict[str, Any]:
+    """Return the weights that a module starts from."""
+    params = jax.jit(module.init)(jax.random.key(0), *inputs)["params"]
+    return jax.tree.map(np.asarray, params)
+
 
 def write_hub(home: Path) -> Mapping[str, str]:
     """Write both models below `home` and return the environment that finds them there."""
@@ -63,15 +92,15 @@ def _snapshot(home: Path, name: str) -> Path:
     return model / "snapshots" / REVISION
 
 
-def write_tokenizer(directory: Path) -> Tokenizer:
-    """Write CLIP's kind of tokenizer: every letter and every one of `WORDS` is a token."""
+def write_tokenizer(directory: Path, words: Sequence[str] = WORDS) -> Tokenizer:
+    """Write CLIP's kind of tokenizer: every letter and every one of `words` is a token."""
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import CLIPTokenizer
 
     letters = [chr(code) for code in range(33, 127)]
     vocabulary = [*letters, *(f"{letter}</w>" for letter in letters)]
     merges: list[tuple[str, str]] = []
-    for word in WORDS:
+    for word in words:
         pieces = [*word[:-1], f"{word[-1]}</w>"]
         while len(pieces) > 1:
             if (pieces[0], pieces[1]) not in merges:
@@ -86,61 +115,48 @@ def write_tokenizer(directory: Path) -> Tokenizer:
     return Tokenizer.from_directory(directory)
 
 
-def random_clip(tokenizer: Tokenizer) -> CLIP:
-    """A CLIP of one layer on each side."""
-    sizes = {"layers": 1, "heads": 2, "mlp_width": 2 * WIDTH, "projection": WIDTH}
+def random_clip(
+    tokenizer: Tokenizer,
+    width: int = WIDTH,
+    image: int = IMAGE,
+    layers: int = 1,
+    make: Make = initial,
+) -> CLIP:
+    """A CLIP with so many layers of text and one of images."""
+    sizes = {"width": width, "heads": 2, "mlp_width": 2 * width, "projection": width}
     text = TextConfig(
         tokenizer.vocab_size,
-        WIDTH,
+        layers=layers,
         pool="argmax",
         bos=tokenizer.bos,
         eos=tokenizer.eos,
         pad=tokenizer.pad,
         **sizes,
     )
-    vision = ViTConfig(IMAGE, 8, width=WIDTH, **sizes)
-    states = jnp.zeros((1, 3, WIDTH)), jnp.zeros(1, int)
+    vision = ViTConfig(image, 8, layers=1, **sizes)
+    states = jnp.zeros((1, 3, width)), jnp.zeros(1, int)
     params = {
-        "text": _random(TextTower(text), *states),
-        "vision": _random(ViT(vision), jnp.zeros((1, IMAGE, IMAGE, 3))),
+        "text": make(TextTower(text), *states),
+        "vision": make(ViT(vision), jnp.zeros((1, image, image, 3))),
         "logit_scale": np.float32(np.log(100)),
     }
-    return CLIP(CLIPConfig(text, vision), params, tokenizer, Preprocess(IMAGE), "")
+    return CLIP(CLIPConfig(text, vision), params, tokenizer, Preprocess(image), "")
 
 
-def random_stable_diffusion(clip: CLIP) -> StableDiffusion:
-    """A Stable Diffusion for 512 pixels, 16 latents a side, that conditions on the CLIP's text."""
-    widths = (4, 4, 4, 4, 4, 8)  # each level but the first halves a picture
-    unet = UNet(
-        UNetConfig(
-            sample_size=PIXELS // 2 ** (len(widths) - 1),
-            block_out_channels=(4, 8),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            layers_per_block=1,
-            attention_head_dim=2,
-            cross_attention_dim=WIDTH,
-            norm_num_groups=4,
-        )
-    )
-    vae = AutoencoderKL(VAEConfig(block_out_channels=widths, layers_per_block=1, norm_num_groups=4))
-    text = {name: x for name, x in clip.params["text"].items() if name != "projection"}
+def random_stable_diffusion(
+    clip: CLIP,
+    unet: UNetConfig = UNET,
+    vae: VAEConfig = VAE,
+    schedule: NoiseSchedule = SCHEDULE,
+    make: Make = initial,
+) -> StableDiffusion:
+    """A Stable Diffusion that conditions on the CLIP's text; by default for 512 pixels."""
     tower = TextTower(replace(clip.config.text, projection=None))
-    schedule = NoiseSchedule(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        steps_offset=1,
-        set_alpha_to_one=False,
-    )
+    modules = Modules(UNet(unet), AutoencoderKL(vae), tower, schedule)
+    states = jnp.zeros((1, 77, unet.cross_attention_dim))
     params = {
-        "unet": _random(unet, jnp.zeros((1, 8, 8, 4)), jnp.zeros(1), jnp.zeros((1, 77, WIDTH))),
-        "vae": _random(vae, jnp.zeros((1, 32, 32, 3))),
-        "text": text,
+        "unet": make(modules.unet, jnp.zeros((1, 8, 8, 4)), jnp.zeros(1), states),
+        "vae": make(modules.vae, jnp.zeros((1, 32, 32, 3))),
+        "text": {name: x for name, x in clip.params["text"].items() if name != "projection"},
     }
-    return StableDiffusion(Modules(unet, vae, tower, schedule), clip.tokenizer, params, "")
-
-
-def _random(module: nn.Module, *inputs: Any) -> dict[str, Any]:
-    params = jax.jit(module.init)(jax.random.key(0), *inputs)["params"]
-    return jax.tree.map(np.asarray, params)
+    return StableDiffusion(modules, clip.tokenizer, params, "")

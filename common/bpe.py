@@ -8,9 +8,10 @@ from typing import Any
 
 from common.damage import cause
 from common.errors import UserError
-from common.files import read_json, read_text, shown
+from common.files import read_json, read_text
 from common.records import Record
 from common.sizes import require
+from common.text import shown
 
 REMEDY = "copy the tokenizer's files again from where its model came from"
 MOST_WORDS = 2**22

@@ -20,13 +20,13 @@ from common.errors import UserError
 from common.files import read_json
 from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
+from common.text import quoted, some
 from common.values import (
     check_name,
     filled_up,
     kind_of,
     lists_to_tuples,
     parse_value,
-    quoted,
     typed,
 )
 from common.values import flatten as flatten
@@ -221,15 +221,10 @@ def _tell_differences(
 ) -> None:
     """Say which fields are not taken from a run, and what stands in for them."""
     if unknown := [name for name in written if name not in ours]:
-        say(f"{workdir} has fields that are unknown here, which change nothing: {_few(unknown)}.")
+        say(f"{workdir} has fields that are unknown here, which change nothing: {some(unknown)}.")
     if absent := {name: x for name, x in ours.items() if name not in written}:
         taken = ", ".join(f"{name}={value!r}" for name, value in absent.items())
         say(f"{workdir} is older than some fields of the config; their defaults: {taken}.")
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(quoted(name) for name in names[:5]) + more
 
 
 def define_config_flag() -> None:

@@ -5,19 +5,20 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
 
 from common.errors import UserError
 from common.progress import say
-from common.values import check_name, flatten, kind_of, parse_value, quoted
+from common.text import quoted
+from common.values import check_name, flatten, kind_of, parse_value
 
 FOLDER = "configs"
 """The package of our own config files."""
 
 _OVERRIDE = re.compile(r"--?(?:no)?config\.(?P<name>[^=]*)(?:=(?P<text>.*))?", re.DOTALL)
-_CONFIG = re.compile(r"--?config=(?P<path>.*)", re.DOTALL)
 
 
 def find_config(file: str) -> Path:
@@ -51,6 +52,7 @@ class ConfigFile(flags.ArgumentParser):
 
     def __init__(self, parser: flags.ArgumentParser) -> None:
         self._parser = parser
+        self._fields: dict[str, Any] = {}
 
     def parse(self, path: str) -> ConfigDict:
         """Return the config of "FILE.py[:key=value,...]"."""
@@ -68,6 +70,7 @@ class ConfigFile(flags.ArgumentParser):
             raise UserError(f"{where}: {type(cause).__name__}: {cause}") from error
         if not isinstance(config, ConfigDict):
             raise UserError(f"{file}: get_config() returned no ConfigDict.")
+        self._fields = flatten(config)
         for argument in sys.argv[1:]:
             if override := _OVERRIDE.fullmatch(argument):
                 _check_override(config, override["name"], override["text"])
@@ -75,13 +78,8 @@ class ConfigFile(flags.ArgumentParser):
 
     def hint(self, name: str) -> str:
         """Return what to write for an unknown option that is a field of the config, else ""."""
-        given = [found["path"] for x in sys.argv[1:] if (found := _CONFIG.fullmatch(x))]
-        try:
-            fields = flatten(self.parse(given[-1])) if given else {}
-        except UserError:
-            return ""
         field = f"--config.{name}=VALUE"
-        return f"'{name}' is a field of the config: write {field}." if name in fields else ""
+        return f"'{name}' is a field of the config: write {field}." if name in self._fields else ""
 
 
 class WholeNumber(flags.IntegerParser):

@@ -5,6 +5,8 @@ import tokenize
 import zipfile
 import zlib
 
+from common.text import shortened
+
 DAMAGED: tuple[type[Exception], ...] = (
     OSError,  # a disk, a network, a name that the system refuses
     EOFError,
@@ -25,10 +27,7 @@ DAMAGED: tuple[type[Exception], ...] = (
 )
 """The one list of what reading a file may raise that is not what its name says."""
 
-_LONGEST = 200
-
 
 def cause(error: BaseException) -> str:
     """Return what an error says, on one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return shortened(" ".join(str(error).split()) or type(error).__name__, 200)

@@ -15,9 +15,10 @@ from typing import Any
 
 from common import strict_json
 from common.damage import DAMAGED, cause
-from common.errors import UserError
+from common.errors import PLACE, UserError
 from common.paths import AnyPath, as_path, in_bucket
 from common.records import Record
+from common.text import shown
 
 COPY_AGAIN = "copy it again from where its folder came from"
 LARGEST = 2**30
@@ -25,12 +26,8 @@ LARGEST = 2**30
 
 _PARTIAL = ".partial-"
 _LFS = b"version https://git-lfs.github.com/spec/"
-_SHOWN = 200
 # What the system says of a place where no file can be.
-_NO_PLACE = (
-    *(errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.EEXIST, errno.EINVAL, errno.EILSEQ, errno.ELOOP),
-)
+_NO_PLACE = (*PLACE, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
 
 
 @contextmanager
@@ -220,13 +217,6 @@ def require_no_pointer(path: AnyPath, start: bytes) -> None:
             f"{shown(path)} is a Git-LFS pointer, not the file itself: run `git lfs pull` in the "
             "repository that it came from, or download the file."
         )
-
-
-def shown(path: AnyPath | str) -> str:
-    """A path in quotes as errors name it, without the middle of a very long one."""
-    text = os.fspath(path)
-    short = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}…{text[-_SHOWN // 2 :]}"
-    return repr(short)
 
 
 def _parsed(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.text import some
 
 # Bits of the exponent. A number is NaN or infinite where all of them are set.
 _EXPONENTS = {
@@ -15,7 +16,6 @@ _EXPONENTS = {
     "float64": np.uint64(0x7FF0000000000000),
 }
 _BLOCK = 2**17  # numbers that fit into a processor's cache
-_LISTED = 5
 
 
 def require_finite(
@@ -32,9 +32,7 @@ def require_finite(
       UserError: The sentence names the arrays.
     """
     if found := not_finite(arrays):
-        listed = ", ".join(map(repr, found[:_LISTED]))
-        more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-        raise UserError(f"{where} holds NaN or infinite numbers in {listed}{more}: {remedy}.")
+        raise UserError(f"{where} holds NaN or infinite numbers in {some(found)}: {remedy}.")
 
 
 def not_finite(arrays: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 from common.errors import UserError
-from common.text import printable
+from common.text import printable, shortened
 
 LONGEST_STEM = 100
 """Bytes of a stem; pictures' names and those of temporary files add to it."""
@@ -61,8 +61,7 @@ def require_file_name(name: str, what: str) -> str:
       UserError: No file can be called so everywhere.
     """
     if reason := _unfit(name):
-        shown = printable(name if len(name) <= 60 else f"{name[:60]}…")
-        raise UserError(f"{what} '{shown}' {reason}: rename it.")
+        raise UserError(f"{what} '{printable(shortened(name, 60))}' {reason}: rename it.")
     return name
 
 

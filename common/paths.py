@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError
+from common.names import LONGEST_NAME
+from common.text import shown
 
 # etils would import TensorFlow where it finds one, as on Colab's image; gcsfs does the same.
 os.environ.setdefault("EPATH_USE_TF", "false")
@@ -26,9 +28,6 @@ BUCKET = "gs://"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][-._a-z0-9]{1,220}[a-z0-9]")  # of a bucket
 
-LONGEST_NAME = 200
-"""Bytes of a file's name that is to be written; a temporary one adds to it."""
-
 
 def as_path(name: AnyPath | str) -> AnyPath:
     """What a user names: `gs://BUCKET/FOLDER`, or a path of this machine, where ~ is the home.
@@ -40,13 +39,13 @@ def as_path(name: AnyPath | str) -> AnyPath:
     text = os.fspath(name)
     if not text.startswith(BUCKET):
         if _SCHEME.match(text):
-            raise UserError(f"{_short(text)} is not a folder: give a path, or gs://BUCKET/FOLDER.")
+            raise UserError(f"{shown(text)} is not a folder: give a path, or gs://BUCKET/FOLDER.")
         return _on_this_machine(text)
     bucket, _, below = text.removeprefix(BUCKET).partition("/")
     if not _NAME.fullmatch(bucket):
-        raise UserError(f"{_short(text)} names no bucket: give gs://BUCKET/FOLDER.")
+        raise UserError(f"{shown(text)} names no bucket: give gs://BUCKET/FOLDER.")
     if ".." in below.split("/") or not below.isprintable():
-        raise UserError(f"{_short(text)} is not a folder of a bucket: give gs://BUCKET/FOLDER.")
+        raise UserError(f"{shown(text)} is not a folder of a bucket: give gs://BUCKET/FOLDER.")
     if importlib.util.find_spec("gcsfs") is None:
         raise UserError(
             f"{text!r} lies in a bucket, which needs a package that is not installed: "
@@ -64,23 +63,19 @@ def _on_this_machine(text: str) -> Path:
         path = Path(text).expanduser()
     except RuntimeError:
         user = text.partition("/")[0].removeprefix("~")
-        sentence = f"{_short(text)}: there is no user {user!r} here; write ./~ for a name that"
+        sentence = f"{shown(text)}: there is no user {user!r} here; write ./~ for a name that"
         raise UserError(f"{sentence} begins so.") from None
     try:
         text.encode("utf-8")
         os.stat(path)
     except ValueError as error:  # A zero byte, or a name that is not UTF-8.
-        raise UserError(f"{_short(text)} is not a path ({error}): give another.") from None
+        raise UserError(f"{shown(text)} is not a path ({error}): give another.") from None
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             raise UserError(
-                f"{_short(text)} is not a path ({error.strerror}): give another."
+                f"{shown(text)} is not a path ({error.strerror}): give another."
             ) from None
     return path
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 200 else f"{text[:200]}…")
 
 
 def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:

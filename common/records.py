@@ -1,12 +1,12 @@
 """Typed, bounded reading of the fields of JSON objects."""
 
 import math
-import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from common.errors import UserError
+from common.text import quoted
 
 REQUIRED: Any = object()
 """The default of a field that must be there."""
@@ -15,8 +15,6 @@ LARGEST = 2**31 - 1
 """What a whole number may be, where a reader names no bound of its own."""
 
 _TRUTH = {"true": True, "false": False}
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ class Record:
             raise UserError(self._refusal(f"{self.place}{name}", value, kind)) from None
 
     def _refusal(self, place: str, value: Any, kind: str) -> str:
-        return f"{place}={_SHORT.repr(value)} in {self.where} is not {kind}: {self.remedy}."
+        return f"{place}={quoted(value, 60)} in {self.where} is not {kind}: {self.remedy}."
 
 
 def _integer(value: Any, low: int, high: int) -> int:

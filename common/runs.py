@@ -11,6 +11,7 @@ from common.config import flatten
 from common.errors import UserError
 from common.files import read_json
 from common.paths import AnyPath, in_bucket, require_bucket
+from common.text import shortened
 from common.training.results import read_result
 from common.training.workdir import HARMLESS
 
@@ -66,7 +67,7 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
     for (dataset, model, method), family in families.items():
         differing = _differing_fields(family)
         for run in family:
-            settings = ", ".join(f"{name}={_short(run.config.get(name))}" for name in differing)
+            settings = ", ".join(f"{name}={_setting(run, name)}" for name in differing)
             label = f"{method} ({settings})" if settings else method
             groups.setdefault((dataset, model, label), []).append(run)
     for group in groups.values():
@@ -92,9 +93,8 @@ def _seeds(run: Run) -> list[tuple[bool, float | int, str]]:
     ]
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST_SETTING else f"{text[:LONGEST_SETTING]}…"
+def _setting(run: Run, name: str) -> str:
+    return shortened(str(run.config.get(name)), LONGEST_SETTING)
 
 
 def _differing_fields(family: Sequence[Run]) -> list[str]:

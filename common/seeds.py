@@ -5,9 +5,10 @@ import numpy as np
 from jaxtyping import Array, Key, UInt32
 from ml_collections import ConfigDict
 
-from common.values import check_ranges, flatten
+from common.checks import Range, check_ranges
+from common.values import flatten
 
-SEEDS = (0, 2**64 - 1)
+SEEDS = Range(0, 2**64 - 1)
 """The lowest and the highest."""
 
 

@@ -1,6 +1,11 @@
 """Text of others that may go anywhere: a terminal, a table, a page."""
 
+import functools
+import os
+import reprlib
 import unicodedata
+from collections.abc import Callable, Iterable
+from typing import Any
 
 # Control characters, format characters (those that turn the direction of writing, or have no
 # width), halves of a character, and the ends of a line and of a paragraph.
@@ -19,12 +24,46 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or (lines and letter == "\n") else _shown(letter)
+        letter if letter.isprintable() or (lines and letter == "\n") else _escaped(letter)
         for letter in text
     )
 
 
-def _shown(letter: str) -> str:
+def quoted(value: Any, longest: int = 80) -> str:
+    """Return a value for a sentence, shortened and without what a terminal would obey."""
+    return _short(longest).repr(value)
+
+
+@functools.cache
+def _short(longest: int) -> reprlib.Repr:
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = longest
+    return short
+
+
+def shown(path: os.PathLike[str] | str) -> str:
+    """Return a path in quotes as errors name it, without the middle of a very long one."""
+    return quoted(os.fspath(path), 200)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text of at most `longest` letters, with an ellipsis for what is left out."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def some(
+    names: Iterable[Any],
+    limit: int = 5,
+    show: Callable[[Any], str] = quoted,
+    none: str = "nothing",
+) -> str:
+    """Return the first `limit` names, and how many follow; `none` where there is no name."""
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return (", ".join(map(show, names[:limit])) or none) + more
+
+
+def _escaped(letter: str) -> str:
     if unicodedata.category(letter) not in _UNSEEN:
         return letter
     return letter.encode("unicode_escape").decode("ascii")

@@ -2,7 +2,6 @@
 
 import difflib
 import math
-import reprlib
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from common.errors import UserError
+from common.text import quoted
 
 LARGEST = 2**64 - 1
 """Of whole numbers, seeds for instance."""
@@ -17,12 +17,7 @@ LARGEST = 2**64 - 1
 LONGEST = 10_000
 """Letters of a text, and values of a list, that a field may hold."""
 
-# The bounds of a field by its dotted name: the lowest value and the highest, None for none.
-Ranges = Mapping[str, tuple[int | float | None, int | float | None]]
-
 _EXACT = 2**53  # Up to here a float is the whole number that was written.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -41,11 +36,6 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
     remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
     what = "is a group of fields" if inside else "is not a field of the config"
     raise UserError(f"{quoted(name)} {what}; {remedy}")
-
-
-def quoted(value: Any) -> str:
-    """Return a value for a sentence, shortened and without what a terminal would obey."""
-    return _SHORT.repr(value)
 
 
 def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
@@ -137,37 +127,6 @@ def check_text(name: str, text: str) -> str:
 def _unquoted(text: str) -> str:
     quotes = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     return text[1:-1] if quotes else text
-
-
-def check_ranges(config: ConfigDict, ranges: Ranges) -> None:
-    """Refuse numbers of a config that are out of their bounds, or not finite.
-
-    For example `check_ranges(config, {"batch": (1, None), "momentum": (0, 1)})`. A field that the
-    config lacks is passed over; of a tuple every value is checked.
-
-    Raises:
-      UserError: one is out of its bounds.
-    """
-    for name, (low, high) in ranges.items():
-        group = config
-        *parents, last = name.split(".")
-        for parent in parents:
-            group = group.get(parent, {})
-        value = group.get(last)
-        for number in value if isinstance(value, tuple | list) else (value,):
-            if number is None:
-                continue
-            fits = (low is None or number >= low) and (high is None or number <= high)
-            if not fits or (isinstance(number, float) and not math.isfinite(number)):
-                raise UserError(
-                    f"{name}={quoted(number)} is out of range: give {_span(low, high)}."
-                )
-
-
-def _span(low: int | float | None, high: int | float | None) -> str:
-    if high is None:
-        return "a finite number" if low is None else f"a number of at least {low}"
-    return f"a number up to {high}" if low is None else f"a number from {low} to {high}"
 
 
 def typed(

@@ -11,8 +11,8 @@ is the same language model behind the same visual map without AAPE.
 
 from ml_collections import ConfigDict
 
+from common.checks import check_choice
 from common.config import apply_arg
-from common.errors import UserError
 from configs.aape import aggregator, loss
 from configs.aape_retrieval import PAPER
 
@@ -100,8 +100,7 @@ def pocket() -> ConfigDict:
 
 def paper(name: str) -> ConfigDict:
     """GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; the second stage's counts are ours."""
-    if name not in PAPER:
-        raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
+    check_choice("paper", name, PAPER)
     return ConfigDict(
         {
             "model": "timm/resnet50x16_clip.openai",

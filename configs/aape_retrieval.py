@@ -11,8 +11,8 @@ The last two are the paper's Flickr30k without training on it, and after fine-tu
 
 from ml_collections import ConfigDict
 
+from common.checks import check_choice
 from common.config import apply_arg
-from common.errors import UserError
 from configs.aape import aggregator, loss
 
 # The paper's data sets, in Karpathy's splits: JSON file and folder of photos.
@@ -87,8 +87,7 @@ def pocket() -> ConfigDict:
 
 def paper(name: str) -> ConfigDict:
     """CLIP ViT-L/14; batch, epochs and optimizer are ours, for the paper states none."""
-    if name not in PAPER:
-        raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
+    check_choice("paper", name, PAPER)
     return ConfigDict(
         {
             "model": "openai/clip-vit-large-patch14",

@@ -12,8 +12,8 @@ twelve datasets, or, as `photos`, on your own.
 
 from ml_collections import ConfigDict
 
+from common.checks import check_choice
 from common.config import apply_arg
-from common.errors import UserError
 
 # The paper's twelve datasets: where the data is looked for, how many classes the reference
 # counts in it, and the coarse noun that every token starts from. Of the nouns only "person" is
@@ -121,8 +121,7 @@ def pocket() -> ConfigDict:
 
 def paper(name: str) -> ConfigDict:
     """The published recipe on one of the paper's datasets."""
-    if name not in PAPER:
-        raise UserError(f"paper={name!r} is unknown; choose one of {', '.join(PAPER)}.")
+    check_choice("paper", name, PAPER)
     data, classes, noun = PAPER[name]
     return ConfigDict(
         {

@@ -8,7 +8,8 @@ from PIL import Image
 
 from common.clip import CLIP, ModifiedResNet, ViT, encode_image
 from common.diffusion import StableDiffusion
-from common.diffusion.drawing import generate, to_uint8
+from common.diffusion.drawing import generate
+from common.photos.images import to_uint8
 from common.spread import over_devices
 
 

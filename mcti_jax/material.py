@@ -3,7 +3,6 @@
 What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
+from common.weights.fingerprint import text_digest
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.options import shots_of
 
@@ -174,12 +174,6 @@ def _listed(names: Sequence[str], room: int = 60) -> str:
     return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
 
 
-def data_fingerprint(material: Material) -> str:
-    """16 hex characters for the chosen training and test photos."""
-    text = material.train.fingerprint + material.test.fingerprint
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def names_fingerprint(classnames: Sequence[str]) -> str:
     """16 hex characters for the names of the classes, in order."""
-    return hashlib.sha256("\0".join(classnames).encode()).hexdigest()[:16]
+    return text_digest("\0".join(classnames))

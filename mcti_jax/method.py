@@ -20,7 +20,7 @@ from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
-from common.training.method import Tell, unheard
+from common.training.method import EVALUATION, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
@@ -29,7 +29,6 @@ from mcti_jax.formats import write_token
 from mcti_jax.layout import Layout
 from mcti_jax.material import (
     Encoded,
-    data_fingerprint,
     describe,
     gather,
     names_fingerprint,
@@ -98,13 +97,14 @@ class MCTI(Method):
         self.start = frozen["start"]
         return Loaded(
             frozen=frozen,
-            source=Steps(data_fingerprint(self.material)),
+            source=Steps(self.material.train.fingerprint),
             fingerprints={
                 "model": sd.fingerprint,
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(self.material.classnames),
                 "prompts": prompt_fingerprint(config, sd, clip),
                 "preprocessing": fingerprint({}, repr(clip.preprocess)),
+                f"{EVALUATION}test photos": self.material.test.fingerprint,
             },
             notes={"classnames": list(self.material.classnames)},
         )

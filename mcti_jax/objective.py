@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
+from common.checks import check_choice
 from common.errors import UserError
 from mcti_jax.draws import draw
 from mcti_jax.layout import Layout
@@ -22,11 +23,7 @@ def gamma_factor(config: ConfigDict) -> Callable[[Array], Array]:
     "exponential" is what the reference computes and never uses: from gamma down to `gamma_end`
     over `gamma_horizon` updates (its `cls_warm_up_step`).
     """
-    if config.gamma_schedule not in GAMMA_SCHEDULES:
-        raise UserError(
-            f"gamma_schedule={config.gamma_schedule!r} is unknown; choose one of "
-            f"{', '.join(GAMMA_SCHEDULES)}."
-        )
+    check_choice("gamma_schedule", config.gamma_schedule, GAMMA_SCHEDULES)
     if config.gamma_schedule == "constant" or not config.gamma:
         return lambda step: jnp.ones(())
     if min(config.gamma_end, config.gamma_horizon) <= 0:

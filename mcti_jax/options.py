@@ -1,60 +1,34 @@
 """Which values of a config make sense, checked before models and photos are touched."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from ml_collections import ConfigDict
 
 from common.attention import CHOICES
-from common.config import flatten
+from common.checks import POSITIVE, Range, Ranges, check_choices, check_ranges
 from common.diffusion import SAMPLERS
 from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
 from common.precision import frozen_dtype
+from common.training.start import RANGES as SHARED
 from mcti_jax.objective import GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
 
 OF_A_SET = 5  # photos per class of the published recipe
 ONES_OWN = ("folder:", "memory:")  # kinds of data sets that papers do not share
 
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers from `low` to `high`; `low` itself is left out where `above` says so."""
-
-    low: int | float
-    high: int | float = math.inf
-    above: bool = False
-
-    def holds(self, value: int | float) -> bool:
-        """Whether `value` is one of them; infinity and NaN are not."""
-        low = value > self.low if self.above else value >= self.low
-        return low and value <= self.high and abs(value) < math.inf
-
-    def __str__(self) -> str:
-        if self.above:
-            return f"above {self.low}"
-        if self.high == math.inf:
-            return f"of at least {self.low}"
-        return f"from {self.low} to {self.high}"
-
-
-RANGES: Mapping[str, Range] = {
+RANGES: Ranges = {
+    **SHARED,
     "classes": Range(0),
-    "shots": Range(-1),
     "shots_seed": Range(0),
-    "holdout": Range(0),
     "vectors": Range(1, 64),
     "alpha": Range(0),
     "gamma": Range(0),
-    "logit_scale": Range(0, above=True),
+    "logit_scale": POSITIVE,
     "feature_draws": Range(1, 1024),
     "samples": Range(1, 4096),
-    "learning_rate": Range(0, above=True),
-    "weight_decay": Range(0),
+    "learning_rate": POSITIVE,
     "beta1": Range(0, 0.999999),
     "beta2": Range(0, 0.99999999),
     "resolution": Range(0, 4096),
@@ -65,13 +39,13 @@ RANGES: Mapping[str, Range] = {
     "generate.guidance": Range(-100, 100),
 }
 
-NAMES: Mapping[str, tuple[str, ...]] = {
+NAMES: Mapping[str, Iterable[str]] = {
     "attention": CHOICES,
     "remat": REMAT,
     "pool": POOLS,
     "class_tower": ("clip", "sd"),
     "gamma_schedule": GAMMA_SCHEDULES,
-    "generate.sampler": tuple(SAMPLERS),
+    "generate.sampler": SAMPLERS,
 }
 
 
@@ -81,27 +55,10 @@ def check_values(config: ConfigDict) -> None:
     Raises:
       UserError: It names the first such field, its value and what may stand there.
     """
-    fields = flatten(config)
-    for name, allowed in RANGES.items():
-        check_number(name, fields[name], allowed)
-    for name, choices in NAMES.items():
-        if fields[name] not in choices:
-            raise UserError(
-                f"{name}={fields[name]!r} is unknown; choose one of {', '.join(choices)}."
-            )
+    check_ranges(config, RANGES)
+    check_choices(config, NAMES)
     frozen_dtype(config.dtype, "cpu")  # The name alone: a cluster may not be joined yet.
     check_template("generate.prompt", config.generate.prompt)
-
-
-def check_number(name: str, value: Any, allowed: Range) -> None:
-    """Refuse a value that is not a number of a range.
-
-    Raises:
-      UserError: It names the value and the range.
-    """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not allowed.holds(value):
-        raise UserError(f"{name}={value!r} is out of range: give a number {allowed}.")
 
 
 def check_template(name: str, prompt: str) -> None:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from common.checks import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
 
@@ -55,8 +56,7 @@ class Prompts:
         id, and an added word's id is larger than end-of-text. "eos" is CLIP's definition.
         """
         table = {"placeholder": self.slot + self.vectors - 1, "eos": self.end}
-        if how not in table:
-            raise UserError(f"pool={how!r} is unknown; choose one of {', '.join(POOLS)}.")
+        check_choice("pool", how, table)
         return table[how]
 
     def cut(self) -> "Prompts":

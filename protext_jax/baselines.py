@@ -13,14 +13,16 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
+from common.checks import check_choices
 from common.clip import CLIP
 from common.data.clip_features import text_features
-from common.data.matching import Matches, match_names, require_matches, some
+from common.data.matching import Matches, match_names, require_matches
 from common.data.names import readable
 from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
+from common.text import some
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet
@@ -112,8 +114,7 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
       UserError: One is missing or holds something else, names none of the classes, or a baseline
         is unknown.
     """
-    if unknown := [name for name in config.baselines if name not in BASELINES]:
-        raise UserError(f"baselines={unknown[0]!r} is unknown; choose of {', '.join(BASELINES)}.")
+    check_choices(config, {"baselines": BASELINES})
     if config.words:
         read_words(config)
     if not config.descriptors:

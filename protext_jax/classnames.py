@@ -12,10 +12,11 @@ from pathlib import Path
 from common.data import open_dataset
 from common.data.coop_sets import identify
 from common.data.dataset import select_classes
-from common.data.matching import match_names, some
+from common.data.matching import match_names
 from common.data.names import readable
 from common.errors import UserError
 from common.files import read_json
+from common.text import some
 from protext_jax.types import AnyDataset
 
 EUROSAT = {

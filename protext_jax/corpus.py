@@ -9,6 +9,7 @@ from common.data.names import readable
 from common.data.phrases import read_phrases
 from common.data.templates import fill
 from common.errors import UserError
+from common.text import some
 
 Corpus = dict[str, tuple[str, ...]]
 """Sentences by class, as the file spells both."""
@@ -156,14 +157,10 @@ def _positive(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
-
-
 def _named(names: Sequence[str], one: str, several: str) -> str:
-    return f"{len(names)} {one if len(names) == 1 else several} ({_some(names)})"
+    return f"{len(names)} {one if len(names) == 1 else several} ({some(names, show=str)})"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
     each = [f"{name} {count}" for name, count in counts.items()]
-    return f"{sum(counts.values())} sentences ({_some(each)})"
+    return f"{sum(counts.values())} sentences ({some(each, show=str)})"

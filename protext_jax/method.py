@@ -16,6 +16,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
+from common.checks import check_choices
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
 from common.config import choose_config
@@ -38,7 +39,7 @@ from protext_jax.files import all_runs, write_runs
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
 from protext_jax.plan import (
-    check_choices,
+    CHOICES,
     fitted,
     frozen_tree,
     make_plan,
@@ -76,7 +77,7 @@ class ProText(Method):
     def complete(self, config: ConfigDict) -> ConfigDict:
         """Fills in the data and the number of updates, which the epochs imply."""
         config = with_data(config)
-        check_choices(config)
+        check_choices(config, CHOICES)
         if not config.updates:
             texts = gather_texts(config, read_tokenizer(config.model))
             pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs

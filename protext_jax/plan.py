@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig, Tokenizer
 from common.clip.checkpoint import find_clip
-from common.errors import UserError
 from common.files import read_json
 from protext_jax.adapters import MAPPINGS
 from protext_jax.fast import start_states
@@ -20,8 +19,13 @@ from protext_jax.runs import Run, make_runs
 from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.texts import Texts
 
-DTYPES = ("float32", "bfloat16")
-TARGETS = ("sentences", "class_mean")
+CHOICES = {
+    "loss": LOSSES,
+    "mapping": MAPPINGS,
+    "targets_of": ("sentences", "class_mean"),
+    "dtype": ("float32", "bfloat16"),
+}
+"""What stands to choose, by the field of the config."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +103,3 @@ def fitted(tokenizer: Tokenizer, config: TextConfig) -> Tokenizer:
     """The tokenizer with no more positions than its tower has."""
     tokenizer.length = min(tokenizer.length, config.positions)
     return tokenizer
-
-
-def check_choices(config: ConfigDict) -> None:
-    """Refuses words that are no option.
-
-    Raises:
-      UserError: it names the options.
-    """
-    tables = {
-        "loss": LOSSES,
-        "mapping": MAPPINGS,
-        "targets_of": TARGETS,
-        "dtype": DTYPES,
-    }
-    for name, known in tables.items():
-        if config[name] not in known:
-            raise UserError(
-                f"{name}={config[name]!r} is unknown; choose one of {', '.join(known)}."
-            )

@@ -6,6 +6,7 @@ reference; tables 17 and 18 of the paper. Figures are (epochs, length, learning 
 
 from typing import Any
 
+from common.checks import check_choice
 from common.data.coop_sets import COOP_SETS, IMAGENET, IMAGENET_VARIANTS, MODEL
 from common.errors import UserError
 
@@ -67,8 +68,7 @@ def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
     Raises:
       UserError: The reference has no such run.
     """
-    if name not in RECIPES:
-        raise UserError(f"recipe={name!r} is unknown; choose one of {', '.join(RECIPES)}.")
+    check_choice("recipe", name, RECIPES)
     settings = RECIPES[name].get(protocol, {})
     if dataset not in settings:
         known = ", ".join(settings) or "none; choose another protocol"

@@ -1,15 +1,13 @@
 """What a run says of itself: what it learns from, and the fingerprints of all that it reads."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data.passed_over import listed
 from common.training.method import EVALUATION
-from common.weights.fingerprint import fingerprint
+from common.weights.fingerprint import digest
 from protext_jax.baselines import DESCRIPTORS, read_words
 from protext_jax.corpus import read_corpus
 from protext_jax.testsets import TestSet
@@ -52,7 +50,7 @@ def fingerprints(
     found = {
         "model": clip.fingerprint,
         "tokenizer": clip.tokenizer.fingerprint,
-        "held-out sentences": _digest(texts.held_out, texts.held_label.tolist()),
+        "held-out sentences": digest([texts.held_out, texts.held_label.tolist()]),
     }
     measured = {
         "test pictures": [
@@ -67,11 +65,7 @@ def fingerprints(
         measured["words"] = read_words(config)
     if config.coop_shots and texts.dataset:
         measured["photos of CoOp"] = texts.dataset.train.fingerprint
-    return found | {f"{EVALUATION}{name}": _digest(x) for name, x in measured.items()}
-
-
-def _digest(*content: Any) -> str:
-    return fingerprint({}, json.dumps(content))
+    return found | {f"{EVALUATION}{name}": digest([x]) for name, x in measured.items()}
 
 
 def _of(part: int, whole: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_choice, check_choices, check_ranges
 from common.clip.tokenizer import Tokenizer
 from common.data import base_new
 from common.data.names import readable
@@ -24,6 +25,11 @@ NO_IMAGES = "none"
 POCKET_HELD_OUT, PLENTY = 2, 10
 """Sentences per class that are held out, and how many a class must have, where the config does not
 say: a few sentences of one's own are all learned from."""
+
+RANGES = {
+    **{name: Range(1) for name in ("length", "depth", "batch", "epochs")},
+    **{"held_out": Range(-1), "early_stop": Range(0), "early_stop_gain": Range(0)},
+}
 
 SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
@@ -86,10 +92,7 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
     """
     if config.source in SOURCES:
         return {name: templates_of(config.source, name) for name in classnames}
-    if config.source != "sentences":
-        raise UserError(
-            f"source={config.source!r} is unknown; choose one of sentences, {', '.join(SOURCES)}."
-        )
+    check_choice("source", config.source, ("sentences", *SOURCES))
     if config.prompts:
         return read_corpus(config.prompts, config.pattern)
     name = config.data.removeprefix(POCKET)
@@ -200,16 +203,8 @@ def check_options(config: ConfigDict) -> None:
     Raises:
       UserError: it names the option.
     """
-    for name in ("length", "depth", "batch", "epochs"):
-        if config[name] < 1:
-            raise UserError(f"{name}={config[name]} must be at least 1.")
-    for name, least in (("held_out", -1), ("early_stop", 0), ("early_stop_gain", 0)):
-        if config[name] < least:
-            raise UserError(f"{name}={config[name]} must be at least {least}.")
-    if config.protocol not in PROTOCOLS:
-        raise UserError(
-            f"protocol={config.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}."
-        )
+    check_ranges(config, RANGES)
+    check_choices(config, {"protocol": PROTOCOLS})
     if config.early_stop and (config.sweep or not config.eval_every or not config.held_out):
         raise UserError(
             f"early_stop={config.early_stop} goes by evaluations of one run on held-out sentences: "

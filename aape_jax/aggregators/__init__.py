@@ -4,7 +4,7 @@ It teaches the generator and is thrown away. The paper's text leaves its form op
 a table of them; each is a frozen dataclass of sizes with `init` and `__call__`.
 """
 
-from aape_jax.aggregators.table import AGGREGATORS, TOKENS, make_aggregator
+from aape_jax.aggregators.table import AGGREGATORS, make_aggregator
 from aape_jax.aggregators.types import Aggregated, Aggregator, Given
 
-__all__ = ["AGGREGATORS", "TOKENS", "Aggregated", "Aggregator", "Given", "make_aggregator"]
+__all__ = ["AGGREGATORS", "Aggregated", "Aggregator", "Given", "make_aggregator"]

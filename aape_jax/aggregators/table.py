@@ -6,7 +6,7 @@ from aape_jax.aggregators.anchored import Anchored
 from aape_jax.aggregators.paper import NORMS, Paper
 from aape_jax.aggregators.simple import MLP, Mean, Random
 from aape_jax.aggregators.types import Aggregator
-from common.errors import UserError
+from common.checks import POSITIVE, Range, check_choices, check_ranges
 
 AGGREGATORS = {
     "anchored": lambda c: Anchored(c.num_outputs, c.heads, c.init_scale),
@@ -16,7 +16,11 @@ AGGREGATORS = {
     "mlp": lambda c: MLP(c.mlp_hidden),
 }
 
-TOKENS = ("class", "image", "none")
+CHOICES = {"kind": AGGREGATORS, "norm": NORMS, "token": ("class", "image", "none")}
+RANGES = {
+    **{name: Range(1) for name in ("num_outputs", "heads", "ffn_mult", "mlp_hidden")},
+    "init_scale": POSITIVE,
+}
 
 
 def make_aggregator(config: ConfigDict) -> Aggregator:
@@ -25,15 +29,6 @@ def make_aggregator(config: ConfigDict) -> Aggregator:
     Raises:
       UserError: an option is out of range.
     """
-    choices = {"kind": tuple(AGGREGATORS), "norm": tuple(NORMS), "token": TOKENS}
-    for name, known in choices.items():
-        if config[name] not in known:
-            raise UserError(
-                f"aggregator.{name}={config[name]!r} is unknown; choose one of {', '.join(known)}."
-            )
-    for name in ("num_outputs", "heads", "ffn_mult", "mlp_hidden"):
-        if config[name] < 1:
-            raise UserError(f"aggregator.{name}={config[name]} must be at least 1.")
-    if config.init_scale <= 0:
-        raise UserError(f"aggregator.init_scale={config.init_scale} must be positive.")
+    check_choices(config, CHOICES, "aggregator.")
+    check_ranges(config, RANGES, "aggregator.")
     return AGGREGATORS[config.kind](config)

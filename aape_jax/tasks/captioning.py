@@ -1,6 +1,7 @@
 """Captioning as the training loop sees it; `aape_jax.captioner` says what is learned."""
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,18 +17,20 @@ from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioner import Captioner, speakers
-from aape_jax.heads_file import read_head, write_heads
+from aape_jax.heads_file import read_head, require_fit, write_heads
 from aape_jax.prefix import read_map
 from aape_jax.presets import OWN
-from aape_jax.settings import check_counts
 from aape_jax.stages import Staged, check_stages, staged_optimizer
-from aape_jax.summary import array_digest, encoders, evaluation, pairs_summary
+from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
+from aape_jax.tasks.caption_texts import open_texts
+from aape_jax.tasks.captioned import counts
 from aape_jax.tasks.classification import Epochs
-from aape_jax.tasks.described import caption_tokens, grid_shape, open_described, see
+from aape_jax.tasks.described import caption_tokens, describe, grid_shape, see
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, check_vqa
-from aape_jax.tasks.questions import read_questions
-from common.clip import load_clip
+from aape_jax.tasks.question_texts import Texts
+from common.checks import Range, check_ranges
+from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
 from common.config import choose_config
 from common.errors import UserError
@@ -35,9 +38,11 @@ from common.language import LM, describe_lm, load_lm
 from common.language.prompts import CAPTION
 from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
+from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 from configs.aape_captioning import get_config
 
 
@@ -57,36 +62,32 @@ class Captioning(Method):
         """Encodes images and captions, or reads them from the cache."""
         self._plan(config)
         dtype, self.cache = frozen_dtype(config.dtype), Path(config.cache).expanduser()
+        texts = open_texts(config.data)
         self.clip, lm = load_clip(config.model, dtype), load_lm(config.lm.model, dtype)
-        parts = open_described(config.data, self.clip, self.cache)
-        train, self.test = parts["train"], parts["test"]
         same = config.scorer == config.model
         scorer = self.clip if same else load_clip(config.scorer, dtype)
-        tokens = caption_tokens(lm, train.texts.captions, config.lm.length)
-        frozen = {
-            "lm": lm.params,
-            "x": train.views.x,
-            "captions": train.captions,
-            "mask": train.mask,
-            "ids": tokens.ids,
-            "lengths": tokens.lengths,
-            "asking": np.asarray(lm.tokenizer.encode(CAPTION), np.int32),
-        }
-        fingerprint = train.texts.fingerprint + self.test.texts.fingerprint
-        frozen, source = self._prepare(lm, frozen, train.views.grid, fingerprint, mesh)
+        asking = np.asarray(lm.tokenizer.encode(CAPTION), np.int32)
+        (images, captions), (tests, _) = counts(texts["train"]), counts(texts["test"])
+        self._fit(self.clip, lm, len(asking), images)
+        models = {"model": f"{config.model}, {config.lm.model}"}
+        tell(pairs_summary(images, captions, tests, "captions") | models)
+        parts = describe(texts, self.clip, self.cache)
+        train, test = parts["train"], parts["test"]
         self.report = CaptionReport(self.lm, scorer, parts, config, self.cache)
-        tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": frozen["asking"]}
+        tokens = caption_tokens(lm, train.texts.captions, config.lm.length)
+        tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": asking}
+        features = {"x": train.views.x, "captions": train.captions, "mask": train.mask}
+        frozen = {"lm": lm.params, **features, **tokenised}
         prints = {
             **encoders(self.clip),
             "lm": lm.fingerprint,
             "caption tokens": array_digest(tokenised),
-            **evaluation({"scorer": scorer.fingerprint}),
+            **evaluation({"scorer": scorer.fingerprint, TEST_DATA: test.texts.fingerprint}),
         }
         if self.start:
             prints["visual map"] = array_digest(self.start)
-        sizes = len(train.views.x), int(train.mask.sum()), len(self.test.views.x)
-        tell(pairs_summary(*sizes, "captions") | {"model": f"{config.model}, {config.lm.model}"})
-        return Loaded(frozen, source, prints)
+        fingerprint = train.texts.fingerprint
+        return Loaded(*self._prepare(frozen, train.views.grid, fingerprint, mesh), prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
@@ -113,36 +114,51 @@ class Captioning(Method):
         frozen["lm"] = lm.params
         # Of any size it takes the memory of one number.
         grid = np.broadcast_to(np.float16(0), (images, *grid_shape(clip)))
-        return Loaded(*self._prepare(lm, frozen, grid, "abstract", mesh))
+        self._fit(clip, lm, config.lm.asking, images)
+        return Loaded(*self._prepare(frozen, grid, "abstract", mesh))
 
     def _plan(self, config: ConfigDict) -> None:
         if not (config.model and config.lm.model):
             raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
         if config.grid not in ("device", "host"):
             raise UserError(f"grid={config.grid!r} is neither device nor host.")
-        least = {"batch": 1, "images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
-        check_counts(config, least)
+        least = {"images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
+        check_ranges(config, RANGES | {name: Range(low) for name, low in least.items()})
         check_vqa(config)
         self.speakers = speakers(config)
         check_stages(config, bool(self.speakers))
         staged_optimizer(config)
 
-    def _prepare(
-        self, lm: LM, frozen: PyTree, grid: np.ndarray, fingerprint: str, mesh: Mesh
-    ) -> tuple[PyTree, Staged]:
-        """The frozen tree and the source, one of which holds the grid; sizes are checked."""
-        config, (self.examples, self.width) = self.config, frozen["x"].shape
-        _, cells, self.channels = grid.shape
+    def _fit(self, clip: CLIP, lm: LM, asking: int, images: int) -> None:
+        """Keeps the models and their sizes; what does not fit them is refused.
+
+        Args:
+          clip: Whose features are shown.
+          lm: What reads them.
+          asking: Tokens of the words that ask for a caption.
+          images: To learn from.
+
+        Raises:
+          UserError: a caption does not fit the language model, or `lm.map` belongs to others.
+        """
+        config, (cells, self.channels) = self.config, grid_shape(clip)
+        self.width, self.examples = clip.config.text.projection, images
         self.lm = dataclasses.replace(lm, params={})  # They are in the frozen tree.
         self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.speakers)
         tokens = config.lm.aape_tokens if self.speakers else 0
-        longest = cells + tokens + len(frozen["asking"]) + frozen["ids"].shape[-1]
+        longest = cells + tokens + asking + config.lm.length
         if longest > lm.config.positions:
             raise UserError(
                 f"{cells} cells of an image and its caption are {longest} tokens, but "
                 f"lm.model={config.lm.model} has {lm.config.positions} positions."
             )
         self.start = self._read_map(as_path(config.lm.map)) if config.lm.map else None
+
+    def _prepare(
+        self, frozen: PyTree, grid: np.ndarray, fingerprint: str, mesh: Mesh
+    ) -> tuple[PyTree, Staged]:
+        """The frozen tree and the source, one of which holds the grid."""
+        config = self.config
         batch = min(config.batch, self.examples)
         self.batch_rules = (("rows|grid", P("data")),) if batch % mesh.shape["data"] == 0 else ()
         epochs = Epochs(fingerprint, self.examples, 1, batch, config.seed)
@@ -177,32 +193,31 @@ class Captioning(Method):
         nats = partial(jax.jit(self.captioner.nats), model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
-    def questions(self, spec: str) -> FewShotVQA:
-        """Questions of another data set for the models of `load`.
+    def questions(self, parts: Mapping[str, Texts]) -> FewShotVQA:
+        """Questions of another data set, for the models of `load`.
 
         Raises:
-          UserError: the string names no such data set, or `config.vqa` is out of range.
+          UserError: photos are broken, or the parts are not of one data set.
         """
-        train, test = (
-            Part(own, see(self.clip, own.pictures, self.cache))
-            for own in read_questions(spec).values()
-        )
+        with named_together(*(own.pictures for own in parts.values())):
+            train, test = (
+                Part(own, see(self.clip, own.pictures, self.cache)) for own in parts.values()
+            )
         return FewShotVQA(self.lm, train, test, self.config)
 
     def read(self, workdir: AnyPath) -> PyTree:
-        """The parameters that `save` wrote.
+        """The parameters that `save` wrote, for the models of `load`.
 
         Raises:
-          UserError: a file is missing, or was made for another language model.
+          UserError: a file is missing, or was made for other models or by another config.
         """
-        heads = {
-            name: {"head": read_head(workdir / "heads" / f"{name}.safetensors")}
-            for name in self.speakers
-        }
-        return {
-            "visual": {"map": self._read_map(workdir / "heads" / "visual.safetensors")},
-            **heads,
-        }
+        fresh = jax.eval_shape(self.init, jax.random.key(0))
+        found = {"visual": {"map": self._read_map(workdir / "heads" / "visual.safetensors")}}
+        for name in self.speakers:
+            head = read_head(workdir / "heads" / f"{name}.safetensors")
+            require_fit(name, head, fresh[name]["head"])
+            found[name] = {"head": head}
+        return found
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
         """Writes the map, h and AAPE's map of each variant, the captions and their pictures."""

@@ -18,19 +18,21 @@ from aape_jax import evaluation
 from aape_jax.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, text_rows
 from aape_jax.heads_file import write_heads
-from aape_jax.material import Material, gather
+from aape_jax.material import Material, encode_all
 from aape_jax.objective import Batch, Objective
+from aape_jax.opened import open_all
 from aape_jax.optimizer import counts, make_optimizer, steps_per_epoch
 from aape_jax.outline import describe, training_examples
 from aape_jax.presets import ALWAYS, variants
 from aape_jax.recipes import check_applied, with_defaults
-from aape_jax.settings import check_counts
 from aape_jax.summary import classification_fingerprints, classification_summary
+from common.checks import Range, check_ranges
 from common.config import choose_config
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 from configs.aape import get_config
 
 
@@ -89,8 +91,11 @@ class Classification(Method):
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes photos and sentences, or reads them from the cache."""
         self._plan(config)
-        self.material = material = gather(config)
-        tell(classification_summary(config, material))
+        opened = open_all(config)
+        tell(classification_summary(opened))
+        for line in opened.idle:
+            say(line)
+        self.material = material = encode_all(opened)
         classes = material.learned
         self._size(len(material.labels), material.bank.classes.shape[-1], len(classes), mesh)
         bank = material.bank.take(classes)
@@ -101,8 +106,6 @@ class Classification(Method):
             "prompts": bank.prompts.astype(np.float32),
             "mask": bank.mask,
         }
-        for line in material.idle:
-            say(line)
         source = self._source(material.fingerprint, len(material.x))
         prints = classification_fingerprints(config, material)
         return Loaded(frozen, source, prints)
@@ -117,7 +120,7 @@ class Classification(Method):
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check_baselines(config)
-        check_counts(config, {"batch": 1, "pictures": 0, "shots": -1, "warmup_epochs": 0})
+        check_ranges(config, RANGES | {"pictures": Range(0)})
         self.variants = variants(config, always=ALWAYS)
         self.objectives = {name: Objective.from_config(own) for name, own in self.variants.items()}
         make_optimizer(config, 1, self.variants)

@@ -1,7 +1,8 @@
 """What COCO's and VQA's annotation files have in common: lists of objects, and photos by name."""
 
+import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from common.data import ImageSplit
-from common.data.places import is_file
+from common.data.places import is_file, is_folder
 from common.errors import UserError
-from common.files import read_json
+from common.files import read_json, shown
 from common.photos.photo import photo_file
 from common.records import Record
 
@@ -120,6 +121,27 @@ def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
         )
     names = tuple(str(path) for path in paths)
     return ImageSplit(np.arange(len(paths)), names, tuple(photo_file(path) for path in paths))
+
+
+def require_folder(folder: Path, what: str) -> None:
+    """Refuses a folder that is not there, before a large file is read that names what it holds.
+
+    Raises:
+      UserError: It is not a folder.
+    """
+    if not is_folder(folder):
+        raise UserError(f"{shown(folder)} is not a folder: give the one that holds {what}.")
+
+
+def require_there(files: Iterable[Path]) -> None:
+    """Refuses files that are not there, before what lies beside them is read.
+
+    Raises:
+      UserError: It names the first.
+    """
+    for file in files:
+        if not os.path.exists(file):
+            raise UserError(f"{shown(file)} is missing: {REMEDY}.")
 
 
 def require_once(ids: Sequence[int | str], what: str, file: Path) -> None:

@@ -1,6 +1,6 @@
 """Images with their captions as a language model meets them: grids, features and tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.captioned import Texts, encode_captions, open_texts
+from aape_jax.tasks.caption_texts import Texts
+from aape_jax.tasks.captioned import encode_captions
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import features_and_grids
@@ -66,13 +67,12 @@ class Tokens:
     lengths: Int[np.ndarray, "b n"]
 
 
-def open_described(spec: str, clip: CLIP, cache: Path) -> dict[str, Described]:
-    """The parts "train" and "test" of a captioned data set of pictures.
+def describe(parts: Mapping[str, Texts], clip: CLIP, cache: Path) -> dict[str, Described]:
+    """The features of the parts of a captioned data set.
 
     Raises:
-      UserError: the string names none, or an image has no caption.
+      UserError: photos are broken; all of them are named.
     """
-    parts = open_texts(spec)
     with named_together(*(texts.pictures for texts in parts.values())):
         return {part: _describe(texts, clip, cache) for part, texts in parts.items()}
 

@@ -4,7 +4,6 @@ PART/questions.json holds [[question, answer, image], ...]; the pictures are PAR
 or lie in one images.zip.
 """
 
-import reprlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from common.data.places import is_file, is_folder, local_path
 from common.errors import UserError
 from common.files import read_list
 from common.photos.photo import LARGEST, EncodedPhoto, Picture
+from common.text import quoted
 
 _DIGITS = 18  # of the number of a picture
 
@@ -31,20 +31,26 @@ def read_easy_vqa(where: str, part: str) -> Texts:
       UserError: a file is missing or damaged.
     """
     folder = local_path(where)
-    listed = sorted(folder.rglob(f"{part}/questions.json"))
-    found = [path for path in listed if not in_droppings(path.relative_to(folder))]
-    if not found:
-        raise UserError(f"{where!r} holds no {part}/questions.json: give easy-VQA's folder.")
-    asked = _read(found[0])
+    # Both are looked for before any is read, for behind a part may lie an archive of pictures.
+    files = {name: _questions(folder, name) for name in ("train", "test")}
+    asked = _read(files[part])
     numbers = sorted({number for _, _, number in asked})
     rows = {number: row for row, number in enumerate(numbers)}
     return Texts(
-        pictures=split_of(_numbered_pictures(folder, found[0].parent, numbers), part),
+        pictures=split_of(_numbered_pictures(folder, files[part].parent, numbers), part),
         captions=((),) * len(numbers),
         texts=tuple(text for text, _, _ in asked),
         image=np.array([rows[number] for _, _, number in asked]),
         answers=tuple((answer,) for _, answer, _ in asked),
     )
+
+
+def _questions(folder: Path, part: str) -> Path:
+    listed = sorted(folder.rglob(f"{part}/questions.json"))
+    found = [path for path in listed if not in_droppings(path.relative_to(folder))]
+    if not found:
+        raise UserError(f"{str(folder)!r} holds no {part}/questions.json: give easy-VQA's folder.")
+    return found[0]
 
 
 def _read(file: Path) -> list[tuple[str, str, int]]:
@@ -61,7 +67,7 @@ def _read(file: Path) -> list[tuple[str, str, int]]:
                 continue
         raise UserError(
             f"{file} cannot be read as [[question, answer, image], ...]: entry number {number} is "
-            f"{reprlib.repr(row)}; {remedy}."
+            f"{quoted(row, 30)}; {remedy}."
         )
     return [(text, answer, int(number)) for text, answer, number in listed]
 

@@ -7,7 +7,13 @@ FILE is nocaps_val_4500_captions.json, FOLDER holds the photos, and TRAIN is the
 that is learned from, e.g. karpathy:FILE.json,FOLDER; NoCaps itself has no training images.
 """
 
-from aape_jax.tasks.coco_files import entries, photos, read_captions, require_once
+from aape_jax.tasks.coco_files import (
+    entries,
+    photos,
+    read_captions,
+    require_folder,
+    require_once,
+)
 from common.data import ImageSplit
 from common.data.places import local_path
 from common.errors import UserError
@@ -37,6 +43,7 @@ def validation(kind: str, where: str) -> tuple[ImageSplit, tuple[tuple[str, ...]
     """
     name, folder, _ = _paths(kind, where)
     file, root = local_path(name), local_path(folder)
+    require_folder(root, "NoCaps' photos")
     listed = entries(file, "images", ("id", "file_name", "domain"))
     ids, names = listed.ids("id"), listed.texts("file_name")
     require_once(ids, "image", file)

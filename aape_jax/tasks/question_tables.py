@@ -1,6 +1,7 @@
 """The frozen tree of a run on questions: from data, or as shapes alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Int, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.tasks.question_texts import by_image
+from aape_jax.tasks.question_texts import Texts, by_image
 from aape_jax.tasks.questions import Asked
 from aape_jax.towers import make_tower
 from common.clip.known import describe_clip
@@ -48,28 +49,51 @@ def blocks(image: Int[np.ndarray, "q"], size: int) -> Int[np.ndarray, "n size"]:
     return np.concatenate([np.resize(own, (-(-len(own) // size), size)) for own in by_image(image)])
 
 
-def to_learn(train: Asked, answers: Sequence[str], per_image: int) -> PyTree:
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """The questions that are learned from.
+
+    Attributes:
+      rows: Of the data set's questions, `[q]`.
+      image: Whose each is, `[q]`.
+      answer: The number of each one's answer, `[q]`.
+      asked: What `blocks` makes of them.
+    """
+
+    rows: Int[np.ndarray, "q"]
+    image: Int[np.ndarray, "q"]
+    answer: Int[np.ndarray, "q"]
+    asked: Int[np.ndarray, "n size"]
+
+
+def answered(source: Texts, answers: Sequence[str], per_image: int) -> Answered:
     """The questions whose most frequent answer is among those to choose from.
 
     Raises:
       UserError: there are none.
     """
     known = {answer: number for number, answer in enumerate(answers)}
-    wanted = [max(given, key=given.count) for given in train.source.answers]
+    wanted = [max(given, key=given.count) for given in source.answers]
     kept = np.array([row for row, answer in enumerate(wanted) if answer in known], int)
     if not len(kept):
         raise UserError(
             f"the {len(answers)} answers to choose from answer no training question: raise answers."
         )
-    image = train.source.image[kept].astype(np.int32)
+    image = source.image[kept].astype(np.int32)
+    answer = np.array([known[wanted[row]] for row in kept], np.int32)
+    return Answered(kept, image, answer, blocks(image, per_image).astype(np.int32))
+
+
+def to_learn(train: Asked, known: Answered) -> PyTree:
+    """The frozen tree: the questions that are learned from, with the features of all."""
     teacher = {} if train.captions is None else {"captions": train.captions, "mask": train.mask}
     return {
         "seen": train.seen,
         "questions": train.questions,
-        "image": image,
-        "text": train.text[kept],
-        "answer": np.array([known[wanted[row]] for row in kept], np.int32),
-        "asked": blocks(image, per_image).astype(np.int32),
+        "image": known.image,
+        "text": train.text[known.rows],
+        "answer": known.answer,
+        "asked": known.asked,
         **teacher,
     }
 

@@ -1,6 +1,5 @@
 """Questions about pictures as text, whatever layout they came in."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from jaxtyping import Int
 from common.data import ImageSplit
 from common.errors import UserError
 from common.photos.photo import Picture
+from common.weights.fingerprint import text_digest
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Texts:
     def fingerprint(self) -> str:
         """16 hex characters that change with any picture or text, not with the device."""
         said = (self.captions, self.texts, self.image.tolist(), self.answers)
-        content = self.pictures.fingerprint + json.dumps(said)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return text_digest(self.pictures.fingerprint + json.dumps(said))
 
 
 def split_of(pictures: Sequence[Picture], part: str) -> ImageSplit:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.captioned import POCKET_SIZES, pocket_scenes
+from aape_jax.tasks.caption_texts import POCKET_SIZES, pocket_scenes
 from aape_jax.tasks.easy_vqa import read_easy_vqa
 from aape_jax.tasks.question_texts import Texts, split_of
 from aape_jax.tasks.vqa2 import read_vqa2
@@ -48,13 +48,14 @@ class Asked:
     text: Int[np.ndarray, "q"]
 
 
-def open_questions(spec: str, clip: CLIP, tower: Tower, cache: Path) -> dict[str, Asked]:
-    """The parts "train" and "test" of a data set of questions, encoded.
+def encode_questions(
+    parts: Mapping[str, Texts], clip: CLIP, tower: Tower, cache: Path
+) -> dict[str, Asked]:
+    """The features of the parts of a data set of questions.
 
     Raises:
-      UserError: the string names none, or its files are not in order.
+      UserError: photos are broken; all of them are named.
     """
-    parts = read_questions(spec)
     with named_together(*(texts.pictures for texts in parts.values())):
         return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
 
@@ -71,7 +72,9 @@ def read_questions(spec: str) -> dict[str, Texts]:
             f"data={spec!r} is no data set of questions: write pocket:questions, easy_vqa:FOLDER "
             "or vqa2:FOLDER."
         )
-    return {part: OPENERS[kind](where, part) for part in PARTS}
+    # The smaller part first.
+    test, train = (OPENERS[kind](where, part) for part in reversed(PARTS))
+    return {"train": train, "test": test}
 
 
 def is_question_set(spec: str) -> bool:

@@ -20,13 +20,19 @@ from aape_jax.losses import contrastive
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
-from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
-from aape_jax.summary import array_digest, encoders, pairs_summary
-from aape_jax.tasks.captioned import Captioned, open_captioned
+from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.tasks.captioned import (
+    Captioned,
+    counts,
+    encode_captioned,
+    open_captioned,
+    width_of,
+)
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.recall import recalls
 from aape_jax.unit import unit
+from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.config import choose_config
@@ -35,6 +41,7 @@ from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 from configs.aape_retrieval import get_config
 
 VARIANTS = {
@@ -68,15 +75,19 @@ class Retrieval(Method):
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images and captions, or reads them from the cache."""
         self._plan(config)
+        opened = open_captioned(config.data, config.model)
         clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
-        parts = open_captioned(config.data, clip, Path(config.cache).expanduser())
+        (images, texts), (tests, _) = counts(opened["train"]), counts(opened["test"])
+        self._size(images, width_of(opened["train"], clip), mesh)
+        if self.started:
+            jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
+        tell(pairs_summary(images, texts, tests, "captions"))
+        parts = encode_captioned(opened, clip, Path(config.cache).expanduser())
         train, self.test = parts["train"], parts["test"]
-        tell(pairs_summary(len(train.x), len(train.captions), len(self.test.x), "captions"))
-        self._size(len(train.x), train.x.shape[1], mesh)
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
-        source = self._source(train.fingerprint + self.test.fingerprint)
-        prints = encoders(clip)
+        source = self._source(train.fingerprint)
+        prints = encoders(clip) | evaluation({TEST_DATA: self.test.fingerprint})
         if self.started:
             prints["start"] = array_digest(self.started)
         return Loaded(frozen, source, prints)
@@ -108,7 +119,7 @@ class Retrieval(Method):
         self.started = {
             name: read_start(config.start, name) for name in self.objectives if config.start
         }
-        check_counts(config, {"queries_at_once": 1, "batch": 1, "warmup_epochs": 0})
+        check_ranges(config, RANGES | {"queries_at_once": Range(1)})
         make_optimizer(config, 1)
 
     def _size(self, examples: int, width: int, mesh: Mesh) -> None:

@@ -20,15 +20,20 @@ from aape_jax.losses import classification
 from aape_jax.objective import Batch, retrieval_objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
-from aape_jax.settings import check_counts
 from aape_jax.start import read_start, started
-from aape_jax.summary import array_digest, encoders, pairs_summary
+from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.classification import Epochs
-from aape_jax.tasks.question_tables import check, outline, to_learn
-from aape_jax.tasks.questions import open_questions, usual_answers, vocabulary
+from aape_jax.tasks.question_tables import answered, check, outline, to_learn
+from aape_jax.tasks.questions import (
+    encode_questions,
+    read_questions,
+    usual_answers,
+    vocabulary,
+)
 from aape_jax.towers import make_tower
 from aape_jax.vqa_head import VQAHead
+from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.config import choose_config
 from common.errors import UserError
@@ -39,6 +44,7 @@ from common.precision import frozen_dtype
 from common.spread import over_devices
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
+from common.training.start import RANGES
 from configs.aape_vqa import get_config
 
 AT_ONCE = 8192
@@ -76,56 +82,62 @@ class VQA(Method):
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images, captions and questions, or reads them from the cache."""
         self._plan(config)
-        clip = load_clip(config.model, frozen_dtype(config.dtype))
-        cache = Path(config.cache).expanduser()
-        parts = open_questions(config.data, clip, make_tower(config), cache)
-        train, self.test = parts["train"], parts["test"]
-        if train.captions is None and config.loss.distill:
+        texts = read_questions(config.data)
+        train, test = texts["train"], texts["test"]
+        if config.loss.distill and not any(train.captions):
             raise UserError(
                 f"{config.data!r} has no captions to distil from: set loss.distill=false."
             )
-        self.answers = vocabulary(train.source.answers, config.answers)
-        if not set(self.answers) & set().union(*self.test.source.answers):
+        self.answers = vocabulary(train.answers, config.answers)
+        if not set(self.answers) & set().union(*test.answers):
             raise UserError(
                 f"none of the {len(self.answers)} training answers answers a test question of "
                 f"{config.data!r}: are the parts of one data set?"
             )
-        self.usual = usual_answers(train.source)
-        frozen = to_learn(train, self.answers, config.per_image)
-        fingerprint = train.source.fingerprint + self.test.source.fingerprint
-        source = self._size(frozen, len(self.answers), fingerprint, mesh)
-        prints = encoders(clip)
+        self.usual = usual_answers(train)
+        known = answered(train, self.answers, config.per_image)
+        clip = load_clip(config.model, frozen_dtype(config.dtype))
+        width, images = clip.config.text.projection, len(train.pictures)
+        self._size(width, len(self.answers), images, len(known.asked), mesh)
         if start := read_start(config.start):
-            prints["start"] = array_digest(start)
-        asked = len(train.source.texts)
-        sizes = len(train.source.pictures), asked, len(self.test.source.pictures)
-        left = asked - len(frozen["text"])
+            jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
+        left = len(train.texts) - len(known.rows)
         passed = f"{left} questions without a known answer" if left else ""
+        sizes = images, len(train.texts), len(test.pictures)
         tell(pairs_summary(*sizes, "questions") | {"passed over": passed})
-        return Loaded(frozen, source, prints)
+        cache = Path(config.cache).expanduser()
+        parts = encode_questions(texts, clip, make_tower(config), cache)
+        self.test = parts["test"]
+        prints = encoders(clip) | evaluation({TEST_DATA: test.fingerprint})
+        if start:
+            prints["start"] = array_digest(start)
+        return Loaded(to_learn(parts["train"], known), self._source(train.fingerprint), prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
         """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
         self._plan(self.config)
         frozen = outline(self.config)
-        return Loaded(frozen, self._size(frozen, self.config.answers, "abstract", mesh))
+        width, images = frozen["questions"].shape[1], len(frozen["seen"])
+        self._size(width, self.config.answers, images, len(frozen["asked"]), mesh)
+        return Loaded(frozen, self._source("abstract"))
 
     def _plan(self, config: ConfigDict) -> None:
         """Reads every option, before anything slow is begun."""
         check(config)
-        check_counts(config, {"pictures": 0, "warmup_epochs": 0})
+        check_ranges(config, RANGES | {"pictures": Range(0)})
         configs = variants(config, VARIANTS)
         self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
         self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}
         make_optimizer(config, 1)
 
-    def _size(self, frozen: PyTree, answers: int, fingerprint: str, mesh: Mesh) -> Epochs:
-        """The source; what the frozen tree says of sizes is kept."""
-        self.sizes = (frozen["questions"].shape[1], answers)
-        self.images, self.examples = len(frozen["seen"]), len(frozen["asked"])
+    def _size(self, width: int, answers: int, images: int, examples: int, mesh: Mesh) -> None:
+        self.sizes = width, answers
+        self.images, self.examples = images, examples
         self.batch_size = min(self.config.batch // self.config.per_image, self.examples)
         shared = self.batch_size % mesh.shape["data"] == 0
         self.batch_rules = ((".*", P("data")),) if shared else ()
+
+    def _source(self, fingerprint: str) -> Epochs:
         return Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
 
     def init(self, key: Key[Array, ""]) -> PyTree:

@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from aape_jax.tasks.coco_files import entries, photos, read_captions, require_once
+from aape_jax.tasks.coco_files import (
+    entries,
+    photos,
+    read_captions,
+    require_once,
+    require_there,
+)
 from aape_jax.tasks.question_texts import Texts
 from common.data.places import is_file, local_path
 from common.errors import UserError
@@ -28,10 +34,10 @@ def read_vqa2(where: str, part: str) -> Texts:
       UserError: a file is missing or damaged, a question has no answers, a photo is absent.
     """
     folder, name = local_path(where), PARTS[part]
-    file = folder / f"v2_OpenEnded_mscoco_{name}_questions.json"
+    require_there(file for own in PARTS.values() for file in _files(folder, own))
+    file, answers = _files(folder, name)
     asked = entries(file, "questions", ("question_id", "image_id", "question"))
     numbers, shown = asked.numbers("question_id"), asked.numbers("image_id")
-    answers = folder / f"v2_mscoco_{name}_annotations.json"
     given = entries(answers, "annotations", ("question_id", "answer_type", "answers"))
     answered, kinds = given.numbers("question_id"), given.texts("answer_type")
     require_once(numbers, "question", file)
@@ -53,6 +59,14 @@ def read_vqa2(where: str, part: str) -> Texts:
         image=np.array([images[number] for number in shown]),
         answers=tuple(_people(given.rows[row], answers) for row in own),
         kinds=tuple(kinds[row] for row in own),
+    )
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The questions and the answers of a part."""
+    return (
+        folder / f"v2_OpenEnded_mscoco_{name}_questions.json",
+        folder / f"v2_mscoco_{name}_annotations.json",
     )
 
 

@@ -1,7 +1,6 @@
 """Configurations as Hugging Face's `config.json` holds them."""
 
 from collections.abc import Mapping
-from reprlib import repr
 from typing import Any
 
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
@@ -11,6 +10,7 @@ from common.clip.processor import preprocess_to_json as preprocess_to_json
 from common.errors import UserError
 from common.records import Record
 from common.sizes import opened, require, size
+from common.text import quoted
 
 # Our field -> Hugging Face's, with the value that it has where a file leaves it out.
 _TEXT = {
@@ -98,7 +98,7 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
     """
     record = opened(config, FILE)
     if (kind := record.content.get("model_type")) != "clip":
-        raise UserError(f"{record.where} describes a {repr(kind)} model, not a 'clip' one.")
+        raise UserError(f"{record.where} describes a {quoted(kind, 30)} model, not a 'clip' one.")
     require(record, _ALLOWED)
     name, default = _PROJECTION
     projection = size(record, name, "width", default)

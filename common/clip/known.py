@@ -19,8 +19,9 @@ from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from common.files import read_record, shown
+from common.files import read_record
 from common.sizes import REMEDY
+from common.text import shown
 from common.weights.resolve import local_directory as local_directory
 
 Described = TypeVar("Described")

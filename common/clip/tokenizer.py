@@ -1,7 +1,6 @@
 """CLIP's tokenizer: its text cleaning in front of transformers' byte-pair encoding."""
 
 import functools
-import hashlib
 import html
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from common.bpe import require_rows
 from common.clip.tokenizer_files import config_of, read_tokenizer
 from common.errors import UserError
 from common.files import atomic_write, write_json
+from common.weights.fingerprint import text_digest
 
 CLIP_LENGTH = 77
 
@@ -86,7 +86,7 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """16 hex characters that change with any word, merge or rule of splitting."""
         rules = self._tokenizer.backend_tokenizer.to_str()
-        return hashlib.sha256(f"{self.length} {rules}".encode()).hexdigest()[:16]
+        return text_digest(f"{self.length} {rules}")
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text after CLIP's cleaning, without start and end."""

@@ -16,9 +16,10 @@ from common.bpe import (
     require_numbers,
 )
 from common.errors import UserError
-from common.files import read_json, shown
+from common.files import read_json
 from common.records import Record
 from common.sizes import require
+from common.text import shown
 
 SUFFIX = "</w>"
 """Ends the last piece of a word."""

@@ -1,6 +1,5 @@
 """Data sets in CoOp's layout: photos, and a split JSON that says which of them are what."""
 
-import reprlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from common.errors import UserError
 from common.files import read_json
 from common.photos.photo import photo_file
 from common.records import Record
+from common.text import quoted, some
 
 
 def open_coop(path: str, holdout: int) -> Dataset:
@@ -34,7 +34,7 @@ def open_coop(path: str, holdout: int) -> Dataset:
     if "train" not in rows:
         raise UserError(
             f"the split file {file} lists no 'train' photos: give [[path, label, classname], ...] "
-            f"under 'train' (it holds {', '.join(map(repr, list(content)[:5])) or 'nothing'})."
+            f"under 'train' (it holds {some(content)})."
         )
     classnames = _classnames(file, [row for part in rows.values() for row in part])
     root = _image_root(file, rows["train"][0][0])
@@ -114,7 +114,7 @@ def _rows(file: Path, part: str, listed: object) -> list[tuple[str, int, str]]:
             case [str(), int(label), str()] if label >= 0 and not isinstance(label, bool):
                 continue
         raise UserError(
-            f"the split file {file} lists {reprlib.repr(row)} in {part!r}, "
+            f"the split file {file} lists {quoted(row, 30)} in {part!r}, "
             "which is not [relative path, label, classname]."
         )
     return [(path, label, name) for path, label, name in rows]

@@ -4,7 +4,7 @@ Source: `DATASETS.md` and `datasets/{fgvc_aircraft,imagenet*}.py` of CoOp.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from common.data.class_folders import photos_in
@@ -70,6 +70,8 @@ def _open_imagenet(root: Path) -> Dataset:
     parts = {part: root / "images" / part for part in ("train", "val")}
     if all(is_folder(path) for path in parts.values()):
         shown = _classes(parts["train"], readings)
+        for folder in parts.values():  # Before the photos of any are listed: there are a million.
+            _require_folders(folder, shown)
         train, test = (_class_folders(root, parts[x], shown, passed_over) for x in parts)
         name, classnames = root.resolve().name, tuple(shown.values())
         return Dataset(name, classnames, train, test, passed_over=merged(passed_over))
@@ -145,14 +147,17 @@ def _classes(folder: Path, readings: list[dict[str, str]]) -> dict[str, str]:
     )
 
 
-def _class_folders(
-    root: Path, folder: Path, shown: Mapping[str, str], passed_over: list[PassedOver]
-) -> ImageSplit:
+def _require_folders(folder: Path, shown: Iterable[str]) -> None:
     found = {path.name for path in folders(folder)}
     if not found:
         raise UserError(f"{folder} holds no class folders: {_SORT}.")
     if missing := [name for name in shown if name not in found]:
         raise UserError(f"{folder} has no folder of the class {missing[0]!r}: {_SORT}.")
+
+
+def _class_folders(
+    root: Path, folder: Path, shown: Mapping[str, str], passed_over: list[PassedOver]
+) -> ImageSplit:
     rows = []
     for label, name in enumerate(shown):
         photos = photos_in(folder / name)

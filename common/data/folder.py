@@ -44,13 +44,13 @@ def open_folder(path: str, holdout: int) -> Dataset:
     source = parts.get("train", root)
     classes = class_folders(source)
     classnames = tuple(classes)
+    # The classes of all parts are looked at before the photos of any, of which there are many.
+    others = {x: _of_classes(parts[x], classnames) for x in ("test", "val") if x in parts}
     passed_over = [*_beside(root, parts)]
     train = _split(source, classes, classnames, passed_over)
-    splits: dict[str, ImageSplit] = {}
-    for part in ("test", "val"):
-        if part in parts:
-            own = _of_classes(parts[part], classnames)
-            splits[part] = _split(parts[part], own, classnames, passed_over)
+    splits: dict[str, ImageSplit] = {
+        part: _split(parts[part], own, classnames, passed_over) for part, own in others.items()
+    }
     if "test" not in splits and "val" in splits:
         say(f"{root} has no test part with classes: its folder {parts['val'].name!r} is tested on.")
         splits["test"] = splits.pop("val")

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 from common.data.names import readable
 from common.errors import UserError
+from common.text import some
 
 Form = Callable[[str], Hashable]
-
-SHOWN = 5
-"""Names that a sentence lists."""
 
 
 def _words(name: str) -> str:
@@ -200,13 +198,6 @@ def require_matches(
             f"{source} names none of the classes: it has {some(keys)}, the classes are "
             f"{some(names)}; give the file of these classes, or rename its keys."
         )
-
-
-def some(names: Iterable[str], limit: int = SHOWN) -> str:
-    """The first few names, and how many follow."""
-    names = list(names)
-    shown = ", ".join(map(repr, names[:limit])) or "nothing"
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def _grouped(names: Iterable[str], form: Form) -> dict[Hashable, list[str]]:

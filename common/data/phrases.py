@@ -8,6 +8,7 @@ from typing import Any
 from common.errors import UserError
 from common.files import read_json
 from common.progress import say
+from common.text import some
 
 SHAPE = "{class: [sentence, ...]}"
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx")
@@ -36,8 +37,7 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
         raise UserError(f"the prompts file {path} is empty: it needs {SHAPE}.")
     check_phrases(content, f"the prompts file {path}")
     if repeated:
-        listed = ", ".join(map(repr, repeated[:5]))
-        _say_once(f"{path} names {listed} twice: the last list of each counts.")
+        _say_once(f"{path} names {some(repeated)} twice: the last list of each counts.")
     return content
 
 
@@ -63,7 +63,7 @@ def check_phrases(content: Mapping[str, Any], source: object) -> None:
         if isinstance(phrases, Mapping):
             raise UserError(
                 f"{source} has no list of sentences at {name!r} but further groups "
-                f"({', '.join(map(repr, list(phrases)[:3])) or 'none'}): put their sentences into "
+                f"({some(phrases, 3, none='none')}): put their sentences into "
                 f"one list, {SHAPE}."
             )
         if not isinstance(phrases, list):

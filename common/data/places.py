@@ -8,8 +8,8 @@ from common.data.checks import is_text
 from common.data.names import natural_key
 from common.data.passed_over import is_dropping
 from common.errors import UserError
-from common.files import shown
 from common.paths import as_path, in_bucket
+from common.text import shown
 
 
 def local_path(where: str) -> Path:

@@ -46,13 +46,13 @@ def open_tfds(name: str, holdout: int) -> Dataset:
     image_key = _only_key(name, features, tfds.features.Image)
     label_key = _only_key(name, features, tfds.features.ClassLabel)
     encoded = sources(decoders={image_key: tfds.decode.SkipDecoding()})
+    if "train" not in encoded:
+        raise UserError(f"tfds:{name} has no train part (it has {', '.join(encoded)}).")
     splits = {
         part: _split(f"tfds:{name}/{part}", source, image_key, label_key)
         for part, source in encoded.items()
         if part in ("train", "validation", "test")
     }
-    if "train" not in splits:
-        raise UserError(f"tfds:{name} has no train part (it has {', '.join(encoded)}).")
 
     classnames = tuple(features[label_key].names)
     train, validation = splits["train"], splits.get("validation")

@@ -9,16 +9,18 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from common.checks import Range, check_number
 from common.clip.prompts import require_texts
-from common.diffusion.drawing import generate, to_uint8
+from common.diffusion.drawing import generate
 from common.diffusion.model import StableDiffusion
 from common.diffusion.samplers import check_sampling
 from common.errors import UserError
+from common.photos.images import to_uint8
 from common.precision import product_precision
 from common.seeds import SEEDS
 
-GUIDANCE = 100
-RANGES = {"n": (1, 1024), "steps": (1, 1000), "seed": SEEDS, "batch": (1, 4096)}
+RANGES = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
+GUIDANCE = Range(-100, 100)
 
 
 def draw(
@@ -41,9 +43,10 @@ def draw(
     if not prompts:
         raise UserError("prompt is an empty list: give one or more texts.")
     for name, value in {"n": n, "steps": steps, "seed": seed, "batch": batch}.items():
-        check_whole(name, value, *RANGES[name])
-    if not abs(guidance) <= GUIDANCE:
-        raise UserError(f"guidance={guidance} is out of range: give a number up to {GUIDANCE}.")
+        if not isinstance(value, int | np.integer):
+            raise UserError(f"{name}={value!r} is not a whole number.")
+        check_number(name, value, RANGES[name])
+    check_number("guidance", guidance, GUIDANCE)
     check_sampling(sd.schedule, sampler, steps)
     side = sd.require_size("size", size or sd.image_size)
     words = _vectors(tokens or {})
@@ -61,19 +64,6 @@ def draw(
             negative=negative,
         )
     return [Image.fromarray(image) for image in to_uint8(images)]
-
-
-def check_whole(name: str, value: Any, low: int, high: int) -> None:
-    """Refuse what is not a whole number of a range.
-
-    Raises:
-      UserError: It names the value and the range.
-    """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not (whole and low <= value <= high):
-        raise UserError(
-            f"{name}={value!r} is out of range: give a whole number from {low} to {high}."
-        )
 
 
 def _vectors(tokens: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n d"]]:

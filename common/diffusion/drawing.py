@@ -117,11 +117,6 @@ def generate(
         )
 
 
-def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> np.ndarray:
-    """From [0, 1] to bytes."""
-    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
-
-
 def embed_prompt(
     tokenizer: Tokenizer,
     table: Float[np.ndarray, "v d"],

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from common.errors import UserError
+from common.text import some
 
 BRACKETED = re.compile(r"<([^<>\s]+)>")
 _SHOWN = 20  # words of a message
@@ -90,9 +91,8 @@ def _lookup(typed: str, words: Collection[str]) -> str:
                 f"{typed} may be {' or '.join(sorted(fitting))}: write the one that is meant."
             )
     known = sorted(words)
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    listed = ", ".join(known[:_SHOWN]) or "none"
-    raise UserError(f"{typed} was not learned; the words are {listed}{more}.")
+    listed = some(known, _SHOWN, str, none="none")
+    raise UserError(f"{typed} was not learned; the words are {listed}.")
 
 
 def word_key(word: str) -> str:

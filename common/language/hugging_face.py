@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from reprlib import repr
 from typing import Any
 
 from common.errors import UserError
@@ -10,6 +9,7 @@ from common.language.config import LMConfig
 from common.language.layers import ACTIVATIONS
 from common.records import Record
 from common.sizes import opened, require, size
+from common.text import quoted
 from common.weights.language import GPT2, GPT2_IGNORE, GPTJ, GPTJ_IGNORE
 from common.weights.table import Table
 
@@ -101,8 +101,8 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
     name = record.content.get("model_type")
     if not isinstance(name, str) or name not in KINDS:
         raise UserError(
-            f"{record.where} describes a {repr(name)} model; the language models that can be read "
-            f"are {', '.join(KINDS)}."
+            f"{record.where} describes a {quoted(name, 30)} model; the language models that can be "
+            f"read are {', '.join(KINDS)}."
         )
     kind = KINDS[name]
     require(record, {**_ALLOWED, **kind.allowed})

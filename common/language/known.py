@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from common.errors import UserError
-from common.files import read_record, shown
+from common.files import read_record
 from common.language.checkpoint import LM, abstract_lm, find_lm
 from common.language.config import KNOWN
 from common.language.hugging_face import lm_from_json
 from common.sizes import REMEDY
+from common.text import shown
 from common.weights.resolve import local_directory
 
 

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from common.damage import DAMAGED, cause
 from common.data.checks import is_text
@@ -92,9 +92,9 @@ def _members(archive: Path, opened: zipfile.ZipFile) -> list[Member]:
     for info in opened.infolist():
         path = PurePosixPath(info.filename.replace("\\", "/"))
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if path.is_absolute() or ".." in path.parts or path.parts[0][1:2] == ":":
+        if path.is_absolute() or ".." in path.parts or PureWindowsPath(path).drive:
             outside.append(info.filename)
-        elif in_droppings(path) or info.is_dir():
+        elif not path.parts or in_droppings(path) or info.is_dir():
             continue
         elif kind not in (0, stat.S_IFREG):
             links.append(info.filename)

@@ -14,7 +14,7 @@ from common.evaluation.tables import heading, is_share
 from common.page.contents import read_own
 from common.paths import AnyPath
 from common.progress import say
-from common.text import printable
+from common.text import printable, shortened
 from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
@@ -153,8 +153,7 @@ def _draw(group: Mapping[str, Curve], factor: float) -> str:
 
 
 def _label(name: str) -> str:
-    short = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-    return printable(short) or "-"
+    return printable(shortened(name, LONGEST_NAME)) or "-"
 
 
 def _thinned(curve: Curve) -> Curve:

@@ -9,6 +9,7 @@ from common.page import html
 from common.page.contents import Pictures
 from common.page.curves import further, pictures, read_curves
 from common.paths import AnyPath
+from common.text import some
 from common.training.writers import PICTURES
 
 STEP = "[0-9]" * 8
@@ -101,7 +102,7 @@ def _left(files: Pictures) -> str:
     """Which files are not shown; empty where all are."""
     if not files.left:
         return ""
-    named = ", ".join(files.left[:MOST_NAMED]) + (", …" if len(files.left) > MOST_NAMED else "")
+    named = some(files.left, MOST_NAMED, str)
     return html.note(f"Not shown, since they are links, not pictures or too large: {named}.")
 
 

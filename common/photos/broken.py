@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
+from common.text import some
 
 _NAMED = 10  # of many that are broken
 
@@ -39,12 +40,10 @@ class BrokenExamples(UserError):
             return
         shown = [
             f"{error.name} ({error.reason})" if isinstance(error, BrokenPicture) else str(error)
-            for error in self.errors[:_NAMED]
+            for error in self.errors
         ]
-        more = len(self.errors) - len(shown)
-        also = f" and {more} more" if more else ""
         super().__init__(
-            f"{len(self.errors)} pictures cannot be read: {', '.join(shown)}{also}: mend or remove "
+            f"{len(shown)} pictures cannot be read: {some(shown, _NAMED, str)}: mend or remove "
             "them."
         )
 

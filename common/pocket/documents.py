@@ -28,15 +28,15 @@ def sample_document(generator: np.random.Generator) -> Pieces:
     """One text; the scenes are of looks that all pretraining may see."""
     form = pick(_FORMS, generator)
     if form == "caption":
-        return caption_document(_scene(generator), pick(_TOLD, generator), generator)
+        return caption_document(anonymous_scene(generator), pick(_TOLD, generator), generator)
     if form == "questions":
-        scene, count = _scene(generator), 1 + int(generator.integers(_MOST_QUESTIONS))
+        scene, count = anonymous_scene(generator), 1 + int(generator.integers(_MOST_QUESTIONS))
         return told(scene, pick(_TOLD[1:], generator), generator) + asked(
             [scene] * count, generator
         )
     count = 1 + int(generator.integers(_MOST_EXAMPLES))
     return examples(
-        [_scene(generator) for _ in range(count)], pick(_TOLD[1:], generator), generator
+        [anonymous_scene(generator) for _ in range(count)], pick(_TOLD[1:], generator), generator
     )
 
 
@@ -87,5 +87,6 @@ def packed_rows(
     return rows
 
 
-def _scene(generator: np.random.Generator) -> Scene:
+def anonymous_scene(generator: np.random.Generator) -> Scene:
+    """Draw a scene of a species that has no name."""
     return sample_scene(pick(ANONYMOUS, generator), generator)

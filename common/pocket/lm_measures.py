@@ -11,9 +11,8 @@ from jaxtyping import Bool, Int
 from common.language import LM, greedy
 from common.language.prompts import SEPARATOR, question
 from common.pocket.captions import Question, questions
-from common.pocket.documents import Pieces, caption_document, encode, told
+from common.pocket.documents import Pieces, anonymous_scene, caption_document, encode, told
 from common.pocket.phrases import pick
-from common.pocket.world import ANONYMOUS, Scene, sample_scene
 
 SHOTS = (0, 1, 2, 4)
 _TOLD = 1  # full captions that say what a picture would show
@@ -44,7 +43,7 @@ def padded(
 def _caption_nats(lm: LM, told_before: int, count: int, seed: int) -> float:
     rows, targets = [], []
     for generator in _generators(count, seed):
-        *before, last = caption_document(_scene(generator), told_before, generator)
+        *before, last = caption_document(anonymous_scene(generator), told_before, generator)
         ids = [*lm.tokenizer.encode(last), lm.config.eos]
         rows.append([*encode(before, lm.tokenizer), *ids])
         targets.append(len(ids))
@@ -69,7 +68,7 @@ def _answer_accuracy(lm: LM, shots: int, count: int, seed: int) -> float:
     for generator in _generators(count, seed):
         pieces: Pieces = []
         for number in range(shots + 1):
-            scene = _scene(generator)
+            scene = anonymous_scene(generator)
             chosen: Question = pick(questions(scene), generator)
             pieces += [*told(scene, _TOLD, generator), question(chosen.text)]
             if number < shots:
@@ -86,7 +85,3 @@ def _answer_accuracy(lm: LM, shots: int, count: int, seed: int) -> float:
 
 def _generators(count: int, seed: int) -> list[np.random.Generator]:
     return [np.random.default_rng((seed, index, 2)) for index in range(count)]
-
-
-def _scene(generator: np.random.Generator) -> Scene:
-    return sample_scene(pick(ANONYMOUS, generator), generator)

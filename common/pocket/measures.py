@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from common.clip import CLIP, encode_image, encode_text
 from common.diffusion import Modules, StableDiffusion, prompt_states, text_to_image
 from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.photos.images import to_uint8
 from common.pocket.captions import captions, plain_description
 from common.pocket.fitting import in_batches
 from common.pocket.renderer import render
@@ -146,7 +147,7 @@ def reconstructions(
 ) -> UInt8[np.ndarray, "b h w 3"]:
     """Pictures after the VAE's encoder and decoder."""
     rebuild = jax.jit(lambda params, part: sd.vae.apply({"params": params}, centred(part)))
-    return to_bytes(in_batches(partial(rebuild, sd.params["vae"]), pixels) / 2 + 0.5)
+    return to_uint8(in_batches(partial(rebuild, sd.params["vae"]), pixels) / 2 + 0.5)
 
 
 def generate(
@@ -158,12 +159,7 @@ def generate(
     empty = prompt_states(tower, params["text"], sd.tokenizer([""] * len(prompts)))
     noise = jax.random.normal(jax.random.key(seed), (len(prompts), *sd.latent_shape))
     images = text_to_image(sd.modules, params, states, empty, noise, steps=STEPS, guidance=GUIDANCE)
-    return to_bytes(np.asarray(images))
-
-
-def to_bytes(images: Float[np.ndarray, "b h w 3"]) -> UInt8[np.ndarray, "b h w 3"]:
-    """Pictures in [0, 1] as bytes."""
-    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    return to_uint8(np.asarray(images))
 
 
 def _noise_error(

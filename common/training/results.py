@@ -13,13 +13,11 @@ from common.files import read_record, write_json
 from common.paths import AnyPath, within
 from common.progress import say
 from common.records import Record
+from common.text import some
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
 
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
-
-SHOWN = 5
-"""Names that a line about numbers that are not finite gives."""
 
 TEXTS = ("method", "dataset", "model")
 REQUIRED = (*TEXTS, "seed", "metrics", "baselines")
@@ -44,9 +42,8 @@ def write_evaluation(path: AnyPath, result: Mapping[str, Any]) -> None:
 def tell_not_finite(values: Mapping[str, Any]) -> None:
     """Say which numbers are NaN or infinite; in JSON they are null."""
     odd = not_finite(values)
-    more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
     if odd:
-        say(f"not a finite number, and null in the result: {', '.join(odd[:SHOWN])}{more}.")
+        say(f"not a finite number, and null in the result: {some(odd, show=str)}.")
 
 
 def not_finite(value: Any, name: str = "") -> list[str]:

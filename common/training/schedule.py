@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_number
 from common.errors import UserError
 
 
@@ -41,9 +42,7 @@ class Schedule:
     def __post_init__(self) -> None:
         lowest = {"updates": 1, "steps_per_call": 1, "log_every": 1}
         for name in self.__dataclass_fields__:
-            value, low = getattr(self, name), lowest.get(name, 0)
-            if value < low:
-                raise UserError(f"{name} is {value}; give a number of at least {low}.")
+            check_number(name, getattr(self, name), Range(lowest.get(name, 0)))
         for name in ("log_every", "save_every", "eval_every"):
             value = getattr(self, name)
             if value % self.steps_per_call:

@@ -4,6 +4,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_ranges
 from common.config import flatten
 from common.errors import UserError
 from common.seeds import check_seeds, random_key, seed_key, seed_words
@@ -11,7 +12,6 @@ from common.training.method import Method
 from common.training.sharding import REPLICATED, place
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.wandb_writer import require_wandb
-from common.values import Ranges, check_ranges
 
 FIELDS = (
     "compile_cache",
@@ -30,25 +30,25 @@ FIELDS = (
 STEPS = 2**31 - 1
 """Updates that a run may have; devices count them in 32 bits."""
 
-RANGES: Ranges = {
-    "keep": (1, 1000),
-    "updates": (None, STEPS),
-    "steps_per_call": (None, 10_000),
-    "log_every": (None, STEPS),
-    "save_every": (None, STEPS),
-    "eval_every": (None, STEPS),
+RANGES: dict[str, Range] = {
+    "keep": Range(1, 1000),
+    "updates": Range(high=STEPS),
+    "steps_per_call": Range(high=10_000),
+    "log_every": Range(high=STEPS),
+    "save_every": Range(high=STEPS),
+    "eval_every": Range(high=STEPS),
     # What the methods' configs share.
-    "batch": (1, 2**20),
-    "learning_rate": (0, 1e6),
-    "weight_decay": (0, 1e6),
-    "momentum": (0, 1),
-    "beta1": (0, 1),
-    "beta2": (0, 1),
-    "warmup_epochs": (0, STEPS),
-    "warmup_rate": (0, 1e6),
-    "warmup": (0, STEPS),
-    "shots": (-1, STEPS),  # -1: as the method chooses
-    "holdout": (0, STEPS),
+    "batch": Range(1, 2**20),
+    "learning_rate": Range(0, 1e6),
+    "weight_decay": Range(0, 1e6),
+    "momentum": Range(0, 1),
+    "beta1": Range(0, 1),
+    "beta2": Range(0, 1),
+    "warmup_epochs": Range(0, STEPS),
+    "warmup_rate": Range(0, 1e6),
+    "warmup": Range(0, STEPS),
+    "shots": Range(-1, STEPS),  # -1: as the method chooses
+    "holdout": Range(0, STEPS),
 }
 """Bounds of numbers; `Schedule` has further ones, and methods have those of their own fields."""
 

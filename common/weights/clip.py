@@ -2,32 +2,18 @@
 
 import dataclasses
 
-from common.weights.table import Rule
-
-
-def _norm(source: str, target: str) -> tuple[Rule, ...]:
-    return (
-        Rule(f"{source}.weight", f"{target}/scale"),
-        Rule(f"{source}.bias", f"{target}/bias"),
-    )
-
-
-def _dense(source: str, target: str) -> tuple[Rule, ...]:
-    return (
-        Rule(f"{source}.weight", f"{target}/kernel", "linear"),
-        Rule(f"{source}.bias", f"{target}/bias"),
-    )
+from common.weights.rules import Rule, layer, norm
 
 
 def _hf_block(source: str, target: str) -> tuple[Rule, ...]:
     attention = f"{target}/attention"
     return (
-        *_norm(f"{source}.layer_norm{{n:1|2}}", f"{target}/norm{{n:1|2}}"),
-        *_dense(f"{source}.self_attn.q_proj", f"{attention}/query"),
-        *_dense(f"{source}.self_attn.k_proj", f"{attention}/key"),
-        *_dense(f"{source}.self_attn.v_proj", f"{attention}/value"),
-        *_dense(f"{source}.self_attn.out_proj", f"{attention}/out"),
-        *_dense(f"{source}.mlp.{{fc:fc1|fc2}}", f"{target}/mlp/{{fc:fc1|fc2}}"),
+        *norm(f"{source}.layer_norm{{n:1|2}}", f"{target}/norm{{n:1|2}}"),
+        *layer(f"{source}.self_attn.q_proj", f"{attention}/query"),
+        *layer(f"{source}.self_attn.k_proj", f"{attention}/key"),
+        *layer(f"{source}.self_attn.v_proj", f"{attention}/value"),
+        *layer(f"{source}.self_attn.out_proj", f"{attention}/out"),
+        *layer(f"{source}.mlp.{{fc:fc1|fc2}}", f"{target}/mlp/{{fc:fc1|fc2}}"),
     )
 
 
@@ -35,7 +21,7 @@ HF_TEXT_TOWER = (
     Rule("text_model.embeddings.token_embedding.weight", "token_embedding"),
     Rule("text_model.embeddings.position_embedding.weight", "position_embedding"),
     *_hf_block("text_model.encoder.layers.{i}", "block_{i}"),
-    *_norm("text_model.final_layer_norm", "final_norm"),
+    *norm("text_model.final_layer_norm", "final_norm"),
 )
 """Stable Diffusion's `text_encoder/`: a text tower alone, without projection."""
 
@@ -60,9 +46,9 @@ HF_CLIP = (
         "conv",
     ),
     # The published keys spell it like this.
-    *_norm("vision_model.pre_layrnorm", "vision/pre_norm"),
+    *norm("vision_model.pre_layrnorm", "vision/pre_norm"),
     *_hf_block("vision_model.encoder.layers.{i}", "vision/block_{i}"),
-    *_norm("vision_model.post_layernorm", "vision/post_norm"),
+    *norm("vision_model.post_layernorm", "vision/post_norm"),
     Rule("visual_projection.weight", "vision/projection/kernel", "linear"),
     Rule("logit_scale", "logit_scale"),
 )
@@ -76,16 +62,16 @@ def _open_clip_block(source: str, target: str) -> tuple[Rule, ...]:
     attention = f"{target}/attention"
     parts = ("query", "key", "value")
     return (
-        *_norm(f"{source}.ln_{{n:1|2}}", f"{target}/norm{{n:1|2}}"),
+        *norm(f"{source}.ln_{{n:1|2}}", f"{target}/norm{{n:1|2}}"),
         Rule(
             f"{source}.attn.in_proj_weight",
             tuple(f"{attention}/{part}/kernel" for part in parts),
             "linear",
         ),
         Rule(f"{source}.attn.in_proj_bias", tuple(f"{attention}/{part}/bias" for part in parts)),
-        *_dense(f"{source}.attn.out_proj", f"{attention}/out"),
-        *_dense(f"{source}.mlp.c_fc", f"{target}/mlp/fc1"),
-        *_dense(f"{source}.mlp.c_proj", f"{target}/mlp/fc2"),
+        *layer(f"{source}.attn.out_proj", f"{attention}/out"),
+        *layer(f"{source}.mlp.c_fc", f"{target}/mlp/fc1"),
+        *layer(f"{source}.mlp.c_proj", f"{target}/mlp/fc2"),
     )
 
 
@@ -93,7 +79,7 @@ _OPEN_CLIP_TEXT = (
     Rule("token_embedding.weight", "text/token_embedding"),
     Rule("positional_embedding", "text/position_embedding"),
     *_open_clip_block("transformer.resblocks.{i}", "text/block_{i}"),
-    *_norm("ln_final", "text/final_norm"),
+    *norm("ln_final", "text/final_norm"),
     # Applied from the right, hence already [in, out].
     Rule("text_projection", "text/projection/kernel"),
     Rule("logit_scale", "logit_scale"),
@@ -104,19 +90,19 @@ OPEN_CLIP_VIT = (
     Rule("visual.class_embedding", "vision/class_embedding"),
     Rule("visual.positional_embedding", "vision/position_embedding"),
     Rule("visual.conv1.weight", "vision/patch_embedding/kernel", "conv"),
-    *_norm("visual.ln_pre", "vision/pre_norm"),
+    *norm("visual.ln_pre", "vision/pre_norm"),
     *_open_clip_block("visual.transformer.resblocks.{i}", "vision/block_{i}"),
-    *_norm("visual.ln_post", "vision/post_norm"),
+    *norm("visual.ln_post", "vision/post_norm"),
     Rule("visual.proj", "vision/projection/kernel"),
 )
 
 
-def _conv_norm(conv: str, norm: str, target: str) -> tuple[Rule, ...]:
+def _conv_norm(conv: str, scale: str, target: str) -> tuple[Rule, ...]:
     return (
         Rule(f"{conv}.weight", f"{target}/conv/kernel", "conv"),
-        *_norm(norm, f"{target}/norm"),
-        Rule(f"{norm}.running_mean", f"{target}/norm/mean"),
-        Rule(f"{norm}.running_var", f"{target}/norm/variance"),
+        *norm(scale, f"{target}/norm"),
+        Rule(f"{scale}.running_mean", f"{target}/norm/mean"),
+        Rule(f"{scale}.running_var", f"{target}/norm/variance"),
     )
 
 
@@ -128,10 +114,10 @@ OPEN_CLIP_RESNET = (
     *_conv_norm(f"{_STAGE}.conv{{n}}", f"{_STAGE}.bn{{n}}", f"{_BLOCK}/layer{{n}}"),
     *_conv_norm(f"{_STAGE}.downsample.0", f"{_STAGE}.downsample.1", f"{_BLOCK}/shortcut"),
     Rule("visual.attnpool.positional_embedding", "vision/pool/position_embedding"),
-    *_dense("visual.attnpool.q_proj", "vision/pool/query"),
-    *_dense("visual.attnpool.k_proj", "vision/pool/key"),
-    *_dense("visual.attnpool.v_proj", "vision/pool/value"),
-    *_dense("visual.attnpool.c_proj", "vision/pool/out"),
+    *layer("visual.attnpool.q_proj", "vision/pool/query"),
+    *layer("visual.attnpool.k_proj", "vision/pool/key"),
+    *layer("visual.attnpool.v_proj", "vision/pool/value"),
+    *layer("visual.attnpool.c_proj", "vision/pool/out"),
 )
 
 OPEN_CLIP_IGNORE = (

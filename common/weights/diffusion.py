@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from common.weights.table import Rule, Table, to_flax
+from common.weights.rules import Rule, layer, norm
+from common.weights.table import Table, to_flax
 
 
 def unet_table(linear_projection: bool) -> Table:
@@ -17,18 +18,18 @@ def unet_table(linear_projection: bool) -> Table:
         model computes the same either way.
     """
     rules = [
-        *_conv("conv_in", "conv_in"),
-        *_linear("time_embedding.linear_{i}", "time_{i}"),
-        *_norm("conv_norm_out", "norm_out"),
-        *_conv("conv_out", "conv_out"),
+        *layer("conv_in", "conv_in", "conv"),
+        *layer("time_embedding.linear_{i}", "time_{i}"),
+        *norm("conv_norm_out", "norm_out"),
+        *layer("conv_out", "conv_out", "conv"),
     ]
     for source, target in _LEVELS:
         rules += _resnet(f"{source}.resnets.{{j}}", f"{target}/resnet_{{j}}")
         rules += _transformer(
             f"{source}.attentions.{{j}}", f"{target}/transformer_{{j}}", linear_projection
         )
-    rules += _conv("down_blocks.{i}.downsamplers.0.conv", "down_{i}/downsample/conv")
-    rules += _conv("up_blocks.{i}.upsamplers.0.conv", "up_{i}/upsample/conv")
+    rules += layer("down_blocks.{i}.downsamplers.0.conv", "down_{i}/downsample/conv", "conv")
+    rules += layer("up_blocks.{i}.upsamplers.0.conv", "up_{i}/upsample/conv", "conv")
     return tuple(rules)
 
 
@@ -47,31 +48,12 @@ def vae_to_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 _LEVELS = (("down_blocks.{i}", "down_{i}"), ("mid_block", "mid"), ("up_blocks.{i}", "up_{i}"))
 
 
-def _layer(source: str, target: str, weight: str, transform: str) -> tuple[Rule, Rule]:
-    return (
-        Rule(f"{source}.weight", f"{target}/{weight}", transform),
-        Rule(f"{source}.bias", f"{target}/bias"),
-    )
-
-
-def _conv(source: str, target: str) -> tuple[Rule, ...]:
-    return _layer(source, target, "kernel", "conv")
-
-
-def _linear(source: str, target: str) -> tuple[Rule, ...]:
-    return _layer(source, target, "kernel", "linear")
-
-
-def _norm(source: str, target: str) -> tuple[Rule, ...]:
-    return _layer(source, target, "scale", "keep")
-
-
 def _resnet(source: str, target: str) -> tuple[Rule, ...]:
     return (
-        *_norm(f"{source}.norm{{n}}", f"{target}/norm{{n}}"),
-        *_conv(f"{source}.conv{{n:1|2}}", f"{target}/conv{{n:1|2}}"),
-        *_linear(f"{source}.time_emb_proj", f"{target}/time"),
-        *_conv(f"{source}.conv_shortcut", f"{target}/shortcut"),
+        *norm(f"{source}.norm{{n}}", f"{target}/norm{{n}}"),
+        *layer(f"{source}.conv{{n:1|2}}", f"{target}/conv{{n:1|2}}", "conv"),
+        *layer(f"{source}.time_emb_proj", f"{target}/time"),
+        *layer(f"{source}.conv_shortcut", f"{target}/shortcut", "conv"),
     )
 
 
@@ -79,17 +61,17 @@ def _transformer(source: str, target: str, linear_projection: bool) -> tuple[Rul
     projection = "linear" if linear_projection else "conv1x1_as_linear"
     inside, block = f"{source}.transformer_blocks.0", f"{target}/block"
     rules = [
-        *_norm(f"{source}.norm", f"{target}/norm"),
-        *_layer(f"{source}.proj_{{p:in|out}}", f"{target}/proj_{{p:in|out}}", "kernel", projection),
-        *_norm(f"{inside}.norm{{n}}", f"{block}/norm{{n}}"),
-        *_linear(f"{inside}.ff.net.0.proj", f"{block}/feed_forward/in"),
-        *_linear(f"{inside}.ff.net.2", f"{block}/feed_forward/out"),
+        *norm(f"{source}.norm", f"{target}/norm"),
+        *layer(f"{source}.proj_{{p:in|out}}", f"{target}/proj_{{p:in|out}}", projection),
+        *norm(f"{inside}.norm{{n}}", f"{block}/norm{{n}}"),
+        *layer(f"{inside}.ff.net.0.proj", f"{block}/feed_forward/in"),
+        *layer(f"{inside}.ff.net.2", f"{block}/feed_forward/out"),
     ]
     for theirs, ours in (("attn1", "self_attention"), ("attn2", "cross_attention")):
         for name in ("query", "key", "value"):
             weight = f"{inside}.{theirs}.to_{name[0]}.weight"
             rules.append(Rule(weight, f"{block}/{ours}/{name}/kernel", "linear"))
-        rules += _linear(f"{inside}.{theirs}.to_out.0", f"{block}/{ours}/out")
+        rules += layer(f"{inside}.{theirs}.to_out.0", f"{block}/{ours}/out")
     return tuple(rules)
 
 
@@ -97,22 +79,23 @@ def _vae_half(half: str, level: str, resample: str) -> tuple[Rule, ...]:
     """Rules of the encoder ("down", "downsample") or the decoder ("up", "upsample")."""
     attention = f"{half}.mid_block.attentions.0", f"{half}/mid/attention"
     rules = [
-        *_conv(f"{half}.conv_{{p:in|out}}", f"{half}/conv_{{p:in|out}}"),
-        *_norm(f"{half}.conv_norm_out", f"{half}/norm_out"),
+        *layer(f"{half}.conv_{{p:in|out}}", f"{half}/conv_{{p:in|out}}", "conv"),
+        *norm(f"{half}.conv_norm_out", f"{half}/norm_out"),
         *_resnet(
             f"{half}.{level}_blocks.{{i}}.resnets.{{j}}", f"{half}/{level}_{{i}}_resnet_{{j}}"
         ),
-        *_conv(
+        *layer(
             f"{half}.{level}_blocks.{{i}}.{resample}rs.0.conv",
             f"{half}/{level}_{{i}}_{resample}/conv",
+            "conv",
         ),
         *_resnet(f"{half}.mid_block.resnets.{{j}}", f"{half}/mid/resnet_{{j}}"),
-        *_norm(f"{attention[0]}.group_norm", f"{attention[1]}/norm"),
+        *norm(f"{attention[0]}.group_norm", f"{attention[1]}/norm"),
     ]
     # Today's name comes first: it is the one that is written. Files of 2022 have the second.
     for ours, names in _VAE_ATTENTION.items():
         for theirs in names:
-            rules += _linear(f"{attention[0]}.{theirs}", f"{attention[1]}/{ours}")
+            rules += layer(f"{attention[0]}.{theirs}", f"{attention[1]}/{ours}")
     return tuple(rules)
 
 
@@ -126,7 +109,7 @@ _VAE_ATTENTION = {
 VAE: Table = (
     *_vae_half("encoder", "down", "downsample"),
     *_vae_half("decoder", "up", "upsample"),
-    *_conv("quant_conv", "quant"),
-    *_conv("post_quant_conv", "post_quant"),
+    *layer("quant_conv", "quant", "conv"),
+    *layer("post_quant_conv", "post_quant", "conv"),
 )
 """The table of `common.diffusion.AutoencoderKL`; read files through `vae_to_flax`."""

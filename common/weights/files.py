@@ -9,9 +9,10 @@ import numpy as np
 from safetensors.numpy import save, save_file
 
 from common.errors import UserError
-from common.files import atomic_write, read_json, shown
+from common.files import atomic_write, read_json
 from common.paths import AnyPath
 from common.progress import say
+from common.text import shown, some
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import read_torch_archive
 
@@ -126,10 +127,10 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
             raise UserError(f"the shard {shown(shard)} that {shown(index)} names is missing.")
         found, _ = read_safetensors(index.parent / shard)
         if twice := sorted(set(found) & set(tensors)):
-            raise UserError(f"two shards of {shown(index)} hold {', '.join(twice[:12])}.")
+            raise UserError(f"two shards of {shown(index)} hold {some(twice, 12, str)}.")
         tensors |= found
     if absent := sorted(set(names) - set(tensors)):
-        raise UserError(f"the shards of {shown(index)} lack {', '.join(absent[:12])}.")
+        raise UserError(f"the shards of {shown(index)} lack {some(absent, 12, str)}.")
     return tensors
 
 

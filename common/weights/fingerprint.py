@@ -1,12 +1,15 @@
 """A short name for the exact content of a set of weights."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from common.weights.table import flatten
+
+_LENGTH = 16
 
 
 def fingerprint(tree: Mapping[str, Any], *facts: str) -> str:
@@ -19,12 +22,22 @@ def fingerprint(tree: Mapping[str, Any], *facts: str) -> str:
       tree: Nested or flat mapping to arrays.
       facts: What else the numbers depend on, such as the `repr` of a model configuration.
     """
-    digest = hashlib.sha256()
+    sha = hashlib.sha256()
     for fact in facts:
-        digest.update(f"{len(fact)}:{fact}".encode())
+        sha.update(f"{len(fact)}:{fact}".encode())
     for path, leaf in sorted(flatten(tree).items()):
         array = np.ascontiguousarray(leaf)
         # ascontiguousarray makes scalars one-dimensional, hence the leaf's own shape.
-        digest.update(f"{path} {np.shape(leaf)} {array.dtype.name}\n".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
-    return digest.hexdigest()[:16]
+        sha.update(f"{path} {np.shape(leaf)} {array.dtype.name}\n".encode())
+        sha.update(array.reshape(-1).view(np.uint8))
+    return sha.hexdigest()[:_LENGTH]
+
+
+def digest(content: Any) -> str:
+    """Return the fingerprint of anything that JSON can hold."""
+    return fingerprint({}, json.dumps(content))
+
+
+def text_digest(text: str) -> str:
+    """Return sixteen hex characters that change with any letter of `text`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]

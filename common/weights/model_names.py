@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from common.errors import UserError
-from common.files import read_bytes, shown
+from common.files import read_bytes
+from common.text import shown
 from common.weights.safetensors_file import read_safetensors
 
 # The names of OpenAI's package and of open_clip, without signs and in lower case.

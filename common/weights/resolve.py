@@ -7,7 +7,7 @@ from pathlib import Path
 
 import common
 from common.errors import UserError
-from common.files import shown
+from common.text import shown
 from common.weights.files import weight_files
 from common.weights.model_names import known_id, refuse_file
 

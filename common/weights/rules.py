@@ -61,6 +61,22 @@ class Rule:
         return (self.target,) if isinstance(self.target, str) else self.target
 
 
+def layer(source: str, target: str, transform: str = "linear") -> tuple[Rule, ...]:
+    """Return the rules of a linear map or a convolution with its bias."""
+    return (
+        Rule(f"{source}.weight", f"{target}/kernel", transform),
+        Rule(f"{source}.bias", f"{target}/bias"),
+    )
+
+
+def norm(source: str, target: str) -> tuple[Rule, ...]:
+    """Return the rules of a normalisation with its scale and its bias."""
+    return (
+        Rule(f"{source}.weight", f"{target}/scale"),
+        Rule(f"{source}.bias", f"{target}/bias"),
+    )
+
+
 @cache
 def pattern(template: str) -> re.Pattern[str]:
     """A template as a regular expression with a named group for each hole."""

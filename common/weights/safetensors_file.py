@@ -12,7 +12,8 @@ import numpy as np
 from common import strict_json
 from common.damage import DAMAGED, cause
 from common.errors import UserError
-from common.files import require_file, require_no_pointer, shown
+from common.files import require_file, require_no_pointer
+from common.text import shown
 
 LARGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""

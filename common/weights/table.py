@@ -12,6 +12,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.finite import require_finite
+from common.text import some
 from common.weights.rules import TRANSFORMS, Rule, Transform, fill, pattern
 
 _LISTED = 12  # how many names an error spells out before it only counts the rest
@@ -246,7 +247,5 @@ def _narrow(tensor: np.ndarray) -> np.ndarray:
 
 
 def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    if len(names) > _LISTED:
-        shown += f" and {len(names) - _LISTED} more"
-    return f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({shown})"
+    kind = "entry" if len(names) == 1 else "entries"
+    return f"{len(names)} {kind} ({some(names, _LISTED, str)})"

@@ -13,7 +13,8 @@ import numpy as np
 
 from common.damage import DAMAGED, cause
 from common.errors import UserError
-from common.files import require_file, require_no_pointer, shown
+from common.files import require_file, require_no_pointer
+from common.text import shown
 from common.weights.pickles import RefusedError, as_dict, unpickle
 
 LARGEST_PROGRAM = 2**26

@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from common.diffusion.words import BRACKETED, word_key, word_stem
 from common.errors import UserError
+from common.text import some
 
 # Letters and bytes of a word, which keep the names of its file, and of one that is being
 # written, under 255 bytes in any alphabet.
@@ -77,7 +78,7 @@ def in_class_order(
         if differing := sorted(set(names) ^ set(classnames)):
             raise UserError(
                 "the data set and the run do not have the same classes: only one of them has "
-                f"{', '.join(differing[:5])}."
+                f"{some(differing, show=str)}."
             )
         if len(names) != len(classnames) or len(set(names)) < len(names):
             raise UserError(

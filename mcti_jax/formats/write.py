@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.checks import check_choice
 from common.errors import UserError
 from common.files import atomic_write
 from common.paths import AnyPath, as_path
@@ -86,8 +87,7 @@ def write_token(directory: AnyPath | str, token: LearnedToken, format: str) -> A
     Raises:
       UserError: The format is unknown, or the disk did not keep what was written.
     """
-    if format not in FORMATS:
-        raise UserError(f"the format {format!r} is unknown; choose one of {', '.join(FORMATS)}.")
+    check_choice("format", format, FORMATS)
     path = as_path(directory) / (file_stem(token.token) + FORMATS[format].suffix)
     with atomic_write(path) as temporary:
         temporary.write_bytes(FORMATS[format].encode(token))

@@ -1,12 +1,13 @@
 """Captioned images as random features, with tiny models; no picture is opened."""
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from aape_jax.tasks import caption_report, captioning
-from aape_jax.tasks.captioned import Texts
+from aape_jax.tasks.caption_texts import Texts
 from aape_jax.tasks.described import Described, Views
 from common.clip.known import describe_clip
 from common.data import ImageSplit
@@ -21,8 +22,8 @@ COLOURS = ("red", "green", "blue")
 LM = LMConfig(vocab_size=300, width=24, layers=1, heads=3, mlp_width=40, positions=64, eos=7)
 
 
-def pictures(count):
-    photo = ArrayPhoto(np.zeros((8, 8, 3), np.uint8))
+def pictures(count, grey=0):
+    photo = ArrayPhoto(np.full((8, 8, 3), grey, np.uint8))
     names = tuple(f"image-{i}" for i in range(count))
     return ImageSplit(np.arange(count), names, (photo,) * count)
 
@@ -61,8 +62,10 @@ def tiny_lm():
 
 @cache
 def untrained_clip():
-    """It encodes nothing."""
-    return describe_clip("pocket")
+    """It encodes nothing; its features have the width of those in its place."""
+    clip = describe_clip("pocket")
+    text = replace(clip.config.text, projection=WIDTH)
+    return replace(clip, config=replace(clip.config, text=text))
 
 
 def install(monkeypatch, parts=None, lm=None):
@@ -71,7 +74,11 @@ def install(monkeypatch, parts=None, lm=None):
     lm, clip = lm or tiny_lm(), untrained_clip()
     monkeypatch.setattr(captioning, "load_clip", lambda *_: clip)
     monkeypatch.setattr(captioning, "load_lm", lambda *_: lm)
-    monkeypatch.setattr(captioning, "open_described", lambda *_: parts)
+    monkeypatch.setattr(
+        captioning, "open_texts", lambda _: {n: own.texts for n, own in parts.items()}
+    )
+    monkeypatch.setattr(captioning, "grid_shape", lambda _: (CELLS, CHANNELS))
+    monkeypatch.setattr(captioning, "describe", lambda *_: parts)
     monkeypatch.setattr(
         caption_report, "image_features", lambda clip, split, cache: vectors(len(split), WIDTH)
     )

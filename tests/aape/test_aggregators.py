@@ -128,8 +128,11 @@ def test_watch_counts_prompts():
         ({"kind": "attention"}, "aggregator.kind='attention' is unknown; choose one of anchored"),
         ({"norm": "rms"}, "aggregator.norm='rms' is unknown"),
         ({"token": "pixel"}, "aggregator.token='pixel' is unknown"),
-        ({"num_outputs": 0}, "aggregator.num_outputs=0 must be at least 1"),
-        ({"init_scale": 0.0}, "aggregator.init_scale=0.0 must be positive"),
+        (
+            {"num_outputs": 0},
+            "aggregator.num_outputs=0 is out of range: give a number of at",
+        ),
+        ({"init_scale": 0.0}, "aggregator.init_scale=0.0 is out of range: give a number above 0"),
     ],
 )
 def test_options_that_cannot_be(changes, sentence):

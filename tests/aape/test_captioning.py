@@ -14,7 +14,7 @@ from aape_jax.evaluate import captions as evaluate_captions
 from aape_jax.heads_file import read_head, write_head
 from aape_jax.prefix import Prefix
 from aape_jax.stages import rate_within
-from aape_jax.tasks.captioned import Texts
+from aape_jax.tasks.caption_texts import Texts
 from aape_jax.tasks.captioning import Captioning
 from aape_jax.tasks.described import caption_tokens
 from common.config import read_config
@@ -238,7 +238,7 @@ def test_an_image_without_captions_is_refused():
     ("changes", "sentence"),
     [
         ({"lm.aape_position": "above"}, "lm.aape_position='above' is unknown"),
-        ({"lm.aape_tokens": 0}, "lm.aape_tokens=0 must be at least 1"),
+        ({"lm.aape_tokens": 0}, "lm.aape_tokens=0 is out of range"),
         ({"lm.aape_tokens": 60}, "are 8\\d tokens, but lm.model=pocket has 64 positions"),
         ({"lm.beams": 0}, "lm.beams=0"),
         ({"grid": "disk"}, "grid='disk' is neither device nor host"),
@@ -247,8 +247,8 @@ def test_an_image_without_captions_is_refused():
         ({"map_updates": 0}, "leaves the visual map untrained"),
         ({"map_updates": 16}, "the steps behind map_updates train AAPE"),
         ({"lm.aape_position": "none", "compare": "()"}, "the steps behind map_updates train AAPE"),
-        ({"map_rate": -1}, "map_rate=-1.0 is negative"),
-        ({"clip": 0}, "clip=0.0 must be positive"),
+        ({"map_rate": -1}, "map_rate=-1.0 is out of range"),
+        ({"clip": 0}, "clip=0.0 is out of range"),
         ({"compare": "(paper,)"}, "compare='paper' is unknown"),
         ({"aggregator.token": "class"}, "images have no classes"),
     ],

@@ -168,7 +168,7 @@ def test_bad_input_of_retrieval(world, tmp_path, changes, sentence):
         ({"views": 2}, "views=2 needs photos"),
         ({"prompts.source": "web"}, "prompts.source='web'"),
         ({"prompts.source": "features:none.npz"}, "none.npz"),
-        ({"loss.lambda": "-2"}, "loss.lambda=-2.0 is negative"),
+        ({"loss.lambda": "-2"}, "loss.lambda=-2.0 is out of range"),
         ({"schedule": "long"}, "schedule='long' is unknown"),
     ],
 )

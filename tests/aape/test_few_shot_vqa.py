@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aape_jax import evaluate
 from aape_jax.evaluate import captions as evaluate_captions
 from aape_jax.tasks import captioning
 from aape_jax.tasks.captioning import Captioning
@@ -133,7 +134,7 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
     write_untrained(config, tmp_path)
     found = {"train": part(4, 0), "test": part(3, 1)}
     monkeypatch.setattr(
-        captioning, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
+        evaluate, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
     )
     features = iter([own.views for own in found.values()])
     monkeypatch.setattr(captioning, "see", lambda *_: next(features))

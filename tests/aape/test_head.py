@@ -178,13 +178,16 @@ def test_only_what_factors_is_served_from_constants():
     ("changes", "sentence"),
     [
         ({"projection__kind": "mlp"}, "projection.kind='mlp' is unknown"),
-        ({"projection__residual_alpha": 0.0}, r"residual_alpha=0.0 must lie in \(0, 1\]"),
+        (
+            {"projection__residual_alpha": 0.0},
+            "=0.0 is out of range: give a number above 0 and up to 1",
+        ),
         ({"projection__residual_alpha": 1.0}, "length zero: set projection.zero_init=false"),
         ({"projection__identity_init": True}, "identity_init=True is a start of"),
         ({"generator__residual": "text"}, "generator.residual='text' is unknown"),
-        ({"generator__hidden": -1}, "generator.hidden=-1 is negative"),
+        ({"generator__hidden": -1}, "generator.hidden=-1 is out of range"),
         ({"classifier__mode": "both"}, "classifier.mode='both' is unknown"),
-        ({"loss__tau": 0.0}, "loss.tau=0.0 must be positive"),
+        ({"loss__tau": 0.0}, "loss.tau=0.0 is out of range"),
     ],
 )
 def test_options_that_cannot_be(changes, sentence):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aape_jax.tasks.captioned import open_texts
+from aape_jax.tasks.caption_texts import open_texts
 from common.errors import UserError
 from tests.aape.question_files import write_nocaps
 

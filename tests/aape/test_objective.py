@@ -138,8 +138,8 @@ def test_captions_of_one_image_are_never_negatives():
     [
         ({"loss__distance": "l3"}, "loss.distance='l3' is unknown; choose one of sq_l2"),
         ({"loss__reduce": "max"}, "loss.reduce='max' is neither sum nor mean"),
-        ({"loss__lambda": -1.0}, "loss.lambda=-1.0 is negative"),
-        ({"aggregator__reward_weight": -1.0}, "reward_weight=-1.0 is negative"),
+        ({"loss__lambda": -1.0}, "loss.lambda=-1.0 is out of range"),
+        ({"aggregator__reward_weight": -1.0}, "reward_weight=-1.0 is out of range"),
     ],
 )
 def test_options_that_cannot_be(changes, sentence):

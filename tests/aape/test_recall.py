@@ -8,7 +8,8 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from aape_jax.tasks.captioned import Captioned, open_captioned, open_texts
+from aape_jax.tasks.caption_texts import open_texts
+from aape_jax.tasks.captioned import Captioned, open_captioned
 from aape_jax.tasks.recall import nearest, recalls
 from common.errors import UserError
 from common.training.mesh import make_mesh
@@ -58,7 +59,7 @@ def test_a_million_captions_rank_without_a_device_that_holds_all_similarities():
 
 
 def test_a_file_of_captions(tmp_path):
-    parts = open_captioned(f"features:{captioned(tmp_path)}", None, tmp_path)
+    parts = open_captioned(f"features:{captioned(tmp_path)}", "")
     assert parts["test"].owner.tolist()[:6] == [0, 1, 1, 2, 2, 2]
 
 
@@ -80,9 +81,9 @@ def test_captions_of_another_width():
         ("features:none.npz", "cannot be read"),
     ],
 )
-def test_strings_that_name_nothing(tmp_path, spec, sentence):
+def test_strings_that_name_nothing(spec, sentence):
     with pytest.raises(UserError, match=sentence):
-        open_captioned(spec, None, tmp_path)
+        open_captioned(spec, "")
 
 
 def test_a_fingerprint_is_of_pictures_and_captions_not_of_features():

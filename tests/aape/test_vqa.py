@@ -13,7 +13,7 @@ from aape_jax.answerer import Answerer
 from aape_jax.evaluate import questions
 from aape_jax.heads_file import read_head, write_head
 from aape_jax.tasks import vqa
-from aape_jax.tasks.question_tables import blocks, to_learn
+from aape_jax.tasks.question_tables import answered, blocks
 from aape_jax.tasks.question_texts import Texts
 from aape_jax.tasks.questions import Asked, usual_answers, vocabulary
 from common.config import read_config
@@ -44,7 +44,7 @@ def asked(images, seed):
             tuple(map(str, range(images))),
             (ArrayPhoto(np.zeros((8, 8, 3), np.uint8)),) * images,
         ),
-        captions=((),) * images,
+        captions=(("a", "b"),) * images,
         texts=QUESTIONS * images,
         image=np.repeat(np.arange(images), 2),
         answers=tuple((answer,) for own in answers for answer in own),
@@ -64,9 +64,14 @@ def asked(images, seed):
 def parts(monkeypatch):
     """Features in place of CLIP and pictures."""
     found = {"train": asked(48, 4), "test": asked(30, 7)}
-    monkeypatch.setattr(vqa, "load_clip", lambda *_: SimpleNamespace(fingerprint="none"))
+    sizes = SimpleNamespace(text=SimpleNamespace(projection=WIDTH))
+    clip = SimpleNamespace(fingerprint="none", config=sizes)
+    monkeypatch.setattr(vqa, "load_clip", lambda *_: clip)
     monkeypatch.setattr(vqa, "encoders", lambda clip: {"model": clip.fingerprint})
-    monkeypatch.setattr(vqa, "open_questions", lambda *_: found)
+    monkeypatch.setattr(
+        vqa, "read_questions", lambda spec: {name: own.source for name, own in found.items()}
+    )
+    monkeypatch.setattr(vqa, "encode_questions", lambda *_: found)
     return found
 
 
@@ -112,7 +117,8 @@ def test_a_run_answers(parts, tmp_path):
 
 def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
     for name, part in parts.items():
-        parts[name] = dataclasses.replace(part, captions=None, mask=None)
+        source = dataclasses.replace(part.source, captions=((),) * len(part.seen))
+        parts[name] = dataclasses.replace(part, source=source, captions=None, mask=None)
     with pytest.raises(UserError, match="has no captions to distil from"):
         run(tmp_path / "a")
     config = get_config("loss.distill=false")
@@ -214,7 +220,7 @@ def test_runs_that_cannot_be(parts, tmp_path, changes, sentence):
 
 def test_answers_that_no_training_question_has(parts):
     with pytest.raises(UserError, match="the 1 answers to choose from answer no training question"):
-        to_learn(parts["train"], ("purple",), 1)
+        answered(parts["train"].source, ("purple",), 1)
 
 
 @pytest.mark.parametrize("fusion", ["sum", "product"])
@@ -249,7 +255,7 @@ def test_a_product_needs_two_halves():
     ("change", "sentence"),
     [
         ("inputs=(sound,)", "choose one or more of image"),
-        ("hidden=0", "hidden=0 must be"),
+        ("hidden=0", "hidden=0 is out of range"),
         ("fusion=max", "fusion='max'"),
     ],
 )

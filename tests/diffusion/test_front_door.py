@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from common.diffusion import UNet, load_stable_diffusion
-from common.diffusion.drawing import generate, to_uint8
+from common.diffusion.drawing import generate
 from common.errors import UserError
+from common.photos.images import to_uint8
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 
@@ -75,7 +76,7 @@ def test_weights_are_placed_once(sd):
         ({"prompt": "a <dog>"}, "<dog> was not learned; the words are none"),
         ({"prompt": "a \ud800"}, "is not UTF-8"),
         ({"prompt": "dog " * 100}, r"tokens, and \d+ fit: shorten it"),
-        ({"n": 0}, "n=0 is out of range: give a whole number from 1 to 1024"),
+        ({"n": 0}, "n=0 is out of range: give a number from 1 to 1024"),
         ({"steps": True}, "steps=True is out of range"),
         ({"seed": -1}, "seed=-1 is out of range"),
         ({"guidance": float("nan")}, "guidance=nan is out of range"),

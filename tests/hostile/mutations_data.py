@@ -5,6 +5,8 @@ python -m tests.hostile.mutations_data [NAME ...]
 
 from tests.mutations import Mutation, main
 
+CHEAP = "hostile/test_cheap_checks.py"
+
 MUTATIONS = (
     Mutation(
         "labels of data sets unchecked",
@@ -280,6 +282,34 @@ MUTATIONS = (
         "hostile/test_folders.py",
     ),
     Mutation(
+        "both parts of the training set behind NoCaps",
+        "aape_jax/tasks/caption_texts.py",
+        "return _open_part(training_set(kind, where), part)",
+        "return open_texts(training_set(kind, where))[part]",
+        CHEAP,
+    ),
+    Mutation(
+        "a training set is opened first",
+        "aape_jax/tasks/caption_texts.py",
+        "    test, train = (_open_part(spec, part) for part in reversed(PARTS))",
+        "    train, test = (_open_part(spec, part) for part in PARTS)",
+        CHEAP,
+    ),
+    Mutation(
+        "a missing file of VQA v2 is told late",
+        "aape_jax/tasks/vqa2.py",
+        "    require_there(file for own in PARTS.values() for file in _files(folder, own))\n",
+        "",
+        CHEAP,
+    ),
+    Mutation(
+        "examples of tfds are read first",
+        "common/data/tfds.py",
+        '    if "train" not in encoded:',
+        "    if False:",
+        CHEAP,
+    ),
+    Mutation(
         "files of another kind",
         "aape_jax/tasks/coco_files.py",
         'f"it is {kind}, so give another" if kind else REMEDY',
@@ -341,6 +371,20 @@ MUTATIONS = (
         "if is_file(path) and not path.is_symlink():",
         "if is_file(path):",
         "hostile/test_zip_files.py",
+    ),
+    Mutation(
+        "pictures as thin as a thread",
+        "common/photos/photo.py",
+        "if not min(sides) or max(sides) > _LONGEST * min(sides):",
+        "if False:",
+        "hostile/test_photos.py",
+    ),
+    Mutation(
+        "broken photos of the other parts",
+        "common/photos/broken.py",
+        "raise BrokenExamples([*error.errors, *found]) from None",
+        "raise",
+        "hostile/test_broken_photos.py",
     ),
 )
 

@@ -54,9 +54,9 @@ MUTATIONS = (
     ),
     Mutation(
         "bounds of numbers unchecked",
-        "common/values.py",
-        "if not fits or (",
-        "if False and (",
+        "common/checks.py",
+        "value <= self.high and",
+        "",
         STRINGS,
     ),
     Mutation(

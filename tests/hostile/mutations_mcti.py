@@ -195,16 +195,16 @@ MUTATIONS = (
     ),
     Mutation(
         "numbers out of range",
-        "mcti_jax/options.py",
-        "if not number or not allowed.holds(value):",
-        "if not number:",
+        "common/checks.py",
+        "if not allowed.holds(value):",
+        "if False:",
         SETTINGS,
     ),
     Mutation(
         "names of nothing",
-        "mcti_jax/options.py",
-        "if fields[name] not in choices:",
-        "if False:",
+        "common/checks.py",
+        "if value not in (known := tuple(choices)):",
+        "if not (known := tuple(choices)):",
         SETTINGS,
     ),
     Mutation(

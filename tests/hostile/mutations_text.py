@@ -10,6 +10,7 @@ CORPORA = "hostile/test_corpora.py"
 PROTEXT = "hostile/test_protext_settings.py"
 AAPE = "hostile/test_aape_settings.py"
 INPUTS = "hostile/test_changed_inputs.py"
+TABLE = "hostile/test_first_table.py"
 
 MUTATIONS = (
     Mutation(
@@ -203,7 +204,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one class is learned",
-        "aape_jax/material.py",
+        "aape_jax/opened.py",
         "if len(learned) < 2:",
         "if False:",
         AAPE,
@@ -211,14 +212,14 @@ MUTATIONS = (
     Mutation(
         "a target of nothing",
         "aape_jax/testsets.py",
-        "if reason := fault(test):",
+        "if reason := fault(len(dataset.classnames), len(dataset.test)):",
         "if reason := None:",
         AAPE,
     ),
     Mutation(
         "test features of another width",
-        "aape_jax/testsets.py",
-        "if len(x) and x.shape[1] != bank.classes.shape[1]:",
+        "aape_jax/opened.py",
+        "if len(split) and images != text_width(texts, clip):",
         "if False:",
         AAPE,
     ),
@@ -231,9 +232,9 @@ MUTATIONS = (
     ),
     Mutation(
         "counts below their least",
-        "aape_jax/settings.py",
-        "if value < smallest:",
-        "if False:",
+        "aape_jax/tasks/retrieval.py",
+        '"queries_at_once": Range(1)',
+        '"queries_at_once": Range(0)',
         AAPE,
     ),
     Mutation(
@@ -244,10 +245,38 @@ MUTATIONS = (
         INPUTS,
     ),
     Mutation(
+        "test photos among what is trained on",
+        "aape_jax/material.py",
+        "        fingerprint=train.fingerprint,",
+        "        fingerprint=train.fingerprint + dataset.test.fingerprint,",
+        INPUTS,
+    ),
+    Mutation(
+        "test captions among what is trained on",
+        "aape_jax/tasks/captioning.py",
+        "fingerprint = train.texts.fingerprint",
+        "fingerprint = train.texts.fingerprint + test.texts.fingerprint",
+        INPUTS,
+    ),
+    Mutation(
+        "an h of other sizes is refused late",
+        "aape_jax/tasks/vqa.py",
+        "            jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.",
+        "            pass",
+        TABLE,
+    ),
+    Mutation(
+        "targets are encoded before others are looked at",
+        "aape_jax/opened.py",
+        "        require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))",
+        "        pass",
+        TABLE,
+    ),
+    Mutation(
         "a start without a fingerprint",
         "aape_jax/tasks/retrieval.py",
-        "        if self.started:\n",
-        "        if False:\n",
+        'prints["start"] = array_digest(self.started)',
+        "pass",
         INPUTS,
     ),
     Mutation(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aape_jax.tasks.captioned import Texts, open_texts
+from aape_jax.tasks.caption_texts import Texts, open_texts
 from aape_jax.tasks.coco_files import Entries, read_captions
 from aape_jax.tasks.nocaps import validation
 from common.errors import UserError

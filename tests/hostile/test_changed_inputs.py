@@ -1,5 +1,6 @@
 """Input files that change between a run and its resumption, of every method."""
 
+import dataclasses
 import json
 import re
 
@@ -14,6 +15,7 @@ from aape_jax.tasks.classification import Classification
 from aape_jax.tasks.retrieval import Retrieval
 from aape_jax.tasks.vqa import VQA
 from common.errors import UserError
+from common.training import train
 from common.training.checkpoints import Checkpoints, Position
 from common.training.mesh import make_mesh
 from common.training.method import EVALUATION
@@ -24,7 +26,7 @@ from protext_jax.method import ProText
 from tests.aape import caption_problem
 from tests.aape.feature_files import captioned, features, texts
 from tests.aape.question_files import write_easy_vqa
-from tests.hostile.opened import uncovered
+from tests.hostile.opened import changed_picture, uncovered
 from tests.hostile.test_protext_settings import write
 from tests.mcti.tiny_models import write_tiny_models
 from tests.protext.tiny import settings
@@ -128,8 +130,9 @@ def test_the_validation_part_of_features(inputs, cache):
 
 
 def test_retrieval_and_the_run_that_it_starts_from(inputs, cache):
-    generator = {"down": np.ones((16, 512), np.float32), "up": np.ones((512, 16), np.float32)}
-    for name in ("aape", "paper"):
+    for name, hidden in {"aape": 512, "paper": 1}.items():
+        shapes = {"down": (16, hidden), "up": (hidden, 16)}
+        generator = {part: np.ones(shape, np.float32) for part, shape in shapes.items()}
         write_head(inputs / "heads" / f"{name}.safetensors", {"generator": generator})
     arg = f"model=,data=features:{captioned(inputs)},start={inputs},compare=(),batch=8"
     config = aape_retrieval.get_config(f"{arg},cache={cache}")
@@ -154,6 +157,100 @@ def test_captions_and_the_map_that_they_start_from(inputs, cache, monkeypatch):
     config = caption_problem.settings(**{"lm.map": inputs / "visual.safetensors", "cache": cache})
     opened, blind = uncovered(prints(Captioning, config), inputs)
     assert opened == ["visual.safetensors"] and not blind
+
+
+def differing(load, change):
+    """The fingerprints that a change of the inputs shows in."""
+    before = load()
+    change()
+    after = load()
+    return {name for name in before | after if after.get(name) != before.get(name)}
+
+
+def changed_arrays(path, **changes):
+    """Arrays of an npz file, changed by name."""
+
+    def change():
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        np.savez(path, **arrays | {name: other(arrays[name]) for name, other in changes.items()})
+
+    return change
+
+
+def one_more(array):
+    return np.concatenate([array, array[:1]])
+
+
+def fewer(array):
+    return array[:-1]
+
+
+def mended(array):
+    return array * 1.01 + 0.01
+
+
+TESTED = {f"{EVALUATION}test data"}
+TEST_PHOTOS = {f"{EVALUATION}test photos"}
+
+
+@pytest.mark.parametrize("change", [mended, one_more, fewer])
+def test_test_photos_of_classes_are_evaluations_alone(inputs, cache, change):
+    images, names = features(inputs), texts(inputs)
+    arg = f"model=,data=features:{images},prompts.source=features:{names},compare=(),baselines=()"
+    load = prints(Classification, aape.get_config(f"{arg},cache={cache}"))
+    labels = {} if change is mended else {"test_labels": change}
+    assert differing(load, changed_arrays(images, test_features=change, **labels)) == TEST_PHOTOS
+    assert "data" in differing(load, changed_arrays(images, train_features=mended))
+
+
+def test_test_images_of_retrieval_are_evaluations_alone(inputs, cache):
+    file = captioned(inputs)
+    arg = f"model=,data=features:{file},compare=(),batch=8,cache={cache}"
+    load = prints(Retrieval, aape_retrieval.get_config(arg))
+    for name in ("features", "captions"):
+        assert differing(load, changed_arrays(file, **{f"test_{name}": mended})) == TESTED
+        assert differing(load, changed_arrays(file, **{f"train_{name}": mended})) == {"data"}
+
+
+@pytest.mark.parametrize("name", ["images/0.png", "questions.json"])
+def test_test_questions_are_evaluations_alone(inputs, cache, name):
+    folder = write_easy_vqa(inputs) / "data"
+    arg = f"data=easy_vqa:{inputs},tower=small,side=8,compare=(),batch=3,per_image=1"
+    load = prints(VQA, aape_vqa.get_config(f"{arg},cache={cache}"))
+    change = asked_otherwise if name.endswith(".json") else changed_picture
+    assert differing(load, lambda: change(folder / "test" / name)) == TESTED
+    assert differing(load, lambda: change(folder / "train" / name)) == {"data"}
+
+
+@pytest.mark.parametrize(("part", "found"), [("test", TESTED), ("train", {"data"})])
+def test_test_captions_are_evaluations_alone(cache, monkeypatch, part, found):
+    parts, _ = caption_problem.install(monkeypatch)
+    load = prints(Captioning, caption_problem.settings(cache=cache))
+    other = caption_problem.pictures(len(parts[part].texts.captions), grey=9)
+
+    def change():
+        texts = dataclasses.replace(parts[part].texts, pictures=other)
+        parts[part] = dataclasses.replace(parts[part], texts=texts)
+
+    assert differing(load, change) == found
+
+
+def test_a_run_goes_on_after_a_test_photo_was_mended(inputs, cache, capsys):
+    images, names = features(inputs), texts(inputs)
+    arg = f"model=,data=features:{images},prompts.source=features:{names},compare=(),baselines=()"
+    quick = "updates=2,schedule=counts,steps_per_call=1,save_every=1,compile_cache=,mesh.data=1"
+    config = aape.get_config(f"{arg},{quick},cache={cache}")
+    workdir = inputs / "run"
+    train(Classification(config), config, workdir)
+    changed_arrays(images, test_features=mended, test_labels=lambda labels: labels)()
+    (workdir / "result.json").unlink()  # As if it had been stopped behind its last update.
+    train(Classification(config), config, workdir)
+    assert "test photos: other than when step 2 was saved" in capsys.readouterr().out
+    changed_arrays(images, train_features=mended)()
+    (workdir / "result.json").unlink()
+    with pytest.raises(UserError, match="was made with other data"):
+        train(Classification(config), config, workdir)
 
 
 def restored(folder, fingerprints):
@@ -227,3 +324,20 @@ def test_mcti(inputs, cache, monkeypatch):
     assert sum(name.endswith(".png") for name in opened) == 4
     assert sum(name.endswith(".safetensors") for name in opened) == 4
     assert {*MODEL_CHANGES} <= {*opened} and not {*blind} - {*left_alone}
+
+
+def test_a_test_photo_of_mcti(inputs, cache, monkeypatch):
+    monkeypatch.setattr(Material, "encode_all", lambda self: None)
+    monkeypatch.setattr(Material, "encoded", None)
+    monkeypatch.setattr("mcti_jax.method.frozen_tree", lambda *_: {"start": np.zeros(())})
+    write_tiny_models(inputs)
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (inputs / "photos" / part / name).mkdir(parents=True)
+            Image.new("RGB", (9, 9)).save(inputs / "photos" / part / name / "0.png")
+    arg = f"model={inputs / 'sd'},clip={inputs / 'clip'},data=folder:{inputs / 'photos'}"
+    load = prints(MCTI, mcti.get_config(f"{arg},cache={cache},samples=1,updates=1,mesh.data=1"))
+    before = load()
+    Image.new("RGB", (9, 9), "red").save(inputs / "photos" / "test" / "cat" / "0.png")
+    after = load()
+    assert {name for name in after if after[name] != before[name]} == {f"{EVALUATION}test photos"}

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from common.data.matching import match_names, require_matches, some
+from common.data.matching import match_names, require_matches
 from common.data.names import readable
 from common.errors import UserError
+from common.text import some
 from protext_jax.classnames import check_names, read_names
 
 # Spellings that published files have of one class, and by what they are found.

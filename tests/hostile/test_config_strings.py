@@ -7,12 +7,12 @@ import pytest
 from absl import flags
 from ml_collections import ConfigDict
 
+from common.checks import Range, check_ranges
 from common.config import apply_arg, flatten
 from common.config_file import ConfigFile, WholeNumber, find_config
 from common.errors import UserError
 from common.seeds import check_seeds
 from common.training.start import RANGES
-from common.values import check_ranges
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,11 +137,12 @@ def test_numbers_have_bounds(name, value):
 
 
 def test_ranges_of_groups_and_lists():
-    check_ranges(make_config(), {"grid.rates": (0, 1), "absent": (0, 1), "mesh.absent": (0, 1)})
+    names = ("grid.rates", "absent", "mesh.absent")
+    check_ranges(make_config(), dict.fromkeys(names, Range(0, 1)))
     with pytest.raises(UserError, match=r"grid\.rates=0\.2 is out of range: .* up to 0\.1\."):
-        check_ranges(make_config(), {"grid.rates": (None, 0.1)})
+        check_ranges(make_config(), {"grid.rates": Range(high=0.1)})
     with pytest.raises(UserError, match=r"give a number of at least 0\."):
-        check_ranges(make_config(), {"mesh.data": (0, None)})
+        check_ranges(make_config(), {"mesh.data": Range(0)})
 
 
 @pytest.mark.parametrize("name", ["seed", "grid.seed"])
@@ -186,6 +187,14 @@ def test_our_configs_are_found_wherever_one_is(name, tmp_path, monkeypatch, caps
     assert find_config("mcti.py") == Path("mcti.py")
 
 
+def test_where_a_config_is_from_is_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = ConfigFile(Plain())
+    file.parse("configs/mcti.py")
+    assert file.hint("updates")
+    assert capsys.readouterr().out.count("is taken from") == 1
+
+
 class Plain(flags.ArgumentParser):
     """Reads a config as `ml_collections` does, but without its file."""
 
@@ -204,7 +213,9 @@ class Plain(flags.ArgumentParser):
 def test_a_field_given_as_an_option_is_hinted_at(name, hint, tmp_path, monkeypatch):
     (tmp_path / "a.py").touch()
     monkeypatch.setattr(sys, "argv", ["train", f"--config={tmp_path}/a.py", f"--{name}=3"])
-    assert ConfigFile(Plain()).hint(name).endswith(hint)
+    file = ConfigFile(Plain())
+    file.parse(f"{tmp_path}/a.py")
+    assert file.hint(name).endswith(hint)
 
 
 @pytest.mark.parametrize("text", ["1e3", "1000", "1000.0"])

@@ -29,7 +29,7 @@ CAPTIONS = {
 OPENERS = {
     "classes": (CLASSES, lambda file: open_dataset(f"features:{file}")),
     "prompts": (PROMPTS, lambda file: read_bank(file, ("cat", "dog"))),
-    "captions": (CAPTIONS, lambda file: open_captioned(f"features:{file}", None, file.parent)),
+    "captions": (CAPTIONS, lambda file: open_captioned(f"features:{file}", "")),
 }
 
 

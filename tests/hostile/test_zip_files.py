@@ -62,6 +62,11 @@ def test_what_leads_out_is_left_out_and_said(folder, name, capsys):
     assert "Left out of mine.zip: 1 whose name or kind" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["./", "."])
+def test_the_folder_itself_is_passed_over(name):
+    assert files_in(unpacked(make(name, "cat/1.jpg"))) == ["cat/1.jpg"]
+
+
 @pytest.mark.parametrize(
     "name", ["__MACOSX/cat/._1.jpg", "cat/.DS_Store", "cat/Thumbs.db", ".ipynb_checkpoints/1.jpg"]
 )

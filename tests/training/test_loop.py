@@ -150,10 +150,10 @@ def test_harmless_fields_may_change(runs, undisturbed):
 @pytest.mark.parametrize(
     ("arg", "message"),
     [
-        ("updates=0", "updates is 0"),
+        ("updates=0", "updates=0 is out of range"),
         ("steps_per_call=7", "log_every=10 is no multiple of steps_per_call=7"),
         ("save_every=12", "save_every=12 is no multiple"),
-        ("eval_every=-5", "eval_every is -5"),
+        ("eval_every=-5", "eval_every=-5 is out of range"),
         ("keep=0", "keep=0"),
         ("seed=-1", "seed=-1 is out of range"),
         ("seed=18446744073709551616", "seed='18446744073709551616' is out of range"),

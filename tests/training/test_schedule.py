@@ -35,10 +35,10 @@ def test_zero_means_at_the_end_only():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"updates": 0}, "updates is 0; give a number of at least 1"),
-        ({"steps_per_call": -1}, "steps_per_call is -1"),
-        ({"log_every": 0}, "log_every is 0"),
-        ({"save_every": -4}, "save_every is -4; give a number of at least 0"),
+        ({"updates": 0}, "updates=0 is out of range: give a number of at least 1"),
+        ({"steps_per_call": -1}, "steps_per_call=-1"),
+        ({"log_every": 0}, "log_every=0"),
+        ({"save_every": -4}, "save_every=-4 is out of range: give a number of at least 0"),
         ({"eval_every": 6}, "eval_every=6 is no multiple of steps_per_call=4"),
     ],
 )

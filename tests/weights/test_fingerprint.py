@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from common.weights.fingerprint import fingerprint
+from common.weights.fingerprint import digest, fingerprint, text_digest
 
 TREE = {
     "a": {"b": np.arange(6, dtype=np.float32).reshape(2, 3)},
@@ -17,6 +17,13 @@ TREE = {
 def test_known_value():
     """Caches on users' disks are keyed by it: it must not change between releases."""
     assert fingerprint(TREE) == "3ed084adb286e871"
+
+
+def test_known_values_of_json_and_of_text():
+    """A run's folder holds them, so that a change of what it reads is seen."""
+    assert digest([("a é", "b"), [0, 1]]) == "2697467a7373b86f"
+    assert digest({"a": ["é", 1]}) == "cd876cebb74e3485"
+    assert text_digest("é") == "4a99557e4033c353"
 
 
 @pytest.mark.parametrize(

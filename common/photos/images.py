@@ -1,7 +1,7 @@
 """From pictures to the pixels that Stable Diffusion's autoencoder reads."""
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
 # uint8 has 256 values; rounding once from float64 is what the reference does per pixel.
@@ -20,6 +20,11 @@ def squash(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"
 def mirror(pixels: UInt8[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
     """Flips left and right; the reference does so after resizing."""
     return pixels[..., ::-1, :]
+
+
+def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
+    """Maps [0, 1] to 0..255; what lies outside is cut off."""
+    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
 def to_pixels(pixels: UInt8[np.ndarray, "*b h w 3"]) -> Float32[np.ndarray, "*b h w 3"]:

@@ -1,0 +1,107 @@
+"""Configs, tokenizers and weights of models."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fuzz_readers.reader import Reader, copied, write
+
+
+def _clip_config(folder: Path) -> Any:
+    from common.clip.hugging_face import clip_from_json
+    from common.clip.processor import preprocess_from_json
+    from common.files import read_record
+
+    config = clip_from_json(read_record(folder / "clip/config.json"))
+    return preprocess_from_json(
+        read_record(folder / "clip/preprocessor_config.json"), config.vision.image_size
+    )
+
+
+def _make_open_clip(folder: Path) -> None:
+    text = {"context_length": 8, "vocab_size": 512, "width": 64, "heads": 2, "layers": 2}
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8, "head_width": 32}
+    model = {"embed_dim": 64, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
+    mean = [0.5, 0.5, 0.5]
+    preprocess = {"mean": mean, "std": mean, "interpolation": "bicubic", "resize_mode": "shortest"}
+    content = {"model_cfg": model, "preprocess_cfg": preprocess}
+    write(folder / "open_clip_config.json", content)
+
+
+def _open_clip(folder: Path) -> Any:
+    from common.clip.open_clip import clip_from_json, preprocess_from_json
+    from common.files import read_record
+
+    record = read_record(folder / "open_clip_config.json")
+    return preprocess_from_json(record, clip_from_json(record).vision.image_size)
+
+
+def _diffusion(folder: Path) -> Any:
+    from common.diffusion.known import Architecture
+
+    return Architecture.from_directory(folder / "sd")
+
+
+def _make_schedulers(folder: Path) -> None:
+    from common.diffusion.scheduler_file import KNOWN
+
+    for name, fields in KNOWN.items():
+        defaults = {field: each.default for field, each in fields.items()}
+        betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+        content = {"_class_name": name, "num_train_timesteps": 50, **betas, **defaults}
+        write(folder / f"{name}.json", content | {"final_sigmas_type": "zero"})
+
+
+def _schedulers(folder: Path) -> Any:
+    from common.diffusion import NoiseSchedule, check_sampling
+
+    for file in sorted(folder.iterdir()):
+        check_sampling(NoiseSchedule.from_file(file), "checkpoint", 5)
+
+
+def _clip_tokenizer(folder: Path) -> Any:
+    from common.clip.tokenizer import Tokenizer
+
+    return Tokenizer.from_directory(folder / "sd/tokenizer")(["a photo of a dog"])
+
+
+def _language(folder: Path) -> Any:
+    from common.files import read_record
+    from common.language.hugging_face import lm_from_json
+
+    return lm_from_json(read_record(folder / "lm/config.json"))
+
+
+def _make_safetensors(folder: Path) -> None:
+    from common.weights.files import write_tensors
+
+    arrays = {"a.weight": np.ones((3, 4), np.float32), "b": np.zeros(5, np.float16)}
+    write_tensors(folder / "model.safetensors", arrays, {"format": "pt"})
+
+
+def _tensors(folder: Path) -> Any:
+    from common.weights.files import read_tensors
+
+    return {name: np.array(array) for name, array in read_tensors(folder, "model").items()}
+
+
+READERS = {
+    "clip_config": Reader(
+        copied("clip/config.json", "clip/preprocessor_config.json"), _clip_config
+    ),
+    "open_clip_config": Reader(_make_open_clip, _open_clip),
+    "diffusion_config": Reader(
+        copied(
+            "sd/unet/config.json",
+            "sd/vae/config.json",
+            "sd/text_encoder/config.json",
+            "sd/scheduler",
+        ),
+        _diffusion,
+    ),
+    "scheduler": Reader(_make_schedulers, _schedulers),
+    "clip_tokenizer": Reader(copied("sd/tokenizer"), _clip_tokenizer),
+    "language_config": Reader(copied("lm/config.json"), _language),
+    "safetensors": Reader(_make_safetensors, _tensors),
+}

@@ -1,0 +1,74 @@
+"""Sentences about classes, captions and questions."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzz_readers.reader import Reader, picture, write
+
+
+def _make_phrases(folder: Path) -> None:
+    write(folder / "corpus.json", {"cat": ["a cat", "one cat"], "big_dog": ["a big dog"]})
+
+
+def _phrases(folder: Path) -> Any:
+    from protext_jax.corpus import match, read_corpus
+
+    corpus = read_corpus(folder / "corpus.json", "{phrase}")
+    lengths = {text: 5 for texts in corpus.values() for text in texts}
+    return match(corpus, ["cat", "big dog"], lengths, 9)
+
+
+def _make_captions(folder: Path) -> None:
+    sentences = [{"raw": "a cat", "tokens": ["a", "cat"]}, {"raw": "some cat"}]
+    images = [
+        {"filename": name, "filepath": "all", "split": part, "sentences": sentences}
+        for name, part in (("a.png", "train"), ("b.png", "test"))
+    ]
+    write(folder / "karpathy.json", {"images": images})
+    for name in ("a.png", "b.png"):
+        picture(folder / "photos/all" / name)
+
+
+def _captions(folder: Path) -> Any:
+    from aape_jax.tasks.caption_texts import open_texts
+
+    return open_texts(f"karpathy:{folder / 'karpathy.json'},{folder / 'photos'}")
+
+
+def _make_questions(folder: Path) -> None:
+    for part, photo in (("train2014", 7), ("val2014", 9)):
+        question = {"question_id": photo, "image_id": photo, "question": "What is it?"}
+        answers = [{"answer": "a cat", "answer_id": n} for n in range(10)]
+        answer = {"question_id": photo, "image_id": photo, "answer_type": "other"}
+        write(folder / f"v2_OpenEnded_mscoco_{part}_questions.json", {"questions": [question]})
+        given = {"annotations": [answer | {"answers": answers}]}
+        write(folder / f"v2_mscoco_{part}_annotations.json", given)
+        picture(folder / part / f"COCO_{part}_{photo:012d}.jpg")
+    captions = {"annotations": [{"image_id": 7, "caption": "a cat"}]}
+    write(folder / "captions_train2014.json", captions)
+
+
+def _questions(folder: Path) -> Any:
+    from aape_jax.tasks.questions import read_questions
+
+    return read_questions(f"vqa2:{folder}")
+
+
+def _make_easy(folder: Path) -> None:
+    for part in ("train", "test"):
+        write(folder / f"data/{part}/questions.json", [["what colour is it?", "red", 0]])
+        picture(folder / f"data/{part}/images/0.png")
+
+
+def _easy(folder: Path) -> Any:
+    from aape_jax.tasks.questions import read_questions
+
+    return read_questions(f"easy_vqa:{folder}")
+
+
+READERS = {
+    "phrases": Reader(_make_phrases, _phrases),
+    "captions": Reader(_make_captions, _captions, "*.json"),
+    "vqa2": Reader(_make_questions, _questions, "*.json"),
+    "easy_vqa": Reader(_make_easy, _easy, "**/*.json"),
+}

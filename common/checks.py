@@ -1,0 +1,103 @@
+"""Checks of a config's fields: numbers within bounds, names out of a table."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from common.errors import UserError
+from common.text import quoted
+from common.values import flatten
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`; `low` itself is left out where `above` says so."""
+
+    low: int | float = -math.inf
+    high: int | float = math.inf
+    above: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether `value` is one of them; infinity and NaN are not."""
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return False
+        low = value > self.low if self.above else value >= self.low
+        return bool(low and value <= self.high and abs(value) < math.inf)
+
+    def __str__(self) -> str:
+        ends = math.isfinite(self.high)
+        if self.above:
+            return f"a number above {self.low}" + (f" and up to {self.high}" if ends else "")
+        if math.isfinite(self.low):
+            span = f"from {self.low} to {self.high}" if ends else f"of at least {self.low}"
+            return f"a number {span}"
+        return f"a number up to {self.high}" if ends else "a finite number"
+
+
+Ranges = Mapping[str, Range]
+"""Bounds of fields by their dotted names."""
+
+POSITIVE = Range(0, above=True)
+
+
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """Refuse a value that is not a number of a range.
+
+    Raises:
+      UserError: it names the value and the range.
+    """
+    if not allowed.holds(value):
+        raise UserError(f"{name}={quoted(value)} is out of range: give {allowed}.")
+
+
+def check_ranges(config: ConfigDict, ranges: Ranges, group: str = "") -> None:
+    """Refuse numbers of a config that are out of their bounds, or not finite.
+
+    For example `check_ranges(config, {"batch": Range(1), "momentum": Range(0, 1)})`. A field that
+    the config lacks is passed over; of a tuple every value is checked.
+
+    Args:
+      config: the run's, or a group of it.
+      ranges: by the names of fields in it.
+      group: what stands ahead of the names in a sentence, e.g. "loss.".
+
+    Raises:
+      UserError: one is out of its bounds.
+    """
+    for name, value in _values(config, ranges):
+        check_number(group + name, value, ranges[name])
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Refuse a name that is not one of `choices`.
+
+    Raises:
+      UserError: it says what they are.
+    """
+    if value not in (known := tuple(choices)):
+        raise UserError(f"{name}={quoted(value)} is unknown; choose one of {', '.join(known)}.")
+
+
+def check_choices(
+    config: ConfigDict, choices: Mapping[str, Iterable[str]], group: str = ""
+) -> None:
+    """Refuse names in a config that are in no table; the arguments are as of `check_ranges`.
+
+    Raises:
+      UserError: one is.
+    """
+    for name, value in _values(config, choices):
+        check_choice(group + name, value, choices[name])
+
+
+def _values(config: ConfigDict, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    fields = flatten(config)
+    for name in names:
+        if name in fields:
+            value = fields[name]
+            values = value if isinstance(value, tuple | list) else (value,)
+            yield from ((name, each) for each in values)
