@@ -64,7 +64,7 @@ setup(
     description="MC-TI, ProText and AAPE on CLIP and Stable Diffusion, in JAX and Flax",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    # `YOUR_NAME` can be no account's name: put the one that holds the repository in its place,
+    # `YOUR_NAME` cannot be an account's name: put the one that holds the repository in its place,
     # here, in README.md and in colab/*.ipynb.
     url="https://github.com/YOUR_NAME/promptax",
     license="Apache-2.0",

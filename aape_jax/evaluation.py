@@ -94,7 +94,7 @@ def check_baselines(config: ConfigDict) -> None:
 
 
 def learned_tests(material: Material) -> dict[str, TestSet]:
-    """The tests among the very classes that were learned."""
+    """The tests among the classes that were learned."""
     learned = tuple(material.classnames[row] for row in material.learned)
     return {prefix: test for prefix, test in material.tests.items() if test.classnames == learned}
 

@@ -69,7 +69,7 @@ def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Ar
 def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
     """AdamW for a tree `{name: {"map" or "head" or "aggregator": ...}}`; the map has stage one.
 
-    What is not in its stage has a rate of zero and stays as it is, to the bit.
+    What is not in its stage has a rate of zero and stays bit for bit as it is.
 
     Raises:
       UserError: an option is out of range.

@@ -1,6 +1,6 @@
 """A random MC-TI problem for the benchmark: networks, pictures, features and prompts.
 
-Everything is a numpy array in float32, so that each framework can train on the very same.
+Everything is a numpy array in float32, so that each framework can train on the same.
 """
 
 import json

@@ -47,7 +47,7 @@ def convert(source: str, out: Path) -> dict[str, Any]:
     The weights keep their floating-point type; where the source mixes several, the widest.
 
     Raises:
-      UserError: The source is no such model, keys or shapes do not fit it, or `out` holds
+      UserError: The source is not such a model, keys or shapes do not fit it, or `out` holds
         files already.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -48,9 +48,9 @@ def run_command(
     exit statuses.
 
     Args:
-      main: the command, called with the arguments that are no flags.
+      main: the command, called with the arguments that are not flags.
       define_flags: called first, so that importing a command's module defines no flags.
-      positional: whether the command takes arguments that are no flags.
+      positional: whether the command takes arguments that are not flags.
     """
 
     def parse(argv: list[str]) -> list[str]:

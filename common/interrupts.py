@@ -68,7 +68,7 @@ def end_unless(done: threading.Event, number: signal.Signals) -> None:
 
 @contextlib.contextmanager
 def answering_interrupts() -> Iterator[None]:
-    """Answer Ctrl-C while a command goes on, also where it runs no step of Python's.
+    """Answer Ctrl-C while a command goes on, also where no Python code runs.
 
     The first one is `KeyboardInterrupt`, as ever; where that cannot be raised at once, the second
     one ends the program.

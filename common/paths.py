@@ -143,7 +143,7 @@ def require_writable(folder: Path, flag: str, name: AnyPath | str) -> None:
 
 
 def in_bucket(path: AnyPath) -> bool:
-    """Whether `path` is no file system's: it is written whole and read whole."""
+    """Whether `path` is not a file system's: it is written whole and read whole."""
     return isinstance(path, epath.Path)
 
 
@@ -190,7 +190,7 @@ def require_bucket(path: AnyPath) -> None:
     """Asks for the bucket of a path that lies in one.
 
     Raises:
-      UserError: there is none, or none for this user, or no way to it.
+      UserError: there is none, or none for this user, or it cannot be reached.
     """
     if not in_bucket(path):
         return

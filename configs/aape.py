@@ -90,7 +90,7 @@ def pocket() -> ConfigDict:
     config.batch = 32  # photos
     config.schedule = "counts"  # as below; "short" (10 epochs), "coop" (50 to 200) set these five
     config.updates = 300  # steps of the optimizer
-    config.steps_per_call = 6  # that the device makes between two words with the host; an epoch
+    config.steps_per_call = 6  # updates between two reports to the host; an epoch
     config.log_every = 6  # steps whose means are a line of metrics.jsonl
     config.save_every = 60  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

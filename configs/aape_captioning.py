@@ -70,7 +70,7 @@ def pocket() -> ConfigDict:
     config.warmup = 20  # updates of each stage in which the rate rises
     config.batch = 32  # images, each with one of its captions
     config.updates = 2000  # of both stages
-    config.steps_per_call = 20  # that the device makes between two words with the host
+    config.steps_per_call = 20  # updates between two reports to the host
     config.log_every = 20  # steps whose means are a line of metrics.jsonl
     config.save_every = 500  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

@@ -64,7 +64,7 @@ def pocket() -> ConfigDict:
     config.warmup_rate = 1e-5  # in these epochs
     config.batch = 128  # images, each with one of its captions
     config.updates = 120  # steps of the optimizer
-    config.steps_per_call = 4  # that the device makes between two words with the host; an epoch
+    config.steps_per_call = 4  # updates between two reports to the host; an epoch
     config.log_every = 4  # steps whose means are a line of metrics.jsonl
     config.save_every = 40  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

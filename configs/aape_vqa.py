@@ -62,7 +62,7 @@ def pocket() -> ConfigDict:
     config.batch = 128  # questions
     config.per_image = 1  # questions about one image that stay together, which looks at it once
     config.updates = 1080  # steps of the optimizer
-    config.steps_per_call = 36  # that the device makes between two words with the host; an epoch
+    config.steps_per_call = 36  # updates between two reports to the host; an epoch
     config.log_every = 36  # steps whose means are a line of metrics.jsonl
     config.save_every = 360  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

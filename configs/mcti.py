@@ -98,7 +98,7 @@ def pocket() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
 
     # The run.
-    config.steps_per_call = 10  # updates that the devices make before they report
+    config.steps_per_call = 10  # updates between two reports to the host
     config.log_every = 10  # updates between lines of metrics
     config.save_every = 100  # updates between checkpoints
     config.eval_every = 0  # 0: at the end only

@@ -91,7 +91,7 @@ def pocket() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
 
     # The loop.
-    config.steps_per_call = 10  # that the device makes between two words with the host
+    config.steps_per_call = 10  # updates between two reports to the host
     config.log_every = 10  # steps whose means are a line of metrics.jsonl
     config.save_every = 100  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

@@ -78,7 +78,7 @@ def nearest_words(
 
     Args:
       vectors: in the space of the token table.
-      table: the text tower's token embeddings; rows past the vocabulary are no words.
+      table: the text tower's token embeddings; rows past the vocabulary are not words.
       tokenizer: says which word a row is.
       own: the word that each vector goes by, which is left out where the vocabulary has it.
       count: words per vector.

@@ -2,7 +2,7 @@
 
 The reference encodes each photo with the VAE in every step, which is 40 % of its arithmetic.
 Each photo has exactly two versions (itself and its mirror), so the posteriors of both are
-cached, and drawing from them has the very distribution of encoding anew.
+cached, and drawing from them has the distribution of encoding anew.
 """
 
 from pathlib import Path

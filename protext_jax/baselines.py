@@ -45,7 +45,7 @@ def text_baselines(
 ) -> dict[str, dict[str, Float[np.ndarray, "k p"]]]:
     """Class features `[k p]` of each baseline, by set's prefix and baseline's name.
 
-    Where some class of a set has no sentence, "cupl" is the very array of "clip".
+    Where some class of a set has no sentence, "cupl" is the same array as "clip".
 
     Args:
       config: The run's.

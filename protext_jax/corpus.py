@@ -23,7 +23,7 @@ class Matched:
       names: of the classes that are trained, as training spells them, in the corpus' order; a
         name may occur twice where a data set has it twice.
       groups: sentences of each, at least one.
-      unmatched: keys that are no class of the data set.
+      unmatched: keys that are not classes of the data set.
       untold: classes of the data set without a sentence.
       duplicates: repeated sentences by name; they are kept, as the reference does.
       overlong: sentences by name that do not fit the text tower; they are left out.
@@ -53,7 +53,7 @@ class Matched:
         lines = list(self.respelled)
         if self.unmatched:
             keys = _named(self.unmatched, "key", "keys")
-            lines.append(f"{keys} in the corpus and no trained class: ignored.")
+            lines.append(f"{keys} in the corpus and not among the trained classes: ignored.")
         if self.untold:
             classes = _named(self.untold, "class", "classes")
             lines.append(f"{classes} without a sentence: not trained.")
@@ -73,7 +73,7 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
         for descriptors; "{phrase}" for sentences.
 
     Raises:
-      UserError: It is no such file, is empty, or `pattern` has no {phrase}.
+      UserError: It is not such a file, is empty, or `pattern` has no {phrase}.
     """
     if "{phrase}" not in pattern:
         raise UserError(f"pattern={pattern!r} needs {{phrase}} for what the file lists.")

@@ -19,7 +19,7 @@ class Paper:
     """The literal layer: `[p_a, P_a] = AttentionLayer([pbar, P])`, of which `p_a` is kept.
 
     The learnable prompt embedding is `pbar` plus an offset that starts at zero. The image is
-    no input of it: it arrives through the reward alone.
+    not an input of it: it arrives through the reward alone.
     """
 
     outputs: int

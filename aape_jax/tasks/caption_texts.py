@@ -61,7 +61,7 @@ def _open_part(spec: str, part: str) -> Texts:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
-            f"data={spec!r} is no captioned data set: write pocket:captions, "
+            f"data={spec!r} is not a captioned data set: write pocket:captions, "
             "karpathy:FILE.json,FOLDER, nocaps:FILE.json,FOLDER,TRAIN or, for retrieval alone, "
             "features:FILE.npz."
         )

@@ -69,8 +69,8 @@ def read_questions(spec: str) -> dict[str, Texts]:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
-            f"data={spec!r} is no data set of questions: write pocket:questions, easy_vqa:FOLDER "
-            "or vqa2:FOLDER."
+            f"data={spec!r} is not a data set of questions: write pocket:questions, "
+            "easy_vqa:FOLDER or vqa2:FOLDER."
         )
     # The smaller part first.
     test, train = (OPENERS[kind](where, part) for part in reversed(PARTS))

@@ -64,7 +64,7 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
             return topologies.get_topology_desc(name, platform="tpu", **options).devices
     except RuntimeError:
         raise UserError(
-            f"--topology={name} is none that libtpu knows: name a generation and its shape in "
+            f"--topology={name} is not one that libtpu knows: name a generation and its shape in "
             "whole hosts, e.g. v5e:1x1, v5e:2x4, v6e:2x2, v4:2x2x1 or v5p:2x2x1."
         ) from None
 

@@ -1,4 +1,4 @@
-"""Results on disk that are read only by whoever would compute the very same ones."""
+"""Results on disk that are read only by whoever would compute the same ones."""
 
 import hashlib
 import json

@@ -25,7 +25,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Memory stays near what the file unpacks to, which is bounded by its size.
 
     Raises:
-      ValueError: The file is absent, damaged, no npz, or holds Python objects.
+      ValueError: The file is absent, damaged, not an npz file, or holds Python objects.
     """
     try:
         require_file(path)

@@ -2,7 +2,7 @@
 
     result = train(method, config, workdir)
 
-The same call on the same folder resumes, to the very bits of an undisturbed run: batches and
+The same call on the same folder resumes, bit for bit as an undisturbed run: batches and
 keys depend on the step alone, and a checkpoint holds the state, the position in data and
 metrics, and the clock.
 """

@@ -37,7 +37,7 @@ class Source(Protocol):
     """Which examples belong to which step: a pure function of the step.
 
     Nothing else is remembered, so the step is the position in the data: a resumed run reads
-    the very batch that the interrupted one would have read.
+    exactly the batch that the interrupted one would have read.
 
     Attributes:
       fingerprint: changes whenever the data or their order do.

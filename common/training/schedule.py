@@ -32,7 +32,7 @@ class Schedule:
         """Reads and checks the fields.
 
         Raises:
-          UserError: a field is missing, out of range or no multiple of `steps_per_call`.
+          UserError: a field is missing, out of range or not a multiple of `steps_per_call`.
         """
         missing = [name for name in cls.__dataclass_fields__ if name not in config]
         if missing:
@@ -47,7 +47,7 @@ class Schedule:
             value = getattr(self, name)
             if value % self.steps_per_call:
                 raise UserError(
-                    f"{name}={value} is no multiple of steps_per_call={self.steps_per_call}: "
+                    f"{name}={value} is not a multiple of steps_per_call={self.steps_per_call}: "
                     f"the host hears of the device only every {self.steps_per_call} steps."
                 )
 

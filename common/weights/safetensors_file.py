@@ -61,7 +61,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
         return _views(mapped, start, header), _texts(metadata)
     except DAMAGED as error:
         raise UserError(
-            f"{shown(path)} is damaged or no safetensors file ({cause(error)}): {_REMEDY}."
+            f"{shown(path)} is damaged or not a safetensors file ({cause(error)}): {_REMEDY}."
         ) from error
 
 

@@ -43,7 +43,7 @@ def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
     A checkpoint that nests its weights under `state_dict` is unwrapped.
 
     Raises:
-      UserError: The file is no such archive, or holds more than tensors.
+      UserError: The file is not such an archive, or holds more than tensors.
     """
     content = unpickle_torch_archive(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -60,7 +60,7 @@ def unpickle_torch_archive(path: Path) -> Any:
     anything else in the pickle is refused before it is called.
 
     Raises:
-      UserError: The file is no such archive, or asks for anything else.
+      UserError: The file is not such an archive, or asks for anything else.
     """
     require_file(path)
     try:
@@ -144,7 +144,7 @@ def _parameter(data: np.ndarray, *_: object) -> np.ndarray:
 def _folder(members: list[str]) -> str:
     pickles = [name for name in members if name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise RefusedError("is a zip file but no PyTorch checkpoint")
+        raise RefusedError("is a zip file but not a PyTorch checkpoint")
     folder = pickles[0].removesuffix("/data.pkl")
     if f"{folder}/constants.pkl" in members:
         raise RefusedError(

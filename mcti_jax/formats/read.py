@@ -38,7 +38,7 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
 
     Raises:
       UserError: There are no tokens, two claim the same word, widths differ from each other
-        or from `width`, or a file is damaged or no embedding.
+        or from `width`, or a file is damaged or not an embedding.
     """
     path = as_path(path)
     origin: dict[str, AnyPath] = {}
@@ -80,7 +80,10 @@ def _read(file: Path) -> list[LearnedToken]:
 def _token_files(path: AnyPath) -> list[AnyPath]:
     if path.is_file():
         if path.suffix not in _SUFFIXES:
-            raise UserError(f"{str(path)!r} is no embedding; they end in {', '.join(_SUFFIXES)}.")
+            raise UserError(
+                f"{str(path)!r} is not an embedding: its name has to end in "
+                f"{' or '.join(_SUFFIXES)}."
+            )
         return [path]
     if not path.is_dir():
         raise UserError(f"there is no file or directory {str(path)!r} of learned tokens.")
@@ -156,7 +159,7 @@ def _vectors(file: Path, key: str, tensor: np.ndarray) -> np.ndarray:
 def _require_embedding(file: AnyPath, key: str, tensor: object) -> None:
     if not isinstance(tensor, np.ndarray):
         raise UserError(
-            f"{str(file)!r} is no embedding: its entry {key!r} is of type "
+            f"{str(file)!r} is not an embedding: its entry {key!r} is of type "
             f"{type(tensor).__name__}, not a tensor of vectors."
         )
     if key in ("clip_l", "clip_g"):

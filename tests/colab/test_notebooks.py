@@ -10,7 +10,7 @@ from common.config import apply_arg, flatten
 from tests.colab.books import METHODS, NAMES, ROOT, python, read, sources
 
 LINES = 25
-# Written once for people and tools; `YOUR_NAME`, which can be no account's name, is to be
+# Written once for people and tools; `YOUR_NAME`, which cannot be an account's name, is to be
 # replaced here and in the notebooks together.
 REPOSITORY = re.search(r'^    url="(.+)",$', (ROOT / "setup.py").read_text(), re.M).group(1)
 LINK = re.compile(r"\]\((https?://[^)\s]+|[^)#\s]+)[^)]*\)")

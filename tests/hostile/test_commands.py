@@ -43,7 +43,7 @@ COMMANDS = (*TRAIN, *READERS, *OTHERS)
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder to work in, with folders that are no runs of the command's in it."""
+    """A folder to work in, with folders that are not runs of the command in it."""
     place = tmp_path / "place"
     for name in ("empty", "half", "foreign", "listed", "mcti", "protext", "aape"):
         (place / name).mkdir(parents=True)
@@ -183,7 +183,7 @@ CONFIG_FLAGS = {
     "unknown model": ("{config}:model=gone/gone", "gone/gone"),
     "model is a file": ("{config}:model=file", "file"),
     "model is an empty folder": ("{config}:model=empty", "empty"),
-    "model is no path": ("{config}:model=a\0b", ""),
+    "model is not a path": ("{config}:model=a\0b", ""),
     "group for a field": ("{config}:mesh=1", "mesh"),
     "mesh of no devices": ("{config}:mesh.data=0", ""),
     "more devices than there are": ("{config}:mesh.data=4096", "4096"),
