@@ -41,7 +41,7 @@ def run_command(
     *,
     positional: bool = False,
 ) -> None:
-    """Runs `main(argv)` as a command: bad input ends in one sentence and exit status 2.
+    """Run `main(argv)` as a command: bad input ends in one sentence and exit status 2.
 
     Flags are parsed before `main` starts, so a misspelt flag costs no time. Anything that is
     not a `UserError` is a defect of ours and keeps its traceback. docs/commands.md lists the
@@ -103,14 +103,14 @@ def run_command(
 
 
 def _hint(name: str) -> str:
-    """What to write for an unknown flag, if the parser of the config knows it."""
+    """Return what to write for an unknown flag, if the parser of the config knows it."""
     if "config" not in flags.FLAGS:
         return ""
     return flags.FLAGS["config"].parser.hint(name)
 
 
 def _no_space(error: BaseException | None) -> str | None:
-    """What the system says of a full disk, if that is at the bottom of `error`."""
+    """Return what the system says of a full disk, if that is at the bottom of `error`."""
     while error is not None:
         # Libraries in other languages pass on the text alone.
         found = [text for text in map(os.strerror, FULL) if text in str(error)]
@@ -122,7 +122,7 @@ def _no_space(error: BaseException | None) -> str | None:
 
 
 def _no_place(error: BaseException) -> str | None:
-    """What the system says of a place, if that is what failed."""
+    """Return what the system says of a place, if that is what failed."""
     if not isinstance(error, OSError) or error.errno not in PLACE or not error.filename:
         return None
     return f"{os.strerror(error.errno)} ({error.filename})"
@@ -144,7 +144,7 @@ def _tell(error: object) -> None:
 
 
 def _leave(status: int) -> None:
-    """Ends the program; in a cluster at once.
+    """End the program; in a cluster at once.
 
     At a usual exit JAX waits for the other processes, minutes long, and they wait for this one.
     """

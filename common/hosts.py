@@ -7,7 +7,7 @@ from jaxtyping import PyTree
 
 
 def to_host(tree: PyTree) -> PyTree:
-    """The whole of `tree` as numpy arrays on every host; small trees only."""
+    """Return the whole of `tree` as numpy arrays on every host; small trees only."""
 
     def gather(leaf: jax.Array) -> np.ndarray:
         if leaf.is_fully_addressable or leaf.is_fully_replicated:

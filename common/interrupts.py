@@ -97,7 +97,7 @@ def answering_interrupts() -> Iterator[None]:
 
 
 def _line(thread: int | None) -> tuple[int, int] | None:
-    """Where a thread is; it stays there while it is in a library of another language."""
+    """Return where a thread is; it stays there while it is in a library of another language."""
     frame = sys._current_frames().get(thread)
     return (id(frame), frame.f_lasti) if frame else None
 

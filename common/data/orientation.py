@@ -88,7 +88,7 @@ def parted(jpeg: bytes) -> tuple[bytes, Metadata]:
 
 
 def _of_exif(block: bytes) -> int | None:
-    """The orientation that a block of EXIF states; None if it states none."""
+    """Return the orientation that a block of EXIF states; None if it states none."""
     while block.startswith(_EXIF):
         block = block[len(_EXIF) :]
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
@@ -108,7 +108,7 @@ def _of_exif(block: bytes) -> int | None:
 
 
 def _unhex(profile: object) -> bytes:
-    """What ImageMagick writes into a PNG: a name, a length and hexadecimal digits."""
+    """Decode what ImageMagick writes into a PNG: a name, a length and hexadecimal digits."""
     try:
         return bytes.fromhex("".join(str(profile or "").split("\n")[3:]))
     except ValueError:

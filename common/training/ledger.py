@@ -66,16 +66,16 @@ class Ledger:
         return time.monotonic() - self._started
 
     def position(self) -> Position:
-        """What a checkpoint holds beside the state; every report must be settled."""
+        """Return what a checkpoint holds beside the state; every report must be settled."""
         length = self._metrics.length
         return Position(self._step, self.seconds, length, dict(self._sums), self._count)
 
     def expect(self, report: Report, step: int) -> None:
-        """Notes the report of a call that was just sent and should arrive at `step`."""
+        """Note the report of a call that was just sent and should arrive at `step`."""
         self._pending = (step, report)
 
     def settle(self) -> None:
-        """Waits for the expected report, if there is one, and books it.
+        """Wait for the expected report, if there is one, and book it.
 
         Raises:
           TrainingDiverged: a step was refused. Its call is not booked.

@@ -164,7 +164,7 @@ def _write(path: AnyPath, run: str, count: int) -> None:
 
 
 def _read(path: AnyPath) -> str | None:
-    """What the object says at this moment; None where there is none."""
+    """Return what the object says at this moment; None where there is none."""
     from gcsfs import GCSFileSystem
 
     for filesystem in GCSFileSystem._cache.values():  # It remembers what it saw.

@@ -45,7 +45,7 @@ class StopRequest:
         self._before.clear()
 
     def requested(self) -> signal.Signals | None:
-        """The signal that came, if any. On a cluster all hosts ask equally often."""
+        """Return the signal that came, if any. On a cluster all hosts ask equally often."""
         self._calls += 1
         if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(self._calls):
             return signal.SIGTERM

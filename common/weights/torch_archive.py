@@ -38,7 +38,7 @@ _STORAGES = {
 
 
 def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
-    """Reads a checkpoint saved by `torch.save` as `{key: array}`.
+    """Read a checkpoint saved by `torch.save` as `{key: array}`.
 
     A checkpoint that nests its weights under `state_dict` is unwrapped.
 
@@ -54,7 +54,7 @@ def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def unpickle_torch_archive(path: Path) -> Any:
-    """Whatever `torch.save` wrote, with arrays for tensors.
+    """Return whatever `torch.save` wrote, with arrays for tensors.
 
     Only tensors, ordered dicts and plain containers, numbers and strings are understood;
     anything else in the pickle is refused before it is called.
@@ -94,7 +94,7 @@ class _Archive:
         self._folder = _folder(archive.namelist())
 
     def content(self) -> Any:
-        """What the archive's pickle describes."""
+        """Return what the archive's pickle describes."""
         if self._archive.getinfo(f"{self._folder}/data.pkl").file_size > LARGEST_PROGRAM:
             raise RefusedError(f"describes its tensors in more than {LARGEST_PROGRAM} bytes")
         order = f"{self._folder}/byteorder"
@@ -155,7 +155,7 @@ def _folder(members: list[str]) -> str:
 
 
 def _sizes(values: tuple) -> tuple[int, ...]:
-    """Whole numbers from 0 on, few enough for axes."""
+    """Return whole numbers from 0 on, few enough for axes."""
     if not isinstance(values, tuple) or len(values) > _MOST_AXES:
         raise TypeError("the sizes of a tensor are not a short tuple")
     if not all(type(value) is int and value >= 0 for value in values):
@@ -164,5 +164,5 @@ def _sizes(values: tuple) -> tuple[int, ...]:
 
 
 def _named(value: Any) -> str:
-    """What to call a value whose contents may be endless."""
+    """Return a name for a value whose contents may be endless."""
     return repr(value)[:60] if isinstance(value, str) else f"a {type(value).__name__}"
