@@ -47,7 +47,7 @@ def drift(
     classnames: Sequence[str],
     words: Sequence[str],
 ) -> tuple[Drift, ...]:
-    """Follows every vector of K classes; `table` is the text tower's whole token table."""
+    """Follow every vector of K classes; `table` is the text tower's whole token table."""
     norm, distance, cosine = _moves(tokens, start)
     vectors = tokens.shape[1]
     nearest = nearest_words(
@@ -74,7 +74,7 @@ def nearest_words(
     own: Sequence[str],
     count: int = NEAREST,
 ) -> list[tuple[tuple[str, float], ...]]:
-    """The words whose embeddings have the largest cosine with each vector, and the cosines.
+    """Return the words whose embeddings have the largest cosine with each vector, and the cosines.
 
     Args:
       vectors: in the space of the token table.
@@ -95,7 +95,7 @@ def nearest_words(
 def mean_drift(
     tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
 ) -> dict[str, float]:
-    """Norm, distance to the start and cosine with it: means over all vectors."""
+    """Return norm, distance to the start and cosine with it: means over all vectors."""
     names = ("norm", "distance", "cosine_to_start")
     return {
         f"drift/{name}": float(values.mean())
@@ -112,7 +112,7 @@ def _moves(
 
 
 def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
-    """A table with a row per vector; of many, the first ones.
+    """Return a table with a row per vector; of many, the first ones.
 
     Args:
       tokens: each a `Drift`, as a result file holds it.

@@ -25,7 +25,7 @@ PART = 64  # pictures in a file: 4 MiB at 512 pixels
 def vae_posteriors(
     sd: StableDiffusion, split: ImageSplit, size: int, cache: Path
 ) -> dict[str, np.ndarray]:
-    """Posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
+    """Return posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
 
     The photo is squashed to a square and flipped after that, as the reference does. The flip
     of a latent is not the latent of the flip, so mirrors are encoded too.

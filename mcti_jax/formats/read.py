@@ -26,7 +26,7 @@ _PRECISIONS = (np.float16, np.float32, np.float64, ml_dtypes.bfloat16)
 
 
 def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[LearnedToken]:
-    """Reads a file of learned tokens, or every such file of a directory.
+    """Read a file of learned tokens, or every such file of a directory.
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
     the web UI's `.pt`, and kohya's safetensors (`emb_params`). A directory without such
@@ -61,7 +61,7 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
 
 
 def read_file(file: AnyPath) -> list[LearnedToken]:
-    """Reads one file of learned tokens; see `read_tokens`."""
+    """Read one file of learned tokens; see `read_tokens`."""
     with on_disk(file) as copy:
         return _read(copy)
 
@@ -133,12 +133,12 @@ def _from_tensors(
 
 
 def _typable(word: str) -> str:
-    """Other tools allow spaces in a name, but a prompt is split at spaces."""
+    """Replace spaces in a name, which other tools allow: a prompt is split at spaces."""
     return word if is_word(word) and len(word) <= _LONGEST_WORD else token_word(word)
 
 
 def _is_spelling(text: str) -> bool:
-    """Whether a prompt can hold `text`, whose words may be several."""
+    """Return whether a prompt can hold `text`, whose words may be several."""
     words = text.split()
     return bool(words) and all(is_word(word) and not BRACKETED.match(word) for word in words)
 
