@@ -44,12 +44,12 @@ class Matched:
         return dict(zip(self.names, self.groups, strict=True))
 
     def report(self) -> list[str]:
-        """What a person should know before training, a line each."""
+        """Return what a user should know before training, a line each."""
         total = sum(map(len, self.groups))
         return [f"{total} sentences about {len(self.groups)} classes.", *self.remarks()]
 
     def remarks(self) -> list[str]:
-        """What of the corpus or the data set is passed over, and what is read otherwise."""
+        """Return what of the corpus or the data set is passed over or read otherwise."""
         lines = list(self.respelled)
         if self.unmatched:
             keys = _named(self.unmatched, "key", "keys")
@@ -65,7 +65,7 @@ class Matched:
 
 
 def read_corpus(path: Path | str, pattern: str) -> Corpus:
-    """Reads `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
+    """Read `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
 
     Args:
       path: The file; where it is absent and `path.gz` is not, that one.
@@ -89,14 +89,14 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
 
 
 def normalised(name: str) -> str:
-    """What of a class name counts for matching: lower case, underscores as spaces."""
+    """Return what counts of a class name for matching: lower case, underscores as spaces."""
     return readable(name).lower()
 
 
 def match(
     corpus: Corpus, classnames: Sequence[str], lengths: Mapping[str, int], longest: int
 ) -> Matched:
-    """Finds the data set's classes in the corpus, by name and never by position.
+    """Find the data set's classes in the corpus, by name and never by position.
 
     Args:
       corpus: Sentences by key.
