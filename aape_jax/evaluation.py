@@ -55,7 +55,7 @@ def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
 
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
-    """Measure classifiers from text alone: CLIP's template, and CuPL's mean sentences."""
+    """Measure classifiers from text alone: CLIP's template, and the mean of CuPL's sentences."""
     told = {prefix: test for prefix, test in tests.items() if test.means is not None}
     rows = {
         "clip": scores(tests, lambda test: nearest_by_cosine(test.x, test.w)),

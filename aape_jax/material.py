@@ -49,7 +49,7 @@ class Material:
 
 
 def gather(config: ConfigDict) -> Material:
-    """Load CLIP, opens the photos and encode whatever is not in the cache.
+    """Load CLIP, open the photos and encode whatever is not in the cache.
 
     Raises:
       UserError: models, photos or prompts cannot be had, or their widths differ.

@@ -22,7 +22,7 @@ from common.config import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     config.update_from_flattened_dict(recipe(config.paper, config.protocol))
@@ -31,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.classification:Classification"  # module:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py

@@ -18,7 +18,7 @@ from configs.aape_retrieval import PAPER
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.paper:
@@ -28,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.captioning:Captioning"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
@@ -99,7 +99,7 @@ def pocket() -> ConfigDict:
 
 
 def paper(name: str) -> ConfigDict:
-    """GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; the second stage's counts are ours."""
+    """Use GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; stage two's counts are ours."""
     check_choice("paper", name, PAPER)
     return ConfigDict(
         {

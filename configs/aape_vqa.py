@@ -15,7 +15,7 @@ from configs.aape import aggregator, loss
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = apply_arg(pocket(), arg)
     if config.tower:
         config.update(from_pixels())
@@ -24,7 +24,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.vqa:VQA"  # module:class
     config.start = ""  # folder of a finished run, e.g. on captions, whose h training starts from
@@ -83,7 +83,7 @@ def pocket() -> ConfigDict:
 
 
 def from_pixels() -> ConfigDict:
-    """A small tower, trained on easy-VQA's 4,000 images with about ten questions each."""
+    """Use a small tower, trained on easy-VQA's 4,000 images with about ten questions each."""
     return ConfigDict(
         {
             "loss": {"distill": False},  # there are no captions, and the space is a new one

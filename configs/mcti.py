@@ -37,7 +37,7 @@ PAPER = {
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.paper:
@@ -47,7 +47,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "mcti_jax.method:MCTI"  # module:class, for commands that serve all methods
     config.paper = ""  # name of one of the paper's datasets: takes the published recipe
@@ -120,7 +120,7 @@ def pocket() -> ConfigDict:
 
 
 def paper(name: str) -> ConfigDict:
-    """The published recipe on one of the paper's datasets."""
+    """Use the published recipe on one of the paper's datasets."""
     check_choice("paper", name, PAPER)
     data, classes, noun = PAPER[name]
     return ConfigDict(

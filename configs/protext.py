@@ -20,7 +20,7 @@ from protext_jax.recipes import recipe
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.dataset:
@@ -31,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings

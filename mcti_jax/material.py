@@ -89,7 +89,7 @@ class Material:
 
 
 def gather(config: ConfigDict) -> Material:
-    """Load the models and opens the photos.
+    """Load the models and open the photos.
 
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.

@@ -65,7 +65,7 @@ def _run(
 
 
 def epoch_batches(examples: int, batch: int, steps: int, seed: int) -> Int[np.ndarray, "{steps} b"]:
-    """Yield the rows of each step: every epoch is a new permutation, its rest is left out."""
+    """Return the rows of each step: every epoch is a new permutation, its rest is left out."""
     batch = min(batch, examples)
     an_epoch = examples // batch
     rows = [

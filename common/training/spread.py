@@ -26,7 +26,7 @@ def over_devices(
     progress: Callable[[int], None] = lambda done: None,
     **options: Hashable,
 ) -> PyTree:
-    """Run `run(shared, rows, **options)` with the rows dealt out to the devices, on every host.
+    """Call `run(shared, rows, **options)` with the rows dealt out to the devices, on every host.
 
     Each device runs the whole program on its own rows, so nothing is sent before the end, and no
     row may depend on another one. Missing rows are filled up with copies of the last one, which
