@@ -3,7 +3,7 @@
     python -m aape_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on another data set, in another style or
-of other things; a classifier is then told all of its classes, and needs neither sentences nor
+of other things; a classifier then gets all class names, and needs neither sentences nor
 training. A captioning run also answers questions, e.g. `--data=pocket:questions`.
 
 For example:

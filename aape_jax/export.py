@@ -91,7 +91,7 @@ def _sizes(heads: Mapping[str, PyTree], name: str, path: str) -> tuple[int, int]
 CHECKS: dict[str, Callable[[ConfigDict, Mapping[str, PyTree]], None]] = {
     "aape_jax.tasks.captioning:Captioning": require_captioner,
 }
-"""What is asked of the heads of a task."""
+"""What the heads of a task have to fulfil."""
 
 
 def _finished(workdir: AnyPath) -> PyTree:

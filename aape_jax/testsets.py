@@ -48,7 +48,7 @@ class Target:
       spec: Its string.
       dataset: Those of its classes that compete.
       texts: What tells of them.
-      told: The run's own class that each is; None where one has no sentence there.
+      told: The run's own class of each; None where one has no sentence there.
     """
 
     spec: str

@@ -21,8 +21,8 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def watched(told: Callable[[signal.Signals, int], None]) -> Iterator[None]:
-    """Call `told(signal, count)` in a thread as soon as SIGINT or SIGTERM comes.
+def watched(callback: Callable[[signal.Signals, int], None]) -> Iterator[None]:
+    """Call `callback(signal, count)` in a thread as soon as SIGINT or SIGTERM comes.
 
     Handlers are left to the caller: a signal without one of Python's ends the program as ever.
     Outside the main thread (a server, some notebooks) signals are not ours, and nothing is done.
@@ -39,7 +39,7 @@ def watched(told: Callable[[signal.Signals, int], None]) -> Iterator[None]:
         while received := reader.recv(1):
             if received[0] in NUMBERS:
                 count += 1
-                told(signal.Signals(received[0]), count)
+                callback(signal.Signals(received[0]), count)
 
     thread = threading.Thread(target=watch, name="signals", daemon=True)
     thread.start()

@@ -73,7 +73,7 @@ def report(runs: Sequence[Run]) -> str:
     for (dataset, model, label), group in groups.items():
         rows = chapters.setdefault((dataset, model), {})
         for name, values in _summary(group).items():
-            # Baselines of several methods are told apart only where they differ.
+            # Baselines of several methods are distinguished only where they differ.
             row = label if name == group[0].result["method"] else name
             if rows.get(row, values) != values:
                 row = f"{row} (beside {label})"

@@ -13,7 +13,7 @@ from common.damage import cause
 from common.errors import UserError
 from common.evaluation.tables import markdown_table
 
-NEAREST = 5  # words told of each vector
+NEAREST = 5  # words reported of each vector
 _SHOWN = 5  # rows of a printed table; a run's result and its page hold them all
 
 

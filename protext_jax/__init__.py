@@ -4,3 +4,14 @@ Letters in shapes: r runs trained together, j prompted blocks, t prompt vectors 
 width, p width of CLIP's joint space, k trained classes, b (template, sentence) pairs, u distinct
 classes of a batch, m sentences of one class in a batch, n packed tokens, s sequence.
 """
+
+from common.lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "protext_jax.files": ("LearnedPrompts", "class_features", "read_prompts"),
+        "protext_jax.method": ("ProText",),
+        "protext_jax.trained": ("TrainedPrompts", "load"),
+    },
+)

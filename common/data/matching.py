@@ -79,14 +79,14 @@ FORMS: Mapping[str, Form] = {
     "articles": _without_articles,
     "the place of the year": _year_first,
     "plurals": _singulars,
-    "words said twice": _once,
+    "repeated words": _once,
     "spaces": _joined,
     "the order around 'or'": _alternatives,
 }
 """By what two spellings may differ, in the order of trying; each form includes those before it."""
 
 SAME_WORDS = ("the same spelling", "case and underscores")
-"""Rules under which a name is told as the other source spells it without any change of words."""
+"""Rules that change the spelling of a name and none of its words."""
 
 SOME_ALTERNATIVES = "alternatives beside it"
 """The last rule but one: `Industrial Buildings` of `industrial or commercial buildings`."""

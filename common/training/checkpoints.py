@@ -181,7 +181,7 @@ class Checkpoints:
                 continue
             if name.startswith(EVALUATION):
                 said = name.removeprefix(EVALUATION)
-                say(f"{said}: other than when step {step} was saved; these are measured now.")
+                say(f"{said}: changed since step {step} was saved; the new data are measured.")
                 continue
             raise UserError(
                 f"the checkpoint of step {step} in {self._directory} was made with other "

@@ -1,4 +1,4 @@
-"""The host's books: what the device reported, and what has been told of it."""
+"""The host's record: what the device reported, and what of it was passed on."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -40,7 +40,7 @@ class Ledger:
       schedule: when lines are due.
       position: where the run starts; it brings the sums since the last line.
       metrics: where the lines go.
-      progress: the bar, which is told every call.
+      progress: the bar, which is updated with every call.
       started: `time.monotonic()` when this process began.
       terms: the metrics that the bar shows, see `Method`.
     """

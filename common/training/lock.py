@@ -1,4 +1,4 @@
-"""One run at a time in a folder: whoever comes second is told, and has written nothing.
+"""One run at a time in a folder: a second one is refused before it writes anything.
 
 On a disk the system holds the lock (`flock`), and lets it go when the process ends, however it
 ends. A bucket has no such thing: there an object is renewed every few seconds while the run goes

@@ -20,7 +20,7 @@ _TASK_COUNTS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "MEGASCALE_NUM_S
 def join_cluster() -> None:
     """Call `jax.distributed.initialize` where several processes were started together.
 
-    They are told by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, or
+    They are configured by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, or
     detected: Slurm, Open MPI and Cloud TPU pods. To be called before any device is touched.
 
     Raises:

@@ -17,7 +17,7 @@ class StopRequest:
 
     The first is answered at once, also while a program is compiled, and the run goes on to the
     end of its call. A second one acts as it would have without us, or ends the program if it
-    cannot. On a cluster a host may be told before the others are, so there JAX's preemption
+    cannot. On a cluster a host may receive it before the others, so there JAX's preemption
     service catches SIGTERM and finds the call at which all hosts stop.
     """
 

@@ -69,7 +69,7 @@ class MetricWriter:
       step: where the run resumes. TensorBoard forgets what came after it.
       length: bytes of `metrics.jsonl` that the run had written by then. What follows was
         written by an interrupted run after its last checkpoint, and is written once more.
-      others: further writers, which are told the same.
+      others: further writers, which receive the same.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ class Metadata(NamedTuple):
 
     @property
     def orientation(self) -> int:
-        """1 to 8 as EXIF counts; 1 is upright, which is also where nothing is said."""
+        """1 to 8 as EXIF counts; 1 is upright, also where none is stated."""
         found = _of_exif(self.exif)
         if found is None and (match := _IN_XMP.search(self.xmp)):
             found = int(match[1])
