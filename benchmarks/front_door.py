@@ -47,7 +47,7 @@ def make_lists(size: int) -> tuple[list[Image.Image], list[str]]:
 
 
 def hand_written(clip: CLIP) -> tuple[Callable, Callable]:
-    """Write the two loops: of photos and of texts."""
+    """Return the two loops: of photos and of texts."""
     vision, text = (jax.device_put(clip.params[name]) for name in ("vision", "text"))
 
     @jax.jit
