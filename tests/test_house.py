@@ -1,4 +1,4 @@
-"""Imports go one way: from each floor of the house to those below it."""
+"""Imports go one way: from each layer to those below it."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
-# From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
+# From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
     {"latest", "lazy", "text"},
     {"damage", "interrupts", "strict_json"},
