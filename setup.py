@@ -1,8 +1,11 @@
 """Package metadata; tool configuration lives in pyproject.toml."""
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
 
 # One legible list per role. Lower bounds are the versions of the oldest stack
 # that the tests run on (Python 3.13 with jax 0.7.2); nothing is bounded above.
@@ -55,14 +58,15 @@ TEST = [
     "pytest>=8.4",
     "pytest-timeout>=2.4",
     "pytest-xdist>=3.8",
+    "PyYAML>=6.0",
     "ruff>=0.14",
 ]
 
 setup(
     name="promptax",
-    version="0.1.0",
+    version=run_path(str(HERE / "common" / "version.py"))["__version__"],
     description="MC-TI, ProText and AAPE on CLIP and Stable Diffusion, in JAX and Flax",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     # `YOUR_NAME` can be no account's name: put the one that holds the repository in its place,
     # here, in README.md and in colab/*.ipynb.

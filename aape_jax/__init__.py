@@ -3,3 +3,5 @@
 The order of reading: `corpus`, `bank`, `aggregators`, `generator`, `projection`, `logits`,
 `losses`, `objective`, then the tasks.
 """
+
+from common.version import __version__ as __version__

@@ -3,3 +3,5 @@
 Letters in shapes: r rows (a class under one setting), k classes, m samples per row and update,
 n vectors per class, d text width, p width of CLIP's joint space, s sequence, t templates.
 """
+
+from common.version import __version__ as __version__

@@ -4,3 +4,5 @@ Letters in shapes: r runs trained together, j prompted blocks, t prompt vectors 
 width, p width of CLIP's joint space, k trained classes, b (template, sentence) pairs, u distinct
 classes of a batch, m sentences of one class in a batch, n packed tokens, s sequence.
 """
+
+from common.version import __version__ as __version__

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"text"},
+    {"text", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
     {"finite", "names", "records"},
