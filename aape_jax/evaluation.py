@@ -18,8 +18,8 @@ from common.checks import check_choices
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.evaluation.figures import predictions_picture
+from common.spread import over_devices
 from common.training import say
-from common.training.spread import over_devices
 
 Row = dict[str, float]
 

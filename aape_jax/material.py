@@ -13,7 +13,7 @@ from aape_jax.opened import Opened, open_all
 from aape_jax.testsets import TestSet, encode, encode_target, own_sets
 from common.clip import CLIP
 from common.data import ImageSplit
-from common.data.broken import named_together
+from common.photos.broken import named_together
 
 
 @dataclass(frozen=True, eq=False)

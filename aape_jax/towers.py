@@ -13,11 +13,11 @@ from ml_collections import ConfigDict
 from aape_jax.unit import unit
 from common.clip import CLIP
 from common.data import ImageSplit
-from common.data.broken import load_all
 from common.data.clip_features import image_features
-from common.data.images import squash
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.photos.broken import load_all
+from common.photos.images import squash
 
 
 @runtime_checkable

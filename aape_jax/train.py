@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     run = read_flags()
     config, workdir = run.config, run.workdir
     method = find_method(config)
-    result = train(method, config, workdir)
+    result = train(method, workdir)
     print_table(result)
     for name in method.writes:
         if (workdir / name).exists():

@@ -68,7 +68,7 @@ def run(folder: Path, seed: int, fields: str, base: str) -> dict[str, dict[str, 
     seeds = f"seed={seed},shots_seed={seed},prompts.seed={seed}"
     arg = ",".join(filter(None, (seeds, "progress=false", fields, base)))
     config = get_config(arg)
-    return result_rows(train(find_method(config), config, folder / f"seed{seed}"))
+    return result_rows(train(find_method(config), folder / f"seed{seed}"))
 
 
 def summary(runs: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict]:

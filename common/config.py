@@ -6,10 +6,12 @@ with a comment each, then `return apply_arg(config, arg)`.
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
@@ -46,16 +48,21 @@ class Invocation:
     workdir: AnyPath
 
 
-def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
-    """Applies "key=value,key=value" to `config` and returns it.
+def apply_arg(config: ConfigDict, arg: str | Mapping[str, Any] | None) -> ConfigDict:
+    """Applies "key=value,key=value", or what a program gives as a mapping, to `config`.
 
     Keys may be dotted ("mesh.data=2"). A value is read as the type of the field's default;
     a bare key means true. Values may contain ":" and "="; a comma, too, inside brackets or where
     what follows it cannot be a setting: "data=karpathy:a.json,photos,seed=3".
 
+    Returns:
+      `config` itself.
+
     Raises:
       UserError: no such field, or a value that is none of the field's type.
     """
+    if isinstance(arg, Mapping):
+        return _apply_fields(config, flatten(arg))
     fields = flatten(config)
     given: dict[str, str | None] = {}
     for setting in _settings(arg or ""):
@@ -76,6 +83,49 @@ def apply_arg(config: ConfigDict, arg: str | None) -> ConfigDict:
         value = True if text is None else parse_value(name, text, kind, fields[name])
         config.update_from_flattened_dict({name: value})
     return config
+
+
+def choose_config(
+    get_config: Callable[[Mapping[str, Any]], ConfigDict],
+    config: ConfigDict | None,
+    fields: Mapping[str, Any],
+) -> ConfigDict:
+    """Return the config that a constructor was given, whole or as fields that are not defaults.
+
+    Args:
+      get_config: Of the method's config file.
+      config: The whole, or None.
+      fields: By name, groups as mappings; a `Dataset` may stand for its string.
+
+    Raises:
+      TypeError: Both are given.
+      UserError: There is no such field, or a value is not of its type.
+    """
+    if config is None:
+        return get_config(fields)
+    if fields:
+        raise TypeError(f"give a config or fields, not both; the fields are {', '.join(fields)}.")
+    return config
+
+
+def _apply_fields(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
+    defaults = flatten(config)
+    for name in fields:
+        check_name(name, defaults)
+    values = {name: _plain(value) for name, value in fields.items()}
+    config.update_from_flattened_dict(typed(values, defaults, "", "give one"))
+    return config
+
+
+def _plain(value: Any) -> Any:
+    """A value as a config file would write it."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return getattr(value, "spec", value)  # Of a data set in memory.
 
 
 def _settings(arg: str) -> list[str]:

@@ -129,13 +129,19 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if quotes else text
 
 
-def typed(written: Mapping[str, Any], ours: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return fields that came from a file, each of the type of its default.
+def typed(
+    written: Mapping[str, Any],
+    ours: Mapping[str, Any],
+    where: str,
+    remedy: str = "train the run again",
+) -> dict[str, Any]:
+    """Return fields that came from a file or a program, each of the type of its default.
 
     Args:
       written: what the file holds, with tuples for lists.
       ours: the defaults, group by group; a field that is not among them is returned as it is.
       where: the file and the group, for sentences.
+      remedy: what to do, likewise.
 
     Raises:
       UserError: a value is of another type, or beyond what any run would hold.
@@ -145,14 +151,14 @@ def typed(written: Mapping[str, Any], ours: Mapping[str, Any], where: str) -> di
         value, default = written[name], ours[name]
         if isinstance(default, Mapping):
             if not isinstance(value, Mapping):
-                raise UserError(f"{where}{name} is not a group of fields: train the run again.")
-            found[name] = typed(value, default, f"{where}{name}.")
+                raise UserError(f"{where}{name} is not a group of fields: {remedy}.")
+            found[name] = typed(value, default, f"{where}{name}.", remedy)
         else:
-            found[name] = _of_type(value, default, f"{where}{name}")
+            found[name] = _of_type(value, default, f"{where}{name}", remedy)
     return found
 
 
-def _of_type(value: Any, default: Any, where: str) -> Any:
+def _of_type(value: Any, default: Any, where: str, remedy: str) -> Any:
     kind = type(default)
     if default is None:
         fits = not isinstance(value, Mapping | tuple)
@@ -160,7 +166,7 @@ def _of_type(value: Any, default: Any, where: str) -> Any:
         if not isinstance(value, tuple) or len(value) > LONGEST:
             raise UserError(f"{where}={quoted(value)} is not a list of up to {LONGEST} values.")
         example = default[0] if default else ""
-        return tuple(_of_type(item, example, where) for item in value)
+        return tuple(_of_type(item, example, where, remedy) for item in value)
     elif kind is int:
         whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
         value = int(value) if whole else value
@@ -173,7 +179,7 @@ def _of_type(value: Any, default: Any, where: str) -> Any:
     if not fits:
         raise UserError(
             f"{where}={quoted(value)} is not {_KINDS.get(kind, 'a plain value')}, as this field "
-            "is: train the run again."
+            f"is: {remedy}."
         )
     return check_text(where, value) if isinstance(value, str) else value
 

@@ -13,13 +13,14 @@ from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
+from common.diffusion.drawing import embed_prompt
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.material import Encoded
 from mcti_jax.objective import Objective, gamma_factor
 from mcti_jax.options import check_values
-from mcti_jax.prompts import Prompts, embed_prompt
+from mcti_jax.prompts import Prompts
 from mcti_jax.saving import TEMPLATE_SET
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from common.data import ImageSplit
 from common.data.cache import Key
-from common.data.images import mirror, squash, to_pixels
 from common.data.passes import cached_pass
 from common.diffusion import AutoencoderKL, StableDiffusion
+from common.photos.images import mirror, squash, to_pixels
 
 # Pictures at once in each process; the VAE's activations are what limits it.
 ENCODE_BATCH = 32

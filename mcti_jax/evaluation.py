@@ -1,7 +1,7 @@
 """What a run reports: the tokens as a classifier and as pictures, beside baselines."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from common.clip import TextTower, encode_text
+from common.clip import CLIP, TextTower, encode_text
 from common.data.names import readable
 from common.data.templates import TEMPLATES
+from common.diffusion import StableDiffusion
 from common.evaluation import baselines, classification, figures, generation
+from common.spread import over_devices
 from common.training import Evaluation
-from common.training.spread import over_devices
 from mcti_jax.classifier import class_features, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
 from mcti_jax.formats import token_words
@@ -53,17 +54,36 @@ def classifiers(
     """The tokens as a classifier in each of `MODES`."""
     clip = material.clip
     source = material.sd if config.class_tower == "sd" else clip
-    table = np.asarray(source.params["text"]["token_embedding"])
-    projection = np.asarray(clip.params["text"]["projection"]["kernel"], np.float32)
     found = {}
     for mode, templates in MODES.items():
-        prompts = Prompts.from_templates(source.tokenizer, templates, config.vectors).cut()
-        shared = source.params["text"], projection, prepare(table, prompts, config.pool)
-        features = over_devices(_prompt_features, shared, tokens, tower=source.text_tower)
-        classes = class_features(jnp.asarray(features))
+        classes = token_features(config, source, clip, tokens, templates)
         predicted = predict(jnp.asarray(material.test_features), classes)
         found[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
     return found
+
+
+def token_features(
+    config: ConfigDict,
+    source: StableDiffusion | CLIP,
+    clip: CLIP,
+    tokens: Float[np.ndarray, "k n d"],
+    templates: Sequence[str],
+) -> Float[Array, "k p"]:
+    """Text features of K classes, the mean over templates at unit length.
+
+    Args:
+      config: The run's.
+      source: Whose text tower reads the tokens.
+      clip: Whose projection takes them to the space of image features.
+      tokens: Learned vectors.
+      templates: With `{}` where a token goes.
+    """
+    table = np.asarray(source.params["text"]["token_embedding"])
+    projection = np.asarray(clip.params["text"]["projection"]["kernel"], np.float32)
+    prompts = Prompts.from_templates(source.tokenizer, templates, config.vectors).cut()
+    shared = source.params["text"], projection, prepare(table, prompts, config.pool)
+    features = over_devices(_prompt_features, shared, tokens, tower=source.text_tower)
+    return class_features(jnp.asarray(features))
 
 
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:

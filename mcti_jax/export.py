@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from absl import flags
 
+from common.diffusion.words import word_stem
 from common.errors import UserError, run_command
 from common.paths import AnyPath, as_output_folder, as_path, within
 from common.progress import say
@@ -34,7 +35,6 @@ from mcti_jax.formats import (
     write_token,
 )
 from mcti_jax.saving import TOKENS, is_unfinished, unfinished_tokens
-from mcti_jax.words import word_stem
 
 _OURS = "diffusers"  # the format of a run's own `tokens/`
 

@@ -16,18 +16,18 @@ from jaxtyping import UInt8
 
 from common.checks import Range, check_number
 from common.config import read_config
-from common.data.images import to_uint8
 from common.diffusion import SAMPLERS, check_sampling, load_stable_diffusion
+from common.diffusion.drawing import generate
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
 from common.paths import AnyPath, as_output, as_path
+from common.photos.images import to_uint8
 from common.precision import frozen_dtype, use_precision
 from common.seeds import SEEDS
 from common.text import printable
 from common.training import say
 from configs.mcti import pocket
 from mcti_jax.formats import require_usable, typed_words
-from mcti_jax.generation import generate
 from mcti_jax.material import resolution
 from mcti_jax.options import RANGES
 from mcti_jax.saving import read_run_tokens

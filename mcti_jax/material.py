@@ -15,11 +15,11 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
-from common.data.broken import named_together
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
+from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
 from mcti_jax.encoding import vae_posteriors
@@ -146,15 +146,7 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
 
 def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
     """Side of the training pictures in pixels."""
-    size = config.resolution or sd.image_size
-    # The VAE makes pictures smaller, and the U-Net once more at each level but the first.
-    factor = sd.downsampling * 2 ** (len(sd.unet.config.block_out_channels) - 1)
-    if size % factor:
-        raise UserError(
-            f"resolution={size} is not a multiple of {factor}, by which the VAE and the U-Net "
-            f"reduce a picture: take {size - size % factor or factor}."
-        )
-    return size
+    return sd.require_size("resolution", config.resolution or sd.image_size)
 
 
 def describe(config: ConfigDict, material: Material) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +15,14 @@ from ml_collections import ConfigDict
 
 from common.attention import choose_attention
 from common.clip import CLIP
+from common.config import choose_config
 from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
 from common.training.method import EVALUATION, Tell, unheard
 from common.weights.fingerprint import fingerprint
+from configs.mcti import get_config
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import write_token
@@ -68,8 +71,8 @@ class MCTI(Method):
     writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
-    def __init__(self, config: ConfigDict):
-        self.config = config
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config = choose_config(get_config, config, fields)
 
     def complete(self, config: ConfigDict) -> ConfigDict:
         """Fills in how many photos of each class are learned from, which depends on the data."""

@@ -8,14 +8,15 @@ from common.attention import CHOICES
 from common.checks import POSITIVE, Range, Ranges, check_choices, check_ranges
 from common.diffusion import SAMPLERS
 from common.diffusion.resnet import REMAT
+from common.diffusion.words import BRACKETED
 from common.errors import UserError
 from common.precision import frozen_dtype
 from common.training.start import RANGES as SHARED
 from mcti_jax.objective import GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
-from mcti_jax.words import BRACKETED
 
 OF_A_SET = 5  # photos per class of the published recipe
+ONES_OWN = ("folder:", "memory:")  # kinds of data sets that papers do not share
 
 RANGES: Ranges = {
     **SHARED,
@@ -82,4 +83,4 @@ def shots_of(config: ConfigDict) -> int:
     """
     if config.shots >= 0:
         return config.shots
-    return 0 if config.data.startswith("folder:") else OF_A_SET
+    return 0 if config.data.startswith(ONES_OWN) else OF_A_SET

@@ -1,6 +1,6 @@
 """Prompts with a slot for a learned token, tokenised once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Int
 from common.checks import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from mcti_jax.words import find_words
 
 POOLS = ("placeholder", "eos")
 
@@ -74,49 +73,3 @@ def insert(
     index = jnp.clip(offset, 0, vectors.shape[1] - 1)
     chosen = jnp.take_along_axis(vectors, index[..., None], axis=1)
     return jnp.where(inside[..., None], chosen.astype(embedded.dtype), embedded)
-
-
-def embed_prompt(
-    tokenizer: Tokenizer,
-    table: Float[np.ndarray, "v d"],
-    text: str,
-    words: Mapping[str, np.ndarray],
-    others: Collection[str] = (),
-) -> Float[np.ndarray, "s d"]:
-    """Token embeddings of a prompt that may hold learned words anywhere, padded.
-
-    Args:
-      tokenizer: of the text tower.
-      table: its token embeddings.
-      text: such as "a photo of <dog2> on the beach".
-      words: learned vectors `[n d]` by word; see `find_words`.
-      others: words in brackets that the tokenizer knows itself.
-
-    Raises:
-      UserError: a word in brackets is not among `words`, its vectors are of another width than
-        the table, or the prompt is too long.
-    """
-    ids: list[int] = []
-    learned: list[np.ndarray] = []
-    end = 0
-    for found in find_words(text, words, others):
-        vectors = words[found.word]
-        if vectors.shape[1] != table.shape[1]:
-            raise UserError(
-                f"the vectors of {found.word} are {vectors.shape[1]} wide, and this text tower "
-                f"takes vectors {table.shape[1]} wide: use tokens of the same base model."
-            )
-        ids += tokenizer.encode(text[end : found.start])
-        ids += range(len(table) + len(learned), len(table) + len(learned) + len(vectors))
-        learned += list(vectors)
-        end = found.end
-    ids += tokenizer.encode(text[end:])
-    if len(ids) > tokenizer.length - 2:
-        own = f", {len(learned)} of them learned" if learned else ""
-        raise UserError(
-            f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {len(ids)} "
-            f"tokens{own}, and {tokenizer.length - 2} fit: shorten it."
-        )
-    packed = tokenizer.pack([ids])[0]
-    extended = np.concatenate([table, np.asarray(learned).reshape(-1, table.shape[1])])
-    return extended[packed]

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     run = read_flags()
     config, workdir = run.config, run.workdir
-    result = train(MCTI(config), config, workdir)
+    result = train(MCTI(config), workdir)
     print_table(result)
     if tokens := result.get("details", {}).get("tokens"):
         say(drift_table(tokens))

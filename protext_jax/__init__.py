@@ -5,4 +5,14 @@ width, p width of CLIP's joint space, k trained classes, b (template, sentence) 
 classes of a batch, m sentences of one class in a batch, n packed tokens, s sequence.
 """
 
+from common.lazy import lazily
 from common.version import __version__ as __version__
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "protext_jax.files": ("LearnedPrompts", "class_features", "read_prompts"),
+        "protext_jax.method": ("ProText",),
+        "protext_jax.trained": ("TrainedPrompts", "load"),
+    },
+)

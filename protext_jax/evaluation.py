@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import base_new, few_shot
-from common.data.broken import named_together
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.evaluation.figures import predictions_picture
+from common.photos.broken import named_together
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop

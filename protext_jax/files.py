@@ -14,8 +14,8 @@ from common.data.names import readable
 from common.errors import UserError
 from common.finite import require_finite
 from common.paths import AnyPath, on_disk
+from common.spread import over_devices
 from common.training.sharding import by_path
-from common.training.spread import over_devices
 from common.training.unfinished import read_unfinished
 from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from ml_collections import ConfigDict
 from common.checks import check_choices
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
+from common.config import choose_config
 from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
@@ -27,6 +29,7 @@ from common.precision import frozen_dtype
 from common.seeds import random_key
 from common.training import Evaluation, Loaded, Method, say
 from common.training.method import Tell, unheard
+from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
@@ -68,8 +71,8 @@ class ProText(Method):
         *("targets", "test_template", "words"),
     )
 
-    def __init__(self, config: ConfigDict):
-        self.config = config
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config = choose_config(get_config, config, fields)
 
     def complete(self, config: ConfigDict) -> ConfigDict:
         """Fills in the data and the number of updates, which the epochs imply."""

@@ -59,12 +59,17 @@ def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
     Raises:
       UserError: A target cannot be opened, or nothing can be measured on it.
     """
-    own = [
+    own = own_test_sets(config, texts)
+    return (*own, *(_target(config, spec) for spec in config.targets))
+
+
+def own_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
+    """The test sets of a run's own data set, the trained classes first."""
+    return tuple(
         _test_set(config, prefix, part, cross=config.protocol == "cross_dataset")
         for prefix, part in _own_parts(config, texts)
         if not fault(part)
-    ]
-    return (*own, *(_target(config, spec) for spec in config.targets))
+    )
 
 
 def unmeasured(config: ConfigDict, texts: Texts) -> list[str]:

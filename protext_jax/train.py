@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     """Trains, evaluates and writes the prompts."""
     del argv
     run = read_flags()
-    result = train(ProText(run.config), run.config, run.workdir)
+    result = train(ProText(run.config), run.workdir)
     print_table(result)
     if "sweep" in result["details"]:
         say(f"\n{sweep_table(make_runs(run.config), result)}")

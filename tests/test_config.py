@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict, config_dict
 
-from common.config import apply_arg, flatten, read_config, to_json
+from common.config import apply_arg, choose_config, flatten, read_config, to_json
 from common.errors import UserError
+from configs import aape, mcti
 
 ROOT = Path(__file__).parents[1]
 
@@ -213,3 +215,47 @@ def test_a_bad_command_line_is_one_sentence_and_status_2(command, arguments, mes
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_program_gives_fields_by_name(tmp_path):
+    fields = {
+        "data": tmp_path,
+        "updates": np.int64(7),
+        "learning_rate": 1,
+        "generate": {"steps": 3, "prompt": "a {}"},
+        "generate.batch": 5,
+    }
+    config = choose_config(mcti.get_config, None, fields)
+    assert config.data == str(tmp_path) and config.updates == 7
+    assert config.learning_rate == 1.0 and isinstance(config.learning_rate, float)
+    assert dict(config.generate, per_class=0) == dict(
+        mcti.pocket().generate, steps=3, prompt="a {}", batch=5, per_class=0
+    )
+    paper = choose_config(mcti.get_config, None, {"paper": "flowers", "updates": 7})
+    assert paper.init_word == "flower" and paper.updates == 7
+    assert choose_config(aape.get_config, None, {"compare": ["aape_only"]}).compare == (
+        "aape_only",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"updats": 3}, "'updats' is not a field of the config; did you mean 'updates'"),
+        ({"updates": "many"}, "updates='many' is not a whole number, as this field is: give one"),
+        ({"updates": True}, "updates=True is not a whole number"),
+        ({"generate": {"step": 3}}, r"'generate.step' is not a field .* 'generate.steps'"),
+        ({"generate": 3}, "'generate' is a group of fields"),
+        ({"data": ["a"]}, "data=.* is not a text, as this field is"),
+    ],
+)
+def test_a_program_s_mistakes_are_one_sentence(fields, sentence):
+    with pytest.raises(UserError, match=sentence):
+        choose_config(mcti.get_config, None, fields)
+
+
+def test_a_config_or_fields():
+    config = mcti.get_config()
+    assert choose_config(mcti.get_config, config, {}) is config
+    with pytest.raises(TypeError, match="not both"):
+        choose_config(mcti.get_config, config, {"updates": 3})

@@ -9,14 +9,14 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the ground up. Rooms of one floor do not know each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"text", "version"},
+    {"latest", "lazy", "text", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
-    {"finite", "names", "records"},
+    {"finite", "names", "photos", "records"},
     {"paths"},
-    {"attention", "files", "hosts", "precision", "sizes", "values"},
+    {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks"},
-    {"bpe", "config_file", "seeds", "weights"},
+    {"bpe", "config_file", "seeds", "spread", "weights"},
     {"config"},
     {"clip"},
     {"diffusion", "language"},

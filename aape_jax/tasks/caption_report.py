@@ -26,8 +26,8 @@ from common.language import LM, write_texts
 from common.language.prompts import CAPTION
 from common.paths import AnyPath
 from common.progress import Progress
+from common.spread import batches, deal, sharers
 from common.training import Evaluation
-from common.training.spread import batches, deal, sharers
 
 NEAREST = "nearest_caption"
 """The row of training captions: of each test image the one that CLIP finds nearest."""

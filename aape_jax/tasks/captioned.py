@@ -12,13 +12,13 @@ from jaxtyping import Float, Int
 
 from aape_jax.tasks.caption_texts import PARTS, Texts, open_texts
 from common.clip import CLIP
-from common.data.broken import named_together
 from common.data.checks import require_features, require_labels
 from common.data.clip_features import image_features, text_features
 from common.data.feature_files import read_feature_file
 from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.photos.broken import named_together
 
 ARRAYS = ("features", "captions", "owner")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,16 +32,18 @@ from aape_jax.tasks.question_texts import Texts
 from common.checks import Range, check_ranges
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
-from common.data.broken import named_together
+from common.config import choose_config
 from common.errors import UserError
 from common.language import LM, describe_lm, load_lm
 from common.language.prompts import CAPTION
 from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
+from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
+from configs.aape_captioning import get_config
 
 
 class Captioning(Method):
@@ -52,8 +55,8 @@ class Captioning(Method):
     frozen_rules = lm_rules("lm")
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
-    def __init__(self, config: ConfigDict):
-        self.config = config
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config = choose_config(get_config, config, fields)
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images and captions, or reads them from the cache."""

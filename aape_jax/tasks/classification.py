@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +27,13 @@ from aape_jax.presets import ALWAYS, variants
 from aape_jax.recipes import check_applied, with_defaults
 from aape_jax.summary import classification_fingerprints, classification_summary
 from common.checks import Range, check_ranges
+from common.config import choose_config
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Loaded, Method, say
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
+from configs.aape import get_config
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ class Classification(Method):
     writes = ("confusion.png", "attention.png", "heads")
     evaluation_fields = ("baselines", "pictures", "targets")
 
-    def __init__(self, config: ConfigDict):
-        self.config = config
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config = choose_config(get_config, config, fields)
 
     def complete(self, config: ConfigDict) -> ConfigDict:
         """Fills in the loop's counts, where a schedule says them and not the user."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from common.data import ImageSplit
-from common.data.photos import photo_file
 from common.data.places import is_file, is_folder
 from common.errors import UserError
 from common.files import read_json, shown
+from common.photos.photo import photo_file
 from common.records import Record
 
 Captions = dict[int | str, tuple[str, ...]]

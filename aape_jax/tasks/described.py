@@ -14,10 +14,10 @@ from aape_jax.tasks.caption_texts import Texts
 from aape_jax.tasks.captioned import encode_captions
 from common.clip import CLIP
 from common.data import ImageSplit
-from common.data.broken import named_together
 from common.data.clip_features import features_and_grids
 from common.evaluation.classification import normalise
 from common.language import LM
+from common.photos.broken import named_together
 
 
 @dataclass(frozen=True, eq=False)

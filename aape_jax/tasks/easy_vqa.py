@@ -15,10 +15,10 @@ from aape_jax.tasks.coco_files import photos
 from aape_jax.tasks.question_texts import Texts, split_of
 from common.damage import DAMAGED, cause
 from common.data.passed_over import in_droppings
-from common.data.photos import LARGEST, EncodedPhoto, Picture
 from common.data.places import is_file, is_folder, local_path
 from common.errors import UserError
 from common.files import read_list
+from common.photos.photo import LARGEST, EncodedPhoto, Picture
 from common.text import quoted
 
 _DIGITS = 18  # of the number of a picture

@@ -21,7 +21,7 @@ from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
 from common.language.prompts import SEPARATOR, question
 from common.progress import Progress
-from common.training.spread import batches, deal, sharers
+from common.spread import batches, deal, sharers
 
 
 @dataclass(frozen=True)

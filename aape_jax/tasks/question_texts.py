@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Int
 
 from common.data import ImageSplit
-from common.data.photos import Picture
 from common.errors import UserError
+from common.photos.photo import Picture
 from common.weights.fingerprint import text_digest
 
 

@@ -17,10 +17,10 @@ from aape_jax.tasks.question_texts import Texts, split_of
 from aape_jax.tasks.vqa2 import read_vqa2
 from aape_jax.towers import Tower
 from common.clip import CLIP
-from common.data.broken import named_together
 from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.photos.broken import named_together
 from common.pocket.captions import captions, questions
 from common.pocket.datasets import ScenePhoto
 

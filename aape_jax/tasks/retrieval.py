@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,12 +35,14 @@ from aape_jax.unit import unit
 from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.clip.known import describe_clip
+from common.config import choose_config
 from common.errors import UserError
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
+from configs.aape_retrieval import get_config
 
 VARIANTS = {
     "paper": {
@@ -66,8 +69,8 @@ class Retrieval(Method):
     writes = ("heads",)
     evaluation_fields = ("queries_at_once", "text_to_image")
 
-    def __init__(self, config: ConfigDict):
-        self.config = config
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config = choose_config(get_config, config, fields)
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encodes images and captions, or reads them from the cache."""

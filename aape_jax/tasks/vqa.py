@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,15 +35,17 @@ from aape_jax.towers import make_tower
 from aape_jax.vqa_head import VQAHead
 from common.checks import Range, check_ranges
 from common.clip import load_clip
+from common.config import choose_config
 from common.errors import UserError
 from common.evaluation.figures import write_png
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.spread import over_devices
 from common.training import Evaluation, Loaded, Method
 from common.training.method import Tell, unheard
-from common.training.spread import over_devices
 from common.training.start import RANGES
+from configs.aape_vqa import get_config
 
 AT_ONCE = 8192
 """Rows of an evaluation, over all devices."""
@@ -67,8 +70,8 @@ class VQA(Method):
     writes = ("answers.png", "heads")
     evaluation_fields = ("pictures",)
 
-    def __init__(self, config: ConfigDict):
-        self.config, self.pictures = config, {}
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        self.config, self.pictures = choose_config(get_config, config, fields), {}
 
     def complete(self, config: ConfigDict) -> ConfigDict:
         """Fills in nothing; a `start` that cannot be read is refused here."""

@@ -22,7 +22,7 @@ def _features(folder: Path) -> Any:
 
 
 def _make_photos(folder: Path) -> None:
-    from common.data.formats import suffixes
+    from common.photos.formats import suffixes
 
     for suffix in sorted(suffixes() & {".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif"}):
         picture(folder / f"a{suffix}")
@@ -34,9 +34,9 @@ def _make_photos(folder: Path) -> None:
 
 
 def _photos(folder: Path) -> Any:
-    from common.data.broken import errors_of
     from common.data.dataset import ImageSplit
-    from common.data.photos import photo_file
+    from common.photos.broken import errors_of
+    from common.photos.photo import photo_file
 
     files = sorted(folder.iterdir())
     labels = np.zeros(len(files), np.int32)

@@ -13,6 +13,7 @@ from common.clip.model import CLIP as CLIP
 from common.clip.model import encode_image as encode_image
 from common.clip.model import encode_text as encode_text
 from common.clip.outputs import ImageOutput as ImageOutput
+from common.clip.predictions import Predictions as Predictions
 from common.clip.preprocess import Preprocess as Preprocess
 from common.clip.resnet import ModifiedResNet as ModifiedResNet
 from common.clip.text import TextOutput as TextOutput

@@ -17,6 +17,7 @@ from common.clip.model import CLIP, image_tower
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.files import read_record, write_json
+from common.precision import frozen_dtype
 from common.sizes import REMEDY
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
@@ -42,12 +43,14 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 
     Args:
       source: "pocket", a directory in Hugging Face's or open_clip's layout, or a hub id.
-      dtype: Of the weights on the host and of the activations.
+      dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
+        or "auto", which is bfloat16 on accelerators.
 
     Raises:
       UserError: The model cannot be found, is none of CLIP's own kind, or its weights and its
         configuration disagree; the message lists the entries.
     """
+    dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
     directory, layout = find_clip(source)
     written = read_record(directory / layout.config_file, REMEDY)
     config = layout.read_config(written)

@@ -1,22 +1,33 @@
-"""A loaded CLIP: configuration, weights, tokenizer, preprocessing."""
+"""A loaded CLIP: configuration, weights, tokenizer, preprocessing; and what it makes of lists."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from common.clip.config import CLIPConfig, ResNetConfig
+from common.clip.predictions import Predictions
 from common.clip.preprocess import Preprocess
+from common.clip.prompts import PLAIN, require_names
 from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower, pool_positions
 from common.clip.tokenizer import Tokenizer
 from common.clip.vit import ViT
+from common.photos.collection import Photos
 
 
 @dataclass(frozen=True)
 class CLIP:
     """What `load_clip` gives.
+
+    `image_features`, `text_features` and `classify` take lists and give numpy arrays; the first
+    call places the weights on this process's devices, and each size of batch is compiled once.
+    Beneath them are the towers and `encode_image`, `encode_text`, for what is sharded or
+    differentiated.
 
     Attributes:
       config: Sizes of both towers.
@@ -44,6 +55,75 @@ class CLIP:
     def image_tower(self) -> ViT | ModifiedResNet:
         """The image tower's module; its weights are `params["vision"]`."""
         return image_tower(self.config, self.dtype)
+
+    @property
+    def scale(self) -> np.float32:
+        """What cosines are multiplied with in front of the softmax; CLIP's own is 100."""
+        return np.exp(np.float32(self.params["logit_scale"]))
+
+    def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
+        """Encode photos: one feature each, of unit length.
+
+        Args:
+          photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
+
+        Raises:
+          UserError: An entry is not a photo or cannot be read; the sentence names all of these.
+        """
+        return self._encoder.image_features(photos)
+
+    def text_features(
+        self, texts: Iterable[Any], *, truncate: bool = False
+    ) -> Float[np.ndarray, "b p"]:
+        """Encode texts: one feature each, of unit length.
+
+        Args:
+          texts: As they are typed.
+          truncate: Cut a text that is too long for the tower, instead of an error.
+
+        Raises:
+          UserError: An entry is not a text, or is too long; the sentence says which.
+        """
+        return self._encoder.text_features(texts, truncate)
+
+    def class_features(
+        self, names: Iterable[Any], templates: str | Iterable[Any] = PLAIN
+    ) -> Float[np.ndarray, "k p"]:
+        """Encode classes by name: of each the mean over templates, at unit length.
+
+        Args:
+          names: As a sentence would say them.
+          templates: One or more, with `{}` where the name goes; for the 80 of the paper
+            `common.data.templates.TEMPLATES["imagenet"]`.
+
+        Raises:
+          UserError: A name or a template does not fit; the sentence says which.
+        """
+        return self._encoder.class_features(names, templates)
+
+    def classify(
+        self, photos: Photos, names: Iterable[Any], *, templates: str | Iterable[Any] = PLAIN
+    ) -> Predictions:
+        """Say which of some classes each photo shows, zero-shot.
+
+        Args:
+          photos: As of `image_features`.
+          names: As of `class_features`.
+          templates: Likewise.
+
+        Raises:
+          UserError: A photo, a name or a template does not fit; the sentence says which.
+        """
+        names = require_names(names)
+        classes = self.class_features(names, templates)
+        cosines = self.image_features(photos) @ classes.T
+        return Predictions.from_logits(self.scale * cosines, names)
+
+    @cached_property
+    def _encoder(self) -> Any:
+        from common.clip.encoder import ListEncoder  # Which encodes with a CLIP.
+
+        return ListEncoder(self)
 
 
 def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ViT | ModifiedResNet:

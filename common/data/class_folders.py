@@ -4,11 +4,11 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.data.formats import suffixes, why_not
 from common.data.passed_over import PassedOver, merged
 from common.data.places import entries, folders, is_file, is_folder
 from common.errors import UserError
 from common.names import require_file_name
+from common.photos.formats import suffixes, why_not
 
 
 @dataclass(frozen=True)

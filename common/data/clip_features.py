@@ -15,8 +15,8 @@ from PIL import Image
 from common.clip import CLIP, ImageOutput, ModifiedResNet, TextTower, ViT, encode_text
 from common.data.cache import Key
 from common.data.dataset import ImageSplit
-from common.data.encoding import Encoder
 from common.data.passes import cached_pass
+from common.encoding import Encoder
 
 TEXTS_AT_ONCE = 64
 PHOTOS_AT_ONCE = 64

@@ -5,17 +5,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from common.data.broken import BrokenExamples, BrokenPicture, errors_of
-from common.data.checks import require_sound
+from common.data.checks import require_labels, require_sound
+from common.data.memory import keep
 from common.data.passed_over import PassedOver
-from common.data.photos import Picture
 from common.errors import UserError
+from common.photos.broken import BrokenExamples, BrokenPicture, errors_of
+from common.photos.collection import Photos, pictures_of
+from common.photos.photo import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,25 @@ class ImageSplit:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @classmethod
+    def from_arrays(
+        cls, photos: Photos, labels: Any, classes: int, what: str = "photos"
+    ) -> "ImageSplit":
+        """Make a split of photos that a program holds; see `Dataset.from_arrays`.
+
+        Raises:
+          UserError: An entry is not a photo, or the labels are not one of `classes` for each.
+        """
+        pictures, labels = pictures_of(photos, what), np.asarray(labels)
+        labels = labels if len(pictures) else labels.astype(np.int64)
+        labels = require_labels(labels, classes, f"the labels of {what}")
+        if len(labels) != len(pictures):
+            raise UserError(
+                f"there are {len(pictures)} {what} and {len(labels)} labels: give a label for each."
+            )
+        names = tuple(f"{what}[{place}]" for place in range(len(pictures)))
+        return cls(labels, names, pictures)
 
     def load(self, row: int) -> Image.Image:
         """The upright RGB picture of one row.
@@ -130,6 +151,42 @@ class Dataset:
 
     def __post_init__(self):
         require_sound(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        photos: Photos,
+        labels: Any,
+        classnames: Sequence[str],
+        *,
+        test: tuple[Photos, Any] | None = None,
+        name: str = "photos",
+    ) -> "Dataset":
+        """Make a data set of photos that a program holds.
+
+        Args:
+          photos: To learn from: PIL images, uint8 arrays `[h, w, 3]` and paths.
+          labels: Class of each photo, a whole number that indexes `classnames`.
+          classnames: Names of the classes.
+          test: Photos to measure on, and their labels. Without it the config's `holdout` says how
+            many of each class are kept for that, the last ones.
+          name: For tables.
+
+        Raises:
+          UserError: An entry is not a photo, or the labels do not fit.
+        """
+        classes = len(classnames)
+        train = ImageSplit.from_arrays(photos, labels, classes)
+        measured = train.take([])
+        if test is not None:
+            measured = ImageSplit.from_arrays(*test, classes, "test photos")
+        return cls(name, tuple(classnames), train, measured)
+
+    @cached_property
+    def spec(self) -> str:
+        """The string that names this data set in configs of this program, `memory:NAME`."""
+        prints = f"{self.train.fingerprint}{self.test.fingerprint}".encode()
+        return keep(f"{self.name}-{hashlib.sha256(prints).hexdigest()[:8]}", self)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from common.data.broken import BrokenExamples, errors_of
 from common.data.cache import Expected, Key, cached, find
-from common.data.encoding import Encoder, feature_pass
 from common.data.exchange import Arrays, agree, everywhere, held_by
+from common.encoding import Encoder, feature_pass
 from common.files import remove_partial
+from common.photos.broken import BrokenExamples, errors_of
 from common.progress import Progress
 
 A_DAY = 60.0 * 60 * 24

@@ -1,11 +1,14 @@
 """Dataset strings: `kind:where`, one opener per kind."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from common.data.coop import open_coop
-from common.data.dataset import Dataset, FeatureDataset
+from common.data.dataset import Dataset, FeatureDataset, hold_out
 from common.data.feature_files import open_features
 from common.data.folder import open_folder
+from common.data.memory import KIND as MEMORY
+from common.data.memory import kept
 from common.data.places import is_folder
 from common.data.tfds import open_tfds
 from common.errors import UserError
@@ -15,7 +18,8 @@ def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
     """Opens the data set that a dataset string names.
 
     Args:
-      spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME` or `features:FILE.npz`.
+      spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME`, `features:FILE.npz`, or
+        `memory:NAME` as `Dataset.spec` gives it.
       holdout: Examples per class to test on where the source itself has no test part.
 
     Raises:
@@ -37,10 +41,19 @@ def _open_pocket(name: str, holdout: int) -> Dataset:
     return open_pocket(name)
 
 
+def _open_memory(name: str, holdout: int) -> Dataset:
+    dataset = kept(name)
+    if len(dataset.test):
+        return dataset
+    train, test = hold_out(dataset.train, dataset.classnames, holdout, dataset.name)
+    return replace(dataset, train=train, test=test)
+
+
 OPENERS: dict[str, Callable[[str, int], Dataset | FeatureDataset]] = {
     "pocket": _open_pocket,
     "folder": open_folder,
     "coop": open_coop,
     "tfds": open_tfds,
     "features": open_features,
+    MEMORY: _open_memory,
 }

@@ -8,8 +8,8 @@ import numpy as np
 
 from common.data.checks import require_labels
 from common.data.dataset import Dataset, ImageSplit, hold_out
-from common.data.photos import EncodedPhoto
 from common.errors import UserError
+from common.photos.photo import EncodedPhoto
 from common.progress import say
 
 

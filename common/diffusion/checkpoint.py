@@ -21,6 +21,7 @@ from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
 from common.files import read_record, write_json
+from common.precision import frozen_dtype
 from common.sizes import REMEDY
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
 from common.weights.files import read_tensors, write_tensors
@@ -65,13 +66,15 @@ def load_stable_diffusion(
 
     Args:
       source: "pocket", a directory in diffusers' layout, or a hub id.
-      dtype: Of the weights on the host and of the activations.
+      dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
+        or "auto", which is bfloat16 on accelerators.
       attention: A key of `common.attention.IMPLEMENTATIONS`, for UNet and autoencoder.
       remat: What the UNet's backward pass recomputes; see `UNet`.
 
     Raises:
       UserError: The model cannot be found, is of another kind, or its files disagree.
     """
+    dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
     directory = resolve(source, _SMALL_FILES, _WEIGHTS)
     if source == "pocket":
         directory = directory / "sd"

@@ -1,13 +1,19 @@
 """A loaded Stable Diffusion: networks, weights, noise schedule, tokenizer."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
+
+from PIL import Image
 
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
+from common.errors import UserError
+from common.spread import on_all_devices
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Modules:
 @dataclass(frozen=True)
 class StableDiffusion:
     """What `load_stable_diffusion` gives.
+
+    `draw` takes prompts and gives pictures; beneath it are `common.diffusion.prompt_states` and
+    `text_to_image`, for what is sharded or differentiated.
 
     Attributes:
       modules: The networks without their weights.
@@ -79,3 +88,75 @@ class StableDiffusion:
         """Height, width and channels of the latents of one such image."""
         size = self.unet.config.sample_size
         return size, size, self.unet.config.in_channels
+
+    @cached_property
+    def on_devices(self) -> "StableDiffusion":
+        """The same with its weights on all devices, copied there once."""
+        return replace(self, params=on_all_devices(self.params))
+
+    def require_size(self, name: str, size: int) -> int:
+        """Return `size`, the side of a picture in pixels, which the caller calls `name`.
+
+        Raises:
+          UserError: The networks cannot make a picture of this size.
+        """
+        # The VAE makes pictures smaller, and the U-Net once more at each level but the first.
+        factor = self.downsampling * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        if size % factor:
+            raise UserError(
+                f"{name}={size} is not a multiple of {factor}, by which the VAE and the U-Net "
+                f"reduce a picture: take {size - size % factor or factor}."
+            )
+        return size
+
+    def draw(
+        self,
+        prompt: str | Iterable[Any],
+        n: int = 1,
+        *,
+        negative: str = "",
+        tokens: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        steps: int = 25,
+        guidance: float = 7.5,
+        sampler: str = "dpmpp_2m",
+        size: int | None = None,
+        batch: int = 32,
+    ) -> list[Image.Image]:
+        """Draw `n` pictures of a prompt, or of each of several, one prompt after another.
+
+        The i-th picture depends on the seed and i alone. The first call places the weights on
+        the devices and compiles; further calls with as many pictures, steps and the same sampler
+        and size use the same program.
+
+        Args:
+          prompt: A text or a list of texts, which may hold the words of `tokens`.
+          n: Pictures of each prompt.
+          negative: What to steer away from.
+          tokens: Learned vectors `[n, d]` by word, such as `mcti_jax.load_tokens` gives.
+          seed: Of the initial noise, up to 2**64 - 1.
+          steps: Denoising steps.
+          guidance: Weight of classifier-free guidance; 1 is none.
+          sampler: A key of `common.diffusion.SAMPLERS`.
+          size: Side in pixels; by default that of the pictures that the model was trained on.
+          batch: Pictures at once over all devices.
+
+        Raises:
+          UserError: A prompt holds an unknown word in brackets or is too long, or an option is
+            out of range.
+        """
+        from common.diffusion.draw import draw  # Which draws with a StableDiffusion.
+
+        return draw(
+            self,
+            prompt,
+            n,
+            negative=negative,
+            tokens=tokens,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            size=size,
+            batch=batch,
+        )

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from common.data.dataset import ImageSplit
-from common.data.images import squash
 from common.evaluation.classification import confusion
 from common.files import atomic_write
 from common.paths import AnyPath
+from common.photos.images import squash
 
 WHITE, BLACK, PALE, BLUE = (255, 255, 255), (0, 0, 0), (243, 246, 250), (8, 69, 148)
 MARGIN = 8

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from common.clip import CLIP, encode_image, encode_text
-from common.data.images import to_uint8
 from common.diffusion import Modules, StableDiffusion, prompt_states, text_to_image
 from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.photos.images import to_uint8
 from common.pocket.captions import captions, plain_description
 from common.pocket.fitting import in_batches
 from common.pocket.renderer import render

@@ -1,6 +1,6 @@
 """The training loop, written once for every method.
 
-    result = train(method, config, workdir)
+    result = train(method, workdir)
 
 The same call on the same folder resumes, to the very bits of an undisturbed run: batches and
 keys depend on the step alone, and a checkpoint holds the state, the position in data and
@@ -68,7 +68,7 @@ class Outcome:
     seconds: float
 
 
-def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[str, Any]:
+def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     """Trains `method` into `workdir` and returns what `result.json` holds.
 
     A finished folder is left as it is, but where fields that only evaluation reads have changed
@@ -83,8 +83,8 @@ def train(method: Method, config: ConfigDict, workdir: AnyPath | str) -> dict[st
     # ---- Refuse early. Nothing slow is begun before the config and the folder are in order,
     # and nothing is written before the weights and the data are, too.
     started = time.monotonic()
-    check_fields(config)
-    config = method.complete(config)
+    check_fields(method.config)
+    config = method.complete(method.config)
     Schedule.from_config(config)
     workdir = as_path(workdir)
     check = partial(check_workdir, workdir, config, method.evaluation_fields, method.writes)

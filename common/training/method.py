@@ -105,12 +105,15 @@ class Method(Protocol):
     `evaluation_fields` names fields of the config that only evaluation reads, or groups of such
     fields by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
 
+    `config` holds every field, as the constructor was given them.
+
     The loop calls `load` once, then `init`, then `loss` in every step under
     `jax.set_mesh(mesh)`, `evaluate` now and then, and `save` at the end. The constructor
     takes the config and touches no device: a cluster is joined afterwards.
     """
 
     name: str
+    config: ConfigDict
     trainable_rules: Rules = ()
     frozen_rules: Rules = ()
     batch_rules: Rules = ()

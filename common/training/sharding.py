@@ -10,9 +10,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from common.errors import UserError
+from common.hosts import REPLICATED as REPLICATED
+from common.hosts import place as place
 from common.training.method import Rules
-
-REPLICATED = PartitionSpec()
 
 
 def by_path(tree: PyTree) -> dict[str, Any]:
@@ -57,11 +57,6 @@ def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh
     return jax.tree.unflatten(jax.tree.structure(opt_state), found)
 
 
-def place(tree: PyTree, shardings: PyTree) -> PyTree:
-    """Moves `tree` to the devices: every host holds the same values and gives its slices."""
-    return jax.tree.map(_place_leaf, tree, shardings)
-
-
 def _first_match(path: str, rules: Rules) -> PartitionSpec:
     return next((spec for pattern, spec in rules if re.fullmatch(pattern, path)), REPLICATED)
 
@@ -79,12 +74,3 @@ def _checked(path: str, leaf: Any, spec: PartitionSpec, mesh: Mesh) -> Partition
                 f"share {size} evenly: choose config.mesh so that they can."
             )
     return spec
-
-
-def _place_leaf(leaf: Any, sharding: NamedSharding) -> jax.Array:
-    # Data that only this host holds go to other hosts' devices through numpy.
-    crosses_hosts = not sharding.is_fully_addressable
-    if isinstance(leaf, jax.Array) and not (crosses_hosts and leaf.is_fully_addressable):
-        return jax.device_put(leaf, sharding)
-    host = np.asarray(leaf)
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

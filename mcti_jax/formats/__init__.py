@@ -3,6 +3,7 @@
 from mcti_jax.formats.read import read_tokens
 from mcti_jax.formats.tokens import (
     LearnedToken,
+    by_class_index,
     file_stem,
     in_class_order,
     require_usable,
@@ -16,6 +17,7 @@ __all__ = [
     "FORMATS",
     "Format",
     "LearnedToken",
+    "by_class_index",
     "file_stem",
     "in_class_order",
     "read_tokens",

@@ -7,12 +7,12 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
+from common.diffusion.words import BRACKETED, word_key
 from common.errors import UserError
 from common.paths import AnyPath, as_path, on_disk
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, is_word, require_width, token_word
-from mcti_jax.words import BRACKETED, word_key
 
 _TORCH_SUFFIXES = (".bin", ".pt")
 _SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)

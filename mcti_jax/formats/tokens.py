@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32
 
+from common.diffusion.words import BRACKETED, word_key, word_stem
 from common.errors import UserError
 from common.text import some
-from mcti_jax.words import BRACKETED, word_key, word_stem
 
 # Letters and bytes of a word, which keep the names of its file, and of one that is being
 # written, under 255 bytes in any alphabet.
@@ -72,14 +72,8 @@ def in_class_order(
             f"the tokens are not of one run: {most.token} has {len(most.vectors)} vectors "
             f"{most.vectors.shape[1]} wide, others have fewer; keep the run's own files alone."
         )
-    try:
-        numbered = sorted(tokens, key=lambda token: int(token.metadata["class_index"]))
-        names = [token.metadata["class"] for token in numbered]
-    except (KeyError, ValueError):
-        raise UserError(
-            "a token file does not say which class it is (`class` and `class_index` in its "
-            "metadata): give the tokens as the training run wrote them."
-        ) from None
+    numbered = by_class_index(tokens)
+    names = [token.metadata["class"] for token in numbered]
     if names != list(classnames):
         if differing := sorted(set(names) ^ set(classnames)):
             raise UserError(
@@ -94,6 +88,23 @@ def in_class_order(
         by_name = dict(zip(names, numbered, strict=True))
         numbered = [by_name[name] for name in classnames]
     return np.stack([token.vectors for token in numbered])
+
+
+def by_class_index(tokens: Sequence[LearnedToken]) -> list[LearnedToken]:
+    """Return a run's tokens in the order of its classes.
+
+    Raises:
+      UserError: A token does not say its class.
+    """
+    try:
+        for token in tokens:
+            _ = token.metadata["class"]
+        return sorted(tokens, key=lambda token: int(token.metadata["class_index"]))
+    except (KeyError, ValueError):
+        raise UserError(
+            "a token file does not say which class it is (`class` and `class_index` in its "
+            "metadata): give the tokens as the training run wrote them."
+        ) from None
 
 
 def token_word(classname: str) -> str:

@@ -11,8 +11,8 @@ from aape_jax.tasks.caption_texts import Texts
 from aape_jax.tasks.described import Described, Views
 from common.clip.known import describe_clip
 from common.data import ImageSplit
-from common.data.photos import ArrayPhoto
 from common.language import LMConfig
+from common.photos.photo import ArrayPhoto
 from configs.aape_captioning import get_config
 from tests.aape.problem import vectors
 from tests.language.tiny import byte_tokenizer, random_lm

@@ -41,7 +41,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         parts, lm = install(patch)
         config, workdir = settings(**{"mesh.data": 2}), tmp_path_factory.mktemp("run")
-        result = train(Captioning(config), config, workdir)
+        result = train(Captioning(config), workdir)
         yield workdir, result, parts, lm
 
 
@@ -220,12 +220,12 @@ def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path
         evaluate_captions(read_config(workdir), workdir, None)
     config = settings(**{"lm.map": workdir / "heads" / "visual.safetensors"})
     with pytest.raises(UserError, match=sentence):
-        train(Captioning(config), config, tmp_path / "run")
+        train(Captioning(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     write_head(tmp_path / "empty.safetensors", {"bias": np.zeros(2, np.float32)})
     config = settings(**{"lm.map": tmp_path / "empty.safetensors"})
     with pytest.raises(UserError, match=r"has the shape \(\)"):
-        train(Captioning(config), config, tmp_path / "run")
+        train(Captioning(config), tmp_path / "run")
 
 
 def test_an_image_without_captions_is_refused():
@@ -257,7 +257,7 @@ def test_options_that_cannot_be(monkeypatch, tmp_path, changes, sentence):
     install(monkeypatch)
     config = settings(**changes)
     with pytest.raises(UserError, match=sentence):
-        train(Captioning(config), config, tmp_path / "run")
+        train(Captioning(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -265,6 +265,6 @@ def test_the_map_alone(monkeypatch, tmp_path):
     """LiMBeR: no AAPE anywhere."""
     install(monkeypatch)
     config = settings(save_every=4, **MAP_ALONE, **{"lm.beams": 1})
-    result = train(Captioning(config), config, tmp_path)
+    result = train(Captioning(config), tmp_path)
     assert BASELINE not in result["baselines"]
     assert set(result["baselines"]) == {"nearest_caption"}

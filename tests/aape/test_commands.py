@@ -58,7 +58,7 @@ def arguments(world: Path, **changes: object) -> str:
 def train_here(world: Path, workdir: Path, **changes: object) -> dict:
     """What the command does, without a new Python."""
     config = get_config(arguments(world, **changes))
-    return train(find_method(config), config, workdir)
+    return train(find_method(config), workdir)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def retrieval_arguments(world: Path, **changes: object) -> str:
 
 def retrieve_here(world: Path, workdir: Path, **changes: object) -> dict:
     config = aape_retrieval.get_config(retrieval_arguments(world, **changes))
-    return train(find_method(config), config, workdir)
+    return train(find_method(config), workdir)
 
 
 def test_retrieval_runs_and_another_run_starts_from_its_h(world):

@@ -21,6 +21,6 @@ def test_all_of_it(easy_vqa, tmp_path):
     fields = {"tower": "small", "data": f"easy_vqa:{easy_vqa}", "cache": tmp_path / "cache"}
     fields |= {"compile_cache": "", "progress": "false", "mesh.data": 1}
     config = get_config(",".join(f"{name}={value}" for name, value in fields.items()))
-    result = train(VQA(config), config, tmp_path / "run")
+    result = train(VQA(config), tmp_path / "run")
     assert result["metrics"]["accuracy"] > 0.95
     assert result["baselines"]["question_only"]["accuracy"] < 0.75

@@ -8,8 +8,8 @@ import pytest
 from aape_jax.towers import FrozenTower, SmallTower, make_tower, patches
 from common.clip.known import describe_clip
 from common.data import ImageSplit
-from common.data.photos import ArrayPhoto
 from common.errors import UserError
+from common.photos.photo import ArrayPhoto
 from configs.aape_vqa import get_config
 from tests.aape.problem import vectors
 

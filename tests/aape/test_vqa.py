@@ -18,8 +18,8 @@ from aape_jax.tasks.question_texts import Texts
 from aape_jax.tasks.questions import Asked, usual_answers, vocabulary
 from common.config import read_config
 from common.data import ImageSplit
-from common.data.photos import ArrayPhoto
 from common.errors import UserError
+from common.photos.photo import ArrayPhoto
 from common.training import train
 from configs.aape_vqa import get_config
 from tests.aape.problem import vectors
@@ -92,7 +92,7 @@ def run(workdir, **changes):
         **changes,
     }
     config = get_config(",".join(f"{name}={value}" for name, value in fields.items()))
-    return train(vqa.VQA(config), config, workdir)
+    return train(vqa.VQA(config), workdir)
 
 
 def test_a_run_answers(parts, tmp_path):

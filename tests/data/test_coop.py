@@ -6,8 +6,8 @@ import pytest
 
 from common.data import ImageSplit, open_dataset
 from common.data.coop import few_shot_from_file
-from common.data.photos import ArrayPhoto
 from common.errors import UserError
+from common.photos.photo import ArrayPhoto
 
 SPLIT = {
     "train": [["b/2.png", 1, "big dog"], ["a/1.png", 0, "cat"], ["b/1.png", 1, "big dog"]],

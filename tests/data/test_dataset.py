@@ -10,8 +10,8 @@ from common.data.dataset import (
     hold_out,
     select_classes,
 )
-from common.data.photos import ArrayPhoto
 from common.errors import UserError
+from common.photos.photo import ArrayPhoto
 
 
 def pictures(labels: list[int]) -> ImageSplit:
@@ -56,7 +56,7 @@ def test_fingerprint_follows_content_labels_and_order(make):
 
 
 def test_fingerprint_sees_one_changed_byte(tmp_path, write_photo):
-    from common.data.photos import photo_file
+    from common.photos.photo import photo_file
 
     file = write_photo(tmp_path / "a.png")
     split = ImageSplit(np.asarray([0]), ("a.png",), (photo_file(file),))

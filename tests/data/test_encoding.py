@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from common.data.encoding import feature_pass
+from common.encoding import feature_pass
 
 SCALE = {"scale": jnp.float32(3.0)}
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from common.data import open_dataset
-from common.data.images import mirror, squash, to_pixels
+from common.photos.images import mirror, squash, to_pixels
 
 
 def reference_pixels(image: Image.Image, size: int, flip: bool) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from common.data import passes
-from common.data.encoding import feature_pass
 from common.data.passes import cached_pass
+from common.encoding import feature_pass
 
 WEIGHTS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import photos
-from common.data.photos import ArrayPhoto, EncodedPhoto, photo_file
 from common.errors import UserError
+from common.photos import photo as photos
+from common.photos.photo import ArrayPhoto, EncodedPhoto, photo_file
 
 RED = (200, 10, 10)
 

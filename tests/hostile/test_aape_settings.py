@@ -85,7 +85,7 @@ def test_fields_that_come_behind_the_file_count_as_well(tmp_path):
 def test_settings_that_no_run_can_follow(tmp_path, arg, sentence):
     config = settings(tmp_path, arg)
     with pytest.raises(UserError, match=sentence):
-        train(Classification(config), config, tmp_path / "run")
+        train(Classification(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -135,7 +135,7 @@ def test_a_run_without_test_photos_trains_and_measures_nothing(tmp_path, capsys)
     arrays["test_features"], arrays["test_labels"] = arrays["test_features"][:0], np.zeros(0, int)
     np.savez(file, **arrays)
     config = settings(tmp_path, data=f"features:{file}")
-    result = train(Classification(config), config, tmp_path / "run")
+    result = train(Classification(config), tmp_path / "run")
     assert "has no test photos: nothing is measured on it" in capsys.readouterr().out
     assert "accuracy" not in result["metrics"]
 
@@ -220,7 +220,7 @@ def test_the_other_tasks_as_well(method, made, field, value):
 def test_heads_of_an_unfinished_run(tmp_path):
     config = settings(tmp_path)
     run = tmp_path / "run"
-    train(Classification(config), config, run)
+    train(Classification(config), run)
     written = {file.name: read_head(file) for file in (run / "heads").iterdir()}
     with pytest.raises(UserError, match="is finished and has its heads in"):
         export(run, run)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from common.data import ImageSplit
-from common.data.broken import BrokenExamples, load_all, named_together, require_photos
-from common.data.encoding import feature_pass
 from common.data.passes import cached_pass
-from common.data.photos import photo_file
+from common.encoding import feature_pass
 from common.errors import UserError
+from common.photos.broken import BrokenExamples, load_all, named_together, require_photos
+from common.photos.photo import photo_file
 from tests.hostile.photo_files import photo
 
 

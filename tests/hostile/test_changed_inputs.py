@@ -242,15 +242,15 @@ def test_a_run_goes_on_after_a_test_photo_was_mended(inputs, cache, capsys):
     quick = "updates=2,schedule=counts,steps_per_call=1,save_every=1,compile_cache=,mesh.data=1"
     config = aape.get_config(f"{arg},{quick},cache={cache}")
     workdir = inputs / "run"
-    train(Classification(config), config, workdir)
+    train(Classification(config), workdir)
     changed_arrays(images, test_features=mended, test_labels=lambda labels: labels)()
     (workdir / "result.json").unlink()  # As if it had been stopped behind its last update.
-    train(Classification(config), config, workdir)
+    train(Classification(config), workdir)
     assert "test photos: other than when step 2 was saved" in capsys.readouterr().out
     changed_arrays(images, train_features=mended)()
     (workdir / "result.json").unlink()
     with pytest.raises(UserError, match="was made with other data"):
-        train(Classification(config), config, workdir)
+        train(Classification(config), workdir)
 
 
 def restored(folder, fingerprints):

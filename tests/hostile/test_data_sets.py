@@ -21,8 +21,8 @@ from common.data.checks import require_labels
 from common.data.coop import few_shot_from_file
 from common.data.coop_layouts import read_names
 from common.data.dataset import hold_out
-from common.data.photos import ArrayPhoto
 from common.errors import UserError
+from common.photos.photo import ArrayPhoto
 from tests.hostile.photo_files import classes, encoded, noise, photo
 
 BLANK = ArrayPhoto(np.zeros((1, 1, 3), np.uint8))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from common.data.photos import EncodedPhoto, decoded
 from common.errors import UserError
+from common.photos.photo import EncodedPhoto, decoded
 from tests.hostile.photo_files import encoded, noise
 
 ORIENTATIONS = range(1, 9)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import photos as readers
-from common.data.formats import formats, suffixes, why_not
-from common.data.photos import ArrayPhoto, EncodedPhoto, decoded, photo_file, upright_rgb
 from common.errors import UserError
+from common.photos import photo as readers
+from common.photos.formats import formats, suffixes, why_not
+from common.photos.photo import ArrayPhoto, EncodedPhoto, decoded, photo_file, upright_rgb
 from tests.hostile.photo_files import COLOUR, encoded, noise, photo
 
 GREY = (119, 119, 119)
@@ -128,7 +128,7 @@ def test_avif_is_read_where_pillow_reads_it():
 
 
 def test_avif_of_an_older_pillow_is_named(monkeypatch):
-    monkeypatch.setattr("common.data.formats._built_in", lambda module: False)
+    monkeypatch.setattr("common.photos.formats._built_in", lambda module: False)
     formats.cache_clear()
     suffixes.cache_clear()
     try:

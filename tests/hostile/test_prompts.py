@@ -5,10 +5,10 @@ import unicodedata
 import numpy as np
 import pytest
 
+from common.diffusion.drawing import embed_prompt
+from common.diffusion.words import find_words, word_stem
 from common.errors import UserError
 from mcti_jax.options import check_template
-from mcti_jax.prompts import embed_prompt
-from mcti_jax.words import find_words, word_stem
 from tests.mcti.tiny import NumberTokenizer
 
 WORDS = ("<dog>", "<dog2>", "<red-dog>", "<café>", "bad-hands-5", "bad-hands", "EasyNegative")

@@ -53,7 +53,7 @@ def config_of(world, changes="", photos=None):
 
 def run(world, workdir, changes="", photos=None):
     config = config_of(world, changes, photos)
-    return train(MCTI(config), config, workdir)
+    return train(MCTI(config), workdir)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.seeds import seed_key, seed_words
 from configs.mcti import PAPER, get_config
 from mcti_jax import generate, method
 from mcti_jax.assembly import check_pictures
-from mcti_jax.generation import seed_key, seed_words
 from mcti_jax.material import check_classes, resolution
 from mcti_jax.method import MCTI
 from mcti_jax.options import RANGES, check_values, shots_of

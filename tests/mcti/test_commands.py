@@ -11,6 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mcti_jax
+from common.data import open_dataset
+from common.diffusion import load_stable_diffusion
+from common.errors import UserError
+from common.evaluation.figures import image_grid
+from mcti_jax import generate
 from tests.conftest import QUICKLY
 from tests.mcti.tiny_models import write_tiny_models
 from tests.older import older_copy
@@ -207,3 +213,43 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "x").exists(), "something was written"
+
+
+@pytest.mark.usefixtures("quick_compiler")
+def test_in_python_a_run_classifies_as_it_was_measured(world, finished):
+    run = mcti_jax.load(str(finished))
+    dataset = open_dataset(f"folder:{world / 'photos'}")
+    found = run.classify([dataset.test.load(row) for row in range(len(dataset.test))])
+    result = json.loads((finished / "result.json").read_text())
+    assert found.classnames == dataset.classnames == run.classnames
+    assert np.mean(found.labels == dataset.test.labels) == result["metrics"]["accuracy"]
+    paths = [str(path) for path in sorted((world / "photos" / "cat").glob("*.png"))]
+    assert len(run.classify(paths).names) == SHOTS + 1
+
+
+@pytest.mark.usefixtures("quick_compiler")
+def test_in_python_a_run_draws_what_the_command_draws(finished):
+    prompts, options = ["a photo of <dog2>", "<red-dog> on a <cat>"], {"steps": 2, "seed": 2**40}
+    sheet = generate.draw(finished, prompts, num=3, **options)
+    run = mcti_jax.load(finished)
+    pictures = np.stack([np.asarray(picture) for picture in run.draw(prompts, 3, **options)])
+    np.testing.assert_array_equal(
+        image_grid(pictures.reshape(2, 3, *pictures.shape[1:]), prompts), sheet
+    )
+
+    tokens = mcti_jax.load_tokens(finished / "tokens")
+    config = json.loads((finished / "config.json").read_text())
+    again = load_stable_diffusion(config["model"]).draw(
+        prompts, 3, tokens=tokens, guidance=config["generate"]["guidance"], **options
+    )
+    np.testing.assert_array_equal(np.stack([np.asarray(picture) for picture in again]), pictures)
+
+
+def test_in_python_too_bad_input_is_one_sentence(world, finished, tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        mcti_jax.load(tmp_path)
+    run = mcti_jax.load(finished)
+    with pytest.raises(UserError, match=r"<fox> was not learned; the words are <cat>, <dog2>"):
+        run.draw("a <fox>")
+    with pytest.raises(UserError, match=r"photos\[0\] \(no.png\)"):
+        run.classify(["no.png"])

@@ -6,7 +6,7 @@ import pytest
 from common.clip import load_clip
 from common.data import Dataset, ImageSplit
 from common.data.coop_sets import own_template
-from common.data.photos import ArrayPhoto
+from common.photos.photo import ArrayPhoto
 from protext_jax import testsets, texts
 from protext_jax.templates import ATTRIBUTES, cross_template
 from protext_jax.testsets import make_test_sets

@@ -35,7 +35,7 @@ class Runs:
         config = self.toy.get_config(arg)
         config.compile_cache = str(self._cache)
         try:
-            return self.toy.train(self.toy.Toy(config), config, workdir)
+            return self.toy.train(self.toy.Toy(config), workdir)
         finally:
             use_compile_cache("")
 

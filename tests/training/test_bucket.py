@@ -111,7 +111,7 @@ def test_a_cache_of_features_in_a_bucket_is_refused(runs, tmp_path):
     config = runs.toy.get_config()
     config.cache = "gs://mine/features"
     with pytest.raises(UserError, match="cache='gs://mine/features' is not a folder of a disk"):
-        runs.toy.train(runs.toy.Toy(config), config, tmp_path / "run")
+        runs.toy.train(runs.toy.Toy(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -173,7 +173,7 @@ def test_a_missing_field_is_named(runs, tmp_path, field):
     config = runs.toy.get_config()
     del config[field]
     with pytest.raises(UserError, match=f"no field {field!r}"):
-        runs.toy.train(runs.toy.Toy(config), config, tmp_path / "run")
+        runs.toy.train(runs.toy.Toy(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -275,5 +275,5 @@ def test_no_device_is_touched_before_a_cluster_is_joined(config, monkeypatch, tm
     for name in ("process_index", "process_count", "default_backend", "devices", "local_devices"):
         monkeypatch.setattr(jax, name, touched)
     with pytest.raises(Joined):
-        train(find_method(config), config, tmp_path / "run")
+        train(find_method(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from common.spread import batches, deal, over_devices, sharers
 from common.training.mesh import make_mesh
-from common.training.spread import batches, deal, over_devices, sharers
 
 
 def scaled(shared, rows, *, power):

@@ -112,7 +112,7 @@ class Toy(Method):
 
 def main(_) -> None:
     run = read_flags()
-    train(Toy(run.config), run.config, run.workdir)
+    train(Toy(run.config), run.workdir)
 
 
 if __name__ == "__main__":

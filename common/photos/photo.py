@@ -17,9 +17,9 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from common.damage import DAMAGED, cause
-from common.data.broken import BrokenPicture
-from common.data.formats import formats, recognise
-from common.data.orientation import Metadata, metadata_of, parted, turned
+from common.photos.broken import BrokenPicture
+from common.photos.formats import formats, recognise
+from common.photos.orientation import Metadata, metadata_of, parted, turned
 
 LARGEST = 2**30
 """Bytes that the file of a photo may have."""
@@ -112,10 +112,15 @@ class ArrayPhoto:
 
 def photo_file(path: Path) -> EncodedPhoto:
     """The photo in the file `path`."""
-    return EncodedPhoto(str(path), functools.partial(_read, path))
+    return EncodedPhoto(str(path), functools.partial(read_photo, path))
 
 
-def _read(path: Path) -> bytes:
+def read_photo(path: Path) -> bytes:
+    """Return the bytes of a photo's file.
+
+    Raises:
+      OSError: It cannot be read, is not a file, or is far too large for a photo.
+    """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise OSError("it is a folder, a pipe or a device")
@@ -137,10 +142,20 @@ def decoded(content: bytes) -> Image.Image:
     if content.startswith(_JPEG):
         content, metadata = parted(content)
     with Image.open(io.BytesIO(content), formats=formats()) as image:
-        # Resized to a side of hundreds of pixels, a thin picture would fill the memory.
-        if max(image.size) > _LONGEST * min(image.size):
-            raise ValueError(f"it has {image.width} x {image.height} pixels; cut it to a picture")
+        check_sides(image.size)
         return upright_rgb(image, metadata)
+
+
+def check_sides(sides: tuple[int, int]) -> None:
+    """Refuse a picture that has no pixels, or is so thin that it would fill the memory.
+
+    Resized to a shorter side of hundreds of pixels, that is.
+
+    Raises:
+      ValueError: It says the width and the height.
+    """
+    if not min(sides) or max(sides) > _LONGEST * min(sides):
+        raise ValueError(f"it has {sides[0]} x {sides[1]} pixels; cut it to a picture")
 
 
 def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.Image:

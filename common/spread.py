@@ -11,8 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Int, PyTree
 
-from common.hosts import to_host
-from common.training.sharding import REPLICATED, place
+from common.hosts import REPLICATED, place, to_host
 
 Run = Callable[..., PyTree]
 
@@ -46,9 +45,7 @@ def over_devices(
     by_row = NamedSharding(mesh, P("rows"))
     found, done = [], 0
     with jax.set_mesh(mesh):
-        everywhere = NamedSharding(mesh, REPLICATED)
-        shared = jax.tree.map(_movable, shared)
-        shared = place(shared, jax.tree.map(lambda _: everywhere, shared))
+        shared = on_all_devices(shared)
         for chosen, real in batches(count, at_once or count, mesh.size):
             taken = jax.tree.map(lambda leaf, own=chosen: np.asarray(leaf)[own], rows)
             taken = place(taken, jax.tree.map(lambda _: by_row, taken))
@@ -56,6 +53,12 @@ def over_devices(
             done += real
             progress(done)
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
+
+
+def on_all_devices(tree: PyTree) -> PyTree:
+    """Copy `tree` to each device of all processes; what lies there already stays as it is."""
+    everywhere = NamedSharding(_all_devices(), REPLICATED)
+    return place(jax.tree.map(_movable, tree), jax.tree.map(lambda _: everywhere, tree))
 
 
 def batches(

@@ -1,18 +1,22 @@
 """A pass of a frozen encoder over examples, on all devices of this process."""
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from common.data.broken import BrokenExamples, errors_of
 from common.errors import UserError
+from common.photos.broken import BrokenExamples, errors_of
 
 Encoder = Callable[[Any, jax.Array], dict[str, jax.Array]]
+
+AT_ONCE = 64
+"""Examples of a list that are encoded together."""
 
 
 def feature_pass(
@@ -50,11 +54,10 @@ def feature_pass(
     if count < 1 or batch_size < 1:
         raise ValueError(f"count={count} and batch_size={batch_size} must be positive.")
     rows = range(count) if rows is None else rows
-    devices = jax.local_devices()
-    mesh = jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
-    split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
-    size = -(-min(batch_size, count) // len(devices)) * len(devices)
-    params = jax.device_put(params, whole)
+    mesh = _local_mesh()
+    split = NamedSharding(mesh, PartitionSpec("data"))
+    size = -(-min(batch_size, count) // mesh.size) * mesh.size
+    params = on_local_devices(params)
     run = jax.jit(encode, out_shardings=split)
 
     finished: list[dict[str, np.ndarray]] = []
@@ -75,6 +78,42 @@ def feature_pass(
         finished.append(jax.device_get(pending))
         progress(len(rows), len(rows))
     return _concatenate(finished, len(rows))
+
+
+def encode_list(
+    encode: Encoder, params: PyTree, load: Callable[[int], np.ndarray], count: int
+) -> dict[str, np.ndarray]:
+    """Encode a list of any length with few programs: `AT_ONCE` examples, or a power of two.
+
+    Args:
+      encode, params, load: As of `feature_pass`.
+      count: How many examples there are, at least one.
+
+    Raises:
+      BrokenExamples: Some cannot be loaded; all of them are named.
+    """
+    full = count // AT_ONCE * AT_ONCE
+    parts = [part for part in (range(full), range(full, count)) if part]
+    encoded = []
+    for part in parts:
+        size = min(AT_ONCE, 1 << (len(part) - 1).bit_length())
+        try:
+            encoded.append(feature_pass(encode, params, load, size, rows=part, batch_size=AT_ONCE))
+        except BrokenExamples as error:
+            later = errors_of(load, range(part.stop, count))
+            raise BrokenExamples([*error.errors, *later]) from None
+    return _concatenate(encoded, count)
+
+
+def on_local_devices(params: PyTree) -> PyTree:
+    """Copy weights to each device of this process; those that lie there stay as they are."""
+    return jax.device_put(params, NamedSharding(_local_mesh(), PartitionSpec()))
+
+
+@functools.cache
+def _local_mesh() -> Mesh:
+    devices = jax.local_devices()
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def _concatenate(batches: Sequence[dict[str, np.ndarray]], count: int) -> dict[str, np.ndarray]:

@@ -1,0 +1,137 @@
+"""What a classification run learned, in Python: a head that classifies photos.
+
+run = aape_jax.load("runs/aape")
+run.classify(["a.jpg", "b.jpg"]).names
+run.classify(["a.jpg", "b.jpg"], ["tabby cat", "siamese cat"]).names
+"""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.bank import encode_classes, open_classes
+from aape_jax.head import Head
+from aape_jax.heads_file import read_head, require_fit
+from aape_jax.opened import class_parts
+from aape_jax.presets import OWN
+from aape_jax.recipes import with_defaults
+from common.clip import CLIP, Predictions, load_clip
+from common.clip.prompts import require_names
+from common.config import read_config
+from common.data import open_dataset
+from common.encoding import Encoder, encode_list
+from common.errors import UserError
+from common.latest import Latest
+from common.paths import AnyPath, as_path
+from common.photos.collection import Photos
+from common.precision import frozen_dtype, product_precision
+from configs.aape import pocket
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHead:
+    """The head of a finished run; its CLIP is loaded when it is first needed.
+
+    Attributes:
+      config: The run's.
+      params: Of the run's own head: h, and g where there is one.
+    """
+
+    config: ConfigDict
+    params: PyTree
+    _latest: Latest = field(default_factory=Latest, init=False, repr=False)
+
+    @property
+    def head(self) -> Head:
+        """The form of h and g."""
+        return Head.from_config(self.config)
+
+    @cached_property
+    def clip(self) -> CLIP:
+        """The model whose features the head reads.
+
+        Raises:
+          UserError: The run learned from features of photos alone.
+        """
+        if not self.config.model:
+            raise UserError("the run has model='', so no image tower for photos.")
+        clip = load_clip(self.config.model, frozen_dtype(self.config.dtype))
+        width = clip.config.text.projection
+        fresh = jax.eval_shape(lambda key: self.head.init(key, width), jax.random.key(0))
+        require_fit(OWN, self.params, fresh)
+        return clip
+
+    @cached_property
+    def classnames(self) -> tuple[str, ...]:
+        """The classes that the run learned, as its data set says them."""
+        names = open_dataset(self.config.data, holdout=self.config.holdout).classnames
+        learned = next(iter(class_parts(self.config.subsample, len(names)).values()))
+        return tuple(names[row] for row in learned)
+
+    def class_features(self, names: Iterable[Any] | None = None) -> Float[np.ndarray, "k p"]:
+        """Return CLIP's features of the given classes, or of those that the run learned.
+
+        Raises:
+          UserError: A name is not a text, or is not in the run's file of features.
+        """
+        names = self.classnames if names is None else require_names(names)
+        config = self.config
+
+        def encode() -> Float[np.ndarray, "k p"]:
+            cache = Path(config.cache).expanduser()
+            with jax.default_matmul_precision(product_precision(config.dtype)):
+                texts = open_classes(config, config.data, names)
+                return encode_classes(texts, self.clip, cache)
+
+        return self._latest.get(names, encode)
+
+    def classify(self, photos: Photos, names: Iterable[Any] | None = None) -> Predictions:
+        """Say which of some classes each photo shows.
+
+        Args:
+          photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
+          names: Any classes, also such as training never saw; by default the learned ones.
+
+        Raises:
+          UserError: A photo or a name does not fit; the sentence says which.
+        """
+        names = self.classnames if names is None else require_names(names)
+        w, x = self.class_features(names), self.clip.image_features(photos)
+        logits = np.zeros((0, len(names)), np.float32)
+        if len(x):
+            with jax.default_matmul_precision(product_precision(self.config.dtype)):
+                found = encode_list(_logits(self.head), (self.params, w), x.__getitem__, len(x))
+            logits = found["logits"]
+        return Predictions.from_logits(logits, names)
+
+
+def load(run: AnyPath | str) -> TrainedHead:
+    """Read what a classification run learned.
+
+    Args:
+      run: The folder of a finished run.
+
+    Raises:
+      UserError: It holds no such run, or one that is not finished.
+    """
+    run = as_path(run)
+    config = with_defaults(read_config(run, pocket()))
+    return TrainedHead(config, read_head(run / "heads" / f"{OWN}.safetensors"))
+
+
+# One function per head, so that what JAX compiled for one call serves the next.
+@functools.cache
+def _logits(head: Head) -> Encoder:
+    def encode(shared: PyTree, x: Array) -> dict[str, Array]:
+        params, w = shared
+        return {"logits": head.logits(params, x, w)}
+
+    return encode

@@ -1,0 +1,147 @@
+"""CLIP from lists to numpy: what is beneath `CLIP.image_features`, `text_features` and `classify`.
+
+The weights are placed on this process's devices once. Batches are of few sizes (see `encode_list`),
+and texts have as many columns as the longest one needs, rounded up to one of `WIDTHS`. So few
+programs are compiled, and none of them twice.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from common.clip.model import CLIP, encode_image, encode_text
+from common.clip.prompts import require_names, require_templates, require_texts
+from common.clip.resnet import ModifiedResNet
+from common.clip.text import TextTower
+from common.clip.vit import ViT
+from common.encoding import Encoder, encode_list, on_local_devices
+from common.errors import UserError
+from common.latest import Latest
+from common.photos.collection import Photos, pictures_of
+from common.precision import product_precision
+
+WIDTHS = (16, 24, 32, 48)
+
+
+@dataclass(frozen=True, eq=False)
+class ListEncoder:
+    """A CLIP whose weights are on this process's devices.
+
+    Attributes:
+      clip: The model; its own arrays stay on the host.
+    """
+
+    clip: CLIP
+
+    def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
+        """See `CLIP.image_features`."""
+        pictures = pictures_of(photos)
+        preprocess = self.clip.preprocess
+        encode = _image_encoder(self.clip.image_tower)
+        return self._encode(
+            encode, self._vision, lambda row: preprocess(pictures[row].open()), len(pictures)
+        )
+
+    def text_features(self, texts: Iterable[Any], truncate: bool) -> Float[np.ndarray, "b p"]:
+        """See `CLIP.text_features`."""
+        texts = require_texts(texts, "texts")
+        sequences = self._sequences(texts)
+        if not truncate:
+            self._require_fit(texts, sequences, "texts", "shorten it, or cut it by truncate=True")
+        return self._text_features(sequences)
+
+    def class_features(
+        self, names: Iterable[Any], templates: str | Iterable[Any]
+    ) -> Float[np.ndarray, "k p"]:
+        """See `CLIP.class_features`."""
+        names, templates = require_names(names), require_templates(templates)
+
+        def means() -> Float[np.ndarray, "k p"]:
+            texts = [template.replace("{}", name) for name in names for template in templates]
+            sequences = self._sequences(texts)
+            self._require_fit(texts, sequences, "names", "shorten it", len(templates))
+            features = self._text_features(sequences)
+            found = features.reshape(len(names), len(templates), -1).mean(axis=1)
+            return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+        return self._classes.get((names, templates), means)
+
+    @cached_property
+    def _classes(self) -> Latest:
+        return Latest()
+
+    @cached_property
+    def _vision(self) -> PyTree:
+        return on_local_devices(self.clip.params["vision"])
+
+    @cached_property
+    def _text(self) -> PyTree:
+        return on_local_devices(self.clip.params["text"])
+
+    def _sequences(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.clip.tokenizer.encode_all(texts) if texts else []
+
+    def _require_fit(
+        self,
+        texts: Sequence[str],
+        sequences: Sequence[Sequence[int]],
+        what: str,
+        remedy: str,
+        each: int = 1,
+    ) -> None:
+        """Refuse a text that is too long; `each` texts belong to an entry of the list `what`."""
+        room = self.clip.tokenizer.length - 2
+        for place, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
+            if len(ids) > room:
+                shown = text if len(text) < 60 else f"{text[:57]}..."
+                raise UserError(
+                    f"{what}[{place // each}], {shown!r}, has {len(ids)} tokens, and {room} fit: "
+                    f"{remedy}."
+                )
+
+    def _text_features(self, sequences: Sequence[Sequence[int]]) -> Float[np.ndarray, "b p"]:
+        tokenizer = self.clip.tokenizer
+        longest = 2 + max(map(len, sequences), default=0)
+        # Exact: the tower is causal, and padding comes last.
+        width = next((width for width in WIDTHS if longest <= width), tokenizer.length)
+        ids = tokenizer.pack(sequences, min(width, tokenizer.length), truncate=True)
+        return self._encode(
+            _text_encoder(self.clip.text_tower), self._text, ids.__getitem__, len(ids)
+        )
+
+    def _encode(
+        self, encode: Encoder, params: PyTree, load: Callable[[int], np.ndarray], count: int
+    ) -> Float[np.ndarray, "b p"]:
+        if not count:
+            return np.zeros((0, self.clip.config.text.projection), np.float32)
+        with jax.default_matmul_precision(product_precision(jnp.dtype(self.clip.dtype).name)):
+            return encode_list(encode, params, load, count)["features"]
+
+
+def _unit(features: Float[Array, "b p"]) -> Float[Array, "b p"]:
+    features = features.astype(jnp.float32)
+    return features / jnp.linalg.norm(features, axis=-1, keepdims=True)
+
+
+# One function per tower, so that what JAX compiled for one call serves the next.
+@functools.cache
+def _image_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+    def encode(params: PyTree, pixels: Array) -> dict[str, Array]:
+        return {"features": _unit(encode_image(tower, params, pixels))}
+
+    return encode
+
+
+@functools.cache
+def _text_encoder(tower: TextTower) -> Encoder:
+    def encode(params: PyTree, ids: Array) -> dict[str, Array]:
+        return {"features": _unit(encode_text(tower, params, ids))}
+
+    return encode

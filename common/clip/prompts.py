@@ -1,0 +1,58 @@
+"""Texts, class names and templates as callers hold them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from common.errors import UserError
+
+PLAIN = "a photo of a {}."
+"""CLIP's own template for a class."""
+
+
+def require_texts(texts: Iterable[Any], what: str) -> tuple[str, ...]:
+    """Return the texts of a list.
+
+    Raises:
+      UserError: It is a single text, or an entry is not text; the sentence says which.
+    """
+    if isinstance(texts, str):
+        raise UserError(f"{what} is a single text, not a list: write [{texts!r}].")
+    texts = tuple(texts)
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(f"{what}[{place}] is of type {type(text).__name__}: give a text.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UserError(f"{what}[{place}], {text!a}, is not UTF-8: type it anew.") from None
+    return texts
+
+
+def require_names(names: Iterable[Any]) -> tuple[str, ...]:
+    """Return the names of one or more classes.
+
+    Raises:
+      UserError: There are none, or one is not a text.
+    """
+    names = require_texts(names, "names")
+    if not names:
+        raise UserError("names is empty: give the classes to choose from.")
+    return names
+
+
+def require_templates(templates: str | Iterable[Any]) -> tuple[str, ...]:
+    """Return one or more templates.
+
+    Raises:
+      UserError: There are none, or one has no place for the class's name.
+    """
+    single = isinstance(templates, str)
+    templates = require_texts([templates] if single else templates, "templates")
+    if not templates:
+        raise UserError("templates is empty: give one or more, such as 'a photo of a {}.'.")
+    for place, template in enumerate(templates):
+        if "{}" not in template:
+            raise UserError(
+                f"templates[{place}], {template!r}, has no {{}} for the class's name: put it in."
+            )
+    return templates

@@ -1,0 +1,78 @@
+"""Prompts in, PIL images out: what is beneath `StableDiffusion.draw`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from common.checks import Range, check_number
+from common.clip.prompts import require_texts
+from common.diffusion.drawing import generate
+from common.diffusion.model import StableDiffusion
+from common.diffusion.samplers import check_sampling
+from common.errors import UserError
+from common.photos.images import to_uint8
+from common.precision import product_precision
+from common.seeds import SEEDS
+
+RANGES = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
+GUIDANCE = Range(-100, 100)
+
+
+def draw(
+    sd: StableDiffusion,
+    prompts: Any,
+    n: int,
+    *,
+    negative: str,
+    tokens: Mapping[str, Any] | None,
+    seed: int,
+    steps: int,
+    guidance: float,
+    sampler: str,
+    size: int | None,
+    batch: int,
+) -> list[Image.Image]:
+    """See `StableDiffusion.draw`."""
+    prompts = require_texts([prompts] if isinstance(prompts, str) else prompts, "prompt")
+    (negative,) = require_texts([negative], "negative")
+    if not prompts:
+        raise UserError("prompt is an empty list: give one or more texts.")
+    for name, value in {"n": n, "steps": steps, "seed": seed, "batch": batch}.items():
+        if not isinstance(value, int | np.integer):
+            raise UserError(f"{name}={value!r} is not a whole number.")
+        check_number(name, value, RANGES[name])
+    check_number("guidance", guidance, GUIDANCE)
+    check_sampling(sd.schedule, sampler, steps)
+    side = sd.require_size("size", size or sd.image_size)
+    words = _vectors(tokens or {})
+    with jax.default_matmul_precision(product_precision(jnp.dtype(sd.unet.dtype).name)):
+        images = generate(
+            sd.on_devices,
+            [text for text in prompts for _ in range(n)],
+            words,
+            size=side,
+            sampler=sampler,
+            steps=steps,
+            guidance=guidance,
+            batch=batch,
+            seed=seed,
+            negative=negative,
+        )
+    return [Image.fromarray(image) for image in to_uint8(images)]
+
+
+def _vectors(tokens: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n d"]]:
+    found = {}
+    for word, vectors in tokens.items():
+        rows = np.atleast_2d(np.asarray(vectors, np.float32))
+        if rows.ndim != 2 or not np.isfinite(rows).all():
+            raise UserError(
+                f"tokens[{word!r}] has the shape {np.shape(vectors)}: give finite vectors [n, d]."
+            )
+        found[word] = rows
+    return found

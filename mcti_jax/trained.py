@@ -1,0 +1,155 @@
+"""What a run learned, in Python: tokens that classify photos and draw pictures.
+
+run = mcti_jax.load("runs/mine")
+run.classify(["a.jpg", "b.jpg"]).names
+run.draw("a photo of <dog2> on the beach")[0].save("beach.png")
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+from PIL import Image
+
+from common.clip import CLIP, Predictions, load_clip
+from common.config import read_config
+from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.errors import UserError
+from common.paths import AnyPath, as_path
+from common.photos.collection import Photos
+from common.precision import frozen_dtype, product_precision
+from configs.mcti import pocket
+from mcti_jax.evaluation import ENSEMBLE, MODES, token_features
+from mcti_jax.formats import (
+    LearnedToken,
+    by_class_index,
+    in_class_order,
+    read_tokens,
+    require_usable,
+    typed_words,
+)
+from mcti_jax.options import check_values
+from mcti_jax.saving import read_run_tokens
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedTokens:
+    """The tokens of a finished run; its models are loaded when they are first needed.
+
+    Attributes:
+      config: The run's.
+      tokens: One for each class, in the order of the classes.
+    """
+
+    config: ConfigDict
+    tokens: tuple[LearnedToken, ...]
+
+    @property
+    def classnames(self) -> tuple[str, ...]:
+        """The classes that the run learned."""
+        return tuple(token.metadata["class"] for token in self.tokens)
+
+    @property
+    def words(self) -> dict[str, Float[np.ndarray, "n d"]]:
+        """The vectors by every word that prompts may use."""
+        return typed_words(self.tokens)
+
+    @cached_property
+    def clip(self) -> CLIP:
+        """The model that sees photos."""
+        clip = load_clip(self.config.clip, frozen_dtype(self.config.dtype))
+        require_usable(self.tokens, clip.text_tower.config.width, self.config.clip)
+        return clip
+
+    @cached_property
+    def stable_diffusion(self) -> StableDiffusion:
+        """The model that draws."""
+        sd = load_stable_diffusion(self.config.model, frozen_dtype(self.config.dtype))
+        require_usable(self.tokens, sd.text_tower.config.width, self.config.model)
+        return sd
+
+    @cached_property
+    def class_features(self) -> Float[np.ndarray, "k p"]:
+        """The classifier: a feature of unit length for each class."""
+        vectors = in_class_order(self.tokens, self.classnames)
+        if vectors.shape[1] != self.config.vectors:
+            raise UserError(
+                f"the tokens have {vectors.shape[1]} vectors each and the run's config.json says "
+                f"vectors={self.config.vectors}: put the files of one run together."
+            )
+        source = self.stable_diffusion if self.config.class_tower == "sd" else self.clip
+        with jax.default_matmul_precision(product_precision(self.config.dtype)):
+            found = token_features(self.config, source, self.clip, vectors, MODES[ENSEMBLE])
+        return np.asarray(found)
+
+    def classify(self, photos: Photos) -> Predictions:
+        """Say which of the run's classes each photo shows, by the largest cosine.
+
+        Args:
+          photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
+
+        Raises:
+          UserError: An entry is not a photo or cannot be read.
+        """
+        cosines = self.clip.image_features(photos) @ self.class_features.T
+        return Predictions.from_logits(self.config.logit_scale * cosines, self.classnames)
+
+    def draw(
+        self,
+        prompt: str | Iterable[Any],
+        n: int = 1,
+        *,
+        guidance: float | None = None,
+        **options: Any,
+    ) -> list[Image.Image]:
+        """Draw `n` pictures of a prompt, or of each of several, one prompt after another.
+
+        Args:
+          prompt: A text or a list of texts, which may hold the run's words.
+          n: Pictures of each prompt.
+          guidance: Weight of classifier-free guidance, 1 is none; by default the run's own.
+          **options: `negative`, `seed`, `steps`, `sampler`, `size`, `batch`: see
+            `StableDiffusion.draw`. The size is by default that of the run's training pictures.
+
+        Raises:
+          UserError: A prompt holds a word that the run did not learn or is too long, or an option
+            is out of range.
+        """
+        own = self.config.generate
+        options = {"size": self.config.resolution or None, "batch": own.batch} | options
+        guidance = own.guidance if guidance is None else guidance
+        return self.stable_diffusion.draw(
+            prompt, n, tokens=self.words, guidance=guidance, **options
+        )
+
+
+def load(run: AnyPath | str) -> TrainedTokens:
+    """Read what a run learned.
+
+    Args:
+      run: The folder of a finished run.
+
+    Raises:
+      UserError: It holds no run, or one that is not finished.
+    """
+    run = as_path(run)
+    config = read_config(run, pocket())
+    check_values(config)
+    return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))
+
+
+def load_tokens(path: AnyPath | str) -> dict[str, Float[np.ndarray, "n d"]]:
+    """Read a file of learned tokens, or a folder of them, for `StableDiffusion.draw`.
+
+    Returns:
+      The vectors by every word that prompts may use.
+
+    Raises:
+      UserError: There are none, or a file is damaged or not an embedding.
+    """
+    return typed_words(read_tokens(path))

@@ -1,0 +1,104 @@
+"""What a run learned, in Python: prompts that make a classifier of any class names.
+
+run = protext_jax.load("runs/text")
+run.classify(["a.jpg", "b.jpg"]).names
+run.classify(["a.jpg", "b.jpg"], ["tabby cat", "siamese cat"]).names
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from common.clip import CLIP, Predictions, load_clip
+from common.clip.prompts import require_names
+from common.latest import Latest
+from common.paths import AnyPath, as_path
+from common.photos.collection import Photos
+from common.precision import frozen_dtype, product_precision
+from protext_jax.files import LearnedPrompts, class_features, read_run
+from protext_jax.testsets import own_test_sets
+from protext_jax.texts import gather_texts, training_template
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedPrompts:
+    """The prompts of a finished run; its model is loaded when it is first needed.
+
+    Attributes:
+      config: The run's.
+      prompts: What it learned.
+    """
+
+    config: ConfigDict
+    prompts: LearnedPrompts
+    _latest: Latest = field(default_factory=Latest, init=False, repr=False)
+
+    @cached_property
+    def clip(self) -> CLIP:
+        """The model that the prompts were learned with."""
+        clip = load_clip(self.config.model, frozen_dtype(self.config.dtype))
+        self.prompts.require_model(clip)
+        return clip
+
+    @property
+    def classnames(self) -> tuple[str, ...]:
+        """The classes that the run learned; its data set, or else its sentences, say them."""
+        return self._own[0]
+
+    @cached_property
+    def _own(self) -> tuple[tuple[str, ...], str]:
+        """The learned classes and the template that they are measured in."""
+        texts = gather_texts(self.config, self.clip.tokenizer)
+        sets = own_test_sets(self.config, texts)
+        return (sets[0].classnames, sets[0].template) if sets else (texts.names, self._template)
+
+    @property
+    def _template(self) -> str:
+        return self.config.test_template or training_template(self.config)
+
+    def class_features(self, names: Iterable[Any] | None = None) -> Float[np.ndarray, "k p"]:
+        """Return the classifier of the given classes, or of those that the run learned.
+
+        Raises:
+          UserError: A name is not a text, or is too long.
+        """
+        names, template = self._own if names is None else (require_names(names), self._template)
+
+        def encode() -> Float[np.ndarray, "k p"]:
+            with jax.default_matmul_precision(product_precision(self.config.dtype)):
+                return class_features(self.clip, self.prompts, template, names)
+
+        return self._latest.get((names, template), encode)
+
+    def classify(self, photos: Photos, names: Iterable[Any] | None = None) -> Predictions:
+        """Say which of some classes each photo shows.
+
+        Args:
+          photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
+          names: Any classes, also such as nobody wrote about; by default the learned ones.
+
+        Raises:
+          UserError: A photo or a name does not fit; the sentence says which.
+        """
+        names = None if names is None else require_names(names)
+        cosines = self.clip.image_features(photos) @ self.class_features(names).T
+        return Predictions.from_logits(self.clip.scale * cosines, names or self.classnames)
+
+
+def load(run: AnyPath | str, number: int | None = None) -> TrainedPrompts:
+    """Read what a run learned.
+
+    Args:
+      run: The folder of a finished run.
+      number: Of a sweep, which of its runs; by default the one that text alone prefers.
+
+    Raises:
+      UserError: It holds no run, or one that is not finished.
+    """
+    return TrainedPrompts(*read_run(as_path(run), number))

@@ -1,0 +1,97 @@
+"""Stable Diffusion from prompts to pictures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.diffusion import UNet, load_stable_diffusion
+from common.diffusion.drawing import generate
+from common.errors import UserError
+from common.photos.images import to_uint8
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
+
+class Stub(UNet):
+    """A denoiser that compiles in no time; each row depends on its latents, time and text."""
+
+    def __call__(self, latents, timesteps, text_states):
+        mixed = (text_states.sum(1) + timesteps[:, None] / 1000)[:, :4]
+        return 0.5 * latents + np.pi * mixed[:, None, None] / (1 + mixed[:, None, None] ** 2)
+
+
+@pytest.fixture(scope="module")
+def sd(model):
+    modules = dataclasses.replace(model.modules, unet=Stub(model.unet.config))
+    return dataclasses.replace(model, modules=modules)
+
+
+def arrays(pictures):
+    return np.stack([np.asarray(picture) for picture in pictures])
+
+
+def test_pictures_are_those_of_the_function_beneath(sd):
+    found = sd.draw(["a dog", "a cat"], 2, steps=3, seed=5, guidance=2.0)
+    prompts = ["a dog", "a dog", "a cat", "a cat"]
+    options = {"size": sd.image_size, "sampler": "dpmpp_2m", "steps": 3, "batch": 32}
+    expected = generate(sd, prompts, {}, guidance=2.0, seed=5, **options)
+    assert all(isinstance(picture, Image.Image) for picture in found)
+    np.testing.assert_array_equal(arrays(found), to_uint8(expected))
+
+
+def test_a_picture_depends_on_the_seed_and_its_number(sd):
+    options = {"steps": 3, "guidance": 2.0}
+    two, four = arrays(sd.draw("a dog", 2, **options)), arrays(sd.draw("a dog", 4, **options))
+    np.testing.assert_array_equal(two, four[:2])
+    assert (two[0] != two[1]).any()
+    assert (arrays(sd.draw("a dog", 2, seed=1, **options)) != two).any()
+
+
+def test_words_negative_and_size_reach_the_picture(sd):
+    options = {"steps": 3, "guidance": 2.0}
+    width = sd.text_tower.config.width
+    tokens = {"<mine>": np.full(width, 3.0), "<two>": np.eye(2, width)}
+    plain = arrays(sd.draw("a dog", **options))
+    assert (arrays(sd.draw("a <mine> dog", tokens=tokens, **options)) != plain).any()
+    steered = arrays(sd.draw("a dog", negative="a cat", **options))
+    assert (steered != plain).any()
+    by_word = arrays(sd.draw("a dog", negative="<two>", tokens=tokens, **options))
+    assert (by_word != plain).any() and (by_word != steered).any()
+    assert sd.draw("a dog", size=2 * sd.image_size, **options)[0].size == (2 * sd.image_size,) * 2
+
+
+def test_weights_are_placed_once(sd):
+    assert sd.on_devices is sd.on_devices
+    sd.draw("a dog", steps=3)
+    assert isinstance(sd.params["unet"]["conv_in"]["kernel"], np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"prompt": []}, "prompt is an empty list"),
+        ({"prompt": ["a", 3]}, r"prompt\[1\] is of type int"),
+        ({"prompt": "a <dog>"}, "<dog> was not learned; the words are none"),
+        ({"prompt": "a \ud800"}, "is not UTF-8"),
+        ({"prompt": "dog " * 100}, r"tokens, and \d+ fit: shorten it"),
+        ({"n": 0}, "n=0 is out of range: give a number from 1 to 1024"),
+        ({"steps": True}, "steps=True is out of range"),
+        ({"seed": -1}, "seed=-1 is out of range"),
+        ({"guidance": float("nan")}, "guidance=nan is out of range"),
+        ({"sampler": "best"}, "sampler 'best' is not one of"),
+        ({"size": 17}, "size=17 is not a multiple of"),
+        ({"prompt": "<a>", "tokens": {"<a>": np.zeros(3)}}, "are 3 wide, and this text tower"),
+        ({"tokens": {"<a>": np.zeros((2, 2, 2))}}, r"tokens\['<a>'\] has the shape \(2, 2, 2\)"),
+        ({"tokens": {"<a>": np.full(24, np.nan)}}, r"tokens\['<a>'\].*give finite vectors"),
+    ],
+)
+def test_bad_options_are_one_sentence(sd, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        sd.draw(**{"prompt": "a dog", "steps": 3} | options)
+
+
+def test_the_dtype_may_be_said_in_words():
+    with pytest.raises(UserError, match=r"dtype='half' is unknown"):
+        load_stable_diffusion("pocket", "half")
