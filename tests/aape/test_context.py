@@ -13,6 +13,8 @@ from common.data.clip_features import text_features
 from common.evaluation.classification import normalise
 from tests.aape.problem import disturbed, vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 NAMES = ("red_star", "blue heart", "green fish")
 WIDTH = 128
 X = jnp.asarray(vectors(4, WIDTH))

@@ -10,6 +10,8 @@ from aape_jax.objective import Objective
 from common.errors import UserError
 from tests.aape.problem import CLASSES, IMAGES, KEY, WIDTH, batch, disturbed, settings, vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 BATCH = batch()
 
 

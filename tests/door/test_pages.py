@@ -8,6 +8,9 @@ import pytest
 
 from tests.door import pages
 
+# As long as a notebook; and what a notebook is to others, the page is to readers.
+pytestmark = pytest.mark.notebook
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, quick_compiler):

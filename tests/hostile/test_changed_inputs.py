@@ -32,6 +32,8 @@ from tests.mcti.tiny_models import write_tiny_models
 from tests.protext.tiny import settings
 from tests.training.test_checkpoints import PRINTS, make_state, save
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.fixture
 def inputs(tmp_path):

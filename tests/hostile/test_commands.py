@@ -18,7 +18,9 @@ CONFIGS = {name: ROOT / "configs" / f"{name}.py" for name in ("mcti", "protext",
 TRAIN = {
     "mcti_jax.train": f"--config={CONFIGS['mcti']}:data=folder:photos",
     "protext_jax.train": f"--config={CONFIGS['protext']}:prompts=texts.json",
-    "aape_jax.train": f"--config={CONFIGS['aape']}:data=folder:photos",
+    "aape_jax.train": (
+        f"--config={CONFIGS['aape']}:data=folder:photos,prompts.source=json:texts.json"
+    ),
 }
 # What reads a finished run, with what else it wants to be given.
 READERS = {

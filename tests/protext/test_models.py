@@ -1,15 +1,24 @@
 """Every published CLIP that `common.clip` knows, without its weights."""
 
+import functools
 import json
 
 import jax
 import pytest
 
-from common.clip.known import KNOWN
+from common.clip.known import KNOWN, describe_clip
 from common.training.mesh import make_mesh
 from protext_jax.method import ProText
 from protext_jax.texts import with_data
 from tests.protext.tiny import settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def described_once():
+    """Sizes of a model take seconds to find, and every test of it asks for the same ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("protext_jax.method.describe_clip", functools.cache(describe_clip))
+        yield
 
 
 @pytest.mark.parametrize(("length", "depth"), [(4, 9), (16, 12)])
