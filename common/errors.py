@@ -12,6 +12,7 @@ from absl import app, flags, logging
 
 from common.interrupts import answering_interrupts
 from common.text import printable
+from common.version import __version__
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk without space, of a used-up quota and of a limit to a file's size."""
@@ -56,7 +57,7 @@ def run_command(
     def parse(argv: list[str]) -> list[str]:
         try:
             rest = flags.FLAGS(argv)
-        except SystemExit:  # `--help`, which absl ends as a failure.
+        except SystemExit:  # `--version`, and `--help`, which absl ends as a failure.
             sys.exit(0)
         except UserError as error:
             _fail(error, error.exit_status)
@@ -92,14 +93,27 @@ def run_command(
             _leave(1)
 
     with answering_interrupts():
+        before = set(flags.FLAGS)
+        flags.DEFINE_flag(_VersionFlag())
         if define_flags is not None:
-            before = set(flags.FLAGS)
             define_flags()
-            # `--help` shows the flags of the command, wherever they are defined.
-            for name in set(flags.FLAGS) - before:
-                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+        # `--help` shows the flags of the command, wherever they are defined.
+        for name in set(flags.FLAGS) - before:
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
         logging.use_absl_handler()
         app.run(guarded, flags_parser=parse)
+
+
+class _VersionFlag(flags.BooleanFlag):
+    """`--version`, which ends the command where it is parsed: whatever else may be missing."""
+
+    def __init__(self) -> None:
+        super().__init__("version", False, "Print the version and end.")
+
+    def parse(self, argument: str | bool) -> None:
+        if self._parse(argument):
+            print(f"promptax {__version__}")
+            sys.exit(0)
 
 
 def _hint(name: str) -> str:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"latest", "lazy", "text"},
+    {"latest", "lazy", "text", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
     {"finite", "names", "photos", "records"},

@@ -16,8 +16,9 @@ from common.records import Record
 from common.text import some
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
+from common.version import __version__
 
-VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
+VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 TEXTS = ("method", "dataset", "model")
 REQUIRED = (*TEXTS, "seed", "metrics", "baselines")
@@ -78,11 +79,11 @@ def make_result(
 
 def _versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "promptax": __version__}
     for package in VERSIONED:
         try:
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # Running from a checkout.
+        except metadata.PackageNotFoundError:  # Without what pip writes down.
             found[package] = "not installed"
     return found
 

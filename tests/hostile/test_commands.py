@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import common
 from common.config import to_json
 from common.evaluation.figures import write_png
 from configs import aape, mcti, protext
-from tests.hostile.commands import contents, run
+from tests.hostile.commands import Ended, contents, run
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = {name: ROOT / "configs" / f"{name}.py" for name in ("mcti", "protext", "aape")}
@@ -95,6 +96,13 @@ def test_every_command_is_here():
         if "\n    run_command(main" in file.read_text("utf-8")
     }
     assert found == {*COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_version(name, place):
+    before = contents(place)
+    assert run(name, "--version") == Ended(0, f"promptax {common.__version__}\n", "")
+    assert contents(place) == before
 
 
 UNKNOWN = ["--nosuch=1", "--nosuch", "--workdri=x", "--config_=x", "--=1", "--no", "-x"]
