@@ -1,11 +1,17 @@
 """Package metadata; tool configuration lives in pyproject.toml."""
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).resolve().parent
+
+# The address of the repository, once it has one; the notebooks' forms begin with it.
+REPOSITORY = ""
+
 # One legible list per role. Lower bounds are the versions of the oldest stack
-# that the tests run on (Python 3.13 with jax 0.7.2); nothing is bounded above.
+# that the tests run on (Python 3.13 with jax 0.7.2); nothing that runs is bounded above.
 #
 # What parses files of strangers is bounded by its last known fix instead, and where an image such
 # as Colab's holds an older one, installing upgrades it:
@@ -55,18 +61,18 @@ TEST = [
     "pytest>=8.4",
     "pytest-timeout>=2.4",
     "pytest-xdist>=3.8",
-    "ruff>=0.14",
+    "PyYAML>=6.0",
+    # One version, so that all format alike; .pre-commit-config.yaml names it, too.
+    "ruff==0.17.6",
 ]
 
 setup(
     name="promptax",
-    version="0.1.0",
+    version=run_path(str(HERE / "common" / "version.py"))["__version__"],
     description="MC-TI, ProText and AAPE on CLIP and Stable Diffusion, in JAX and Flax",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    # `YOUR_NAME` can be no account's name: put the one that holds the repository in its place,
-    # here, in README.md and in colab/*.ipynb.
-    url="https://github.com/YOUR_NAME/promptax",
+    url=REPOSITORY,
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",

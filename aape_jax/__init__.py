@@ -5,6 +5,7 @@ The order of reading: `corpus`, `bank`, `aggregators`, `generator`, `projection`
 """
 
 from common.lazy import lazily
+from common.version import __version__ as __version__
 
 __all__, __getattr__, __dir__ = lazily(
     __name__,

@@ -36,7 +36,7 @@ class Answerer:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Answerer":
-        """Reads `config.inputs`, `config.hidden` and `config.fusion`.
+        """Read `config.inputs`, `config.hidden` and `config.fusion`.
 
         Raises:
           UserError: an option is out of range.
@@ -52,7 +52,7 @@ class Answerer:
         return cls(tuple(config.inputs), config.hidden, config.fusion)
 
     def init(self, key: Key[Array, ""], width: int, answers: int) -> PyTree:
-        """He's start; each input's share of the first layer is a matrix of its own."""
+        """Draw He's initialisation; each input has its own matrix in the first layer."""
         *keys, last = jax.random.split(key, len(self.inputs) + 1)
         start = jax.nn.initializers.he_normal()
         first = {
@@ -70,7 +70,7 @@ class Answerer:
     def __call__(
         self, params: PyTree, given: Mapping[str, Float[Array, "q p"]]
     ) -> Float[Array, "q a"]:
-        """Logits of the answers to some questions, from unit-length inputs by name."""
+        """Return the logits of the answers to some questions, from unit-length inputs by name."""
         first = params["first"]
         # Entries of unit vectors are small; He's start expects a size of one.
         scale = given["question"].shape[-1] ** 0.5

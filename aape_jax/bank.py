@@ -45,7 +45,7 @@ class Bank:
         return normalise(total)
 
     def take(self, labels: Sequence[int] | Int[np.ndarray, "chosen"]) -> "Bank":
-        """The given classes in the given order."""
+        """Return the given classes in the given order."""
         chosen = np.asarray(labels)
         sentences = tuple(self.sentences[i] for i in chosen) if self.sentences else ()
         return Bank(self.classes[chosen], self.prompts[chosen], self.mask[chosen], sentences)
@@ -69,7 +69,7 @@ ClassTexts = tuple[str, ...] | np.ndarray
 
 
 def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
-    """Reads what `config.prompts` and `config.classifier.template` name.
+    """Read what `config.prompts` and `config.classifier.template` name.
 
     Raises:
       UserError: a class has no prompts, or there is no text tower to encode them.
@@ -83,7 +83,7 @@ def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Ba
 
 
 def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
-    """The features of all sentences, or the bank as it was read."""
+    """Return the features of all sentences, or the bank as it was read."""
     if isinstance(opened, Bank):
         return opened
     flat = [sentence for own in opened.sentences for sentence in own]
@@ -93,7 +93,7 @@ def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Ban
 
 
 def open_classes(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> ClassTexts:
-    """What tells of classes that need no prompts: those of another data set.
+    """Describe classes that need no prompts: those of another data set.
 
     Raises:
       UserError: a class is not in the file of features, or there is no text tower.
@@ -105,12 +105,12 @@ def open_classes(config: ConfigDict, dataset: str, classnames: Sequence[str]) ->
 
 
 def encode_classes(texts: ClassTexts, clip: CLIP | None, cache: Path) -> Float[np.ndarray, "k p"]:
-    """`w_i` of each class."""
+    """Return `w_i` of each class."""
     return texts if isinstance(texts, np.ndarray) else normalise(text_features(clip, texts, cache))
 
 
 def features_file(config: ConfigDict) -> Path | None:
-    """The file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
+    """Return the file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
     kind, _, where = config.prompts.source.partition(":")
     return local_path(where) if kind == "features" else None
 
@@ -128,14 +128,14 @@ def _named(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple
 def by_class(
     features: Float[np.ndarray, "b p"], labels: Int[np.ndarray, "b"], classes: int
 ) -> tuple[Float[np.ndarray, "k n p"], Bool[np.ndarray, "k n"]]:
-    """Sorts rows by class: unit length, padded with zeros, and the mask of real rows."""
+    """Sort rows by class: unit length, padded with zeros, and the mask of real rows."""
     rows = class_rows(labels, classes)
     mask = np.arange(rows.rows.shape[1]) < rows.counts[:, None]
     return normalise(features)[rows.rows] * mask[..., None], mask
 
 
 def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
-    """Reads an npz with text features that were encoded elsewhere.
+    """Read an npz with text features that were encoded elsewhere.
 
     The file holds `classnames [K]`, `class_features [K,p]` and, for reference prompts,
     `prompt_features [N,p]` with `prompt_labels [N]`; without them each class's own feature is
@@ -170,7 +170,7 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
 def _read_classes(
     file: Path, classnames: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], Int[np.ndarray, "k"]]:
-    """The arrays of a file, and the row of each class in it."""
+    """Return the arrays of a file, and the row of each class in it."""
     arrays = read_feature_file(file)
     for name in ("classnames", "class_features"):
         if name not in arrays:

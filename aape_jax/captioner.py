@@ -37,7 +37,7 @@ class Speaker:
 
 
 def speakers(config: ConfigDict) -> dict[str, Speaker]:
-    """The run's own variant and those of `config.compare`, but for those without AAPE.
+    """Return the run's own variant and those of `config.compare`, but for those without AAPE.
 
     Raises:
       UserError: an option is out of range.
@@ -57,7 +57,7 @@ def initial(
     images: int,
     lm_width: int,
 ) -> PyTree:
-    """Parameters for a tower with so many channels in a cell and so wide features.
+    """Return parameters for a tower of these channels per cell and this feature width.
 
     All variants start from the same key.
     """
@@ -98,7 +98,7 @@ class Captioner:
     def tokens(
         self, name: str, head: PyTree, visual: Float[Array, "b t d"], x: Float[Array, "b p"]
     ) -> Float[Array, "b s d"]:
-        """What stands in front of the text in a row of the result."""
+        """Return what stands in front of the text in a row of the result."""
         if name == BASELINE:
             return visual
         speaker = self.speakers[name]
@@ -112,7 +112,7 @@ class Captioner:
         ids: Int[Array, "b s"],
         lengths: Int[Array, "b"],
     ) -> Float[Array, "b"]:
-        """Cross-entropy of whole captions; the words that ask for them are not counted."""
+        """Return the cross-entropy of whole captions, without the words that ask for them."""
         variables = {"params": frozen["lm"]}
         asking = jnp.broadcast_to(frozen["asking"], (len(ids), len(frozen["asking"])))
         text = jnp.concatenate([asking, ids], axis=1)
@@ -129,7 +129,7 @@ class Captioner:
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """Captions' cross-entropy per token and, in the second stage, what the aggregator teaches.
+        """Return captions' cross-entropy per token and, in stage two, the aggregator's loss.
 
         Until the second stage all variants show the visual tokens alone, and `task` is the same.
         """

@@ -21,7 +21,7 @@ Sentences = tuple[tuple[str, ...], ...]
 
 
 def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Sentences:
-    """The sentences that `config.prompts` chooses for each class.
+    """Return the sentences that `config.prompts` chooses for each class.
 
     Args:
       config: The run's.
@@ -54,7 +54,7 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
 
 
 def choose(sentences: Sequence[str], per_template: int, seed: Sequence[int]) -> tuple[str, ...]:
-    """Draws `per_template` of each ten sentences, in their order."""
+    """Draw `per_template` of each ten sentences, in their order."""
     if not 1 <= per_template <= PER_TEMPLATE:
         raise UserError(
             f"prompts.per_template={per_template} is out of range: give 1 to {PER_TEMPLATE}."
@@ -94,7 +94,7 @@ CORPORA: dict[str, Callable[[str, str], Mapping[str, Sequence[str]]]] = {
 def _keys(
     config: ConfigDict, classnames: Sequence[str], by_name: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """The key of each class that has one: as its alias says, or else by the names themselves.
+    """Return the key of each class that has one: by its alias, or else by the names.
 
     Raises:
       UserError: No class has one, two keys mean one class, or an alias fits nothing.
@@ -113,7 +113,7 @@ def _keys(
 def _aliased(
     file: str, classnames: Sequence[str], by_name: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """The keys of classes that the file of aliases names.
+    """Return the keys of classes that the file of aliases names.
 
     Raises:
       UserError: It fits none of the classes, or names a key that the corpus has not.

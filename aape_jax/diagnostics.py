@@ -21,7 +21,7 @@ BEST, WORST = 4, 2
 def teacher_report(
     objective: Objective, params: PyTree, batch: Batch, key: jax.Array
 ) -> tuple[dict[str, float], Float[np.ndarray, "b n"]]:
-    """The metrics of `watch` over a whole batch, and its attention, mean over the outputs."""
+    """Return the metrics of `watch` over a batch, and its attention, mean over outputs."""
 
     @jax.jit
     def run(params: PyTree, batch: Batch, key: jax.Array):
@@ -33,7 +33,7 @@ def teacher_report(
 
 
 def warn_if_drifted(name: str, metrics: dict[str, float]) -> bool:
-    """Says so when the aggregated prompt has left the prompts."""
+    """Say so when the aggregated prompt has left the prompts."""
     cosine = metrics["teacher/cos_pa_pbar"]
     if cosine < DRIFTED:
         say(
@@ -49,7 +49,7 @@ def attention_picture(
     sentences: Sequence[Sequence[str]],
     attention: Float[np.ndarray, "b n"],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Photos, each beside its prompts from the most attended down; the middle is left out."""
+    """Draw photos, each beside its most and least attended prompts."""
     ranked = [
         _ranked(own, weights[: len(own)]) for own, weights in zip(sentences, attention, strict=True)
     ]
@@ -59,7 +59,7 @@ def attention_picture(
 def text_picture(
     photos: Sequence[Image.Image], texts: Sequence[Sequence[str]]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Photos, each beside its lines of text."""
+    """Draw photos, each beside its lines of text."""
     rows = [_row(photo, lines) for photo, lines in zip(photos, texts, strict=True)]
     canvas = Image.new("RGB", (WIDTH, sum(row.height for row in rows)), "white")
     top = 0

@@ -3,7 +3,7 @@
     python -m aape_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on another data set, in another style or
-of other things; a classifier is then told all of its classes, and needs neither sentences nor
+of other things; a classifier then gets all class names, and needs neither sentences nor
 training. A captioning run also answers questions, e.g. `--data=pocket:questions`.
 
 For example:
@@ -52,7 +52,7 @@ Measurable = tuple[int, Callable[[], Mapping[str, TestSet]]]
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
     flags.DEFINE_string("cache", "", "Folder of encoded photos and texts.")
@@ -60,12 +60,12 @@ def define_flags() -> None:
 
 
 def heads_of(workdir: AnyPath, names: Sequence[str]) -> dict[str, Any]:
-    """The parameters that a run wrote, by variant."""
+    """Return the parameters that a run wrote, by variant."""
     return {name: read_head(workdir / "heads" / f"{name}.safetensors") for name in names}
 
 
 def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
-    """The run's own row first, then the variants' and those of text alone."""
+    """Measure accuracy: the run's own row, then the variants' and those of text alone."""
     found = variants(config, always=ALWAYS)
     params = heads_of(workdir, list(found))
     heads = {name: Head.from_config(own) for name, own in found.items()}
@@ -80,13 +80,13 @@ def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Ro
 
 
 def own_sets(config: ConfigDict) -> Measurable:
-    """The test sets that the run itself was measured on."""
+    """Return the test sets that the run itself was measured on."""
     opened = open_all(config)
     return opened.width, lambda: encode_all(opened).tests
 
 
 def other_set(config: ConfigDict, data: str) -> Measurable:
-    """Photos of classes of which nothing but their names is told."""
+    """Open photos of classes of which only the names are known."""
     target = open_target(config, data)
     clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
     require_one_width(clip, target.dataset.test, target.texts, repr(data))
@@ -95,13 +95,13 @@ def other_set(config: ConfigDict, data: str) -> Measurable:
 
 
 def retrieval(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
-    """The run's own row first, then the variants' and CLIP's."""
+    """Measure retrieval: the run's own row, then the variants' and CLIP's."""
     config = changed(config, {"data": data or config.data, "start": ""})
     return by_method(Retrieval(config), config, workdir)
 
 
 def questions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
-    """The run's own row first, then the variants' and that of the most frequent answer."""
+    """Measure answers: the run's own row, then the variants' and the most frequent answer's."""
     if data not in (None, config.data):
         raise UserError(
             f"--data={data}: the head knows the answers of {config.data!r} alone; train on the "
@@ -112,7 +112,7 @@ def questions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
 
 
 def captions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
-    """The run's own row first; of captions, or with a data set of questions of answers.
+    """Measure captions, or answers with a data set of questions; the run's own row first.
 
     With questions it writes the page `eval/answers.png`, too.
     """
@@ -134,11 +134,11 @@ def captions(config: ConfigDict, workdir: AnyPath, data: str | None) -> Rows:
 
 
 def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: AnyPath) -> Rows:
-    """What the training loop would measure with the parameters that a run wrote."""
+    """Measure what the training loop would, with the parameters that a run wrote."""
     heads: dict[str, Any] = {}
 
     def read(rows: Mapping[str, str]) -> None:
-        """Reads the heads when their sizes are known and nothing is encoded."""
+        """Read the heads when their sizes are known and nothing is encoded."""
         del rows
         heads.update(heads_of(workdir, list(method.objectives)))
         fresh = jax.eval_shape(method.init, jax.random.key(0))
@@ -161,7 +161,7 @@ DEFAULTS = [task.pocket for task in (aape, aape_retrieval, aape_vqa, aape_captio
 
 
 def main(argv: Sequence[str]) -> None:
-    """Evaluates and writes `DIR/eval/NAME.json`."""
+    """Evaluate and write `DIR/eval/NAME.json`."""
     del argv
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
     config = read_config(workdir, *(pocket() for pocket in DEFAULTS), cache=flags.FLAGS.cache)

@@ -25,7 +25,7 @@ Row = dict[str, float]
 
 
 def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarray]) -> Row:
-    """Accuracy on each test set."""
+    """Return the accuracy on each test set."""
     return {
         f"{prefix}accuracy": accuracy(np.asarray(classify(test)), test.labels)
         for prefix, test in tests.items()
@@ -33,14 +33,14 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
 
 
 def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
-    """Accuracy and size of a trained head; the classes' features are all it is told."""
+    """Return the accuracy and size of a trained head; it sees only the classes' features."""
 
     found = scores(tests, lambda test: _predicted(head, params, test))
     return found | {"parameters": float(parameter_count(params))}
 
 
 def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
-    """Which classes a trained head takes for which, as a picture."""
+    """Draw the confusion matrix of a trained head."""
     predicted = _predicted(head, params, test)
     return predictions_picture(predicted, test.labels, test.classnames)
 
@@ -55,7 +55,7 @@ def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
 
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
-    """Classifiers made of text alone: CLIP's template, and CuPL's mean where it has sentences."""
+    """Measure classifiers from text alone: CLIP's template, and the mean of CuPL's sentences."""
     told = {prefix: test for prefix, test in tests.items() if test.means is not None}
     rows = {
         "clip": scores(tests, lambda test: nearest_by_cosine(test.x, test.w)),
@@ -65,7 +65,7 @@ def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
 
 
 def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
-    """The baselines of `config.baselines`, trained on the same features.
+    """Train the baselines of `config.baselines` on the same features.
 
     Raises:
       UserError: a name is unknown.
@@ -89,12 +89,12 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
 
 
 def check_baselines(config: ConfigDict) -> None:
-    """Refuses unknown names before time is spent."""
+    """Refuse unknown names before time is spent."""
     check_choices(config, {"baselines": (*BASELINES, *FEW_SHOT, *LEARNERS)})
 
 
 def learned_tests(material: Material) -> dict[str, TestSet]:
-    """The tests among the very classes that were learned."""
+    """Return the tests among the classes that were learned."""
     learned = tuple(material.classnames[row] for row in material.learned)
     return {prefix: test for prefix, test in material.tests.items() if test.classnames == learned}
 

@@ -31,13 +31,13 @@ from common.training.unfinished import read_unfinished
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out", None, "Folder for `heads/`; the run's own by default.")
 
 
 def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
-    """Writes the heads below `out` and returns their files.
+    """Write the heads below `out` and return their files.
 
     Raises:
       UserError: there is no run of AAPE or no checkpoint of it, its heads do not fit the config, or
@@ -57,7 +57,7 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
 
 
 def require_captioner(config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
-    """Refuses what a captioning run wrote if it does not fit together, or not the run's config.
+    """Refuse what a captioning run wrote if it does not fit together, or not the run's config.
 
     Models need not be at hand: their widths are those of the visual map and of h.
 
@@ -91,7 +91,7 @@ def _sizes(heads: Mapping[str, PyTree], name: str, path: str) -> tuple[int, int]
 CHECKS: dict[str, Callable[[ConfigDict, Mapping[str, PyTree]], None]] = {
     "aape_jax.tasks.captioning:Captioning": require_captioner,
 }
-"""What is asked of the heads of a task."""
+"""What the heads of a task have to fulfil."""
 
 
 def _finished(workdir: AnyPath) -> PyTree:
@@ -100,7 +100,7 @@ def _finished(workdir: AnyPath) -> PyTree:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the command."""
+    """Run the command."""
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)

@@ -30,7 +30,7 @@ class Generator:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Generator":
-        """Reads `config.generator`.
+        """Read `config.generator`.
 
         Raises:
           UserError: an option is out of range.
@@ -40,7 +40,7 @@ class Generator:
         return cls(config.hidden, config.bias, config.residual)
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
-        """Normal weights such that |h(x)| is about 1 for |x| = 1."""
+        """Draw normal weights such that |h(x)| is about 1 for |x| = 1."""
         hidden = self.hidden or max(1, width // 16)
         down, up = jax.random.split(key)
         params = {
@@ -54,7 +54,7 @@ class Generator:
         return params
 
     def __call__(self, params: PyTree, x: Float[Array, "b p"]) -> Float[Array, "b p"]:
-        """h(x) of unit-length image features, not normalised."""
+        """Return h(x) of unit-length image features, not normalised."""
         hidden = jax.nn.relu(x @ params["down"] + params.get("down_bias", 0))
         generated = hidden @ params["up"] + params.get("up_bias", 0)
         return generated + x if self.residual == "image" else generated

@@ -35,7 +35,7 @@ class Head:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Head":
-        """Reads `generator`, `projection`, `classifier.mode` and `loss.tau`.
+        """Read `generator`, `projection`, `classifier.mode` and `loss.tau`.
 
         Raises:
           UserError: an option is out of range.
@@ -50,7 +50,7 @@ class Head:
         )
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
-        """Parameters of h, and of g where there is one, for a joint width."""
+        """Return the parameters of h, and of g where there is one, for a joint width."""
         generator, projection = jax.random.split(key)
         params = {"generator": self.generator.init(generator, width)}
         if self.mode == "template_and_aape":
@@ -60,7 +60,7 @@ class Head:
     def logits(
         self, params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"]
     ) -> Float[Array, "b k"]:
-        """Logits of images over classes, both of unit length."""
+        """Return the logits of images over classes, both of unit length."""
         if self.mode == "template_only":
             return x @ w.T / self.tau
         h = self.generator(params["generator"], x)
@@ -74,5 +74,5 @@ DEFAULT = Head(Generator(), Projection())
 
 
 def parameter_count(params: PyTree) -> int:
-    """How many numbers a tree holds."""
+    """Return the number of parameters in a tree."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))

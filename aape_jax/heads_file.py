@@ -15,14 +15,14 @@ from common.weights.table import nest
 
 
 def write_head(path: AnyPath, params: PyTree) -> None:
-    """Writes the parameters of a `Head`."""
+    """Write the parameters of a `Head`."""
     flat = flatten_dict(params, sep="/")
     with atomic_write(path) as temporary:
         save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
 
 
 def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
-    """Writes what is kept of a tree {variant: {"head": ...}}, `heads/NAME.safetensors`.
+    """Write what is kept of a tree {variant: {"head": ...}}, `heads/NAME.safetensors`.
 
     Returns:
       The files.
@@ -35,7 +35,7 @@ def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
 
 
 def heads_in(trainable: PyTree) -> dict[str, PyTree]:
-    """What is kept of a tree {variant: {"head": ...}}, by the name of its file.
+    """Return what is kept of a tree {variant: {"head": ...}}, by the name of its file.
 
     Raises:
       UserError: something in it has nothing to keep, as in a run of another method.
@@ -53,7 +53,7 @@ def heads_in(trainable: PyTree) -> dict[str, PyTree]:
 
 
 def read_head(path: AnyPath) -> PyTree:
-    """Reads the parameters of a `Head`.
+    """Read the parameters of a `Head`.
 
     Raises:
       UserError: there is no such file, or it is damaged.
@@ -70,7 +70,7 @@ def read_head(path: AnyPath) -> PyTree:
 
 
 def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:
-    """Refuses the parameters of a head that has other parts or sizes than the run's config says.
+    """Refuse the parameters of a head that has other parts or sizes than the run's config says.
 
     Args:
       name: of the head, for the sentence.

@@ -39,7 +39,7 @@ class Factors:
 
 
 def factors(params: PyTree, w: Float[Array, "k p"]) -> Factors:
-    """The factors of `w` under a bottleneck projection."""
+    """Return the factors of `w` under a bottleneck projection."""
     up = params["up"]
     return Factors(w, w @ params["from_class"], w @ up.T, up @ up.T, jnp.sum(w * w, axis=-1))
 
@@ -51,7 +51,7 @@ def factored_cosines(
     x: Float[Array, "b p"],
     h: Float[Array, "b p"],
 ) -> Float[Array, "b k"]:
-    """The cosines without an array of batch x classes x width.
+    """Return the cosines without an array of batch x classes x width.
 
     With z the hidden units, w' = keep w + a W2 z:
       x.w' = keep x.w + a (W2^T x).z  and
@@ -76,7 +76,7 @@ def direct_cosines(
     x: Float[Array, "b p"],
     h: Float[Array, "b p"],
 ) -> Float[Array, "b k"]:
-    """The cosines as they are defined."""
+    """Return the cosines as they are defined."""
     weights = projection(params, w[None], h[:, None])
     return jnp.einsum("bp,bkp->bk", unit(x), unit(weights))
 
@@ -88,7 +88,7 @@ def chunked_cosines(
     x: Float[Array, "b p"],
     h: Float[Array, "b p"],
 ) -> Float[Array, "b k"]:
-    """`direct_cosines`, some classes at a time: for projections that do not factor."""
+    """Return `direct_cosines`, some classes at a time: for projections that do not factor."""
 
     @jax.checkpoint
     def one_class(own: Array) -> Array:
@@ -104,7 +104,7 @@ def cosines(
     x: Float[Array, "b p"],
     h: Float[Array, "b p"],
 ) -> Float[Array, "b k"]:
-    """`cos(x, w_c(x))` in the cheapest form that the projection allows."""
+    """Return `cos(x, w_c(x))` in the cheapest form that the projection allows."""
     if projection.factored:
         return factored_cosines(projection, params, factors(params, w), x, h)
     return chunked_cosines(projection, params, w, x, h)

@@ -51,7 +51,7 @@ class Distillation:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Distillation":
-        """Reads `config.loss`.
+        """Read `config.loss`.
 
         Raises:
           UserError: an option is out of range.
@@ -70,7 +70,7 @@ class Distillation:
         )
 
     def __call__(self, h: Float[Array, "b p"], p_a: Float[Array, "b m p"]) -> Float[Array, ""]:
-        """The distance, unweighted, mean over the batch and the aggregated prompts."""
+        """Return the distance, unweighted, mean over the batch and the aggregated prompts."""
         target = lax.stop_gradient(p_a) if self.stop_grad else p_a
         target = unit(target) if self.normalize_target else target
         h = unit(h) if self.normalize_pred else h
@@ -98,7 +98,7 @@ class Reward:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Reward":
-        """Reads `config.aggregator`.
+        """Read `config.aggregator`.
 
         Raises:
           UserError: a weight is negative.
@@ -110,20 +110,20 @@ class Reward:
         )
 
     def score(self, x: Float[Array, "b p"], p_a: Float[Array, "b m p"]) -> Float[Array, ""]:
-        """The mean CLIP score of images and their aggregated prompts."""
+        """Return the mean CLIP score of images and their aggregated prompts."""
         similarity = cosine(x[:, None], p_a)
         return self.scale * (jnp.maximum(similarity, 0) if self.clamp else similarity).mean()
 
     def loss(
         self, x: Float[Array, "b p"], p_a: Float[Array, "b m p"], pbar: Float[Array, "b p"]
     ) -> Float[Array, ""]:
-        """The aggregator's loss."""
+        """Return the aggregator's loss."""
         drift = 1 - cosine(p_a, pbar[:, None]).mean()
         return self.anchor_weight * drift - self.weight * self.score(x, p_a)
 
 
 def classification(logits: Float[Array, "b k"], labels: Int[Array, "b"]) -> Float[Array, ""]:
-    """`-log p(y | x)`, mean over the batch."""
+    """Return `-log p(y | x)`, mean over the batch."""
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
@@ -133,7 +133,7 @@ def contrastive(
     images: Int[Array, "b"],
     tau: float,
 ) -> Float[Array, ""]:
-    """CLIP's symmetric loss between AAPEs and captions.
+    """Return CLIP's symmetric loss between AAPEs and captions.
 
     Captions of one image are never each other's negatives: such pairs are left out of the
     softmax, but for the row's own.

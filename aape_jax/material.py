@@ -49,7 +49,7 @@ class Material:
 
 
 def gather(config: ConfigDict) -> Material:
-    """Loads CLIP, opens the photos and encodes whatever is not in the cache.
+    """Load CLIP, open the photos and encode whatever is not in the cache.
 
     Raises:
       UserError: models, photos or prompts cannot be had, or their widths differ.
@@ -58,7 +58,7 @@ def gather(config: ConfigDict) -> Material:
 
 
 def encode_all(opened: Opened) -> Material:
-    """The features of all that was opened, of which the cache may hold some.
+    """Return the features of all that was opened, of which the cache may hold some.
 
     Raises:
       UserError: photos are broken; all of them are named.

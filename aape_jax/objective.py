@@ -58,7 +58,7 @@ class Objective:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Objective":
-        """Reads a config.
+        """Read a config.
 
         Raises:
           UserError: an option is out of range.
@@ -72,7 +72,7 @@ class Objective:
         )
 
     def init(self, key: Key[Array, ""], width: int, classes: int, examples: int) -> PyTree:
-        """Parameters by group: "head" is kept after training, "aggregator" is not."""
+        """Return parameters by group: "head" is kept after training, "aggregator" is not."""
         head, aggregator = jax.random.split(key)
         tokens = {"class": classes, "image": examples, "none": 1}[self.token]
         return {
@@ -83,7 +83,7 @@ class Objective:
     def aggregate(
         self, params: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> tuple[Given, Aggregated]:
-        """The prompts of each image's class, aggregated for the image."""
+        """Return the prompts of each image's class, aggregated for the image."""
         tokens = {"class": batch.labels, "image": batch.rows, "none": jnp.zeros_like(batch.rows)}
         given = Given(
             batch.prompts[batch.labels], batch.mask[batch.labels], batch.x, tokens[self.token]
@@ -93,7 +93,7 @@ class Objective:
     def __call__(
         self, params: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """The loss of a batch and its metrics."""
+        """Return the loss of a batch and its metrics."""
         h = self.head.generator(params["head"]["generator"], batch.x)
         task = classification(
             self.head.logits(params["head"], batch.x, batch.classes), batch.labels
@@ -104,7 +104,7 @@ class Objective:
     def teach(
         self, params: PyTree, batch: Batch, h: Float[Array, "b p"], key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """All of the loss but the task's."""
+        """Return the loss without the task's term."""
         given, teacher = self.aggregate(params, batch, key)
         distill = self.distillation(h, teacher.p_a)
         reward = self.reward.loss(batch.x, teacher.p_a, given.mean)
@@ -114,7 +114,7 @@ class Objective:
 
 
 def retrieval_objective(config: ConfigDict) -> Objective:
-    """h without g; the aggregator reads each image's own captions.
+    """Make the objective of h without g; the aggregator reads each image's own captions.
 
     Raises:
       UserError: an option is out of range.
@@ -135,7 +135,7 @@ def retrieval_objective(config: ConfigDict) -> Objective:
 
 
 def watch(given: Given, teacher: Aggregated) -> dict[str, Float[Array, ""]]:
-    """Whether the aggregator selects prompts or leaves them behind; means over the batch.
+    """Measure whether the aggregator selects prompts or leaves them; means over the batch.
 
     `effective_prompts` is the exponential of the attention's entropy: n for equal weights.
     """

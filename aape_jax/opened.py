@@ -62,7 +62,7 @@ class Opened:
 
 
 def open_all(config: ConfigDict) -> Opened:
-    """Opens data and sentences, and loads CLIP.
+    """Open data and sentences, and load CLIP.
 
     Raises:
       UserError: models, photos or prompts cannot be had, or their widths differ.
@@ -112,7 +112,7 @@ def open_all(config: ConfigDict) -> Opened:
 
 
 def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]:
-    """The classes that compete with each other, by the prefix of their metrics.
+    """Return the classes that compete with each other, by the prefix of their metrics.
 
     The first part is the one that is trained on.
 
@@ -133,7 +133,7 @@ def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]
 def training_split(
     config: ConfigDict, dataset: Dataset | FeatureDataset, learned: Int[np.ndarray, "k"]
 ) -> AnySplit:
-    """The few shots of the learned classes; labels are still the data set's."""
+    """Return the few shots of the learned classes; labels are still the data set's."""
     train = dataset.train.take(np.flatnonzero(np.isin(dataset.train.labels, learned)))
     if not len(train):
         raise UserError(f"{config.data!r} has no training examples of the learned classes.")
@@ -141,7 +141,7 @@ def training_split(
 
 
 def text_width(texts: Bank | BankTexts | ClassTexts, clip: CLIP | None) -> int:
-    """How wide the features of some texts are, or will be."""
+    """Return the width of some texts' features, present or to come."""
     features = texts.classes if isinstance(texts, Bank) else texts
     return features.shape[1] if isinstance(features, np.ndarray) else clip.config.text.projection
 
@@ -149,7 +149,7 @@ def text_width(texts: Bank | BankTexts | ClassTexts, clip: CLIP | None) -> int:
 def require_one_width(
     clip: CLIP | None, split: AnySplit, texts: Bank | BankTexts | ClassTexts, what: str
 ) -> None:
-    """Refuses photos whose features cannot be compared with those of texts.
+    """Refuse photos whose features cannot be compared with those of texts.
 
     Args:
       clip: None where only features are at hand.

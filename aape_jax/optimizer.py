@@ -23,7 +23,7 @@ IMAGENET_EPOCHS = 50
 
 
 def epochs(schedule: str, shots: int, paper: str = "") -> int:
-    """How many times a schedule passes over the training examples of a data set of the paper.
+    """Return the number of epochs of a schedule on a data set of the paper.
 
     Raises:
       UserError: there is no such schedule.
@@ -38,7 +38,7 @@ def epochs(schedule: str, shots: int, paper: str = "") -> int:
 
 
 def counts(config: ConfigDict, examples: int) -> dict[str, int]:
-    """The loop's counts for a schedule: one call and one line of metrics an epoch."""
+    """Return the loop's counts for a schedule: one call and one line of metrics an epoch."""
     an_epoch = steps_per_epoch(config.batch, examples)
     return {
         "updates": an_epoch * epochs(config.schedule, config.shots, config.paper),
@@ -50,14 +50,14 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
 
 
 def steps_per_epoch(batch: int, examples: int) -> int:
-    """Full batches of an epoch; what is left over waits for the next one."""
+    """Return the number of full batches of an epoch; what is left over waits for the next one."""
     return max(1, examples // batch)
 
 
 def rate_by_epoch(
     base: float, total_steps: int, an_epoch: int, warmup_epochs: int, warmup_rate: float
 ) -> Callable[[Array], Array]:
-    """Cosine from `base` to zero in steps of an epoch; constant in the first epochs."""
+    """Return a cosine from `base` to zero in steps of an epoch; constant in the first epochs."""
     total = max(1, -(-total_steps // an_epoch))
 
     def rate(step: Array | int) -> Array:
@@ -85,7 +85,7 @@ OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
 def make_optimizer(
     config: ConfigDict, an_epoch: int, variants: Mapping[str, ConfigDict] | None = None
 ) -> optax.GradientTransformation:
-    """The optimizer of a tree `{variant: {"head": ..., "aggregator": ...}}`.
+    """Return the optimizer of a tree `{variant: {"head": ..., "aggregator": ...}}`.
 
     Args:
       config: The run's.

@@ -29,7 +29,7 @@ class Outline:
     width: int
 
     def frozen(self, config: ConfigDict) -> PyTree:
-        """The shapes of the frozen tree."""
+        """Return the shapes of the frozen tree."""
         prompts = (self.classes, config.prompts.padded)
         return {
             "x": jax.ShapeDtypeStruct((config.views, self.examples, self.width), jnp.float32),
@@ -41,7 +41,7 @@ class Outline:
 
 
 def describe(config: ConfigDict) -> Outline:
-    """Describes what a run of `config` would gather.
+    """Describe what a run of `config` would gather.
 
     Raises:
       UserError: the model or the number of photos is not known.
@@ -58,7 +58,7 @@ def describe(config: ConfigDict) -> Outline:
 
 
 def training_examples(config: ConfigDict) -> int:
-    """Counts the photos that a run learns from.
+    """Count the photos that a run learns from.
 
     Raises:
       UserError: they cannot be opened, nor does the config say how many there are.

@@ -40,7 +40,7 @@ class Prefix:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Prefix":
-        """Reads `config.lm`.
+        """Read `config.lm`.
 
         Raises:
           UserError: an option is out of range.
@@ -55,7 +55,7 @@ class Prefix:
         return "aape" in ORDERS[self.position]
 
     def init(self, key: Key[Array, ""], width: int, lm_width: int) -> PyTree:
-        """The map from h(x) to its tokens."""
+        """Return the map from h(x) to its tokens."""
         return linear(key, width, self.tokens * lm_width)
 
     def __call__(
@@ -64,7 +64,7 @@ class Prefix:
         params: PyTree = None,
         h: Float[Array, "b p"] | None = None,
     ) -> Float[Array, "b s d"]:
-        """The tokens in their order; without AAPE the visual ones alone."""
+        """Return the tokens in their order; without AAPE the visual ones alone."""
         parts = {"visual": visual}
         if self.has_aape:
             mapped = apply_linear(params, h)
@@ -73,23 +73,23 @@ class Prefix:
 
 
 def linear(key: Key[Array, ""], width: int, out: int) -> PyTree:
-    """A linear map with bias."""
+    """Return a linear map with bias."""
     kernel = initializers.lecun_normal()(key, (width, out))
     return {"kernel": kernel, "bias": jnp.zeros(out)}
 
 
 def linear_shapes(width: int, out: int) -> PyTree:
-    """The shapes of what `linear` makes."""
+    """Return the shapes of what `linear` makes."""
     return jax.eval_shape(lambda key: linear(key, width, out), jax.random.key(0))
 
 
 def apply_linear(params: PyTree, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
-    """Applies the map to the last axis."""
+    """Apply the map to the last axis."""
     return x.astype(jnp.float32) @ params["kernel"] + params["bias"]
 
 
 def read_map(path: Path, channels: int, lm_width: int) -> PyTree:
-    """Reads a trained visual map.
+    """Read a trained visual map.
 
     Raises:
       UserError: there is none, or it belongs to another image tower or language model.

@@ -84,14 +84,14 @@ ALWAYS = ("default", "paper")
 
 
 def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """A copy of `config` with some fields, by dotted name, set to other values."""
+    """Return a copy of `config` with some fields, by dotted name, set to other values."""
     copy = config.copy_and_resolve_references().unlock()
     copy.update_from_flattened_dict(dict(changes))
     return copy.lock()
 
 
 def preset(name: str) -> Mapping[str, Any]:
-    """The fields that a preset sets.
+    """Return the fields that a preset sets.
 
     Raises:
       UserError: there is none of that name.
@@ -105,7 +105,7 @@ def variants(
     table: Mapping[str, Mapping[str, Any]] = VARIANTS,
     always: Sequence[str] = (),
 ) -> dict[str, ConfigDict]:
-    """The run's own config as "aape", then those variants that differ from it.
+    """Return the run's own config as "aape", then those variants that differ from it.
 
     Args:
       config: The run's; `compare` names variants.

@@ -45,7 +45,7 @@ class Projection:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Projection":
-        """Reads `config.projection`.
+        """Read `config.projection`.
 
         Raises:
           UserError: an option is out of range, or two do not fit.
@@ -78,13 +78,13 @@ class Projection:
         return self.kind == "bottleneck" and not self.out_relu
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
-        """Uniform within 1 / sqrt(inputs), or as the flags say."""
+        """Draw uniformly within 1 / sqrt(inputs), or as the flags say."""
         return INITS[self.kind](self, key, width)
 
     def __call__(
         self, params: PyTree, w: Float[Array, "*#b p"], h: Float[Array, "*#b p"]
     ) -> Float[Array, "*b p"]:
-        """The classifier weights of class features and AAPEs that broadcast; not normalised."""
+        """Return the classifier weights of class features and AAPEs, not normalised."""
         g = w @ params["from_class"] + h @ params["from_prompt"]
         if self.kind == "bottleneck":
             g = ACTIVATIONS[self.activation](g) @ params["up"]

@@ -51,7 +51,7 @@ POCKET_TARGETS = {
 
 
 def recipe(paper: str, protocol: str) -> dict[str, Any]:
-    """The fields that a protocol sets, for one of the paper's data sets or ("") for any other.
+    """Return the fields that a protocol sets for one of the paper's data sets, or "" for others.
 
     Raises:
       UserError: either is unknown, or the paper learns from ImageNet alone here.
@@ -80,7 +80,7 @@ def recipe(paper: str, protocol: str) -> dict[str, Any]:
 
 
 def with_defaults(config: ConfigDict) -> ConfigDict:
-    """The config with "auto" filled in: of data of one's own, all classes and photos are learned.
+    """Fill in "auto": of data of one's own, all classes and photos are learned from.
 
     The first half of the classes and a few shots are for comparing with papers.
     """
@@ -98,7 +98,7 @@ def with_defaults(config: ConfigDict) -> ConfigDict:
 
 
 def check_applied(config: ConfigDict) -> None:
-    """Refuses names that came too late to set the fields that they stand for.
+    """Refuse names that came too late to set the fields that they stand for.
 
     Raises:
       UserError: `preset`, `paper` or `protocol` was given as an override.
@@ -117,7 +117,7 @@ def check_applied(config: ConfigDict) -> None:
 
 
 def class_template(template: str, dataset: str) -> str:
-    """The text that the class names of a data set are filled into.
+    """Return the text that the class names of a data set are filled into.
 
     Args:
       template: "plain", "coop" or the text itself.

@@ -17,7 +17,7 @@ from aape_jax.unit import unit
 def predict(
     params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"], head: Head = DEFAULT
 ) -> Int[Array, "b"]:
-    """The class of each image.
+    """Return the class of each image.
 
     Args:
       params: Of `head`: h, and g where there is one.
@@ -38,7 +38,7 @@ class Served:
 
 
 def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> Served:
-    """Computes once what does not depend on the image.
+    """Compute once what does not depend on the image.
 
     Raises:
       ValueError: The head's logits do not factor; use `predict`.
@@ -50,7 +50,7 @@ def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> Serve
 
 @jax.jit
 def answer(served: Served, x: Float[Array, "b p"]) -> Int[Array, "b"]:
-    """As `predict`, at the cost of a few small products per image."""
+    """Predict as `predict`, at the cost of a few small products per image."""
     head, params = served.head, served.params
     x = unit(x)
     h = head.generator(params["generator"], x)

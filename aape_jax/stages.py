@@ -38,7 +38,7 @@ class Staged:
         return self.epochs.fingerprint
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """Row numbers, whether the second stage has begun, and perhaps the images' cells."""
+        """Return row numbers, whether the second stage has begun, and perhaps the images' cells."""
         rows = self.epochs.batch(step)["rows"]
         found = {"rows": rows, "second": np.asarray(step >= self.first)}
         return found if self.grid is None else found | {"grid": self.grid[rows]}
@@ -54,7 +54,7 @@ RANGES = {
 
 
 def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Array], Array]:
-    """Linear warm-up and cosine to zero over the steps of a stage; zero outside of it."""
+    """Return linear warm-up and cosine to zero over a stage's steps; zero outside of it."""
     length = max(1, stop - start)
 
     def rate(step: Array | int) -> Array:
@@ -67,9 +67,9 @@ def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Ar
 
 
 def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
-    """AdamW for a tree `{name: {"map" or "head" or "aggregator": ...}}`; the map has stage one.
+    """Return AdamW for a tree `{name: {"map" or "head" or "aggregator": ...}}`.
 
-    What is not in its stage has a rate of zero and stays as it is, to the bit.
+    What is not in its stage has a rate of zero and stays bit for bit as it is.
 
     Raises:
       UserError: an option is out of range.
@@ -95,7 +95,7 @@ def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
 
 
 def check_stages(config: ConfigDict, has_aape: bool) -> None:
-    """Refuses counts that leave a stage without steps.
+    """Refuse counts that leave a stage without steps.
 
     Raises:
       UserError: they do.

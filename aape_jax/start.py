@@ -12,7 +12,7 @@ from common.paths import as_path
 
 
 def read_start(start: str, name: str = OWN) -> PyTree | None:
-    """h of the variant `name` of the run in the folder `start`; None for "".
+    """Return h of the variant `name` of the run in the folder `start`; None for "".
 
     Raises:
       UserError: the run is not finished, or has no h.
@@ -27,7 +27,7 @@ def read_start(start: str, name: str = OWN) -> PyTree | None:
 
 
 def started(start: str, generator: PyTree, fresh: PyTree) -> PyTree:
-    """`generator` in place of the `fresh` parameters of h.
+    """Return `generator` in place of the `fresh` parameters of h.
 
     Raises:
       UserError: they have other sizes.

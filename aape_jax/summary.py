@@ -19,7 +19,7 @@ TEST_DATA = "test data"
 
 
 def classification_summary(opened: Opened) -> dict[str, str]:
-    """The rows of the table that a classification run begins with."""
+    """Return the rows of the table that a classification run begins with."""
     config, dataset, classes = opened.config, opened.dataset, opened.learned
     known, learned, used = len(dataset.classnames), len(classes), len(opened.train)
     half = "" if learned == known else f" of {known}, subsample={config.subsample}"
@@ -41,7 +41,7 @@ def classification_summary(opened: Opened) -> dict[str, str]:
 
 
 def pairs_summary(train: int, texts: int, test: int, what: str) -> dict[str, str]:
-    """The rows of a run on images that have texts of their own, e.g. captions."""
+    """Return the rows of a run on images that have texts of their own, e.g. captions."""
     return {
         "learns from": f"{train} images, {texts} {what}",
         "kept for the test": f"{test} images",
@@ -49,7 +49,7 @@ def pairs_summary(train: int, texts: int, test: int, what: str) -> dict[str, str
 
 
 def tests_row(sizes: Mapping[str, str], what: str) -> str:
-    """What each test set holds; that nothing is measured where there is none."""
+    """Return what each test set holds, or that nothing is measured."""
     named = [
         f"{size} {prefix.removesuffix('/')} {what}" if prefix else f"{size} {what}"
         for prefix, size in sizes.items()
@@ -58,7 +58,7 @@ def tests_row(sizes: Mapping[str, str], what: str) -> str:
 
 
 def classification_fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
-    """Of everything that a classification run reads beside the photos it is trained on."""
+    """Fingerprint everything that a classification run reads beside its training photos."""
     bank = material.bank.take(material.learned)
     names = [material.classnames[row] for row in material.learned]
     texts = bank.sentences or [array_digest(bank.prompts), array_digest(bank.classes)]
@@ -75,7 +75,7 @@ def classification_fingerprints(config: ConfigDict, material: Material) -> dict[
 
 
 def encoders(clip: CLIP | None) -> dict[str, str]:
-    """Of a CLIP, by which images and texts become features."""
+    """Fingerprint the parts of a CLIP that encode images and texts."""
     if clip is None:
         return {"model": "features"}
     return {
@@ -86,10 +86,10 @@ def encoders(clip: CLIP | None) -> dict[str, str]:
 
 
 def evaluation(measured: Mapping[str, Any]) -> dict[str, str]:
-    """Fingerprints of what only evaluation reads: a change of it is said and not refused."""
+    """Fingerprint what only evaluation reads: a change of it is reported, not refused."""
     return {f"{EVALUATION}{name}": digest(content) for name, content in measured.items()}
 
 
 def array_digest(tree: PyTree) -> str:
-    """The fingerprint of arrays, alone or by name."""
+    """Return the fingerprint of arrays, alone or by name."""
     return fingerprint(tree if isinstance(tree, Mapping) else {"array": tree})

@@ -48,7 +48,7 @@ class Target:
       spec: Its string.
       dataset: Those of its classes that compete.
       texts: What tells of them.
-      told: The run's own class that each is; None where one has no sentence there.
+      told: The run's own class of each; None where one has no sentence there.
     """
 
     spec: str
@@ -63,7 +63,7 @@ class Target:
 
 
 def fault(classes: int, photos: int) -> str:
-    """Why nothing can be measured on so many; "" where something can."""
+    """Return why nothing can be measured on so many; "" where something can."""
     if classes < 2:
         return f"has {classes or 'no'} class to choose from"
     return "" if photos else "has no test photos"
@@ -77,7 +77,7 @@ def own_sets(
     parts: Mapping[str, Int[np.ndarray, "k"]],
     cache: Path,
 ) -> dict[str, TestSet]:
-    """The parts of a run's own data set; encoded as a whole, so that all share one cache."""
+    """Encode a run's own data set as a whole, so that all its parts share one cache."""
     x = encode(clip, split, cache)
     sets = {}
     for prefix, classes in parts.items():
@@ -94,7 +94,7 @@ def own_sets(
 
 
 def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Target:
-    """Opens the test part of another data set, over all of its classes.
+    """Open the test part of another data set, over all of its classes.
 
     Args:
       config: The run's.
@@ -123,7 +123,7 @@ def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Targ
 def encode_target(
     target: Target, clip: CLIP | None, cache: Path, bank: Bank | None = None
 ) -> TestSet:
-    """The features of a target's photos and classes.
+    """Return the features of a target's photos and classes.
 
     Args:
       target: Of `open_target`.
@@ -145,7 +145,7 @@ def encode_target(
 def encode(
     clip: CLIP | None, split: ImageSplit | FeatureSplit, cache: Path, view: int = 0, seed: int = 0
 ) -> Float[np.ndarray, "b p"]:
-    """Unit-length features of a split's photos, or of one view of them."""
+    """Return unit-length features of a split's photos, or of one view of them."""
     if isinstance(split, FeatureSplit):
         return normalise(split.features)
     version = photo_view(view, clip.preprocess.size, seed)

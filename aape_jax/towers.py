@@ -25,16 +25,16 @@ class Tower(Protocol):
     """What is computed of pictures once, and what a training step makes of it."""
 
     def see(self, clip: CLIP, pictures: ImageSplit, cache: Path) -> np.ndarray:
-        """Whatever does not change in training."""
+        """Return whatever does not change in training."""
 
     def outline(self, images: int, width: int) -> jax.ShapeDtypeStruct:
-        """The shape of what `see` gives."""
+        """Return the shape of what `see` gives."""
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
-        """What is trained; empty where nothing is."""
+        """Return what is trained; empty where nothing is."""
 
     def __call__(self, params: PyTree, seen: Array) -> Float[Array, "b p"]:
-        """Features of unit length."""
+        """Return features of unit length."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ class FrozenTower:
     """CLIP's own image tower, run once over each picture."""
 
     def see(self, clip: CLIP, pictures: ImageSplit, cache: Path) -> Float[np.ndarray, "b p"]:
-        """CLIP's features, unit length."""
+        """Return CLIP's features, unit length."""
         return normalise(image_features(clip, pictures, cache))
 
     def outline(self, images: int, width: int) -> jax.ShapeDtypeStruct:
-        """The shape of what `see` gives."""
+        """Return the shape of what `see` gives."""
         return jax.ShapeDtypeStruct((images, width), jnp.float32)
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
-        """Nothing is trained."""
+        """Return no parameters: nothing is trained."""
         del key, width
         return {}
 
     def __call__(self, params: PyTree, seen: Float[Array, "b p"]) -> Float[Array, "b p"]:
-        """The features as they are."""
+        """Return the features as they are."""
         del params
         return seen
 
@@ -75,17 +75,17 @@ class SmallTower:
     channels: tuple[int, ...] = (16, 32, 64, 128)
 
     def see(self, clip: CLIP, pictures: ImageSplit, cache: Path) -> UInt8[np.ndarray, "b h w 3"]:
-        """The pictures' pixels."""
+        """Return the pictures' pixels."""
         del clip, cache
         return load_all(lambda row: squash(pictures.load(row), self.side), len(pictures))
 
     def outline(self, images: int, width: int) -> jax.ShapeDtypeStruct:
-        """The shape of what `see` gives."""
+        """Return the shape of what `see` gives."""
         del width
         return jax.ShapeDtypeStruct((images, self.side, self.side, 3), jnp.uint8)
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
-        """He's start."""
+        """Draw He's initialisation."""
         *keys, last = jax.random.split(key, len(self.channels) + 1)
         start = jax.nn.initializers.he_normal()
         given = (3, *self.channels[:-1])
@@ -96,7 +96,7 @@ class SmallTower:
         return params | {"last": start(last, (2 * self.channels[-1], width))}
 
     def __call__(self, params: PyTree, seen: UInt8[Array, "b h w 3"]) -> Float[Array, "b p"]:
-        """Features of unit length."""
+        """Return features of unit length."""
         cells = seen / 127.5 - 1
         for number in range(len(self.channels)):
             own = params[f"conv_{number}"]
@@ -106,7 +106,7 @@ class SmallTower:
 
 
 def patches(cells: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c9"]:
-    """The 3x3 cells that a convolution of stride 2 reads at each place, rows first.
+    """Return the 3x3 cells that a convolution of stride 2 reads at each place, rows first.
 
     In a loop, as the training step is, XLA's own convolutions are ten times slower on CPUs.
     """
@@ -119,7 +119,7 @@ def patches(cells: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c9"]:
 
 
 def make_tower(config: ConfigDict) -> Tower:
-    """Reads `config.tower` and `config.side`.
+    """Read `config.tower` and `config.side`.
 
     Raises:
       UserError: an option is unknown or out of range.

@@ -23,7 +23,7 @@ from common.training import find_method, say, train
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains, evaluates and writes the heads."""
+    """Train, evaluate and write the heads."""
     del argv
     run = read_flags()
     config, workdir = run.config, run.workdir

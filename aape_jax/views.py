@@ -12,7 +12,7 @@ CROP_TRIES = 10
 
 
 def view(number: int, size: int, seed: int) -> Version:
-    """View 0 is the photo; the others depend on the seed, the row and their number alone."""
+    """Return a view: 0 is the photo, others depend on the seed, the row and their number."""
     if not number:
         return ORIGINAL
 
@@ -23,7 +23,7 @@ def view(number: int, size: int, seed: int) -> Version:
 
 
 def random_crop(image: Image.Image, size: int, generator: np.random.Generator) -> Image.Image:
-    """A random part of the photo, resized to a square and mirrored every other time."""
+    """Cut a random part of the photo, resized to a square and mirrored every other time."""
     width, height = image.size
     box = (0, 0, width, height)
     for _ in range(CROP_TRIES):

@@ -29,7 +29,7 @@ class VQAHead:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "VQAHead":
-        """Reads the fields of its parts.
+        """Read the fields of its parts.
 
         Raises:
           UserError: an option is out of range.
@@ -51,7 +51,7 @@ class VQAHead:
         return self.has_aape or "image" in self.answerer.inputs
 
     def init(self, key: Key[Array, ""], width: int, answers: int) -> PyTree:
-        """Parameters of those parts that the answerer reads."""
+        """Return the parameters of those parts that the answerer reads."""
         tower, generator, answerer = jax.random.split(key, 3)
         params = {"answerer": self.answerer.init(answerer, width, answers)}
         if self.looks and (trained := self.tower.init(tower, width)):
@@ -61,7 +61,7 @@ class VQAHead:
         return params
 
     def look(self, params: PyTree, seen: Array) -> dict[str, Float[Array, "b p"]]:
-        """x as "image" and h(x) as "aape", as far as they are read; x alone has unit length."""
+        """Return x as "image" and h(x) as "aape" where they are read; x has unit length."""
         if not self.looks:
             return {}
         x = self.tower(params.get("tower", {}), seen)
@@ -75,6 +75,6 @@ class VQAHead:
         looked: Mapping[str, Float[Array, "q p"]],
         questions: Float[Array, "q p"],
     ) -> Float[Array, "q a"]:
-        """Logits of the answers to one question about each of some images that were looked at."""
+        """Return the logits of the answers to one question about each image."""
         given = {name: unit(x) for name, x in looked.items()}
         return self.answerer(params["answerer"], given | {"question": questions})

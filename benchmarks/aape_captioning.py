@@ -31,7 +31,7 @@ Runs = Sequence[dict[str, dict[str, float | None]]]
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("out", None, "Folder of the runs.")
     flags.DEFINE_integer("seeds", 3, "Seeds, from 0.", lower_bound=1)
     flags.DEFINE_string("base", "", "Fields of all runs, key=value,...")
@@ -39,7 +39,7 @@ def define_flags() -> None:
 
 
 def run(folder: Path, seed: int, base: str) -> tuple[Path, Path]:
-    """The files of a seed's result and of its answers, which are made if they are missing."""
+    """Return the files of a seed's result and answers, made if they are missing."""
     result, answers = folder / "result.json", folder / "eval" / "pocket-questions.json"
     fields = ",".join(filter(None, (f"seed={seed}", base)))
     if not result.exists():
@@ -54,7 +54,7 @@ def _command(name: str, *arguments: str) -> None:
 
 
 def table(corner: str, runs: Runs, metrics: Sequence[str]) -> str:
-    """Means and standard deviations, a row for each variant that has any of the metrics."""
+    """Return means and standard deviations, a row for each variant that has any of the metrics."""
     rows = []
     for row in runs[0]:
         if any(metric in runs[0][row] for metric in metrics):
@@ -68,7 +68,7 @@ def _shown(metric: str, value: Value) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains and evaluates what is missing and prints the tables."""
+    """Train and evaluate what is missing and print the tables."""
     del argv
     out, seeds = Path(flags.FLAGS.out), range(flags.FLAGS.seeds)
     files = [run(out / f"seed{seed}", seed, flags.FLAGS.base) for seed in seeds]

@@ -30,12 +30,12 @@ SHOTS = 16
 
 
 def vectors(seed: int, *shape: int) -> jax.Array:
-    """Random unit vectors."""
+    """Return random unit vectors."""
     return unit(jax.random.normal(jax.random.key(seed), shape))
 
 
 def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str, float]:
-    """Seconds to compile and to run a whole training, and its updates."""
+    """Return seconds to compile and to run a whole training, and its updates."""
     width, examples = towers.text.projection, SHOTS * classes
     rows = epoch_batches(examples, batch, epochs * max(1, examples // batch), seed=0)
     config = pocket()
@@ -78,7 +78,7 @@ def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str,
 def prediction(
     towers: Towers, classes: int, batch: int, seconds: float, repeats: int
 ) -> Mapping[str, float]:
-    """Milliseconds per image of the tower, of CLIP's classifier and of AAPE's."""
+    """Return milliseconds per image of the tower, of CLIP's classifier and of AAPE's."""
     tower, side = ViT(towers.image), towers.image.image_size
     pixels = jax.random.normal(jax.random.key(0), (batch, side, side, 3))
     weights = random_params(tower, pixels[:1])
@@ -104,7 +104,7 @@ def prediction(
 
 
 def report(towers: Towers, numbers: Sequence[int], options: flags.FlagValues) -> str:
-    """The tables of training and of prediction, a row for each number of classes."""
+    """Return the tables of training and of prediction, a row for each number of classes."""
     trained, predicted = [], []
     for classes in numbers:
         cost = training(towers, classes, options.batch, options.epochs)

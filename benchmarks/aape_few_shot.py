@@ -24,7 +24,7 @@ from common.evaluation.tables import Value, markdown_table
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_list("data", None, "Data sets of features, e.g. one for each number of shots.")
     flags.DEFINE_string("source", "", "Text features of the classes: features:FILE.npz.")
     flags.DEFINE_integer("batch", 32, "Of training, where the baseline has none of its own.")
@@ -35,7 +35,7 @@ def define_flags() -> None:
 def measure(
     dataset: FeatureDataset, w: np.ndarray | None, batch: int, seeds: int
 ) -> dict[str, Value]:
-    """Accuracy of each classifier on the test part; no part is used to choose numbers.
+    """Return the accuracy of each classifier on the test part; no part is used to choose numbers.
 
     Only the adapters that are trained differ from seed to seed.
     """
@@ -53,7 +53,7 @@ def measure(
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a column for each data set."""
+    """Print a column for each data set."""
     del argv
     options = flags.FLAGS
     columns = []

@@ -49,7 +49,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("data", None, "Data set; photos are encoded by the pocket CLIP.")
     flags.DEFINE_string("source", "pocket", "Prompts: pocket, or features:FILE.npz.")
     flags.DEFINE_list("epochs", ["10", "50", "200"], "Lengths of training.")
@@ -63,7 +63,7 @@ def define_flags() -> None:
 def train_form(
     config: ConfigDict, material: Material, epochs: int, seeds: int
 ) -> dict[str, np.ndarray]:
-    """Accuracy by the test set's prefix, one number per seed."""
+    """Return the accuracy by the test set's prefix, one number per seed."""
     examples, classes = len(material.labels), len(material.learned)
     an_epoch = steps_per_epoch(config.batch, examples)
     config = changed(config, {"updates": epochs * an_epoch})
@@ -113,7 +113,7 @@ def train_form(
 
 
 def show(found: Mapping[str, np.ndarray]) -> str:
-    """Base / new with standard deviations, in percent."""
+    """Return base / new with standard deviations, in percent."""
     return " / ".join(
         f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
         if len(values) > 1
@@ -123,7 +123,7 @@ def show(found: Mapping[str, np.ndarray]) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a row for each form, as soon as it is known."""
+    """Print a row for each form, as soon as it is known."""
     del argv
     options = flags.FLAGS
     features = options.data.startswith("features:")

@@ -29,13 +29,13 @@ PROMPTS = ("own", "none", "mean", "stranger", "oracle")
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished run.")
     flags.mark_flags_as_required(["workdir"])
 
 
 def with_prompts(head: Head, params: dict, test: TestSet) -> dict[str, float]:
-    """Accuracy on a test set by what stands in h(x)'s place."""
+    """Return the accuracy on a test set by what stands in h(x)'s place."""
     x, w = jnp.asarray(test.x), jnp.asarray(test.w)
     h = head.generator(params["generator"], x)
     order = np.random.default_rng(0).permutation(len(x))
@@ -54,7 +54,7 @@ def with_prompts(head: Head, params: dict, test: TestSet) -> dict[str, float]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a row for each variant with a projection and each of its test sets."""
+    """Print a row for each variant with a projection and each of its test sets."""
     del argv
     workdir = Path(flags.FLAGS.workdir)
     config = read_config(workdir)

@@ -55,7 +55,7 @@ METRICS = ("base/accuracy", "new/accuracy", "harmonic/accuracy")
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("out", None, "Folder of the runs.")
     flags.DEFINE_list("tables", list(TABLES), "Which tables.")
     flags.DEFINE_integer("seeds", 3, "Seeds, from 1.", lower_bound=1)
@@ -64,7 +64,7 @@ def define_flags() -> None:
 
 
 def run(folder: Path, seed: int, fields: str, base: str) -> dict[str, dict[str, float | None]]:
-    """The rows of one run, trained now or before."""
+    """Return the rows of one run, trained now or before."""
     seeds = f"seed={seed},shots_seed={seed},prompts.seed={seed}"
     arg = ",".join(filter(None, (seeds, "progress=false", fields, base)))
     config = get_config(arg)
@@ -72,7 +72,7 @@ def run(folder: Path, seed: int, fields: str, base: str) -> dict[str, dict[str, 
 
 
 def summary(runs: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict]:
-    """Mean and standard deviation of each row's accuracies, with the harmonic mean of means."""
+    """Return mean and standard deviation of each row's accuracies, and harmonic means."""
     rows = {
         row: {
             metric: summarise(each[row].get(metric) for each in runs)
@@ -85,7 +85,7 @@ def summary(runs: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[st
 
 
 def table(name: str, out: Path, seeds: int, base: str) -> str:
-    """Runs what a table needs and gives it, methods below each other.
+    """Run what a table needs and return it, methods below each other.
 
     The settings of a sweep stand side by side, for a few methods.
     """
@@ -112,7 +112,7 @@ def _both(values: Mapping[str, Value]) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints each table as soon as its runs are finished."""
+    """Print each table as soon as its runs are finished."""
     del argv
     options = flags.FLAGS
     for name in options.tables:

@@ -47,7 +47,7 @@ SIZES = {
 
 
 def random_params(module: Any, *inputs: Any) -> PyTree:
-    """Parameters of a tower."""
+    """Return the parameters of a tower."""
     return jax.jit(module.init)(jax.random.key(0), *inputs)["params"]
 
 
@@ -80,7 +80,7 @@ class Problem:
         )
 
     def encode_prompts(self, params: PyTree, ids: jax.Array) -> jax.Array:
-        """Unit-length features of prompts `[b n s]`."""
+        """Return unit-length features of prompts `[b n s]`."""
         flat = ids.reshape(-1, ids.shape[-1])
         embedded = self.text.apply({"params": params}, flat, method="embed")
         at = jnp.full(len(flat), ids.shape[-1] - 1)
@@ -88,11 +88,11 @@ class Problem:
         return unit(features).reshape(*ids.shape[:2], -1)
 
     def encode_images(self, params: PyTree, pixels: jax.Array) -> jax.Array:
-        """Unit-length features of pictures."""
+        """Return unit-length features of pictures."""
         return unit(self.image.apply({"params": params}, pixels).features)
 
     def direct(self) -> tuple[Callable, PyTree, PyTree]:
-        """(a): a loss, what it trains, and what it reads."""
+        """Return (a): a loss, what it trains, and what it reads."""
         objective = self.objective
         head = objective.head
 
@@ -123,7 +123,7 @@ class Problem:
         return jax.jit(self.encode_images)(self.params["image"], self.pixels)
 
     def ours(self) -> tuple[Callable, PyTree, PyTree]:
-        """(b)."""
+        """Compute (b)."""
         # Only the batch's own classes are encoded here; the step reads the whole bank.
         used = np.unique(np.asarray(self.labels))
         known = jax.jit(self.encode_prompts)(self.params["text"], self.ids[used])
@@ -139,7 +139,7 @@ class Problem:
         return loss, self.start, batch
 
     def cocoop(self) -> tuple[Callable, PyTree, PyTree]:
-        """(c): CoCoOp's own step; its text pass is over images times classes."""
+        """Compute (c): CoCoOp's own step; its text pass is over images times classes."""
         learner = CoCoOp(self.text.clone(remat=True))
         embedded = self.params["text"]["token_embedding"][self.ids[:, 0]]
         at = jnp.full(len(embedded), self.towers.length - 1)
@@ -159,6 +159,6 @@ class Problem:
         return loss, start, frozen
 
     def steps(self, names: Sequence[str]) -> dict[str, tuple[Callable, PyTree, PyTree]]:
-        """The chosen steps."""
+        """Return the chosen steps."""
         makers = {"a": self.direct, "b": self.ours, "c": self.cocoop}
         return {name: makers[name]() for name in names}

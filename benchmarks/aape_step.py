@@ -36,7 +36,7 @@ NAMES = {"a": "direct port", "b": "ours", "c": "CoCoOp, cached images"}
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_enum("towers", "vit-b-16", list(SIZES), "Sizes of CLIP.")
     flags.DEFINE_list("classes", ["100", "1000"], "Numbers of classes.")
     flags.DEFINE_integer("batch", 32, "Images of a step.", lower_bound=1)
@@ -59,7 +59,7 @@ class Step:
 
     @classmethod
     def compile(cls, loss: Callable, params: PyTree, frozen: PyTree, rate: float) -> "Step":
-        """SGD with momentum on `loss(params, frozen)`."""
+        """Compile SGD with momentum on `loss(params, frozen)`."""
         optimizer = optax.sgd(rate, 0.9)
 
         def update(state: PyTree, frozen: PyTree) -> PyTree:
@@ -73,12 +73,12 @@ class Step:
         return cls(run, state, frozen, run.memory_analysis().temp_size_in_bytes)
 
     def __call__(self) -> None:
-        """One update."""
+        """Make one update."""
         self.state = jax.block_until_ready(self.run(self.state, self.frozen))
 
 
 def check(problems: Mapping[str, tuple[Callable, PyTree, PyTree]]) -> float:
-    """The largest relative difference of (a)'s and (b)'s gradients.
+    """Return the largest relative difference of (a)'s and (b)'s gradients.
 
     Raises:
       RuntimeError: it exceeds `TOLERANCE`.
@@ -97,7 +97,7 @@ def check(problems: Mapping[str, tuple[Callable, PyTree, PyTree]]) -> float:
 
 
 def report(towers: Towers, classes: int, options: flags.FlagValues) -> str:
-    """Measures one number of classes and gives its table."""
+    """Measure one number of classes and return its table."""
     problem = Problem(towers, classes, options.batch)
     images = dict.fromkeys(options.steps, options.batch)
     problems = problem.steps([name for name in options.steps if name != "c"])
@@ -128,7 +128,7 @@ def report(towers: Towers, classes: int, options: flags.FlagValues) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table for each number of classes, then those of the whole."""
+    """Print a table for each number of classes, then those of the whole."""
     del argv
     options = flags.FLAGS
     towers, classes = SIZES[options.towers], [int(number) for number in options.classes]

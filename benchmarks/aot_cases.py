@@ -79,13 +79,13 @@ class Case:
         return TOPOLOGIES[self.slice]
 
     def config(self, corpus: str, override: str) -> ConfigDict:
-        """The config, with settings behind the case's own."""
+        """Return the config, with settings behind the case's own."""
         settings = self.settings.replace(CORPUS, corpus)
         return CONFIGS[self.program](f"{settings},{override}" if override else settings).lock()
 
 
 def cases() -> list[Case]:
-    """Every program on every slice, then MC-TI's choices on one chip and its data sets on eight."""
+    """Return every program on every slice, then MC-TI's choices and data sets."""
     rows = [
         Case(program, slice, settings + CHANGES.get((program, slice), ""))
         for program, settings in SETTINGS.items()

@@ -46,7 +46,7 @@ COLUMNS = (
 
 
 def measure(case: Case, corpus: str, override: str) -> dict[str, Any]:
-    """Compiles one case; what does not fit says how much it would need."""
+    """Compile one case; what does not fit says how much it would need."""
     try:
         report = compile_for(case.config(corpus, override), case.topology)
     except DoesNotFit as error:
@@ -59,7 +59,7 @@ def measure(case: Case, corpus: str, override: str) -> dict[str, Any]:
 
 
 def gradient_bytes(config: ConfigDict) -> int:
-    """Size of the gradient of all that is trained."""
+    """Return size of the gradient of all that is trained."""
     method = find_method(config)
     state, *_ = arguments(method, method.complete(config), make_mesh(1, 1))
     leaves = jax.tree.leaves(state.trainable)
@@ -67,7 +67,7 @@ def gradient_bytes(config: ConfigDict) -> int:
 
 
 def check(case: Case, row: Mapping[str, Any]) -> None:
-    """MC-TI's classes share nothing, and nobody gathers frozen weights unless they are spread."""
+    """Check that MC-TI's classes share nothing and only spread weights are gathered."""
     kinds = {each["kind"] for each in row.get("collectives", ())}
     sent = sum(each["sent"] for each in row.get("collectives", ()))
     if case.program == "mcti" and "gradient" in row and sent >= min(row["gradient"], 4096):
@@ -77,7 +77,7 @@ def check(case: Case, row: Mapping[str, Any]) -> None:
 
 
 def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
-    """The cells of one finished case."""
+    """Return the cells of one finished case."""
     names = [case.slice, case.settings]
     if "needed" in row:
         peak = f"does not fit: {row['needed']:.2f} of {row['available']:.2f}"
@@ -101,7 +101,7 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
 
 
 def table(rows: Mapping[Case, Mapping[str, Any]]) -> str:
-    """The table of one program; settings that all rows share stand above it."""
+    """Return the table of one program; settings that all rows share stand above it."""
     shared = {case.settings for case in rows}
     if len(shared) > 1:
         return markdown_table(COLUMNS, [table_row(*each) for each in rows.items()])
@@ -110,7 +110,7 @@ def table(rows: Mapping[Case, Mapping[str, Any]]) -> str:
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("only", "", "A regular expression that a row's name must contain.")
     flags.DEFINE_bool("list", False, "Print the names of the rows and whether they are finished.")
     flags.DEFINE_string("results", "benchmarks/results/aot.json", "Finished rows.")
@@ -125,7 +125,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Compiles the rows that are not finished and prints the tables."""
+    """Compile the rows that are not finished and print the tables."""
     del argv
     jax.config.update("jax_platforms", "cpu")
     options, path = flags.FLAGS, Path(flags.FLAGS.results)

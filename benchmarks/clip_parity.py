@@ -46,7 +46,7 @@ Outputs = dict[str, Any]
 
 
 def text(width: int, projection: int) -> TextConfig:
-    """The text tower that goes with an image tower."""
+    """Return the text tower that goes with an image tower."""
     return TextConfig(49408, width, 12, width // 64, 4 * width, projection=projection)
 
 
@@ -64,17 +64,17 @@ class Transformers:
     """A ViT CLIP of transformers with random weights."""
 
     def __init__(self, config: CLIPConfig):
-        """Draws the weights."""
+        """Draw the weights."""
         self.model = transformers.CLIPModel(transformers.CLIPConfig(**clip_to_json(config)))
         self.model.eval().requires_grad_(False)
         ORACLE.randomise(self.model, 0.03)
 
     def params(self) -> dict[str, Any]:
-        """The weights as ours."""
+        """Return the weights as ours."""
         return to_flax(HF_CLIP, {k: v.numpy() for k, v in self.model.state_dict().items()})
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
-        """The text tower on embeddings, pooled at one position."""
+        """Run the text tower on embeddings, pooled at one position."""
         ids = torch.zeros(embeddings.shape[:2], dtype=torch.long)
         ids[:, at] = self.model.config.text_config.eos_token_id
         tower = self.model.text_model
@@ -89,7 +89,7 @@ class Transformers:
         }
 
     def image(self, pixels: torch.Tensor) -> Outputs:
-        """The image tower on NCHW pixels."""
+        """Run the image tower on NCHW pixels."""
         output = self.model.vision_model(pixels, output_hidden_states=True)
         grid = output.last_hidden_state[:, 1:]
         side = round(grid.shape[1] ** 0.5)
@@ -105,20 +105,20 @@ class Oracle:
     """A ResNet CLIP of the tests' oracle with random weights."""
 
     def __init__(self, config: CLIPConfig):
-        """Draws the weights."""
+        """Draw the weights."""
         self.model = ORACLE.OpenClip(config, 0.03)
 
     def params(self) -> dict[str, Any]:
-        """The weights as ours."""
+        """Return the weights as ours."""
         tensors = {key: value.numpy() for key, value in self.model.state_dict().items()}
         return to_flax(OPEN_CLIP_RESNET, tensors, ignore=OPEN_CLIP_IGNORE)
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
-        """The text tower on embeddings, pooled at one position."""
+        """Run the text tower on embeddings, pooled at one position."""
         return self.model.text(embeddings, torch.tensor([at]))
 
     def image(self, pixels: torch.Tensor) -> Outputs:
-        """The image tower on NCHW pixels."""
+        """Run the image tower on NCHW pixels."""
         return self.model.visual(pixels)
 
 
@@ -129,7 +129,7 @@ def compare(
     given: np.ndarray,
     head: str,
 ) -> Iterator[tuple[str, float]]:
-    """Yields (output, relative error), and last the gradient of a random sum of `head`."""
+    """Yield (output, relative error), and last the gradient of a random sum of `head`."""
     x = torch.tensor(given, requires_grad=True)
     wanted = theirs(x)
     direction = np.random.default_rng(1).normal(size=wanted[head].shape).astype(given.dtype)
@@ -147,12 +147,12 @@ def compare(
 
 
 def relative_error(actual: Any, desired: np.ndarray) -> float:
-    """Largest difference over largest value."""
+    """Return largest difference over largest value."""
     return float(np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max())
 
 
 def compare_text(config: CLIPConfig, theirs: Transformers | Oracle) -> Iterator[tuple[str, float]]:
-    """The text tower on random embeddings, pooled somewhere in the middle."""
+    """Run the text tower on random embeddings, pooled somewhere in the middle."""
     tower, at = TextTower(config.text), 9
     embeddings = np.random.default_rng(0).normal(0, 0.1, (1, 77, config.text.width))
     return compare(
@@ -167,7 +167,7 @@ def compare_text(config: CLIPConfig, theirs: Transformers | Oracle) -> Iterator[
 def compare_image(
     config: CLIPConfig, theirs: Transformers | Oracle, dtype: type = np.float32
 ) -> Iterator[tuple[str, float]]:
-    """The image tower on random pixels."""
+    """Run the image tower on random pixels."""
     tower, size = image_tower(config, dtype), config.vision.image_size
     pixels = np.random.default_rng(0).normal(size=(1, size, size, 3))
     return compare(
@@ -180,7 +180,7 @@ def compare_image(
 
 
 def rows(name: str) -> Iterator[list[Any]]:
-    """The table's lines of one model."""
+    """Yield the table's lines of one model."""
     config = MODELS[name]
     torch.manual_seed(0)
     rectified = isinstance(config.vision, ResNetConfig)
@@ -194,7 +194,7 @@ def rows(name: str) -> Iterator[list[Any]]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Compares and prints the table."""
+    """Compare and print the table."""
     del argv
     jax.config.update("jax_enable_x64", True)  # What is given in float32 stays so.
     if unknown := set(_SIZES.value) - set(MODELS):

@@ -74,18 +74,18 @@ class Cluster:
             self._processes.append(process)
 
     def running(self) -> bool:
-        """Whether all processes are alive."""
+        """Return whether all processes are alive."""
         return all(process.is_alive() for process in self._processes)
 
     def signal(self, number: int, process: int | None = None) -> None:
-        """Sends a signal to one process, or to all."""
+        """Send a signal to one process, or to all."""
         chosen = self._processes if process is None else [self._processes[process]]
         for each in chosen:
             if each.is_alive():
                 os.kill(each.pid, number)
 
     def finish(self, grace: float = SLOW) -> list[int | None]:
-        """Waits, and kills what is still there after `grace` seconds; gives the exit statuses."""
+        """Wait, and kill what is left after `grace` seconds; return the exit statuses."""
         deadline = time.monotonic() + grace
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -97,7 +97,7 @@ class Cluster:
 
 @functools.cache
 def _server() -> multiprocessing.context.ForkServerContext:
-    """Where processes come from: one that has imported everything and touched no device."""
+    """Return the parent of all processes: it has imported everything and touched no device."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     server = multiprocessing.get_context("forkserver")
@@ -108,7 +108,7 @@ def _server() -> multiprocessing.context.ForkServerContext:
 def _train(
     name: str, given: list[str], environment: Mapping[str, str], log: Path, watch: Path | None
 ) -> None:
-    """What `python -m NAME_jax.train` does, in a process that was forked for it."""
+    """Run what `python -m NAME_jax.train` does, in a process that was forked for it."""
     os.chdir(ROOT)
     os.environ.update(environment)
     with log.open("ab") as file:
@@ -134,7 +134,7 @@ _CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "os
 
 
 def _note_changes(folder: Path, log: Path) -> None:
-    """From here on what Python writes, moves or removes below `folder` is noted in the log."""
+    """Note in the log what Python writes, moves or removes below `folder` from here on."""
     stream = log.open("a", encoding="utf-8", buffering=1)
 
     def note(event: str, arguments: tuple) -> None:
@@ -149,7 +149,7 @@ def _note_changes(folder: Path, log: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """Return a port without a listener."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         return free.getsockname()[1]

@@ -31,7 +31,7 @@ WORDS = ("red", "blue", "small", "large", "thing", "photo", "sand", "water")
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("model", "pocket", "CLIP: pocket, a directory or a hub id.")
     flags.DEFINE_integer("size", 200, "Photos and texts of a list.", lower_bound=1)
     flags.DEFINE_float("seconds", 1.0, "Least time of one measurement.", lower_bound=0)
@@ -39,7 +39,7 @@ def define_flags() -> None:
 
 
 def make_lists(size: int) -> tuple[list[Image.Image], list[str]]:
-    """Random photos and sentences."""
+    """Return random photos and sentences."""
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (size, 48, 64, 3), dtype=np.uint8)
     texts = [f"a {' '.join(generator.choice(WORDS, 3))}" for _ in range(size)]
@@ -47,7 +47,7 @@ def make_lists(size: int) -> tuple[list[Image.Image], list[str]]:
 
 
 def hand_written(clip: CLIP) -> tuple[Callable, Callable]:
-    """The two loops: of photos and of texts."""
+    """Return the two loops: of photos and of texts."""
     vision, text = (jax.device_put(clip.params[name]) for name in ("vision", "text"))
 
     @jax.jit
@@ -76,7 +76,7 @@ def hand_written(clip: CLIP) -> tuple[Callable, Callable]:
 
 @contextlib.contextmanager
 def compilations() -> Iterator[list[str]]:
-    """What JAX says of each program that it compiles in the body."""
+    """Yield what JAX logs about each program that it compiles in the body."""
     found: list[str] = []
 
     class Listener(logging.Handler):
@@ -97,7 +97,7 @@ def compilations() -> Iterator[list[str]]:
 
 
 def sizes_table(encode: Callable[[list], object], entries: list) -> list[list[str]]:
-    """For each size: programs and seconds of the first call and of the second."""
+    """Report for each size: programs and seconds of the first call and of the second."""
     rows = []
     for size in SIZES:
         row = [str(size)]
@@ -111,7 +111,7 @@ def sizes_table(encode: Callable[[list], object], entries: list) -> list[list[st
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table of ratios, and one of sizes for photos and for texts."""
+    """Print a table of ratios, and one of sizes for photos and for texts."""
     del argv
     options = flags.FLAGS
     clip = load_clip(options.model, "auto")

@@ -51,7 +51,7 @@ def try_case(name: str, seed: int, number: int) -> str | None:
         _damage(reader, folder, rng)
         start = time.monotonic()
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # Warnings to the user are no faults.
+            with contextlib.redirect_stdout(io.StringIO()):  # Warnings to the user are not faults.
                 reader.read(folder)
             fault = None
         except UserError as error:

@@ -31,7 +31,7 @@ PLACE = re.compile(r"(<!-- hostile -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def kinds() -> dict[str, str]:
-    """What each file of tests is about, by its path from the root of the checkout."""
+    """Return what each file of tests is about, by its path from the root of the checkout."""
     return {
         str(file.relative_to(ROOT)): _first_line(file) for file in sorted(TESTS.glob("test_*.py"))
     }
@@ -43,7 +43,7 @@ def _first_line(file: Path) -> str:
 
 
 def counts() -> dict[str, int]:
-    """How many tests pytest finds in each file."""
+    """Return how many tests pytest finds in each file."""
     command = [sys.executable, "-m", "pytest", "-n0", "--collect-only", "-qq", str(TESTS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -53,7 +53,7 @@ def counts() -> dict[str, int]:
 
 
 def table(found: Mapping[str, int]) -> str:
-    """The table, with the sum in its last row."""
+    """Return the table, with the sum in its last row."""
     rows = [
         [kind, str(found.get(file, 0)), f"[`{Path(file).name}`](../{file})"]
         for file, kind in kinds().items()
@@ -63,12 +63,12 @@ def table(found: Mapping[str, int]) -> str:
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("update", None, "Page of Markdown whose table is renewed.")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints the table or renews a page."""
+    """Print the table or renew a page."""
     del argv
     text = table(counts())
     if not flags.FLAGS.update:

@@ -60,7 +60,7 @@ class Trial:
 
     @classmethod
     def draw(cls, number: int, seed: int) -> "Trial":
-        """The trial of this number, from the seed alone; methods and ends take turns."""
+        """Return the trial of this number, from the seed alone; methods and ends take turns."""
         rng = random.Random(f"{seed}/{number}")
         small = list(RUNS.values())[number % len(RUNS)]
         processes = rng.choice((1, 2))
@@ -78,7 +78,7 @@ class Reference:
 
 
 def undisturbed(small: Small, processes: int, out: Path) -> Reference:
-    """Runs once to compile, and a second time to see how long it takes.
+    """Run once to compile, and a second time to see how long it takes.
 
     On a machine that is too busy the processes of a cluster do not find each other within the half
     minute that JAX grants on CPUs, so each run may be begun anew.
@@ -96,7 +96,7 @@ def undisturbed(small: Small, processes: int, out: Path) -> Reference:
 
 
 def disturb(trial: Trial, folder: Path, out: Path, seconds: float) -> str:
-    """Starts the run and ends it; says what it was doing."""
+    """Start the run and end it; say what it was doing."""
     cluster = Cluster(trial.small, folder, out, trial.processes)
     pattern = MOMENTS[trial.moment]
     deadline = time.monotonic() + seconds * (10 if pattern else trial.fraction)
@@ -114,7 +114,7 @@ def disturb(trial: Trial, folder: Path, out: Path, seconds: float) -> str:
 
 
 def stage(folder: Path) -> str:
-    """How far a run has come, by its files."""
+    """Return how far a run has come, by its files."""
     run = folder / "run"
     if (run / "result.json").exists():
         return "finished"
@@ -126,7 +126,7 @@ def stage(folder: Path) -> str:
 
 
 def recover(trial: Trial, folder: Path, out: Path) -> int | None:
-    """Repeats the command until it succeeds; says how often it took, None if it never did."""
+    """Repeat the command until it succeeds; say how often it took, None if it never did."""
     for attempt in range(1, ATTEMPTS + 1):
         cluster = Cluster(trial.small, folder, out, trial.processes)
         if not any(cluster.finish()):
@@ -135,7 +135,7 @@ def recover(trial: Trial, folder: Path, out: Path) -> int | None:
 
 
 def run_trial(trial: Trial, reference: Reference, out: Path) -> bool:
-    """One trial; whether it ended with the reference's bytes."""
+    """Run one trial and return whether it ended with the reference's bytes."""
     folder = out / f"trial-{trial.number}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -158,7 +158,7 @@ def run_trial(trial: Trial, reference: Reference, out: Path) -> bool:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the trials and prints the tally."""
+    """Run the trials and print the tally."""
     del argv
     options = flags.FLAGS
     out = Path(options.out or tempfile.mkdtemp(prefix="kills-"))
@@ -187,7 +187,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_integer("trials", 50, "How many runs are ended.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Of the moments and the victims.")
     flags.DEFINE_integer("at_once", 1, "Trials side by side.", lower_bound=1)

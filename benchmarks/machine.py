@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe_machine(*packages: str) -> str:
-    """A sentence about the processor, its load, the day and the versions."""
+    """Return a sentence about the processor, its load, the day and the versions."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None

@@ -34,7 +34,7 @@ class RandomMCTI(Method):
         self.loss = objective
 
     def optimizer(self) -> optax.GradientTransformation:
-        """The method's own."""
+        """Return the method's own optimizer."""
         return MCTI(self.loss.config).optimizer()
 
 
@@ -75,19 +75,19 @@ class OurStep:
         self.memory = self.program.memory_analysis()
 
     def first(self) -> TrainState:
-        """The state before the first update."""
+        """Return the state before the first update."""
         tokens = np.broadcast_to(self.problem.start, (self.layout.size, *self.problem.start.shape))
         state = init_state({"tokens": jnp.asarray(tokens)}, self.method.optimizer())
         return place(state, state_shardings(state, self.method.trainable_rules, self.mesh))
 
     def feed(self, updates: int, start: int = 0) -> Feed:
-        """What a call of so many updates reads."""
+        """Return what a call of so many updates reads."""
         steps = range(start, start + updates)
         feed = make_feed(self.source, steps, self.problem.steps_per_call)
         return place(feed, feed_shardings(feed, self.method.batch_rules, self.mesh))
 
     def __call__(self) -> int:
-        """One call; returns its samples."""
+        """Make one call; return its samples."""
         updates = self.problem.steps_per_call
         feed = self.feed(updates, self.step)
         self.state, report = self.program(self.state, self.frozen, self.key, feed)
@@ -96,7 +96,7 @@ class OurStep:
         return updates * self.problem.classes * self.problem.config.samples
 
     def draws(self) -> Draws:
-        """What the first update draws."""
+        """Return what the first update draws."""
         config, rows = self.problem.config, self.frozen["rows"]
         return draw(
             jax.random.fold_in(self.key, 0),
@@ -107,7 +107,7 @@ class OurStep:
         )
 
     def differentiate(self) -> tuple[float, np.ndarray]:
-        """The first update's loss, summed over classes, and its gradients `[k 1 d]`.
+        """Return the first update's loss, summed over classes, and its gradients `[k 1 d]`.
 
         The very program that is timed makes one update; AdamW's first moment is then the
         gradient times 1 - beta1.

@@ -21,7 +21,7 @@ ENCODE_BATCH = 4
 
 
 def cast(problem: Problem, dtype: DTypeLike) -> tuple[Modules, PyTree]:
-    """The networks and their weights in another precision."""
+    """Cast the networks and their weights to another precision."""
     own = problem.modules
     modules = Modules(
         *[module.clone(dtype=dtype) for module in (own.unet, own.vae, own.text_tower)],
@@ -32,7 +32,7 @@ def cast(problem: Problem, dtype: DTypeLike) -> tuple[Modules, PyTree]:
 
 
 def draw_options(problem: Problem, samples: int, shared_features: bool) -> dict[str, Any]:
-    """The options of `draw` that the method would choose."""
+    """Return the options of `draw` that the method would choose."""
     return {
         "samples": samples,
         "feature_draws": problem.config.feature_draws,
@@ -44,7 +44,7 @@ def draw_options(problem: Problem, samples: int, shared_features: bool) -> dict[
 
 
 def encode(problem: Problem, dtype: DTypeLike) -> list[np.ndarray]:
-    """The caches: mean and log variance of all pictures, each `[2 b h w c]`."""
+    """Compute the caches: mean and log variance of all pictures, each `[2 b h w c]`."""
     modules, params = cast(problem, dtype)
     run = jax.jit(partial(modules.vae.apply, method="encode"))
     weights = {"params": jax.device_put(params["vae"])}
@@ -119,7 +119,7 @@ class PlainStep:
         return float(loss), gradient
 
     def __call__(self) -> int:
-        """One update of one class; returns its samples."""
+        """Make one update of one class; return its samples."""
         gradients = []
         for _ in range(self.problem.config.samples):
             key = jax.random.fold_in(self.key, self.micro_steps)
@@ -130,7 +130,7 @@ class PlainStep:
         return len(gradients)
 
     def differentiate(self, draws: Draws, label: int) -> tuple[float, np.ndarray]:
-        """Loss and gradient `[1 d]` of a class at the start, with its given draws."""
+        """Return loss and gradient `[1 d]` of a class at the start, with its given draws."""
         parts = [
             self._run(
                 jnp.asarray(self.problem.start),

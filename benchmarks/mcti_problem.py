@@ -1,6 +1,6 @@
 """A random MC-TI problem for the benchmark: networks, pictures, features and prompts.
 
-Everything is a numpy array in float32, so that each framework can train on the very same.
+Everything is a numpy array in float32, so that each framework can train on the same.
 """
 
 import json
@@ -47,7 +47,7 @@ class Size:
 
 
 def bundled() -> dict[str, Any]:
-    """The shapes of the bundled model."""
+    """Return the shapes of the bundled model."""
     parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
     return {k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()}
 
@@ -110,13 +110,13 @@ class Problem:
         return self.params["text"]["token_embedding"][7:8]
 
     def by_class(self, pooled: np.ndarray) -> np.ndarray:
-        """Groups photos and mirrors `[2 b ...]` by class: `[k e ...]`."""
+        """Group photos and mirrors `[2 b ...]` by class: `[k e ...]`."""
         rows = class_rows(np.concatenate([self.labels, self.labels]), self.classes).rows
         return pooled.reshape(-1, *pooled.shape[2:])[rows]
 
 
 def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 0) -> Problem:
-    """Draws a problem.
+    """Draw a problem.
 
     Args:
       size: a key of `SIZES`.
@@ -161,12 +161,12 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
 
 
 def latent_shape(unet: UNet) -> tuple[int, int, int]:
-    """Height, width and channels of one picture's latents."""
+    """Return height, width and channels of one picture's latents."""
     return unet.config.sample_size, unet.config.sample_size, unet.config.in_channels
 
 
 def random_params(rng: np.random.Generator, module: nn.Module, *inputs: Any) -> dict[str, Any]:
-    """Weights of usual size; zeros and ones are disturbed, so that each one matters."""
+    """Return weights of usual size; zeros and ones are disturbed, so that each one matters."""
 
     def leaf(path: tuple, shape: jax.ShapeDtypeStruct) -> np.ndarray:
         noise, name = normal(rng, *shape.shape), path[-1].key
@@ -179,7 +179,7 @@ def random_params(rng: np.random.Generator, module: nn.Module, *inputs: Any) -> 
 
 
 def random_prompts(rng: np.random.Generator, vocabulary: int, length: int) -> Prompts:
-    """Random words with slots where the 27 published templates have theirs in CLIP's tokens."""
+    """Draw random words with slots where the 27 published templates have theirs."""
     start, end = vocabulary - 2, vocabulary - 1
     slot = np.repeat([5, 6, 8], [8, 17, 2])
     ids = np.full((TEMPLATES, length), end)
@@ -190,5 +190,5 @@ def random_prompts(rng: np.random.Generator, vocabulary: int, length: int) -> Pr
 
 
 def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    """Standard normal numbers in float32."""
+    """Draw standard normal numbers in float32."""
     return rng.standard_normal(shape, dtype=np.float32)

@@ -43,7 +43,7 @@ NAMES = {
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_enum("size", "all", [*SIZES, "all"], "Size of the networks.")
     flags.DEFINE_integer("classes", 16, "K.", lower_bound=2)
     flags.DEFINE_float("seconds", 5.0, "Least time of one measurement.", lower_bound=0)
@@ -54,7 +54,7 @@ def define_flags() -> None:
 
 
 def choose_device(device: str) -> str:
-    """Sets both frameworks to one kind of device and returns PyTorch's name of it."""
+    """Set both frameworks to one kind of device and return PyTorch's name of it."""
     if find_spec("torch") is None or find_spec("diffusers") is None:
         raise UserError(
             "this benchmark compares with PyTorch, which is not installed here: "
@@ -74,7 +74,7 @@ def choose_device(device: str) -> str:
 
 
 def set_exact(exact: bool) -> None:
-    """Full float32 products, or what JAX does by default: TensorFloat-32 on GPUs."""
+    """Use full float32 products, or what JAX does by default: TensorFloat-32 on GPUs."""
     import torch
 
     jax.config.update("jax_default_matmul_precision", "highest" if exact else None)
@@ -82,7 +82,7 @@ def set_exact(exact: bool) -> None:
 
 
 def build(problem: Problem, device: str, dtype: jnp.dtype) -> dict[str, Callable[[], int]]:
-    """The four steps."""
+    """Return the four steps."""
     import torch
 
     from benchmarks.mcti_torch import TorchStep
@@ -98,7 +98,7 @@ def build(problem: Problem, device: str, dtype: jnp.dtype) -> dict[str, Callable
 
 
 def check(steps: Mapping[str, Callable[[], int]], classes: int) -> float:
-    """The largest relative difference of losses and gradients on the same draws.
+    """Return the largest relative difference of losses and gradients on the same draws.
 
     (a) and (b) differentiate one class, (c) all of them in turn, (d) all of them at once.
 
@@ -124,7 +124,7 @@ def check(steps: Mapping[str, Callable[[], int]], classes: int) -> float:
 def throughput(
     steps: Mapping[str, Callable[[], int]], seconds: float, repeats: int
 ) -> dict[str, float]:
-    """Samples per second of each step: medians over rounds in which all of them take turns."""
+    """Return samples per second of each step: medians over rounds in which all take turns."""
     for step in steps.values():
         step()
     rates = {name: [] for name in steps}
@@ -138,7 +138,7 @@ def throughput(
 
 
 def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) -> None:
-    """Measures one size and prints its table."""
+    """Measure one size and print its table."""
     problem = make_problem(size, options.classes, options.chunk)
     print(f"{size}: compiling, then comparing the steps", file=sys.stderr)
     set_exact(True)
@@ -171,7 +171,7 @@ def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) 
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table for each size."""
+    """Print a table for each size."""
     del argv
     options = flags.FLAGS
     device = choose_device(options.device)

@@ -103,7 +103,7 @@ class TorchStep:
         ]
 
     def __call__(self) -> int:
-        """One update: `samples` micro-steps, then AdamW."""
+        """Make one update: `samples` micro-steps, then AdamW."""
         for i in range(self.config.samples):
             self.micro_step(self.draw())
             if i == self.config.samples - 1:
@@ -114,7 +114,7 @@ class TorchStep:
         return self.config.samples
 
     def micro_step(self, sample: Sample) -> float:
-        """Adds a sample's share to the gradient and returns its loss."""
+        """Add a sample's share to the gradient and return its loss."""
         mse, ce = self.losses(sample)
         loss = self.config.alpha * mse + self.config.gamma * ce
         (loss / self.config.samples).backward()
@@ -122,7 +122,7 @@ class TorchStep:
         return value
 
     def losses(self, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
-        """The denoising error and the cross-entropy of one sample."""
+        """Return the denoising error and the cross-entropy of one sample."""
         latents = self.latents(sample) * self.vae.config.scaling_factor
         noisy = self.scheduler.add_noise(latents, sample.noise, sample.timestep)
         # The tower stays in float32 under autocast, as in the reference.
@@ -142,7 +142,7 @@ class TorchStep:
         return mse, ce
 
     def latents(self, sample: Sample) -> torch.Tensor:
-        """A sample of the posterior: from the autoencoder or from the caches."""
+        """Sample the posterior: from the autoencoder or from the caches."""
         if self.posteriors is not None:
             mean, logvar = (x[sample.entry][None] for x in self.posteriors)
             return mean + torch.exp(0.5 * logvar) * sample.posterior
@@ -152,7 +152,7 @@ class TorchStep:
         return posterior.mean.float() + posterior.std.float() * sample.posterior
 
     def draw(self) -> Sample:
-        """The choices of a micro-step."""
+        """Return the choices of a micro-step."""
         height, width, channels = latent_shape(self.problem.modules.unet)
         shape = (1, channels, height, width)
         return Sample(
@@ -165,7 +165,7 @@ class TorchStep:
         )
 
     def differentiate(self, draws: Draws) -> tuple[float, np.ndarray]:
-        """Loss and gradient `[1 d]` of an update with the given draws of this class."""
+        """Return loss and gradient `[1 d]` of an update with the given draws of this class."""
         loss = 0.0
         for i in range(self.config.samples):
             noises = [nchw(x[self.label, i][None]) for x in (draws.posterior, draws.noise)]
@@ -182,14 +182,14 @@ class TorchStep:
         return loss, gradient
 
     def flops(self) -> float:
-        """Floating-point operations of a micro-step, by PyTorch's count."""
+        """Return the floating-point operations of a micro-step, by PyTorch's count."""
         with FlopCounterMode(display=False) as counter:
             self.micro_step(self.draw())
         self.optimizer.zero_grad()
         return counter.get_total_flops()
 
     def _frozen(self, module: torch.nn.Module, table: Table, params: Mapping) -> torch.nn.Module:
-        """`module` with our weights, on the device."""
+        """Return `module` with our weights, on the device."""
         tensors = to_source(table, params)
         if isinstance(module, transformers.CLIPTextModel):
             # The library stores the prefix and leaves it out in memory, or not, by version.
@@ -200,5 +200,5 @@ class TorchStep:
 
 
 def nchw(images: np.ndarray) -> torch.Tensor:
-    """`[b h w c]` to `[b c h w]`."""
+    """Transpose `[b h w c]` to `[b c h w]`."""
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).contiguous()

@@ -21,7 +21,7 @@ class JaxStep:
     def __init__(
         self, problem: Problem, params: PyTree, targets: np.ndarray, rate: float, steps: int
     ):
-        """`steps` is 0 for (b)."""
+        """Prepare the steps; `steps` is 0 for (b)."""
         self.source, self.steps = problem.batches(fast=bool(steps)), max(steps, 1)
         self.frozen = problem.frozen(params, targets)
         objective = problem.objective()
@@ -55,7 +55,7 @@ class JaxStep:
         return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
 
     def __call__(self) -> int:
-        """Makes its steps, the host's share included; returns how many.
+        """Make its steps, the host's share included; return how many.
 
         Raises:
           RuntimeError: A loss is not finite.
@@ -69,14 +69,14 @@ class JaxStep:
         return self.steps
 
     def differentiate(self) -> tuple[float, np.ndarray]:
-        """Loss and gradient of the first batch."""
+        """Return loss and gradient of the first batch."""
         first = jax.jit(self.grad)(self.prompts, self.frozen, self.source.batch(0))
         (loss, _), gradient = first
         return float(loss), np.asarray(gradient["prompts"][0])
 
 
 def encode_targets(problem: Problem, params: PyTree, steps: int, at_once: int = 64) -> np.ndarray:
-    """Unit features of the sentences that the first `steps` steps draw; NaN for the others.
+    """Return unit features of the sentences that the first `steps` steps draw, else NaN.
 
     They are sorted by length and cut.
     """

@@ -71,11 +71,11 @@ class Problem:
         return TextTower(self.config)
 
     def objective(self) -> Objective:
-        """The paper's loss."""
+        """Return the paper's loss."""
         return Objective(self.tower, "l2", WEIGHT, min(self.batch, len(self.label)))
 
     def batches(self, fast: bool) -> Batches:
-        """The source of either form; both draw the same pairs."""
+        """Return the source of either form; both draw the same pairs."""
         sampler = Sampler(len(self.label), self.batch, seed=0)
         packer = None
         if fast:
@@ -85,7 +85,7 @@ class Problem:
         return Batches((sampler,), packer, "benchmark")
 
     def frozen(self, params: PyTree, targets: np.ndarray) -> PyTree:
-        """What either form reads, on the device."""
+        """Return what either form reads, on the device."""
         ids, position, _, _ = suffixes(self.templates, self.ends, self.prompts.shape[1])
         suffix = params["token_embedding"][ids] + params["position_embedding"][position]
         frozen = {
@@ -101,7 +101,7 @@ class Problem:
 
 
 def make_problem(case: str, size: str, texts: Path, batch: int = BATCH) -> Problem:
-    """Reads the sentences.
+    """Read the sentences.
 
     Ids are counted, not looked up, so that no vocabulary is needed; a word of nine letters or
     more is two tokens, which gives about CLIP's lengths.

@@ -44,7 +44,7 @@ ENOUGH = 60.0  # seconds after which a step is not measured again
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_string("texts", "../shared/data/llm_prompts", "Folder of ProText's json.gz files.")
     flags.DEFINE_enum("size", "vit-b16", list(SIZES), "Size of the tower.")
     flags.DEFINE_string("only", "", "A regular expression that a data set's name must contain.")
@@ -58,7 +58,7 @@ def define_flags() -> None:
 
 
 def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, Callable]:
-    """(a), (b) and (c), for so many calls of each.
+    """Return (a), (b) and (c), for so many calls of each.
 
     (a)'s loss and gradient are under "reference", its arithmetic under "flops".
     """
@@ -104,7 +104,7 @@ def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, C
 
 
 def check(steps: dict[str, Callable]) -> float:
-    """The largest relative difference of losses and gradients from (a)'s.
+    """Return the largest relative difference of losses and gradients from (a)'s.
 
     Raises:
       RuntimeError: a difference exceeds `TOLERANCE`.
@@ -121,7 +121,7 @@ def check(steps: dict[str, Callable]) -> float:
 
 
 def seconds(step: Callable[[], int], repeats: int) -> float:
-    """Median seconds per step; the first call only warms up, and `ENOUGH` ends the measuring."""
+    """Return the median seconds per step, after a call to warm up and until `ENOUGH`."""
     step()
     measured = []
     began = time.perf_counter()
@@ -133,7 +133,7 @@ def seconds(step: Callable[[], int], repeats: int) -> float:
 
 
 def machine_rate(side: int = 2048) -> float:
-    """Operations per second of a large matrix product in float32: what could be had."""
+    """Return operations per second of a large matrix product in float32: what could be had."""
     x = jnp.ones((side, side), jnp.float32)
     product = jax.jit(jnp.matmul)
 
@@ -145,7 +145,7 @@ def machine_rate(side: int = 2048) -> float:
 
 
 def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
-    """Compares and times the three steps of one data set."""
+    """Compare and time the three steps of one data set."""
     texts = Path(options.texts).expanduser()
     small = make_problem(case, options.size, texts, options.check_pairs)
     steps = make_steps(small, 1, 1)
@@ -180,7 +180,7 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measures what is not finished and prints a table for each data set."""
+    """Measure what is not finished and print a table for each data set."""
     del argv
     options = flags.FLAGS
     if find_spec("torch") is None or find_spec("transformers") is None:

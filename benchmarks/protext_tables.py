@@ -35,7 +35,7 @@ CASE = (
 
 
 def step_rows(case: str, found: Mapping[str, Any]) -> list[list[str]]:
-    """One data set's rows of the table of steps."""
+    """Return one data set's rows of the table of steps."""
     times, flops = found["seconds"], found["flops"]
     rows = []
     for name, title in NAMES.items():
@@ -58,7 +58,7 @@ def step_rows(case: str, found: Mapping[str, Any]) -> list[list[str]]:
 
 
 def case_row(case: str, found: Mapping[str, Any]) -> list[str]:
-    """What to know about a data set's comparison."""
+    """Return what to know about a data set's comparison."""
     shape = (str(found[name]) for name in ("size", "classes", "pairs", "length", "depth"))
     return [
         case,
@@ -73,7 +73,7 @@ def case_row(case: str, found: Mapping[str, Any]) -> list[str]:
 
 
 def show(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table of steps, that of the comparisons, and the machines."""
+    """Return the table of steps, that of the comparisons, and the machines."""
     steps = [row for case, found in results.items() for row in step_rows(case, found)]
     cases = [case_row(case, found) for case, found in results.items()]
     machines = dict.fromkeys(found["where"] for found in results.values())

@@ -24,7 +24,7 @@ class TorchStep:
     """
 
     def __init__(self, config: TextConfig, prompts: np.ndarray, rate: float, half: bool = False):
-        """Random weights of the current torch seed; `half` rounds as the reference does."""
+        """Draw random weights of the current torch seed; `half` rounds as the reference does."""
         torch_config = transformers.CLIPTextConfig(
             vocab_size=config.vocab_size,
             hidden_size=config.width,
@@ -46,17 +46,17 @@ class TorchStep:
         )
 
     def disturb(self) -> None:
-        """Moves biases off zero and norms off one, so that each of them matters."""
+        """Move biases off zero and norms off one, so that each of them matters."""
         for name, parameter in self.model.named_parameters():
             size = 0.5 if "embedding" in name else 0.1
             parameter.add_(size * torch.randn_like(parameter))
 
     def state(self) -> dict[str, np.ndarray]:
-        """The weights under their published names."""
+        """Return the weights under their published names."""
         return {name: x.numpy() for name, x in self.model.state_dict().items()}
 
     def encode(self, ids: np.ndarray, prompted: bool) -> torch.Tensor:
-        """Unit features `[b p]` of token ids `[b 77]`, with or without prompts."""
+        """Return unit features `[b p]` of token ids `[b 77]`, with or without prompts."""
         text: Any = self.model.text_model
         tokens = torch.from_numpy(np.asarray(ids, np.int64))
         batch, length = tokens.shape
@@ -74,14 +74,14 @@ class TorchStep:
         return normalize(self.model.text_projection(x), dim=-1)
 
     def loss(self, templates: np.ndarray, sentences: np.ndarray, l1: bool = False) -> torch.Tensor:
-        """Of a batch of token ids; both `[b 77]`."""
+        """Return the loss of a batch of token ids; both `[b 77]`."""
         with torch.no_grad():
             target = self.encode(sentences, prompted=False)
         feature = self.encode(templates, prompted=True)
         return l1_loss(feature, target) if l1 else 1000 * mse_loss(feature, target)
 
     def update(self, templates: np.ndarray, sentences: np.ndarray) -> float:
-        """One AdamW update; returns the loss before it."""
+        """Make one AdamW update; return the loss before it."""
         self.optimizer.zero_grad()
         loss = self.loss(templates, sentences)
         loss.backward()
@@ -95,5 +95,5 @@ class TorchStep:
 
 
 def published(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The text tower's part of `state`; the projection has a rule of its own."""
+    """Return the text tower's part of `state`; the projection has a rule of its own."""
     return {name: x for name, x in state.items() if name != "text_projection.weight"}

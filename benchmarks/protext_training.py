@@ -38,7 +38,7 @@ VISION = ViTConfig(32, 16, 64, 1, 1, 64, projection=512)
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     data = "../shared/data"
     flags.DEFINE_string("texts", f"{data}/llm_prompts", "Folder of ProText's json.gz files.")
     flags.DEFINE_string(
@@ -50,7 +50,7 @@ def define_flags() -> None:
 
 
 def write_model(directory: Path, vocabulary: Path) -> None:
-    """A CLIP with the real vocabulary and random weights of usual size."""
+    """Write a CLIP with the real vocabulary and random weights of usual size."""
     write_vocabulary(directory, vocabulary)
     rng = np.random.default_rng(0)
     config = CLIPConfig(TEXT, VISION)
@@ -70,7 +70,7 @@ def write_model(directory: Path, vocabulary: Path) -> None:
 
 
 def write_vocabulary(directory: Path, file: Path) -> None:
-    """CLIP's own merges in the two files that transformers reads.
+    """Write CLIP's own merges in the two files that transformers reads.
 
     Raises:
       UserError: There is no such file.
@@ -90,7 +90,7 @@ def write_vocabulary(directory: Path, file: Path) -> None:
 
 
 def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) -> list[str]:
-    """One training; a row of the table.
+    """Measure one training; return a row of the table.
 
     Raises:
       RuntimeError: the training failed.
@@ -129,7 +129,7 @@ def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) ->
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table with a row per training."""
+    """Print a table with a row per training."""
     del argv
     options = flags.FLAGS
     if unknown := sorted(set(options.case) - set(CASES)):

@@ -40,20 +40,20 @@ CLASSES, PHOTOS = ("dog1", "dog2", "dog3"), 5
 
 
 def commands(text: str) -> Iterator[str]:
-    """The lines of a Markdown text's shell blocks."""
+    """Yield the lines of a Markdown text's shell blocks."""
     for block in re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S):
         yield from filter(None, block.splitlines())
 
 
 def stood_in(command: str) -> str:
-    """The command with what is bundled in place of what lies in the hub."""
+    """Return the command with what is bundled in place of what lies in the hub."""
     for theirs, ours in STAND_INS.items():
         command = command.replace(theirs, ours)
     return command
 
 
 def write_own(folder: Path) -> None:
-    """What a newcomer brings: a folder of photos for each class, and sentences about classes."""
+    """Write a newcomer's data: a folder of photos for each class, and sentences."""
     split = open_pocket("nameless").train
     for label, name in enumerate(CLASSES):
         write_photos(folder / "photos" / name, split, label, PHOTOS)
@@ -61,7 +61,7 @@ def write_own(folder: Path) -> None:
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("skip", "pytest", "A regular expression of commands to leave out.")
     flags.DEFINE_string("only", "", "A regular expression of the commands to run; all by default.")
     flags.DEFINE_boolean("new_environment", True, "Install into a new one; else use this one.")
@@ -69,7 +69,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Walks, and prints the table."""
+    """Walk, and print the table."""
     del argv
     out = Path(flags.FLAGS.out or tempfile.mkdtemp(prefix="walk-")).absolute()
     clone, environment = out / "checkout", out / "env"

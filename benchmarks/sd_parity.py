@@ -33,7 +33,7 @@ MODELS = {
 
 
 def define_flags() -> None:
-    """The command line."""
+    """Define the command's options."""
     flags.DEFINE_enum("model", "1.5", list(MODELS), "Stable Diffusion's version.")
     flags.DEFINE_integer("latents", 64, "Side of the latents; images have eight times it.")
 
@@ -71,7 +71,7 @@ class Block:
 
 
 def networks(model: str, side: int) -> list[tuple[Network, list[Block]]]:
-    """The two networks, and what to compare of each."""
+    """Return the two networks, and what to compare of each."""
     sizes = KNOWN[MODELS[model]]
     rng = np.random.default_rng(0)
 
@@ -97,7 +97,7 @@ def networks(model: str, side: int) -> list[tuple[Network, list[Block]]]:
 
 
 def run_theirs(network: Network, blocks: Sequence[Block]) -> tuple[list[np.ndarray], dict]:
-    """Outputs of diffusers' network with random weights, in our layout, and our parameters."""
+    """Return the outputs of diffusers' network with random weights, and our parameters."""
     import diffusers
     import torch
 
@@ -118,14 +118,14 @@ def run_theirs(network: Network, blocks: Sequence[Block]) -> tuple[list[np.ndarr
 
 
 def run_ours(network: Network, block: Block, params: dict) -> np.ndarray:
-    """Our output of the same block."""
+    """Return our output of the same block."""
     apply = jax.jit(lambda p, *x: network.ours.apply({"params": p}, *x, method=block.method))
     output = apply(params, *(jnp.asarray(x) for x in block.inputs))
     return np.asarray(output.mean if block.method == "encode" else output)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints one row for each block."""
+    """Print one row for each block."""
     del argv
     if find_spec("torch") is None or find_spec("diffusers") is None:
         raise UserError(

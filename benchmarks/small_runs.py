@@ -31,7 +31,7 @@ class Small:
     def flags(
         self, folder: Path, shared: Path, workdir: AnyPath | None = None, **changes: Any
     ) -> list[str]:
-        """Of the training command; its files go to `workdir` (`folder/run`) and `folder/cache`."""
+        """Return the flags of training into `workdir` (`folder/run`) and `folder/cache`."""
         own = {"cache": folder / "cache", "compile_cache": shared / "xla"}
         settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **own, **changes}.items())
         config = f"configs/{self.config or self.name}.py:{settings.format(world=shared / 'world')}"
@@ -83,7 +83,7 @@ CLASSES, TRAIN, TEST, SENTENCES = 5, 4, 3, 5
 
 
 def write_world(folder: Path) -> None:
-    """Writes photos of a few classes of the pocket world, and sentences about them."""
+    """Write photos of a few classes of the pocket world, and sentences about them."""
     dataset = open_pocket("rare")
     for part, shots in (("train", TRAIN), ("test", TEST)):
         split = getattr(dataset, part)
@@ -94,14 +94,14 @@ def write_world(folder: Path) -> None:
 
 
 def write_photos(folder: Path, split: ImageSplit, label: int, count: int) -> None:
-    """Writes the first photos of a class."""
+    """Write the first photos of a class."""
     folder.mkdir(parents=True)
     for row in np.flatnonzero(split.labels == label)[:count]:
         split.load(int(row)).save(folder / f"{row}.png")
 
 
 def taken_away(workdir: Path) -> dict[str, Any]:
-    """What a user takes away from a run, without what depends on the clock.
+    """Return what a user takes away from a run, without what depends on the clock.
 
     Files by name: JSON less its timings and versions, all else as bytes. Checkpoints, events and
     the config, which names folders, are left out.

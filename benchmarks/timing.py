@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 
 def rates(parts: Mapping[str, Callable[[], object]], seconds: float, repeats: int) -> dict:
-    """Calls per second, by name: medians over rounds in which all parts take turns.
+    """Return calls per second, by name: medians over rounds in which all parts take turns.
 
     Args:
       parts: Each is called once before anything is timed; a call returns when its work is done.

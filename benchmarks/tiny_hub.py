@@ -85,7 +85,7 @@ def write_hub(home: Path) -> Mapping[str, str]:
 
 
 def _snapshot(home: Path, name: str) -> Path:
-    """The folder of a model's only revision, as the hub's client keeps it."""
+    """Return the folder of a model's only revision, as the hub's client keeps it."""
     model = home / "hub" / f"models--{name.replace('/', '--')}"
     (model / "refs").mkdir(parents=True)
     (model / "refs" / "main").write_text(REVISION)
@@ -122,7 +122,7 @@ def random_clip(
     layers: int = 1,
     make: Make = initial,
 ) -> CLIP:
-    """A CLIP with so many layers of text and one of images."""
+    """Return a CLIP with so many layers of text and one of images."""
     sizes = {"width": width, "heads": 2, "mlp_width": 2 * width, "projection": width}
     text = TextConfig(
         tokenizer.vocab_size,
@@ -150,7 +150,7 @@ def random_stable_diffusion(
     schedule: NoiseSchedule = SCHEDULE,
     make: Make = initial,
 ) -> StableDiffusion:
-    """A Stable Diffusion that conditions on the CLIP's text; by default for 512 pixels."""
+    """Write a Stable Diffusion that conditions on the CLIP's text; by default for 512 pixels."""
     tower = TextTower(replace(clip.config.text, projection=None))
     modules = Modules(UNet(unet), AutoencoderKL(vae), tower, schedule)
     states = jnp.zeros((1, 77, unet.cross_attention_dim))

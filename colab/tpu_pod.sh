@@ -36,7 +36,7 @@ step=${1:-}
 case "$step" in
   create | state | wait | install | check | run | watch | fetch | delete | again) shift ;;
   -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" && exit 0 ;;
-  *) fail "'$step' is no step: tpu_pod.sh --help lists them." ;;
+  *) fail "'$step' is not a step: tpu_pod.sh --help lists them." ;;
 esac
 for option in "$@"; do
   case "$option" in
@@ -51,7 +51,7 @@ for option in "$@"; do
     --spot) spot=true ;;
     --direct) direct=true ;;
     --dry-run) dry=true ;;
-    *) fail "'$option' is no option: tpu_pod.sh --help lists them." ;;
+    *) fail "'$option' is not an option: tpu_pod.sh --help lists them." ;;
   esac
 done
 

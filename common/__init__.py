@@ -2,6 +2,7 @@
 
 from common.interrupts import end_quietly_while_importing
 from common.lazy import lazily
+from common.version import __version__ as __version__
 
 end_quietly_while_importing(("common", "mcti_jax", "protext_jax", "aape_jax"))
 

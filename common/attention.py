@@ -56,7 +56,7 @@ def attend(
     causal: bool = False,
     implementation: str = "plain",
 ) -> Float[Array, "b q h d"]:
-    """Scaled dot-product attention, softmax in float32 or wider.
+    """Return scaled dot-product attention, softmax in float32 or wider.
 
     Letters: b batch, q queries, k keys, h heads, d head width.
 
@@ -101,7 +101,7 @@ def _fused(query: Array, key: Array, value: Array, causal: bool) -> Array:
 
 
 def _has_cudnn_kernel() -> bool:
-    """Whether the GPUs are NVIDIA's of the generation of Ampere or later; a T4 is not."""
+    """Return whether the GPUs are NVIDIA's of the generation of Ampere or later; a T4 is not."""
     if jax.default_backend() != "gpu":
         return False
     generation = getattr(jax.local_devices()[0], "compute_capability", "").partition(".")[0]
@@ -131,7 +131,7 @@ def _flash(query: Array, key: Array, value: Array, causal: bool) -> Array:
 
 
 def _per_device(kernel: Callable[..., Array], *arrays: Array) -> Array:
-    """Splits batch and heads of [b h s d] arrays over the mesh's axes, where they divide.
+    """Split batch and heads of [b h s d] arrays over the mesh's axes, where they divide.
 
     The compiler cannot partition a kernel by itself, and refuses to. Inside of a `shard_map` the
     arrays are a device's own already, and what is split there is not split again.

@@ -169,7 +169,7 @@ def refusing_damage(directory: Path) -> Iterator[None]:
 
 
 def _more_words(file: Path, known: set[str]) -> list[AddedWord]:
-    """The words that older tokenizers keep in a file of their own, in the order of their ids."""
+    """Return the words in an older tokenizer's file of added words, by their ids."""
     if not file.is_file():
         return []
     record = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
@@ -180,7 +180,7 @@ def _more_words(file: Path, known: set[str]) -> list[AddedWord]:
 
 
 def _numbers(record: Record) -> dict[str, int]:
-    """The ids of words; each word has its own."""
+    """Return the ids of words; each word has its own."""
     numbers: dict[str, int] = {}
     if not record.content:
         raise UserError(f"the vocabulary in {record.where} is empty: {REMEDY}.")

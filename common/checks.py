@@ -22,7 +22,7 @@ class Range:
     above: bool = False
 
     def holds(self, value: Any) -> bool:
-        """Whether `value` is one of them; infinity and NaN are not."""
+        """Return whether `value` is in the range; infinity and NaN are not."""
         if not isinstance(value, Real) or isinstance(value, bool):
             return False
         low = value > self.low if self.above else value >= self.low

@@ -49,7 +49,7 @@ class Invocation:
 
 
 def apply_arg(config: ConfigDict, arg: str | Mapping[str, Any] | None) -> ConfigDict:
-    """Applies "key=value,key=value", or what a program gives as a mapping, to `config`.
+    """Apply "key=value,key=value", or what a program gives as a mapping, to `config`.
 
     Keys may be dotted ("mesh.data=2"). A value is read as the type of the field's default;
     a bare key means true. Values may contain ":" and "="; a comma, too, inside brackets or where
@@ -118,7 +118,7 @@ def _apply_fields(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
 
 
 def _plain(value: Any) -> Any:
-    """A value as a config file would write it."""
+    """Format a value as a config file writes it."""
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
     if isinstance(value, os.PathLike):
@@ -129,7 +129,7 @@ def _plain(value: Any) -> Any:
 
 
 def _settings(arg: str) -> list[str]:
-    """The parts between commas that are not inside of brackets."""
+    """Return the parts between commas that are not inside of brackets."""
     parts, expected = [""], ""
     for letter in arg:
         if letter in _OPEN:
@@ -149,7 +149,7 @@ def _settings(arg: str) -> list[str]:
 
 
 def _goes_on(config: ConfigDict, fields: Mapping[str, Any], last: str, part: str) -> bool:
-    """Whether what stands behind a comma is more of the value ahead of it."""
+    """Return whether the text after a comma continues the value before it."""
     if kind_of(config, last) not in (str, tuple):
         return False
     switches = [name for name in fields if kind_of(config, name) is bool]
@@ -166,22 +166,22 @@ def _check_continued(name: str, fields: Mapping[str, Any], last: str) -> None:
 
 
 def to_json(config: ConfigDict) -> str:
-    """The resolved config, as `config.json` holds it."""
+    """Return the resolved config, as `config.json` holds it."""
     return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
 def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = None) -> ConfigDict:
-    """The config of the run in `workdir`, locked.
+    """Return the config of the run in `workdir`, locked.
 
     The folder may be a stranger's. What it says is checked against the types of the defaults, and
-    where this machine keeps files (`PLACES`) is for the defaults to say, not for the folder.
+    the defaults decide where this machine keeps files (`PLACES`), not the folder.
 
     Args:
       workdir: the run's folder.
-      defaults: configs with their defaults, told apart by `method`. A field that the run knows
+      defaults: configs with their defaults, distinguished by `method`. A field that the run knows
         nothing of, since it is younger than the run, takes its default, and a line says so.
-      cache: the folder that the user gives, or "" for the default, which is said if it is not the
-        run's; None where nothing is kept.
+      cache: the folder that the user gives, or "" for the default, which is printed if it is not
+        the run's; None where nothing is kept.
 
     Raises:
       UserError: `workdir` holds no run, or one of another method than these.
@@ -228,7 +228,7 @@ def _tell_differences(
 
 
 def define_config_flag() -> None:
-    """Defines `--config` with its overrides `--config.key=value`; read by `read_config_flag`."""
+    """Define `--config` with its overrides `--config.key=value`; read by `read_config_flag`."""
     config_flags.register_flag_parser_for_type(int, WholeNumber())
     config_flags.DEFINE_config_file(
         "config", None, "The config file, e.g. configs/mcti.py[:key=value,key=value]."
@@ -238,7 +238,7 @@ def define_config_flag() -> None:
 
 
 def define_flags() -> None:
-    """Defines `--config` and `--workdir`, for `common.errors.run_command`."""
+    """Define `--config` and `--workdir`, for `common.errors.run_command`."""
     define_config_flag()
     flags.DEFINE_string(
         "workdir", None, "The folder of the run, or gs://BUCKET/FOLDER; the same folder resumes it."
@@ -246,7 +246,7 @@ def define_flags() -> None:
 
 
 def read_config_flag() -> ConfigDict:
-    """The config that `--config` and its overrides make.
+    """Return the config that `--config` and its overrides make.
 
     Raises:
       UserError: `--config` is missing.
@@ -257,7 +257,7 @@ def read_config_flag() -> ConfigDict:
 
 
 def read_flags() -> Invocation:
-    """The parsed flags.
+    """Return the parsed flags.
 
     Raises:
       UserError: a flag is missing.

@@ -42,12 +42,12 @@ class ConversionDiffers(UserError):
 
 
 def convert(source: str, out: Path) -> dict[str, Any]:
-    """Converts a model and returns the report, which `out/conversion.json` holds too.
+    """Convert a model and return the report, which `out/conversion.json` holds too.
 
     The weights keep their floating-point type; where the source mixes several, the widest.
 
     Raises:
-      UserError: The source is no such model, keys or shapes do not fit it, or `out` holds
+      UserError: The source is not such a model, keys or shapes do not fit it, or `out` holds
         files already.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -76,7 +76,7 @@ def convert(source: str, out: Path) -> dict[str, Any]:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """A line for each part, and one for the whole."""
+    """Return a line for each part, and one for the whole."""
     lines = [
         f"{name}: {len(part['keys'])} keys mapped, none left, {len(part['ignored'])} ignored"
         for name, part in report["parts"].items()
@@ -86,7 +86,7 @@ def summary(report: Mapping[str, Any]) -> str:
 
 
 def check(out: Path) -> dict[str, float] | str:
-    """Compares a converted model with PyTorch's and prints the relative errors.
+    """Compare a converted model with PyTorch's and print the relative errors.
 
     Returns:
       The errors, or the reason why there is nothing to compare with.
@@ -111,12 +111,12 @@ def check(out: Path) -> dict[str, float] | str:
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_bool("check", False, "compare the result with PyTorch, where installed")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Converts, prints the summary, and with --check compares."""
+    """Convert, print the summary, and with --check compare."""
     if len(argv) != 3:
         raise UserError(
             f"{len(argv) - 1} arguments given, two needed: python -m common.convert SOURCE OUT."

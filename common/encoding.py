@@ -29,7 +29,7 @@ def feature_pass(
     rows: range | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
-    """Encodes examples in batches of one shape, so that it compiles once.
+    """Encode examples in batches of one shape, so that it compiles once.
 
     Examples are loaded by threads while the devices work on the batch before. The batch is
     spread over this process's devices and rounded up to a multiple of them; the last one is

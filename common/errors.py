@@ -12,6 +12,7 @@ from absl import app, flags, logging
 
 from common.interrupts import answering_interrupts
 from common.text import printable
+from common.version import __version__
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk without space, of a used-up quota and of a limit to a file's size."""
@@ -41,22 +42,22 @@ def run_command(
     *,
     positional: bool = False,
 ) -> None:
-    """Runs `main(argv)` as a command: bad input ends in one sentence and exit status 2.
+    """Run `main(argv)` as a command: bad input ends in one sentence and exit status 2.
 
     Flags are parsed before `main` starts, so a misspelt flag costs no time. Anything that is
     not a `UserError` is a defect of ours and keeps its traceback. docs/commands.md lists the
     exit statuses.
 
     Args:
-      main: the command, called with the arguments that are no flags.
+      main: the command, called with the arguments that are not flags.
       define_flags: called first, so that importing a command's module defines no flags.
-      positional: whether the command takes arguments that are no flags.
+      positional: whether the command takes arguments that are not flags.
     """
 
     def parse(argv: list[str]) -> list[str]:
         try:
             rest = flags.FLAGS(argv)
-        except SystemExit:  # `--help`, which absl ends as a failure.
+        except SystemExit:  # `--version`, and `--help`, which absl ends as a failure.
             sys.exit(0)
         except UserError as error:
             _fail(error, error.exit_status)
@@ -92,25 +93,38 @@ def run_command(
             _leave(1)
 
     with answering_interrupts():
+        before = set(flags.FLAGS)
+        flags.DEFINE_flag(_VersionFlag())
         if define_flags is not None:
-            before = set(flags.FLAGS)
             define_flags()
-            # `--help` shows the flags of the command, wherever they are defined.
-            for name in set(flags.FLAGS) - before:
-                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+        # `--help` shows the flags of the command, wherever they are defined.
+        for name in set(flags.FLAGS) - before:
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
         logging.use_absl_handler()
         app.run(guarded, flags_parser=parse)
 
 
+class _VersionFlag(flags.BooleanFlag):
+    """`--version`, which ends the command where it is parsed: whatever else may be missing."""
+
+    def __init__(self) -> None:
+        super().__init__("version", False, "Print the version and end.")
+
+    def parse(self, argument: str | bool) -> None:
+        if self._parse(argument):
+            print(f"promptax {__version__}")
+            sys.exit(0)
+
+
 def _hint(name: str) -> str:
-    """What to write for an unknown flag, if the parser of the config knows it."""
+    """Return what to write for an unknown flag, if the parser of the config knows it."""
     if "config" not in flags.FLAGS:
         return ""
     return flags.FLAGS["config"].parser.hint(name)
 
 
 def _no_space(error: BaseException | None) -> str | None:
-    """What the system says of a full disk, if that is at the bottom of `error`."""
+    """Return what the system says of a full disk, if that is at the bottom of `error`."""
     while error is not None:
         # Libraries in other languages pass on the text alone.
         found = [text for text in map(os.strerror, FULL) if text in str(error)]
@@ -122,7 +136,7 @@ def _no_space(error: BaseException | None) -> str | None:
 
 
 def _no_place(error: BaseException) -> str | None:
-    """What the system says of a place, if that is what failed."""
+    """Return what the system says of a place, if that is what failed."""
     if not isinstance(error, OSError) or error.errno not in PLACE or not error.filename:
         return None
     return f"{os.strerror(error.errno)} ({error.filename})"
@@ -144,7 +158,7 @@ def _tell(error: object) -> None:
 
 
 def _leave(status: int) -> None:
-    """Ends the program; in a cluster at once.
+    """End the program; in a cluster at once.
 
     At a usual exit JAX waits for the other processes, minutes long, and they wait for this one.
     """

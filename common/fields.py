@@ -53,7 +53,7 @@ class Field:
 
 
 def read_fields(file: Path) -> list[Field]:
-    """The fields that the function `pocket` of a config file defines, in order.
+    """Return the fields that the function `pocket` of a config file defines, in order.
 
     A group may be made by another function, of this file or of one beside it.
 
@@ -93,7 +93,7 @@ class _Module:
         }
 
     def fields(self, function: str, prefix: str) -> Iterator[Field]:
-        """Those that a function defines, with those of the functions that it calls."""
+        """Yield the fields that a function defines, with those of the functions that it calls."""
         tree = self.functions[function]
         section = (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".") if prefix else ""
         for node in tree.body:
@@ -135,7 +135,7 @@ def _constant(keys: Sequence[ast.expr | None]) -> bool:
 
 
 def _chain(node: ast.expr) -> str:
-    """The dotted name behind `config` that is assigned to; empty if it is something else."""
+    """Return the dotted name behind `config` that is assigned to; empty if it is something else."""
     match node:
         case ast.Attribute(ast.Name("config"), name):
             return name
@@ -147,7 +147,7 @@ def _chain(node: ast.expr) -> str:
 
 
 def fields_table(fields: Sequence[Field]) -> str:
-    """A table in Markdown, with a line in bold above the fields of each section."""
+    """Return a table in Markdown, with a line in bold above the fields of each section."""
     rows, section = [], ""
     for field in fields:
         if field.section != section:
@@ -158,7 +158,7 @@ def fields_table(fields: Sequence[Field]) -> str:
 
 
 def renewed(page: str, root: Path) -> str:
-    """The page with its tables renewed; files are named from `root`."""
+    """Renew the tables of a page; files are named from `root`."""
 
     def table(place: re.Match) -> str:
         fields = read_fields(root / place["file"])
@@ -171,12 +171,12 @@ def renewed(page: str, root: Path) -> str:
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_bool("update", False, "Renew the tables of the pages that are named.")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints the tables of config files, or renews those of pages."""
+    """Print the tables of config files, or renew those of pages."""
     if len(argv) < 2:
         raise UserError("no file is named: give a config file, e.g. configs/mcti.py.")
     for name in argv[1:]:

@@ -32,7 +32,7 @@ _NO_PLACE = (*PLACE, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
 
 @contextmanager
 def atomic_write(path: AnyPath | str) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; a clean exit renames it onto `path`.
+    """Yield a temporary path beside `path`; a clean exit renames it onto `path`.
 
     The rename is atomic on one file system, so a reader finds the old file or the new one. What
     goes to a bucket is written to this machine's disk and sent as a whole, and the object is
@@ -62,7 +62,7 @@ def atomic_write(path: AnyPath | str) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """An empty file in the folder of `path`, which is made if absent."""
+    """Make an empty file in the folder of `path`, which is made if absent."""
     try:
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -82,7 +82,7 @@ def _beside(path: Path) -> Path:
 
 
 def remove_partial(directory: AnyPath, seconds: float = 0.0) -> None:
-    """Removes what `atomic_write` left in `directory` and below when its program was killed.
+    """Remove what `atomic_write` left in `directory` and below when its program was killed.
 
     Args:
       directory: May be absent. In a bucket nothing is left.
@@ -97,7 +97,7 @@ def remove_partial(directory: AnyPath, seconds: float = 0.0) -> None:
 
 
 def read_bytes(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> bytes:
-    """Reads a whole file.
+    """Read a whole file.
 
     Raises:
       UserError: The file is missing, not a regular one, larger than `limit` bytes, a pointer of
@@ -113,7 +113,7 @@ def read_bytes(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) ->
 
 
 def read_text(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> str:
-    """Reads text in UTF-8, gzipped where the name ends in `.gz`; else as `read_bytes`."""
+    """Read text in UTF-8, gzipped where the name ends in `.gz`; else as `read_bytes`."""
     content = read_bytes(path, remedy, limit)
     if path.suffix == ".gz":
         content = _gunzipped(path, content, remedy, limit)
@@ -133,7 +133,7 @@ def read_json(
     *,
     constants: bool = False,
 ) -> dict[str, Any]:
-    """Reads a JSON object, gzipped where the name ends in `.gz`.
+    """Read a JSON object, gzipped where the name ends in `.gz`.
 
     Args:
       path: The file.
@@ -153,12 +153,12 @@ def read_json(
 
 
 def read_record(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> Record:
-    """Reads a JSON object whose fields are then asked for by type; else as `read_json`."""
+    """Read a JSON object whose fields are then asked for by type; else as `read_json`."""
     return Record(read_json(path, remedy, limit), shown(path), remedy)
 
 
 def read_list(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> list[Any]:
-    """Reads a JSON list; else as `read_json`."""
+    """Read a JSON list; else as `read_json`."""
     content = _parsed(path, remedy, limit)
     if not isinstance(content, list):
         raise UserError(f"{shown(path)} holds no JSON list: {remedy}.")
@@ -166,7 +166,7 @@ def read_list(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> 
 
 
 def read_strings(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) -> list[str]:
-    """Reads a JSON list of strings; else as `read_json`.
+    """Read a JSON list of strings; else as `read_json`.
 
     Raises:
       UserError: As `read_json`; an empty list is refused too.
@@ -179,13 +179,13 @@ def read_strings(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) 
 
 
 def write_json(path: AnyPath, content: Mapping[str, Any]) -> None:
-    """Writes what `read_json` reads, with null for numbers that are not finite."""
+    """Write what `read_json` reads, with null for numbers that are not finite."""
     with atomic_write(path) as temporary:
         temporary.write_text(strict_json.dump(content, indent=2) + "\n", encoding="utf-8")
 
 
 def require_file(path: AnyPath, remedy: str = COPY_AGAIN, limit: int | None = None) -> None:
-    """Checks that a path is a regular file, so that reading it comes to an end.
+    """Check that a path is a regular file, so that reading it comes to an end.
 
     Raises:
       UserError: It is missing, a folder, a pipe or a device, or larger than `limit` bytes.
@@ -207,7 +207,7 @@ def require_file(path: AnyPath, remedy: str = COPY_AGAIN, limit: int | None = No
 
 
 def require_no_pointer(path: AnyPath, start: bytes) -> None:
-    """Checks by its first bytes that a file is not what Git-LFS leaves in place of a large one.
+    """Check by its first bytes that a file is not what Git-LFS leaves in place of a large one.
 
     Raises:
       UserError: It is.

@@ -12,7 +12,7 @@ REPLICATED = PartitionSpec()
 
 
 def to_host(tree: PyTree) -> PyTree:
-    """The whole of `tree` as numpy arrays on every host; small trees only."""
+    """Return the whole of `tree` as numpy arrays on every host; small trees only."""
 
     def gather(leaf: jax.Array) -> np.ndarray:
         if leaf.is_fully_addressable or leaf.is_fully_replicated:
@@ -23,7 +23,7 @@ def to_host(tree: PyTree) -> PyTree:
 
 
 def place(tree: PyTree, shardings: PyTree) -> PyTree:
-    """Moves `tree` to the devices: every host holds the same values and gives its slices."""
+    """Move `tree` to the devices: every host holds the same values and gives its slices."""
     return jax.tree.map(_place_leaf, tree, shardings)
 
 

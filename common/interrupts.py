@@ -21,8 +21,8 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def watched(told: Callable[[signal.Signals, int], None]) -> Iterator[None]:
-    """Call `told(signal, count)` in a thread as soon as SIGINT or SIGTERM comes.
+def watched(callback: Callable[[signal.Signals, int], None]) -> Iterator[None]:
+    """Call `callback(signal, count)` in a thread as soon as SIGINT or SIGTERM comes.
 
     Handlers are left to the caller: a signal without one of Python's ends the program as ever.
     Outside the main thread (a server, some notebooks) signals are not ours, and nothing is done.
@@ -39,7 +39,7 @@ def watched(told: Callable[[signal.Signals, int], None]) -> Iterator[None]:
         while received := reader.recv(1):
             if received[0] in NUMBERS:
                 count += 1
-                told(signal.Signals(received[0]), count)
+                callback(signal.Signals(received[0]), count)
 
     thread = threading.Thread(target=watch, name="signals", daemon=True)
     thread.start()
@@ -68,7 +68,7 @@ def end_unless(done: threading.Event, number: signal.Signals) -> None:
 
 @contextlib.contextmanager
 def answering_interrupts() -> Iterator[None]:
-    """Answer Ctrl-C while a command goes on, also where it runs no step of Python's.
+    """Answer Ctrl-C while a command goes on, also where no Python code runs.
 
     The first one is `KeyboardInterrupt`, as ever; where that cannot be raised at once, the second
     one ends the program.
@@ -97,7 +97,7 @@ def answering_interrupts() -> Iterator[None]:
 
 
 def _line(thread: int | None) -> tuple[int, int] | None:
-    """Where a thread is; it stays there while it is in a library of another language."""
+    """Return where a thread is; it stays there while it is in a library of another language."""
     frame = sys._current_frames().get(thread)
     return (id(frame), frame.f_lasti) if frame else None
 

@@ -50,7 +50,7 @@ class Part:
     ignore: tuple[str, ...] = ()
 
     def report(self) -> dict[str, Any]:
-        """Where each key goes, and which keys carry no weights."""
+        """Return where each key goes, and which keys carry no weights."""
         matches = match_keys(self.table, self.tensors, ignore=self.ignore)
         keys = {
             key: {
@@ -93,7 +93,7 @@ _LANGUAGE = Kind(load_lm, save_lm, _language_parts)
 
 
 def find_kind(source: str) -> Kind:
-    """The kind of a directory's or a hub id's model.
+    """Return the kind of a directory's or a hub id's model.
 
     Raises:
       UserError: The source stands for several models, or cannot be had.

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z0-9][-._a-z0-9]{1,220}[a-z0-9]")  # of a bucket
 
 
 def as_path(name: AnyPath | str) -> AnyPath:
-    """What a user names: `gs://BUCKET/FOLDER`, or a path of this machine, where ~ is the home.
+    """Return the path of what a user names: `gs://BUCKET/FOLDER`, or a local one with ~ as home.
 
     Raises:
       UserError: it is some other URL, or names no bucket, or the package for buckets is absent;
@@ -79,7 +79,7 @@ def _on_this_machine(text: str) -> Path:
 
 
 def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:
-    """The file that a command is to write; whether it can is known before time is spent.
+    """Return the file that a command is to write; whether it can is known before time is spent.
 
     Args:
       name: as the user gave it.
@@ -109,7 +109,7 @@ def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:
 
 
 def as_output_folder(name: AnyPath | str, flag: str, *, local: bool = False) -> AnyPath:
-    """The folder that a command is to write into, there already or not; else as `as_output`.
+    """Return the folder that a command is to write into, there already or not; else as `as_output`.
 
     Args:
       name: as the user gave it.
@@ -127,7 +127,7 @@ def as_output_folder(name: AnyPath | str, flag: str, *, local: bool = False) -> 
 
 
 def require_writable(folder: Path, flag: str, name: AnyPath | str) -> None:
-    """Asks for a folder that is there and writable, or can be made.
+    """Require a folder that is there and writable, or can be made.
 
     Raises:
       UserError: a file is in its place or above it, or there is no permission. `flag` and
@@ -143,12 +143,12 @@ def require_writable(folder: Path, flag: str, name: AnyPath | str) -> None:
 
 
 def in_bucket(path: AnyPath) -> bool:
-    """Whether `path` is no file system's: it is written whole and read whole."""
+    """Return whether `path` lies in a bucket: it is written whole and read whole."""
     return isinstance(path, epath.Path)
 
 
 def within(folder: AnyPath, *names: str) -> AnyPath:
-    """A file or folder in a folder that strangers may have filled, such as `eval` in a run's.
+    """Return a path within a folder that strangers may have filled, such as `eval` in a run's.
 
     Raises:
       UserError: a link leads elsewhere, it is not followed; or something is there that is
@@ -162,7 +162,7 @@ def within(folder: AnyPath, *names: str) -> AnyPath:
 
 
 def require_plain(path: AnyPath, *, below: bool = False) -> None:
-    """Refuses a link and whatever else is neither a file nor a folder; `path` may be absent.
+    """Refuse a link and whatever else is neither a file nor a folder; `path` may be absent.
 
     Args:
       path: what a run is to write, in its folder.
@@ -187,10 +187,10 @@ def require_plain(path: AnyPath, *, below: bool = False) -> None:
 
 
 def require_bucket(path: AnyPath) -> None:
-    """Asks for the bucket of a path that lies in one.
+    """Require the bucket of a path that lies in one.
 
     Raises:
-      UserError: there is none, or none for this user, or no way to it.
+      UserError: there is none, or none for this user, or it cannot be reached.
     """
     if not in_bucket(path):
         return
@@ -209,7 +209,7 @@ def require_bucket(path: AnyPath) -> None:
 
 @contextmanager
 def on_disk(path: AnyPath) -> Iterator[Path]:
-    """`path` itself, or a copy of an object on this machine's disk, for what reads disks alone."""
+    """Yield `path` itself, or a local copy of an object, for what reads only disks."""
     if not in_bucket(path):
         yield path
         return

@@ -25,13 +25,13 @@ _console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def say(text: str) -> None:
-    """Prints a line on the first host, above a bar that may be running."""
+    """Print a line on the first host, above a bar that may be running."""
     if _speaks():
         _console.print(printable(text, lines=True))
 
 
 def _speaks() -> bool:
-    """Whether this process is the first, or is not in a cluster yet.
+    """Return whether this process is the first, or is not in a cluster yet.
 
     A cluster has to be joined ahead of any use of devices, and to ask for this process's number
     is one; what is said before that, every process says.
@@ -84,7 +84,7 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: int, values: Mapping[str, float] | None = None) -> None:
-        """`done` steps are complete; `values` are shown beside the speed."""
+        """Count `done` steps as complete; `values` are shown beside the speed."""
         now = time.monotonic()
         self._times.append((now, done))
         if not self._show:
@@ -99,7 +99,7 @@ class Progress:
 
     @contextmanager
     def paused(self, status: str) -> Iterator[None]:
-        """Takes the bar away while the body does something else, which is named by `status`."""
+        """Take the bar away while the body does something else, which is named by `status`."""
         if self._bar is not None:
             self._bar.stop()
         if self._show:
@@ -133,7 +133,7 @@ def track(
     unit: str = "items",
     status: str = "",
 ) -> Iterator[T]:
-    """Yields `items` and shows the progress; `total` where the items have no length."""
+    """Yield `items` and show the progress; `total` where the items have no length."""
     if total is None:
         if not isinstance(items, Sized):
             raise TypeError("give total for items without a length")

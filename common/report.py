@@ -36,13 +36,13 @@ from common.training import say
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("out", None, "Markdown file to write.")
     flags.DEFINE_string("html", None, "Folder of a run, whose page is to be written.")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Reads the runs, writes the report and prints it, or writes the page of one."""
+    """Read the runs, write the report and print it, or write the page of one run."""
     options, folders = flags.FLAGS, argv[1:]
     text, out = "", None
     # Whatever is read and refused, nothing is written before.
@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def report(runs: Sequence[Run]) -> str:
-    """The report on `runs` as Markdown.
+    """Return the report on `runs` as Markdown.
 
     Raises:
       UserError: Two runs are the same but for their folder.
@@ -73,7 +73,7 @@ def report(runs: Sequence[Run]) -> str:
     for (dataset, model, label), group in groups.items():
         rows = chapters.setdefault((dataset, model), {})
         for name, values in _summary(group).items():
-            # Baselines of several methods are told apart only where they differ.
+            # Baselines of several methods are distinguished only where they differ.
             row = label if name == group[0].result["method"] else name
             if rows.get(row, values) != values:
                 row = f"{row} (beside {label})"
@@ -92,7 +92,7 @@ def report(runs: Sequence[Run]) -> str:
 
 
 def _summary(group: Sequence[Run]) -> dict[str, dict[str, Value]]:
-    """Mean and spread over the runs of a group, for the method and each of its baselines."""
+    """Return mean and spread over the runs of a group, for the method and its baselines."""
     results = [result_rows(run.result) for run in group]
     return {
         row: {
@@ -106,7 +106,7 @@ def _summary(group: Sequence[Run]) -> dict[str, dict[str, Value]]:
 def _averages(
     chapters: Mapping[tuple[str, str], Mapping[str, Mapping[str, Value]]],
 ) -> list[str]:
-    """Tables of the mean over the data sets of each model that has several."""
+    """Return tables of the mean over the data sets of each model that has several."""
     parts = []
     for model in dict.fromkeys(model for _, model in chapters):
         tables = [rows for (_, own), rows in chapters.items() if own == model]

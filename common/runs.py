@@ -37,7 +37,7 @@ class Run:
 
 
 def read_run(folder: AnyPath) -> Run:
-    """Reads a finished run.
+    """Read a finished run.
 
     Raises:
       UserError: There is no `result.json`, or it lacks what every method writes.
@@ -54,7 +54,7 @@ def read_run(folder: AnyPath) -> Run:
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
-    """Groups runs by (data set, model, row label) and sorts each group by seed.
+    """Group runs by (data set, model, row label) and sort each group by seed.
 
     Raises:
       UserError: Two runs are the same but for their folder.
@@ -82,7 +82,7 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
 
 
 def _seeds(run: Run) -> list[tuple[bool, float | int, str]]:
-    """What runs of one experiment differ in, to sort by: numbers first, then whatever else."""
+    """Return what runs of one experiment differ in, as a sort key: numbers first."""
     seeds = [
         run.result["seed"],
         *(run.config[n] for n in sorted(run.config) if n.endswith(SEED)),

@@ -25,7 +25,7 @@ def over_devices(
     progress: Callable[[int], None] = lambda done: None,
     **options: Hashable,
 ) -> PyTree:
-    """`run(shared, rows, **options)` with the rows dealt out to the devices, on every host.
+    """Call `run(shared, rows, **options)` with the rows dealt out to the devices, on every host.
 
     Each device runs the whole program on its own rows, so nothing is sent before the end, and no
     row may depend on another one. Missing rows are filled up with copies of the last one, which
@@ -37,7 +37,7 @@ def over_devices(
       shared: What all rows read, the same on every host.
       rows: Arrays with the same number of rows in front, likewise.
       at_once: Rows at a time over all devices, rounded up to a multiple of them; by default all.
-      progress: Told how many rows are done.
+      progress: Called with the number of rows done.
       **options: What `run` is compiled for.
     """
     mesh = _all_devices()
@@ -64,7 +64,7 @@ def on_all_devices(tree: PyTree) -> PyTree:
 def batches(
     count: int, at_once: int, devices: int = 1
 ) -> Iterator[tuple[Int[np.ndarray, "b"], int]]:
-    """Rows for equally large batches, and how many of each are real.
+    """Yield the rows of equally large batches, and how many of each are real.
 
     The last batch is filled up with copies of the last row.
 
@@ -79,7 +79,7 @@ def batches(
 
 
 def deal(rows: PyTree, like: PyTree) -> PyTree:
-    """A batch as it lies in training: along the axis "data" of the mesh that `like` lies on.
+    """Place a batch as in training: along the axis "data" of the mesh that `like` lies on.
 
     For programs whose weights may be spread, too, so that `over_devices` cannot hold them. Where
     `like` lies on no mesh, the batch goes to the default device.
@@ -92,7 +92,7 @@ def deal(rows: PyTree, like: PyTree) -> PyTree:
 
 
 def sharers(like: PyTree) -> int:
-    """How many devices `deal` gives a batch to."""
+    """Return how many devices `deal` gives a batch to."""
     mesh = _mesh_of(like)
     return 1 if mesh is None else mesh.shape["data"]
 

@@ -21,7 +21,7 @@ class NotComparableError(Exception):
 
 
 def torch_errors(model: CLIP | StableDiffusion | LM, directory: Path) -> dict[str, float]:
-    """Relative errors of each output on fixed inputs: largest difference over largest value.
+    """Return relative errors of each output on fixed inputs: largest difference over largest value.
 
     Args:
       model: Loaded in float32.

@@ -24,7 +24,7 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def check_name(name: str, fields: Mapping[str, Any]) -> None:
-    """Refuses a name that is none of `fields`, and says which is near.
+    """Refuse a name that is none of `fields`, and say which is near.
 
     Raises:
       UserError: there is no such field.
@@ -39,7 +39,7 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
 
 
 def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
-    """The fields by dotted name, e.g. {"mesh.data": -1}."""
+    """Return the fields by dotted name, e.g. {"mesh.data": -1}."""
     fields = {}
     for name, value in config.items():
         if isinstance(value, Mapping | ConfigDict):
@@ -50,7 +50,7 @@ def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[st
 
 
 def kind_of(config: ConfigDict, name: str) -> type:
-    """The type of a field by its dotted name."""
+    """Return the type of a field by its dotted name."""
     *parents, last = name.split(".")
     for parent in parents:
         config = config[parent]
@@ -58,7 +58,7 @@ def kind_of(config: ConfigDict, name: str) -> type:
 
 
 def parse_value(name: str, text: str, kind: type, default: Any) -> Any:
-    """Reads `text` as a value of the type `kind`; a tuple's items are of its default's type.
+    """Read `text` as a value of the type `kind`; a tuple's items are of its default's type.
 
     Raises:
       UserError: it is none.
@@ -185,14 +185,14 @@ def _of_type(value: Any, default: Any, where: str, remedy: str) -> Any:
 
 
 def lists_to_tuples(value: Any) -> Any:
-    """JSON knows no tuples, configs no lists."""
+    """Turn lists into tuples: JSON knows no tuples, configs no lists."""
     if isinstance(value, dict):
         return {name: lists_to_tuples(item) for name, item in value.items()}
     return tuple(map(lists_to_tuples, value)) if isinstance(value, list) else value
 
 
 def filled_up(written: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """`written`, with the fields of `defaults` that it or one of its groups lacks."""
+    """Return `written`, with the fields of `defaults` that it or one of its groups lacks."""
     groups = {
         name: filled_up(value, defaults[name])
         for name, value in written.items()

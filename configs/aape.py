@@ -22,7 +22,7 @@ from common.config import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     config.update_from_flattened_dict(recipe(config.paper, config.protocol))
@@ -31,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.classification:Classification"  # module:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
@@ -90,7 +90,7 @@ def pocket() -> ConfigDict:
     config.batch = 32  # photos
     config.schedule = "counts"  # as below; "short" (10 epochs), "coop" (50 to 200) set these five
     config.updates = 300  # steps of the optimizer
-    config.steps_per_call = 6  # that the device makes between two words with the host; an epoch
+    config.steps_per_call = 6  # updates between two reports to the host; an epoch
     config.log_every = 6  # steps whose means are a line of metrics.jsonl
     config.save_every = 60  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

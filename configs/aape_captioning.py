@@ -18,7 +18,7 @@ from configs.aape_retrieval import PAPER
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.paper:
@@ -28,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.captioning:Captioning"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
@@ -70,7 +70,7 @@ def pocket() -> ConfigDict:
     config.warmup = 20  # updates of each stage in which the rate rises
     config.batch = 32  # images, each with one of its captions
     config.updates = 2000  # of both stages
-    config.steps_per_call = 20  # that the device makes between two words with the host
+    config.steps_per_call = 20  # updates between two reports to the host
     config.log_every = 20  # steps whose means are a line of metrics.jsonl
     config.save_every = 500  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
@@ -99,7 +99,7 @@ def pocket() -> ConfigDict:
 
 
 def paper(name: str) -> ConfigDict:
-    """GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; the second stage's counts are ours."""
+    """Use GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; stage two's counts are ours."""
     check_choice("paper", name, PAPER)
     return ConfigDict(
         {

@@ -23,7 +23,7 @@ PAPER = {
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.paper:
@@ -33,7 +33,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.retrieval:Retrieval"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
@@ -64,7 +64,7 @@ def pocket() -> ConfigDict:
     config.warmup_rate = 1e-5  # in these epochs
     config.batch = 128  # images, each with one of its captions
     config.updates = 120  # steps of the optimizer
-    config.steps_per_call = 4  # that the device makes between two words with the host; an epoch
+    config.steps_per_call = 4  # updates between two reports to the host; an epoch
     config.log_every = 4  # steps whose means are a line of metrics.jsonl
     config.save_every = 40  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
@@ -86,7 +86,7 @@ def pocket() -> ConfigDict:
 
 
 def paper(name: str) -> ConfigDict:
-    """CLIP ViT-L/14; batch, epochs and optimizer are ours, for the paper states none."""
+    """Use CLIP ViT-L/14; batch, epochs and optimizer are ours, for the paper states none."""
     check_choice("paper", name, PAPER)
     return ConfigDict(
         {

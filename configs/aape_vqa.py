@@ -15,7 +15,7 @@ from configs.aape import aggregator, loss
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = apply_arg(pocket(), arg)
     if config.tower:
         config.update(from_pixels())
@@ -24,7 +24,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.vqa:VQA"  # module:class
     config.start = ""  # folder of a finished run, e.g. on captions, whose h training starts from
@@ -62,7 +62,7 @@ def pocket() -> ConfigDict:
     config.batch = 128  # questions
     config.per_image = 1  # questions about one image that stay together, which looks at it once
     config.updates = 1080  # steps of the optimizer
-    config.steps_per_call = 36  # that the device makes between two words with the host; an epoch
+    config.steps_per_call = 36  # updates between two reports to the host; an epoch
     config.log_every = 36  # steps whose means are a line of metrics.jsonl
     config.save_every = 360  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
@@ -83,7 +83,7 @@ def pocket() -> ConfigDict:
 
 
 def from_pixels() -> ConfigDict:
-    """A small tower, trained on easy-VQA's 4,000 images with about ten questions each."""
+    """Use a small tower, trained on easy-VQA's 4,000 images with about ten questions each."""
     return ConfigDict(
         {
             "loss": {"distill": False},  # there are no captions, and the space is a new one

@@ -37,7 +37,7 @@ PAPER = {
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.paper:
@@ -47,7 +47,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "mcti_jax.method:MCTI"  # module:class, for commands that serve all methods
     config.paper = ""  # name of one of the paper's datasets: takes the published recipe
@@ -98,7 +98,7 @@ def pocket() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
 
     # The run.
-    config.steps_per_call = 10  # updates that the devices make before they report
+    config.steps_per_call = 10  # updates between two reports to the host
     config.log_every = 10  # updates between lines of metrics
     config.save_every = 100  # updates between checkpoints
     config.eval_every = 0  # 0: at the end only
@@ -120,7 +120,7 @@ def pocket() -> ConfigDict:
 
 
 def paper(name: str) -> ConfigDict:
-    """The published recipe on one of the paper's datasets."""
+    """Use the published recipe on one of the paper's datasets."""
     check_choice("paper", name, PAPER)
     data, classes, noun = PAPER[name]
     return ConfigDict(

@@ -20,7 +20,7 @@ from protext_jax.recipes import recipe
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The default run, changed by `key=value,...` in `arg`."""
+    """Return the default run, changed by `key=value,...` in `arg`."""
     config = pocket()
     apply_arg(config, arg)
     if config.dataset:
@@ -31,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def pocket() -> ConfigDict:
-    """Every field with its default."""
+    """Return every field with its default."""
     config = ConfigDict()
     config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
@@ -91,7 +91,7 @@ def pocket() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
 
     # The loop.
-    config.steps_per_call = 10  # that the device makes between two words with the host
+    config.steps_per_call = 10  # updates between two reports to the host
     config.log_every = 10  # steps whose means are a line of metrics.jsonl
     config.save_every = 100  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only

@@ -5,6 +5,7 @@ n vectors per class, d text width, p width of CLIP's joint space, s sequence, t 
 """
 
 from common.lazy import lazily
+from common.version import __version__ as __version__
 
 __all__, __getattr__, __dir__ = lazily(
     __name__,

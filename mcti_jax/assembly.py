@@ -25,7 +25,7 @@ from mcti_jax.saving import TEMPLATE_SET
 
 
 def shares_text_tower(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> bool:
-    """Whether the class feature comes from Stable Diffusion's text tower, which for 1.x is CLIP's.
+    """Return whether the class feature comes from Stable Diffusion's text tower (1.x: CLIP's).
 
     Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own,
     unless `class_tower` has it read one block too early, as the released code does.
@@ -38,7 +38,7 @@ def shares_text_tower(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> bo
 def make_networks(
     config: ConfigDict, sd: StableDiffusion, clip: CLIP, attention: str = "plain"
 ) -> Networks:
-    """The modules that the objective runs; `attention` is an implementation's name."""
+    """Return the modules that the objective runs; `attention` is an implementation's name."""
     unet = sd.unet.clone(attention=attention, remat=config.remat)
     return Networks(
         unet=unet if config.alpha else None,
@@ -50,7 +50,7 @@ def make_networks(
 
 
 def training_prompts(config: ConfigDict, tokenizer: Tokenizer, diffusion: bool) -> Prompts:
-    """The 27 templates; at full length where a U-Net reads them, padding and all."""
+    """Return the 27 templates; at full length where a U-Net reads them, padding and all."""
     prompts = Prompts.from_templates(tokenizer, TEMPLATES[TEMPLATE_SET], config.vectors)
     return prompts if diffusion else prompts.cut()
 
@@ -58,7 +58,7 @@ def training_prompts(config: ConfigDict, tokenizer: Tokenizer, diffusion: bool) 
 def initial_vectors(
     config: ConfigDict, tokenizer: Tokenizer, table: Float[AnyArray, "v d"]
 ) -> Float[AnyArray, "n d"]:
-    """Every learned vector begins as the embedding of one coarse noun."""
+    """Return the first vectors: each begins as the embedding of one coarse noun."""
     ids = tokenizer.encode(config.init_word)
     if len(ids) != 1:
         pieces = " ".join(tokenizer.decode(i) for i in ids) or "nothing"
@@ -103,7 +103,7 @@ def check_pictures(
 
 
 def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> str:
-    """16 hex characters for what both tokenizers make of the templates and of the first noun."""
+    """Return 16 hex characters for both tokenizers' ids of the templates and the first noun."""
     digest = hashlib.sha256()
     for tokenizer in (sd.tokenizer, clip.tokenizer):
         prompts = training_prompts(config, tokenizer, diffusion=True)
@@ -115,7 +115,7 @@ def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> s
 def frozen_tree(
     objective: Objective, sd: StableDiffusion, clip: CLIP, labels: np.ndarray, encoded: Encoded
 ) -> PyTree:
-    """Everything that the objective reads and never changes.
+    """Return everything that the objective reads and never changes.
 
     It selects and casts on the host; under `jax.eval_shape` it says what it would select.
     """

@@ -11,7 +11,7 @@ from mcti_jax.losses import Prepared, read_prompts
 
 
 def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
-    """Scales each row to unit length."""
+    """Scale each row to unit length."""
     return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
@@ -23,7 +23,7 @@ def prompt_features(
     prompts: Prepared,
     tokens: Float[Array, "k n d"],
 ) -> Float[Array, "k t p"]:
-    """Unit-length text feature of every class under every prompt.
+    """Return the unit-length text feature of every class under every prompt.
 
     Causality makes the cut of `Prompts.cut` exact: nothing before the pooled position ever
     sees the padding.
@@ -39,10 +39,10 @@ def prompt_features(
 
 
 def class_features(features: Float[Array, "k t p"]) -> Float[Array, "k p"]:
-    """One unit-length feature per class: the mean over prompts, renormalised."""
+    """Return one unit-length feature per class: the mean over prompts, renormalised."""
     return unit(features.mean(axis=1))
 
 
 def predict(images: Float[Array, "b p"], classes: Float[Array, "k p"]) -> Array:
-    """The class of the largest cosine, `[b]`."""
+    """Return the class of the largest cosine, `[b]`."""
     return jnp.argmax(unit(images) @ classes.T, axis=-1)

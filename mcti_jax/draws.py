@@ -30,7 +30,7 @@ class Draws:
 
 
 def uniform_index(key: Key[Array, ""], count: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
-    """Independent uniform integers in `[0, count)`, for ragged counts up to 2^24.
+    """Return independent uniform integers in `[0, count)`, for ragged counts up to 2^24.
 
     The product stays below such a count: the largest float32 below 1 takes at least half a unit of
     its last place away.
@@ -51,7 +51,7 @@ def draw(
     templates: int,
     shared_features: bool,
 ) -> Draws:
-    """Draws one update for the given rows.
+    """Draw one update for the given rows.
 
     A row's draws depend on `key` and its label only, so that neither chunking nor sharding
     changes a result.

@@ -13,7 +13,7 @@ from common.damage import cause
 from common.errors import UserError
 from common.evaluation.tables import markdown_table
 
-NEAREST = 5  # words told of each vector
+NEAREST = 5  # words reported of each vector
 _SHOWN = 5  # rows of a printed table; a run's result and its page hold them all
 
 
@@ -47,7 +47,7 @@ def drift(
     classnames: Sequence[str],
     words: Sequence[str],
 ) -> tuple[Drift, ...]:
-    """Follows every vector of K classes; `table` is the text tower's whole token table."""
+    """Follow every vector of K classes; `table` is the text tower's whole token table."""
     norm, distance, cosine = _moves(tokens, start)
     vectors = tokens.shape[1]
     nearest = nearest_words(
@@ -74,11 +74,11 @@ def nearest_words(
     own: Sequence[str],
     count: int = NEAREST,
 ) -> list[tuple[tuple[str, float], ...]]:
-    """The words whose embeddings have the largest cosine with each vector, and the cosines.
+    """Return the words whose embeddings have the largest cosine with each vector, and the cosines.
 
     Args:
       vectors: in the space of the token table.
-      table: the text tower's token embeddings; rows past the vocabulary are no words.
+      table: the text tower's token embeddings; rows past the vocabulary are not words.
       tokenizer: says which word a row is.
       own: the word that each vector goes by, which is left out where the vocabulary has it.
       count: words per vector.
@@ -95,7 +95,7 @@ def nearest_words(
 def mean_drift(
     tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
 ) -> dict[str, float]:
-    """Norm, distance to the start and cosine with it: means over all vectors."""
+    """Return norm, distance to the start and cosine with it: means over all vectors."""
     names = ("norm", "distance", "cosine_to_start")
     return {
         f"drift/{name}": float(values.mean())
@@ -112,7 +112,7 @@ def _moves(
 
 
 def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
-    """A table with a row per vector; of many, the first ones.
+    """Return a table with a row per vector; of many, the first ones.
 
     Args:
       tokens: each a `Drift`, as a result file holds it.

@@ -2,7 +2,7 @@
 
 The reference encodes each photo with the VAE in every step, which is 40 % of its arithmetic.
 Each photo has exactly two versions (itself and its mirror), so the posteriors of both are
-cached, and drawing from them has the very distribution of encoding anew.
+cached, and drawing from them has the distribution of encoding anew.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ PART = 64  # pictures in a file: 4 MiB at 512 pixels
 def vae_posteriors(
     sd: StableDiffusion, split: ImageSplit, size: int, cache: Path
 ) -> dict[str, np.ndarray]:
-    """Posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
+    """Return posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
 
     The photo is squashed to a square and flipped after that, as the reference does. The flip
     of a latent is not the latent of the flip, so mirrors are encoded too.

@@ -37,7 +37,7 @@ from mcti_jax.saving import read_run_tokens
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
     flags.DEFINE_string("cache", "", "Folder of encoded photos and texts.")
@@ -45,7 +45,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Evaluates and writes `DIR/eval/NAME.json` with its pictures beside it."""
+    """Evaluate and write `DIR/eval/NAME.json` with its pictures beside it."""
     del argv
     workdir = as_path(flags.FLAGS.workdir)
     config = read_config(workdir, pocket(), cache=flags.FLAGS.cache)

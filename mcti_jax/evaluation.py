@@ -51,7 +51,7 @@ def _prompt_features(shared: PyTree, tokens: Array, *, tower: TextTower) -> Arra
 def classifiers(
     config: ConfigDict, material: Material, tokens: Float[np.ndarray, "k n d"]
 ) -> dict[str, Classifier]:
-    """The tokens as a classifier in each of `MODES`."""
+    """Build the tokens' classifier in each of `MODES`."""
     clip = material.clip
     source = material.sd if config.class_tower == "sd" else clip
     found = {}
@@ -69,7 +69,7 @@ def token_features(
     tokens: Float[np.ndarray, "k n d"],
     templates: Sequence[str],
 ) -> Float[Array, "k p"]:
-    """Text features of K classes, the mean over templates at unit length.
+    """Return text features of K classes, the mean over templates at unit length.
 
     Args:
       config: The run's.
@@ -87,7 +87,7 @@ def token_features(
 
 
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
-    """Micro and per-class accuracy on the test photos; nothing of none, or of one class."""
+    """Return micro and per-class accuracy on the test photos; empty for fewer than two classes."""
     labels, classes = material.test.labels, len(material.classnames)
     if not len(labels) or classes == 1:
         return {}
@@ -98,7 +98,7 @@ def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[
 
 
 def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
-    """Classifiers that use image features alone, on the same photos."""
+    """Measure classifiers that use image features alone, on the same photos."""
     train, labels = material.encoded.features[0], material.train.labels
     return {
         name: scores(classify(train, labels, material.test_features), material)
@@ -107,7 +107,7 @@ def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
 
 
 def name_baseline(material: Material) -> dict[str, float]:
-    """CLIP's zero-shot classifier with the classes' own names, as far as it knows them."""
+    """Measure CLIP's zero-shot classifier with the classes' own names, where it knows them."""
     clip = material.clip
     prompts = [f"a photo of a {readable(name)}" for name in material.classnames]
     ids = jnp.asarray(clip.tokenizer(prompts, truncate=True))
@@ -122,7 +122,7 @@ def evaluate(
     tokens: Mapping[str, Float[np.ndarray, "k n d"]],
     start: Float[np.ndarray, "n d"],
 ) -> Evaluation:
-    """Measures every variant on the test photos.
+    """Measure every variant on the test photos.
 
     Without test photos, or with one class alone, no accuracy is measured: there remain drift and
     pictures.
@@ -168,7 +168,7 @@ def evaluate(
 def follow(
     material: Material, tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
 ) -> tuple[Drift, ...]:
-    """What became of each vector, in the text tower that the tokens are typed into."""
+    """Measure how far each vector moved, in the text tower that reads the tokens."""
     names = material.classnames
     table = np.asarray(material.sd.params["text"]["token_embedding"])
     return drift(tokens, start, table, material.sd.tokenizer, names, token_words(names))
@@ -179,7 +179,7 @@ def picture_scores(
     images: Float[np.ndarray, "k g h w 3"],
     classes: Float[np.ndarray, "k p"],
 ) -> dict[str, float]:
-    """How the pictures of K classes do under CLIP: see `common.evaluation.generation`.
+    """Measure the pictures of K classes with CLIP: see `common.evaluation.generation`.
 
     Their class is looked for by the tokens that drew them, and by the training photos, which
     judge every method alike.

@@ -40,7 +40,7 @@ _OURS = "diffusers"  # the format of a run's own `tokens/`
 
 
 def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "") -> dict:
-    """Writes every token of a run into the directory `out`.
+    """Write every token of a run into the directory `out`.
 
     Args:
       workdir: Folder of the run.
@@ -75,7 +75,7 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
 
 
 def _check_out(own: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPath:
-    """Where the files go; `own` is the run's `tokens/`."""
+    """Return where the files go; `own` is the run's `tokens/`."""
     if out is None:
         if may_be_own:
             return within(own.parent, own.name)
@@ -113,7 +113,7 @@ def _unfinished(workdir: AnyPath) -> list[LearnedToken]:
 
 
 def _prefixed(token: LearnedToken, prefix: str) -> LearnedToken:
-    """The token under a name that begins with `prefix`."""
+    """Return the token under a name that begins with `prefix`."""
     stem = file_stem(token.token)
     word = token_word(f"{prefix}{stem}")
     if not word_stem(prefix) or not word.endswith(f"{stem}>"):
@@ -124,7 +124,7 @@ def _prefixed(token: LearnedToken, prefix: str) -> LearnedToken:
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
     flags.DEFINE_enum("format", _OURS, list(FORMATS), "What the files are for.")
     flags.DEFINE_string("out", None, "Folder for the embeddings.")
@@ -132,7 +132,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the command."""
+    """Run the command."""
     del argv
     options = flags.FLAGS
     out = None if options.out is None else as_path(options.out)

@@ -47,7 +47,7 @@ class Layout:
 
     @classmethod
     def of(cls, config: ConfigDict, classes: int, devices: int) -> "Layout":
-        """The layout for `devices` devices on the mesh's data axis."""
+        """Return the layout for `devices` devices on the mesh's data axis."""
         if min(config.alpha, config.gamma) < 0 or config.alpha == config.gamma == 0:
             raise UserError(
                 f"alpha={config.alpha} and gamma={config.gamma} leave nothing to learn from: "
@@ -60,26 +60,26 @@ class Layout:
         return cls(tuple(variants), classes, *padded(rows, devices, config.classes_per_chunk))
 
     def spread(self, by_class: AnyArray) -> AnyArray:
-        """Repeats an array over classes for each row; padding repeats the first class."""
+        """Repeat an array over classes for each row; padding repeats the first class."""
         return by_class[self.labels()]
 
     def labels(self) -> np.ndarray:
-        """The class of each row, `[r]`."""
+        """Return the class of each row, `[r]`."""
         labels = np.tile(np.arange(self.classes), len(self.variants))
         return np.pad(labels, (0, self.size - labels.size)).astype(np.int32)
 
     def weights(self, field: str) -> np.ndarray:
-        """`alpha` or `gamma` of each row, `[r]`; padding has weight 0."""
+        """Return `alpha` or `gamma` of each row, `[r]`; padding has weight 0."""
         values = np.repeat([getattr(v, field) for v in self.variants], self.classes)
         return np.pad(values, (0, self.size - values.size)).astype(np.float32)
 
     def averaging(self) -> np.ndarray:
-        """Weights `[variants r]` that take the mean over each variant's classes."""
+        """Return the weights `[variants r]` that take the mean over each variant's classes."""
         counted = np.arange(self.size) // self.classes == np.arange(len(self.variants))[:, None]
         return counted.astype(np.float32) / self.classes
 
     def by_variant(self, rows: np.ndarray) -> np.ndarray:
-        """Takes the padding off: `[r ...]` to `[variants k ...]`."""
+        """Take the padding off: `[r ...]` to `[variants k ...]`."""
         real = rows[: len(self.variants) * self.classes]
         return real.reshape(len(self.variants), self.classes, *rows.shape[1:])
 
@@ -87,7 +87,7 @@ class Layout:
 def class_bank(
     features: Float[AnyArray, "2 b p"], labels: np.ndarray, classes: int, prototypes: bool
 ) -> Bank:
-    """Image features by class, originals and mirrors pooled, at unit length.
+    """Return image features by class, originals and mirrors pooled, at unit length.
 
     Args:
       features: of the photos and of their mirrors, any length.
@@ -112,7 +112,7 @@ def class_latents(
     logvar: Float[AnyArray, "2 b h w c"],
     labels: np.ndarray,
 ) -> Rows:
-    """The rows with their VAE posteriors, photos and mirrors pooled."""
+    """Return the rows with their VAE posteriors, photos and mirrors pooled."""
     grouped = class_rows(np.concatenate([labels, labels]), layout.classes)
     pooled = [x.reshape(-1, *x.shape[2:])[grouped.rows] for x in (mean, logvar)]
     return Rows(
@@ -126,7 +126,7 @@ def class_latents(
 
 
 def prepare(table: AnyArray, prompts: Prompts, pool: str) -> Prepared:
-    """Looks the prompts up in a token table `[v d]`; the slots get row 0, to be replaced."""
+    """Look the prompts up in a token table `[v d]`; the slots get row 0, to be replaced."""
     ids = np.where(prompts.ids < len(table), prompts.ids, 0)
     return Prepared(
         table[ids], prompts.slot.astype(np.int32), prompts.pool_at(pool).astype(np.int32)

@@ -25,7 +25,7 @@ TERMS: Mapping[str, str] = {
 
 
 def legend(result: Mapping[str, Any]) -> str:
-    """A line for each term that the tables of a result hold."""
+    """Return a line for each term that the tables of a result hold."""
     rows = {**result["metrics"], **result["baselines"], "nearest words": None}
     known = {name: TERMS[name] for name in TERMS if name in rows}
     width = max(map(len, known))

@@ -100,7 +100,7 @@ def read_prompts(
     template: Int[Array, "b"],
     vectors: Float[Array, "b n d"],
 ) -> TextOutput:
-    """Runs the text tower on prompts that hold the given vectors."""
+    """Run the text tower on prompts that hold the given vectors."""
     filled = insert(prompts.embedded[template], prompts.slot[template], vectors)
     return tower.apply({"params": params}, filled, prompts.pool_at[template])
 
@@ -113,7 +113,7 @@ def denoising_error(
     noise: Float[Array, "b h w c"],
     timestep: Int[Array, "b"],
 ) -> Float[Array, "b"]:
-    """Mean squared error of the U-Net's prediction, per sample, in float32."""
+    """Return the mean squared error of the U-Net's prediction, per sample, in float32."""
     noisy = networks.schedule.add_noise(latents, noise, timestep)
     target = networks.schedule.target(latents, noise, timestep)
     predicted = networks.unet.apply({"params": params}, noisy, timestep, states)
@@ -126,7 +126,7 @@ def classify(
     label: Int[Array, "b"],
     scale: float,
 ) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
-    """Cross-entropy and accuracy of "which of these K pictures shows this text's class?".
+    """Return cross-entropy and accuracy of "which of K pictures shows this text's class?".
 
     Args:
       text: projected text features, any length.
@@ -152,7 +152,7 @@ def row_losses(
     logit_scale: float,
     gamma_factor: Float[Array, ""],
 ) -> tuple[Float[Array, "r"], dict[str, Float[Array, "r"]]]:
-    """The loss of each row, mean over its m samples, and its parts.
+    """Return the loss of each row, mean over its m samples, and its parts.
 
     Args:
       networks: modules.

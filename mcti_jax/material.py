@@ -83,13 +83,13 @@ class Material:
         return image_features(self.clip, self.test, self.cache)
 
     def encode_all(self) -> None:
-        """Reads every photo that the run will need, so that none is found broken at its end."""
+        """Read every photo that the run will need, so that none is found broken at its end."""
         with named_together(self.train, self.test):
             _ = self.test_features, self.encoded
 
 
 def gather(config: ConfigDict) -> Material:
-    """Loads the models and opens the photos.
+    """Load the models and open the photos.
 
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.
@@ -122,7 +122,7 @@ def gather(config: ConfigDict) -> Material:
 
 
 def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
-    """Refuse a class that has nothing to be told from, where that is all there is to learn.
+    """Refuse a single class without others to distinguish, where nothing else is learned.
 
     Raises:
       UserError: There is one class, and `alpha` is 0.
@@ -135,7 +135,7 @@ def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
 
 
 def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> None:
-    """Tokens live in both text towers, so both must have one width."""
+    """Refuse text towers of different widths: tokens are used in both."""
     widths = sd.text_tower.config.width, clip.text_tower.config.width
     if widths[0] != widths[1]:
         raise UserError(
@@ -145,12 +145,12 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
 
 
 def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
-    """Side of the training pictures in pixels."""
+    """Return the side of the training pictures in pixels."""
     return sd.require_size("resolution", config.resolution or sd.image_size)
 
 
 def describe(config: ConfigDict, material: Material) -> dict[str, str]:
-    """What a run learns from and is measured on, by row of the table that it prints first."""
+    """Return what a run learns from and is measured on, as rows of its first table."""
     names, train, test = material.classnames, len(material.train), len(material.test)
     shots = shots_of(config)
     chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
@@ -169,11 +169,11 @@ def describe(config: ConfigDict, material: Material) -> dict[str, str]:
 
 
 def _listed(names: Sequence[str], room: int = 60) -> str:
-    """As many of the names as a line has room for."""
+    """Return as many of the names as fit into a line."""
     text = ", ".join(names)
     return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
 
 
 def names_fingerprint(classnames: Sequence[str]) -> str:
-    """16 hex characters for the names of the classes, in order."""
+    """Return 16 hex characters for the names of the classes, in order."""
     return text_digest("\0".join(classnames))

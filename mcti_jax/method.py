@@ -46,12 +46,12 @@ class Steps:
     fingerprint: str
 
     def batch(self, step: int) -> dict[str, np.float32]:
-        """The update's number, for the schedule of gamma."""
+        """Return the update's number, for the schedule of gamma."""
         return {"step": np.float32(step)}
 
 
 def learning_rate(config: ConfigDict) -> float:
-    """The rate that AdamW uses: with `scale_lr` the reference multiplies it by its batch."""
+    """Return the rate that AdamW uses: with `scale_lr` the reference multiplies it by its batch."""
     return config.learning_rate * (config.samples if config.scale_lr else 1)
 
 
@@ -75,14 +75,14 @@ class MCTI(Method):
         self.config = choose_config(get_config, config, fields)
 
     def complete(self, config: ConfigDict) -> ConfigDict:
-        """Fills in how many photos of each class are learned from, which depends on the data."""
+        """Fill in how many photos of each class are learned from, which depends on the data."""
         check_values(config)
         config.shots = shots_of(config)
         self.config = config
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Loads models and photos, fills the caches and lays the rows out on the mesh."""
+        """Load models and photos, fill the caches and lay the rows out on the mesh."""
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         self.material = gather(config)
         sd, clip = self.material.sd, self.material.clip
@@ -110,7 +110,7 @@ class MCTI(Method):
         )
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
 
@@ -131,12 +131,12 @@ class MCTI(Method):
         self.objective = Objective(networks, self.layout, self.config)
 
     def init(self, key: Array) -> PyTree:
-        """Every row starts from the same noun; there is nothing random about it."""
+        """Start every row from the same noun; nothing about it is random."""
         del key
         return {"tokens": jnp.broadcast_to(self.start, (self.layout.size, *self.start.shape))}
 
     def optimizer(self) -> optax.GradientTransformation:
-        """AdamW without clipping, on the learned rows alone.
+        """Return AdamW without clipping, on the learned rows alone.
 
         On a full token table whose other rows are restored after each step, which is what the
         reference does, the learned rows come out bitwise the same (spec 1.5, step 10).
@@ -157,11 +157,11 @@ class MCTI(Method):
         return self.objective(trainable, frozen, batch, key)
 
     def tokens(self, trainable: PyTree) -> Float[np.ndarray, "v k n d"]:
-        """The learned vectors of each variant, without padding."""
+        """Return the learned vectors of each variant, without padding."""
         return self.layout.by_variant(np.asarray(jax.device_get(trainable["tokens"])))
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Accuracy of the tokens and of the baselines; pictures that the tokens make."""
+        """Measure the accuracy of the tokens and the baselines; draw the tokens' pictures."""
         by_variant = {
             variant.name: tokens
             for variant, tokens in zip(self.layout.variants, self.tokens(trainable), strict=True)
@@ -171,7 +171,7 @@ class MCTI(Method):
         return evaluation
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes `tokens/`, one file per class, and the pictures of the last evaluation."""
+        """Write `tokens/`, one file per class, and the pictures of the last evaluation."""
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
         tokens = learned_tokens(

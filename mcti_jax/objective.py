@@ -18,7 +18,7 @@ GAMMA_SCHEDULES = ("constant", "exponential")
 
 
 def gamma_factor(config: ConfigDict) -> Callable[[Array], Array]:
-    """What the schedule makes of gamma: update -> factor.
+    """Return gamma's schedule as a function: update -> factor.
 
     "exponential" is what the reference computes and never uses: from gamma down to `gamma_end`
     over `gamma_horizon` updates (its `cls_warm_up_step`).
@@ -46,7 +46,7 @@ class Objective:
     def __call__(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """The sum over rows of their losses, and means over classes for each variant.
+        """Return the sum over rows of their losses, and means over classes for each variant.
 
         The sum makes each row's gradient what it would be alone (spec 6.2); AdamW being
         element-wise, all rows together train as they would one by one.

@@ -77,7 +77,7 @@ def check_template(name: str, prompt: str) -> None:
 
 
 def shots_of(config: ConfigDict) -> int:
-    """Photos per class to learn from, 0 for all, where the config leaves it to the data.
+    """Return photos per class to learn from, 0 for all, where the config leaves it to the data.
 
     Photos of one's own are all used; of the sets that papers share, as many as the paper takes.
     """

@@ -37,7 +37,7 @@ class Outline:
 
 
 def outline_of(config: ConfigDict, platform: str) -> Outline:
-    """Describes what a run of `config` on a platform would gather.
+    """Describe what a run of `config` on a platform would gather.
 
     Raises:
       UserError: the models or the number of photos are not known.
@@ -59,7 +59,7 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
 
 
 def _count(config: ConfigDict) -> tuple[int, np.ndarray]:
-    """The number of classes and the training labels; opens the data set only if it must."""
+    """Return the number of classes and the training labels; opens the data set only if it must."""
     if config.classes:
         shots = shots_of(config)
         if not shots:

@@ -37,7 +37,7 @@ class Prompts:
     def from_templates(
         cls, tokenizer: Tokenizer, templates: Sequence[str], vectors: int = 1
     ) -> "Prompts":
-        """Tokenises templates such as "a photo of a {}", joining all n vectors at the slot."""
+        """Tokenise templates such as "a photo of a {}", joining all n vectors at the slot."""
         placeholder = list(range(tokenizer.vocab_size, tokenizer.vocab_size + vectors))
         rows, slots, ends = [], [], []
         for template in templates:
@@ -50,7 +50,7 @@ class Prompts:
         return cls(tokenizer.pack(rows), np.array(slots), np.array(ends), vectors)
 
     def pool_at(self, how: str) -> np.ndarray:
-        """Positions `[t]` of the class feature.
+        """Return positions `[t]` of the class feature.
 
         "placeholder" is what the reference code does: its text encoder pools at the largest
         id, and an added word's id is larger than end-of-text. "eos" is CLIP's definition.
@@ -60,14 +60,14 @@ class Prompts:
         return table[how]
 
     def cut(self) -> "Prompts":
-        """The same prompts without padding: exact for a causal tower that is pooled."""
+        """Cut off the prompts' padding: exact for a causal tower that is pooled."""
         return Prompts(self.ids[:, : self.end.max() + 1], self.slot, self.end, self.vectors)
 
 
 def insert(
     embedded: Float[Array, "b s d"], slot: Int[Array, "b"], vectors: Float[Array, "b n d"]
 ) -> Float[Array, "b s d"]:
-    """Puts n vectors into each sequence of token embeddings, beginning at `slot`."""
+    """Put n vectors into each sequence of token embeddings, beginning at `slot`."""
     offset = jnp.arange(embedded.shape[1]) - slot[:, None]
     inside = (offset >= 0) & (offset < vectors.shape[1])
     index = jnp.clip(offset, 0, vectors.shape[1] - 1)

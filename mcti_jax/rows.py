@@ -12,7 +12,7 @@ RowLosses = Callable[..., tuple[Float[Array, "c"], dict[str, Float[Array, "c"]]]
 
 
 def padded(count: int, devices: int, chunk: int) -> tuple[int, int]:
-    """How many rows to lay out for `count` real ones, and how many at a time on a device.
+    """Return how many rows to lay out for `count` real ones, and how many at a time on a device.
 
     Args:
       count: real rows.
@@ -33,7 +33,7 @@ def sum_over_rows(
     *,
     at_once: int,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, "r"]]]:
-    """The sum of all rows' losses, differentiable in `tokens`, and the rows' metrics.
+    """Return the sum of all rows' losses, differentiable in `tokens`, and the rows' metrics.
 
     No row's loss depends on another row's tokens, so each device differentiates its own rows,
     `at_once` at a time, and the gradient needs no communication. The derivative is taken here

@@ -54,12 +54,12 @@ def learned_tokens(
 
 
 def is_unfinished(workdir: AnyPath) -> bool:
-    """Whether a run has begun here and has not come to its end."""
+    """Return whether a run has begun here and has not come to its end."""
     return (workdir / "checkpoints").is_dir() and not (workdir / "result.json").exists()
 
 
 def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken]:
-    """The tokens of a run's newest checkpoint, as `save` would write them there.
+    """Return the tokens of a run's newest checkpoint, as `save` would write them there.
 
     Raises:
       UserError: There is no checkpoint, or it is of an older version.
@@ -80,7 +80,7 @@ def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken
 
 
 def read_run_tokens(workdir: AnyPath) -> list[LearnedToken]:
-    """The tokens in a run's folder, finished or exported there.
+    """Return the tokens in a run's folder, finished or exported there.
 
     Raises:
       UserError: There are none; the sentence says how to get them.

@@ -25,7 +25,7 @@ from mcti_jax.method import MCTI
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains, evaluates and writes the tokens."""
+    """Train, evaluate and write the tokens."""
     del argv
     run = read_flags()
     config, workdir = run.config, run.workdir

@@ -6,6 +6,7 @@ classes of a batch, m sentences of one class in a batch, n packed tokens, s sequ
 """
 
 from common.lazy import lazily
+from common.version import __version__ as __version__
 
 __all__, __getattr__, __dir__ = lazily(
     __name__,

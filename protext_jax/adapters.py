@@ -13,7 +13,7 @@ MAPPINGS = ("prompts", "linear", "mlp")
 
 
 def initial_adapter(key: Array, mapping: str, width: int) -> PyTree:
-    """The weights of a "linear" map, or of an "mlp" with a residual."""
+    """Return the weights of a "linear" map, or of an "mlp" with a residual."""
     bias = jnp.zeros(width)
     if mapping == "linear":
         return {"kernel": jnp.eye(width), "bias": bias}
@@ -31,7 +31,7 @@ def adapter_shapes(mapping: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 def adapted(adapter: PyTree, features: Float[Array, "b p"]) -> Float[Array, "b p"]:
-    """What the map makes of unit features."""
+    """Apply the map to unit features."""
     if "kernel" in adapter:
         return features @ adapter["kernel"] + adapter["bias"]
     hidden = jax.nn.relu(features @ adapter["first"]["kernel"] + adapter["first"]["bias"])

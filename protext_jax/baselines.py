@@ -43,9 +43,9 @@ Groups = list[list[str]]
 def text_baselines(
     config: ConfigDict, clip: CLIP, tests: Sequence[TestSet], sentences: Corpus
 ) -> dict[str, dict[str, Float[np.ndarray, "k p"]]]:
-    """Class features `[k p]` of each baseline, by set's prefix and baseline's name.
+    """Return the class features `[k p]` of each baseline, by set's prefix and baseline's name.
 
-    Where some class of a set has no sentence, "cupl" is the very array of "clip".
+    Where some class of a set has no sentence, "cupl" is the same array as "clip".
 
     Args:
       config: The run's.
@@ -76,7 +76,7 @@ def text_baselines(
 
 
 def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict[str, Groups]:
-    """What each baseline averages the unit features of; "cupl" only where all classes are told."""
+    """Return the texts that each baseline averages; "cupl" where all classes have some."""
     names = [readable(name) for name in test.classnames]
     texts: dict[str, Groups] = {
         "clip": _filled([test.plain], names),
@@ -100,12 +100,12 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
 
 
 def described(config: ConfigDict, corpus: Corpus, test: TestSet) -> Matches:
-    """Which descriptors are about which class of a test set."""
+    """Return which descriptors are about which class of a test set."""
     return match_names(test.classnames, corpus, _source(config), _same_texts(corpus))
 
 
 def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[str]:
-    """Reads the files of the baselines, so that a broken one is found before training.
+    """Read the files of the baselines, so that a broken one is found before training.
 
     Returns:
       What a person should know of them, a line each.
@@ -139,7 +139,7 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
 
 
 def read_words(config: ConfigDict) -> list[str]:
-    """WaffleCLIP's words.
+    """Return WaffleCLIP's words.
 
     Raises:
       UserError: `config.words` names no list of words.
@@ -153,7 +153,7 @@ def read_words(config: ConfigDict) -> list[str]:
 
 
 def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, "k p"]:
-    """Unit class features of several methods, averaged with equal weight."""
+    """Return unit class features of several methods, averaged with equal weight."""
     return normalise(sum(features) / len(features))
 
 
@@ -174,7 +174,7 @@ def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
 
 
 def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
-    """Random words and letters in place of descriptors, the same for all classes."""
+    """Draw random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
     known = read_words(config) if config.words else []
     letters = list(string.ascii_lowercase)

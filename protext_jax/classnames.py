@@ -43,17 +43,17 @@ def _caltech(name: str) -> str:
 
 
 def _cars(name: str) -> str:
-    """The year in front."""
+    """Put the year in front."""
     return re.sub(r"^(.*) (\d{4})$", r"\2 \1", name)
 
 
 def _ucf(name: str) -> str:
-    """CamelCase apart."""
+    """Split CamelCase."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
 
 
 def _sun(name: str) -> str:
-    """Parts of the path in reverse, without the letter in front: /a/arch/indoor."""
+    """Reverse the parts of the path, without the letter in front: /a/arch/indoor."""
     parts = re.sub(r"^/?[a-z]/", "", name).split("/")
     return " ".join(reversed(parts))
 
@@ -82,13 +82,13 @@ SAME_TEST_SET = (
 
 
 def clean(dataset: str, name: str) -> str:
-    """One name of a data set; empty for a class that CoOp leaves out."""
+    """Return one name of a data set; empty for a class that CoOp leaves out."""
     rule = CLEAN.get(identify(dataset))
     return rule(name) if rule else name
 
 
 def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
-    """Opens a data set with CoOp's class names.
+    """Open a data set with CoOp's class names.
 
     Args:
       spec: A dataset string.
@@ -112,7 +112,7 @@ def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
 
 
 def read_names(file: str) -> dict[str, str]:
-    """The {spelled: wanted} of a names file.
+    """Read the {spelled: wanted} of a names file.
 
     Raises:
       UserError: It is missing or holds something else.
@@ -126,7 +126,7 @@ def read_names(file: str) -> dict[str, str]:
 
 
 def check_names(file: str, classnames: Iterable[str]) -> list[str]:
-    """Refuses a names file that gives none of the opened data sets' classes its name.
+    """Refuse a names file that gives none of the opened data sets' classes its name.
 
     Args:
       file: The file, or "".
@@ -154,7 +154,7 @@ def _same(wanted: Mapping[str, str]) -> Callable[[str, str], bool]:
 
 
 def remark(spec: str) -> str:
-    """What is to be said of a data set's test part; empty for nothing."""
+    """Return a remark on a data set's test part; empty for none."""
     kind, _, name = spec.partition(":")
     builder = name.split(":")[0]
     if kind == "tfds" and identify(builder) and builder not in SAME_TEST_SET:

@@ -35,12 +35,12 @@ EPOCHS = {1: 50, 2: 100, 4: 100}  # by shots; 200 from eight on
 
 
 def context_length(clip: CLIP) -> int:
-    """CoOp's 16 vectors, or the 4 of its other setting where the tower is too short."""
+    """Return CoOp's 16 vectors, or the 4 of its other setting where the tower is too short."""
     return LENGTH if clip.config.text.positions >= 4 * LENGTH else SHORT
 
 
 def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
-    """Refuses `coop_shots` without photos to learn from.
+    """Refuse `coop_shots` without photos to learn from.
 
     Raises:
       UserError: There are none.
@@ -57,7 +57,7 @@ def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
 
 
 def whole(clip: CLIP, names: list[str]) -> tuple[Layout, Float[Array, "total d"]]:
-    """All classes as one packed batch, in order, and their own tokens' embeddings."""
+    """Pack all classes into one batch, in order, with their own tokens' embeddings."""
     length = context_length(clip)
     texts = tokenise(clip.tokenizer, default_template(length), names, length)
     ids, position, lengths, starts = suffixes(texts.ids, texts.end, length)
@@ -71,7 +71,7 @@ def whole(clip: CLIP, names: list[str]) -> tuple[Layout, Float[Array, "total d"]
 
 
 def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Path) -> Array:
-    """The context `[1 t d]` after CoOp's recipe: SGD with a cosine, a batch of 32.
+    """Train the context `[1 t d]` by CoOp's recipe: SGD with a cosine, a batch of 32.
 
     Args:
       clip: The model.
@@ -122,5 +122,5 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
 
 
 def as_learned(context: Float[Array, "1 t d"]) -> LearnedPrompts:
-    """The context as prompts of depth 1, which is what it is."""
+    """Return the context as prompts of depth 1."""
     return LearnedPrompts({"prompts": np.asarray(context)}, {})

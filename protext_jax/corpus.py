@@ -23,7 +23,7 @@ class Matched:
       names: of the classes that are trained, as training spells them, in the corpus' order; a
         name may occur twice where a data set has it twice.
       groups: sentences of each, at least one.
-      unmatched: keys that are no class of the data set.
+      unmatched: keys that are not classes of the data set.
       untold: classes of the data set without a sentence.
       duplicates: repeated sentences by name; they are kept, as the reference does.
       overlong: sentences by name that do not fit the text tower; they are left out.
@@ -44,16 +44,16 @@ class Matched:
         return dict(zip(self.names, self.groups, strict=True))
 
     def report(self) -> list[str]:
-        """What a person should know before training, a line each."""
+        """Return what a user should know before training, a line each."""
         total = sum(map(len, self.groups))
         return [f"{total} sentences about {len(self.groups)} classes.", *self.remarks()]
 
     def remarks(self) -> list[str]:
-        """What of the corpus or the data set is passed over, and what is read otherwise."""
+        """Return what of the corpus or the data set is passed over or read otherwise."""
         lines = list(self.respelled)
         if self.unmatched:
             keys = _named(self.unmatched, "key", "keys")
-            lines.append(f"{keys} in the corpus and no trained class: ignored.")
+            lines.append(f"{keys} in the corpus and not among the trained classes: ignored.")
         if self.untold:
             classes = _named(self.untold, "class", "classes")
             lines.append(f"{classes} without a sentence: not trained.")
@@ -65,7 +65,7 @@ class Matched:
 
 
 def read_corpus(path: Path | str, pattern: str) -> Corpus:
-    """Reads `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
+    """Read `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
 
     Args:
       path: The file; where it is absent and `path.gz` is not, that one.
@@ -73,7 +73,7 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
         for descriptors; "{phrase}" for sentences.
 
     Raises:
-      UserError: It is no such file, is empty, or `pattern` has no {phrase}.
+      UserError: It is not such a file, is empty, or `pattern` has no {phrase}.
     """
     if "{phrase}" not in pattern:
         raise UserError(f"pattern={pattern!r} needs {{phrase}} for what the file lists.")
@@ -89,14 +89,14 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
 
 
 def normalised(name: str) -> str:
-    """What of a class name counts for matching: lower case, underscores as spaces."""
+    """Return what counts of a class name for matching: lower case, underscores as spaces."""
     return readable(name).lower()
 
 
 def match(
     corpus: Corpus, classnames: Sequence[str], lengths: Mapping[str, int], longest: int
 ) -> Matched:
-    """Finds the data set's classes in the corpus, by name and never by position.
+    """Find the data set's classes in the corpus, by name and never by position.
 
     Args:
       corpus: Sentences by key.

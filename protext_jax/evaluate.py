@@ -31,7 +31,7 @@ from protext_jax.texts import gather_texts
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
     flags.DEFINE_string("cache", "", "Folder of encoded photos and texts.")
@@ -39,7 +39,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Evaluates and writes `DIR/eval/NAME.json`, of a run of a sweep `NAME~runN.json`."""
+    """Evaluate and write `DIR/eval/NAME.json`, of a run of a sweep `NAME~runN.json`."""
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)

@@ -78,7 +78,7 @@ class Measured:
         return normalise(text_features(self.clip, plain, self.cache))
 
     def encode(self) -> None:
-        """Reads all pictures, so that a broken one is found before training and not after it."""
+        """Read all pictures, so that a broken one is found before training and not after it."""
         with named_together(*(x.split for x in self.sets)):
             _ = self.pictures
             if self.config.coop_shots:
@@ -99,17 +99,17 @@ class Measured:
         return as_learned(context)
 
     def predicted(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> Int[np.ndarray, "b"]:
-        """The class of each of the set's test pictures."""
+        """Return the class of each of the set's test pictures."""
         # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
         return (normalise(self.pictures[test.prefix]) @ classes.T).argmax(1)
 
     def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
-        """Share of the set's test pictures whose class is found."""
+        """Return the share of the set's test pictures whose class is found."""
         return accuracy(self.predicted(test, classes), test.split.labels)
 
 
 def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Evaluation:
-    """Measures every run; of a sweep's runs the one that text alone prefers is the result.
+    """Measure every run; of a sweep's runs the one that text alone prefers is the result.
 
     Args:
       measured: Models, texts and pictures.
@@ -136,7 +136,7 @@ def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Eval
 def measure(
     measured: Measured, learned: LearnedPrompts
 ) -> tuple[dict[str, float], Float[np.ndarray, "k p"]]:
-    """One run's numbers, and its features of the trained classes."""
+    """Return one run's numbers and its features of the trained classes."""
     clip, texts, config = measured.clip, measured.texts, measured.config
     metrics = accuracies(measured, learned)
     names = [training_name(config, name) for name in texts.names]
@@ -145,7 +145,7 @@ def measure(
 
 
 def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") -> dict[str, float]:
-    """The prompts' accuracy on every set, in the set's own template if none is given."""
+    """Return the prompts' accuracy on every set, in the set's own template if none is given."""
     scores = {}
     for test in measured.sets:
         classes = class_features(measured.clip, learned, template or test.template, test.classnames)
@@ -154,7 +154,7 @@ def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") 
 
 
 def with_average(measured: Measured, scores: dict[str, float]) -> dict[str, float]:
-    """Adds the mean over the further data sets, where there are several and all are known."""
+    """Add the mean over the further data sets, where there are several and all are known."""
     halves = "base/", "new/", ""
     others = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
     if len(others) < 2 or not all(name in scores for name in others):
@@ -163,7 +163,7 @@ def with_average(measured: Measured, scores: dict[str, float]) -> dict[str, floa
 
 
 def baseline_scores(measured: Measured, learned: LearnedPrompts) -> dict[str, dict[str, float]]:
-    """The numbers of every baseline on every set, by baseline; the paper's own come last."""
+    """Measure every baseline on every set, by baseline; the paper's own come last."""
     scores: dict[str, dict[str, float]] = {}
     for test in measured.sets:
         for name, classes in measured.baselines[test.prefix].items():
@@ -181,7 +181,7 @@ def baseline_scores(measured: Measured, learned: LearnedPrompts) -> dict[str, di
 
 
 def _with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
-    """Accuracy of the prompts' and CuPL's features together, where CuPL has sentences."""
+    """Return the accuracy of the prompts' and CuPL's features together."""
     scores = {}
     for test in measured.sets:
         baselines = measured.baselines[test.prefix]
@@ -193,7 +193,7 @@ def _with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
 
 
 def _papers(measured: Measured) -> dict[str, dict[str, float]]:
-    """The paper's figures, for a run of its settings on its model."""
+    """Return the paper's figures, for a run of its settings on its model."""
     config = measured.config
     if not config.dataset or config.model != MODEL:
         return {}
@@ -202,7 +202,7 @@ def _papers(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def _by_class(measured: Measured, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:
-    """How near each trained class is to its sentences, before and after."""
+    """Return the cosine of each trained class with its sentences, before and after."""
     before, after = (measured.sentences.cosines(x) for x in (measured.unprompted, classes))
     return {
         name: {"clip": float(a), "protext": float(b)}

@@ -32,7 +32,7 @@ from protext_jax.texts import NO_IMAGES, open_corpus
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out", None, "The safetensors file to write.", required=True)
     flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
@@ -42,7 +42,7 @@ def define_flags() -> None:
 
 
 def class_names(config: ConfigDict, file: str | None) -> list[str]:
-    """Those of the JSON list in `file`, else those that the run's data set or corpus has."""
+    """Return the names in the JSON list `file`, else those of the run's data set or corpus."""
     if file:
         return read_strings(as_path(file), "give --classes=FILE, a JSON list of names")
     if config.data == NO_IMAGES:
@@ -53,7 +53,7 @@ def class_names(config: ConfigDict, file: str | None) -> list[str]:
 def export(
     learned: LearnedPrompts, model: str, dtype: str, names: Sequence[str], template: str, out: Path
 ) -> tuple[int, int]:
-    """Writes the features and returns their shape.
+    """Write the features and return their shape.
 
     Raises:
       UserError: The model is another one, or the template does not fit the prompts.
@@ -67,7 +67,7 @@ def export(
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs the command."""
+    """Run the command."""
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)

@@ -30,7 +30,7 @@ from protext_jax.tower import unit
 def rearrange(
     x: Float[Array, "a *rest"], take: Int[Array, "*b"], back: Int[Array, " a"]
 ) -> Float[Array, "..."]:
-    """`x[take]`, zero where `take` is too large; `back` is the inverse.
+    """Return `x[take]`, zero where `take` is too large; `back` is the inverse.
 
     With the inverse known, the gradient is a gather too, where autodiff would scatter.
     """
@@ -62,15 +62,15 @@ class BlockParts:
     params: PyTree
 
     def norm1(self, x: Array) -> Array:
-        """The norm in front of attention."""
+        """Return the norm in front of attention."""
         return LayerNorm(self.config.eps, self.dtype).apply({"params": self.params["norm1"]}, x)
 
     def heads(self, name: str, x: Array) -> Array:
-        """Projects to "query", "key" or "value", by heads."""
+        """Project to "query", "key" or "value", by heads."""
         return self._dense(name, x).reshape(len(x), self.config.heads, -1)
 
     def finish(self, x: Array, mixed: Array) -> Array:
-        """The output projection, its residual, and the MLP."""
+        """Return the output projection, its residual, and the MLP."""
         c = self.config
         x = x + self._dense("out", mixed.reshape(x.shape))
         normed = LayerNorm(c.eps, self.dtype).apply({"params": self.params["norm2"]}, x)
@@ -83,7 +83,7 @@ class BlockParts:
 
 
 def blocks(tower: TextTower, params: PyTree) -> Iterator[BlockParts]:
-    """The tower's blocks in turn."""
+    """Yield the tower's blocks in turn."""
     for layer in range(tower.config.layers):
         yield BlockParts(tower.config, tower.dtype, params[f"block_{layer}"])
 
@@ -92,7 +92,7 @@ def mix(
     query: Float[Array, "*u q h e"],
     parts: list[tuple[Array, Array, Array | None]],
 ) -> Float[Array, "*u q h e"]:
-    """Attention over several sets of keys at once, softmax in float32.
+    """Return attention over several sets of keys at once, softmax in float32.
 
     Args:
       query: What asks.
@@ -117,7 +117,7 @@ def mix(
 
 
 def start_states(tower: TextTower, params: PyTree) -> Float[Array, "blocks d"]:
-    """The input of every block at start-of-text, which sees nothing but itself."""
+    """Return the input of every block at start-of-text, which sees nothing but itself."""
 
     def run(tower: TextTower) -> Array:
         ids = jnp.full((1, 1), tower.config.bos)
@@ -132,7 +132,7 @@ def prefix_heads(
     start: Float[Array, "blocks d"],
     prompts: Float[Array, "j t d"],
 ) -> list[tuple[Array, Array]]:
-    """Keys and values `[1+t h e]` of start-of-text and the prompts, block by block."""
+    """Return keys and values `[1+t h e]` of start-of-text and the prompts, block by block."""
     depth, length, _ = prompts.shape
     last = tower.config.layers - 1
     positions = jnp.asarray(params["position_embedding"])[1 : 1 + length]
@@ -158,7 +158,7 @@ def packed_features(
     start: Float[Array, "blocks d"],
     layout: Layout,
 ) -> Float[Array, "u p"]:
-    """Unit-length features of the classes in `layout`; see `tower.prompted_features`.
+    """Return unit-length features of the classes in `layout`; see `tower.prompted_features`.
 
     A slot without a class gets some finite unit vector.
 

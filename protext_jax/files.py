@@ -45,7 +45,7 @@ class LearnedPrompts:
 
     @classmethod
     def of(cls, config: ConfigDict, weights: str, trained: PyTree, run: Run) -> "LearnedPrompts":
-        """The result of one run, without the axis of runs; `weights` is the model's fingerprint."""
+        """Make the result of one run; `weights` is the model's fingerprint."""
         facts = {
             "format": FORMAT,
             "base_model": config.model,
@@ -76,7 +76,7 @@ class LearnedPrompts:
         return self.metadata.get("half") == "True"
 
     def require_model(self, clip: CLIP) -> None:
-        """Refuses a model that the prompts were not learned with.
+        """Refuse a model that the prompts were not learned with.
 
         Raises:
           UserError: The weights are others, or the file does not hold what a run writes.
@@ -102,7 +102,7 @@ class LearnedPrompts:
 
 
 def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:
-    """Whether arrays of these shapes are prompts or an adapter for this tower."""
+    """Return whether arrays of these shapes are prompts or an adapter for this tower."""
     if set(shapes) == {"prompts"}:
         shape = shapes["prompts"]
         return len(shape) == 3 and 1 <= shape[0] <= text.layers and shape[2] == text.width
@@ -111,12 +111,12 @@ def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:
 
 
 def write_prompts(path: AnyPath, learned: LearnedPrompts) -> None:
-    """Writes one safetensors file."""
+    """Write one safetensors file."""
     write_tensors(path, learned.arrays, learned.metadata)
 
 
 def all_runs(config: ConfigDict, weights: str, trainable: PyTree) -> list[LearnedPrompts]:
-    """The result of each run of a tree with the runs in front."""
+    """Return the result of each run of a tree with the runs in front."""
     trees = [
         jax.tree.map(lambda x, i=i: np.asarray(x[i]), trainable)
         for i in range(len(make_runs(config)))
@@ -128,14 +128,14 @@ def all_runs(config: ConfigDict, weights: str, trainable: PyTree) -> list[Learne
 
 
 def write_runs(workdir: AnyPath, learned: Sequence[LearnedPrompts], chosen: int) -> None:
-    """Writes `prompts.safetensors`, of a sweep also one file per run."""
+    """Write `prompts.safetensors`, of a sweep also one file per run."""
     write_prompts(workdir / "prompts.safetensors", learned[chosen])
     for number, own in enumerate(learned if len(learned) > 1 else ()):
         write_prompts(workdir / f"sweep/{number}.safetensors", own)
 
 
 def write_latest(workdir: AnyPath, number: int | None = None) -> None:
-    """Writes the prompts of an unfinished run's newest checkpoint as those of a finished one.
+    """Write the prompts of an unfinished run's newest checkpoint as those of a finished one.
 
     Args:
       workdir: the run's folder.
@@ -154,7 +154,7 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
 
 
 def read_prompts(path: AnyPath) -> LearnedPrompts:
-    """Reads what `write_prompts` wrote.
+    """Read what `write_prompts` wrote.
 
     Raises:
       UserError: There is no such file, or it is something else.
@@ -172,7 +172,7 @@ def read_prompts(path: AnyPath) -> LearnedPrompts:
 def read_run(
     workdir: AnyPath, number: int | None = None, cache: str | None = None
 ) -> tuple[ConfigDict, LearnedPrompts]:
-    """The config of a finished run and its prompts; of a sweep those of run `number`.
+    """Return the config of a finished run and its prompts; of a sweep those of run `number`.
 
     `cache` is as of `read_config`.
 
@@ -200,7 +200,7 @@ def _encode(
 def class_features(
     clip: CLIP, learned: LearnedPrompts, template: str, names: Sequence[str]
 ) -> Float[np.ndarray, "k p"]:
-    """Unit-length features of any classes: the classifier that the prompts make.
+    """Return unit-length features of any classes: the classifier that the prompts make.
 
     Raises:
       UserError: The prompts would overwrite class names in this template, or a text is too long.
@@ -214,7 +214,7 @@ def class_features(
 
 
 def _rounded_up(texts: ClassTexts) -> ClassTexts:
-    """Few different shapes, so that few programs are compiled: padding changes no feature."""
+    """Round a size up, so that few programs are compiled: padding changes no feature."""
     rows = -(-len(texts.ids) // ROWS) * ROWS
     columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
     which = np.minimum(np.arange(rows), len(texts.ids) - 1)

@@ -26,7 +26,7 @@ from protext_jax.files import read_run
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
     flags.DEFINE_integer("words", 5, "How many words for each vector.", lower_bound=1)
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
@@ -35,7 +35,7 @@ def define_flags() -> None:
 def nearest_words(
     clip: CLIP, prompts: Float[np.ndarray, "j t d"], count: int
 ) -> list[list[list[tuple[str, float]]]]:
-    """For each block and vector the words of the largest cosine, with it."""
+    """Return the words of the largest cosine for each block and vector, with it."""
     table = np.asarray(clip.params["text"]["token_embedding"], np.float32)
 
     def words(block: np.ndarray) -> list[list[tuple[str, float]]]:
@@ -48,7 +48,7 @@ def nearest_words(
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table with a row per vector."""
+    """Print a table with a row per vector."""
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)

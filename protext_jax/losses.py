@@ -65,7 +65,7 @@ def _cosine(features: Features, targets: Targets, real: Array, gather: Gather) -
 
 
 def _contrastive_pairs(features: Array, targets: Array, label: Array) -> Array:
-    """Each sentence among the distinct classes of the batch."""
+    """Compare each sentence with the distinct classes of the batch."""
     same = label[:, None] == label
     logits = CONTRASTIVE_SCALE * targets @ features.T - jnp.log(same.sum(0))
     own = jnp.where(same, logits, -jnp.inf)
@@ -91,6 +91,6 @@ LOSSES: dict[str, Loss] = {
 def sentence_targets(
     targets: Float[Array, "n p"], rows: Int[Array, "u m"]
 ) -> tuple[Targets, Array]:
-    """The targets that `rows` names, and which rows are real: those below n."""
+    """Return the targets that `rows` names, and which rows are real: those below n."""
     found = jnp.take(targets, rows, axis=0, mode="fill", fill_value=0)
     return found, rows < targets.shape[0]

@@ -75,7 +75,7 @@ class ProText(Method):
         self.config = choose_config(get_config, config, fields)
 
     def complete(self, config: ConfigDict) -> ConfigDict:
-        """Fills in the data and the number of updates, which the epochs imply."""
+        """Fill in the data and the number of updates, which the epochs imply."""
         config = with_data(config)
         check_choices(config, CHOICES)
         if not config.updates:
@@ -87,7 +87,7 @@ class ProText(Method):
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Loads CLIP and the sentences, encodes them once and lays the classes out.
+        """Load CLIP and the sentences, encode them once and lay the classes out.
 
         Everything that is measured afterwards is opened, checked and encoded here.
         """
@@ -112,7 +112,7 @@ class ProText(Method):
         return Loaded(frozen, self._batches(), prints)
 
     def _notes(self, texts: Texts, sets: Sequence[TestSet]) -> list[str]:
-        """What is to be said of the files beside the sentences, each line once."""
+        """Return remarks on the files beside the sentences, each line once."""
         config = self.config
         opened = texts.dataset.classnames if texts.dataset else ()
         names = [*opened, *(name for test in sets for name in test.classnames)]
@@ -126,7 +126,7 @@ class ProText(Method):
         return list(filter(None, dict.fromkeys(lines)))
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         clip = describe_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
@@ -176,7 +176,7 @@ class ProText(Method):
         return Batches(samplers, plan.packer, digest.hexdigest()[:16])
 
     def init(self, key: Array) -> PyTree:
-        """Every run draws from its own seed; the loop's key is that of the config's."""
+        """Draw every run from its own seed; the loop's key is that of the config's."""
         del key
         config, text = self.config, self.clip.config.text
         keys = [random_key(run.seed) for run in self.plan.runs]
@@ -187,7 +187,7 @@ class ProText(Method):
         return {"prompts": jnp.stack(runs)}
 
     def optimizer(self) -> optax.GradientTransformation:
-        """AdamW on the prompts alone, with the reference's rate per epoch."""
+        """Return AdamW on the prompts alone, with the reference's rate per epoch."""
         config = self.config
         return optax.chain(
             optax.scale_by_adam(config.beta1, config.beta2, eps=1e-8),
@@ -203,13 +203,13 @@ class ProText(Method):
         return self.objective(trainable, frozen, batch)
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Accuracy by protocol, beside the baselines; the text-only signals."""
+        """Measure the accuracy by protocol, the baselines and the text-only signals."""
         found = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
         self.evaluation = replace(found, details={"remarks": self.remarks, **found.details})
         return self.evaluation
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
-        """Whether the last `early_stop` evaluations brought no gain on held-out sentences."""
+        """Return whether the last `early_stop` evaluations gained nothing on held-out text."""
         patience, ranks = self.config.early_stop, [rank(found) for found in evaluations]
         if not 0 < patience < len(ranks):
             return False
@@ -217,7 +217,7 @@ class ProText(Method):
         return (retrieval, cosine - self.config.early_stop_gain) <= max(ranks[:-patience])
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
+        """Write `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
         for name, picture in self.evaluation.pictures.items():
             write_png(workdir / f"{name}.png", picture)
         learned = all_runs(self.config, self.clip.fingerprint, trainable)

@@ -41,7 +41,7 @@ class Objective:
     half: bool = False
 
     def __call__(self, trainable: PyTree, frozen: PyTree, batch: PyTree) -> tuple[Array, Metrics]:
-        """The mean loss of the runs; its gradient is that of every run's own loss.
+        """Return the mean loss of the runs; its gradient is that of every run's own loss.
 
         Args:
           trainable: `{"prompts": [r j t d]}`, or an adapter's weights with r in front.
@@ -66,7 +66,7 @@ class Objective:
     def plain(
         self, trainable: PyTree, frozen: PyTree, rows: Int[Array, " b"]
     ) -> tuple[Float[Array, ""], Metrics]:
-        """One run's loss, pair by pair at all positions: the reference's way."""
+        """Compute one run's loss, pair by pair at all positions, as the reference does."""
         label, targets = frozen["label"][rows], frozen["targets"][rows]
         if "prompts" in trainable:
             features = prompted_features(
@@ -85,7 +85,7 @@ class Objective:
     def packed(
         self, trainable: PyTree, frozen: PyTree, layout: Layout, gather: Callable[[Array], Array]
     ) -> tuple[Float[Array, ""], Metrics]:
-        """One run's loss on one shard's classes: its share of the mean over the batch."""
+        """Compute one run's loss on one shard's classes: its share of the mean over the batch."""
         features = packed_features(
             self.tower,
             frozen["text"],
@@ -104,7 +104,7 @@ class Objective:
         return LOSSES[self.loss]
 
     def _over_devices(self, trainable: PyTree, frozen: PyTree, layout: Layout) -> tuple[Any, ...]:
-        """Values, gradients and metrics of all runs; each device takes its own classes."""
+        """Return values, gradients and metrics of all runs; each device takes its own classes."""
 
         def gather(x: Array) -> Array:
             return lax.all_gather(x, "data", tiled=True)

@@ -63,7 +63,7 @@ class Sizes:
         lengths: Int[np.ndarray, "k"],
         shards: int,
     ) -> "Sizes":
-        """Goes through all batches of each (sampler, epochs), counting only.
+        """Go through all batches of each (sampler, epochs), counting only.
 
         Args:
           samplers: Who draws the pairs, and for how many epochs.
@@ -104,7 +104,7 @@ class Packer:
     starts: Int[np.ndarray, "k"]
 
     def __call__(self, pairs: Int[np.ndarray, "b"]) -> Layout:
-        """The layout of a batch, with the shards in front of every array."""
+        """Return the layout of a batch, with the shards in front of every array."""
         classes, slots = np.unique(self.label[pairs], return_inverse=True)
         by_length = np.argsort(-self.lengths[classes], kind="stable")
         shards = [by_length[i :: self.sizes.shards] for i in range(self.sizes.shards)]
@@ -144,7 +144,7 @@ class Packer:
 def _grouped(
     pairs: Int[np.ndarray, "b"], slots: Int[np.ndarray, "b"], own: Int[np.ndarray, "u"]
 ) -> list[np.ndarray]:
-    """The pairs of each of the batch's classes `own`."""
+    """Return the pairs of each of the batch's classes `own`."""
     order = np.argsort(slots, kind="stable")
     groups = np.split(pairs[order], np.cumsum(np.bincount(slots))[:-1])
     return [groups[i] for i in own]
@@ -153,7 +153,7 @@ def _grouped(
 def suffixes(
     ids: Int[np.ndarray, "k s"], end: Int[np.ndarray, "k"], length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The tokens behind the prompts of every class, end to end.
+    """Return the tokens behind the prompts of every class, end to end.
 
     Returns:
       Token ids `[total]`, their positions `[total]`, and each class's length and start `[k]`.

@@ -14,7 +14,7 @@ from common.errors import UserError
 def encode_pictures(
     clip: CLIP, split: ImageSplit | FeatureSplit, cache: Path
 ) -> Float[np.ndarray, "b p"]:
-    """Features of pictures, not normalised; a file of features brings its own.
+    """Return features of pictures, not normalised; a file of features brings its own.
 
     Raises:
       UserError: The features are of another width than this CLIP's.
@@ -26,7 +26,7 @@ def encode_pictures(
 
 
 def require_width(clip: CLIP, split: ImageSplit | FeatureSplit) -> None:
-    """Refuses a file of features that are not this CLIP's.
+    """Refuse a file of features that are not this CLIP's.
 
     Raises:
       UserError: The features are of another width.

@@ -50,7 +50,7 @@ class Plan:
 
 
 def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
-    """Who sees which pairs when, and in what shapes."""
+    """Plan which run sees which pairs when, and in what shapes."""
     runs = make_runs(config)
     label = texts.label
     if config.targets_of == "class_mean":
@@ -65,12 +65,12 @@ def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
 
 
 def is_fast(config: ConfigDict) -> bool:
-    """Whether the shared work applies: an adapter has no prompts to share."""
+    """Return whether the shared work applies: an adapter has no prompts to share."""
     return config.fast and config.mapping == "prompts"
 
 
 def frozen_tree(config: ConfigDict, clip: CLIP, plan: Plan, encoded: Mapping[str, Any]) -> PyTree:
-    """Everything that the objective reads and never changes."""
+    """Return everything that the objective reads and never changes."""
     params, texts = clip.params["text"], plan.texts
     frozen = {"targets": encoded["targets"]}
     if plan.packer is None:
@@ -89,7 +89,7 @@ def frozen_tree(config: ConfigDict, clip: CLIP, plan: Plan, encoded: Mapping[str
 
 
 def read_tokenizer(source: str) -> Tokenizer:
-    """The tokenizer of a CLIP, without its weights.
+    """Return the tokenizer of a CLIP, without its weights.
 
     Raises:
       UserError: The model cannot be found.
@@ -100,6 +100,6 @@ def read_tokenizer(source: str) -> Tokenizer:
 
 
 def fitted(tokenizer: Tokenizer, config: TextConfig) -> Tokenizer:
-    """The tokenizer with no more positions than its tower has."""
+    """Return the tokenizer with no more positions than its tower has."""
     tokenizer.length = min(tokenizer.length, config.positions)
     return tokenizer

@@ -34,14 +34,14 @@ class ClassTexts:
 
 
 def default_template(length: int) -> str:
-    """The template for `length` prompt vectors: those words are overwritten by the prompts."""
+    """Return the template for `length` prompt vectors, which overwrite its words."""
     if length <= len(CONTEXT.split()):
         return f"{CONTEXT} {{}}."
     return " ".join([FILLER] * length) + " {}."
 
 
 def tokenise(tokenizer: Tokenizer, template: str, names: Sequence[str], length: int) -> ClassTexts:
-    """Fills the names into a template whose first `length` tokens the prompts overwrite.
+    """Fill the names into a template whose first `length` tokens the prompts overwrite.
 
     Raises:
       UserError: The template has no slot, prompts would overwrite the class name, or a text is
@@ -63,7 +63,7 @@ def tokenise(tokenizer: Tokenizer, template: str, names: Sequence[str], length: 
 def initial_prompts(
     key: Array, context: Float[AnyArray, "c d"], length: int, depth: int
 ) -> Float[Array, "j t d"]:
-    """Random prompts; those of the first block are "a photo of a" where it is long enough.
+    """Return random prompts; those of the first block are "a photo of a" where it is long enough.
 
     The supplement says so of every length; the reference's code does not beyond four.
 

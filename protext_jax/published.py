@@ -64,7 +64,7 @@ TABLES = {
 
 
 def published(protocol: str, prefixes: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """The paper's rows for a run, as shares, under the names of the run's own metrics.
+    """Return the paper's rows for a run, as shares, under the names of the run's own metrics.
 
     Args:
       protocol: Of the run.

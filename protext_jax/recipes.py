@@ -63,7 +63,7 @@ RECIPES = {
 
 
 def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
-    """The fields of the config that a published run sets.
+    """Return the fields of the config that a published run sets.
 
     Raises:
       UserError: The reference has no such run.

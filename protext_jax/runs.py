@@ -32,7 +32,7 @@ class Run:
 
 
 def make_runs(config: ConfigDict) -> tuple[Run, ...]:
-    """The run of the config; with `sweep`, every combination of the grid's values.
+    """Return the run of the config; with `sweep`, every combination of the grid's values.
 
     Raises:
       UserError: A value of the grid is out of range.
@@ -57,7 +57,7 @@ class _EpochState:
 
 
 def scale_by_epoch(runs: tuple[Run, ...], per_epoch: int) -> optax.GradientTransformation:
-    """Minus the learning rate of each run's epoch; leaves have the runs in front.
+    """Return minus the learning rate of each run's epoch; leaves have the runs in front.
 
     A run that is shorter than others stands still after its last epoch: its rate is 0, and
     AdamW's decay is multiplied by it as well.
@@ -97,7 +97,7 @@ class Batches:
     fingerprint: str
 
     def batch(self, step: int) -> PyTree:
-        """Indices into the frozen tree, runs in front."""
+        """Return indices into the frozen tree, runs in front."""
         rows = [sampler.rows(step) for sampler in self.samplers]
         if self.packer is None:
             return {"rows": np.stack(rows).astype(np.int32)}

@@ -11,7 +11,7 @@ WARMUP_RATE = 1e-5
 
 
 def steps_per_epoch(pairs: int, batch: int) -> int:
-    """Whole batches only, but one short batch where there is no whole one."""
+    """Count whole batches only, but one short batch where there is no whole one."""
     return max(pairs // batch, 1)
 
 
@@ -21,7 +21,7 @@ AnyArray = np.ndarray | Array
 def rate(
     epoch: Float[AnyArray, " r"], epochs: Float[AnyArray, " r"], peak: Float[AnyArray, " r"]
 ) -> Float[Array, " r"]:
-    """The learning rate of an epoch, counted from 0; 0 from the end of the run on.
+    """Return the learning rate of an epoch, counted from 0; 0 from the end of the run on.
 
     A constant warm-up, then a cosine. The cosine's period is the number of all epochs, as in
     Dassl with `WARMUP_RECOUNT`, so the rate does not reach 0: it stops `WARMUP_EPOCHS` short.
@@ -41,12 +41,12 @@ class Sampler:
         self._order = lru_cache(maxsize=2)(self._draw)
 
     def rows(self, step: int) -> Int[np.ndarray, "b"]:
-        """The pairs of a step."""
+        """Return the pairs of a step."""
         epoch, place = divmod(step, self.per_epoch)
         return self._order(epoch)[place * self._size : (place + 1) * self._size]
 
     def epoch(self, epoch: int) -> Int[np.ndarray, "steps b"]:
-        """The pairs of all steps of an epoch."""
+        """Return the pairs of all steps of an epoch."""
         order = self._order(epoch)[: self.per_epoch * self._size]
         return order.reshape(self.per_epoch, self._size)
 

@@ -45,12 +45,12 @@ class Sentences:
         return class_means(self.targets, self.label)
 
     def cosines(self, classes: Float[np.ndarray, "k p"]) -> Float[np.ndarray, "k"]:
-        """How near each class is to its own sentences, on the average."""
+        """Return the mean cosine of each class with its own sentences."""
         cosine = (self.targets * classes[self.label]).sum(1)
         return np.array([cosine[self.label == k].mean() for k in np.unique(self.label)])
 
     def scores(self, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
-        """Mean and least of `cosines`; whether held-out sentences find their class."""
+        """Return mean and least of `cosines`, and whether held-out sentences find their class."""
         cosines = self.cosines(classes)
         found = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
         if len(self.held_out):
@@ -62,21 +62,21 @@ class Sentences:
 
 
 def encode_sentences(clip: CLIP, texts: Texts, cache: Path) -> Sentences:
-    """The features of what a run is told, from one pass and one file of the cache."""
+    """Encode what a run learns from, in one pass and one file of the cache."""
     features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
     targets, held_out = np.split(features, [texts.pairs])
     return Sentences(targets, texts.label, held_out, texts.held_label)
 
 
 def rank(scores: Mapping[str, float]) -> tuple[float, float]:
-    """What is compared: retrieval of held-out sentences, then how near they are."""
+    """Return the sort key of runs: retrieval of held-out sentences, then their cosine."""
     return scores.get(RETRIEVAL, 0.0), scores.get(HELD_OUT_COSINE, 0.0)
 
 
 def similarity_picture(
     sentences: Sentences, before: Float[np.ndarray, "k p"], after: Float[np.ndarray, "k p"]
 ) -> np.ndarray:
-    """Cosines between classes: of CLIP's features, of the prompts', and of mean sentences."""
+    """Draw the cosines between classes: of CLIP, of the prompts, of mean sentences."""
     panels = [_heat(x @ x.T) for x in (before, after, sentences.means)]
     columns = ["before", "after", "sentences"]
     return figures.image_grid([panels], ["similarity of classes"], columns)

@@ -15,7 +15,7 @@ from protext_jax.texts import Texts
 
 
 def summary(config: ConfigDict, texts: Texts, sets: Sequence[TestSet]) -> dict[str, str]:
-    """The rows of the table that a run begins with."""
+    """Return the rows of the table that a run begins with."""
     matched, found = texts.matched, len(texts.names)
     known = len(texts.dataset.classnames) if texts.dataset else found + len(matched.untold)
     half = ", the base half" if config.protocol == "base_to_novel" and texts.dataset else ""
@@ -46,7 +46,7 @@ def summary(config: ConfigDict, texts: Texts, sets: Sequence[TestSet]) -> dict[s
 def fingerprints(
     config: ConfigDict, clip: CLIP, texts: Texts, sets: Sequence[TestSet]
 ) -> dict[str, str]:
-    """Of everything that a run reads beside the sentences that it is trained on."""
+    """Fingerprint everything that a run reads beside the sentences that it is trained on."""
     found = {
         "model": clip.fingerprint,
         "tokenizer": clip.tokenizer.fingerprint,

@@ -12,7 +12,7 @@ from protext_jax.signals import rank
 
 
 def choose(runs: Sequence[Run], metrics: Sequence[Mapping[str, float]]) -> int:
-    """The number of the run to keep: of the setting whose seeds do best on held-out sentences.
+    """Return the number of the run to keep: its setting does best on held-out sentences.
 
     No picture has a say. Without held-out sentences the first run is kept.
     """
@@ -26,7 +26,7 @@ def choose(runs: Sequence[Run], metrics: Sequence[Mapping[str, float]]) -> int:
 
 
 def sweep_table(runs: Sequence[Run], result: Mapping[str, Any]) -> str:
-    """A row per setting: mean and spread over its seeds; the chosen one bears a star."""
+    """Return a row per setting: mean and spread over its seeds; the chosen one bears a star."""
     found, chosen = result["details"]["sweep"], result["details"]["chosen"]
     names = list(found[0])
     rows = []
@@ -39,7 +39,7 @@ def sweep_table(runs: Sequence[Run], result: Mapping[str, Any]) -> str:
 
 
 def _by_setting(runs: Sequence[Run]) -> dict[tuple[float, int], list[int]]:
-    """Numbers of the runs that differ in nothing but the seed, in order."""
+    """Return numbers of the runs that differ in nothing but the seed, in order."""
     settings: dict[tuple[float, int], list[int]] = {}
     for number, run in enumerate(runs):
         settings.setdefault((run.learning_rate, run.epochs), []).append(number)

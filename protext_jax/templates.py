@@ -34,5 +34,5 @@ ATTRIBUTES: tuple[str, ...] = (
 
 
 def cross_template(dataset: str) -> str:
-    """ProText's template for a data set that it was not trained on; it begins as in training."""
+    """Return ProText's template for another data set; it begins as in training."""
     return CROSS.get(identify(dataset), PLAIN)

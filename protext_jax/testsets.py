@@ -41,7 +41,7 @@ class TestSet:
 
 
 def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
-    """Refuses what could not be measured, before anything is trained.
+    """Refuse what could not be measured, before anything is trained.
 
     Raises:
       UserError: The features are another model's, or the prompts do not fit the template.
@@ -52,7 +52,7 @@ def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
 
 
 def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
-    """The test sets of a run: its own data set's, as the protocol parts it, and `targets`.
+    """Open the test sets of a run: its own data set's, by its protocol, and `targets`.
 
     Parts of the own data set on which nothing can be measured are left out; `unmeasured` says so.
 
@@ -64,7 +64,7 @@ def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
 
 
 def own_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
-    """The test sets of a run's own data set, the trained classes first."""
+    """Return the test sets of a run's own data set, the trained classes first."""
     return tuple(
         _test_set(config, prefix, part, cross=config.protocol == "cross_dataset")
         for prefix, part in _own_parts(config, texts)
@@ -73,7 +73,7 @@ def own_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
 
 
 def unmeasured(config: ConfigDict, texts: Texts) -> list[str]:
-    """A line for each part of the own data set on which nothing is measured."""
+    """Return a line for each part of the own data set on which nothing is measured."""
     return [
         f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {found}: nothing is "
         "measured on it."
@@ -83,7 +83,7 @@ def unmeasured(config: ConfigDict, texts: Texts) -> list[str]:
 
 
 def fault(dataset: AnyDataset) -> str:
-    """Why nothing can be measured on a data set's test part; "" where something can."""
+    """Return why nothing can be measured on a data set's test part; "" where something can."""
     if len(dataset.classnames) < 2:
         return (
             f"has {len(dataset.classnames)} class to choose from"
@@ -131,5 +131,5 @@ def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool)
 
 
 def own_set(config: ConfigDict, spec: str) -> tuple[TestSet, ...]:
-    """A single other data set, for `protext_jax.evaluate --data`."""
+    """Open a single other data set, for `protext_jax.evaluate --data`."""
     return (replace(_target(config, spec), prefix=""),)

@@ -66,7 +66,7 @@ class Texts:
 
 
 def with_data(config: ConfigDict) -> ConfigDict:
-    """Fills in what is "auto": a file of prompts is enough, and one's own data are all used.
+    """Fill in what is "auto": a file of prompts is enough, and one's own data are all used.
 
     The halves of base-to-novel are for comparing with papers: of data of one's own, all classes
     are learned.
@@ -85,7 +85,7 @@ def with_data(config: ConfigDict) -> ConfigDict:
 
 
 def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
-    """The sentences that the config names.
+    """Return the sentences that the config names.
 
     Raises:
       UserError: There are none.
@@ -105,18 +105,18 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
 
 
 def templates_of(source: str, name: str) -> tuple[str, ...]:
-    """The templates of a source with a class's name; not the first, which the prompts stand in."""
+    """Fill a source's templates with a class's name, but for the first, which the prompts use."""
     others = [x for x in SOURCES[source] if x != f"{CONTEXT} {{}}."]
     return tuple(x.replace("{}", readable(name)) for x in others)
 
 
 def training_template(config: ConfigDict) -> str:
-    """The template that prompts are put in front of in training."""
+    """Return the template that prompts are put in front of in training."""
     return config.template or default_template(config.length)
 
 
 def training_name(config: ConfigDict, key: str) -> str:
-    """How the template spells a class; see `faithful.underscores` in the config."""
+    """Return how the template spells a class; see `faithful.underscores` in the config."""
     # The reference keeps them in keys of its files alone.
     raw = config.source == "sentences" and config.faithful.underscores
     raw = raw and training_template(config).startswith(FILLER)
@@ -124,7 +124,7 @@ def training_name(config: ConfigDict, key: str) -> str:
 
 
 def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
-    """Reads, matches and tokenises, in seconds and on the host.
+    """Read, match and tokenise the texts, in seconds and on the host.
 
     Raises:
       UserError: the config or the files are not in order.
@@ -163,7 +163,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
 
 
 def held_out_of(config: ConfigDict, sentences: int) -> int:
-    """How many of a class's sentences are held out; one is always learned from."""
+    """Return how many of a class's sentences are held out; one is always learned from."""
     wanted = config.held_out
     if wanted == -1:
         wanted = POCKET_HELD_OUT if sentences >= PLENTY else 0
@@ -171,7 +171,7 @@ def held_out_of(config: ConfigDict, sentences: int) -> int:
 
 
 def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
-    """What is learned from, without what is too long for the tower."""
+    """Return what is learned from, without what is too long for the tower."""
     if config.source in SOURCES:
         return _filled(config, classnames, tokenizer)
     corpus = open_corpus(config, classnames)
@@ -182,7 +182,7 @@ def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) 
 
 
 def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
-    """Templates filled with every class's name: by label, for two classes may share a name."""
+    """Fill templates with every class's name, by label: two classes may share a name."""
     if not classnames:
         raise UserError(
             f"source={config.source!r} is about the classes of data: give data=DATASET."
@@ -198,7 +198,7 @@ def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer)
 
 
 def check_options(config: ConfigDict) -> None:
-    """Refuses options that do not fit, before time is spent.
+    """Refuse options that do not fit, before time is spent.
 
     Raises:
       UserError: it names the option.

@@ -11,7 +11,7 @@ from common.clip.text import TextTower
 
 
 def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
-    """Scales each row to unit length, in float32."""
+    """Scale each row to unit length, in float32."""
     x = x.astype(jnp.float32)
     return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
@@ -25,7 +25,7 @@ def prompted_features(
     *,
     half: bool = False,
 ) -> Float[Array, "b p"]:
-    """Unit-length features of texts whose words 1..t give way to prompts (section 3.3).
+    """Return unit-length features of texts whose words 1..t give way to prompts (section 3.3).
 
     Those of the first block stand in for word embeddings, so they get positions 1..t. Those of
     the blocks 1..j-1 replace what the block before made of them, and get none. From block j on
@@ -67,7 +67,7 @@ def encode_classes(
     *,
     half: bool = False,
 ) -> Float[Array, "b p"]:
-    """As `prompted_features`, `at_once` rows at a time, so that any number of classes fits."""
+    """Compute `prompted_features`, `at_once` rows at a time, for any number of classes."""
 
     def one(row: tuple[Array, Array]) -> Array:
         return prompted_features(tower, params, prompts, row[0][None], row[1][None], half=half)[0]

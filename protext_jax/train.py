@@ -25,7 +25,7 @@ from protext_jax.sweep import sweep_table
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains, evaluates and writes the prompts."""
+    """Train, evaluate and write the prompts."""
     del argv
     run = read_flags()
     result = train(ProText(run.config), run.workdir)

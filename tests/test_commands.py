@@ -61,7 +61,11 @@ def check_help(name: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"python -m {name} " in done.stdout
     tree = ast.parse(FILES[name].read_text("utf-8"))
-    shown = [*own_flags(tree), *(["config", "workdir"] if name.endswith(".train") else [])]
+    shown = [
+        "version",
+        *own_flags(tree),
+        *(["config", "workdir"] if name.endswith(".train") else []),
+    ]
     for flag in shown:
         assert f"--{flag}:" in done.stdout or f"--[no]{flag}:" in done.stdout, flag
 

@@ -120,7 +120,7 @@ def small_diffusion(tokenizer):
 
 @pytest.fixture
 def open_clip_directory(tokenizer, tmp_path):
-    """A ViT as open_clip publishes it, with a buffer that is no weight."""
+    """A ViT as open_clip publishes it, with a buffer that is not a weight."""
     clip, directory = small_clip(tokenizer, VIT), tmp_path / "open_clip"
     tensors = to_source(OPEN_CLIP_VIT, clip.params)
     tensors["attn_mask"] = np.zeros((77, 77), np.float32)

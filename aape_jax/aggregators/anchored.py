@@ -24,7 +24,7 @@ class Anchored:
     init_scale: float
 
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
-        """W_x starts at the identity and W_p at zero; several outputs start apart."""
+        """Start W_x at the identity and W_p at zero; several outputs start apart."""
         del tokens
         check_heads(self.heads, width)
         shape = (self.outputs, width, width)
@@ -36,7 +36,7 @@ class Anchored:
         }
 
     def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
-        """The query is `W_x x + W_p pbar`; heads are averaged."""
+        """Aggregate with the query `W_x x + W_p pbar`; heads are averaged."""
         del key
         query = jnp.einsum("bp,mpq->bmq", given.x, params["from_image"])
         query += jnp.einsum("bp,mpq->bmq", given.mean, params["from_mean"])

@@ -12,25 +12,25 @@ from common.errors import UserError
 def masked_softmax(
     logits: Float[Array, "*b n"], mask: Bool[Array, "*#b n"]
 ) -> Float[Array, "*b n"]:
-    """Softmax over the prompts that there are; padding gets exactly zero."""
+    """Return softmax over the prompts that there are; padding gets exactly zero."""
     return jax.nn.softmax(jnp.where(mask, logits, -jnp.inf), axis=-1)
 
 
 def by_head(
     query: Float[Array, "b m p"], keys: Float[Array, "b n p"], heads: int
 ) -> Float[Array, "b h m n"]:
-    """The products of queries and keys, each head's own share of the width."""
+    """Return the products of queries and keys, each head's own share of the width."""
     query, keys = (x.reshape(*x.shape[:2], heads, -1) for x in (query, keys))
     return jnp.einsum("bmhq,bnhq->bhmn", query, keys)
 
 
 def convex(weights: Float[Array, "b m n"], prompts: Float[Array, "b n p"]) -> Aggregated:
-    """A mix of the prompts themselves, brought back to unit length."""
+    """Return a mix of the prompts themselves, brought back to unit length."""
     return Aggregated(unit(jnp.einsum("bmn,bnp->bmp", weights, prompts)), weights)
 
 
 def check_heads(heads: int, width: int) -> None:
-    """Refuses a number of heads that cannot share the width.
+    """Refuse a number of heads that cannot share the width.
 
     Raises:
       UserError: it does not divide the width.

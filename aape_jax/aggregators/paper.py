@@ -19,7 +19,7 @@ class Paper:
     """The literal layer: `[p_a, P_a] = AttentionLayer([pbar, P])`, of which `p_a` is kept.
 
     The learnable prompt embedding is `pbar` plus an offset that starts at zero. The image is
-    no input of it: it arrives through the reward alone.
+    not an input of it: it arrives through the reward alone.
     """
 
     outputs: int
@@ -28,7 +28,7 @@ class Paper:
     norm: str
 
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
-        """Glorot matrices, zero biases and offsets."""
+        """Return Glorot matrices, zero biases and offsets."""
         check_heads(self.heads, width)
         sizes = {
             **dict.fromkeys(("query", "key", "value", "out"), (width, width)),
@@ -50,11 +50,11 @@ class Paper:
         return {"offset": offsets, **dense, **norms}
 
     def tokens(self, params: PyTree, given: Given) -> Float[Array, "b m p"]:
-        """The learnable prompt embeddings of a batch; pbar itself at step 0."""
+        """Return the learnable prompt embeddings of a batch; pbar itself at step 0."""
         return given.mean[:, None] + params["offset"][given.token]
 
     def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
-        """One attention layer; only the rows of the learnable tokens are computed."""
+        """Apply one attention layer; only the rows of the learnable tokens are computed."""
         del key
         before, after = NORMS[self.norm]
         token = self.tokens(params, given)

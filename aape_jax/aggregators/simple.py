@@ -15,12 +15,12 @@ class Mean:
     """`p_a = pbar`."""
 
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
-        """Nothing to learn."""
+        """Return no parameters: nothing is learned."""
         del key, width, tokens
         return {}
 
     def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
-        """Equal weights."""
+        """Return equal weights."""
         del params, key
         weights = given.mask / given.mask.sum(axis=-1, keepdims=True)
         return convex(weights[:, None], given.prompts)
@@ -31,12 +31,12 @@ class Random:
     """`p_a` is one prompt, drawn anew for each image and step."""
 
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
-        """Nothing to learn."""
+        """Return no parameters: nothing is learned."""
         del key, width, tokens
         return {}
 
     def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
-        """Draws among the prompts that there are."""
+        """Draw among the prompts that there are."""
         del params
         logits = jnp.where(given.mask, 0.0, -jnp.inf)
         drawn = jax.random.categorical(key, logits)
@@ -51,7 +51,7 @@ class MLP:
     hidden: int
 
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
-        """a starts at one half."""
+        """Start `a` at one half."""
         del tokens
         down, up = jax.random.split(key)
         glorot = jax.nn.initializers.glorot_uniform()
@@ -62,7 +62,7 @@ class MLP:
         }
 
     def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
-        """The weights that are reported are the mean's."""
+        """Aggregate; the weights that are reported are the mean's."""
         equal = Mean()({}, given, key)
         changed = jax.nn.relu(given.mean @ params["down"]) @ params["up"]
         p_a = params["mix"] * changed + (1 - params["mix"]) * given.mean

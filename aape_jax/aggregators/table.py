@@ -24,7 +24,7 @@ RANGES = {
 
 
 def make_aggregator(config: ConfigDict) -> Aggregator:
-    """The form that `aggregator.kind` names.
+    """Return the form that `aggregator.kind` names.
 
     Raises:
       UserError: an option is out of range.

@@ -48,7 +48,7 @@ class Aggregator(Protocol):
     """A form of the aggregator."""
 
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
-        """Parameters for joint width `width` and `tokens` learnable tokens."""
+        """Return parameters for joint width `width` and `tokens` learnable tokens."""
 
     def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
-        """Aggregates; `key` is for the forms that draw."""
+        """Aggregate; `key` is for the forms that draw."""

@@ -45,7 +45,7 @@ class ContextPrompts:
 
 
 def context_prompts(clip: CLIP, classnames: Sequence[str]) -> ContextPrompts:
-    """Prepares the prompts of some classes; padding is cut off."""
+    """Prepare the prompts of some classes; padding is cut off."""
     ids = clip.tokenizer.encode_all([f"{CONTEXT} {readable(name)}." for name in classnames])
     packed = clip.tokenizer.pack(ids, max(map(len, ids)) + 2, truncate=True)
     config = clip.text_tower.config
@@ -61,7 +61,7 @@ def context_prompts(clip: CLIP, classnames: Sequence[str]) -> ContextPrompts:
 def class_features(
     tower: TextTower, params: PyTree, prompts: PyTree, context: Float[Array, "n d"]
 ) -> Float[Array, "k p"]:
-    """Unit-length class features under a context."""
+    """Return unit-length class features under a context."""
     embedded, pool_at = prompts
     context = jnp.broadcast_to(context, (len(embedded), *context.shape)).astype(embedded.dtype)
     embedded = lax.dynamic_update_slice(embedded, context, (0, 1, 0))
@@ -78,14 +78,14 @@ class CoOp:
     epochs: ClassVar[int] = 0
 
     def init(self, key: Array, start: Float[Array, "n d"], width: int) -> PyTree:
-        """The context starts as its words."""
+        """Start the context at its words."""
         del key, width
         return {"context": start}
 
     def logits(
         self, params: PyTree, text: PyTree, prompts: PyTree, x: Float[Array, "b p"]
     ) -> Float[Array, "b k"]:
-        """Logits of images over the prompts' classes."""
+        """Return the logits of images over the prompts' classes."""
         return SCALE * x @ class_features(self.tower, text, prompts, params["context"]).T
 
 
@@ -101,7 +101,7 @@ class CoCoOp:
     epochs: ClassVar[int] = 10
 
     def init(self, key: Array, start: Float[Array, "n d"], width: int) -> PyTree:
-        """The network has biases and a sixteenth of the joint width between its layers."""
+        """Start a network with biases and a sixteenth of the joint width between its layers."""
         down, up = jax.random.split(key)
         hidden, words = max(1, width // META_REDUCTION), start.shape[1]
         glorot = jax.nn.initializers.glorot_uniform()
@@ -116,7 +116,7 @@ class CoCoOp:
     def logits(
         self, params: PyTree, text: PyTree, prompts: PyTree, x: Float[Array, "b p"]
     ) -> Float[Array, "b k"]:
-        """Logits; a pass of the text tower per image, one after the other."""
+        """Return logits, with a pass of the text tower per image, one after the other."""
         hidden = jax.nn.relu(x @ params["down"] + params["down_bias"])
         shifts = hidden @ params["up"] + params["up_bias"]
 
@@ -142,7 +142,7 @@ def train_context(
     optimizer: optax.GradientTransformation,
     seed: int,
 ) -> Callable[[np.ndarray, Sequence[str]], np.ndarray]:
-    """Trains a context; gives a function from features and class names to classes."""
+    """Train a context; return a function from features and class names to classes."""
     prompts = context_prompts(clip, classnames)
     text = jax.device_put(clip.params["text"])
     start = learner.init(random_key(seed), jnp.asarray(prompts.start), x.shape[1])

@@ -56,12 +56,12 @@ Scores = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
 
 def tip_adapter(problem: Problem) -> Scores:
-    """A cache of the training features added to the zero-shot logits (arXiv 2207.09519)."""
+    """Add a cache of the training features to the zero-shot logits (arXiv 2207.09519)."""
     return _tip(problem, problem.x)
 
 
 def tip_adapter_f(problem: Problem) -> Scores:
-    """Tip-Adapter with trained keys."""
+    """Train Tip-Adapter with trained keys."""
     steps = TIP_EPOCHS * max(1, len(problem.x) // TIP_BATCH)
     frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
     frozen["values"] = np.eye(len(problem.w), dtype=np.float32)[problem.labels]
@@ -73,7 +73,7 @@ def tip_adapter_f(problem: Problem) -> Scores:
 
 
 def clip_adapter(problem: Problem) -> Scores:
-    """A residual bottleneck on the image feature (arXiv 2110.04544)."""
+    """Train a residual bottleneck on the image feature (arXiv 2110.04544)."""
     width = problem.x.shape[1]
     hidden = max(1, width // ADAPTER_REDUCTION)
     down, up = jax.random.split(random_key(problem.seed))
@@ -133,7 +133,7 @@ def _search(
     cached: Callable[[float], Float[np.ndarray, "b k"]],
     labels: Int[np.ndarray, "b"],
 ) -> tuple[float, float]:
-    """The first alpha and beta of the highest accuracy."""
+    """Return the first alpha and beta of the highest accuracy."""
     best, chosen = -1.0, (TIP_ALPHA, TIP_BETA)
     for beta in TIP_BETAS:
         added = cached(beta)

@@ -26,7 +26,7 @@ def fit(
     optimizer: optax.GradientTransformation,
     name: str,
 ) -> PyTree:
-    """Parameters after one update for each row of `batches`; `name` is shown beside the bar."""
+    """Return the parameters after an update for each row of `batches`; the bar shows `name`."""
     steps = len(batches)
     size = -(-steps // PARTS)
     # The last part is filled up with steps that are left out, so that all parts are one program.
@@ -65,7 +65,7 @@ def _run(
 
 
 def epoch_batches(examples: int, batch: int, steps: int, seed: int) -> Int[np.ndarray, "{steps} b"]:
-    """Rows of each step: every epoch is a new permutation, its rest is left out."""
+    """Return the rows of each step: every epoch is a new permutation, its rest is left out."""
     batch = min(batch, examples)
     an_epoch = examples // batch
     rows = [

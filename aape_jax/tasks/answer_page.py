@@ -14,7 +14,7 @@ SHOWN = 6  # questions of a picture
 def answer_page(
     source: Texts, rows: Int[np.ndarray, "q"], answers: Sequence[str], pictures: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Some pictures with answers and, in brackets, a person's.
+    """Draw some pictures with answers and, in brackets, a person's.
 
     Args:
       source: Where the questions come from.

@@ -50,7 +50,7 @@ class Shown:
 
 
 def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, Shown]:
-    """How each row of a result shows images."""
+    """Return how each row of a result shows images."""
     visual = trainable["visual"]["map"]
 
     def row(name: str) -> Shown:
@@ -97,7 +97,7 @@ class CaptionReport:
         self._owner: Int[np.ndarray, "m"] = np.repeat(np.arange(len(counts)), counts)
 
     def __call__(self, shown: Mapping[str, Shown], nats: Nats, lm_params: PyTree) -> Evaluation:
-        """The rows, the first of `shown` being the run's own.
+        """Return the rows, the first of `shown` being the run's own.
 
         Args:
           shown: By row.
@@ -116,7 +116,7 @@ class CaptionReport:
         return Evaluation(rows[own], {name: rows[name] for name in others}, self.pictures)
 
     def write(self, workdir: AnyPath) -> None:
-        """Writes `captions.json`, by picture, and the page."""
+        """Write `captions.json`, by picture, and the page."""
         names = self.test.texts.pictures.names
         found = {
             name: {
@@ -132,7 +132,7 @@ class CaptionReport:
     def _write(
         self, name: str, show: Callable[[Views], Array], nats: Nats, lm_params: PyTree
     ) -> tuple[dict[str, list[str]], float]:
-        """Captions by way of decoding, and the nats of people's captions."""
+        """Write captions by each way of decoding, and the nats of people's captions."""
         beams = {"greedy": 1}
         if self.config.lm.beams > 1:
             beams[f"beam_{self.config.lm.beams}"] = self.config.lm.beams
@@ -161,7 +161,7 @@ class CaptionReport:
         return found, total / int(self._tokens.lengths.sum())
 
     def _scores(self, captions: Mapping[str, Sequence[str]]) -> Row:
-        """All metrics; greedy decoding's carry no prefix."""
+        """Return all metrics; greedy decoding's carry no prefix."""
         row: Row = {}
         for way, texts in captions.items():
             features = text_features(self.scorer, [f"{PREFIX}{text}" for text in texts], self.cache)

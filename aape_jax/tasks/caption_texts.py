@@ -47,7 +47,7 @@ class Texts:
 
 
 def open_texts(spec: str) -> dict[str, Texts]:
-    """The parts "train" and "test" of a captioned data set of pictures.
+    """Return the parts "train" and "test" of a captioned data set of pictures.
 
     Raises:
       UserError: the string names none.
@@ -61,7 +61,7 @@ def _open_part(spec: str, part: str) -> Texts:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
-            f"data={spec!r} is no captioned data set: write pocket:captions, "
+            f"data={spec!r} is not a captioned data set: write pocket:captions, "
             "karpathy:FILE.json,FOLDER, nocaps:FILE.json,FOLDER,TRAIN or, for retrieval alone, "
             "features:FILE.npz."
         )
@@ -79,7 +79,7 @@ def _pocket(where: str, part: str) -> Texts:
 
 
 def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
-    """The scenes of a part; a species without name in each."""
+    """Draw the scenes of a part; a species without name in each."""
     scenes = []
     for number in range(POCKET_SIZES[name][part]):
         generator = np.random.default_rng((part == "test", number))

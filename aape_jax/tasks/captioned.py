@@ -56,7 +56,7 @@ class Captioned:
 
 
 def open_captioned(spec: str, model: str) -> dict[str, Texts | Captioned]:
-    """The parts "train" and "test" of a captioned data set; encoded only where a file has features.
+    """Open the parts "train" and "test" of a captioned data set.
 
     Raises:
       UserError: the string names none, an image has no caption, or there is no model.
@@ -71,21 +71,21 @@ def open_captioned(spec: str, model: str) -> dict[str, Texts | Captioned]:
 
 
 def counts(part: Texts | Captioned) -> tuple[int, int]:
-    """How many images a part has, and how many captions."""
+    """Return how many images a part has, and how many captions."""
     if isinstance(part, Captioned):
         return len(part.x), len(part.captions)
     return len(part.captions), sum(map(len, part.captions))
 
 
 def width_of(part: Texts | Captioned, clip: CLIP | None) -> int:
-    """How wide the features of a part are, or will be."""
+    """Return the width of a part's features, present or to come."""
     return part.x.shape[1] if isinstance(part, Captioned) else clip.config.text.projection
 
 
 def encode_captioned(
     parts: Mapping[str, Texts | Captioned], clip: CLIP | None, cache: Path
 ) -> dict[str, Captioned]:
-    """The features of all parts.
+    """Return the features of all parts.
 
     Raises:
       UserError: photos are broken; all of them are named.
@@ -98,7 +98,7 @@ def encode_captioned(
 
 
 def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
-    """The features of pictures and captions."""
+    """Return the features of pictures and captions."""
     x = normalise(image_features(clip, texts.pictures, cache))
     return Captioned(x, *encode_captions(texts, clip, cache), texts.fingerprint)
 
@@ -106,14 +106,14 @@ def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
 def encode_captions(
     texts: Texts, clip: CLIP, cache: Path
 ) -> tuple[Float[np.ndarray, "m q"], Int[np.ndarray, "m"]]:
-    """The features of all captions, unit length, and whose each is."""
+    """Encode all captions at unit length, with the image of each."""
     flat = [caption for own in texts.captions for caption in own]
     owner = np.repeat(np.arange(len(texts.captions)), [len(own) for own in texts.captions])
     return normalise(text_features(clip, flat, cache)), owner
 
 
 def _read_features(file: Path) -> dict[str, Captioned]:
-    """Reads `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]` of both parts."""
+    """Read `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]` of both parts."""
     arrays = read_feature_file(file)
     wanted = {part: [f"{part}_{name}" for name in ARRAYS] for part in PARTS}
     if missing := [name for names in wanted.values() for name in names if name not in arrays]:

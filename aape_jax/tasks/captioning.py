@@ -59,7 +59,7 @@ class Captioning(Method):
         self.config = choose_config(get_config, config, fields)
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Encodes images and captions, or reads them from the cache."""
+        """Encode images and captions, or read them from the cache."""
         self._plan(config)
         dtype, self.cache = frozen_dtype(config.dtype), Path(config.cache).expanduser()
         texts = open_texts(config.data)
@@ -90,7 +90,7 @@ class Captioning(Method):
         return Loaded(*self._prepare(frozen, train.views.grid, fingerprint, mesh), prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         self._plan(config)
         if not config.examples:
@@ -130,7 +130,7 @@ class Captioning(Method):
         staged_optimizer(config)
 
     def _fit(self, clip: CLIP, lm: LM, asking: int, images: int) -> None:
-        """Keeps the models and their sizes; what does not fit them is refused.
+        """Keep the models and their sizes; what does not fit them is refused.
 
         Args:
           clip: Whose features are shown.
@@ -157,7 +157,7 @@ class Captioning(Method):
     def _prepare(
         self, frozen: PyTree, grid: np.ndarray, fingerprint: str, mesh: Mesh
     ) -> tuple[PyTree, Staged]:
-        """The frozen tree and the source, one of which holds the grid."""
+        """Return the frozen tree and the source, one of which holds the grid."""
         config = self.config
         batch = min(config.batch, self.examples)
         self.batch_rules = (("rows|grid", P("data")),) if batch % mesh.shape["data"] == 0 else ()
@@ -187,14 +187,14 @@ class Captioning(Method):
         return self.captioner.loss(trainable, frozen, batch, key)
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Captions of the test images by every variant, and what they are worth."""
+        """Write captions of the test images by every variant, and score them."""
         # What is not about training images.
         model = {name: frozen[name] for name in ("lm", "asking")}
         nats = partial(jax.jit(self.captioner.nats), model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
     def questions(self, parts: Mapping[str, Texts]) -> FewShotVQA:
-        """Questions of another data set, for the models of `load`.
+        """Return questions of another data set, for the models of `load`.
 
         Raises:
           UserError: photos are broken, or the parts are not of one data set.
@@ -206,7 +206,7 @@ class Captioning(Method):
         return FewShotVQA(self.lm, train, test, self.config)
 
     def read(self, workdir: AnyPath) -> PyTree:
-        """The parameters that `save` wrote, for the models of `load`.
+        """Return the parameters that `save` wrote, for the models of `load`.
 
         Raises:
           UserError: a file is missing, or was made for other models or by another config.
@@ -220,6 +220,6 @@ class Captioning(Method):
         return found
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes the map, h and AAPE's map of each variant, the captions and their pictures."""
+        """Write the map, h and AAPE's map of each variant, the captions and their pictures."""
         write_heads(workdir, trainable)
         self.report.write(workdir)

@@ -55,7 +55,7 @@ class Epochs:
     seed: int
 
     def batch(self, step: int) -> dict[str, Int[np.ndarray, "b"]]:
-        """Row numbers, and which view of each."""
+        """Return row numbers, and which view of each."""
         epoch, place = divmod(step, steps_per_epoch(self.size, self.examples))
         order = np.random.default_rng((self.seed, epoch)).permutation(self.examples)
         view = np.random.default_rng((self.seed, step, 1)).integers(self.views, size=self.size)
@@ -80,7 +80,7 @@ class Classification(Method):
         self.config = choose_config(get_config, config, fields)
 
     def complete(self, config: ConfigDict) -> ConfigDict:
-        """Fills in the loop's counts, where a schedule says them and not the user."""
+        """Fill in the loop's counts, where a schedule says them and not the user."""
         check_applied(config)
         config = with_defaults(config)
         if config.schedule != "counts":
@@ -89,7 +89,7 @@ class Classification(Method):
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Encodes photos and sentences, or reads them from the cache."""
+        """Encode photos and sentences, or read them from the cache."""
         self._plan(config)
         opened = open_all(config)
         tell(classification_summary(opened))
@@ -111,14 +111,14 @@ class Classification(Method):
         return Loaded(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         self._plan(self.config)
         outline = describe(self.config)
         self._size(outline.examples, outline.width, outline.classes, mesh)
         return Loaded(outline.frozen(self.config), self._source("abstract", self.config.views))
 
     def _plan(self, config: ConfigDict) -> None:
-        """Reads every option, before anything slow is begun."""
+        """Read every option, before anything slow is begun."""
         check_baselines(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         self.variants = variants(config, always=ALWAYS)
@@ -136,7 +136,7 @@ class Classification(Method):
         return Epochs(fingerprint, self.examples, views, self.batch_size, self.config.seed)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """The parameters of each variant; all of them start from the same key."""
+        """Return the parameters of each variant; all of them start from the same key."""
         return {
             name: objective.init(key, self.width, self.classes, self.examples)
             for name, objective in self.objectives.items()
@@ -150,7 +150,7 @@ class Classification(Method):
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Array, dict[str, Array]]:
-        """The sum over variants, which share no parameter; metrics are the run's own first."""
+        """Return the sum over variants, which share no parameter, and the metrics."""
         images = as_batch(frozen, batch["rows"], batch["views"])
         total, metrics = jnp.zeros(()), {}
         for name, objective in self.objectives.items():
@@ -161,7 +161,7 @@ class Classification(Method):
         return total, metrics
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Accuracy of every variant and baseline; what the aggregators do; a picture of it."""
+        """Measure every variant and baseline, and what the aggregators do."""
         rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
         own, *others = rows
         beside = {**self._baselines(), **{name: rows[name] for name in others}}
@@ -203,14 +203,14 @@ class Classification(Method):
         }
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes h and g of each variant, `heads/NAME.safetensors`, and the pictures."""
+        """Write h and g of each variant, `heads/NAME.safetensors`, and the pictures."""
         write_heads(workdir, trainable)
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
 
 
 def as_batch(frozen: PyTree, rows: Int[Array | np.ndarray, "b"], views: object) -> Batch:
-    """The images of some rows; `views` is one view or one for each."""
+    """Return the images of some rows; `views` is one view or one for each."""
     return Batch(
         x=frozen["x"][views, rows],
         labels=frozen["labels"][rows],

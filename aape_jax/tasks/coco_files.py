@@ -47,7 +47,7 @@ class Entries:
     rows: Sequence[dict[str, Any]]
 
     def numbers(self, field: str) -> list[int]:
-        """Whole numbers from 0; text that is one counts as well."""
+        """Return the field as whole numbers from 0; text that is one counts as well."""
         return [
             value
             if type(value) is int and 0 <= value <= _LARGEST_ID
@@ -56,21 +56,21 @@ class Entries:
         ]
 
     def ids(self, field: str) -> list[int | str]:
-        """Numbers, or text that is not one."""
+        """Return the field as numbers, or text that is not one."""
         return [
             self.record(number).text(field) if _is_word(value) else self._one(number, field)
             for number, value in enumerate(row[field] for row in self.rows)
         ]
 
     def texts(self, field: str) -> list[str]:
-        """Text."""
+        """Return the field as texts."""
         return [
             value if type(value) is str else self.record(number).text(field)
             for number, value in enumerate(row[field] for row in self.rows)
         ]
 
     def record(self, number: int) -> Record:
-        """One of the objects, for fields that are not alike everywhere."""
+        """Return one of the objects, for fields that vary between objects."""
         place = f"{self.name}[{number}]."
         return Record(self.rows[number], repr(str(self.file)), REMEDY, place)
 
@@ -79,7 +79,7 @@ class Entries:
 
 
 def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
-    """The list `name` of a JSON file.
+    """Return the list `name` of a JSON file.
 
     Raises:
       UserError: the file is missing or damaged, or an object lacks one of `fields`.
@@ -99,7 +99,7 @@ def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
 
 
 def read_captions(file: Path) -> Captions:
-    """The captions of COCO's layout, in the order of the file."""
+    """Return the captions of COCO's layout, in the order of the file."""
     found: dict[int | str, list[str]] = defaultdict(list)
     listed = entries(file, "annotations", ("image_id", "caption"))
     for image, caption in zip(listed.ids("image_id"), listed.texts("caption"), strict=True):
@@ -108,7 +108,7 @@ def read_captions(file: Path) -> Captions:
 
 
 def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
-    """The photos that `file` names.
+    """Return the photos that `file` names.
 
     Raises:
       UserError: some are absent.
@@ -124,7 +124,7 @@ def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
 
 
 def require_folder(folder: Path, what: str) -> None:
-    """Refuses a folder that is not there, before a large file is read that names what it holds.
+    """Refuse a folder that is not there, before a large file is read that names what it holds.
 
     Raises:
       UserError: It is not a folder.
@@ -134,7 +134,7 @@ def require_folder(folder: Path, what: str) -> None:
 
 
 def require_there(files: Iterable[Path]) -> None:
-    """Refuses files that are not there, before what lies beside them is read.
+    """Refuse files that are not there, before what lies beside them is read.
 
     Raises:
       UserError: It names the first.
@@ -145,7 +145,7 @@ def require_there(files: Iterable[Path]) -> None:
 
 
 def require_once(ids: Sequence[int | str], what: str, file: Path) -> None:
-    """Refuses ids that a file gives twice, for one of the two would be lost.
+    """Refuse ids that a file gives twice, for one of the two would be lost.
 
     Raises:
       UserError: It names the first.
@@ -162,7 +162,7 @@ def _is_word(value: object) -> bool:
 
 
 def _kind_of(content: Mapping[str, Any]) -> str:
-    """What a file is, by its first objects; empty if that is not known."""
+    """Return what a file holds, by its first objects; empty if that is not known."""
     for name, field, kind in _KINDS:
         listed = content.get(name)
         first = listed[0] if isinstance(listed, list) and listed else None

@@ -33,7 +33,7 @@ class Views:
     grid: Float[np.ndarray, "b t c"]
 
     def take(self, rows: np.ndarray | slice) -> "Views":
-        """The given images."""
+        """Return the given images."""
         return Views(self.x[rows], self.grid[rows])
 
 
@@ -68,7 +68,7 @@ class Tokens:
 
 
 def describe(parts: Mapping[str, Texts], clip: CLIP, cache: Path) -> dict[str, Described]:
-    """The features of the parts of a captioned data set.
+    """Return the features of the parts of a captioned data set.
 
     Raises:
       UserError: photos are broken; all of them are named.
@@ -78,13 +78,13 @@ def describe(parts: Mapping[str, Texts], clip: CLIP, cache: Path) -> dict[str, D
 
 
 def see(clip: CLIP, pictures: ImageSplit, cache: Path) -> Views:
-    """What the image tower makes of some pictures."""
+    """Encode some pictures with the image tower."""
     features, grid = features_and_grids(clip, pictures, cache)
     return Views(normalise(features), grid)
 
 
 def grid_shape(clip: CLIP) -> tuple[int, int]:
-    """How many cells the image tower makes of an image, and their channels."""
+    """Return the number of an image's cells, and their channels."""
     side = clip.config.vision.image_size
     pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     variables = {"params": clip.params["vision"]}
@@ -93,7 +93,7 @@ def grid_shape(clip: CLIP) -> tuple[int, int]:
 
 
 def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> Tokens:
-    """Captions as they follow the words that ask for them, each with the end token.
+    """Return the tokens of captions after the words that ask for them, with the end token.
 
     What exceeds `longest` tokens is cut, and its end token with it.
     """

@@ -25,7 +25,7 @@ _DIGITS = 18  # of the number of a picture
 
 
 def read_easy_vqa(where: str, part: str) -> Texts:
-    """The part "train" or "test" of the folder `where`.
+    """Return the part "train" or "test" of the folder `where`.
 
     Raises:
       UserError: a file is missing or damaged.
@@ -54,7 +54,7 @@ def _questions(folder: Path, part: str) -> Path:
 
 
 def _read(file: Path) -> list[tuple[str, str, int]]:
-    """Questions, answers and the numbers of their images."""
+    """Return questions, answers and the numbers of their images."""
     remedy = "give easy-VQA's [[question, answer, image], ...]"
     listed = read_list(file, remedy)
     if not listed:
@@ -73,7 +73,7 @@ def _read(file: Path) -> list[tuple[str, str, int]]:
 
 
 def _numbered_pictures(folder: Path, part: Path, numbers: Sequence[int]) -> tuple[Picture, ...]:
-    """The files images/NUMBER.png beside the questions, or in the archive that ships them."""
+    """Return the files images/NUMBER.png beside the questions, or in their archive."""
     if is_folder(part / "images"):
         return photos([part / "images" / f"{n}.png" for n in numbers], part).pictures
     archive = folder / "images.zip"

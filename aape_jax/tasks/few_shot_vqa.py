@@ -50,7 +50,7 @@ class Prompts:
 
 
 def check_vqa(config: ConfigDict) -> None:
-    """Refuses fields of `config.vqa` that are out of range.
+    """Refuse fields of `config.vqa` that are out of range.
 
     Raises:
       UserError: One is.
@@ -92,7 +92,7 @@ class FewShotVQA:
     def __call__(
         self, shown: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
     ) -> dict[str, dict[str, float]]:
-        """VQA accuracy by row and number of examples, all in all and by kind of answer.
+        """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
 
         Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
         """
@@ -115,12 +115,12 @@ class FewShotVQA:
         }
 
     def page(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        """Pictures with a row's answers and, in brackets, people's."""
+        """Draw pictures with a row's answers and, in brackets, people's."""
         answers = self.answers[name][max(self.prompts)]
         return answer_page(self.test.texts, self.rows, answers, self.config.pictures)
 
     def _prompts(self, shots: int) -> Prompts:
-        """Examples are drawn for each question anew, of different images."""
+        """Draw examples for each question anew, of different images."""
         source, questions_of = self.train.texts, by_image(self.train.texts.image)
         if shots > len(questions_of):
             raise UserError(
@@ -170,7 +170,7 @@ def join(
     ids: Int[Array, "b k1 s"],
     mask: Bool[Array, "b k1 s"],
 ) -> tuple[Float[Array, "b n d"], Bool[Array, "b n"]]:
-    """Images and texts by turns, as embeddings, and where they are real."""
+    """Return images and texts by turns, as embeddings, and where they are real."""
     words = lm.model.apply({"params": lm_params}, ids, method="embed")
     parts, masks = [], []
     for number, prefix in enumerate(prefixes):
@@ -180,7 +180,7 @@ def join(
 
 
 def _told(text: str, answers: Sequence[str]) -> str:
-    """An example: the answer that most people gave, and the end of its line."""
+    """Return an example: the answer that most people gave, and the end of its line."""
     return f"{question(text)} {max(answers, key=list(answers).count)}{SEPARATOR}"
 
 

@@ -27,7 +27,7 @@ DOMAINS = {
 
 
 def training_set(kind: str, where: str) -> str:
-    """The string of the data set to learn from.
+    """Return the string of the data set to learn from.
 
     Raises:
       UserError: there is none.
@@ -36,7 +36,7 @@ def training_set(kind: str, where: str) -> str:
 
 
 def validation(kind: str, where: str) -> tuple[ImageSplit, tuple[tuple[str, ...], ...]]:
-    """The photos of a key of `DOMAINS`, and the captions of each.
+    """Return the photos of a key of `DOMAINS`, and the captions of each.
 
     Raises:
       UserError: the file is missing or damaged, or has no such images; a photo is absent.

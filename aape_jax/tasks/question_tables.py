@@ -17,7 +17,7 @@ from common.errors import UserError
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses settings that no run on questions can follow.
+    """Refuse settings that no run on questions can follow.
 
     Raises:
       UserError: it does.
@@ -40,7 +40,7 @@ def check(config: ConfigDict) -> None:
 
 
 def blocks(image: Int[np.ndarray, "q"], size: int) -> Int[np.ndarray, "n size"]:
-    """Questions about the same image, `size` at a time; the last are filled up with the first.
+    """Group questions about one image by `size`; the last are filled up with the first.
 
     Args:
       image: Of each question.
@@ -67,7 +67,7 @@ class Answered:
 
 
 def answered(source: Texts, answers: Sequence[str], per_image: int) -> Answered:
-    """The questions whose most frequent answer is among those to choose from.
+    """Return the questions whose most frequent answer is among those to choose from.
 
     Raises:
       UserError: there are none.
@@ -85,7 +85,7 @@ def answered(source: Texts, answers: Sequence[str], per_image: int) -> Answered:
 
 
 def to_learn(train: Asked, known: Answered) -> PyTree:
-    """The frozen tree: the questions that are learned from, with the features of all."""
+    """Return the frozen tree: the questions that are learned from, with the features of all."""
     teacher = {} if train.captions is None else {"captions": train.captions, "mask": train.mask}
     return {
         "seen": train.seen,
@@ -99,7 +99,7 @@ def to_learn(train: Asked, known: Answered) -> PyTree:
 
 
 def outline(config: ConfigDict) -> PyTree:
-    """What `to_learn` would give, as shapes and dtypes; each question counts as distinct.
+    """Return what `to_learn` would give, as shapes and dtypes; each question counts as distinct.
 
     Raises:
       UserError: a number is not stated, or the model's sizes are not known.

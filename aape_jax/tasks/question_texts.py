@@ -52,12 +52,12 @@ class Texts:
 
 
 def split_of(pictures: Sequence[Picture], part: str) -> ImageSplit:
-    """Pictures without labels, which are called by their numbers."""
+    """Return pictures without labels, which are named by their numbers."""
     names = tuple(f"{part}-{number}" for number in range(len(pictures)))
     return ImageSplit(np.arange(len(pictures)), names, tuple(pictures))
 
 
 def by_image(image: Int[np.ndarray, "q"]) -> list[Int[np.ndarray, "own"]]:
-    """The questions of each image that has any, in their order."""
+    """Return the questions of each image that has any, in their order."""
     order = np.argsort(image, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(image[order])) + 1)

@@ -51,7 +51,7 @@ class Asked:
 def encode_questions(
     parts: Mapping[str, Texts], clip: CLIP, tower: Tower, cache: Path
 ) -> dict[str, Asked]:
-    """The features of the parts of a data set of questions.
+    """Return the features of the parts of a data set of questions.
 
     Raises:
       UserError: photos are broken; all of them are named.
@@ -61,7 +61,7 @@ def encode_questions(
 
 
 def read_questions(spec: str) -> dict[str, Texts]:
-    """The parts "train" and "test" of a data set of questions.
+    """Return the parts "train" and "test" of a data set of questions.
 
     Raises:
       UserError: the string names none, or its files are not in order.
@@ -69,8 +69,8 @@ def read_questions(spec: str) -> dict[str, Texts]:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
-            f"data={spec!r} is no data set of questions: write pocket:questions, easy_vqa:FOLDER "
-            "or vqa2:FOLDER."
+            f"data={spec!r} is not a data set of questions: write pocket:questions, "
+            "easy_vqa:FOLDER or vqa2:FOLDER."
         )
     # The smaller part first.
     test, train = (OPENERS[kind](where, part) for part in reversed(PARTS))
@@ -78,13 +78,13 @@ def read_questions(spec: str) -> dict[str, Texts]:
 
 
 def is_question_set(spec: str) -> bool:
-    """Whether a string means questions and not captions."""
+    """Return whether a string means questions and not captions."""
     kind, _, where = spec.partition(":")
     return kind in OPENERS and not (kind == "pocket" and where in POCKET_SIZES)
 
 
 def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
-    """The `size` most frequent answers, or all of them for 0; the most frequent first.
+    """Return the `size` most frequent answers, or all of them for 0; the most frequent first.
 
     Raises:
       UserError: `size` is negative.
@@ -97,7 +97,7 @@ def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
 
 
 def usual_answers(source: Texts) -> dict[str, str]:
-    """What was answered to each question most often, whatever the image."""
+    """Return the most frequent answer to each question, whatever the image."""
     counts: dict[str, Counter[str]] = {}
     for text, given in zip(source.texts, source.answers, strict=True):
         counts.setdefault(text, Counter()).update(given)

@@ -22,7 +22,7 @@ def nearest(
     count: int,
     at_once: int,
 ) -> Int[Array, "q k"]:
-    """The ids of the `count` nearest gallery entries of each query, nearest first.
+    """Return the ids of the `count` nearest gallery entries of each query, nearest first.
 
     To be traced under a mesh. The gallery is sharded over "data": each device keeps its own
     best `count`, and only these are sent to the others.
@@ -65,7 +65,7 @@ def recalls(
     at_once: int,
     ranks: Sequence[int] = RANKS,
 ) -> dict[str, float]:
-    """How often any right entry is among the K nearest.
+    """Return the share of queries with a right entry among the K nearest.
 
     Args:
       queries: Unit length.

@@ -73,7 +73,7 @@ class Retrieval(Method):
         self.config = choose_config(get_config, config, fields)
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Encodes images and captions, or reads them from the cache."""
+        """Encode images and captions, or read them from the cache."""
         self._plan(config)
         opened = open_captioned(config.data, config.model)
         clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
@@ -93,7 +93,7 @@ class Retrieval(Method):
         return Loaded(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         self._plan(config)
         if not (config.examples and config.model):
@@ -132,7 +132,7 @@ class Retrieval(Method):
         return Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """The parameters of each variant; all of them start from the same key.
+        """Return the parameters of each variant; all of them start from the same key.
 
         Raises:
           UserError: the run of `config.start` has an h of other sizes.
@@ -153,7 +153,7 @@ class Retrieval(Method):
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Array, dict[str, Array]]:
-        """CLIP's loss between h(x) and one drawn caption, and what the aggregator teaches."""
+        """Return CLIP's loss between h(x) and a drawn caption, and the aggregator's loss."""
         rows = batch["rows"]
         drawing, teaching = jax.random.split(key)
         odds = jnp.where(frozen["mask"][rows], 0.0, -jnp.inf)
@@ -182,7 +182,7 @@ class Retrieval(Method):
         return total, metrics
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Recall at 1, 5 and 10 of every variant, beside CLIP's own image features."""
+        """Measure recall at 1, 5 and 10 of every variant, beside CLIP's own image features."""
         del frozen
         rows = {}
         for name, objective in self.objectives.items():
@@ -209,5 +209,5 @@ class Retrieval(Method):
         }
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes h of each variant, `heads/NAME.safetensors`."""
+        """Write h of each variant, `heads/NAME.safetensors`."""
         write_heads(workdir, trainable)

@@ -74,13 +74,13 @@ class VQA(Method):
         self.config, self.pictures = choose_config(get_config, config, fields), {}
 
     def complete(self, config: ConfigDict) -> ConfigDict:
-        """Fills in nothing; a `start` that cannot be read is refused here."""
+        """Fill in nothing; a `start` that cannot be read is refused here."""
         check(config)
         read_start(config.start)
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Encodes images, captions and questions, or reads them from the cache."""
+        """Encode images, captions and questions, or read them from the cache."""
         self._plan(config)
         texts = read_questions(config.data)
         train, test = texts["train"], texts["test"]
@@ -114,7 +114,7 @@ class VQA(Method):
         return Loaded(to_learn(parts["train"], known), self._source(train.fingerprint), prints)
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, as shapes and dtypes; `evaluate` and `save` need `load`."""
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         self._plan(self.config)
         frozen = outline(self.config)
         width, images = frozen["questions"].shape[1], len(frozen["seen"])
@@ -122,7 +122,7 @@ class VQA(Method):
         return Loaded(frozen, self._source("abstract"))
 
     def _plan(self, config: ConfigDict) -> None:
-        """Reads every option, before anything slow is begun."""
+        """Read every option, before anything slow is begun."""
         check(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         configs = variants(config, VARIANTS)
@@ -141,7 +141,7 @@ class VQA(Method):
         return Epochs(fingerprint, self.examples, 1, self.batch_size, self.config.seed)
 
     def init(self, key: Key[Array, ""]) -> PyTree:
-        """The parameters of each variant; all of them start from the same key.
+        """Return the parameters of each variant; all of them start from the same key.
 
         Raises:
           UserError: the run of `config.start` has an h of other sizes.
@@ -166,7 +166,7 @@ class VQA(Method):
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Array, dict[str, Array]]:
-        """The answers' cross-entropy, and what the aggregator teaches where there are captions."""
+        """Return the answers' cross-entropy, and the aggregator's loss where there are captions."""
         asked = frozen["asked"][batch["rows"]]
         image, rows = frozen["image"][asked[:, 0]], asked.reshape(-1)
         seen, answer = frozen["seen"][image], frozen["answer"][rows]
@@ -192,7 +192,7 @@ class VQA(Method):
         return total, metrics
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """VQA accuracy of every variant and of blind guesses, by kind of answer."""
+        """Measure the VQA accuracy of every variant and of blind guesses, by kind of answer."""
         del frozen
         source = self.test.source
         found = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
@@ -221,7 +221,7 @@ class VQA(Method):
         return [self.answers[number] for number in chosen]
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
+        """Write the tower, h and answerer of each variant, `heads/NAME.safetensors`; a page."""
         write_heads(workdir, trainable)
         for name, picture in self.pictures.items():
             write_png(workdir / f"{name}.png", picture)
@@ -232,7 +232,7 @@ def _look(params: PyTree, seen: Array, head: VQAHead) -> dict[str, Array]:
 
 
 def _choose(shared: PyTree, rows: PyTree, head: VQAHead) -> Int[Array, "q"]:
-    """The numbers of the answers to questions, of which each names its image and its text."""
+    """Return the numbers of the answers to questions, given as images and texts."""
     (params, looked, questions), (image, text) = shared, rows
     given = {name: x[image] for name, x in looked.items()}
     return head.answer(params, given, questions[text]).argmax(axis=-1)

@@ -28,7 +28,7 @@ PARTS = {"train": "train2014", "test": "val2014"}
 
 
 def read_vqa2(where: str, part: str) -> Texts:
-    """The part "train" or "test" of the folder `where`.
+    """Return the part "train" or "test" of the folder `where`.
 
     Raises:
       UserError: a file is missing or damaged, a question has no answers, a photo is absent.
@@ -63,7 +63,7 @@ def read_vqa2(where: str, part: str) -> Texts:
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The questions and the answers of a part."""
+    """Return the questions and the answers of a part."""
     return (
         folder / f"v2_OpenEnded_mscoco_{name}_questions.json",
         folder / f"v2_mscoco_{name}_annotations.json",
@@ -71,7 +71,7 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _people(entry: dict[str, Any], file: Path) -> tuple[str, ...]:
-    """What people answered to a question."""
+    """Return people's answers to a question."""
     try:
         found = tuple(each["answer"] for each in entry["answers"])
     except (KeyError, TypeError):

@@ -29,7 +29,7 @@ from common.training import say
 
 
 def define_flags() -> None:
-    """Defines `--config`, `--topology`, `--report` and `--largest`."""
+    """Define `--config`, `--topology`, `--report` and `--largest`."""
     define_config_flag()
     flags.DEFINE_string("topology", None, "Generation and shape, e.g. v5e:2x4 or v6e:1x1.")
     flags.DEFINE_string("report", None, "A JSON file for the numbers.")
@@ -37,7 +37,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Compiles, prints a table and writes the report."""
+    """Compile, print a table and write the report."""
     del argv
     # Before any device is touched: neither real devices nor cached programs take part.
     jax.config.update("jax_platforms", "cpu")

@@ -39,7 +39,7 @@ class Collectives:
 
 
 def collectives(hlo: str, updates: int = 1) -> tuple[Collectives, ...]:
-    """Finds the collectives in the text of an optimised HLO module, by kind.
+    """Find the collectives in the text of an optimised HLO module, by kind.
 
     An asynchronous pair is counted once, by its "-done" half.
 

@@ -76,7 +76,7 @@ def estimate(
     updates: int = 0,
     seconds: float = 0.0,
 ) -> Cost:
-    """Estimates the run that a report is about.
+    """Estimate the run that a report is about.
 
     Args:
       report: As `common.aot --report` writes it.
@@ -107,7 +107,7 @@ def estimate(
 
 
 def read_report(file: AnyPath) -> dict[str, Any]:
-    """What `common.aot --report` wrote of a run's length and its chips.
+    """Return what `common.aot --report` wrote of a run's length and its chips.
 
     Raises:
       UserError: The file is none of these.
@@ -125,7 +125,7 @@ def read_report(file: AnyPath) -> dict[str, Any]:
 
 
 def least_seconds(report: Mapping[str, Any]) -> float:
-    """Of one update at the chip's peak rates.
+    """Return the least seconds of one update at the chip's peak rates.
 
     Raises:
       UserError: These are not known.
@@ -139,7 +139,7 @@ def least_seconds(report: Mapping[str, Any]) -> float:
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
-    """A Markdown table with a row for each."""
+    """Return a Markdown table with a row for each."""
     header = ["topology", "chips", "s per update", "updates", "hours", "chip-hours", "price"]
     rows = [
         [
@@ -157,7 +157,7 @@ def cost_table(costs: Sequence[Cost]) -> str:
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_float("utilisation", None, "Part of the chips' peak rates that is reached.")
     flags.DEFINE_float("price", None, "Of a chip for an hour, in your currency.")
     flags.DEFINE_integer("updates", 0, "Of the run; the config's by default.")
@@ -165,7 +165,7 @@ def define_flags() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints the table."""
+    """Print the table."""
     options = flags.FLAGS
     if len(argv) < 2:
         raise UserError("no reports: name files that common.aot --report wrote.")

@@ -11,7 +11,7 @@ _MANUAL_AXES = ("newly_manual_axes", "manual_axes")
 
 
 def count_flops(jaxpr: Jaxpr | ClosedJaxpr) -> int:
-    """Operations of all matrix products and convolutions, on all devices together.
+    """Return the operations of all matrix products and convolutions, on all devices together.
 
     A multiplication and an addition are two operations. Unlike the compiler's own count, which
     sees the body of a loop once, scans count as often as they run; of a conditional the most

@@ -42,7 +42,7 @@ class Instruction:
     rest: str
 
     def called(self, role: str) -> tuple[str, ...]:
-        """The computations behind "role=%name" or "role={%name, %name}"."""
+        """Return the computations behind "role=%name" or "role={%name, %name}"."""
         found = re.search(rf"\b{role}=(%[\w.-]+|\{{[^}}]*\}})", self.rest)
         return tuple(_NAME.findall(found[1])) if found else ()
 
@@ -68,12 +68,12 @@ Measure = Callable[[Computation, Instruction], Mapping[str, int]]
 
 
 def parse(hlo: str) -> list[Module]:
-    """Reads the text of one or several modules."""
+    """Read the text of one or several modules."""
     return [_module(text) for text in _MODULE.split(hlo) if text.strip()]
 
 
 def total(module: Module, measure: Measure, inside_fusions: bool) -> Counter[str]:
-    """The sum of `measure` over the instructions that a module runs.
+    """Return the sum of `measure` over the instructions that a module runs.
 
     A loop counts as often as it runs, where its condition says how often, and else once; of a
     conditional the branch of the largest sum counts.
@@ -98,7 +98,7 @@ def total(module: Module, measure: Measure, inside_fusions: bool) -> Counter[str
 
 
 def shape_bytes(shape: str, hbm_alone: bool = False) -> int:
-    """Bytes of a shape such as "bf16[2,3]" or "(f32[], s8[4])".
+    """Return the bytes of a shape such as "bf16[2,3]" or "(f32[], s8[4])".
 
     Args:
       shape: as an `Instruction` holds it.
@@ -138,7 +138,7 @@ def _memory(layout: re.Match[str]) -> str:
 
 
 def _runs(module: Module, instruction: Instruction) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """How often an instruction runs one of some computations."""
+    """Return how often an instruction runs one of some computations."""
     called = instruction.called
     match instruction.opcode:
         case "while":
@@ -154,7 +154,7 @@ def _runs(module: Module, instruction: Instruction) -> Iterator[tuple[int, tuple
 
 
 def _trips(module: Module, loop: Instruction) -> int:
-    """How often a loop runs: the one whole number that its condition compares with."""
+    """Return how often a loop runs: the one whole number that its condition compares with."""
     if known := _TRIPS.search(loop.rest):
         return int(known[1])
     found, waiting = set(), list(loop.called("condition"))

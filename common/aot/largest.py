@@ -12,7 +12,7 @@ from common.training import say
 
 
 def largest(config: ConfigDict, topology: str, field: str) -> Report:
-    """Compiles with one value of `field` after the other, doubling and then bisecting.
+    """Compile with one value of `field` after the other, doubling and then bisecting.
 
     Tried are multiples of the config's own value, so that what shares it evenly still can; if
     that value does not fit, its halves. Each trial takes as long as any compilation.
@@ -52,7 +52,7 @@ def largest(config: ConfigDict, topology: str, field: str) -> Report:
 
 
 def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[int, Report]:
-    """The first of `start`, its half, ... with which the program fits."""
+    """Return the first of `start`, its half, ... with which the program fits."""
     try:
         return start, _try(config, topology, field, start)
     except DoesNotFit:

@@ -30,7 +30,7 @@ from common.training.step import Feed, feed_shardings, make_call, make_feed
 
 
 def compile_for(config: ConfigDict, topology: str) -> Report:
-    """Compiles the training step of `config` for a TPU topology.
+    """Compile the training step of `config` for a TPU topology.
 
     Raises:
       UserError: the config, the topology or the models it names are not in order.
@@ -72,7 +72,7 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
 
 
 def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:
-    """Traces the call that the loop makes on `mesh`, without weights, data or devices."""
+    """Trace the call that the loop makes on `mesh`, without weights, data or devices."""
     state, *others = arguments(method, config, mesh)
     call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
     precision = product_precision(config.get("dtype", "auto"), mesh.devices.flat[0].platform)
@@ -83,7 +83,7 @@ def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:
 def arguments(
     method: Method, config: ConfigDict, mesh: Mesh
 ) -> tuple[TrainState, PyTree, jax.ShapeDtypeStruct, Feed]:
-    """The arguments of the loop's call as shapes with the loop's shardings."""
+    """Return the arguments of the loop's call as shapes with the loop's shardings."""
     loaded = method.abstract(mesh)
 
     def initial(key: jax.Array) -> TrainState:
@@ -101,7 +101,7 @@ def arguments(
 
 
 def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
-    """The program and its optimised text, which libtpu has to write.
+    """Return the program and its optimised text, which libtpu has to write.
 
     JAX cannot read every program back: for v6e, libtpu uses instructions that jaxlib refuses.
     """

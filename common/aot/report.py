@@ -35,7 +35,7 @@ class Memory:
 
     @classmethod
     def of(cls, stats: Any, available: float | None) -> "Memory":
-        """Reads what `compiled.memory_analysis()` gives; `available` in GiB."""
+        """Read what `compiled.memory_analysis()` gives; `available` in GiB."""
         return cls(
             arguments=stats.argument_size_in_bytes,
             outputs=stats.output_size_in_bytes,
@@ -84,7 +84,7 @@ class Report:
         return roofline(self.topology, self.flops, self.traffic, self.collectives)
 
     def to_dict(self) -> dict[str, Any]:
-        """As `--report` writes it."""
+        """Return the report as `--report` writes it."""
         versions = {name: version(name) for name in ("jax", "jaxlib", "libtpu")}
         bounds = self.roofline and {
             **dataclasses.asdict(self.roofline),
@@ -94,7 +94,7 @@ class Report:
         return {**dataclasses.asdict(self), "roofline": bounds, "versions": versions}
 
     def table(self) -> Table:
-        """For the terminal."""
+        """Return the table for the terminal."""
         axes = " x ".join(f"{name} {size}" for name, size in self.mesh.items())
         table = Table(
             title=f"{self.method} on {self.topology} ({self.device}; mesh {axes})",

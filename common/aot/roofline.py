@@ -51,7 +51,7 @@ class Roofline:
 def roofline(
     topology: str, flops: int, traffic: int, collectives: Sequence[Collectives]
 ) -> Roofline | None:
-    """The bounds of a program; None for a generation whose rates are not in `CHIPS`.
+    """Return the bounds of a program; None for a generation whose rates are not in `CHIPS`.
 
     Args:
       topology: such as "v5e:2x4".
@@ -73,7 +73,7 @@ def roofline(
 
 
 def _seconds(each: Collectives, chip: Chip, shape: Sequence[int]) -> float:
-    """Of all collectives of a kind in an update, over the whole slice, without wraparound.
+    """Return the seconds of all collectives of a kind in an update, without wraparound.
 
     A chip in a corner has one link along each side that is longer than one; the farthest chip is
     as many hops away as the sides say.

@@ -42,12 +42,12 @@ class DoesNotFit(UserError):
 
 
 def sides(name: str) -> list[int]:
-    """How many chips a topology such as "v5e:2x4" has along each side."""
+    """Return how many chips a topology such as "v5e:2x4" has along each side."""
     return [int(side) for side in name.partition(":")[2].split("x")]
 
 
 def topology_devices(name: str) -> Sequence[jax.Device]:
-    """The compile-only devices of a topology such as "v5e:2x4".
+    """Return the compile-only devices of a topology such as "v5e:2x4".
 
     Raises:
       UserError: libtpu is not installed, or does not know the topology.
@@ -64,13 +64,13 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
             return topologies.get_topology_desc(name, platform="tpu", **options).devices
     except RuntimeError:
         raise UserError(
-            f"--topology={name} is none that libtpu knows: name a generation and its shape in "
+            f"--topology={name} is not one that libtpu knows: name a generation and its shape in "
             "whole hosts, e.g. v5e:1x1, v5e:2x4, v6e:2x2, v4:2x2x1 or v5p:2x2x1."
         ) from None
 
 
 def available_memory(device: jax.Device) -> float | None:
-    """GiB of HBM that a program may use.
+    """Return the GiB of HBM that a program may use.
 
     Only the compiler knows, and it tells only those who ask for too much.
     """
@@ -85,7 +85,7 @@ def available_memory(device: jax.Device) -> float | None:
 
 @contextmanager
 def refusing_what_does_not_fit(what: str) -> Iterator[None]:
-    """Turns the compiler's memory error into a sentence.
+    """Turn the compiler's memory error into a sentence.
 
     Raises:
       DoesNotFit: the body's program needs more memory than there is.

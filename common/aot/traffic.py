@@ -20,7 +20,7 @@ _BYTES = "bytes"
 
 
 def hbm_bytes(hlo: str) -> int:
-    """Bytes that one device reads from HBM and writes to it, in all instructions of a program.
+    """Return the bytes that one device reads from HBM and writes to it in a program.
 
     What a fusion keeps to itself and what the compiler placed in another memory is not counted,
     nor what of an array a slice leaves out; loops count as often as they run. A kernel counts
@@ -40,7 +40,7 @@ def _module_bytes(module: Module) -> int:
 
 
 def _read(module: Module, computation: Computation, instruction: Instruction) -> int:
-    """Bytes of the operands in HBM that an instruction reads."""
+    """Return the bytes of the operands in HBM that an instruction reads."""
     if instruction.opcode.endswith("-done"):
         return 0
     shapes = [computation[name].shape for name in instruction.operands if name in computation]
@@ -51,7 +51,7 @@ def _read(module: Module, computation: Computation, instruction: Instruction) ->
 
 
 def _used(module: Module, instruction: Instruction, index: int, shape: str) -> int:
-    """Bytes of an operand that matter to an instruction."""
+    """Return the bytes of an operand that matter to an instruction."""
     if instruction.opcode in _SLICES:
         return shape_bytes(instruction.shape) if index == 0 else shape_bytes(shape)
     if instruction.opcode in _UPDATES:
@@ -85,7 +85,7 @@ def _parameters(fused: Computation, index: int) -> list[str]:
 
 
 def _written(module: Module, computation: Computation, instruction: Instruction) -> int:
-    """Bytes of an instruction's result in HBM; of an array updated in place the update alone."""
+    """Return the bytes of an instruction's result in HBM; of an update in place only its own."""
     if instruction.opcode.endswith("-start"):
         return 0
     written = shape_bytes(instruction.shape, hbm_alone=True)
@@ -111,7 +111,7 @@ def _untouched_inside(fused: Computation) -> int:
 
 
 def _untouched(computation: Computation, update: Instruction) -> int:
-    """Bytes in HBM that an update in place leaves as they are."""
+    """Return the bytes in HBM that an update in place leaves as they are."""
     if update.opcode not in _UPDATES:
         return 0
     new = computation[update.operands[_UPDATES[update.opcode]]]

@@ -1,4 +1,4 @@
-"""Results on disk that are read only by whoever would compute the very same ones."""
+"""Results on disk that are read only by whoever would compute the same ones."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def cached(
     compute: Callable[[], dict[str, np.ndarray]],
     expected: Expected | None = None,
 ) -> dict[str, np.ndarray]:
-    """Returns what `compute()` returns, from disk if it was computed for the same key before.
+    """Return what `compute()` returns, from disk if it was computed for the same key before.
 
     Args:
       directory: Where the npz files lie; made if absent. They may be deleted at any time, and
@@ -88,7 +88,7 @@ def cached(
 def find(
     directory: Path | str, key: Key, expected: Expected | None = None
 ) -> dict[str, np.ndarray] | None:
-    """What `cached` left in `directory` for this key; None if nothing, or nothing usable."""
+    """Return what `cached` left in `directory` for this key; None if nothing, or nothing usable."""
     text, path = _place(directory, key)
     if not os.path.exists(path):  # Unlike pathlib's, it refuses no name.
         return None

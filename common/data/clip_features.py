@@ -42,7 +42,7 @@ MIRROR = Version("mirror", lambda photo, row: photo.transpose(Image.Transpose.FL
 
 
 def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
-    """Features of texts, not normalised; what is too long for the tower is cut.
+    """Return features of texts, not normalised; what is too long for the tower is cut.
 
     Each distinct text is encoded once and with no more columns than its group of lengths needs,
     which is exact: the tower is causal and padding comes last.
@@ -56,7 +56,7 @@ def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.nda
 def image_features(
     clip: CLIP, split: ImageSplit, cache: Path, version: Version = ORIGINAL
 ) -> Float[np.ndarray, "b p"]:
-    """Features of the photos in one version, not normalised."""
+    """Return features of the photos in one version, not normalised."""
     if not len(split):
         return np.zeros((0, clip.config.text.projection), np.float32)
     return _encode_photos(clip, split, cache, version, ("features",))["features"]
@@ -65,7 +65,7 @@ def image_features(
 def features_and_grids(
     clip: CLIP, split: ImageSplit, cache: Path
 ) -> tuple[Float[np.ndarray, "b p"], Float[np.ndarray, "b t c"]]:
-    """What `image_features` gives, and the photos' cells, from one pass of the tower.
+    """Return what `image_features` gives, and the photos' cells, from one pass of the tower.
 
     Cells are what the tower's pooling reads, row by row, in float16: for ViT the patches of the
     last hidden state, for ResNet the last feature map.
@@ -77,7 +77,7 @@ def features_and_grids(
 def _encode_photos(
     clip: CLIP, split: ImageSplit, cache: Path, version: Version, names: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """The named arrays; who needs one alone shares its files with who needs both."""
+    """Return the named arrays; each is cached by itself."""
 
     def load(row: int) -> np.ndarray:
         return clip.preprocess(version.change(split.load(row), row))

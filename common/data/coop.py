@@ -15,7 +15,7 @@ from common.text import quoted, some
 
 
 def open_coop(path: str, holdout: int) -> Dataset:
-    """Opens a folder with a `split*.json`, or that JSON itself; or one of `coop_layouts`.
+    """Open a folder with a `split*.json`, or that JSON itself; or one of `coop_layouts`.
 
     The JSON holds `{"train": [[photo, label, classname], ...], "val": ..., "test": ...}`; rows
     keep its order, so CoOp's few-shot index files address them. `val` may be missing, and if
@@ -49,7 +49,7 @@ PARTS = ("train", "val", "test")
 
 
 def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train") -> ImageSplit:
-    """The rows that a CoOp few-shot index file names, so that a published draw can be repeated.
+    """Return the rows that a CoOp few-shot index file names: a published draw, repeated.
 
     The file (JSON, or gzipped JSON) holds `{part: {"indices": [...], "data": [{"impath": ...,
     "label": ...}, ...]}}`, where the indices count the rows of the split JSON's list. This is

@@ -24,7 +24,7 @@ _NUMBERED = re.compile(r"\d+[\s,:;]+(\S.*)")
 
 
 def open_without_split(root: Path) -> Dataset | None:
-    """Opens such a folder; None if it is neither.
+    """Open such a folder; None if it is neither.
 
     Raises:
       UserError: A listed photo, class or folder is missing.
@@ -37,7 +37,7 @@ def open_without_split(root: Path) -> Dataset | None:
 
 
 def _open_aircraft(root: Path) -> Dataset:
-    """`variants.txt` names the classes, `images_variant_{train,val,test}.txt` the photos."""
+    """Open FGVC Aircraft, whose classes are in `variants.txt`, photos in `images_variant_*.txt`."""
     classnames = tuple(_lines(root / VARIANTS_FILE))
     label_of = {name: label for label, name in enumerate(classnames)}
     if len(label_of) < len(classnames):
@@ -59,7 +59,7 @@ def _open_aircraft(root: Path) -> Dataset:
 
 
 def _open_imagenet(root: Path) -> Dataset:
-    """`classnames.txt` names the classes; see `read_names`. Folders are called by their ids.
+    """Open ImageNet: `classnames.txt` names the classes, folders have their ids as names.
 
     ImageNet has `images/{train,val}`, and `val` is the test part. A variant has one folder of
     classes, which is the test part, and nothing to learn from; ImageNet-V2's are called by the
@@ -124,7 +124,7 @@ def read_names(file: Path) -> list[dict[str, str]]:
 
 
 def _classes(folder: Path, readings: list[dict[str, str]]) -> dict[str, str]:
-    """Folder to class name, in the order of the file.
+    """Return the class name of each folder, in the order of the file.
 
     A folder is called by its class's id, or by the id's number: WordNet's are counted in order.
     """

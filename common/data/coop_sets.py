@@ -78,11 +78,11 @@ _PATTERNS = {
 
 
 def identify(name: str) -> str:
-    """Which one a data set is, by its folder's or builder's name; empty for any other."""
+    """Return which of the eleven a folder or builder is, by its name; empty for any other."""
     found = (known for pattern, known in _PATTERNS.items() if re.search(pattern, name.lower()))
     return next(found, "")
 
 
 def own_template(name: str) -> str:
-    """CLIP's own template for a data set; the plain one for any but the eleven."""
+    """Return CLIP's own template for a data set; the plain one for any but the eleven."""
     return COOP_SETS.get(identify(name), COOP_SETS[IMAGENET]).template

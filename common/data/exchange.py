@@ -24,7 +24,7 @@ _meetings = itertools.count()  # All processes meet equally often, and no name s
 
 @contextmanager
 def agree(what: str) -> Iterator[None]:
-    """Waits for all processes behind the body; where one fails, all of them fail.
+    """Wait for all processes behind the body; where one fails, all of them fail.
 
     Otherwise the others would wait in vain for the one that stopped.
 
@@ -51,12 +51,12 @@ def agree(what: str) -> Iterator[None]:
 
 
 def held_by(found: Sequence[Arrays | None]) -> Bool[np.ndarray, "processes parts"]:
-    """Which process has which part."""
+    """Return which process has which part."""
     return _gather(np.array([part is not None for part in found], bool))
 
 
 def everywhere(found: Sequence[Arrays | None]) -> list[Arrays]:
-    """All parts on all processes; each must be held by one of them at least."""
+    """Return all parts on all processes; each must be held by one of them at least."""
     held, whole = held_by(found), list(found)
     for number in np.flatnonzero(~held.all(axis=0)):
         whole[number] = _send(whole[number], source=int(held[:, number].argmax()))
@@ -64,7 +64,7 @@ def everywhere(found: Sequence[Arrays | None]) -> list[Arrays]:
 
 
 def _send(part: Arrays | None, source: int) -> Arrays:
-    """The part that process `source` holds, on every process."""
+    """Return the part that process `source` holds, on every process."""
     mine = jax.process_index() == source
     content = np.frombuffer(_to_bytes(part) if mine else b"", np.uint8)
     length = int(multihost_utils.broadcast_one_to_all(np.uint32(len(content)), mine))

@@ -13,7 +13,7 @@ from common.errors import UserError
 
 
 def open_features(path: str, holdout: int) -> FeatureDataset:
-    """Opens an npz with `features [N,D]`, `labels [N]` and `classnames [C]`.
+    """Open an npz with `features [N,D]`, `labels [N]` and `classnames [C]`.
 
     The last `holdout` rows of each class become test, unless the file brings its own parts as
     `train_features`, `train_labels`, `test_features`, `test_labels` (and maybe `val_...`).
@@ -38,7 +38,7 @@ def open_features(path: str, holdout: int) -> FeatureDataset:
 
 
 def read_feature_file(file: Path) -> dict[str, np.ndarray]:
-    """Reads all arrays of an npz file that somebody else made.
+    """Read all arrays of an npz file that somebody else made.
 
     Raises:
       UserError: It is missing, damaged or something else.

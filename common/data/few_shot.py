@@ -11,7 +11,7 @@ from common.errors import UserError
 
 
 def few_shot(split: Split, shots: int, seed: int) -> Split:
-    """Draws `shots` examples of each class without replacement, class by class.
+    """Draw `shots` examples of each class without replacement, class by class.
 
     A class that has fewer keeps all it has, so `shots` is nominal (`shortfall` tells which).
     The draw of a class depends on the seed, the label and the number of its examples alone, and
@@ -35,7 +35,7 @@ def few_shot(split: Split, shots: int, seed: int) -> Split:
 
 
 def shortfall(split: Split, shots: int, classnames: Sequence[str]) -> dict[str, int]:
-    """Classes with fewer than `shots` examples, and how many they have."""
+    """Return the classes with fewer than `shots` examples, and how many they have."""
     counts = class_counts(split.labels, len(classnames))
     return {name: int(n) for name, n in zip(classnames, counts, strict=True) if n < shots}
 
@@ -54,7 +54,7 @@ class ClassRows:
 
 
 def class_rows(labels: Int[np.ndarray, "b"], classes: int) -> ClassRows:
-    """Groups rows by class, for drawing `rows[k, floor(u * counts[k])]` on the device.
+    """Group rows by class, for drawing `rows[k, floor(u * counts[k])]` on the device.
 
     Raises:
       UserError: A class has no rows.

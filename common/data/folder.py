@@ -22,7 +22,7 @@ PARTS = {
 
 
 def open_folder(path: str, holdout: int) -> Dataset:
-    """Opens a folder of photos; a sub-folder's name is its class's name.
+    """Open a folder of photos; a sub-folder's name is its class's name.
 
     Classes and photos are numbered in natural order (`2` before `10`). Hidden files and those of
     the machines are skipped; other files that are not photos are passed over and listed.
@@ -89,7 +89,7 @@ def find_parts(root: Path) -> dict[str, Path]:
 
 
 def _of_classes(part: Path, classnames: Sequence[str]) -> dict[str, Path]:
-    """The folders of a part by the names of the training classes, in their order."""
+    """Return the folders of a part by the names of the training classes, in their order."""
     known = {composed(name): name for name in classnames}
     found = {}
     for name, folder in class_folders(part).items():
@@ -103,7 +103,7 @@ def _of_classes(part: Path, classnames: Sequence[str]) -> dict[str, Path]:
 
 
 def _beside(root: Path, parts: Mapping[str, Path]) -> Iterator[PassedOver]:
-    """The folders that are not parts."""
+    """Yield the folders that are not parts."""
     for folder in folders(root) if parts else ():
         if folder not in parts.values():
             unlabelled = any(folder.name.lower() in names for names in PARTS.values())
@@ -117,7 +117,7 @@ def _split(
     classnames: Sequence[str],
     passed_over: list[PassedOver],
 ) -> ImageSplit:
-    """The photos of one part; what is passed over is added to the list."""
+    """Return the photos of one part; what is passed over is added to the list."""
     passed_over += loose_files(root)
     photos = []
     for name, folder in classes.items():
@@ -128,7 +128,7 @@ def _split(
 
 
 def split_of_files(root: Path, photos: Sequence[tuple[Path, int]]) -> ImageSplit:
-    """Photos and their labels; a photo is called by its path below `root`."""
+    """Return photos and their labels; a photo is called by its path below `root`."""
     return ImageSplit(
         labels=np.asarray([label for _, label in photos], dtype=np.int64),
         names=tuple(path.relative_to(root).as_posix() for path, _ in photos),

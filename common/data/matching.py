@@ -17,12 +17,12 @@ Form = Callable[[str], Hashable]
 
 
 def _words(name: str) -> str:
-    """Lower case, with underscores as spaces; letters of one look are one letter (NFKC)."""
+    """Return lower case, with underscores as spaces; letters of one look are one letter (NFKC)."""
     return readable(unicodedata.normalize("NFKC", name)).casefold()
 
 
 def _letters(name: str) -> str:
-    """Letters and digits alone, without accents: `Coquille St-Jacques`, `black-eyed susan?`."""
+    """Keep letters and digits alone: `Coquille St-Jacques`, `black-eyed susan?`."""
     bare = unicodedata.normalize("NFKD", _words(name).replace("&", " and "))
     bare = "".join(c for c in bare if not unicodedata.combining(c))
     # An apostrophe joins: `Brewer's`.
@@ -30,7 +30,7 @@ def _letters(name: str) -> str:
 
 
 def _apart(name: str) -> str:
-    """CamelCase apart: `HerbaceousVegetation`."""
+    """Split CamelCase:  `HerbaceousVegetation`."""
     return _letters(re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name))
 
 
@@ -40,7 +40,7 @@ def _without_articles(name: str) -> str:
 
 
 def _year_first(name: str) -> str:
-    """The year of a car in front: `Acura TL Sedan 2012`."""
+    """Put the year of a car in front: `Acura TL Sedan 2012`."""
     words = _without_articles(name)
     return re.sub(r"^(.+) ((?:19|20)\d\d)$", r"\2 \1", words)
 
@@ -57,17 +57,17 @@ def _singulars(name: str) -> str:
 
 
 def _once(name: str) -> str:
-    """A word that is said twice in a row once: `lotus lotus`."""
+    """Drop the repetition of a word: `lotus lotus`."""
     return re.sub(r"\b(\w+)( \1)+\b", r"\1", _singulars(name))
 
 
 def _joined(name: str) -> str:
-    """Without spaces: `cup cakes`, `ice cream` and `icecream`."""
+    """Drop the spaces: `cup cakes`, `ice cream` and `icecream`."""
     return _once(name).replace(" ", "")
 
 
 def _alternatives(name: str) -> frozenset[str]:
-    """What `or` parts, in any order: `Sea or Lake`."""
+    """Return what `or` separates, in any order: `Sea or Lake`."""
     return frozenset(filter(None, _once(name).split(" or ")))
 
 
@@ -79,14 +79,14 @@ FORMS: Mapping[str, Form] = {
     "articles": _without_articles,
     "the place of the year": _year_first,
     "plurals": _singulars,
-    "words said twice": _once,
+    "repeated words": _once,
     "spaces": _joined,
     "the order around 'or'": _alternatives,
 }
 """By what two spellings may differ, in the order of trying; each form includes those before it."""
 
 SAME_WORDS = ("the same spelling", "case and underscores")
-"""Rules under which a name is told as the other source spells it without any change of words."""
+"""Rules that change the spelling of a name and none of its words."""
 
 SOME_ALTERNATIVES = "alternatives beside it"
 """The last rule but one: `Industrial Buildings` of `industrial or commercial buildings`."""
@@ -125,7 +125,7 @@ class Matches:
     unused: tuple[str, ...]
 
     def respelled(self, source: str) -> list[str]:
-        """By what rules names were found that are other words there, a line for each.
+        """Return the rules by which names in other words were found, a line for each.
 
         Args:
           source: What a sentence calls the place of the keys, e.g. "descriptors=cars.json".
@@ -139,7 +139,7 @@ class Matches:
         return lines
 
     def report(self, source: str) -> list[str]:
-        """How many classes were found, which were not, and by what rules; "" where all is plain."""
+        """Return which classes were found and by what rules; "" where all match exactly."""
         lines = self.respelled(source)
         if not lines and not self.unmatched:
             return []
@@ -154,7 +154,7 @@ def match_names(
     source: str,
     same: Callable[[str, str], bool] = lambda one, other: False,
 ) -> Matches:
-    """Finds the key of each class: an exact match wins, then the forms in their order.
+    """Find the key of each class: an exact match wins, then the forms in their order.
 
     A key that was found by one form is not looked for by those after it.
 
@@ -188,7 +188,7 @@ def match_names(
 def require_matches(
     matches: Matches, names: Iterable[str], keys: Iterable[str], source: str
 ) -> None:
-    """Refuses a source that names none of the classes.
+    """Refuse a source that names none of the classes.
 
     Raises:
       UserError: It does.
@@ -216,7 +216,7 @@ def _settle(
     found: dict[str, str],
     rules: dict[str, str],
 ) -> None:
-    """Books what one rule finds."""
+    """Record what one rule finds."""
     owner: dict[str, str] = {}
     for name, keys in candidates.items():
         for key in keys[1:]:
@@ -242,7 +242,7 @@ def _untaken(keys: Sequence[str], found: Mapping[str, str]) -> list[str]:
 
 
 def _is_among(name: str, key: str) -> bool:
-    """Whether one says all alternatives of the other, and more."""
+    """Return whether one says all alternatives of the other, and more."""
     own, others = _alternatives(name), _alternatives(key)
     return len(own | others) > 1 and (own <= others or others <= own)
 

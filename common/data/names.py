@@ -7,12 +7,12 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sort key that counts as people do: `img2` before `img10`, class `9` before `10`."""
+    """Return a sort key that counts as people do: `img2` before `img10`, class `9` before `10`."""
     parts = re.split(r"([0-9]+)", name)
     # The name itself breaks the tie between "1" and "01".
     return [int(part) if part.isdigit() and part.isascii() else part for part in parts], name
 
 
 def readable(name: str) -> str:
-    """A class name as a prompt would say it: `yin_yang` becomes `yin yang`."""
+    """Return a class name as words of a prompt: `yin_yang` becomes `yin yang`."""
     return " ".join(_UNSEEN.sub(" ", name.replace("_", " ")).split())

@@ -20,12 +20,12 @@ _SUFFIX = ".npy"
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Reads all arrays of an npz file, checksums included, and runs no code from it.
+    """Read all arrays of an npz file, checksums included, and run no code from it.
 
     Memory stays near what the file unpacks to, which is bounded by its size.
 
     Raises:
-      ValueError: The file is absent, damaged, no npz, or holds Python objects.
+      ValueError: The file is absent, damaged, not an npz file, or holds Python objects.
     """
     try:
         require_file(path)
@@ -57,7 +57,7 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """One array, for which no memory is taken before its header fits the member's size."""
+    """Return one array, for which no memory is taken before its header fits the member's size."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         headers = {

@@ -39,7 +39,7 @@ def cached_pass(
     title: str,
     unit: str,
 ) -> Arrays:
-    """Encodes `count` examples, or reads those that were encoded before.
+    """Encode `count` examples, or read those that were encoded before.
 
     All processes of a run call it alike, and each returns the whole. What no process has on its
     disk is dealt out to all of them; what a process then lacks reaches it over the network. So
@@ -109,14 +109,14 @@ class _Files:
     shapes: Mapping[str, tuple[int, ...]]
 
     def read(self) -> Arrays | None:
-        """All arrays, if all are there."""
+        """Return all arrays, if all are there."""
         found: Arrays = {}
         for name in self.names:
             found |= find(self.directory, self._key(name), self._expected(name)) or {}
         return found if set(found) == set(self.names) else None
 
     def fill(self, compute: Callable[[], Arrays]) -> Arrays:
-        """Computes the part, unless another run was faster, and writes what is missing."""
+        """Compute the part, unless another run was faster, and write what is missing."""
         once = functools.cache(compute)
         found: Arrays = {}
         for name in self.names:
@@ -132,7 +132,7 @@ class _Files:
 
 
 def _share(found: Sequence[Arrays | None]) -> list[int]:
-    """The numbers of the parts that this process computes: nobody has them."""
+    """Return the numbers of the parts that this process computes: nobody has them."""
     missing = np.flatnonzero(~held_by(found).any(axis=0))
     return missing[jax.process_index() :: jax.process_count()].tolist()
 

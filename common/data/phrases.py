@@ -15,7 +15,7 @@ TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx")
 
 
 def read_phrases(path: Path | str) -> dict[str, list[str]]:
-    """Reads `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
+    """Read `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
 
     A key may be there twice, as in ProText's published file: its last list counts, and that is
     said.
@@ -43,12 +43,12 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
 
 @functools.cache
 def _say_once(line: str) -> None:
-    """Says a line; a run reads a file whenever it needs it."""
+    """Say a line once; a run reads a file whenever it needs it."""
     say(line)
 
 
 def check_phrases(content: Mapping[str, Any], source: object) -> None:
-    """Refuses JSON of another shape, and says of which.
+    """Refuse JSON of another shape, and say of which.
 
     Args:
       content: What the file holds.

@@ -15,7 +15,7 @@ from common.errors import UserError
 
 
 def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
-    """Opens the data set that a dataset string names.
+    """Open the data set that a dataset string names.
 
     Args:
       spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME`, `features:FILE.npz`, or

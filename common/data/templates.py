@@ -5,12 +5,12 @@ from itertools import product
 
 
 def fill(pattern: str, **words: str) -> str:
-    """Puts words where the pattern says {name}, {phrase}; what they say in braces stays."""
+    """Put words where the pattern says {name}, {phrase}; what they say in braces stays."""
     return re.sub("|".join(f"{{{name}}}" for name in words), lambda x: words[x[0][1:-1]], pattern)
 
 
 def _each(pattern: str, *choices: str) -> list[str]:
-    """Fills each `*` of the pattern with every alternative of its `a|b|c` choice."""
+    """Fill each `*` of the pattern with every alternative of its `a|b|c` choice."""
     filled = []
     for words in product(*(choice.split("|") for choice in choices)):
         pieces = iter(words)

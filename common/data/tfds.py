@@ -14,7 +14,7 @@ from common.progress import say
 
 
 def open_tfds(name: str, holdout: int) -> Dataset:
-    """Opens an image classification set through `tfds.data_source`.
+    """Open an image classification set through `tfds.data_source`.
 
     Pictures stay encoded until they are needed. `test` is the set's own test part, or its
     `validation` part where it publishes no test or no labels of it (-1), or else the last

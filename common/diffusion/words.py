@@ -22,7 +22,7 @@ class Found:
 
 
 def word_stem(word: str) -> str:
-    """A word's letters and digits in lower case, all else "-": `<My_Dog>` -> "my-dog"."""
+    """Return a word's letters and digits in lower case, all else "-": `<My_Dog>` -> "my-dog"."""
     text = unicodedata.normalize("NFKC", word).lower()
     return "-".join("".join(x if x.isalnum() else " " for x in text).split())
 
@@ -68,7 +68,7 @@ def check_words(texts: Iterable[str], words: Collection[str]) -> None:
 
 
 def _bare_words(words: Collection[str]):
-    """A function that finds the words without brackets between two places of a normal text."""
+    """Return a function that finds words without brackets between two places of a text."""
     named = {_normal(word)[0]: word for word in words if not BRACKETED.fullmatch(word)}
     longest_first = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
     pattern = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])") if named else None
@@ -81,7 +81,7 @@ def _bare_words(words: Collection[str]):
 
 
 def _lookup(typed: str, words: Collection[str]) -> str:
-    """The word that a text in brackets stands for, by the strictest reading that fits any."""
+    """Return the word that a text in brackets means, by the strictest fitting reading."""
     for form in (str, word_key, word_stem):
         fitting = [word for word in words if form(word) == form(typed)]
         if len(fitting) == 1:
@@ -96,14 +96,14 @@ def _lookup(typed: str, words: Collection[str]) -> str:
 
 
 def word_key(word: str) -> str:
-    """What two words have in common that prompts cannot tell apart: `<Dog>` -> "dog"."""
+    """Return a word's key, equal for words that prompts cannot distinguish: `<Dog>` -> "dog"."""
     normal = _normal(word)[0]
     match = BRACKETED.fullmatch(normal)
     return match[1] if match else normal
 
 
 def _normal(text: str) -> tuple[str, list[int]]:
-    """`text` in lower case and compatible form, and where in `text` each letter comes from."""
+    """Return `text` in lower case and NFKC, and each letter's place in `text`."""
     letters, origin = [], []
     for start, cluster in _clusters(text):
         normal = unicodedata.normalize("NFKC", cluster).lower()
@@ -113,7 +113,7 @@ def _normal(text: str) -> tuple[str, list[int]]:
 
 
 def _clusters(text: str) -> Iterator[tuple[int, str]]:
-    """Letters with the accents and Hangul parts behind them, which may become one letter."""
+    """Yield letters with the accents and Hangul parts after them, which may become one letter."""
     start = 0
     for place, letter in enumerate(text):
         joins = unicodedata.combining(letter) or "\u1160" <= letter <= "\u11ff"

@@ -19,7 +19,7 @@ def nearest_class_mean(
     labels: Int[np.ndarray, "b"],
     queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
-    """The class whose mean of normalised features has the largest cosine."""
+    """Return the class whose mean of normalised features has the largest cosine."""
     means = class_means(normalise(features), labels)
     return np.unique(labels)[nearest_by_cosine(queries, means)]
 
@@ -29,7 +29,7 @@ def nearest_neighbour(
     labels: Int[np.ndarray, "b"],
     queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
-    """The class of the one training example with the largest cosine."""
+    """Return the class of the one training example with the largest cosine."""
     return labels[nearest_by_cosine(queries, features)]
 
 
@@ -38,7 +38,7 @@ def linear_probe(
     labels: Int[np.ndarray, "b"],
     queries: Float[np.ndarray, "q d"],
 ) -> Int[np.ndarray, "q"]:
-    """Logistic regression on normalised features (CLIP paper, section 3.2); deterministic."""
+    """Classify by logistic regression on normalised features (CLIP paper, section 3.2)."""
     # With SciPy's statistics behind it, this import takes longer than all others of a command.
     from sklearn.linear_model import LogisticRegression
 

@@ -29,7 +29,7 @@ _CONTRACTION = re.compile(r"(.+)(n't|'(?:s|re|ve|ll|d|m))$")
 
 
 def tokenise(text: str) -> tuple[str, ...]:
-    """Lower-case words; punctuation is dropped, "isn't" becomes "is" and "n't"."""
+    """Return lower-case words; punctuation is dropped, "isn't" becomes "is" and "n't"."""
     words: list[str] = []
     for word in _TOKEN.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
         parts = _CONTRACTION.fullmatch(word)
@@ -40,7 +40,7 @@ def tokenise(text: str) -> tuple[str, ...]:
 def caption_scores(
     captions: Sequence[str], references: Sequence[Sequence[str]]
 ) -> dict[str, float]:
-    """`cider_d`, `bleu_4` and `rouge_l` of captions as text.
+    """Return `cider_d`, `bleu_4` and `rouge_l` of captions as text.
 
     Raises:
       UserError: a picture has no references, or there are not as many of one as of the other.
@@ -55,7 +55,7 @@ def caption_scores(
 
 
 def cider_d(captions: Sequence[Words], references: References) -> Float[np.ndarray, "b"]:
-    """CIDEr-D of each caption (arXiv 1411.5726), ten times the mean over n = 1 to 4.
+    """Return the CIDEr-D of each caption (arXiv 1411.5726), ten times the mean over n = 1 to 4.
 
     An n-gram's weight is its count times log(pictures / pictures whose references have it). The
     pictures are those that are given, so a single picture scores 0.
@@ -76,7 +76,7 @@ def cider_d(captions: Sequence[Words], references: References) -> Float[np.ndarr
 
 
 def bleu_4(captions: Sequence[Words], references: References) -> float:
-    """BLEU-4 of the whole set, against the reference of nearest length; 0 without a 4-gram match.
+    """Return the BLEU-4 of the whole set, against references of nearest length; 0 without a match.
 
     Raises:
       UserError: as `caption_scores`.
@@ -100,7 +100,7 @@ def bleu_4(captions: Sequence[Words], references: References) -> float:
 
 
 def rouge_l(captions: Sequence[Words], references: References) -> Float[np.ndarray, "b"]:
-    """ROUGE-L of each caption: precision and recall are the best over its references.
+    """Return the ROUGE-L of each caption: precision and recall are the best over its references.
 
     Raises:
       UserError: as `caption_scores`.
@@ -138,7 +138,7 @@ def _grams(words: Words) -> Counter[tuple[str, ...]]:
 def _cider_pair(
     words: Words, reference: Words, rarity: Mapping[tuple[str, ...], float], pictures: int
 ) -> float:
-    """The mean over n of the clipped cosines, with the penalty for another length."""
+    """Return the mean over n of the clipped cosines, with the penalty for another length."""
     unseen = math.log(pictures)
     first, second = (
         {gram: count * rarity.get(gram, unseen) for gram, count in _grams(each).items()}
@@ -158,7 +158,7 @@ def _cider_pair(
 
 
 def _longest_common(first: Words, second: Words) -> int:
-    """Length of the longest sequence of words that both have in this order, gaps allowed."""
+    """Return the length of the longest common subsequence of words."""
     row = [0] * (len(second) + 1)
     for word in first:
         before = row

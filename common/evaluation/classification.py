@@ -7,7 +7,7 @@ from common.errors import UserError
 
 
 def accuracy(predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"]) -> float:
-    """Share of examples whose class was found (top-1).
+    """Return the share of examples whose class was found (top-1).
 
     Raises:
       UserError: There are no examples.
@@ -20,7 +20,7 @@ def accuracy(predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"]) -> f
 def confusion(
     predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
 ) -> Int[np.ndarray, "{classes} {classes}"]:
-    """How many examples of the row's class were taken for the column's class."""
+    """Return how many examples of the row's class were taken for the column's class."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return counts
@@ -29,7 +29,7 @@ def confusion(
 def accuracy_by_class(
     predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
 ) -> Float[np.ndarray, "{classes}"]:
-    """Accuracy within each class; NaN for a class without examples."""
+    """Return the accuracy within each class; NaN for a class without examples."""
     counts = confusion(predicted, labels, classes)
     totals = counts.sum(axis=1)
     return np.where(totals > 0, np.diag(counts) / np.maximum(totals, 1), np.nan)
@@ -38,12 +38,12 @@ def accuracy_by_class(
 def class_accuracy(
     predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classes: int
 ) -> float:
-    """Mean of the accuracies within each class that has examples: rare classes count fully."""
+    """Return the mean of the accuracies within each class: rare classes count fully."""
     return float(np.nanmean(accuracy_by_class(predicted, labels, classes)))
 
 
 def normalise(features: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b d"]:
-    """Divides each row by its L2 norm, in float32 at least. A row of zeros stays one."""
+    """Divide each row by its L2 norm, in float32 at least. A row of zeros stays one."""
     features = features.astype(np.promote_types(features.dtype, np.float32))
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(norms > 0, norms, 1)
@@ -52,12 +52,12 @@ def normalise(features: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b d"]:
 def class_means(
     features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"]
 ) -> Float[np.ndarray, "k d"]:
-    """The mean of each class's unit features at unit length, of the classes that have any."""
+    """Return the unit-length mean of each class's unit features, for classes that have any."""
     return normalise(np.stack([features[labels == label].mean(0) for label in np.unique(labels)]))
 
 
 def nearest_by_cosine(
     features: Float[np.ndarray, "b d"], classes: Float[np.ndarray, "k d"]
 ) -> Int[np.ndarray, "b"]:
-    """For each row the class feature with the largest cosine: CLIP's zero-shot rule."""
+    """Find for each row the class feature with the largest cosine: CLIP's zero-shot rule."""
     return np.argmax(normalise(features) @ normalise(classes).T, axis=1)

@@ -17,7 +17,7 @@ WEIGHT = 2.5
 def clip_scores(
     images: Float[np.ndarray, "b p"], captions: Float[np.ndarray, "b p"]
 ) -> Float[np.ndarray, "b"]:
-    """CLIPScore of each caption: 2.5 times the cosine with its image, at least 0."""
+    """Return the CLIPScore of each caption: 2.5 times the cosine with its image, at least 0."""
     cosines = np.sum(normalise(images) * normalise(captions), axis=1)
     return WEIGHT * np.maximum(cosines, 0)
 
@@ -28,7 +28,7 @@ def ref_clip_scores(
     references: Float[np.ndarray, "r p"],
     owner: Int[np.ndarray, "r"],
 ) -> Float[np.ndarray, "b"]:
-    """RefCLIPScore: the harmonic mean of CLIPScore and the largest cosine with a reference.
+    """Return RefCLIPScore: the harmonic mean of CLIPScore and the largest cosine with a reference.
 
     Args:
       images, captions: As for `clip_scores`.

@@ -23,7 +23,7 @@ WRAP = 28  # letters in a line of a row label
 
 
 def write_png(path: AnyPath | str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Writes a picture, whole or not at all."""
+    """Write a picture, whole or not at all."""
     with atomic_write(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
@@ -31,7 +31,7 @@ def write_png(path: AnyPath | str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
 def predictions_picture(
     predicted: Int[np.ndarray, "b"], labels: Int[np.ndarray, "b"], classnames: Sequence[str]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draws which classes were taken for which: see `confusion_picture`."""
+    """Draw which classes were taken for which: see `confusion_picture`."""
     return confusion_picture(confusion(predicted, labels, len(classnames)), classnames)
 
 
@@ -41,7 +41,7 @@ def confusion_picture(
     cell: int = 32,
     limit: int = 60,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draws a confusion matrix: rows are true classes, columns what they were taken for.
+    """Draw a confusion matrix: rows are true classes, columns what they were taken for.
 
     Cells are shaded by their share of the row and hold the count where it is not 0.
 
@@ -85,7 +85,7 @@ def image_grid(
     column_labels: Sequence[str] = (),
     least_side: int = 96,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Lays images of one size out in labelled rows, which may be of different lengths.
+    """Lay images of one size out in labelled rows, which may be of different lengths.
 
     Args:
       rows: The images of each row.
@@ -123,7 +123,7 @@ def class_sheet(
     size: int,
     shown: int = 2,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """One row per class: some of its photos, then what each variant generated for it.
+    """Draw one row per class: some of its photos, then what each variant generated for it.
 
     Args:
       photos: The training photos.
@@ -152,7 +152,7 @@ def _shade(share: float) -> tuple[int, ...]:
 
 
 def _text(words: str) -> Image.Image:
-    """The words on white, as small as they fit."""
+    """Draw the words on white, as small as they fit."""
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     left, top, right, bottom = measure.multiline_textbbox((0, 0), words or " ", font=_font())
     size = max(1, math.ceil(right - left)), max(1, math.ceil(bottom - top))

@@ -18,7 +18,7 @@ def clip_i(
     real: Float[np.ndarray, "r d"],
     real_labels: Int[np.ndarray, "r"],
 ) -> float:
-    """CLIP-I: mean cosine over all pairs of a generated and a real picture of one class.
+    """Return CLIP-I: the mean cosine over all pairs of a generated and a real picture of one class.
 
     Raises:
       UserError: No class has both.
@@ -34,12 +34,12 @@ def clip_i(
 
 
 def clip_t(features: Float[np.ndarray, "b d"], texts: Float[np.ndarray, "b d"]) -> float:
-    """CLIP-T: mean cosine of each generated picture with the text that it was asked for by."""
+    """Return CLIP-T: the mean cosine of each generated picture with its text."""
     return float(np.mean(np.sum(normalise(features) * normalise(texts), axis=1)))
 
 
 def diversity(features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"]) -> float:
-    """1 - mean cosine over pairs of different generated pictures of one class.
+    """Return 1 - the mean cosine over pairs of different generated pictures of one class.
 
     0 when the pictures of each class are all alike, as when a token has memorised one photo.
 
@@ -58,7 +58,7 @@ def accuracy(
     labels: Int[np.ndarray, "b"],
     classes: Float[np.ndarray, "k d"],
 ) -> float:
-    """Share of generated pictures whose class a classifier (a feature per class) finds."""
+    """Return the share of generated pictures whose class a classifier finds."""
     return classification.accuracy(nearest_by_cosine(features, classes), labels)
 
 

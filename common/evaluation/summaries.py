@@ -9,7 +9,7 @@ from common.evaluation.tables import BASE, HARMONIC, NEW, Value
 
 
 def summarise(numbers: Iterable[float | None]) -> Value:
-    """Mean and sample standard deviation; none if any of the runs has no number.
+    """Return the mean and sample standard deviation; none if any of the runs has no number.
 
     Of a number that all runs share there is no deviation to speak of.
     """
@@ -21,7 +21,7 @@ def summarise(numbers: Iterable[float | None]) -> Value:
 
 
 def average(tables: Sequence[Mapping[str, Mapping[str, Value]]]) -> dict[str, dict[str, Value]]:
-    """The mean over data sets of each metric of each row that all of them have."""
+    """Return the mean over data sets of each metric of each row that all of them have."""
     return {
         row: {
             metric: Value(summarise(table[row][metric].mean for table in tables).mean)
@@ -36,7 +36,7 @@ def average(tables: Sequence[Mapping[str, Mapping[str, Value]]]) -> dict[str, di
 def with_harmonic(
     rows: Mapping[str, Mapping[str, Value]],
 ) -> dict[str, dict[str, Value]]:
-    """Adds the harmonic mean of base and new after each metric that is known for both.
+    """Add the harmonic mean of base and new after each metric that is known for both.
 
     `base` and `new` are parts of the metrics' names: `accuracy_new`, `new/accuracy`.
     """
@@ -44,7 +44,7 @@ def with_harmonic(
 
 
 def harmonic_mean(base: float | None, new: float | None) -> float | None:
-    """2ab / (a + b), 0 if either is 0; None if either is unknown."""
+    """Return 2ab / (a + b), 0 if either is 0; None if either is unknown."""
     if base is None or new is None:
         return None
     return 2 * base * new / (base + new) if base + new else 0.0

@@ -33,7 +33,7 @@ class Value:
     spread: float | None = None
 
     def show(self, share: bool, count: bool = False) -> str:
-        """The number, with ± its spread; a dash for none.
+        """Return the number, with ± its spread; a dash for none.
 
         Shares are shown in percent, counts without decimals.
         """
@@ -46,7 +46,7 @@ class Value:
 
 
 def print_table(result: Mapping[str, Any]) -> None:
-    """Says what `result.json` holds: the method's metrics, and its baselines' below them."""
+    """Say what `result.json` holds: the method's metrics, and its baselines' below them."""
     say(f"{result['method']} on {result['dataset']} with {result['model']}")
     rows = {
         name: {metric: Value(number) for metric, number in metrics.items()}
@@ -56,7 +56,7 @@ def print_table(result: Mapping[str, Any]) -> None:
 
 
 def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    """The metrics of the method and of each of its baselines, by name.
+    """Return the metrics of the method and of each of its baselines, by name.
 
     A baseline is `{metric: number}`, or one number, which is then its accuracy.
 
@@ -88,7 +88,7 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
-    """The tables of `metric_groups` as Markdown."""
+    """Return the tables of `metric_groups` as Markdown."""
     return "\n\n".join(
         markdown_table([*map(plain, header)], [[plain(name), *numbers] for name, *numbers in body])
         for header, body in metric_groups(rows)
@@ -96,7 +96,7 @@ def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
 
 
 def metric_groups(rows: Mapping[str, Mapping[str, Value]]) -> list[Table]:
-    """Tables with a row per method or baseline and a column per metric.
+    """Return tables with a row per method or baseline and a column per metric.
 
     Metrics called `group/name` get a table for each group, with the rows that have any of it;
     only halves of the classes stand side by side, and groups that hold one and the same metric,
@@ -135,13 +135,13 @@ def _table(
 
 
 def heading(name: str) -> str:
-    """What a column of this metric is called."""
+    """Return the heading of a metric's column."""
     words = name.replace("/", " ").replace("_", " ")
     return f"{words} (%)" if is_share(name) else words
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns, numbers to the right.
+    """Return a Markdown table with aligned columns, numbers to the right.
 
     Whatever the cells hold, the table keeps its shape; `plain` takes the meaning out of Markdown
     that others wrote.
@@ -171,15 +171,15 @@ def plain(text: str) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell stands to the right: a number, or a dash in its place."""
+    """Return whether a cell stands to the right: a number, or a dash in its place."""
     return cell[:1] in set("-0123456789")
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is a number in [0, 1] that papers print in percent."""
+    """Return whether a metric is a number in [0, 1] that papers print in percent."""
     return "accuracy" in metric or "recall_at" in metric
 
 
 def is_count(metric: str) -> bool:
-    """Whether a metric is a whole number."""
+    """Return whether a metric is a whole number."""
     return metric.rpartition("/")[2] == "parameters"

@@ -44,7 +44,7 @@ would've wouldn't wouldn't've y'all y'all'll you'd you'd've you'll you're you've
 
 
 def _without_an_apostrophe(word: str) -> set[str]:
-    """The word without all of its apostrophes, and without each of them alone."""
+    """Return the word without all of its apostrophes, and without each of them alone."""
     single = {word[: at.start()] + word[at.end() :] for at in re.finditer("'", word)}
     return {word.replace("'", "")} | single
 
@@ -58,7 +58,7 @@ _CONTRACTIONS = {
 
 
 def normalise(answer: str) -> str:
-    """Lower case, digits for number words; no articles, no punctuation; apostrophes put back."""
+    """Normalise an answer: lower case, digits for number words, no articles or punctuation."""
     answer = answer.replace("\n", " ").replace("\t", " ").strip()
     keeps = answer
     for mark in _PUNCTUATION:
@@ -70,7 +70,7 @@ def normalise(answer: str) -> str:
 
 
 def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
-    """The accuracy of one answer: min(others who gave it / 3, 1), each person left out in turn.
+    """Return the accuracy of an answer: min(others who gave it / 3, 1), leaving each person out.
 
     Answers are normalised only where people differ, as in the original. Where a single person was
     asked there is nobody to leave out: the normalised answers are the same or not.
@@ -97,7 +97,7 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
 def mean_accuracies(
     answers: Sequence[str], given: Sequence[Sequence[str]], kinds: Sequence[str] = ()
 ) -> dict[str, float]:
-    """The mean over questions, and over those of each kind of answer.
+    """Return the mean over questions, and over those of each kind of answer.
 
     Args:
       answers: One for each question.
@@ -117,5 +117,5 @@ def mean_accuracies(
 
 
 def cut(answer: str, words: int) -> str:
-    """The first words of a generated answer, up to the end of its line."""
+    """Return the first words of a generated answer, up to the end of its line."""
     return " ".join(answer.strip().split("\n")[0].split()[:words])

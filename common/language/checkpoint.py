@@ -56,7 +56,7 @@ class LM:
 
 
 def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
-    """Loads GPT-2 or GPT-J.
+    """Load GPT-2 or GPT-J.
 
     Args:
       source: "pocket", a directory in Hugging Face's layout, or a hub id.
@@ -77,7 +77,7 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
 
 
 def find_lm(source: str) -> Path:
-    """Finds a language model's directory, fetching its files where needed.
+    """Find a language model's directory, fetching its files where needed.
 
     Raises:
       UserError: There is no such directory.
@@ -87,7 +87,7 @@ def find_lm(source: str) -> Path:
 
 
 def save_lm(lm: LM, directory: Path | str) -> None:
-    """Writes what `load_lm` and transformers read."""
+    """Write what `load_lm` and transformers read."""
     directory = Path(directory)
     lm.tokenizer.save(directory)
     write_json(directory / "config.json", lm_to_json(lm.config))
@@ -96,7 +96,7 @@ def save_lm(lm: LM, directory: Path | str) -> None:
 
 
 def read_lm_tensors(directory: Path) -> dict[str, np.ndarray]:
-    """The tensors of a language model under the keys of the whole model."""
+    """Return the tensors of a language model under the keys of the whole model."""
     tensors = read_tensors(directory)
     if "wte.weight" not in tensors:
         return tensors
@@ -105,7 +105,7 @@ def read_lm_tensors(directory: Path) -> dict[str, np.ndarray]:
 
 
 def abstract_lm(config: LMConfig) -> dict[str, Any]:
-    """Shapes and dtypes of the parameters, without computing them."""
+    """Return the shapes and dtypes of the parameters, without computing them."""
 
     def init(key: jax.Array, ids: jax.Array) -> Any:
         model = LanguageModel(dataclasses.replace(config, layers=1))

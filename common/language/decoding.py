@@ -24,7 +24,7 @@ def greedy(
     *,
     length: int,
 ) -> Int[Array, "b {length}"]:
-    """The likeliest token, one after the other; what follows the end is filled with its id.
+    """Choose the likeliest token, one after the other; what follows the end is filled with its id.
 
     Args:
       model: The module.
@@ -59,7 +59,7 @@ def beam_search(
     beams: int,
     length_penalty: float = 1.0,
 ) -> Int[Array, "b {length}"]:
-    """The best of several texts that are followed side by side.
+    """Search the best of several texts that are followed side by side.
 
     The rules are those of transformers' `generate` with its defaults: 2 k candidates a step, of
     which only the first k may end; ended texts are ranked by log-probability over
@@ -131,7 +131,7 @@ def beam_search(
 def _start(
     model: LanguageModel, params: PyTree, prompts: Array, mask: Array, length: int
 ) -> tuple[Float[Array, "b v"], Cache]:
-    """Reads the prompts: logits of the first new token, and a cache with room for the rest."""
+    """Read the prompts: logits of the first new token, and a cache with room for the rest."""
     batch, slots, _ = prompts.shape
     cache = empty_cache(model.config, batch, slots + length, model.dtype)
     hidden, cache = model.apply({"params": params}, prompts, mask, cache)

@@ -21,7 +21,7 @@ def write_texts(
     length: int,
     beams: int = 1,
 ) -> list[str]:
-    """What the model writes behind each prompt, up to the end token or the end of the line.
+    """Write the continuation of each prompt, up to the end token or the end of the line.
 
     Args:
       lm: Whose module and tokenizer.
@@ -50,7 +50,7 @@ def write_texts(
 
 
 def text_of(lm: LM, ids: np.ndarray) -> str:
-    """The words in front of the end token and the end of the line."""
+    """Return the words in front of the end token and the end of the line."""
     ended = np.flatnonzero(ids == lm.config.eos)
     kept = ids[: ended[0]] if len(ended) else ids
     return lm.tokenizer.decode(kept.tolist()).strip(" ").split(SEPARATOR)[0].strip()

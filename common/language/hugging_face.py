@@ -86,12 +86,12 @@ KINDS: dict[str, Kind] = {
 
 
 def kind_of(config: LMConfig) -> str:
-    """The key of `KINDS` that a configuration belongs to."""
+    """Return the key of `KINDS` that a configuration belongs to."""
     return "gptj" if config.rotary else "gpt2"
 
 
 def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
-    """Reads `config.json`.
+    """Read `config.json`.
 
     Raises:
       UserError: It describes another kind of model or a variant that is not supported, or a
@@ -119,7 +119,7 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
 
 
 def _rotary(record: Record) -> int:
-    """How many channels of a head GPT-J turns; null would mean all of its width."""
+    """Return how many channels of a head GPT-J rotates; null would mean all of its width."""
     if "rotary_dim" in record.content and record.content["rotary_dim"] is None:
         record.refuse("rotary_dim", "a whole number")
     return size(record, "rotary_dim", "rotary", 64)
@@ -135,7 +135,7 @@ def _require_consistent(config: LMConfig, record: Record) -> None:
 
 
 def lm_to_json(config: LMConfig) -> dict[str, Any]:
-    """Inverse of `lm_from_json`."""
+    """Return the JSON of a configuration: the inverse of `lm_from_json`."""
     name = kind_of(config)
     rotary = {"rotary_dim": config.rotary} if config.rotary else {}
     return {

@@ -16,7 +16,7 @@ from common.weights.resolve import local_directory
 
 
 def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
-    """What `load_lm` gives, with shapes and dtypes in place of weights, and no tokenizer.
+    """Return what `load_lm` gives, with shapes and dtypes in place of weights, and no tokenizer.
 
     Args:
       source: "pocket" or a directory, of which `config.json` is read; or a key of `KNOWN`.

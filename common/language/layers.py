@@ -58,7 +58,7 @@ class Attention(nn.Module):
     def __call__(
         self, x: Float[Array, "b s d"], place: Place, memory: Memory
     ) -> tuple[Float[Array, "b s d"], Memory]:
-        """The mixed values, and the memory with this sequence in it."""
+        """Return the mixed values, and the memory with this sequence in it."""
         c = self.config
 
         def dense(name: str) -> nn.Dense:
@@ -87,7 +87,7 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Applies the same function at every position."""
+        """Apply the same function at every position."""
         hidden = nn.Dense(self.config.mlp_width, dtype=self.dtype, name="fc1")(x)
         hidden = ACTIVATIONS[self.config.activation](hidden)
         return nn.Dense(self.config.width, dtype=self.dtype, name="fc2")(hidden)
@@ -103,7 +103,7 @@ class Block(nn.Module):
     def __call__(
         self, x: Float[Array, "b s d"], place: Place, memory: Memory
     ) -> tuple[Float[Array, "b s d"], Memory]:
-        """The next hidden states, and the memory with this sequence in it."""
+        """Return the next hidden states, and the memory with this sequence in it."""
         c = self.config
         attention = Attention(c, self.dtype, name="attention")
         mlp = Mlp(c, self.dtype, name="mlp")
@@ -118,7 +118,7 @@ class Block(nn.Module):
 def rotate(
     x: Float[Array, "b s h q"], positions: Int[Array, "b s"], channels: int
 ) -> Float[Array, "b s h q"]:
-    """Rotates the first channels of each head, pair by pair, by angles that grow with the place.
+    """Rotate the first channels of each head, pair by pair, by angles that grow with the place.
 
     Neighbours form a pair, as in GPT-J (arXiv 2104.09864, 3.4.2).
     """
@@ -134,7 +134,7 @@ def rotate(
 def _attend(
     query: Float[Array, "b s h q"], memory: Memory, allowed: Bool[Array, "b s n"]
 ) -> Float[Array, "b s h q"]:
-    """Scaled dot-product attention with the softmax in float32."""
+    """Return scaled dot-product attention with the softmax in float32."""
     logits = jnp.einsum("bshq,bnhq->bhsn", query, memory.keys, preferred_element_type=jnp.float32)
     logits = logits * query.shape[-1] ** -0.5
     # Not infinite: the rows of padding see nothing at all, and must not become NaN.

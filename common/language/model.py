@@ -41,7 +41,7 @@ class LanguageModel(nn.Module):
     remat: bool = False
 
     def setup(self) -> None:
-        """Names the parameters."""
+        """Name the parameters."""
         c = self.config
         normal = nn.initializers.normal(0.02)
         self.token_embedding = self.param("token_embedding", normal, (c.vocab_size, c.width))
@@ -56,7 +56,7 @@ class LanguageModel(nn.Module):
             self.head = nn.Dense(c.vocab_size, dtype=self.dtype)
 
     def embed(self, ids: Int[Array, "*b s"]) -> Float[Array, "*b s d"]:
-        """The tokens' rows of the embedding table, without positions."""
+        """Return the tokens' rows of the embedding table, without positions."""
         return jnp.asarray(self.token_embedding)[ids].astype(self.dtype)
 
     def __call__(
@@ -65,7 +65,7 @@ class LanguageModel(nn.Module):
         mask: Bool[Array, "b s"] | None = None,
         cache: Cache | None = None,
     ) -> tuple[Float[Array, "b s d"], Cache]:
-        """Reads a sequence behind what a cache holds.
+        """Read a sequence behind what a cache holds.
 
         Args:
           embeddings: Of tokens or of anything that stands in their place; see `embed`.
@@ -91,7 +91,7 @@ class LanguageModel(nn.Module):
         return self.final_norm(x), Cache(tuple(blocks), valid, cache.filled + length)
 
     def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
-        """Of the next token, in float32; of those hidden states alone that are asked for."""
+        """Return the logits of the next token, in float32, of the given hidden states."""
         if self.config.tied:
             table = jnp.asarray(self.token_embedding).astype(self.dtype)
             return jnp.einsum("...d,vd->...v", hidden, table, preferred_element_type=jnp.float32)
@@ -99,7 +99,7 @@ class LanguageModel(nn.Module):
 
 
 def empty_cache(config: LMConfig, batch: int, slots: int, dtype: Any = jnp.float32) -> Cache:
-    """A cache with room for `slots` tokens in each row.
+    """Return a cache with room for `slots` tokens in each row.
 
     Raises:
       ValueError: The model has fewer positions.
@@ -112,7 +112,7 @@ def empty_cache(config: LMConfig, batch: int, slots: int, dtype: Any = jnp.float
 
 
 def _place(cache: Cache, mask: Bool[Array, "b s"]) -> tuple[Place, Bool[Array, "b n"]]:
-    """Where the new tokens stand, and which slots hold tokens once they are there."""
+    """Return the places of the new tokens, and which slots hold tokens once they are there."""
     slots = jnp.arange(cache.valid.shape[1])
     inside = slots - cache.filled
     new = (inside >= 0) & (inside < mask.shape[1])

@@ -8,5 +8,5 @@ SEPARATOR = "\n"
 
 
 def question(text: str) -> str:
-    """A question, up to where its answer follows behind a space."""
+    """Return a question, up to the space before its answer."""
     return f"Q: {text} A:"

@@ -4,7 +4,7 @@ from jax.sharding import PartitionSpec as P
 
 
 def lm_rules(prefix: str) -> tuple[tuple[str, P], ...]:
-    """Sharding rules for the parameters below `prefix` of a tree.
+    """Return the sharding rules for the parameters below `prefix` of a tree.
 
     Heads and the MLP's channels are split, so that a block communicates twice; the token
     embeddings are split along the width, which devices can share more often than a vocabulary.

@@ -23,14 +23,14 @@ class LMTokenizer:
     END = "<|endoftext|>"
 
     def __init__(self, backend: Any):
-        """Wraps a `tokenizers.Tokenizer`."""
+        """Wrap a `tokenizers.Tokenizer`."""
         self._backend = backend
         self.vocab_size: int = max(backend.get_vocab().values()) + 1
         self.end: int | None = backend.token_to_id(self.END)
 
     @classmethod
     def from_directory(cls, path: Path | str) -> "LMTokenizer":
-        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt`.
+        """Read `tokenizer.json`, or `vocab.json` with `merges.txt`.
 
         Raises:
           UserError: The directory has neither, or they are damaged or of another kind.
@@ -55,7 +55,7 @@ class LMTokenizer:
         return cls(backend)
 
     def require_rows(self, rows: int, directory: Path | str) -> None:
-        """Checks that a model has a row for each id.
+        """Check that a model has a row for each id.
 
         Raises:
           UserError: It has `rows`, and some words have none; `directory` is the tokenizer's.
@@ -63,14 +63,14 @@ class LMTokenizer:
         require_rows(self.vocab_size, rows, Path(directory), "model")
 
     def save(self, path: Path | str) -> None:
-        """Writes the file that `from_directory` reads."""
+        """Write the file that `from_directory` reads."""
         with atomic_write(Path(path) / "tokenizer.json") as temporary:
             temporary.write_text(self._backend.to_str(), encoding="utf-8")
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, without start and end."""
+        """Return the ids of a text, without start and end."""
         return self._backend.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids; special tokens are left out."""
+        """Return the text of some ids; special tokens are left out."""
         return self._backend.decode(list(ids))

@@ -82,7 +82,7 @@ def _numbered(number: int) -> str:
 
 
 def _members(archive: Path, opened: zipfile.ZipFile) -> list[Member]:
-    """The files that are to be unpacked, and where.
+    """Return the files that are to be unpacked, and where.
 
     Raises:
       UserError: They are too large, locked, or cannot all lie in one folder.
@@ -141,7 +141,7 @@ def _require_small(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
 def _extracted(
     opened: zipfile.ZipFile, members: Sequence[Member], folder: Path, content: str
 ) -> Path:
-    """Unpacks aside first, so that half a folder is never taken for a whole one."""
+    """Unpack aside first, so that half a folder is never taken for a whole one."""
     aside = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder.parent))
     try:
         for info, path in members:
@@ -165,6 +165,6 @@ def _digest(members: Sequence[Member]) -> str:
 
 
 def _made_from(folder: Path) -> str:
-    """The digest of what was unpacked into a folder; empty for a folder of another origin."""
+    """Return the digest of what was unpacked into a folder; empty for any other folder."""
     mark = folder / _MARK
     return mark.read_text(encoding="utf-8", errors="replace") if is_file(mark) else ""

@@ -15,7 +15,7 @@ _DEEPEST = 8  # Folders in folders that an archive may begin with.
 
 
 def local_file(source: str, prefix: str = "") -> str:
-    """Where a form field's file lies, behind `prefix`; an empty field gives an empty text.
+    """Return where a form field's file lies, behind `prefix`; an empty field gives an empty text.
 
     Args:
       source: A path, also on Google Drive, which is mounted if need be; or "upload".
@@ -37,7 +37,7 @@ def local_file(source: str, prefix: str = "") -> str:
 
 
 def dataset(source: str, default: str = "") -> str:
-    """The data set that a form field names.
+    """Return the data set that a form field names.
 
     Args:
       source: A folder or a zip with one folder per class, found as by `local_file`; or a data
@@ -58,7 +58,7 @@ def dataset(source: str, default: str = "") -> str:
 
 
 def take_away(path: Path | str) -> Path:
-    """Downloads a file, or a folder as a zip, where this is Colab; gives the file.
+    """Download a file, or a folder as a zip, where this is Colab; return the file.
 
     A zip that is there already stays; the new one gets a number.
     """
@@ -84,7 +84,7 @@ def _uploaded() -> Path:
 
 
 def _folder_of_classes(path: Path, depth: int = 0) -> Path:
-    """`path`, or what it wraps: archives often hold one folder, and that the classes.
+    """Return `path`, or what it wraps: archives often hold one folder, and that the classes.
 
     A single folder of photos is a class.
     """

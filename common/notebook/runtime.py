@@ -19,17 +19,17 @@ SMOKE = "PROMPTAX_SMOKE"
 
 
 def smoke() -> bool:
-    """Whether the notebook is only to show that it runs."""
+    """Return whether the notebook is only to show that it runs."""
     return os.environ.get(SMOKE, "0") not in ("", "0")
 
 
 def in_colab() -> bool:
-    """Whether this is Google Colab, whose kernel loads its own package before any cell."""
+    """Return whether this is Google Colab, whose kernel loads its own package before any cell."""
     return "google.colab" in sys.modules
 
 
 def device_line() -> str:
-    """The devices of this runtime, whatever they are, in one line."""
+    """Return the devices of this runtime, whatever they are, in one line."""
     first = jax.devices()[0]
     memory = (first.memory_stats() or {}).get("bytes_limit")
     parts = [f"{jax.device_count()} x {first.device_kind}"]
@@ -42,7 +42,7 @@ def device_line() -> str:
 
 
 def settings(fields: Mapping[str, Any], more: str = "", smoke_run: str = "") -> str:
-    """The argument of a config's `get_config`, as it stands behind the colon of `--config`.
+    """Return the argument of a config's `get_config`, as it stands behind the colon of `--config`.
 
     Args:
       fields: By dotted name; empty texts are left to the config's default.
@@ -61,13 +61,13 @@ def settings(fields: Mapping[str, Any], more: str = "", smoke_run: str = "") -> 
 
 
 def missing(*packages: str) -> str:
-    """A sentence about the packages that an optional cell lacks; empty if it lacks none."""
+    """Return a sentence about the packages that an optional cell lacks; empty if it lacks none."""
     absent = [name for name in packages if find_spec(name) is None]
     return f"Skipped: this cell needs {' and '.join(absent)}." if absent else ""
 
 
 def shell(*words: str) -> None:
-    """Runs a program and shows what it prints while it runs.
+    """Run a program and show what it prints while it runs.
 
     Unlike a notebook's own `!`, it forks no threads of jax's, and a failure stops the cells
     that follow.
@@ -84,7 +84,7 @@ def shell(*words: str) -> None:
 
 
 def sign_in() -> None:
-    """Lets gcloud act for the user in Colab; elsewhere it is signed in on the command line."""
+    """Let gcloud act for the user in Colab; elsewhere it is signed in on the command line."""
     if in_colab():
         from google.colab import auth
 

@@ -29,12 +29,12 @@ class Shown:
 
 
 def table(*workdirs: AnyPath | str) -> Shown:
-    """The report on finished runs, as `python -m common.report` writes it."""
+    """Return the report on finished runs, as `python -m common.report` writes it."""
     return Shown("markdown", report([read_run(as_path(folder)) for folder in workdirs]))
 
 
 def pictures(workdir: AnyPath | str) -> Shown:
-    """Every PNG that a run wrote."""
+    """Show every PNG that a run wrote."""
     figures = [
         html.figure(heading(file.stem), html.image(file.stem, kind, content))
         for file, kind, content in Pictures(as_path(workdir)).found("*.png")
@@ -43,7 +43,7 @@ def pictures(workdir: AnyPath | str) -> Shown:
 
 
 def curves(workdir: AnyPath | str) -> Shown:
-    """A run's metrics over its steps."""
+    """Draw a run's metrics over its steps."""
     found = page_curves.pictures(page_curves.read_curves(as_path(workdir) / "metrics.jsonl"))
     return _side_by_side([html.figure(title, svg) for title, svg in found])
 

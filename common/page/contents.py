@@ -57,7 +57,7 @@ class Pictures:
 
     Attributes:
       folder: A run's.
-      left: Names of the files that are not shown: links, files that are no pictures, too much.
+      left: Names of the files that are not shown: links, files that are not pictures, too much.
     """
 
     def __init__(self, folder: AnyPath) -> None:

@@ -47,7 +47,7 @@ Curve = list[tuple[int, float]]
 
 
 def read_curves(file: AnyPath) -> dict[str, Curve]:
-    """Each metric of a `metrics.jsonl` as (step, value); nothing where there is no file.
+    """Return each metric of a `metrics.jsonl` as (step, value); nothing where there is no file.
 
     Lines that are none of a run's, such as half of one, are passed over, and how many is said.
     """
@@ -86,7 +86,7 @@ def _is_number(value: object) -> bool:
 
 
 def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tuple[str, str]]:
-    """Titles and SVGs of the metrics that have two steps or more; not of those in `further`.
+    """Yield titles and SVGs of the metrics with two steps or more that are not in `further`.
 
     Metrics whose names end alike stand in one picture: `loss`, the run's own, and `ti/loss`.
 
@@ -100,7 +100,7 @@ def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tup
 
 
 def further(curves: Mapping[str, Curve], own: str = "this run") -> list[list[str]]:
-    """Rows about the curves that `pictures` has no room for: name, first, last, least, greatest."""
+    """Return rows about the curves that `pictures` omits: name, first, last, least, greatest."""
     rows = []
     for number, (title, group) in enumerate(_together(curves, own).items()):
         left = list(group.items())[MOST_CURVES if number < MOST_PICTURES else 0 :]
@@ -157,7 +157,7 @@ def _label(name: str) -> str:
 
 
 def _thinned(curve: Curve) -> Curve:
-    """Least and greatest of each stretch of a long curve: what a picture can show of it."""
+    """Return least and greatest of each stretch of a long curve, which a picture can show."""
     if len(curve) <= MOST_POINTS:
         return curve
     values = np.array([value for _, value in curve])

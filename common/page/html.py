@@ -33,17 +33,17 @@ summary { cursor: pointer; color: #084594; }
 
 
 def note(text: str) -> str:
-    """A remark in small letters."""
+    """Render a remark in small letters."""
     return f'<p class="note">{_text(text)}</p>'
 
 
 def _text(text: str) -> str:
-    """A text of anyone's, between tags or in an attribute."""
+    """Escape any text, between tags or in an attribute."""
     return escape(printable(text, lines=True))
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole document."""
+    """Render a whole document."""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -55,12 +55,12 @@ def page(title: str, *parts: str) -> str:
 
 
 def title(text: str, level: int) -> str:
-    """A heading."""
+    """Render a heading."""
     return f"<h{level}>{_text(text)}</h{level}>"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], fold: bool = True) -> str:
-    """A table; numbers stand to the right, and long tables are opened by a click if they fold."""
+    """Render a table with numbers to the right; long tables open on a click if they fold."""
     head = "".join(f"<th>{_text(cell)}</th>" for cell in header)
     body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     found = f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
@@ -75,17 +75,17 @@ def _cell(text: str) -> str:
 
 
 def figure(title: str, picture: str) -> str:
-    """A picture under its title."""
+    """Render a picture under its title."""
     return f"<figure><figcaption>{_text(title)}</figcaption>{picture}</figure>"
 
 
 def strip(figures: Sequence[str]) -> str:
-    """Pictures of one height side by side, which can be moved through."""
+    """Render pictures of one height side by side, which can be moved through."""
     return f'<div class="strip">{"".join(figures)}</div>'
 
 
 def image(name: str, kind: str, content: bytes) -> str:
-    """A picture inside of the page.
+    """Render a picture inside of the page.
 
     Args:
       name: For readers who do not see it.
@@ -97,7 +97,7 @@ def image(name: str, kind: str, content: bytes) -> str:
 
 
 def value(content: Any) -> str:
-    """What a JSON file holds: objects of objects and lists of objects become tables."""
+    """Render what a JSON file holds: objects of objects and lists of objects become tables."""
     if isinstance(content, Mapping):
         inner = list(content.values())
         if inner and all(isinstance(x, Mapping) for x in inner):
@@ -119,7 +119,7 @@ def _objects(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def words(content: Any) -> str:
-    """A value in one line: numbers with four digits, lists with commas."""
+    """Return a value in one line: numbers with four digits, lists with commas."""
     if isinstance(content, bool) or content is None:
         return "-" if content is None else str(content)
     if isinstance(content, Real) and not isinstance(content, int):

@@ -19,7 +19,7 @@ MOST_NAMED = 20
 
 
 def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, Any]) -> AnyPath:
-    """Writes `folder/report.html`, which needs no other file.
+    """Write `folder/report.html`, which needs no other file.
 
     Args:
       folder: A run's work directory, whose curves and pictures are shown.
@@ -85,7 +85,7 @@ def _pictures(files: Pictures) -> str:
 
 
 def _evolution(files: Pictures) -> str:
-    """What was drawn at two evaluations or more, a strip for each picture."""
+    """Render what was drawn at two evaluations or more, a strip for each picture."""
     strips: dict[str, list[str]] = {}
     for file, kind, content in files.found(f"{PICTURES}/{STEP}/*.png"):
         picture = html.image(file.stem, kind, content)
@@ -99,7 +99,7 @@ def _evolution(files: Pictures) -> str:
 
 
 def _left(files: Pictures) -> str:
-    """Which files are not shown; empty where all are."""
+    """Return which files are not shown; empty where all are."""
     if not files.left:
         return ""
     named = some(files.left, MOST_NAMED, str)

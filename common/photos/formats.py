@@ -1,4 +1,4 @@
-"""Kinds of picture files: those that are read, and what is said of the others."""
+"""Kinds of picture files: those that are read, and how the others are reported."""
 
 import functools
 

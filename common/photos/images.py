@@ -9,7 +9,7 @@ _SIGNED = (np.arange(256) / 127.5 - 1.0).astype(np.float32)
 
 
 def squash(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Resizes an RGB picture to a square without cropping, bicubic on uint8.
+    """Resize an RGB picture to a square without cropping, bicubic on uint8.
 
     The textual-inversion dataset of the MC-TI reference does this (`center_crop` off): the
     aspect ratio is given up, and nothing at the edges is lost.
@@ -18,15 +18,15 @@ def squash(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"
 
 
 def mirror(pixels: UInt8[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
-    """Flips left and right; the reference does so after resizing."""
+    """Flip left and right; the reference does so after resizing."""
     return pixels[..., ::-1, :]
 
 
 def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
-    """Maps [0, 1] to 0..255; what lies outside is cut off."""
+    """Map [0, 1] to 0..255; what lies outside is cut off."""
     return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
 def to_pixels(pixels: UInt8[np.ndarray, "*b h w 3"]) -> Float32[np.ndarray, "*b h w 3"]:
-    """Maps 0..255 to [-1, 1]."""
+    """Map 0..255 to [-1, 1]."""
     return _SIGNED[pixels]

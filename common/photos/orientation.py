@@ -40,7 +40,7 @@ class Metadata(NamedTuple):
 
     @property
     def orientation(self) -> int:
-        """1 to 8 as EXIF counts; 1 is upright, which is also where nothing is said."""
+        """1 to 8 as EXIF counts; 1 is upright, also where none is stated."""
         found = _of_exif(self.exif)
         if found is None and (match := _IN_XMP.search(self.xmp)):
             found = int(match[1])
@@ -88,7 +88,7 @@ def parted(jpeg: bytes) -> tuple[bytes, Metadata]:
 
 
 def _of_exif(block: bytes) -> int | None:
-    """The orientation that a block of EXIF states; None if it states none."""
+    """Return the orientation that a block of EXIF states; None if it states none."""
     while block.startswith(_EXIF):
         block = block[len(_EXIF) :]
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
@@ -108,7 +108,7 @@ def _of_exif(block: bytes) -> int | None:
 
 
 def _unhex(profile: object) -> bytes:
-    """What ImageMagick writes into a PNG: a name, a length and hexadecimal digits."""
+    """Decode what ImageMagick writes into a PNG: a name, a length and hexadecimal digits."""
     try:
         return bytes.fromhex("".join(str(profile or "").split("\n")[3:]))
     except ValueError:

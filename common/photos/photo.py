@@ -41,10 +41,10 @@ class Picture(Protocol):
     """One picture that is opened when it is needed."""
 
     def open(self) -> Image.Image:
-        """The upright RGB picture."""
+        """Return the upright RGB picture."""
 
     def digest(self) -> bytes:
-        """SHA-256 of what is stored: equal digests mean equal pictures."""
+        """Return the SHA-256 of what is stored: equal digests mean equal pictures."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class EncodedPhoto:
     read: Callable[[], bytes]
 
     def open(self) -> Image.Image:
-        """Decodes the photo; see `upright_rgb`.
+        """Decode the photo; see `upright_rgb`.
 
         Raises:
           BrokenPicture: The file is missing, truncated or not a picture, has changed since it
@@ -73,7 +73,7 @@ class EncodedPhoto:
             raise BrokenPicture(self.name, recognise(content) or _reason(error)) from error
 
     def digest(self) -> bytes:
-        """SHA-256 of the encoded bytes, which are read for it at most once.
+        """Return the SHA-256 of the encoded bytes, which are read for it at most once.
 
         Raises:
           BrokenPicture: The file cannot be read.
@@ -83,7 +83,7 @@ class EncodedPhoto:
         return self.__dict__["_digest"]
 
     def _content(self) -> bytes:
-        """The bytes, which must be the same whenever they are read."""
+        """Return the bytes, which must be the same whenever they are read."""
         try:
             content = self.read()
             digest = hashlib.sha256(content).digest()
@@ -102,16 +102,16 @@ class ArrayPhoto:
     pixels: UInt8[np.ndarray, "h w 3"]
 
     def open(self) -> Image.Image:
-        """The pixels as a picture."""
+        """Return the pixels as a picture."""
         return Image.fromarray(self.pixels)
 
     def digest(self) -> bytes:
-        """SHA-256 of the size and the pixels."""
+        """Return the SHA-256 of the size and the pixels."""
         return hashlib.sha256(str(self.pixels.shape).encode() + self.pixels.tobytes()).digest()
 
 
 def photo_file(path: Path) -> EncodedPhoto:
-    """The photo in the file `path`."""
+    """Return the photo in the file `path`."""
     return EncodedPhoto(str(path), functools.partial(read_photo, path))
 
 
@@ -130,7 +130,7 @@ def read_photo(path: Path) -> bytes:
 
 
 def decoded(content: bytes) -> Image.Image:
-    """The upright RGB picture that some bytes encode.
+    """Decode bytes as an upright RGB picture.
 
     A JPEG is decoded without its metadata, for the readers of these fail where the picture is
     sound.
@@ -159,7 +159,7 @@ def check_sides(sides: tuple[int, int]) -> None:
 
 
 def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.Image:
-    """Turns a picture as its EXIF orientation says and converts it to RGB.
+    """Turn a picture as its EXIF orientation says and convert it to RGB.
 
     Conversion is Pillow's `convert("RGB")`, which is what CLIP's own preprocessing applies:
     grey is repeated, palettes are looked up and transparency is dropped, not composited. Grey
@@ -175,7 +175,7 @@ def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.I
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with a picture that Pillow refused."""
+    """Return what is wrong with a picture that Pillow refused."""
     if isinstance(error, UnidentifiedImageError):
         return "no known kind of picture"
     if isinstance(error, Image.DecompressionBombError):
@@ -185,7 +185,7 @@ def _reason(error: Exception) -> str:
 
 
 def _load(image: Image.Image, metadata: Metadata | None) -> int:
-    """Decodes the pixels and returns how they lie then."""
+    """Decode the pixels and return how they lie then."""
     if not isinstance(image, TiffImageFile):
         image.load()
         return (metadata or metadata_of(image)).orientation
@@ -214,7 +214,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """The upper eight of the bits that a grey picture has."""
+    """Return the upper eight of the bits that a grey picture has."""
     bits = _tag(image, _BITS, 16)
     values = np.asarray(image) >> (bits - 8)
     if _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:  # Pillow minds that up to 8 bits.
@@ -223,7 +223,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _tag(image: Image.Image, tag: int, default: int) -> int:
-    """A number among TIFF's tags; `default` for other formats and damaged tags."""
+    """Return a number among TIFF's tags; `default` for other formats and damaged tags."""
     try:
         value = image.tag_v2[tag] if isinstance(image, TiffImageFile) else default
     except DAMAGED:

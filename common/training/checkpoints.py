@@ -95,7 +95,7 @@ class Checkpoints:
             self._manager.close()
 
     def save(self, state: TrainState, position: Position) -> None:
-        """Saves in the background; the state is copied before this returns.
+        """Save in the background; the state is copied before this returns.
 
         The files get their final name only when they are complete, so a run that is killed
         meanwhile finds the checkpoint before. They hold whole arrays and the first process
@@ -117,11 +117,11 @@ class Checkpoints:
         )
 
     def wait(self) -> None:
-        """Returns when everything that was saved is on disk."""
+        """Return when everything that was saved is on disk."""
         self._manager.wait_until_finished()
 
     def restore(self, like: TrainState) -> Restored | None:
-        """The newest checkpoint that can be read, on the devices and shardings of `like`.
+        """Return the newest checkpoint that can be read, on the devices and shardings of `like`.
 
         One that cannot be read is moved to the folder `unreadable` beside the checkpoints,
         and the one before takes its place. None: there are no checkpoints.
@@ -163,7 +163,7 @@ class Checkpoints:
         return Restored(place(state, shardings), position)
 
     def _flat(self, state: TrainState) -> dict[str, np.ndarray]:
-        """The real rows on this host, as copies: the next step takes over the state's memory."""
+        """Copy the real rows to this host: the next step takes over the state's memory."""
         return {
             name: np.array(leaf[: self._rows(name, leaf)]) if leaf.ndim else np.array(leaf)
             for name, leaf in _named(to_host(state)).items()
@@ -174,14 +174,14 @@ class Checkpoints:
         return next(found, len(leaf))
 
     def _check_fingerprints(self, step: int, saved: Mapping[str, str]) -> None:
-        """Refuses other data; names that an older version did not know are passed over."""
+        """Refuse other data; names that an older version did not know are passed over."""
         for name in sorted(saved | self._fingerprints):
             theirs, ours = saved.get(name), self._fingerprints.get(name)
             if theirs == ours or theirs is None:
                 continue
             if name.startswith(EVALUATION):
                 said = name.removeprefix(EVALUATION)
-                say(f"{said}: other than when step {step} was saved; these are measured now.")
+                say(f"{said}: changed since step {step} was saved; the new data are measured.")
                 continue
             raise UserError(
                 f"the checkpoint of step {step} in {self._directory} was made with other "

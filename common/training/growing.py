@@ -33,7 +33,7 @@ class Growing:
         self._sent = time.monotonic()
 
     def fetch(self, name: str) -> Path:
-        """Where the file `name` is, with what an earlier process of the run wrote."""
+        """Return where the file `name` is, with what an earlier process of the run wrote."""
         path = within(self.folder, name)
         if self._bucket and (self._bucket / name).exists():
             path.write_bytes((self._bucket / name).read_bytes())
@@ -44,11 +44,11 @@ class Growing:
         return path
 
     def due(self) -> bool:
-        """Whether `send` was last called long ago; never on a disk."""
+        """Return whether `send` was last called long ago; never on a disk."""
         return self._bucket is not None and time.monotonic() - self._sent > PAUSE
 
     def send(self) -> None:
-        """Brings to the bucket what has grown since; on a disk it is all there."""
+        """Bring to the bucket what has grown since; on a disk it is all there."""
         if self._bucket is None:
             return
         for path in sorted(self.folder.iterdir()):
@@ -58,7 +58,7 @@ class Growing:
         self._sent = time.monotonic()
 
     def close(self) -> None:
-        """Sends what is left."""
+        """Send what is left."""
         self.send()
         if self._temporary:
             self._temporary.cleanup()

@@ -1,4 +1,4 @@
-"""The host's books: what the device reported, and what has been told of it."""
+"""The host's record: what the device reported, and what of it was passed on."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -40,7 +40,7 @@ class Ledger:
       schedule: when lines are due.
       position: where the run starts; it brings the sums since the last line.
       metrics: where the lines go.
-      progress: the bar, which is told every call.
+      progress: the bar, which is updated with every call.
       started: `time.monotonic()` when this process began.
       terms: the metrics that the bar shows, see `Method`.
     """
@@ -66,16 +66,16 @@ class Ledger:
         return time.monotonic() - self._started
 
     def position(self) -> Position:
-        """What a checkpoint holds beside the state; every report must be settled."""
+        """Return what a checkpoint holds beside the state; every report must be settled."""
         length = self._metrics.length
         return Position(self._step, self.seconds, length, dict(self._sums), self._count)
 
     def expect(self, report: Report, step: int) -> None:
-        """Notes the report of a call that was just sent and should arrive at `step`."""
+        """Note the report of a call that was just sent and should arrive at `step`."""
         self._pending = (step, report)
 
     def settle(self) -> None:
-        """Waits for the expected report, if there is one, and books it.
+        """Wait for the expected report, if there is one, and book it.
 
         Raises:
           TrainingDiverged: a step was refused. Its call is not booked.

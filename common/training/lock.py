@@ -1,4 +1,4 @@
-"""One run at a time in a folder: whoever comes second is told, and has written nothing.
+"""One run at a time in a folder: a second one is refused before it writes anything.
 
 On a disk the system holds the lock (`flock`), and lets it go when the process ends, however it
 ends. A bucket has no such thing: there an object is renewed every few seconds while the run goes
@@ -164,7 +164,7 @@ def _write(path: AnyPath, run: str, count: int) -> None:
 
 
 def _read(path: AnyPath) -> str | None:
-    """What the object says at this moment; None where there is none."""
+    """Return what the object says at this moment; None where there is none."""
     from gcsfs import GCSFileSystem
 
     for filesystem in GCSFileSystem._cache.values():  # It remembers what it saw.

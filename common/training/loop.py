@@ -2,7 +2,7 @@
 
     result = train(method, workdir)
 
-The same call on the same folder resumes, to the very bits of an undisturbed run: batches and
+The same call on the same folder resumes, bit for bit as an undisturbed run: batches and
 keys depend on the step alone, and a checkpoint holds the state, the position in data and
 metrics, and the clock.
 """
@@ -69,7 +69,7 @@ class Outcome:
 
 
 def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
-    """Trains `method` into `workdir` and returns what `result.json` holds.
+    """Train `method` into `workdir` and return what `result.json` holds.
 
     A finished folder is left as it is, but where fields that only evaluation reads have changed
     it is evaluated again. SIGTERM and Ctrl-C save a checkpoint and exit with
@@ -149,7 +149,7 @@ def _run(
     finished: Mapping[str, Any] | None,
     started: float,
 ) -> Outcome:
-    """Trains from where the folder stands to the end, and evaluates."""
+    """Train from where the folder stands to the end, and evaluate."""
     mesh, frozen, schedule = material.mesh, material.frozen, Schedule.from_config(config)
     state, key = material.state, material.key
     with contextlib.ExitStack() as stack:

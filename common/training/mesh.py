@@ -18,9 +18,9 @@ _TASK_COUNTS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "MEGASCALE_NUM_S
 
 
 def join_cluster() -> None:
-    """Calls `jax.distributed.initialize` where several processes were started together.
+    """Call `jax.distributed.initialize` where several processes were started together.
 
-    They are told by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, or
+    They are configured by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, or
     detected: Slurm, Open MPI and Cloud TPU pods. To be called before any device is touched.
 
     Raises:
@@ -45,7 +45,7 @@ def join_cluster() -> None:
 
 
 def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """The mesh with axes "data" and "model"; `data=-1` takes all devices.
+    """Return the mesh with axes "data" and "model"; `data=-1` takes all devices.
 
     Args:
       data, model: sizes of the axes.
@@ -83,7 +83,7 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
 
 
 def use_compile_cache(directory: str) -> None:
-    """Keeps compiled programs in `directory` between runs; an empty string turns it off.
+    """Keep compiled programs in `directory` between runs; an empty string turns it off.
 
     It may lie in a bucket, which JAX reaches through the same library as a run's folder.
     """
@@ -104,7 +104,7 @@ def _whole_number(name: str, default: str | None = None) -> int:
 
 
 def _on_tpu_host() -> bool:
-    """Whether TPU chips are attached that may belong to a pod."""
+    """Return whether TPU chips are attached that may belong to a pod."""
     if "TPU_WORKER_HOSTNAMES" in os.environ:
         return "," in os.environ["TPU_WORKER_HOSTNAMES"]
     if "tpu" not in os.environ.get("JAX_PLATFORMS", "tpu") or "TPU_SKIP_MDS_QUERY" in os.environ:

@@ -37,7 +37,7 @@ class Source(Protocol):
     """Which examples belong to which step: a pure function of the step.
 
     Nothing else is remembered, so the step is the position in the data: a resumed run reads
-    the very batch that the interrupted one would have read.
+    exactly the batch that the interrupted one would have read.
 
     Attributes:
       fingerprint: changes whenever the data or their order do.
@@ -46,7 +46,7 @@ class Source(Protocol):
     fingerprint: str
 
     def batch(self, step: int) -> PyTree:
-        """The batch of `step` as numpy arrays, small and the same on every host.
+        """Return the batch of `step` as numpy arrays, small and the same on every host.
 
         These are indices into the frozen tree rather than examples. Shapes never change.
         """
@@ -123,7 +123,7 @@ class Method(Protocol):
     evaluation_fields: tuple[str, ...] = ()
 
     def complete(self, config: ConfigDict) -> ConfigDict:
-        """The config with what only the data tell filled in; called before all else.
+        """Return the config with what only the data tell filled in; called before all else.
 
         For instance the number of updates where the config says epochs. It touches no device,
         and what it returns is what `load` is given and `config.json` holds.
@@ -131,7 +131,7 @@ class Method(Protocol):
         return config
 
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
-        """Reads weights and data, and computes or reads what depends on them alone.
+        """Read weights and data, and compute or read what depends on them alone.
 
         `tell` is called once, as soon as it is known what the run learns from and ahead of what
         takes long, with rows of the table that a run prints first, e.g. {"classes": "12",
@@ -139,38 +139,38 @@ class Method(Protocol):
         """
 
     def abstract(self, mesh: Mesh) -> Loaded:
-        """What `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.
+        """Return what `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.
 
         `common.aot` calls it instead of `load`, with a mesh of devices that need not exist.
         """
 
     def init(self, key: jax.Array) -> PyTree:
-        """The trainable tree at step 0: kilobytes, the same on every host."""
+        """Return the trainable tree at step 0: kilobytes, the same on every host."""
 
     def optimizer(self) -> optax.GradientTransformation:
-        """The optimizer of the trainable tree."""
+        """Return the optimizer of the trainable tree."""
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The scalar loss and scalar metrics of one step: pure, traced by `jax.jit`.
+        """Return the scalar loss and scalar metrics of one step: pure, traced by `jax.jit`.
 
         `key` is a function of the seed and the step, so that neither a resume nor the
         number of devices changes what is drawn.
         """
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Measures `trainable` (replicated on every device); called by every host alike."""
+        """Measure `trainable` (replicated on every device); called by every host alike."""
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
-        """Whether training ends here, after evaluations with these metrics, the newest last.
+        """Return whether training ends here, after evaluations with these metrics, the newest last.
 
         A pure function of them, so that a resumed run stops where an undisturbed one does.
         """
         return False
 
     def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Writes what users take away; numpy arrays, called on the first host only."""
+        """Write what users take away; numpy arrays, called on the first host only."""
 
 
 def find_method(config: ConfigDict) -> Method:

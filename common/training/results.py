@@ -16,8 +16,9 @@ from common.records import Record
 from common.text import some
 from common.training.method import Evaluation
 from common.training.writers import finite_or_none
+from common.version import __version__
 
-VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "promptax")
+VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 TEXTS = ("method", "dataset", "model")
 REQUIRED = (*TEXTS, "seed", "metrics", "baselines")
@@ -29,12 +30,12 @@ HUGE = 1e100
 
 
 def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
-    """Writes `workdir/result.json`, whose presence says that the run is finished."""
+    """Write `workdir/result.json`, whose presence says that the run is finished."""
     write_json(within(workdir, "result.json"), plain(result))
 
 
 def write_evaluation(path: AnyPath, result: Mapping[str, Any]) -> None:
-    """Writes what an `evaluate` command found to where `evaluation_file` said."""
+    """Write what an `evaluate` command found to where `evaluation_file` said."""
     tell_not_finite(result)
     write_json(path, plain(result))
 
@@ -60,7 +61,7 @@ def not_finite(value: Any, name: str = "") -> list[str]:
 def make_result(
     method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
 ) -> dict[str, Any]:
-    """What `result.json` holds: what was run, what it came to and what it ran on."""
+    """Return what `result.json` holds: what was run, what it came to and what it ran on."""
     return {
         "method": method,
         "dataset": config.data,
@@ -77,12 +78,12 @@ def make_result(
 
 
 def _versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that decide a run's numbers."""
+    found = {"python": platform.python_version(), "promptax": __version__}
     for package in VERSIONED:
         try:
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # Running from a checkout.
+        except metadata.PackageNotFoundError:  # Without what pip writes down.
             found[package] = "not installed"
     return found
 
@@ -97,7 +98,7 @@ def plain(value: Any) -> Any:
 
 
 def read_result(file: AnyPath, remedy: str) -> dict[str, Any]:
-    """What a result holds, of the types that tables and pages count on.
+    """Return what a result holds, of the types that tables and pages count on.
 
     Raises:
       UserError: It lacks what every method writes, or a value is of another type; `remedy` ends

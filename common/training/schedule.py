@@ -29,10 +29,10 @@ class Schedule:
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Schedule":
-        """Reads and checks the fields.
+        """Read and check the fields.
 
         Raises:
-          UserError: a field is missing, out of range or no multiple of `steps_per_call`.
+          UserError: a field is missing, out of range or not a multiple of `steps_per_call`.
         """
         missing = [name for name in cls.__dataclass_fields__ if name not in config]
         if missing:
@@ -47,12 +47,12 @@ class Schedule:
             value = getattr(self, name)
             if value % self.steps_per_call:
                 raise UserError(
-                    f"{name}={value} is no multiple of steps_per_call={self.steps_per_call}: "
+                    f"{name}={value} is not a multiple of steps_per_call={self.steps_per_call}: "
                     f"the host hears of the device only every {self.steps_per_call} steps."
                 )
 
     def calls(self, start: int) -> Iterator[range]:
-        """The steps of each call from `start` on.
+        """Yield the steps of each call from `start` on.
 
         Calls end at multiples of `steps_per_call` and at `updates`, wherever the run starts,
         so that a resumed run falls into step with an undisturbed one.
@@ -64,18 +64,18 @@ class Schedule:
             start = stop
 
     def logs_at(self, step: int) -> bool:
-        """Whether a line of metrics is due after `step` updates."""
+        """Return whether a line of metrics is due after `step` updates."""
         return step == self.updates or step % self.log_every == 0
 
     def saves_at(self, step: int) -> bool:
-        """Whether a checkpoint is due after `step` updates."""
+        """Return whether a checkpoint is due after `step` updates."""
         return step == self.updates or (self.save_every > 0 and step % self.save_every == 0)
 
     def evaluates_at(self, step: int) -> bool:
-        """Whether an evaluation is due after `step` updates; there is none at step 0."""
+        """Return whether an evaluation is due after `step` updates; there is none at step 0."""
         due = self.eval_every > 0 and step > 0 and step % self.eval_every == 0
         return step == self.updates or due
 
     def pauses_at(self, step: int) -> bool:
-        """Whether the host needs the state of `step` before it sends the next call."""
+        """Return whether the host needs the state of `step` before it sends the next call."""
         return self.saves_at(step) or self.evaluates_at(step)

@@ -16,13 +16,13 @@ from common.training.method import Rules
 
 
 def by_path(tree: PyTree) -> dict[str, Any]:
-    """The leaves of `tree` by path, e.g. "text/block_0/kernel"."""
+    """Return the leaves of `tree` by path, e.g. "text/block_0/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
-    """The sharding of every leaf: the first rule whose pattern matches the whole path.
+    """Return the sharding of every leaf: the first rule whose pattern matches the whole path.
 
     Leaves may be abstract. Without a matching rule a leaf is replicated.
 
@@ -37,7 +37,7 @@ def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
 
 
 def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
-    """Shards moments as the parameters they belong to; counters are replicated.
+    """Shard moments as the parameters they belong to; counters are replicated.
 
     A moment lies at the path of its parameter behind a prefix of the optimizer's own
     ("0/mu/tokens" for "tokens") and has its shape.

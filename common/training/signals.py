@@ -17,7 +17,7 @@ class StopRequest:
 
     The first is answered at once, also while a program is compiled, and the run goes on to the
     end of its call. A second one acts as it would have without us, or ends the program if it
-    cannot. On a cluster a host may be told before the others are, so there JAX's preemption
+    cannot. On a cluster a host may receive it before the others, so there JAX's preemption
     service catches SIGTERM and finds the call at which all hosts stop.
     """
 
@@ -45,7 +45,7 @@ class StopRequest:
         self._before.clear()
 
     def requested(self) -> signal.Signals | None:
-        """The signal that came, if any. On a cluster all hosts ask equally often."""
+        """Return the signal that came, if any. On a cluster all hosts ask equally often."""
         self._calls += 1
         if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(self._calls):
             return signal.SIGTERM

@@ -70,7 +70,7 @@ def check_fields(config: ConfigDict) -> None:
 
 
 def initial_state(method: Method, seed: int, mesh: Mesh) -> tuple[TrainState, jax.Array]:
-    """The state before the first step and the key of all steps, on the devices."""
+    """Return the state before the first step and the key of all steps, on the devices."""
     # Kilobytes, so the tree is made by every host and moved, which lets a method compute it
     # as it likes.
     state = init_state(method.init(random_key(seed)), method.optimizer())

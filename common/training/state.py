@@ -29,7 +29,7 @@ class TrainState:
 
 
 def state_shardings(state: TrainState, rules: Rules, mesh: Mesh) -> TrainState:
-    """The sharding of every leaf of `state` (abstract will do), by the trainable's rules."""
+    """Return the sharding of every leaf of `state` (abstract will do), by the trainable's rules."""
     return TrainState(
         step=NamedSharding(mesh, REPLICATED),
         trainable=shardings(state.trainable, rules, mesh),
@@ -38,7 +38,7 @@ def state_shardings(state: TrainState, rules: Rules, mesh: Mesh) -> TrainState:
 
 
 def init_state(trainable: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step.
+    """Return the state before the first step.
 
     Scalars that were made of Python numbers are "weakly typed" and the step's results are not,
     so that the second call would be compiled anew, and the third for their moments.

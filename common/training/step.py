@@ -53,7 +53,7 @@ Call = Callable[[TrainState, PyTree, jax.Array, Feed], tuple[TrainState, Report]
 
 
 def make_feed(source: Source, steps: range, slots: int) -> Feed:
-    """Stacks the batches of `steps` into `slots` slots, on the host."""
+    """Stack the batches of `steps` into `slots` slots, on the host."""
     batches = [source.batch(step) for step in steps]
     unused = slots - len(batches)
     numbers = np.array([*steps, *[UNUSED] * unused], np.int32)
@@ -63,13 +63,13 @@ def make_feed(source: Source, steps: range, slots: int) -> Feed:
 
 
 def feed_shardings(feed: Feed, rules: Rules, mesh: Mesh) -> Feed:
-    """The sharding of every leaf of `feed`; `rules` are for a batch, without the slots."""
+    """Return the sharding of every leaf of `feed`; `rules` are for a batch, without the slots."""
     behind_slots = [(pattern, jax.P(None, *spec)) for pattern, spec in rules]
     return Feed(NamedSharding(mesh, REPLICATED), shardings(feed.batches, behind_slots, mesh))
 
 
 def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:
-    """Compiles `call(state, frozen, key, feed) -> (state, report)`; `state` is donated.
+    """Compile `call(state, frozen, key, feed) -> (state, report)`; `state` is donated.
 
     A batch updates only a state that stands at the batch's step. This one invariant carries
     two rules: unused slots do nothing, and once a step is refused (its loss or the updated

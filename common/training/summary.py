@@ -18,11 +18,11 @@ LAST = ("model", "device", "folder")
 def summary_rows(
     method: str, told: Mapping[str, str], config: ConfigDict, mesh: Mesh, workdir: AnyPath
 ) -> dict[str, str]:
-    """Return the rows of the table: those that the method told and the loop's own.
+    """Return the rows of the table: those of the method and the loop's own.
 
     Args:
       method: its name.
-      told: what `Method.load` tells.
+      told: what `Method.load` reports.
       config: the run's.
       mesh: the devices that take part.
       workdir: the run's folder.

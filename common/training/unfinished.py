@@ -74,7 +74,7 @@ def read_unfinished(workdir: AnyPath) -> Unfinished:
 
 
 def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:
-    """The learned arrays as the dictionaries that they were before a checkpoint named them."""
+    """Return the learned arrays as the nested dictionaries of before the checkpoint."""
     tree: dict[str, Any] = {}
     for name, leaf in flat.items():
         if not name.startswith(LEARNED):

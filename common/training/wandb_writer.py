@@ -17,7 +17,7 @@ from common.records import Record
 
 
 def require_wandb(project: str) -> ModuleType | None:
-    """The package, if a project is named.
+    """Return the package, if a project is named.
 
     Raises:
       UserError: it is not installed.
@@ -38,7 +38,7 @@ def require_wandb(project: str) -> ModuleType | None:
 
 
 def wandb_writers(config: ConfigDict, workdir: AnyPath) -> tuple["WandbWriter", ...]:
-    """The writer that `config.wandb` asks for: one on the first host, or none."""
+    """Return the writer that `config.wandb` asks for: one on the first host, or none."""
     if not config.wandb or jax.process_index() != 0:
         return ()
     return (WandbWriter(config, workdir),)
@@ -72,16 +72,16 @@ class WandbWriter:
             ) from error
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Sends the numbers of a step; those that are not finite are left out."""
+        """Send the numbers of a step; those that are not finite are left out."""
         self._run.log({name: x for name, x in values.items() if x is not None}, step=step)
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Sends uint8 images [height, width, 3]."""
+        """Send uint8 images [height, width, 3]."""
         images = {name: self._wandb.Image(picture) for name, picture in pictures.items()}
         self._run.log(images, step=step)
 
     def close(self, failed: bool) -> None:
-        """Waits until all is sent."""
+        """Wait until all is sent."""
         self._run.finish(exit_code=int(failed))
 
 

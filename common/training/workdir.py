@@ -62,7 +62,7 @@ def check_workdir(
     evaluation_fields: Sequence[str] = (),
     writes: Sequence[str] = (),
 ) -> dict[str, Any] | None:
-    """Refuses a folder that belongs to another run or cannot be written; writes nothing.
+    """Refuse a folder that belongs to another run or cannot be written, without writing.
 
     A run of which no update is saved may be given any other config.
 
@@ -108,7 +108,7 @@ def changed_fields(workdir: AnyPath, config: ConfigDict) -> dict[str, Any]:
 
 
 def has_update(workdir: AnyPath) -> bool:
-    """Whether a run has saved an update there, or has come to its end."""
+    """Return whether a run has saved an update there, or has come to its end."""
     checkpoints = workdir / "checkpoints"
     if (workdir / "result.json").exists():
         return True
@@ -139,13 +139,13 @@ def _check_folder(workdir: Path, writes: Sequence[str]) -> None:
 
 
 def write_config(workdir: AnyPath, config: ConfigDict) -> None:
-    """Writes the resolved config to `workdir/config.json`."""
+    """Write the resolved config to `workdir/config.json`."""
     with atomic_write(within(workdir, "config.json")) as path:
         path.write_text(to_json(config), encoding="utf-8")
 
 
 def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
-    """Where an `evaluate` command writes: `workdir/eval/NAME.json`, with the data set's name.
+    """Return where `evaluate` writes: `workdir/eval/NAME.json`, with the data set's name.
 
     Args:
       workdir: The run's folder.
@@ -183,7 +183,7 @@ def _check_same(
 
 
 def is_among(name: str, fields: Sequence[str]) -> bool:
-    """Whether a field is named, by itself or by its group ("generate.")."""
+    """Return whether a field is named, by itself or by its group ("generate.")."""
     return any(
         name == field or (field.endswith(".") and name.startswith(field)) for field in fields
     )

@@ -20,7 +20,7 @@ from common.training.wandb_writer import WandbWriter
 
 
 def finite_or_none(value: Any) -> Any:
-    """`value` as a plain Python number, or None where JSON has no word for it."""
+    """Return `value` as a plain Python number, or None where JSON has no word for it."""
     number = value.item() if hasattr(value, "item") else value
     return None if isinstance(number, float) and not math.isfinite(number) else number
 
@@ -33,7 +33,7 @@ PICTURES = "pictures"
 
 
 def read_evaluations(workdir: AnyPath, before: int, length: int) -> list[dict[str, float | None]]:
-    """The metrics of a run's evaluations ahead of step `before`, oldest first.
+    """Return the metrics of a run's evaluations ahead of step `before`, oldest first.
 
     Args:
       workdir: the run's folder.
@@ -69,7 +69,7 @@ class MetricWriter:
       step: where the run resumes. TensorBoard forgets what came after it.
       length: bytes of `metrics.jsonl` that the run had written by then. What follows was
         written by an interrupted run after its last checkpoint, and is written once more.
-      others: further writers, which are told the same.
+      others: further writers, which receive the same.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class MetricWriter:
         return 0 if self._lines is None else self._lines.tell()
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """One line `{"step": step, **values}`; NaN becomes null.
+        """Write a line `{"step": step, **values}`; NaN becomes null.
 
         It is on disk when this returns, and in a bucket after the next `flush`.
         """
@@ -128,13 +128,13 @@ class MetricWriter:
             other.write(step, values)
 
     def flush(self) -> None:
-        """Returns when all that was told is kept; a checkpoint counts on the lines ahead of it."""
+        """Wait until all writing is done; a checkpoint relies on the lines before it."""
         if self._events is not None:
             self._events.flush()
             self._files.send()
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Keeps uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and shows them."""
+        """Keep uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and shows them."""
         if self._events is None:
             return
         for name, picture in pictures.items():

@@ -10,7 +10,7 @@ from common.weights.table import Table, to_flax
 
 
 def unet_table(linear_projection: bool) -> Table:
-    """The table of `common.diffusion.UNet`.
+    """Return the table of `common.diffusion.UNet`.
 
     Args:
       linear_projection: the configuration's `use_linear_projection`: whether the projections
@@ -34,7 +34,7 @@ def unet_table(linear_projection: bool) -> Table:
 
 
 def vae_to_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Converts the weights of an `AutoencoderKL`, of today's layout or of any older one.
+    """Convert the weights of an `AutoencoderKL`, of today's layout or of any older one.
 
     Older files name the attention's maps differently, and some hold them as 1x1 convolutions.
     """
@@ -76,7 +76,7 @@ def _transformer(source: str, target: str, linear_projection: bool) -> tuple[Rul
 
 
 def _vae_half(half: str, level: str, resample: str) -> tuple[Rule, ...]:
-    """Rules of the encoder ("down", "downsample") or the decoder ("up", "upsample")."""
+    """Return rules of the encoder ("down", "downsample") or the decoder ("up", "upsample")."""
     attention = f"{half}.mid_block.attentions.0", f"{half}/mid/attention"
     rules = [
         *layer(f"{half}.conv_{{p:in|out}}", f"{half}/conv_{{p:in|out}}", "conv"),

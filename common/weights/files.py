@@ -28,7 +28,7 @@ _WRAPPERS = ("module.", "_orig_mod.")
 
 
 def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]:
-    """Reads a checkpoint as `{key: array}`.
+    """Read a checkpoint as `{key: array}`.
 
     Arrays of safetensors files are read-only views of the mapped file: only what is used is
     read, and memory stays near the size of the weights.
@@ -62,7 +62,7 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
 def write_tensors(
     path: AnyPath | str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Writes one safetensors file; `metadata` is text that the file's header carries.
+    """Write one safetensors file; `metadata` is text that the file's header carries.
 
     The same tensors and metadata give the same bytes.
     """
@@ -73,7 +73,7 @@ def write_tensors(
 
 
 def tensor_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """What `write_tensors` writes, of small tensors."""
+    """Return what `write_tensors` writes, of small tensors."""
     content = save(dict(tensors), metadata=dict(metadata))
     start = 8 + int.from_bytes(content[:8], "little")
     return content[:8] + _in_order(content[8:start]) + content[start:]
@@ -95,7 +95,7 @@ def _in_order(header: bytes) -> bytes:
 
 
 def weight_files(stem: str) -> tuple[tuple[str, ...], ...]:
-    """Shell patterns of the files that may hold `stem`'s weights, the preferred form first."""
+    """Return patterns of the files that may hold `stem`'s weights, the preferred first."""
     folder, _, name = stem.rpartition("/")
     base = f"{folder}/" if folder else ""
     safe = f"{base}{name}"
@@ -135,7 +135,7 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
 
 
 def _without_wrapper(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Drops what PyTorch puts before every key of a module that trained on several devices."""
+    """Drop what PyTorch puts before every key of a module that trained on several devices."""
     for prefix in _WRAPPERS:
         if tensors and all(key.startswith(prefix) for key in tensors):
             return {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}

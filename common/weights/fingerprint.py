@@ -13,7 +13,7 @@ _LENGTH = 16
 
 
 def fingerprint(tree: Mapping[str, Any], *facts: str) -> str:
-    """Sixteen hex characters that change whenever a weight does.
+    """Return sixteen hex characters that change whenever a weight does.
 
     The SHA-256 covers every path, shape, dtype and byte, and is independent of the order of the
     mapping; a nested tree and its flattened form agree.

@@ -17,7 +17,7 @@ POCKET = Path(common.__file__).parent / "pocket" / "models"
 
 
 def resolve(source: str, patterns: Sequence[str], weights: Sequence[str] = ()) -> Path:
-    """Finds a model's directory.
+    """Find a model's directory.
 
     Args:
       source: "pocket" for the bundled models, a local directory, or a hub id `owner/name`.

@@ -79,7 +79,7 @@ def norm(source: str, target: str) -> tuple[Rule, ...]:
 
 @cache
 def pattern(template: str) -> re.Pattern[str]:
-    """A template as a regular expression with a named group for each hole."""
+    """Return a template as a regular expression with a named group for each hole."""
     regex, end = "", 0
     for hole in _HOLE.finditer(template):
         regex += re.escape(template[end : hole.start()])
@@ -89,5 +89,5 @@ def pattern(template: str) -> re.Pattern[str]:
 
 
 def fill(template: str, holes: Mapping[str, str]) -> str:
-    """A template with its holes filled."""
+    """Fill the holes of a template."""
     return _HOLE.sub(lambda hole: holes[hole[1]], template)

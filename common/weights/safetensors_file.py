@@ -38,7 +38,7 @@ _REMEDY = "download or write it again"
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Reads one safetensors file.
+    """Read one safetensors file.
 
     The format: the header's length (8 bytes, little endian), a JSON header, the tensors' bytes.
 
@@ -61,12 +61,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
         return _views(mapped, start, header), _texts(metadata)
     except DAMAGED as error:
         raise UserError(
-            f"{shown(path)} is damaged or no safetensors file ({cause(error)}): {_REMEDY}."
+            f"{shown(path)} is damaged or not a safetensors file ({cause(error)}): {_REMEDY}."
         ) from error
 
 
 def _header(mapped: mmap.mmap) -> tuple[dict[str, Any], int]:
-    """The header, and where the tensors' bytes begin."""
+    """Return the header, and where the tensors' bytes begin."""
     length = int.from_bytes(mapped[:8], "little")
     if length > min(LARGEST_HEADER, len(mapped) - 8):
         raise ValueError(f"a header of {length} bytes")

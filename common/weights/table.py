@@ -43,7 +43,7 @@ def to_flax(
     ignore: Sequence[str] = (),
     expected: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Converts a flat source checkpoint into a nested Flax tree.
+    """Convert a flat source checkpoint into a nested Flax tree.
 
     Args:
       table: The conversion table.
@@ -73,7 +73,7 @@ def to_flax(
 def match_keys(
     table: Table, keys: Iterable[str], *, ignore: Sequence[str] = ()
 ) -> dict[str, Match]:
-    """Where each source key goes; the keys that fit an `ignore` pattern are left out.
+    """Return where each source key goes; the keys that fit an `ignore` pattern are left out.
 
     Raises:
       UserError: Some keys fit no rule.
@@ -84,7 +84,7 @@ def match_keys(
 
 
 def to_source(table: Table, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Converts a nested Flax tree back into the flat source layout; inverse of `to_flax`.
+    """Convert a nested Flax tree back into the flat source layout; inverse of `to_flax`.
 
     Raises:
       UserError: Some Flax paths fit no rule, or a joined tensor lacks one of its parts.
@@ -113,7 +113,7 @@ def to_source(table: Table, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def check_complete(params: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Checks that a tree has exactly the paths and shapes that a model expects.
+    """Check that a tree has exactly the paths and shapes that a model expects.
 
     Args:
       params: Nested tree of arrays.
@@ -126,7 +126,7 @@ def check_complete(params: Mapping[str, Any], expected: Mapping[str, Any]) -> No
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mapping to `{"a/b/c": leaf}`."""
+    """Turn a nested mapping into `{"a/b/c": leaf}`."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -137,7 +137,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"a/b/c": leaf}` to a nested dict; inverse of `flatten`.
+    """Turn `{"a/b/c": leaf}` into a nested dict; inverse of `flatten`.
 
     Raises:
       UserError: A path leads through another's leaf.
@@ -156,7 +156,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 def _match(
     table: Table, keys: Iterable[str], ignore: Sequence[str]
 ) -> tuple[dict[str, Match], list[str]]:
-    """The matches, and the keys that fit neither the table nor `ignore`."""
+    """Return the matches, and the keys that fit neither the table nor `ignore`."""
     matches, unused = {}, []
     for key in keys:
         if any(fnmatchcase(key, pattern) for pattern in ignore):
@@ -210,7 +210,7 @@ def _find(
 
 
 def _converted(tensor: np.ndarray, match: Match, key: str) -> list[np.ndarray]:
-    """The shares of a tensor in Flax's layout."""
+    """Return the shares of a tensor in Flax's layout."""
     parts, axis = len(match.paths), match.axis
     if parts > 1 and (tensor.ndim <= axis or tensor.shape[axis] % parts):
         raise UserError(f"{key!r} of shape {tensor.shape} does not divide into {parts} parts.")
@@ -225,7 +225,7 @@ def _converted(tensor: np.ndarray, match: Match, key: str) -> list[np.ndarray]:
 
 
 def _require_numbers(tensors: Mapping[str, np.ndarray]) -> None:
-    """Refuses weights that would make every result meaningless."""
+    """Refuse weights that would make every result meaningless."""
     if whole := [key for key, tensor in tensors.items() if tensor.dtype.kind in "biuc"]:
         raise UserError(
             f"the checkpoint holds {_list(whole)} that are not floating-point numbers: give "
@@ -239,7 +239,7 @@ def _require_numbers(tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def _narrow(tensor: np.ndarray) -> np.ndarray:
-    """What remains of numbers that no model computes with: float64 reaches beyond float32."""
+    """Convert numbers that no model computes with: float64 reaches beyond float32."""
     if tensor.dtype != np.float64:
         return tensor
     with np.errstate(over="ignore"):

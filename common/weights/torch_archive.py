@@ -38,12 +38,12 @@ _STORAGES = {
 
 
 def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
-    """Reads a checkpoint saved by `torch.save` as `{key: array}`.
+    """Read a checkpoint saved by `torch.save` as `{key: array}`.
 
     A checkpoint that nests its weights under `state_dict` is unwrapped.
 
     Raises:
-      UserError: The file is no such archive, or holds more than tensors.
+      UserError: The file is not such an archive, or holds more than tensors.
     """
     content = unpickle_torch_archive(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -54,13 +54,13 @@ def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def unpickle_torch_archive(path: Path) -> Any:
-    """Whatever `torch.save` wrote, with arrays for tensors.
+    """Return whatever `torch.save` wrote, with arrays for tensors.
 
     Only tensors, ordered dicts and plain containers, numbers and strings are understood;
     anything else in the pickle is refused before it is called.
 
     Raises:
-      UserError: The file is no such archive, or asks for anything else.
+      UserError: The file is not such an archive, or asks for anything else.
     """
     require_file(path)
     try:
@@ -94,7 +94,7 @@ class _Archive:
         self._folder = _folder(archive.namelist())
 
     def content(self) -> Any:
-        """What the archive's pickle describes."""
+        """Return what the archive's pickle describes."""
         if self._archive.getinfo(f"{self._folder}/data.pkl").file_size > LARGEST_PROGRAM:
             raise RefusedError(f"describes its tensors in more than {LARGEST_PROGRAM} bytes")
         order = f"{self._folder}/byteorder"
@@ -144,7 +144,7 @@ def _parameter(data: np.ndarray, *_: object) -> np.ndarray:
 def _folder(members: list[str]) -> str:
     pickles = [name for name in members if name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise RefusedError("is a zip file but no PyTorch checkpoint")
+        raise RefusedError("is a zip file but not a PyTorch checkpoint")
     folder = pickles[0].removesuffix("/data.pkl")
     if f"{folder}/constants.pkl" in members:
         raise RefusedError(
@@ -155,7 +155,7 @@ def _folder(members: list[str]) -> str:
 
 
 def _sizes(values: tuple) -> tuple[int, ...]:
-    """Whole numbers from 0 on, few enough for axes."""
+    """Return whole numbers from 0 on, few enough for axes."""
     if not isinstance(values, tuple) or len(values) > _MOST_AXES:
         raise TypeError("the sizes of a tensor are not a short tuple")
     if not all(type(value) is int and value >= 0 for value in values):
@@ -164,5 +164,5 @@ def _sizes(values: tuple) -> tuple[int, ...]:
 
 
 def _named(value: Any) -> str:
-    """What to call a value whose contents may be endless."""
+    """Return a name for a value whose contents may be endless."""
     return repr(value)[:60] if isinstance(value, str) else f"a {type(value).__name__}"

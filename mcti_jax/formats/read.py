@@ -26,7 +26,7 @@ _PRECISIONS = (np.float16, np.float32, np.float64, ml_dtypes.bfloat16)
 
 
 def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[LearnedToken]:
-    """Reads a file of learned tokens, or every such file of a directory.
+    """Read a file of learned tokens, or every such file of a directory.
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
     the web UI's `.pt`, and kohya's safetensors (`emb_params`). A directory without such
@@ -38,7 +38,7 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
 
     Raises:
       UserError: There are no tokens, two claim the same word, widths differ from each other
-        or from `width`, or a file is damaged or no embedding.
+        or from `width`, or a file is damaged or not an embedding.
     """
     path = as_path(path)
     origin: dict[str, AnyPath] = {}
@@ -61,7 +61,7 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
 
 
 def read_file(file: AnyPath) -> list[LearnedToken]:
-    """Reads one file of learned tokens; see `read_tokens`."""
+    """Read one file of learned tokens; see `read_tokens`."""
     with on_disk(file) as copy:
         return _read(copy)
 
@@ -80,7 +80,10 @@ def _read(file: Path) -> list[LearnedToken]:
 def _token_files(path: AnyPath) -> list[AnyPath]:
     if path.is_file():
         if path.suffix not in _SUFFIXES:
-            raise UserError(f"{str(path)!r} is no embedding; they end in {', '.join(_SUFFIXES)}.")
+            raise UserError(
+                f"{str(path)!r} is not an embedding: its name has to end in "
+                f"{' or '.join(_SUFFIXES)}."
+            )
         return [path]
     if not path.is_dir():
         raise UserError(f"there is no file or directory {str(path)!r} of learned tokens.")
@@ -130,12 +133,12 @@ def _from_tensors(
 
 
 def _typable(word: str) -> str:
-    """Other tools allow spaces in a name, but a prompt is split at spaces."""
+    """Replace spaces in a name, which other tools allow: a prompt is split at spaces."""
     return word if is_word(word) and len(word) <= _LONGEST_WORD else token_word(word)
 
 
 def _is_spelling(text: str) -> bool:
-    """Whether a prompt can hold `text`, whose words may be several."""
+    """Return whether a prompt can hold `text`, whose words may be several."""
     words = text.split()
     return bool(words) and all(is_word(word) and not BRACKETED.match(word) for word in words)
 
@@ -156,7 +159,7 @@ def _vectors(file: Path, key: str, tensor: np.ndarray) -> np.ndarray:
 def _require_embedding(file: AnyPath, key: str, tensor: object) -> None:
     if not isinstance(tensor, np.ndarray):
         raise UserError(
-            f"{str(file)!r} is no embedding: its entry {key!r} is of type "
+            f"{str(file)!r} is not an embedding: its entry {key!r} is of type "
             f"{type(tensor).__name__}, not a tensor of vectors."
         )
     if key in ("clip_l", "clip_g"):

@@ -58,7 +58,7 @@ class LearnedToken:
 def in_class_order(
     tokens: Sequence[LearnedToken], classnames: Sequence[str]
 ) -> Float32[np.ndarray, "k n d"]:
-    """The vectors of a run's tokens in the order of `classnames`, whatever order the files have.
+    """Return the vectors of a run's tokens in the order of `classnames`, not of the files.
 
     Where the names are those of the run in its own order, `class_index` decides, since data sets
     may call two classes the same (ImageNet has two cranes); else names do.
@@ -108,7 +108,7 @@ def by_class_index(tokens: Sequence[LearnedToken]) -> list[LearnedToken]:
 
 
 def token_word(classname: str) -> str:
-    """The word for a class: "Siberian husky" -> `<siberian-husky>`.
+    """Return the word for a class: "Siberian husky" -> `<siberian-husky>`.
 
     Angle brackets keep the word from matching inside other words; letters and digits of any
     alphabet stay, all else becomes "-".
@@ -117,7 +117,7 @@ def token_word(classname: str) -> str:
 
 
 def token_words(classnames: Sequence[str]) -> tuple[str, ...]:
-    """A different word for every class: where words clash, the later ones get -2, -3, ..."""
+    """Return a different word for every class: where words clash, the later ones get -2, -3, ..."""
     natural = [_shortened(file_stem(name)) for name in classnames]
     used: set[str] = set()
     words = []
@@ -131,12 +131,12 @@ def token_words(classnames: Sequence[str]) -> tuple[str, ...]:
 
 
 def file_stem(token: str) -> str:
-    """The name of a token's file, without suffix: `<dog2>` -> "dog2"."""
+    """Return the name of a token's file, without suffix: `<dog2>` -> "dog2"."""
     return word_stem(token) or "class"
 
 
 def is_word(text: str) -> bool:
-    """Whether a prompt can hold `text` as one word, bare or in brackets."""
+    """Return whether a prompt can hold `text` as one word, bare or in brackets."""
     bare = text[1:-1] if BRACKETED.fullmatch(text) else text
     return bare.isprintable() and bare.split() == [bare] and not set("<>") & set(bare)
 
@@ -176,7 +176,7 @@ def require_width(token: str, own: int, width: int, wanted_by: str) -> None:
 
 
 def typed_words(tokens: Sequence[LearnedToken]) -> dict[str, Float32[np.ndarray, "n d"]]:
-    """The vectors by every word that prompts may use; spellings that two tokens share are none."""
+    """Return the vectors by every word of prompts, without spellings that two tokens share."""
     claims: dict[str, set[str]] = {}
     for token in tokens:
         for word in (token.token, *token.spellings):
@@ -191,6 +191,6 @@ def typed_words(tokens: Sequence[LearnedToken]) -> dict[str, Float32[np.ndarray,
 
 
 def _shortened(stem: str) -> str:
-    """As much of a word as may name a file."""
+    """Return as much of a word as fits into a file's name."""
     kept = stem[:_LONGEST_WORD].encode("utf-8", "ignore")[:_LONGEST_BYTES]
     return kept.decode("utf-8", "ignore").rstrip("-")

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def torch_archive(value: object) -> bytes:
-    """The bytes of a PyTorch checkpoint; equal values give equal bytes.
+    """Return the bytes of a PyTorch checkpoint; equal values give equal bytes.
 
     It holds the three kinds of members that every reader knows: web UIs refuse an archive
     with any other. `torch.load(weights_only=True)` accepts it.
@@ -30,7 +30,7 @@ def torch_archive(value: object) -> bytes:
 
 
 def _opcodes(value: object, storages: list[bytes]) -> bytes:
-    """The pickle program that builds `value`; array contents are added to `storages`."""
+    """Return the pickle program that builds `value`; array contents are added to `storages`."""
     match value:
         case None:
             return pickle.NONE
@@ -51,7 +51,7 @@ def _opcodes(value: object, storages: list[bytes]) -> bytes:
 
 
 def _tensor(array: np.ndarray, storages: list[bytes]) -> bytes:
-    """A call of `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`."""
+    """Write a call of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`."""
     array = np.ascontiguousarray(array, "<f4")
     key = str(len(storages))
     storages.append(array.tobytes())

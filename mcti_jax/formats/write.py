@@ -80,7 +80,7 @@ FORMATS = {
 
 
 def write_token(directory: AnyPath | str, token: LearnedToken, format: str) -> AnyPath:
-    """Writes `token` into `directory`, in one of `FORMATS`; the file is named after the word.
+    """Write `token` into `directory`, in one of `FORMATS`; the file is named after the word.
 
     The file is read back before it gets its name, so what stands under the name is whole.
 

@@ -182,7 +182,7 @@ MUTATIONS = (
         "aape/test_vqa.py",
     ),
     Mutation(
-        "distillation where h is no input",
+        "distillation where h is not an input",
         "aape_jax/tasks/vqa.py",
         'if "captions" in frozen and head.has_aape:',
         'if "captions" in frozen and looked:',

@@ -108,5 +108,5 @@ def test_what_vqa2_lacks(tmp_path):
 
 
 def test_strings_that_name_no_questions():
-    with pytest.raises(UserError, match="data='karpathy:a,b' is no data set of questions"):
+    with pytest.raises(UserError, match="data='karpathy:a,b' is not a data set of questions"):
         read_questions("karpathy:a,b")

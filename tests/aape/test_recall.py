@@ -76,7 +76,7 @@ def test_captions_of_another_width():
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ("folder:x", "is no captioned data set"),
+        ("folder:x", "is not a captioned data set"),
         ("pocket:captions", "cannot encode 'pocket:captions'"),
         ("features:none.npz", "cannot be read"),
     ],

@@ -107,7 +107,7 @@ def test_a_run_answers(parts, tmp_path):
     assert most < usual["accuracy"] < result["metrics"]["accuracy"]
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     assert {"task", "distill", "cos_pa_pbar", "question_only/task"} <= set(line)
-    assert "question_only/distill" not in line, "h is no input there"
+    assert "question_only/distill" not in line, "h is not an input there"
     assert (tmp_path / "answers.png").is_file()
     rows = questions(read_config(tmp_path), tmp_path, None)
     assert rows["aape"] == result["metrics"]

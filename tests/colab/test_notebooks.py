@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import re
 
 import pytest
@@ -10,10 +11,10 @@ from common.config import apply_arg, flatten
 from tests.colab.books import METHODS, NAMES, ROOT, python, read, sources
 
 LINES = 25
-# Written once for people and tools; `YOUR_NAME`, which can be no account's name, is to be
-# replaced here and in the notebooks together.
-REPOSITORY = re.search(r'^    url="(.+)",$', (ROOT / "setup.py").read_text(), re.M).group(1)
+# Written once for people and tools: empty, or the address that goes into the notebooks' forms, too.
+REPOSITORY = re.search(r'^REPOSITORY = "(.*)"$', (ROOT / "setup.py").read_text(), re.M).group(1)
 LINK = re.compile(r"\]\((https?://[^)\s]+|[^)#\s]+)[^)]*\)")
+FILE = re.compile(r"`([\w/]+/[\w.]+\.(?:md|py|sh))`")
 
 every_notebook = pytest.mark.parametrize("name", NAMES)
 
@@ -52,27 +53,40 @@ def test_cells_define_nothing(name):
 
 
 @every_notebook
-def test_the_badge_opens_this_notebook(name):
-    account = REPOSITORY.removeprefix("https://github.com/")
-    where = f"https://colab.research.google.com/github/{account}/blob/main/colab/{name}.ipynb"
-    assert f"({where})" in sources(name, "markdown")["head"].splitlines()[0]
-    assert where in (ROOT / "README.md").read_text()
+def test_the_readme_leads_to_this_notebook(name):
+    assert f"(colab/{name}.ipynb)" in (ROOT / "README.md").read_text()
+    assert sources(name, "markdown")["head"].startswith("# ")
 
 
 @every_notebook
-def test_links_into_the_repository_lead_to_files(name):
-    links = [link for text in sources(name, "markdown").values() for link in LINK.findall(text)]
-    own = [link for link in links if link.startswith(REPOSITORY)]
+def test_what_it_names_of_the_repository_are_files(name):
+    own = [file for text in sources(name, "markdown").values() for file in FILE.findall(text)]
     assert own
-    for link in own:
-        assert (ROOT / link.removeprefix(f"{REPOSITORY}/blob/main/")).is_file(), link
+    for file in own:
+        assert (ROOT / file).is_file(), file
+
+
+@every_notebook
+def test_links_lead_to_other_places(name):
+    """Colab shows a notebook alone, where a path leads nowhere."""
+    links = [link for text in sources(name, "markdown").values() for link in LINK.findall(text)]
     assert [link for link in links if not link.startswith("https://")] == []
+    assert [link for link in links if "/promptax" in link and not REPOSITORY] == []
 
 
 def test_all_share_one_setup_cell():
     setups = {sources(name)["setup"] for name in NAMES}
     assert len(setups) == 1
-    assert f'REPOSITORY = "{REPOSITORY}"' in setups.pop()
+    assert f'repository = "{REPOSITORY}"  #@param' in setups.pop()
+
+
+@pytest.mark.parametrize("address", ["", "https://example.com/nowhere"])
+def test_a_missing_or_wrong_address_is_one_sentence(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    setup = sources("mcti")["setup"].replace(f'"{REPOSITORY}"', f'"{address}"', 1)
+    with pytest.raises(SystemExit, match=r"^Give the repository's address .* again\.$"):
+        exec(compile(python(setup), "setup", "exec"), {})
 
 
 @every_notebook
@@ -108,5 +122,4 @@ def test_form_fields_are_used(name):
         for node in ast.walk(python(source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     ]
-    # The setup cell gives its only field to a shell.
-    assert set(forms) - set(names) == {"REPOSITORY"}
+    assert set(forms) - set(names) == set()

@@ -86,8 +86,8 @@ HOSTILE = [
     ("module=", "a module such as"),
     ("config=", "a config file"),
     ("config=a\nid", "a config file"),
-    ("spot=yes", "no option"),
-    ("", "no option"),
+    ("spot=yes", "not an option"),
+    ("", "not an option"),
 ]
 
 

@@ -168,7 +168,7 @@ MUTATIONS = (
         "hostile/test_run_folders.py",
     ),
     Mutation(
-        "files that are no pictures",
+        "files that are not pictures",
         "common/page/contents.py",
         "kind = content and picture_type(content)",
         'kind = content and "image/png"',

@@ -70,7 +70,7 @@ MUTATIONS = (
         NAMES,
     ),
     Mutation(
-        "names that are no texts",
+        "names that are not texts",
         "protext_jax/classnames.py",
         "if odd := [",
         "if False and [",

@@ -248,7 +248,7 @@ def test_a_run_goes_on_after_a_test_photo_was_mended(inputs, cache, capsys):
     changed_arrays(images, test_features=mended, test_labels=lambda labels: labels)()
     (workdir / "result.json").unlink()  # As if it had been stopped behind its last update.
     train(Classification(config), workdir)
-    assert "test photos: other than when step 2 was saved" in capsys.readouterr().out
+    assert "test photos: changed since step 2 was saved" in capsys.readouterr().out
     changed_arrays(images, train_features=mended)()
     (workdir / "result.json").unlink()
     with pytest.raises(UserError, match="was made with other data"):
@@ -275,7 +275,7 @@ def test_other_files_of_evaluation_are_said_and_other_prompts_refused(tmp_path, 
     measured = f"{EVALUATION}descriptors"
     saved(tmp_path / "c", PRINTS | {"prompts": "0123", measured: "0123"})
     assert restored(tmp_path / "c", PRINTS | {"prompts": "0123", measured: "ffff"}) == 4
-    assert "descriptors: other than when step 4 was saved" in capsys.readouterr().out
+    assert "descriptors: changed since step 4 was saved" in capsys.readouterr().out
     assert restored(tmp_path / "c", PRINTS | {"prompts": "0123"}) == 4
     message = "made with other prompts (fingerprint 0123, now ffff)"
     with pytest.raises(UserError, match=re.escape(message)):

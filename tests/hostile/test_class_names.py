@@ -36,7 +36,7 @@ PAIRS = {
     "the year behind": ("2012 Acura TL", "Acura TL 2012", "the place of the year"),
     "a plural": ("red beech", "red beeches", "plurals"),
     "a plural in ies": ("sweet cherry", "sweet cherries", "plurals"),
-    "a word twice": ("lotus", "lotus lotus", "words said twice"),
+    "a word twice": ("lotus", "lotus lotus", "repeated words"),
     "one word": ("cup cakes", "cupcakes", "spaces"),
     "alternatives in another order": ("Sea or Lake", "lake or sea", "the order around 'or'"),
     "one alternative": ("Industrial Buildings", "industrial buildings or works", "alternatives"),

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import common
 from common.config import to_json
 from common.evaluation.figures import write_png
 from configs import aape, mcti, protext
-from tests.hostile.commands import contents, run
+from tests.hostile.commands import Ended, contents, run
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = {name: ROOT / "configs" / f"{name}.py" for name in ("mcti", "protext", "aape")}
@@ -45,7 +46,7 @@ COMMANDS = (*TRAIN, *READERS, *OTHERS)
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder to work in, with folders that are no runs of the command's in it."""
+    """A folder to work in, with folders that are not runs of the command in it."""
     place = tmp_path / "place"
     for name in ("empty", "half", "foreign", "listed", "mcti", "protext", "aape"):
         (place / name).mkdir(parents=True)
@@ -95,6 +96,13 @@ def test_every_command_is_here():
         if "\n    run_command(main" in file.read_text("utf-8")
     }
     assert found == {*COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_version(name, place):
+    before = contents(place)
+    assert run(name, "--version") == Ended(0, f"promptax {common.__version__}\n", "")
+    assert contents(place) == before
 
 
 UNKNOWN = ["--nosuch=1", "--nosuch", "--workdri=x", "--config_=x", "--=1", "--no", "-x"]
@@ -185,7 +193,7 @@ CONFIG_FLAGS = {
     "unknown model": ("{config}:model=gone/gone", "gone/gone"),
     "model is a file": ("{config}:model=file", "file"),
     "model is an empty folder": ("{config}:model=empty", "empty"),
-    "model is no path": ("{config}:model=a\0b", ""),
+    "model is not a path": ("{config}:model=a\0b", ""),
     "group for a field": ("{config}:mesh=1", "mesh"),
     "mesh of no devices": ("{config}:mesh.data=0", ""),
     "more devices than there are": ("{config}:mesh.data=4096", "4096"),

@@ -121,7 +121,7 @@ OUT_OF_RANGE = {
     "a batch of a billion": ("batch", 10**9),
     "a rate below zero": ("learning_rate", -0.1),
     "an infinite rate": ("learning_rate", float("inf")),
-    "a rate that is no number": ("learning_rate", float("nan")),
+    "a rate that is not a number": ("learning_rate", float("nan")),
     "a decay below zero": ("weight_decay", -1.0),
     "a momentum above one": ("momentum", 1.5),
     "a beta below zero": ("beta1", -0.5),

@@ -117,5 +117,5 @@ def test_a_pointer_is_told_as_such(tmp_path, name):
 
 def test_a_damaged_file_given_as_a_model(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"\xff" * 64)
-    with pytest.raises(UserError, match="is damaged or no safetensors file"):
+    with pytest.raises(UserError, match="is damaged or not a safetensors file"):
         resolve(str(tmp_path / "x.safetensors"), [])

@@ -69,7 +69,7 @@ def test_damaged_safetensors(tmp_path, content):
     file = tmp_path / "x.safetensors"
     file.write_bytes(content)
     for read in (read_tensors, read_safetensors):
-        with pytest.raises(UserError, match="is damaged or no safetensors file") as caught:
+        with pytest.raises(UserError, match="is damaged or not a safetensors file") as caught:
             read(file)
         assert len(str(caught.value)) < 700
 
@@ -113,7 +113,7 @@ INDEXES = {
     "5,000 letters": ({"x": "x" * 5000}, "is missing"),
     "NUL": ({"x": "x\0"}, "is missing"),
     "a pipe": ({"x": "pipe.safetensors"}, "is missing"),
-    "a shard that is no shard": ({"x": "other.txt"}, "is damaged or no safetensors file"),
+    "a shard that is not a shard": ({"x": "other.txt"}, "is damaged or not a safetensors file"),
     "a tensor that is not there": ({"z": "a.safetensors"}, "lack z"),
     "a tensor in two shards": (
         {"x": "a.safetensors", "y": "b.safetensors"},

@@ -91,7 +91,7 @@ def test_whole_model_is_no_embedding(tmp_path, tensors):
 
 def test_checkpoint_with_nested_weights_is_no_embedding(tmp_path):
     content = torch_archive({"epoch": 3, "state_dict": {"w": np.ones((2, 2), np.float32)}})
-    with pytest.raises(UserError, match="no embedding: its entry 'epoch' is of type int"):
+    with pytest.raises(UserError, match="not an embedding: its entry 'epoch' is of type int"):
         read_tokens(write_bytes(tmp_path / "last.bin", content))
 
 
@@ -135,7 +135,7 @@ def test_two_files_with_one_word(tmp_path):
         ("a.pt", torch_archive({"string_to_param": 7}), "exactly one embedding"),
         ("a.bin", torch_archive({"<a>": np.ones((0, 8), np.float32)}), "has no vectors"),
         ("a.bin", torch_archive({"<a>": np.full((1, 8), np.nan, np.float32)}), "diverged"),
-        ("a.txt", b"", "no embedding"),
+        ("a.txt", b"", "not an embedding"),
     ],
 )
 def test_bad_files_end_in_a_sentence(tmp_path, name, content, sentence):

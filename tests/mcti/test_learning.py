@@ -14,7 +14,7 @@ SEED = np.random.default_rng(0)
 
 
 def test_every_vector_of_every_class_moves():
-    """All n vectors are in the prompt; a token of which only the first learns is no token."""
+    """All n vectors are in the prompt; a token of which only the first learns is not a token."""
     tiny = problem(alpha=0.0, vectors=3)
     program, (trainable, *others) = tiny.compiled()
     optimizer = optax.sgd(0.1)

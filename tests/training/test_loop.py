@@ -151,8 +151,8 @@ def test_harmless_fields_may_change(runs, undisturbed):
     ("arg", "message"),
     [
         ("updates=0", "updates=0 is out of range"),
-        ("steps_per_call=7", "log_every=10 is no multiple of steps_per_call=7"),
-        ("save_every=12", "save_every=12 is no multiple"),
+        ("steps_per_call=7", "log_every=10 is not a multiple of steps_per_call=7"),
+        ("save_every=12", "save_every=12 is not a multiple"),
         ("eval_every=-5", "eval_every=-5 is out of range"),
         ("keep=0", "keep=0"),
         ("seed=-1", "seed=-1 is out of range"),

@@ -39,7 +39,7 @@ def test_zero_means_at_the_end_only():
         ({"steps_per_call": -1}, "steps_per_call=-1"),
         ({"log_every": 0}, "log_every=0"),
         ({"save_every": -4}, "save_every=-4 is out of range: give a number of at least 0"),
-        ({"eval_every": 6}, "eval_every=6 is no multiple of steps_per_call=4"),
+        ({"eval_every": 6}, "eval_every=6 is not a multiple of steps_per_call=4"),
     ],
 )
 def test_bad_fields_are_refused(fields, message):

@@ -58,7 +58,7 @@ def test_tensors_with_offset_and_strides(tmp_path):
             turned=tensor(size=(3, 2), stride=(1, 3)),
             tail=tensor(offset=4, size=(2,), stride=(1,)),
             scalar=tensor(offset=5, size=(), stride=()),
-            note=unicode("text is no weight"),
+            note=unicode("text is not a weight"),
         ),
     )
     whole = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -136,7 +136,7 @@ def test_files_of_other_kinds(tmp_path):
         read_tensors(path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("hello.txt", "hello")
-    with pytest.raises(UserError, match="is a zip file but no PyTorch checkpoint"):
+    with pytest.raises(UserError, match="is a zip file but not a PyTorch checkpoint"):
         read_tensors(path)
     with pytest.raises(UserError, match="holds no named tensors"):
         read_tensors(archive(path, tensor()))
