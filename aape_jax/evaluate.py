@@ -157,14 +157,14 @@ TASKS: dict[str, Callable[[ConfigDict, AnyPath, str | None], Rows]] = {
     "aape_jax.tasks.captioning:Captioning": captions,
 }
 
-DEFAULTS = [task.pocket for task in (aape, aape_retrieval, aape_vqa, aape_captioning)]
+DEFAULTS = [task.defaults for task in (aape, aape_retrieval, aape_vqa, aape_captioning)]
 
 
 def main(argv: Sequence[str]) -> None:
     """Evaluate and write `DIR/eval/NAME.json`."""
     del argv
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
-    config = read_config(workdir, *(pocket() for pocket in DEFAULTS), cache=flags.FLAGS.cache)
+    config = read_config(workdir, *(defaults() for defaults in DEFAULTS), cache=flags.FLAGS.cache)
     out = evaluation_file(workdir, data or config.data)
     use_precision(config.dtype)
     rows = TASKS[config.method](config, workdir, data)

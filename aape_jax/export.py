@@ -43,7 +43,7 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
       UserError: there is no run of AAPE or no checkpoint of it, its heads do not fit the config, or
         nothing is to be done.
     """
-    config = read_config(workdir, *(pocket() for pocket in DEFAULTS))
+    config = read_config(workdir, *(defaults() for defaults in DEFAULTS))
     finished = (workdir / "result.json").exists()
     if finished and out == workdir:
         raise UserError(

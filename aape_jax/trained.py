@@ -33,7 +33,7 @@ from common.latest import Latest
 from common.paths import AnyPath, as_path
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
-from configs.aape import pocket
+from configs.aape import defaults
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def load(run: AnyPath | str) -> TrainedHead:
       UserError: It holds no such run, or one that is not finished.
     """
     run = as_path(run)
-    config = with_defaults(read_config(run, pocket()))
+    config = with_defaults(read_config(run, defaults()))
     return TrainedHead(config, read_head(run / "heads" / f"{OWN}.safetensors"))
 
 

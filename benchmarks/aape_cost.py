@@ -24,7 +24,7 @@ from benchmarks.aape_problem import Towers, random_params
 from benchmarks.timing import rates
 from common.clip import ViT
 from common.evaluation.tables import markdown_table
-from configs.aape import pocket
+from configs.aape import defaults
 
 SHOTS = 16
 
@@ -38,7 +38,7 @@ def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str,
     """Return seconds to compile and to run a whole training, and its updates."""
     width, examples = towers.text.projection, SHOTS * classes
     rows = epoch_batches(examples, batch, epochs * max(1, examples // batch), seed=0)
-    config = pocket()
+    config = defaults()
     objective = Objective.from_config(config)
     optimizer = optax.sgd(config.learning_rate, config.momentum)
     everything = Batch(

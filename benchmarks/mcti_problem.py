@@ -143,7 +143,7 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
         "vae": random_params(rng, modules.vae, jnp.zeros((1, side, side, 3))),
         "projection": normal(rng, text.width, text.width) / np.float32(text.width**0.5),
     }
-    config = mcti.pocket()
+    config = mcti.defaults()
     config.compare_ti = False
     config.classes_per_chunk = shapes.classes_per_chunk if chunk is None else chunk
     labels = np.repeat(np.arange(classes), SHOTS)

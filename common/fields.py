@@ -53,7 +53,7 @@ class Field:
 
 
 def read_fields(file: Path) -> list[Field]:
-    """Return the fields that the function `pocket` of a config file defines, in order.
+    """Return the fields that the function `defaults` of a config file defines, in order.
 
     A group may be made by another function, of this file or of one beside it.
 
@@ -61,11 +61,11 @@ def read_fields(file: Path) -> list[Field]:
       UserError: there is no such function.
     """
     module = _Module(file)
-    if "pocket" not in module.functions:
-        raise UserError(f"{file} has no function pocket(): name a file of configs/.")
+    if "defaults" not in module.functions:
+        raise UserError(f"{file} has no function defaults(): name a file of configs/.")
     found: dict[str, Field] = {}
     try:
-        for field in module.fields("pocket", ""):
+        for field in module.fields("defaults", ""):
             # A later line changes what a function before it made.
             section = found.get(field.name, field).section
             found[field.name] = replace(field, section=section)

@@ -23,14 +23,14 @@ from common.config import apply_arg
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
-    config = pocket()
+    config = defaults()
     apply_arg(config, arg)
     config.update_from_flattened_dict(recipe(config.paper, config.protocol))
     config.update_from_flattened_dict(dict(preset(config.preset)))
     return apply_arg(config, arg)  # what the user wrote wins
 
 
-def pocket() -> ConfigDict:
+def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.classification:Classification"  # module:class

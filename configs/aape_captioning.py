@@ -19,7 +19,7 @@ from configs.aape_retrieval import PAPER
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
-    config = pocket()
+    config = defaults()
     apply_arg(config, arg)
     if config.paper:
         config.update(paper(config.paper))
@@ -27,7 +27,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     return config
 
 
-def pocket() -> ConfigDict:
+def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.captioning:Captioning"  # module:class

@@ -16,14 +16,14 @@ from configs.aape import aggregator, loss
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
-    config = apply_arg(pocket(), arg)
+    config = apply_arg(defaults(), arg)
     if config.tower:
         config.update(from_pixels())
         apply_arg(config, arg)  # what the user wrote wins
     return config
 
 
-def pocket() -> ConfigDict:
+def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax.tasks.vqa:VQA"  # module:class

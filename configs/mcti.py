@@ -38,7 +38,7 @@ PAPER = {
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
-    config = pocket()
+    config = defaults()
     apply_arg(config, arg)
     if config.paper:
         config.update(paper(config.paper))
@@ -46,7 +46,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     return config
 
 
-def pocket() -> ConfigDict:
+def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "mcti_jax.method:MCTI"  # module:class, for commands that serve all methods

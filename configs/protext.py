@@ -21,7 +21,7 @@ from protext_jax.recipes import recipe
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
-    config = pocket()
+    config = defaults()
     apply_arg(config, arg)
     if config.dataset:
         protocol = "base_to_novel" if config.protocol == "auto" else config.protocol
@@ -30,7 +30,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     return config
 
 
-def pocket() -> ConfigDict:
+def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods

@@ -25,7 +25,7 @@ from common.precision import use_precision
 from common.training import say
 from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
-from configs.mcti import pocket
+from configs.mcti import defaults
 from mcti_jax.assembly import check_options, initial_vectors
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
     """Evaluate and write `DIR/eval/NAME.json` with its pictures beside it."""
     del argv
     workdir = as_path(flags.FLAGS.workdir)
-    config = read_config(workdir, pocket(), cache=flags.FLAGS.cache)
+    config = read_config(workdir, defaults(), cache=flags.FLAGS.cache)
     use_precision(config.dtype)
     config.data = flags.FLAGS.data or config.data
     out = evaluation_file(workdir, config.data)

@@ -97,9 +97,9 @@ def _finished(workdir: AnyPath) -> list[LearnedToken]:
         # What follows takes seconds to import, and other tokens have no model to fit.
         from common.config import read_config
         from common.diffusion.known import text_width
-        from configs.mcti import pocket
+        from configs.mcti import defaults
 
-        model = read_config(workdir, pocket()).model
+        model = read_config(workdir, defaults()).model
         width = text_width(model) or tokens[0].vectors.shape[1]
         require_usable(tokens, width, model)
     return tokens
@@ -107,9 +107,9 @@ def _finished(workdir: AnyPath) -> list[LearnedToken]:
 
 def _unfinished(workdir: AnyPath) -> list[LearnedToken]:
     from common.config import read_config
-    from configs.mcti import pocket
+    from configs.mcti import defaults
 
-    return unfinished_tokens(workdir, read_config(workdir, pocket()))
+    return unfinished_tokens(workdir, read_config(workdir, defaults()))
 
 
 def _prefixed(token: LearnedToken, prefix: str) -> LearnedToken:

@@ -26,7 +26,7 @@ from common.precision import frozen_dtype, use_precision
 from common.seeds import SEEDS
 from common.text import printable
 from common.training import say
-from configs.mcti import pocket
+from configs.mcti import defaults
 from mcti_jax.formats import require_usable, typed_words
 from mcti_jax.material import resolution
 from mcti_jax.options import RANGES
@@ -73,7 +73,7 @@ def draw(
       UserError: There is no run, a prompt holds a word that it did not learn or is too long, or
         the tokens or the sampler do not fit the model.
     """
-    config = read_config(workdir, pocket())
+    config = read_config(workdir, defaults())
     use_precision(config.dtype)
     guidance = config.generate.guidance if guidance is None else guidance
     check_number("--num", num, PICTURES)

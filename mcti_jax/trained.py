@@ -23,7 +23,7 @@ from common.errors import UserError
 from common.paths import AnyPath, as_path
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
-from configs.mcti import pocket
+from configs.mcti import defaults
 from mcti_jax.evaluation import ENSEMBLE, MODES, token_features
 from mcti_jax.formats import (
     LearnedToken,
@@ -138,7 +138,7 @@ def load(run: AnyPath | str) -> TrainedTokens:
       UserError: It holds no run, or one that is not finished.
     """
     run = as_path(run)
-    config = read_config(run, pocket())
+    config = read_config(run, defaults())
     check_values(config)
     return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))
 

@@ -20,7 +20,7 @@ from common.training.unfinished import read_unfinished
 from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
 from common.weights.table import nest
-from configs.protext import pocket
+from configs.protext import defaults
 from protext_jax.adapters import MAPPINGS, adapted, adapter_shapes
 from protext_jax.prompts import ClassTexts, default_template, tokenise
 from protext_jax.runs import Run, make_runs
@@ -145,7 +145,7 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
     Raises:
       UserError: there is no run or no checkpoint, or no such run in the sweep.
     """
-    config = read_config(workdir, pocket())
+    config = read_config(workdir, defaults())
     found = read_unfinished(workdir)
     learned = all_runs(config, found.fingerprints["model"], found.trainable)
     if not 0 <= (number or 0) < len(learned):
@@ -179,7 +179,7 @@ def read_run(
     Raises:
       UserError: `workdir` holds no such run.
     """
-    config = read_config(workdir, pocket(), cache=cache)
+    config = read_config(workdir, defaults(), cache=cache)
     name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
     learned = read_prompts(workdir / name)
     # Files of older runs do not say so themselves.

@@ -229,7 +229,7 @@ def test_a_program_gives_fields_by_name(tmp_path):
     assert config.data == str(tmp_path) and config.updates == 7
     assert config.learning_rate == 1.0 and isinstance(config.learning_rate, float)
     assert dict(config.generate, per_class=0) == dict(
-        mcti.pocket().generate, steps=3, prompt="a {}", batch=5, per_class=0
+        mcti.defaults().generate, steps=3, prompt="a {}", batch=5, per_class=0
     )
     paper = choose_config(mcti.get_config, None, {"paper": "flowers", "updates": 7})
     assert paper.init_word == "flower" and paper.updates == 7

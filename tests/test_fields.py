@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from configs.parts import loss
 
 
-def pocket():
+def defaults():
     config = ConfigDict()
     config.seed = 0  # of what
 
@@ -79,7 +79,7 @@ def test_what_another_table_holds_is_left_out(file):
 
 def test_files_that_are_no_configs(tmp_path):
     (tmp_path / "x.py").write_text("pass")
-    with pytest.raises(UserError, match=r"has no function pocket\(\)"):
+    with pytest.raises(UserError, match=r"has no function defaults\(\)"):
         read_fields(tmp_path / "x.py")
     with pytest.raises(UserError, match="is missing"):
         read_fields(tmp_path / "y.py")

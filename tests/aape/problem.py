@@ -7,7 +7,7 @@ import numpy as np
 from aape_jax.aggregators import Given, make_aggregator
 from aape_jax.bank import by_class
 from aape_jax.objective import Batch
-from configs.aape import pocket
+from configs.aape import defaults
 
 CLASSES, WIDTH, IMAGES = 5, 16, 6
 PROMPTS = (4, 1, 3, 6, 2)
@@ -41,7 +41,7 @@ def given(seed=0):
 
 def settings(**changes):
     """The default config with fields changed; dots are written as double underscores."""
-    config = pocket()
+    config = defaults()
     config.compare, config.baselines = (), ()
     config.generator.hidden = config.projection.hidden = 4
     config.update_from_flattened_dict(

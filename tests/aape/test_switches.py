@@ -13,7 +13,7 @@ from aape_jax.recipes import class_template, with_defaults
 from common.config import flatten
 from common.data import open_dataset
 from common.errors import UserError
-from configs.aape import get_config, pocket
+from configs.aape import defaults, get_config
 from tests.aape.feature_files import features
 from tests.aape.problem import settings
 
@@ -55,7 +55,7 @@ def changed(**fields):
 
 @pytest.mark.parametrize(("name", "default", "other", "beside"), OF_THE_METHOD)
 def test_switches_of_the_method(name, default, other, beside):
-    assert flatten(pocket())[name] == default
+    assert flatten(defaults())[name] == default
     usual, found = (
         Objective.from_config(changed(**beside, **{name: value})) for value in (default, other)
     )
@@ -69,8 +69,8 @@ def test_switches_of_the_prompts(tmp_path):
     def sentences(**fields):
         return read_corpus(changed(**{"prompts.source": f"json:{file}", **fields}), "x:y", ["cat"])
 
-    defaults = flatten(pocket())
-    assert (defaults["prompts.per_template"], defaults["prompts.seed"]) == (10, 0)
+    fields = flatten(defaults())
+    assert (fields["prompts.per_template"], fields["prompts.seed"]) == (10, 0)
     assert len(sentences()[0]) == 20
     three = {"prompts.per_template": 3}
     assert len(sentences(**three)[0]) == 6
@@ -78,7 +78,7 @@ def test_switches_of_the_prompts(tmp_path):
 
 
 def test_switch_of_the_template():
-    assert pocket().classifier.template == "plain"
+    assert defaults().classifier.template == "plain"
     found = [
         class_template(template, "coop:data/oxford_pets") for template in ("plain", "coop", "{}!")
     ]
@@ -92,7 +92,7 @@ def test_switch_of_the_template():
 
 def test_switches_of_the_data(tmp_path):
     dataset = open_dataset(f"features:{features(tmp_path)}")
-    config = pocket()
+    config = defaults()
     papers = with_defaults(config)
     assert (papers.shots, papers.shots_seed, papers.subsample) == (16, 1, "base")
     config.data = "folder:mine"

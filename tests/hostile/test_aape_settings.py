@@ -165,10 +165,10 @@ def test_a_summary_says_what_is_learned_from(tmp_path):
 @pytest.mark.parametrize(
     ("method", "config"),
     [
-        (Classification, aape.pocket()),
-        (Retrieval, aape_retrieval.pocket()),
-        (VQA, aape_vqa.pocket()),
-        (Captioning, aape_captioning.pocket()),
+        (Classification, aape.defaults()),
+        (Retrieval, aape_retrieval.defaults()),
+        (VQA, aape_vqa.defaults()),
+        (Captioning, aape_captioning.defaults()),
     ],
 )
 def test_evaluation_fields_are_fields(method, config):

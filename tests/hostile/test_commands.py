@@ -59,7 +59,7 @@ def place(tmp_path, monkeypatch):
     (place / "foreign" / "config.json").write_text('{"name": "somebody else\'s"}')
     (place / "listed" / "config.json").write_text("[1, 2]")
     for name, module in (("mcti", mcti), ("protext", protext), ("aape", aape)):
-        (place / name / "config.json").write_text(to_json(module.pocket()))
+        (place / name / "config.json").write_text(to_json(module.defaults()))
     (place / "piped").mkdir()
     os.mkfifo(place / "piped" / "config.json")
     os.mkfifo(place / "fifo")

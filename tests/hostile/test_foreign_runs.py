@@ -11,8 +11,8 @@ from common.errors import UserError
 from common.training.unfinished import read_unfinished
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa, mcti, protext
 
-CONFIGS = {x.__name__: x.pocket for x in (aape, aape_captioning, aape_retrieval, aape_vqa)}
-CONFIGS |= {x.__name__: x.pocket for x in (mcti, protext)}
+CONFIGS = {x.__name__: x.defaults for x in (aape, aape_captioning, aape_retrieval, aape_vqa)}
+CONFIGS |= {x.__name__: x.defaults for x in (mcti, protext)}
 
 OURS = {
     **{"method": "a:A", "data": "", "model": "", "seed": 0, "rate": 0.1, "flag": False},
@@ -31,7 +31,7 @@ def test_no_method_writes_where_a_strangers_run_says(name, tmp_path, capsys):
     ours = CONFIGS[name]()
     theirs = ours.to_dict() | {field: str(tmp_path / field) for field in PLACES}
     (tmp_path / "config.json").write_text(json.dumps(theirs))
-    found = read_config(tmp_path, *(pocket() for pocket in CONFIGS.values()), cache="")
+    found = read_config(tmp_path, *(defaults() for defaults in CONFIGS.values()), cache="")
     assert flatten(found) == flatten(ours)
     assert f"where features are kept: in {ours.cache}; see --cache" in capsys.readouterr().out
     assert [x.name for x in tmp_path.iterdir()] == ["config.json"]

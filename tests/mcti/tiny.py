@@ -19,7 +19,7 @@ from common.diffusion import (
     UNetConfig,
     VAEConfig,
 )
-from configs.mcti import pocket
+from configs.mcti import defaults
 
 TEXT = TextConfig(
     vocab_size=1009,
@@ -99,6 +99,6 @@ def random_params(module, *inputs, seed=0, **options):
 
 def settings(**changes):
     """The default configuration at the recipe's rate, with some fields changed."""
-    config = pocket()
+    config = defaults()
     config.update({"compare_ti": False, "learning_rate": 5e-4, **changes})
     return config

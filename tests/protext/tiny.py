@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from common.clip import TextConfig, TextTower
-from configs.protext import pocket
+from configs.protext import defaults
 from protext_jax.fast import start_states
 from protext_jax.objective import Objective
 from protext_jax.packing import Packer, Sizes, suffixes
@@ -122,7 +122,7 @@ def random_params(text=TEXT, seed=0):
 
 def settings(**changes):
     """The default configuration with some fields changed."""
-    config = pocket()
+    config = defaults()
     config.update(changes)
     return config
 

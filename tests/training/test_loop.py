@@ -258,7 +258,7 @@ def test_a_folder_without_an_update_takes_another_config(runs, tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     "config",
-    [x.pocket() for x in (mcti, protext, aape, aape_captioning, aape_retrieval, aape_vqa)],
+    [x.defaults() for x in (mcti, protext, aape, aape_captioning, aape_retrieval, aape_vqa)],
     ids=lambda x: x.method,
 )
 def test_no_device_is_touched_before_a_cluster_is_joined(config, monkeypatch, tmp_path):
