@@ -17,7 +17,7 @@ from common.training.sharding import place, shardings
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
 from mcti_jax.draws import Draws, draw
-from mcti_jax.layout import Layout, class_bank, class_latents, prepare
+from mcti_jax.layout import RowLayout, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.method import MCTI, Steps
 from mcti_jax.objective import Objective
@@ -44,7 +44,7 @@ class OurStep:
     def __init__(self, problem: Problem, posteriors: list[np.ndarray], dtype: DTypeLike):
         self.problem, config = problem, problem.config
         modules, params = cast(problem, dtype)
-        self.layout = Layout.of(config, problem.classes, devices=1)
+        self.layout = RowLayout.of(config, problem.classes, devices=1)
         bank = class_bank(problem.features, problem.labels, problem.classes, config.prototypes)
         frozen = {
             "params": {name: params[name] for name in ("text", "unet", "projection")},

@@ -17,7 +17,7 @@ from common.diffusion.drawing import embed_prompt
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
-from mcti_jax.material import Encoded
+from mcti_jax.material import EncodedPhotos
 from mcti_jax.objective import Objective, gamma_factor
 from mcti_jax.options import check_values
 from mcti_jax.prompts import Prompts
@@ -113,7 +113,11 @@ def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> s
 
 
 def frozen_tree(
-    objective: Objective, sd: StableDiffusion, clip: CLIP, labels: np.ndarray, encoded: Encoded
+    objective: Objective,
+    sd: StableDiffusion,
+    clip: CLIP,
+    labels: np.ndarray,
+    encoded: EncodedPhotos,
 ) -> PyTree:
     """Return everything that the objective reads and never changes.
 

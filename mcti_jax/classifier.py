@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from common.clip.text import TextTower
-from mcti_jax.losses import Prepared, read_prompts
+from mcti_jax.losses import EmbeddedPrompts, read_prompts
 
 
 def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
@@ -20,7 +20,7 @@ def prompt_features(
     tower: TextTower,
     params: PyTree,
     projection: Float[Array, "d p"],
-    prompts: Prepared,
+    prompts: EmbeddedPrompts,
     tokens: Float[Array, "k n d"],
 ) -> Float[Array, "k t p"]:
     """Return the unit-length text feature of every class under every prompt.

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from common.data.few_shot import class_rows
 from common.errors import UserError
-from mcti_jax.losses import Bank, Prepared, Rows
+from mcti_jax.losses import Bank, EmbeddedPrompts, Rows
 from mcti_jax.prompts import Prompts
 from mcti_jax.rows import padded
 
@@ -30,7 +30,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowLayout:
     """How (variant, class) pairs lie on the row axis: variant by variant, then padding.
 
     Attributes:
@@ -46,7 +46,7 @@ class Layout:
     at_once: int
 
     @classmethod
-    def of(cls, config: ConfigDict, classes: int, devices: int) -> "Layout":
+    def of(cls, config: ConfigDict, classes: int, devices: int) -> "RowLayout":
         """Return the layout for `devices` devices on the mesh's data axis."""
         if min(config.alpha, config.gamma) < 0 or config.alpha == config.gamma == 0:
             raise UserError(
@@ -107,7 +107,7 @@ def class_bank(
 
 
 def class_latents(
-    layout: Layout,
+    layout: RowLayout,
     mean: Float[AnyArray, "2 b h w c"],
     logvar: Float[AnyArray, "2 b h w c"],
     labels: np.ndarray,
@@ -125,9 +125,9 @@ def class_latents(
     )
 
 
-def prepare(table: AnyArray, prompts: Prompts, pool: str) -> Prepared:
+def prepare(table: AnyArray, prompts: Prompts, pool: str) -> EmbeddedPrompts:
     """Look the prompts up in a token table `[v d]`; the slots get row 0, to be replaced."""
     ids = np.where(prompts.ids < len(table), prompts.ids, 0)
-    return Prepared(
+    return EmbeddedPrompts(
         table[ids], prompts.slot.astype(np.int32), prompts.pool_at(pool).astype(np.int32)
     )

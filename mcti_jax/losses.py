@@ -66,7 +66,7 @@ class Rows:
 
 
 @flax.struct.dataclass
-class Prepared:
+class EmbeddedPrompts:
     """Prompts after the embedding table: what the text towers start from.
 
     Attributes:
@@ -96,7 +96,7 @@ class Bank:
 def read_prompts(
     tower: TextTower,
     params: PyTree,
-    prompts: Prepared,
+    prompts: EmbeddedPrompts,
     template: Int[Array, "b"],
     vectors: Float[Array, "b n d"],
 ) -> TextOutput:

@@ -27,7 +27,7 @@ from mcti_jax.options import shots_of
 
 
 @flax.struct.dataclass
-class Encoded:
+class EncodedPhotos:
     """What the frozen networks make of the training photos and of their mirrors.
 
     Attributes:
@@ -65,12 +65,12 @@ class Material:
     passed_over: str = ""
 
     @cached_property
-    def encoded(self) -> Encoded:
+    def encoded(self) -> EncodedPhotos:
         """The training photos as the objective reads them."""
         mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
         features = np.stack([self.train_features, mirrored])
-        return Encoded(latents["mean"], latents["logvar"], features)
+        return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
     @cached_property
     def train_features(self) -> np.ndarray:

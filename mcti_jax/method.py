@@ -26,9 +26,9 @@ from configs.mcti import get_config
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import write_token
-from mcti_jax.layout import Layout
+from mcti_jax.layout import RowLayout
 from mcti_jax.material import (
-    Encoded,
+    EncodedPhotos,
     describe,
     gather,
     names_fingerprint,
@@ -114,7 +114,7 @@ class MCTI(Method):
         outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
 
-        def assemble(sd_params: PyTree, clip_params: PyTree, encoded: Encoded) -> PyTree:
+        def assemble(sd_params: PyTree, clip_params: PyTree, encoded: EncodedPhotos) -> PyTree:
             sd = replace(outline.sd, params=sd_params)
             clip = replace(outline.clip, params=clip_params)
             return frozen_tree(self.objective, sd, clip, outline.labels, encoded)
@@ -124,7 +124,7 @@ class MCTI(Method):
         return Loaded(frozen, Steps("abstract"))
 
     def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
-        self.layout = Layout.of(self.config, classes, mesh.shape["data"])
+        self.layout = RowLayout.of(self.config, classes, mesh.shape["data"])
         self.real_rows = {".*tokens": len(self.layout.variants) * classes}
         attention = choose_attention(self.config.attention, mesh.devices.flat[0])
         networks = make_networks(self.config, sd, clip, attention)

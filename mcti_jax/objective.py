@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from common.checks import check_choice
 from common.errors import UserError
 from mcti_jax.draws import draw
-from mcti_jax.layout import Layout
+from mcti_jax.layout import RowLayout
 from mcti_jax.losses import Networks, Rows, row_losses
 from mcti_jax.rows import sum_over_rows
 
@@ -40,7 +40,7 @@ class Objective:
     """The scalar that the loop differentiates; all arrays come as arguments."""
 
     networks: Networks
-    layout: Layout
+    layout: RowLayout
     config: ConfigDict
 
     def __call__(

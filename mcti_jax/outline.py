@@ -14,7 +14,7 @@ from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
-from mcti_jax.material import Encoded, require_same_width, resolution
+from mcti_jax.material import EncodedPhotos, require_same_width, resolution
 from mcti_jax.options import shots_of
 
 
@@ -33,7 +33,7 @@ class Outline:
     clip: CLIP
     classes: int
     labels: np.ndarray
-    encoded: Encoded
+    encoded: EncodedPhotos
 
 
 def outline_of(config: ConfigDict, platform: str) -> Outline:
@@ -50,7 +50,7 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     side = resolution(config, sd) // sd.downsampling
     latents = (2, len(labels), side, side, sd.vae.config.latent_channels)
     features = (2, len(labels), clip.config.vision.projection)
-    encoded = Encoded(
+    encoded = EncodedPhotos(
         mean=jax.ShapeDtypeStruct(latents, jnp.float32),
         logvar=jax.ShapeDtypeStruct(latents, jnp.float32),
         features=jax.ShapeDtypeStruct(features, jnp.float32),

@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec as P
 
 from common.clip import TextTower
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
-from mcti_jax.layout import Layout, class_bank, class_latents, prepare
+from mcti_jax.layout import RowLayout, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.objective import Objective
 from mcti_jax.prompts import Prompts
@@ -157,7 +157,7 @@ def problem(*, devices=1, seed=0, own_clip_text=False, **changes):
 def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
     """Lays out a problem the way the method does."""
     classes = int(photos.labels.max()) + 1
-    layout = Layout.of(config, classes, devices)
+    layout = RowLayout.of(config, classes, devices)
     table = params["text"]["token_embedding"]
     read = prompts if networks.unet else prompts.cut()
     frozen = {

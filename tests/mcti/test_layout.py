@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from mcti_jax.layout import Layout, class_bank, class_latents, prepare
+from mcti_jax.layout import RowLayout, class_bank, class_latents, prepare
 from mcti_jax.objective import gamma_factor
 from mcti_jax.prompts import Prompts
 from tests.mcti.problem import LABELS, random_photos
@@ -16,7 +16,7 @@ CLASSES = 5
 
 
 def layout(devices=1, **changes):
-    return Layout.of(settings(**changes), CLASSES, devices)
+    return RowLayout.of(settings(**changes), CLASSES, devices)
 
 
 def test_bank_holds_photos_and_mirrors_at_unit_length():
