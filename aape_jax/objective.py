@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.aggregators import Aggregated, Aggregator, Given, make_aggregator
+from aape_jax.aggregators import Aggregator, AggregatorInput, AggregatorOutput, make_aggregator
 from aape_jax.generator import Generator
 from aape_jax.head import DEFAULT, Head
 from aape_jax.losses import Distillation, Reward, classification
@@ -82,10 +82,10 @@ class Objective:
 
     def aggregate(
         self, params: PyTree, batch: Batch, key: Key[Array, ""]
-    ) -> tuple[Given, Aggregated]:
+    ) -> tuple[AggregatorInput, AggregatorOutput]:
         """Return the prompts of each image's class, aggregated for the image."""
         tokens = {"class": batch.labels, "image": batch.rows, "none": jnp.zeros_like(batch.rows)}
-        given = Given(
+        given = AggregatorInput(
             batch.prompts[batch.labels], batch.mask[batch.labels], batch.x, tokens[self.token]
         )
         return given, self.aggregator(params["aggregator"], given, key)
@@ -134,7 +134,7 @@ def retrieval_objective(config: ConfigDict) -> Objective:
     )
 
 
-def watch(given: Given, teacher: Aggregated) -> dict[str, Float[Array, ""]]:
+def watch(given: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, ""]]:
     """Measure whether the aggregator selects prompts or leaves them; means over the batch.
 
     `effective_prompts` is the exponential of the attention's entropy: n for equal weights.

@@ -5,6 +5,6 @@ a table of them; each is a frozen dataclass of sizes with `init` and `__call__`.
 """
 
 from aape_jax.aggregators.table import AGGREGATORS, make_aggregator
-from aape_jax.aggregators.types import Aggregated, Aggregator, Given
+from aape_jax.aggregators.types import Aggregator, AggregatorInput, AggregatorOutput
 
-__all__ = ["AGGREGATORS", "Aggregated", "Aggregator", "Given", "make_aggregator"]
+__all__ = ["AGGREGATORS", "Aggregator", "AggregatorInput", "AggregatorOutput", "make_aggregator"]

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from aape_jax.aggregators.attention import by_head, check_heads, convex, masked_softmax
-from aape_jax.aggregators.types import Aggregated, Given
+from aape_jax.aggregators.types import AggregatorInput, AggregatorOutput
 
 
 @dataclass(frozen=True)
-class Anchored:
+class AnchoredAttention:
     """Softmax weights from image-prompt similarity over the raw prompts: a convex mix.
 
     The result cannot leave the prompts' hull, so the reward can only re-weight prompts. At
@@ -35,7 +35,9 @@ class Anchored:
             "log_scale": jnp.full((), math.log(self.init_scale)),
         }
 
-    def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
+    def __call__(
+        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+    ) -> AggregatorOutput:
         """Aggregate with the query `W_x x + W_p pbar`; heads are averaged."""
         del key
         query = jnp.einsum("bp,mpq->bmq", given.x, params["from_image"])

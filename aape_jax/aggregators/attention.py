@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from aape_jax.aggregators.types import Aggregated
+from aape_jax.aggregators.types import AggregatorOutput
 from aape_jax.unit import unit
 from common.errors import UserError
 
@@ -24,9 +24,9 @@ def by_head(
     return jnp.einsum("bmhq,bnhq->bhmn", query, keys)
 
 
-def convex(weights: Float[Array, "b m n"], prompts: Float[Array, "b n p"]) -> Aggregated:
+def convex(weights: Float[Array, "b m n"], prompts: Float[Array, "b n p"]) -> AggregatorOutput:
     """Return a mix of the prompts themselves, brought back to unit length."""
-    return Aggregated(unit(jnp.einsum("bmn,bnp->bmp", weights, prompts)), weights)
+    return AggregatorOutput(unit(jnp.einsum("bmn,bnp->bmp", weights, prompts)), weights)
 
 
 def check_heads(heads: int, width: int) -> None:

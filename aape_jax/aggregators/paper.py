@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from aape_jax.aggregators.attention import by_head, check_heads, masked_softmax
-from aape_jax.aggregators.types import Aggregated, Given
+from aape_jax.aggregators.types import AggregatorInput, AggregatorOutput
 
 LAYER_NORM_EPS = 1e-5
 
@@ -49,11 +49,13 @@ class Paper:
         offsets = apart * jax.random.normal(keys[0], (tokens, self.outputs, width))
         return {"offset": offsets, **dense, **norms}
 
-    def tokens(self, params: PyTree, given: Given) -> Float[Array, "b m p"]:
+    def tokens(self, params: PyTree, given: AggregatorInput) -> Float[Array, "b m p"]:
         """Return the learnable prompt embeddings of a batch; pbar itself at step 0."""
         return given.mean[:, None] + params["offset"][given.token]
 
-    def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
+    def __call__(
+        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+    ) -> AggregatorOutput:
         """Apply one attention layer; only the rows of the learnable tokens are computed."""
         del key
         before, after = NORMS[self.norm]
@@ -78,7 +80,7 @@ class Paper:
         hidden = jax.nn.relu(_dense(params["up"], before(params["ffn_norm"], token)))
         p_a = after(params["ffn_norm"], token + _dense(params["down"], hidden))
         to_prompts = weights.mean(axis=1)[..., outputs:]
-        return Aggregated(p_a, to_prompts / to_prompts.sum(axis=-1, keepdims=True))
+        return AggregatorOutput(p_a, to_prompts / to_prompts.sum(axis=-1, keepdims=True))
 
 
 NORMS: dict[str, tuple[Any, Any]] = {

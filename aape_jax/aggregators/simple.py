@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from aape_jax.aggregators.attention import convex
-from aape_jax.aggregators.types import Aggregated, Given
+from aape_jax.aggregators.types import AggregatorInput, AggregatorOutput
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,9 @@ class Mean:
         del key, width, tokens
         return {}
 
-    def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
+    def __call__(
+        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+    ) -> AggregatorOutput:
         """Return equal weights."""
         del params, key
         weights = given.mask / given.mask.sum(axis=-1, keepdims=True)
@@ -35,7 +37,9 @@ class Random:
         del key, width, tokens
         return {}
 
-    def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
+    def __call__(
+        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+    ) -> AggregatorOutput:
         """Draw among the prompts that there are."""
         del params
         logits = jnp.where(given.mask, 0.0, -jnp.inf)
@@ -61,9 +65,11 @@ class MLP:
             "mix": jnp.full((), 0.5),
         }
 
-    def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
+    def __call__(
+        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+    ) -> AggregatorOutput:
         """Aggregate; the weights that are reported are the mean's."""
         equal = Mean()({}, given, key)
         changed = jax.nn.relu(given.mean @ params["down"]) @ params["up"]
         p_a = params["mix"] * changed + (1 - params["mix"]) * given.mean
-        return Aggregated(p_a[:, None], equal.attention)
+        return AggregatorOutput(p_a[:, None], equal.attention)

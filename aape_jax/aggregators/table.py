@@ -2,14 +2,14 @@
 
 from ml_collections import ConfigDict
 
-from aape_jax.aggregators.anchored import Anchored
+from aape_jax.aggregators.anchored import AnchoredAttention
 from aape_jax.aggregators.paper import NORMS, Paper
 from aape_jax.aggregators.simple import MLP, Mean, Random
 from aape_jax.aggregators.types import Aggregator
 from common.checks import POSITIVE, Range, check_choices, check_ranges
 
 AGGREGATORS = {
-    "anchored": lambda c: Anchored(c.num_outputs, c.heads, c.init_scale),
+    "anchored": lambda c: AnchoredAttention(c.num_outputs, c.heads, c.init_scale),
     "paper": lambda c: Paper(c.num_outputs, c.heads, c.ffn_mult, c.norm),
     "mean": lambda c: Mean(),
     "random": lambda c: Random(),

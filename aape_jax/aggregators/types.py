@@ -9,7 +9,7 @@ from aape_jax.unit import masked_mean
 
 
 @flax.struct.dataclass
-class Given:
+class AggregatorInput:
     """What an aggregator reads for a batch; the prompts are those of each image's own class.
 
     Attributes:
@@ -31,7 +31,7 @@ class Given:
 
 
 @flax.struct.dataclass
-class Aggregated:
+class AggregatorOutput:
     """What an aggregator gives.
 
     Attributes:
@@ -50,5 +50,7 @@ class Aggregator(Protocol):
     def init(self, key: Key[Array, ""], width: int, tokens: int) -> PyTree:
         """Return parameters for joint width `width` and `tokens` learnable tokens."""
 
-    def __call__(self, params: PyTree, given: Given, key: Key[Array, ""]) -> Aggregated:
+    def __call__(
+        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+    ) -> AggregatorOutput:
         """Aggregate; `key` is for the forms that draw."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aape_jax.aggregators import Given, make_aggregator
+from aape_jax.aggregators import AggregatorInput, make_aggregator
 from aape_jax.bank import by_class
 from aape_jax.objective import Batch
 from configs.aape import defaults
@@ -36,7 +36,7 @@ def batch(seed=0):
 def given(seed=0):
     images = batch(seed)
     own = images.labels
-    return Given(images.prompts[own], images.mask[own], images.x, own)
+    return AggregatorInput(images.prompts[own], images.mask[own], images.x, own)
 
 
 def settings(**changes):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.aggregators import AGGREGATORS, Given, make_aggregator
+from aape_jax.aggregators import AGGREGATORS, AggregatorInput, make_aggregator
 from aape_jax.objective import watch
 from aape_jax.unit import unit
 from common.errors import UserError
@@ -149,4 +149,9 @@ def test_heads_that_do_not_divide():
 
 def test_every_form_is_in_the_table():
     assert set(AGGREGATORS) == {"anchored", "paper", "mean", "random", "mlp"}
-    assert {field.name for field in dataclasses.fields(Given)} == {"prompts", "mask", "x", "token"}
+    assert {field.name for field in dataclasses.fields(AggregatorInput)} == {
+        "prompts",
+        "mask",
+        "x",
+        "token",
+    }
