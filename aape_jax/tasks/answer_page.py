@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from aape_jax.diagnostics import text_picture
-from aape_jax.tasks.question_texts import Texts
+from aape_jax.tasks.question_set import QuestionSet
 
 SHOWN = 6  # questions of a picture
 
 
 def answer_page(
-    source: Texts, rows: Int[np.ndarray, "q"], answers: Sequence[str], pictures: int
+    source: QuestionSet, rows: Int[np.ndarray, "q"], answers: Sequence[str], pictures: int
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw some pictures with answers and, in brackets, a person's.
 

@@ -14,7 +14,7 @@ from aape_jax.captioner import Captioner
 from aape_jax.diagnostics import text_picture
 from aape_jax.head import parameter_count
 from aape_jax.prefix import apply_linear
-from aape_jax.tasks.described import Described, Views, caption_tokens
+from aape_jax.tasks.captioning_features import CaptioningFeatures, Views, caption_tokens
 from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
 from common.evaluation.captioning import caption_scores
@@ -80,7 +80,7 @@ class CaptionReport:
         self,
         lm: LM,
         scorer: CLIP,
-        parts: Mapping[str, Described],
+        parts: Mapping[str, CaptioningFeatures],
         config: ConfigDict,
         cache: Path,
     ):

@@ -23,12 +23,12 @@ from aape_jax.presets import OWN
 from aape_jax.stages import Staged, check_stages, staged_optimizer
 from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
-from aape_jax.tasks.caption_texts import open_texts
-from aape_jax.tasks.captioned import counts
+from aape_jax.tasks.caption_set import open_caption_set
+from aape_jax.tasks.captioning_features import caption_tokens, describe, grid_shape, see
 from aape_jax.tasks.classification import Epochs
-from aape_jax.tasks.described import caption_tokens, describe, grid_shape, see
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, check_vqa
-from aape_jax.tasks.question_texts import Texts
+from aape_jax.tasks.question_set import QuestionSet
+from aape_jax.tasks.retrieval_features import counts
 from common.checks import Range, check_ranges
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
@@ -62,7 +62,7 @@ class Captioning(Method):
         """Encode images and captions, or read them from the cache."""
         self._plan(config)
         dtype, self.cache = frozen_dtype(config.dtype), Path(config.cache).expanduser()
-        texts = open_texts(config.data)
+        texts = open_caption_set(config.data)
         self.clip, lm = load_clip(config.model, dtype), load_lm(config.lm.model, dtype)
         same = config.scorer == config.model
         scorer = self.clip if same else load_clip(config.scorer, dtype)
@@ -193,7 +193,7 @@ class Captioning(Method):
         nats = partial(jax.jit(self.captioner.nats), model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
-    def questions(self, parts: Mapping[str, Texts]) -> FewShotVQA:
+    def questions(self, parts: Mapping[str, QuestionSet]) -> FewShotVQA:
         """Return questions of another data set, for the models of `load`.
 
         Raises:

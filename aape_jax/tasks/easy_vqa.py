@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from aape_jax.tasks.coco_files import photos
-from aape_jax.tasks.question_texts import Texts, split_of
+from aape_jax.tasks.question_set import QuestionSet, split_of
 from common.damage import DAMAGED, cause
 from common.data.passed_over import in_droppings
 from common.data.places import is_file, is_folder, local_path
@@ -24,7 +24,7 @@ from common.text import quoted
 _DIGITS = 18  # of the number of a picture
 
 
-def read_easy_vqa(where: str, part: str) -> Texts:
+def read_easy_vqa(where: str, part: str) -> QuestionSet:
     """Return the part "train" or "test" of the folder `where`.
 
     Raises:
@@ -36,7 +36,7 @@ def read_easy_vqa(where: str, part: str) -> Texts:
     asked = _read(files[part])
     numbers = sorted({number for _, _, number in asked})
     rows = {number: row for row, number in enumerate(numbers)}
-    return Texts(
+    return QuestionSet(
         pictures=split_of(_numbered_pictures(folder, files[part].parent, numbers), part),
         captions=((),) * len(numbers),
         texts=tuple(text for text, _, _ in asked),

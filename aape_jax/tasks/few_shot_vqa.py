@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.tasks.answer_page import answer_page
-from aape_jax.tasks.described import Views
-from aape_jax.tasks.question_texts import Texts, by_image
+from aape_jax.tasks.captioning_features import Views
+from aape_jax.tasks.question_set import QuestionSet, by_image
 from common.errors import UserError
 from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
@@ -28,7 +28,7 @@ from common.spread import batches, deal, sharers
 class Part:
     """Questions about images, with the images' features."""
 
-    texts: Texts
+    texts: QuestionSet
     views: Views
 
 

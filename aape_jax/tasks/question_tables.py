@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Int, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.tasks.question_texts import Texts, by_image
-from aape_jax.tasks.questions import Asked
+from aape_jax.tasks.question_set import QuestionSet, by_image
+from aape_jax.tasks.questions import QuestionFeatures
 from aape_jax.towers import make_tower
 from common.clip.known import describe_clip
 from common.errors import UserError
@@ -50,7 +50,7 @@ def blocks(image: Int[np.ndarray, "q"], size: int) -> Int[np.ndarray, "n size"]:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class TrainingQuestions:
     """The questions that are learned from.
 
     Attributes:
@@ -66,7 +66,9 @@ class Answered:
     asked: Int[np.ndarray, "n size"]
 
 
-def answered(source: Texts, answers: Sequence[str], per_image: int) -> Answered:
+def training_questions(
+    source: QuestionSet, answers: Sequence[str], per_image: int
+) -> TrainingQuestions:
     """Return the questions whose most frequent answer is among those to choose from.
 
     Raises:
@@ -81,10 +83,10 @@ def answered(source: Texts, answers: Sequence[str], per_image: int) -> Answered:
         )
     image = source.image[kept].astype(np.int32)
     answer = np.array([known[wanted[row]] for row in kept], np.int32)
-    return Answered(kept, image, answer, blocks(image, per_image).astype(np.int32))
+    return TrainingQuestions(kept, image, answer, blocks(image, per_image).astype(np.int32))
 
 
-def to_learn(train: Asked, known: Answered) -> PyTree:
+def to_learn(train: QuestionFeatures, known: TrainingQuestions) -> PyTree:
     """Return the frozen tree: the questions that are learned from, with the features of all."""
     teacher = {} if train.captions is None else {"captions": train.captions, "mask": train.mask}
     return {

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.caption_texts import POCKET_SIZES, pocket_scenes
+from aape_jax.tasks.caption_set import POCKET_SIZES, pocket_scenes
 from aape_jax.tasks.easy_vqa import read_easy_vqa
-from aape_jax.tasks.question_texts import Texts, split_of
+from aape_jax.tasks.question_set import QuestionSet, split_of
 from aape_jax.tasks.vqa2 import read_vqa2
 from aape_jax.towers import Tower
 from common.clip import CLIP
@@ -28,7 +28,7 @@ PARTS = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class QuestionFeatures:
     """What a run reads of images, captions and questions; features are of unit length.
 
     Attributes:
@@ -40,7 +40,7 @@ class Asked:
       text: The row of `questions` of each question, `[q]`.
     """
 
-    source: Texts
+    source: QuestionSet
     seen: Float[np.ndarray, "b p"] | UInt8[np.ndarray, "b h w 3"]
     captions: Float[np.ndarray, "b n p"] | None
     mask: Bool[np.ndarray, "b n"] | None
@@ -49,8 +49,8 @@ class Asked:
 
 
 def encode_questions(
-    parts: Mapping[str, Texts], clip: CLIP, tower: Tower, cache: Path
-) -> dict[str, Asked]:
+    parts: Mapping[str, QuestionSet], clip: CLIP, tower: Tower, cache: Path
+) -> dict[str, QuestionFeatures]:
     """Return the features of the parts of a data set of questions.
 
     Raises:
@@ -60,7 +60,7 @@ def encode_questions(
         return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
 
 
-def read_questions(spec: str) -> dict[str, Texts]:
+def read_questions(spec: str) -> dict[str, QuestionSet]:
     """Return the parts "train" and "test" of a data set of questions.
 
     Raises:
@@ -96,7 +96,7 @@ def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
     return tuple(ranked[: size or None])
 
 
-def usual_answers(source: Texts) -> dict[str, str]:
+def usual_answers(source: QuestionSet) -> dict[str, str]:
     """Return the most frequent answer to each question, whatever the image."""
     counts: dict[str, Counter[str]] = {}
     for text, given in zip(source.texts, source.answers, strict=True):
@@ -104,14 +104,14 @@ def usual_answers(source: Texts) -> dict[str, str]:
     return {text: own.most_common(1)[0][0] for text, own in counts.items()}
 
 
-def _encode(asked: Texts, clip: CLIP, tower: Tower, cache: Path) -> Asked:
+def _encode(asked: QuestionSet, clip: CLIP, tower: Tower, cache: Path) -> QuestionFeatures:
     distinct = {text: row for row, text in enumerate(dict.fromkeys(asked.texts))}
     found, mask = None, None
     if any(asked.captions):
         flat = [caption for own in asked.captions for caption in own]
         owner = np.repeat(np.arange(len(asked.captions)), [len(own) for own in asked.captions])
         found, mask = by_class(text_features(clip, flat, cache), owner, len(asked.captions))
-    return Asked(
+    return QuestionFeatures(
         source=asked,
         seen=tower.see(clip, asked.pictures, cache),
         captions=found,
@@ -121,12 +121,12 @@ def _encode(asked: Texts, clip: CLIP, tower: Tower, cache: Path) -> Asked:
     )
 
 
-def _pocket(where: str, part: str) -> Texts:
+def _pocket(where: str, part: str) -> QuestionSet:
     if where != "questions":
         raise UserError(f"there is no set of questions 'pocket:{where}': write pocket:questions.")
     scenes = pocket_scenes(part)
     asked = [(row, question) for row, scene in enumerate(scenes) for question in questions(scene)]
-    return Texts(
+    return QuestionSet(
         pictures=split_of([ScenePhoto(scene) for scene in scenes], part),
         captions=tuple(captions(scene) for scene in scenes),
         texts=tuple(question.text for _, question in asked),
@@ -135,7 +135,7 @@ def _pocket(where: str, part: str) -> Texts:
     )
 
 
-OPENERS: Mapping[str, Callable[[str, str], Texts]] = {
+OPENERS: Mapping[str, Callable[[str, str], QuestionSet]] = {
     "pocket": _pocket,
     "easy_vqa": read_easy_vqa,
     "vqa2": read_vqa2,

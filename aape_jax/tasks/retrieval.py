@@ -22,15 +22,15 @@ from aape_jax.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.presets import variants
 from aape_jax.start import read_start, started
 from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
-from aape_jax.tasks.captioned import (
-    Captioned,
-    counts,
-    encode_captioned,
-    open_captioned,
-    width_of,
-)
 from aape_jax.tasks.classification import Epochs
 from aape_jax.tasks.recall import recalls
+from aape_jax.tasks.retrieval_features import (
+    RetrievalFeatures,
+    counts,
+    encode_retrieval_set,
+    open_retrieval_set,
+    width_of,
+)
 from aape_jax.unit import unit
 from common.checks import Range, check_ranges
 from common.clip import load_clip
@@ -75,14 +75,14 @@ class Retrieval(Method):
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encode images and captions, or read them from the cache."""
         self._plan(config)
-        opened = open_captioned(config.data, config.model)
+        opened = open_retrieval_set(config.data, config.model)
         clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
         (images, texts), (tests, _) = counts(opened["train"]), counts(opened["test"])
         self._size(images, width_of(opened["train"], clip), mesh)
         if self.started:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
         tell(pairs_summary(images, texts, tests, "captions"))
-        parts = encode_captioned(opened, clip, Path(config.cache).expanduser())
+        parts = encode_retrieval_set(opened, clip, Path(config.cache).expanduser())
         train, self.test = parts["train"], parts["test"]
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
@@ -194,7 +194,7 @@ class Retrieval(Method):
         return Evaluation(rows[own], beside)
 
     def _row(self, queries: np.ndarray) -> dict[str, float]:
-        test: Captioned = self.test
+        test: RetrievalFeatures = self.test
         images, at_once = np.arange(len(test.x)), self.config.queries_at_once
         both = {
             "image_to_text": (queries, images, test.captions, test.owner),

@@ -24,7 +24,7 @@ from aape_jax.start import read_start, started
 from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.answer_page import answer_page
 from aape_jax.tasks.classification import Epochs
-from aape_jax.tasks.question_tables import answered, check, outline, to_learn
+from aape_jax.tasks.question_tables import check, outline, to_learn, training_questions
 from aape_jax.tasks.questions import (
     encode_questions,
     read_questions,
@@ -95,7 +95,7 @@ class VQA(Method):
                 f"{config.data!r}: are the parts of one data set?"
             )
         self.usual = usual_answers(train)
-        known = answered(train, self.answers, config.per_image)
+        known = training_questions(train, self.answers, config.per_image)
         clip = load_clip(config.model, frozen_dtype(config.dtype))
         width, images = clip.config.text.projection, len(train.pictures)
         self._size(width, len(self.answers), images, len(known.asked), mesh)

@@ -20,14 +20,14 @@ from aape_jax.tasks.coco_files import (
     require_once,
     require_there,
 )
-from aape_jax.tasks.question_texts import Texts
+from aape_jax.tasks.question_set import QuestionSet
 from common.data.places import is_file, local_path
 from common.errors import UserError
 
 PARTS = {"train": "train2014", "test": "val2014"}
 
 
-def read_vqa2(where: str, part: str) -> Texts:
+def read_vqa2(where: str, part: str) -> QuestionSet:
     """Return the part "train" or "test" of the folder `where`.
 
     Raises:
@@ -52,7 +52,7 @@ def read_vqa2(where: str, part: str) -> Texts:
     told = folder / f"captions_{name}.json"
     captions = read_captions(told) if part == "train" and is_file(told) else {}
     own = [row_of[number] for number in numbers]
-    return Texts(
+    return QuestionSet(
         pictures=photos(paths, file),
         captions=tuple(captions.get(number, ()) for number in images),
         texts=tuple(asked.texts("question")),

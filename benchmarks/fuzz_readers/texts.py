@@ -30,9 +30,9 @@ def _make_captions(folder: Path) -> None:
 
 
 def _captions(folder: Path) -> Any:
-    from aape_jax.tasks.caption_texts import open_texts
+    from aape_jax.tasks.caption_set import open_caption_set
 
-    return open_texts(f"karpathy:{folder / 'karpathy.json'},{folder / 'photos'}")
+    return open_caption_set(f"karpathy:{folder / 'karpathy.json'},{folder / 'photos'}")
 
 
 def _make_questions(folder: Path) -> None:

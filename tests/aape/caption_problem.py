@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from aape_jax.tasks import caption_report, captioning
-from aape_jax.tasks.caption_texts import Texts
-from aape_jax.tasks.described import Described, Views
+from aape_jax.tasks.caption_set import CaptionSet
+from aape_jax.tasks.captioning_features import CaptioningFeatures, Views
 from common.clip.known import describe_clip
 from common.data import ImageSplit
 from common.language import LMConfig
@@ -46,7 +46,9 @@ def described(count, seed):
     )
     mask = np.array([[True, i % 2 == 1] for i in range(count)])
     captions = vectors(count, 2, WIDTH, seed=seed + 1) * mask[..., None]
-    return Described(Texts(pictures(count), texts), views(colours, seed), captions, mask)
+    return CaptioningFeatures(
+        CaptionSet(pictures(count), texts), views(colours, seed), captions, mask
+    )
 
 
 def text_vectors(clip, texts, cache):
@@ -75,7 +77,7 @@ def install(monkeypatch, parts=None, lm=None):
     monkeypatch.setattr(captioning, "load_clip", lambda *_: clip)
     monkeypatch.setattr(captioning, "load_lm", lambda *_: lm)
     monkeypatch.setattr(
-        captioning, "open_texts", lambda _: {n: own.texts for n, own in parts.items()}
+        captioning, "open_caption_set", lambda _: {n: own.texts for n, own in parts.items()}
     )
     monkeypatch.setattr(captioning, "grid_shape", lambda _: (CELLS, CHANNELS))
     monkeypatch.setattr(captioning, "describe", lambda *_: parts)

@@ -253,7 +253,7 @@ MUTATIONS = (
     ),
     Mutation(
         "cut captions end",
-        "aape_jax/tasks/described.py",
+        "aape_jax/tasks/captioning_features.py",
         """[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos][:longest]""",
         """[*lm.tokenizer.encode(f" {text.strip()}")[: longest - 1], lm.config.eos]""",
         "aape/test_captioning.py",

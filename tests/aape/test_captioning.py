@@ -14,9 +14,9 @@ from aape_jax.evaluate import captions as evaluate_captions
 from aape_jax.heads_file import read_head, write_head
 from aape_jax.prefix import Prefix
 from aape_jax.stages import rate_within
-from aape_jax.tasks.caption_texts import Texts
+from aape_jax.tasks.caption_set import CaptionSet
 from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.described import caption_tokens
+from aape_jax.tasks.captioning_features import caption_tokens
 from common.config import read_config
 from common.errors import UserError
 from common.language.prompts import CAPTION
@@ -231,7 +231,7 @@ def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path
 def test_an_image_without_captions_is_refused():
     part = described(3, 0)
     with pytest.raises(UserError, match="image-1 has no caption"):
-        Texts(part.texts.pictures, (("a",), (), ("b",)))
+        CaptionSet(part.texts.pictures, (("a",), (), ("b",)))
 
 
 @pytest.mark.parametrize(

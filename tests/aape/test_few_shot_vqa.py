@@ -12,7 +12,7 @@ from aape_jax.evaluate import captions as evaluate_captions
 from aape_jax.tasks import captioning
 from aape_jax.tasks.captioning import Captioning
 from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, join
-from aape_jax.tasks.questions import Texts, is_question_set
+from aape_jax.tasks.questions import QuestionSet, is_question_set
 from common.errors import UserError
 from common.language.sharding import lm_rules
 from common.training.mesh import make_mesh
@@ -26,7 +26,7 @@ ANSWERS = ("red", "no")
 
 def part(images, seed, answers=ANSWERS):
     """Two questions about each image, by turns, so that those of one image stand apart."""
-    texts = Texts(
+    texts = QuestionSet(
         pictures=pictures(images),
         captions=((),) * images,
         texts=("what colour?",) * images + ("is it red?",) * images,

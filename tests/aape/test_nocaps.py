@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aape_jax.tasks.caption_texts import open_texts
+from aape_jax.tasks.caption_set import open_caption_set
 from common.errors import UserError
 from tests.aape.question_files import write_nocaps
 
@@ -12,7 +12,7 @@ TRAIN = "pocket:captions"
 
 
 def captions(kind, file):
-    return open_texts(f"{kind}:{file},{file.parent / 'photos'},{TRAIN}")["test"].captions
+    return open_caption_set(f"{kind}:{file},{file.parent / 'photos'},{TRAIN}")["test"].captions
 
 
 def test_its_domains(tmp_path):
@@ -27,14 +27,14 @@ def test_its_domains(tmp_path):
 
 
 def test_what_is_learned_from(tmp_path):
-    found = open_texts(f"nocaps:{write_nocaps(tmp_path)},{tmp_path / 'photos'},{TRAIN}")
-    assert found["train"].captions == open_texts(TRAIN)["train"].captions
+    found = open_caption_set(f"nocaps:{write_nocaps(tmp_path)},{tmp_path / 'photos'},{TRAIN}")
+    assert found["train"].captions == open_caption_set(TRAIN)["train"].captions
     assert found["test"].pictures.load(1).getpixel((0, 0)) == (0, 255, 0)
 
 
 def test_strings_and_files_that_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"'nocaps:a\.json,b' needs a file, a folder and the data"):
-        open_texts("nocaps:a.json,b")
+        open_caption_set("nocaps:a.json,b")
     file = write_nocaps(tmp_path)
     content = json.loads(file.read_text())
     content["annotations"] = content["annotations"][1:]

@@ -8,9 +8,9 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from aape_jax.tasks.caption_texts import open_texts
-from aape_jax.tasks.captioned import Captioned, open_captioned
+from aape_jax.tasks.caption_set import open_caption_set
 from aape_jax.tasks.recall import nearest, recalls
+from aape_jax.tasks.retrieval_features import RetrievalFeatures, open_retrieval_set
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from tests.aape.feature_files import captioned
@@ -59,18 +59,18 @@ def test_a_million_captions_rank_without_a_device_that_holds_all_similarities():
 
 
 def test_a_file_of_captions(tmp_path):
-    parts = open_captioned(f"features:{captioned(tmp_path)}", "")
+    parts = open_retrieval_set(f"features:{captioned(tmp_path)}", "")
     assert parts["test"].owner.tolist()[:6] == [0, 1, 1, 2, 2, 2]
 
 
 def test_an_image_without_captions():
     with pytest.raises(UserError, match="image number 1 has no caption"):
-        Captioned(vectors(3, 8), vectors(2, 8), np.array([0, 2]), "")
+        RetrievalFeatures(vectors(3, 8), vectors(2, 8), np.array([0, 2]), "")
 
 
 def test_captions_of_another_width():
     with pytest.raises(UserError, match="width 8 and the captions 6"):
-        Captioned(vectors(2, 8), vectors(2, 6), np.array([0, 1]), "")
+        RetrievalFeatures(vectors(2, 8), vectors(2, 6), np.array([0, 1]), "")
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_captions_of_another_width():
 )
 def test_strings_that_name_nothing(spec, sentence):
     with pytest.raises(UserError, match=sentence):
-        open_captioned(spec, "")
+        open_retrieval_set(spec, "")
 
 
 def test_a_fingerprint_is_of_pictures_and_captions_not_of_features():
-    texts = open_texts("pocket:captions")["test"]
-    again = open_texts("pocket:captions")["test"]
+    texts = open_caption_set("pocket:captions")["test"]
+    again = open_caption_set("pocket:captions")["test"]
     assert texts.fingerprint == again.fingerprint
     other = replace(texts, captions=(("another",), *texts.captions[1:]))
     fewer = replace(texts, pictures=texts.pictures.take(np.arange(199, -1, -1)))

@@ -13,9 +13,9 @@ from aape_jax.answerer import Answerer
 from aape_jax.evaluate import questions
 from aape_jax.heads_file import read_head, write_head
 from aape_jax.tasks import vqa
-from aape_jax.tasks.question_tables import answered, blocks
-from aape_jax.tasks.question_texts import Texts
-from aape_jax.tasks.questions import Asked, usual_answers, vocabulary
+from aape_jax.tasks.question_set import QuestionSet
+from aape_jax.tasks.question_tables import blocks, training_questions
+from aape_jax.tasks.questions import QuestionFeatures, usual_answers, vocabulary
 from common.config import read_config
 from common.data import ImageSplit
 from common.errors import UserError
@@ -38,7 +38,7 @@ def asked(images, seed):
     x = vectors(3, WIDTH, seed=1)[colour] + 0.3 * vectors(images, WIDTH, seed=seed)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     answers = [(COLOURS[c], "yes" if c == 0 else "no") for c in colour]
-    source = Texts(
+    source = QuestionSet(
         pictures=ImageSplit(
             np.arange(images),
             tuple(map(str, range(images))),
@@ -50,7 +50,7 @@ def asked(images, seed):
         answers=tuple((answer,) for own in answers for answer in own),
     )
     captions = np.stack([x, vectors(images, WIDTH, seed=seed + 1)], axis=1)
-    return Asked(
+    return QuestionFeatures(
         source=source,
         seen=x,
         captions=captions,
@@ -220,7 +220,7 @@ def test_runs_that_cannot_be(parts, tmp_path, changes, sentence):
 
 def test_answers_that_no_training_question_has(parts):
     with pytest.raises(UserError, match="the 1 answers to choose from answer no training question"):
-        answered(parts["train"].source, ("purple",), 1)
+        training_questions(parts["train"].source, ("purple",), 1)
 
 
 @pytest.mark.parametrize("fusion", ["sum", "product"])

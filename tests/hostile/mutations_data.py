@@ -150,7 +150,7 @@ MUTATIONS = (
     ),
     Mutation(
         "owners unchecked",
-        "aape_jax/tasks/captioned.py",
+        "aape_jax/tasks/retrieval_features.py",
         'owner = require_labels(owner, len(x), f"{part}_owner of {file}", "images")',
         "owner = owner.astype(int)",
         "hostile/test_feature_files.py",
@@ -283,14 +283,14 @@ MUTATIONS = (
     ),
     Mutation(
         "both parts of the training set behind NoCaps",
-        "aape_jax/tasks/caption_texts.py",
+        "aape_jax/tasks/caption_set.py",
         "return _open_part(training_set(kind, where), part)",
-        "return open_texts(training_set(kind, where))[part]",
+        "return open_caption_set(training_set(kind, where))[part]",
         CHEAP,
     ),
     Mutation(
         "a training set is opened first",
-        "aape_jax/tasks/caption_texts.py",
+        "aape_jax/tasks/caption_set.py",
         "    test, train = (_open_part(spec, part) for part in reversed(PARTS))",
         "    train, test = (_open_part(spec, part) for part in PARTS)",
         CHEAP,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aape_jax.tasks.caption_texts import Texts, open_texts
+from aape_jax.tasks.caption_set import CaptionSet, open_caption_set
 from aape_jax.tasks.coco_files import Entries, read_captions
 from aape_jax.tasks.nocaps import validation
 from common.errors import UserError
@@ -24,7 +24,7 @@ def karpathy(tmp_path, *images, **content):
         photo(tmp_path / "photos" / name)
     file = tmp_path / "karpathy.json"
     file.write_text(json.dumps(content or {"images": images}))
-    return open_texts(f"karpathy:{file},{tmp_path / 'photos'}")
+    return open_caption_set(f"karpathy:{file},{tmp_path / 'photos'}")
 
 
 TEST = image("b.png", "test")
@@ -112,7 +112,9 @@ def nocaps(tmp_path, change):
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content))
-    return Texts(*validation("nocaps", f"{file},{tmp_path / 'photos'},pocket:captions")).captions
+    return CaptionSet(
+        *validation("nocaps", f"{file},{tmp_path / 'photos'},pocket:captions")
+    ).captions
 
 
 EXPECTED = (("a red thing", "something red"), ("green",), ("a blue thing",))
@@ -182,7 +184,7 @@ def test_fields_of_cocos_layout(tmp_path, change, said):
 )
 def test_strings_that_name_no_captions(spec):
     with pytest.raises(UserError):
-        open_texts(spec)
+        open_caption_set(spec)
 
 
 def test_columns_keep_their_order(tmp_path):

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from aape_jax.tasks import caption_texts
-from aape_jax.tasks import captioned as features
-from aape_jax.tasks.caption_texts import open_texts
-from aape_jax.tasks.captioned import open_captioned
+from aape_jax.tasks import caption_set
+from aape_jax.tasks import retrieval_features as features
+from aape_jax.tasks.caption_set import open_caption_set
 from aape_jax.tasks.questions import read_questions
+from aape_jax.tasks.retrieval_features import open_retrieval_set
 from common.data import open_dataset
 from common.errors import UserError
 from tests.aape.feature_files import captioned
@@ -36,35 +36,35 @@ class TestNoCaps:
         def train(where, part):
             pytest.fail("the training set was opened")
 
-        monkeypatch.setitem(caption_texts.OPENERS, "karpathy", train)
+        monkeypatch.setitem(caption_set.OPENERS, "karpathy", train)
         return write_nocaps(tmp_path), tmp_path / "photos"
 
     @pytest.mark.parametrize("kind", ["nocaps", "nocaps_in", "nocaps_near", "nocaps_out"])
     def test_its_own_file(self, files, kind):
         with pytest.raises(UserError, match=r"gone\.json' is missing"):
-            open_texts(f"{kind}:{files[0].parent}/gone.json,{files[1]},karpathy:a,b")
+            open_caption_set(f"{kind}:{files[0].parent}/gone.json,{files[1]},karpathy:a,b")
 
     def test_its_own_photos(self, files):
         with pytest.raises(UserError, match="gone' is not a folder: give the one that holds NoC"):
-            open_texts(f"nocaps:{files[0]},{files[1].parent / 'gone'},karpathy:a,b")
+            open_caption_set(f"nocaps:{files[0]},{files[1].parent / 'gone'},karpathy:a,b")
         (files[1] / "b.png").unlink()
         with pytest.raises(UserError, match=r"1 photos of .*nocaps\.json are absent"):
-            open_texts(f"nocaps:{files[0]},{files[1]},karpathy:a,b")
+            open_caption_set(f"nocaps:{files[0]},{files[1]},karpathy:a,b")
 
     def test_the_test_part_of_its_training_set_is_not_asked_for(self, tmp_path):
         own, photos = write_nocaps(tmp_path), tmp_path / "photos"
         image = {"filename": "a.png", "split": "train", "sentences": [{"raw": "one"}]}
         file = write(tmp_path / "karpathy.json", images=[image])
-        found = open_texts(f"nocaps:{own},{photos},karpathy:{file},{photos}")
+        found = open_caption_set(f"nocaps:{own},{photos},karpathy:{file},{photos}")
         assert found["train"].captions == (("one",),) and len(found["test"].captions) == 3
         with pytest.raises(UserError, match="has no images of the part 'test'"):
-            open_texts(f"karpathy:{file},{photos}")
+            open_caption_set(f"karpathy:{file},{photos}")
 
 
 def test_the_photos_of_karpathys_file(tmp_path, unread):
-    unread("aape_jax.tasks.caption_texts.entries")
+    unread("aape_jax.tasks.caption_set.entries")
     with pytest.raises(UserError, match="gone' is not a folder: give the one that holds COCO's"):
-        open_texts(f"karpathy:{tmp_path / 'karpathy.json'},{tmp_path / 'gone'}")
+        open_caption_set(f"karpathy:{tmp_path / 'karpathy.json'},{tmp_path / 'gone'}")
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -78,18 +78,18 @@ def test_features_of_a_part(tmp_path, monkeypatch, part):
         return arrays
 
     monkeypatch.setattr(features, "read_feature_file", read)
-    open_captioned(f"features:{file}", "")
+    open_retrieval_set(f"features:{file}", "")
     assert len(reads) == 1, "both parts lie in one file"
     narrow = {
         f"{part}_{name}": arrays[f"{part}_{name}"][:, :9] for name in ("features", "captions")
     }
     arrays |= narrow
     with pytest.raises(UserError, match=r"have width .* and test_features .*: take both from one"):
-        open_captioned(f"features:{file}", "")
+        open_retrieval_set(f"features:{file}", "")
     del arrays[f"{part}_owner"]
     monkeypatch.setattr(features, "require_features", lambda *_: pytest.fail("looked at"))
     with pytest.raises(UserError, match=f"holds no array '{part}_owner'"):
-        open_captioned(f"features:{file}", "")
+        open_retrieval_set(f"features:{file}", "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aape_jax.bank import read_bank
-from aape_jax.tasks.captioned import open_captioned
+from aape_jax.tasks.retrieval_features import open_retrieval_set
 from common.data import open_dataset
 from common.data.checks import require_features, require_names
 from common.errors import UserError
@@ -29,7 +29,7 @@ CAPTIONS = {
 OPENERS = {
     "classes": (CLASSES, lambda file: open_dataset(f"features:{file}")),
     "prompts": (PROMPTS, lambda file: read_bank(file, ("cat", "dog"))),
-    "captions": (CAPTIONS, lambda file: open_captioned(f"features:{file}", "")),
+    "captions": (CAPTIONS, lambda file: open_retrieval_set(f"features:{file}", "")),
 }
 
 

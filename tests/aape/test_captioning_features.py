@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aape_jax.tasks import caption_texts, captioned
-from aape_jax.tasks.described import describe
+from aape_jax.tasks import caption_set, retrieval_features
+from aape_jax.tasks.captioning_features import describe
 from common.clip import load_clip
 from common.data import passes
 from common.data.clip_features import image_features
@@ -19,11 +19,11 @@ def test_the_tower_sees_each_photo_once(tmp_path, monkeypatch):
         seen.append(len(rows))
         return whole(*given, rows=rows, **options)
 
-    monkeypatch.setattr(caption_texts, "POCKET_SIZES", {"captions": sizes})
-    monkeypatch.setattr(captioned, "text_features", text_vectors)
+    monkeypatch.setattr(caption_set, "POCKET_SIZES", {"captions": sizes})
+    monkeypatch.setattr(retrieval_features, "text_features", text_vectors)
     monkeypatch.setattr(passes, "feature_pass", counted)
     clip = load_clip("pocket")
-    parts = describe(caption_texts.open_texts("pocket:captions"), clip, tmp_path)
+    parts = describe(caption_set.open_caption_set("pocket:captions"), clip, tmp_path)
     for name, part in parts.items():
         features = image_features(clip, part.texts.pictures, tmp_path)
         np.testing.assert_array_equal(part.views.x, normalise(features))

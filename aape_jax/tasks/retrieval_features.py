@@ -1,4 +1,4 @@
-"""Images with captions of their own, encoded: what `caption_texts` opens, or a file of features,
+"""Images with captions of their own, encoded: what `caption_set` opens, or a file of features,
 `features:FILE.npz`.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.tasks.caption_texts import PARTS, Texts, open_texts
+from aape_jax.tasks.caption_set import PARTS, CaptionSet, open_caption_set
 from common.clip import CLIP
 from common.data.checks import require_features, require_labels
 from common.data.clip_features import image_features, text_features
@@ -24,7 +24,7 @@ ARRAYS = ("features", "captions", "owner")
 
 
 @dataclass(frozen=True, eq=False)
-class Captioned:
+class RetrievalFeatures:
     """Features of images and of their captions, unit length.
 
     Attributes:
@@ -55,7 +55,7 @@ class Captioned:
             )
 
 
-def open_captioned(spec: str, model: str) -> dict[str, Texts | Captioned]:
+def open_retrieval_set(spec: str, model: str) -> dict[str, CaptionSet | RetrievalFeatures]:
     """Open the parts "train" and "test" of a captioned data set.
 
     Raises:
@@ -64,47 +64,47 @@ def open_captioned(spec: str, model: str) -> dict[str, Texts | Captioned]:
     kind, _, where = spec.partition(":")
     if kind == "features":
         return _read_features(local_path(where))
-    texts = open_texts(spec)
+    texts = open_caption_set(spec)
     if not model:
         raise UserError(f"model='' cannot encode {spec!r}: name a model.")
     return texts
 
 
-def counts(part: Texts | Captioned) -> tuple[int, int]:
+def counts(part: CaptionSet | RetrievalFeatures) -> tuple[int, int]:
     """Return how many images a part has, and how many captions."""
-    if isinstance(part, Captioned):
+    if isinstance(part, RetrievalFeatures):
         return len(part.x), len(part.captions)
     return len(part.captions), sum(map(len, part.captions))
 
 
-def width_of(part: Texts | Captioned, clip: CLIP | None) -> int:
+def width_of(part: CaptionSet | RetrievalFeatures, clip: CLIP | None) -> int:
     """Return the width of a part's features, present or to come."""
-    return part.x.shape[1] if isinstance(part, Captioned) else clip.config.text.projection
+    return part.x.shape[1] if isinstance(part, RetrievalFeatures) else clip.config.text.projection
 
 
-def encode_captioned(
-    parts: Mapping[str, Texts | Captioned], clip: CLIP | None, cache: Path
-) -> dict[str, Captioned]:
+def encode_retrieval_set(
+    parts: Mapping[str, CaptionSet | RetrievalFeatures], clip: CLIP | None, cache: Path
+) -> dict[str, RetrievalFeatures]:
     """Return the features of all parts.
 
     Raises:
       UserError: photos are broken; all of them are named.
     """
-    with named_together(*(own.pictures for own in parts.values() if isinstance(own, Texts))):
+    with named_together(*(own.pictures for own in parts.values() if isinstance(own, CaptionSet))):
         return {
-            part: encode(own, clip, cache) if isinstance(own, Texts) else own
+            part: encode(own, clip, cache) if isinstance(own, CaptionSet) else own
             for part, own in parts.items()
         }
 
 
-def encode(texts: Texts, clip: CLIP, cache: Path) -> Captioned:
+def encode(texts: CaptionSet, clip: CLIP, cache: Path) -> RetrievalFeatures:
     """Return the features of pictures and captions."""
     x = normalise(image_features(clip, texts.pictures, cache))
-    return Captioned(x, *encode_captions(texts, clip, cache), texts.fingerprint)
+    return RetrievalFeatures(x, *encode_captions(texts, clip, cache), texts.fingerprint)
 
 
 def encode_captions(
-    texts: Texts, clip: CLIP, cache: Path
+    texts: CaptionSet, clip: CLIP, cache: Path
 ) -> tuple[Float[np.ndarray, "m q"], Int[np.ndarray, "m"]]:
     """Encode all captions at unit length, with the image of each."""
     flat = [caption for own in texts.captions for caption in own]
@@ -112,7 +112,7 @@ def encode_captions(
     return normalise(text_features(clip, flat, cache)), owner
 
 
-def _read_features(file: Path) -> dict[str, Captioned]:
+def _read_features(file: Path) -> dict[str, RetrievalFeatures]:
     """Read `PART_features [N,p]`, `PART_captions [M,p]` and `PART_owner [M]` of both parts."""
     arrays = read_feature_file(file)
     wanted = {part: [f"{part}_{name}" for name in ARRAYS] for part in PARTS}
@@ -130,7 +130,7 @@ def _read_features(file: Path) -> dict[str, Captioned]:
 
 def _features_of(
     file: Path, part: str, arrays: Mapping[str, np.ndarray], wanted: Sequence[str]
-) -> Captioned:
+) -> RetrievalFeatures:
     owner = arrays[wanted[2]]
     x, texts = (require_features(arrays[name], f"{name} of {file}") for name in wanted[:2])
     if owner.shape != texts.shape[:1]:
@@ -140,4 +140,4 @@ def _features_of(
         )
     owner = require_labels(owner, len(x), f"{part}_owner of {file}", "images")
     made_from = hashlib.sha256(x.tobytes() + texts.tobytes() + arrays[wanted[2]].tobytes())
-    return Captioned(normalise(x), normalise(texts), owner, made_from.hexdigest()[:16])
+    return RetrievalFeatures(normalise(x), normalise(texts), owner, made_from.hexdigest()[:16])

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from aape_jax.bank import by_class
-from aape_jax.tasks.caption_texts import Texts
-from aape_jax.tasks.captioned import encode_captions
+from aape_jax.tasks.caption_set import CaptionSet
+from aape_jax.tasks.retrieval_features import encode_captions
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import features_and_grids
@@ -38,7 +38,7 @@ class Views:
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class CaptioningFeatures:
     """Images and their captions; of one part of a data set.
 
     Attributes:
@@ -48,7 +48,7 @@ class Described:
       mask: Which of them there are, `[b n]`.
     """
 
-    texts: Texts
+    texts: CaptionSet
     views: Views
     captions: Float[np.ndarray, "b n p"]
     mask: Bool[np.ndarray, "b n"]
@@ -67,7 +67,9 @@ class Tokens:
     lengths: Int[np.ndarray, "b n"]
 
 
-def describe(parts: Mapping[str, Texts], clip: CLIP, cache: Path) -> dict[str, Described]:
+def describe(
+    parts: Mapping[str, CaptionSet], clip: CLIP, cache: Path
+) -> dict[str, CaptioningFeatures]:
     """Return the features of the parts of a captioned data set.
 
     Raises:
@@ -111,7 +113,7 @@ def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> T
     return Tokens(ids, lengths)
 
 
-def _describe(texts: Texts, clip: CLIP, cache: Path) -> Described:
+def _describe(texts: CaptionSet, clip: CLIP, cache: Path) -> CaptioningFeatures:
     captions, mask = by_class(*encode_captions(texts, clip, cache), len(texts.captions))
     views = see(clip, texts.pictures, cache)
-    return Described(texts, views, captions.astype(np.float32), mask)
+    return CaptioningFeatures(texts, views, captions.astype(np.float32), mask)

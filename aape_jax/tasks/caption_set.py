@@ -29,7 +29,7 @@ KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
 
 
 @dataclass(frozen=True)
-class Texts:
+class CaptionSet:
     """Pictures and their captions as text; of one part of a data set."""
 
     pictures: ImageSplit
@@ -46,7 +46,7 @@ class Texts:
         return text_digest(self.pictures.fingerprint + json.dumps(self.captions))
 
 
-def open_texts(spec: str) -> dict[str, Texts]:
+def open_caption_set(spec: str) -> dict[str, CaptionSet]:
     """Return the parts "train" and "test" of a captioned data set of pictures.
 
     Raises:
@@ -57,7 +57,7 @@ def open_texts(spec: str) -> dict[str, Texts]:
     return {"train": train, "test": test}
 
 
-def _open_part(spec: str, part: str) -> Texts:
+def _open_part(spec: str, part: str) -> CaptionSet:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
@@ -68,14 +68,14 @@ def _open_part(spec: str, part: str) -> Texts:
     return OPENERS[kind](where, part)
 
 
-def _pocket(where: str, part: str) -> Texts:
+def _pocket(where: str, part: str) -> CaptionSet:
     if where not in POCKET_SIZES:
         known = " or ".join(f"pocket:{name}" for name in POCKET_SIZES)
         raise UserError(f"there is no captioned set 'pocket:{where}': write {known}.")
     scenes = pocket_scenes(part, where)
     names = tuple(f"{part}-{number}" for number in range(len(scenes)))
     split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
-    return Texts(split, tuple(captions(scene) for scene in scenes))
+    return CaptionSet(split, tuple(captions(scene) for scene in scenes))
 
 
 def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
@@ -88,7 +88,7 @@ def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def _karpathy(where: str, part: str) -> Texts:
+def _karpathy(where: str, part: str) -> CaptionSet:
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
@@ -104,16 +104,18 @@ def _karpathy(where: str, part: str) -> Texts:
         )
     paths = [root / each.text("filepath", default="") / each.text("filename") for each in images]
     split = photos(paths, Path(file))
-    return Texts(split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images))
+    return CaptionSet(
+        split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images)
+    )
 
 
-def _nocaps(kind: str, where: str, part: str) -> Texts:
+def _nocaps(kind: str, where: str, part: str) -> CaptionSet:
     if part == "train":
         return _open_part(training_set(kind, where), part)
-    return Texts(*validation(kind, where))
+    return CaptionSet(*validation(kind, where))
 
 
-OPENERS: dict[str, Callable[[str, str], Texts]] = {
+OPENERS: dict[str, Callable[[str, str], CaptionSet]] = {
     "pocket": _pocket,
     "karpathy": _karpathy,
     **{kind: partial(_nocaps, kind) for kind in DOMAINS},

@@ -14,7 +14,7 @@ from common.weights.fingerprint import text_digest
 
 
 @dataclass(frozen=True)
-class Texts:
+class QuestionSet:
     """Pictures and what is asked about them; of one part of a data set.
 
     Attributes:
