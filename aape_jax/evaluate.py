@@ -19,11 +19,11 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict
 
+from aape_jax.classification_inputs import open_inputs, require_one_width, text_width
 from aape_jax.evaluation import head_row, text_rows
 from aape_jax.head import Head
 from aape_jax.heads_file import read_head, require_fit
 from aape_jax.material import encode_all
-from aape_jax.opened import open_all, require_one_width, text_width
 from aape_jax.presets import ALWAYS, changed, variants
 from aape_jax.tasks.caption_report import show_rows
 from aape_jax.tasks.captioning import Captioning
@@ -81,7 +81,7 @@ def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Ro
 
 def own_sets(config: ConfigDict) -> Measurable:
     """Return the test sets that the run itself was measured on."""
-    opened = open_all(config)
+    opened = open_inputs(config)
     return opened.width, lambda: encode_all(opened).tests
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.bank import Bank, encode_bank
-from aape_jax.opened import Opened, open_all
+from aape_jax.classification_inputs import ClassificationInputs, open_inputs
 from aape_jax.testsets import TestSet, encode, encode_target, own_sets
 from common.clip import CLIP
 from common.data import ImageSplit
@@ -54,10 +54,10 @@ def gather(config: ConfigDict) -> Material:
     Raises:
       UserError: models, photos or prompts cannot be had, or their widths differ.
     """
-    return encode_all(open_all(config))
+    return encode_all(open_inputs(config))
 
 
-def encode_all(opened: Opened) -> Material:
+def encode_all(opened: ClassificationInputs) -> Material:
     """Return the features of all that was opened, of which the cache may hold some.
 
     Raises:

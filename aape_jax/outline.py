@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.opened import class_parts, training_split
+from aape_jax.classification_inputs import class_parts, training_split
 from aape_jax.recipes import with_defaults
 from common.clip.known import describe_clip
 from common.data import open_dataset

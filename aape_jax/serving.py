@@ -29,7 +29,7 @@ def predict(
 
 
 @flax.struct.dataclass
-class Served:
+class FactoredClassifier:
     """Parameters, and what they make of a fixed set of classes."""
 
     params: Any
@@ -37,7 +37,7 @@ class Served:
     head: Head = flax.struct.field(pytree_node=False)
 
 
-def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> Served:
+def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> FactoredClassifier:
     """Compute once what does not depend on the image.
 
     Raises:
@@ -45,11 +45,11 @@ def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> Serve
     """
     if not (head.mode == "template_and_aape" and head.projection.factored):
         raise ValueError("only a bottleneck projection without a last ReLU factors")
-    return Served(params, factors(params["projection"], unit(w)), head)
+    return FactoredClassifier(params, factors(params["projection"], unit(w)), head)
 
 
 @jax.jit
-def answer(served: Served, x: Float[Array, "b p"]) -> Int[Array, "b"]:
+def answer(served: FactoredClassifier, x: Float[Array, "b p"]) -> Int[Array, "b"]:
     """Predict as `predict`, at the cost of a few small products per image."""
     head, params = served.head, served.params
     x = unit(x)

@@ -19,7 +19,7 @@ BETAS = (0.9, 0.95)
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedBatches:
     """Batches that say which stage they belong to.
 
     Attributes:

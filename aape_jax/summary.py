@@ -6,8 +6,8 @@ from typing import Any
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.classification_inputs import ClassificationInputs
 from aape_jax.material import Material
-from aape_jax.opened import Opened
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.passed_over import listed
@@ -18,7 +18,7 @@ TEST_DATA = "test data"
 """How the fingerprint of test images and their texts is called."""
 
 
-def classification_summary(opened: Opened) -> dict[str, str]:
+def classification_summary(opened: ClassificationInputs) -> dict[str, str]:
     """Return the rows of the table that a classification run begins with."""
     config, dataset, classes = opened.config, opened.dataset, opened.learned
     known, learned, used = len(dataset.classnames), len(classes), len(opened.train)

@@ -18,9 +18,9 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.bank import encode_classes, open_classes
+from aape_jax.classification_inputs import class_parts
 from aape_jax.head import Head
 from aape_jax.heads_file import read_head, require_fit
-from aape_jax.opened import class_parts
 from aape_jax.presets import OWN
 from aape_jax.recipes import with_defaults
 from common.clip import CLIP, Predictions, load_clip

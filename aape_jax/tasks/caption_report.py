@@ -37,7 +37,7 @@ Nats = Callable[[Array, Array, Array], Array]
 
 
 @dataclass(frozen=True)
-class Shown:
+class VisualPrefix:
     """How a language model is shown images.
 
     Attributes:
@@ -49,11 +49,11 @@ class Shown:
     parameters: int
 
 
-def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, Shown]:
+def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix]:
     """Return how each row of a result shows images."""
     visual = trainable["visual"]["map"]
 
-    def row(name: str) -> Shown:
+    def row(name: str) -> VisualPrefix:
         head = trainable.get(name, {}).get("head", {})
 
         @jax.jit
@@ -63,7 +63,7 @@ def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, Shown]:
         def show(views: Views) -> Array:
             return run(visual, head, *deal((views.grid, views.x), visual))
 
-        return Shown(show, parameter_count((visual, head)))
+        return VisualPrefix(show, parameter_count((visual, head)))
 
     return {name: row(name) for name in captioner.names}
 
@@ -96,7 +96,9 @@ class CaptionReport:
         counts = [len(own) for own in texts.captions]
         self._owner: Int[np.ndarray, "m"] = np.repeat(np.arange(len(counts)), counts)
 
-    def __call__(self, shown: Mapping[str, Shown], nats: Nats, lm_params: PyTree) -> Evaluation:
+    def __call__(
+        self, shown: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
+    ) -> Evaluation:
         """Return the rows, the first of `shown` being the run's own.
 
         Args:

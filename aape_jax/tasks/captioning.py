@@ -20,7 +20,7 @@ from aape_jax.captioner import Captioner, speakers
 from aape_jax.heads_file import read_head, require_fit, write_heads
 from aape_jax.prefix import read_map
 from aape_jax.presets import OWN
-from aape_jax.stages import Staged, check_stages, staged_optimizer
+from aape_jax.stages import StagedBatches, check_stages, staged_optimizer
 from aape_jax.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.tasks.caption_report import CaptionReport, show_rows
 from aape_jax.tasks.caption_set import open_caption_set
@@ -156,17 +156,17 @@ class Captioning(Method):
 
     def _prepare(
         self, frozen: PyTree, grid: np.ndarray, fingerprint: str, mesh: Mesh
-    ) -> tuple[PyTree, Staged]:
+    ) -> tuple[PyTree, StagedBatches]:
         """Return the frozen tree and the source, one of which holds the grid."""
         config = self.config
         batch = min(config.batch, self.examples)
         self.batch_rules = (("rows|grid", P("data")),) if batch % mesh.shape["data"] == 0 else ()
         epochs = Epochs(fingerprint, self.examples, 1, batch, config.seed)
         if config.grid == "host":
-            return frozen, Staged(epochs, config.map_updates, grid)
+            return frozen, StagedBatches(epochs, config.map_updates, grid)
         abstract = isinstance(frozen["x"], jax.ShapeDtypeStruct)
         held = jax.ShapeDtypeStruct(grid.shape, grid.dtype) if abstract else grid
-        return frozen | {"grid": held}, Staged(epochs, config.map_updates)
+        return frozen | {"grid": held}, StagedBatches(epochs, config.map_updates)
 
     def _read_map(self, path: AnyPath) -> PyTree:
         return read_map(path, self.channels, self.lm.config.width)

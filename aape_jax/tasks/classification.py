@@ -15,12 +15,12 @@ from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax import evaluation
+from aape_jax.classification_inputs import open_inputs
 from aape_jax.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.evaluation import Row, check_baselines, head_row, learned_rows, text_rows
 from aape_jax.heads_file import write_heads
 from aape_jax.material import Material, encode_all
 from aape_jax.objective import Batch, Objective
-from aape_jax.opened import open_all
 from aape_jax.optimizer import counts, make_optimizer, steps_per_epoch
 from aape_jax.outline import describe, training_examples
 from aape_jax.presets import ALWAYS, variants
@@ -91,7 +91,7 @@ class Classification(Method):
     def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
         """Encode photos and sentences, or read them from the cache."""
         self._plan(config)
-        opened = open_all(config)
+        opened = open_inputs(config)
         tell(classification_summary(opened))
         for line in opened.idle:
             say(line)

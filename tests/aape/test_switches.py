@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from aape_jax.classification_inputs import class_parts, training_split
 from aape_jax.corpus import read_corpus
 from aape_jax.objective import Objective
-from aape_jax.opened import class_parts, training_split
 from aape_jax.optimizer import counts
 from aape_jax.recipes import class_template, with_defaults
 from common.config import flatten

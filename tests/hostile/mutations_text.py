@@ -204,7 +204,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one class is learned",
-        "aape_jax/opened.py",
+        "aape_jax/classification_inputs.py",
         "if len(learned) < 2:",
         "if False:",
         AAPE,
@@ -218,7 +218,7 @@ MUTATIONS = (
     ),
     Mutation(
         "test features of another width",
-        "aape_jax/opened.py",
+        "aape_jax/classification_inputs.py",
         "if len(split) and images != text_width(texts, clip):",
         "if False:",
         AAPE,
@@ -267,7 +267,7 @@ MUTATIONS = (
     ),
     Mutation(
         "targets are encoded before others are looked at",
-        "aape_jax/opened.py",
+        "aape_jax/classification_inputs.py",
         "        require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))",
         "        pass",
         TABLE,

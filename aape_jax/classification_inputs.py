@@ -20,8 +20,8 @@ AnySplit = ImageSplit | FeatureSplit
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """What `open_all` gives.
+class ClassificationInputs:
+    """What `open_inputs` gives.
 
     Attributes:
       config: The run's, with nothing left to be filled in.
@@ -61,7 +61,7 @@ class Opened:
         return int(np.isin(self.dataset.train.labels, self.learned).sum())
 
 
-def open_all(config: ConfigDict) -> Opened:
+def open_inputs(config: ConfigDict) -> ClassificationInputs:
     """Open data and sentences, and load CLIP.
 
     Raises:
@@ -93,7 +93,7 @@ def open_all(config: ConfigDict) -> Opened:
     }
     faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in own.items()}
     others = {x.prefix: (len(x.dataset.test), len(x.dataset.classnames)) for x in targets}
-    return Opened(
+    return ClassificationInputs(
         config=config,
         clip=clip,
         dataset=dataset,
