@@ -19,7 +19,7 @@ from common.config import choose_config
 from common.diffusion import StableDiffusion
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
-from common.training import Evaluation, Loaded, Method, say
+from common.training import Evaluation, Method, RunInputs, say
 from common.training.method import EVALUATION, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
@@ -81,7 +81,7 @@ class MCTI(Method):
         self.config = config
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load models and photos, fill the caches and lay the rows out on the mesh."""
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         self.material = gather(config)
@@ -95,7 +95,7 @@ class MCTI(Method):
             self.objective, sd, clip, self.material.train.labels, self.material.encoded
         )
         self.start = frozen["start"]
-        return Loaded(
+        return RunInputs(
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
             fingerprints={
@@ -109,7 +109,7 @@ class MCTI(Method):
             notes={"classnames": list(self.material.classnames)},
         )
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
@@ -121,7 +121,7 @@ class MCTI(Method):
 
         frozen = jax.eval_shape(assemble, outline.sd.params, outline.clip.params, outline.encoded)
         self.start = np.zeros(frozen["start"].shape, np.float32)
-        return Loaded(frozen, Steps("abstract"))
+        return RunInputs(frozen, Steps("abstract"))
 
     def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
         self.layout = RowLayout.of(self.config, classes, mesh.shape["data"])

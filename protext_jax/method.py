@@ -27,7 +27,7 @@ from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.seeds import random_key
-from common.training import Evaluation, Loaded, Method, say
+from common.training import Evaluation, Method, RunInputs, say
 from common.training.method import Tell, unheard
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
@@ -86,7 +86,7 @@ class ProText(Method):
         self.config = config
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load CLIP and the sentences, encode them once and lay the classes out.
 
         Everything that is measured afterwards is opened, checked and encoded here.
@@ -109,7 +109,7 @@ class ProText(Method):
         self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
         prints = fingerprints(config, clip, texts, sets)
-        return Loaded(frozen, self._batches(), prints)
+        return RunInputs(frozen, self._batches(), prints)
 
     def _notes(self, texts: Texts, sets: Sequence[TestSet]) -> list[str]:
         """Return remarks on the files beside the sentences, each line once."""
@@ -125,7 +125,7 @@ class ProText(Method):
         ]
         return list(filter(None, dict.fromkeys(lines)))
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         clip = describe_clip(config.model, frozen_dtype(config.dtype))
@@ -141,7 +141,7 @@ class ProText(Method):
         def assemble(params: PyTree, encoded: PyTree) -> PyTree:
             return frozen_tree(config, replace(clip, params=params), self.plan, encoded)
 
-        return Loaded(jax.eval_shape(assemble, clip.params, encoded), self._batches())
+        return RunInputs(jax.eval_shape(assemble, clip.params, encoded), self._batches())
 
     def _plan(self, clip: CLIP, texts: Texts, mesh: Mesh) -> None:
         config = self.config

@@ -40,7 +40,7 @@ from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
-from common.training import Evaluation, Loaded, Method
+from common.training import Evaluation, Method, RunInputs
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
 from configs.aape_captioning import get_config
@@ -58,7 +58,7 @@ class Captioning(Method):
     def __init__(self, config: ConfigDict | None = None, **fields: Any):
         self.config = choose_config(get_config, config, fields)
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
         self._plan(config)
         dtype, self.cache = frozen_dtype(config.dtype), Path(config.cache).expanduser()
@@ -87,9 +87,9 @@ class Captioning(Method):
         if self.start:
             prints["visual map"] = array_digest(self.start)
         fingerprint = train.texts.fingerprint
-        return Loaded(*self._prepare(frozen, train.views.grid, fingerprint, mesh), prints)
+        return RunInputs(*self._prepare(frozen, train.views.grid, fingerprint, mesh), prints)
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         self._plan(config)
@@ -115,7 +115,7 @@ class Captioning(Method):
         # Of any size it takes the memory of one number.
         grid = np.broadcast_to(np.float16(0), (images, *grid_shape(clip)))
         self._fit(clip, lm, config.lm.asking, images)
-        return Loaded(*self._prepare(frozen, grid, "abstract", mesh))
+        return RunInputs(*self._prepare(frozen, grid, "abstract", mesh))
 
     def _plan(self, config: ConfigDict) -> None:
         if not (config.model and config.lm.model):

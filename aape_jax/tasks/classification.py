@@ -30,7 +30,7 @@ from common.checks import Range, check_ranges
 from common.config import choose_config
 from common.evaluation.figures import write_png
 from common.paths import AnyPath
-from common.training import Evaluation, Loaded, Method, say
+from common.training import Evaluation, Method, RunInputs, say
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
 from configs.aape import get_config
@@ -88,7 +88,7 @@ class Classification(Method):
         self.config = config
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Encode photos and sentences, or read them from the cache."""
         self._plan(config)
         opened = open_inputs(config)
@@ -108,14 +108,14 @@ class Classification(Method):
         }
         source = self._source(material.fingerprint, len(material.x))
         prints = classification_fingerprints(config, material)
-        return Loaded(frozen, source, prints)
+        return RunInputs(frozen, source, prints)
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         self._plan(self.config)
         outline = describe(self.config)
         self._size(outline.examples, outline.width, outline.classes, mesh)
-        return Loaded(outline.frozen(self.config), self._source("abstract", self.config.views))
+        return RunInputs(outline.frozen(self.config), self._source("abstract", self.config.views))
 
     def _plan(self, config: ConfigDict) -> None:
         """Read every option, before anything slow is begun."""

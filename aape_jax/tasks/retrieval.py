@@ -39,7 +39,7 @@ from common.config import choose_config
 from common.errors import UserError
 from common.paths import AnyPath
 from common.precision import frozen_dtype
-from common.training import Evaluation, Loaded, Method
+from common.training import Evaluation, Method, RunInputs
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
 from configs.aape_retrieval import get_config
@@ -72,7 +72,7 @@ class Retrieval(Method):
     def __init__(self, config: ConfigDict | None = None, **fields: Any):
         self.config = choose_config(get_config, config, fields)
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
         self._plan(config)
         opened = open_retrieval_set(config.data, config.model)
@@ -90,9 +90,9 @@ class Retrieval(Method):
         prints = encoders(clip) | evaluation({TEST_DATA: self.test.fingerprint})
         if self.started:
             prints["start"] = array_digest(self.started)
-        return Loaded(frozen, source, prints)
+        return RunInputs(frozen, source, prints)
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         self._plan(config)
@@ -109,7 +109,7 @@ class Retrieval(Method):
             "prompts": jax.ShapeDtypeStruct((*prompts, width), jnp.float32),
             "mask": jax.ShapeDtypeStruct(prompts, jnp.bool_),
         }
-        return Loaded(frozen, self._source("abstract"))
+        return RunInputs(frozen, self._source("abstract"))
 
     def _plan(self, config: ConfigDict) -> None:
         self.objectives = {

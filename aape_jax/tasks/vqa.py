@@ -42,7 +42,7 @@ from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.spread import over_devices
-from common.training import Evaluation, Loaded, Method
+from common.training import Evaluation, Method, RunInputs
 from common.training.method import Tell, unheard
 from common.training.start import RANGES
 from configs.aape_vqa import get_config
@@ -79,7 +79,7 @@ class VQA(Method):
         read_start(config.start)
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Encode images, captions and questions, or read them from the cache."""
         self._plan(config)
         texts = read_questions(config.data)
@@ -111,15 +111,15 @@ class VQA(Method):
         prints = encoders(clip) | evaluation({TEST_DATA: test.fingerprint})
         if start:
             prints["start"] = array_digest(start)
-        return Loaded(to_learn(parts["train"], known), self._source(train.fingerprint), prints)
+        return RunInputs(to_learn(parts["train"], known), self._source(train.fingerprint), prints)
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         self._plan(self.config)
         frozen = outline(self.config)
         width, images = frozen["questions"].shape[1], len(frozen["seen"])
         self._size(width, self.config.answers, images, len(frozen["asked"]), mesh)
-        return Loaded(frozen, self._source("abstract"))
+        return RunInputs(frozen, self._source("abstract"))
 
     def _plan(self, config: ConfigDict) -> None:
         """Read every option, before anything slow is begun."""

@@ -21,9 +21,9 @@ def _make_cache(folder: Path) -> None:
 
 
 def _cache(folder: Path) -> None:
-    from common.data.cache import Expected, cached
+    from common.data.cache import ExpectedArrays, cached
 
-    found = cached(folder, _KEY, lambda: _ARRAYS, Expected(frozenset({"x"}), 2, {"x": (3,)}))
+    found = cached(folder, _KEY, lambda: _ARRAYS, ExpectedArrays(frozenset({"x"}), 2, {"x": (3,)}))
     if set(found) != {"x"}:
         raise AssertionError("a damaged entry of the cache was read")
 

@@ -4,14 +4,14 @@ import jax
 from ml_collections import ConfigDict
 
 from common.aot.program import compile_for
-from common.aot.report import GIB, Report
+from common.aot.report import GIB, ProgramReport
 from common.aot.topology import DoesNotFit
 from common.config import flatten
 from common.errors import UserError
 from common.training import say
 
 
-def largest(config: ConfigDict, topology: str, field: str) -> Report:
+def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:
     """Compile with one value of `field` after the other, doubling and then bisecting.
 
     Tried are multiples of the config's own value, so that what shares it evenly still can; if
@@ -51,7 +51,7 @@ def largest(config: ConfigDict, topology: str, field: str) -> Report:
     return found
 
 
-def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[int, Report]:
+def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[int, ProgramReport]:
     """Return the first of `start`, its half, ... with which the program fits."""
     try:
         return start, _try(config, topology, field, start)
@@ -61,11 +61,11 @@ def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[i
     return _halve(config, topology, field, start // 2)
 
 
-def _cost(report: Report) -> tuple[int, int]:
+def _cost(report: ProgramReport) -> tuple[int, int]:
     return report.flops, report.memory.peak
 
 
-def _try(config: ConfigDict, topology: str, field: str, value: int) -> Report:
+def _try(config: ConfigDict, topology: str, field: str, value: int) -> ProgramReport:
     own = config.copy_and_resolve_references()  # A method fills in fields of its config.
     own.update_from_flattened_dict({field: value})
     try:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from common.aot.collectives import collectives
 from common.aot.flops import count_flops
-from common.aot.report import Memory, Report
+from common.aot.report import Memory, ProgramReport
 from common.aot.topology import (
     available_memory,
     refusing_what_does_not_fit,
@@ -29,7 +29,7 @@ from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
 
 
-def compile_for(config: ConfigDict, topology: str) -> Report:
+def compile_for(config: ConfigDict, topology: str) -> ProgramReport:
     """Compile the training step of `config` for a TPU topology.
 
     Raises:
@@ -55,7 +55,7 @@ def compile_for(config: ConfigDict, topology: str) -> Report:
         compiled, text = _compile(lowered)
     compiled_at = time.perf_counter()
 
-    return Report(
+    return ProgramReport(
         method=method.name,
         topology=topology,
         device=devices[0].device_kind,

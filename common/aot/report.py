@@ -47,7 +47,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Report:
+class ProgramReport:
     """One compiled training call.
 
     Attributes:

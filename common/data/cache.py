@@ -22,7 +22,7 @@ _KEY = "__key__"
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedArrays:
     """What the arrays of a result are known to be; a file with others is not read.
 
     Attributes:
@@ -50,7 +50,7 @@ def cached(
     directory: Path | str,
     key: Key,
     compute: Callable[[], dict[str, np.ndarray]],
-    expected: Expected | None = None,
+    expected: ExpectedArrays | None = None,
 ) -> dict[str, np.ndarray]:
     """Return what `compute()` returns, from disk if it was computed for the same key before.
 
@@ -86,7 +86,7 @@ def cached(
 
 
 def find(
-    directory: Path | str, key: Key, expected: Expected | None = None
+    directory: Path | str, key: Key, expected: ExpectedArrays | None = None
 ) -> dict[str, np.ndarray] | None:
     """Return what `cached` left in `directory` for this key; None if nothing, or nothing usable."""
     text, path = _place(directory, key)

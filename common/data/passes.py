@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from common.data.cache import Expected, Key, cached, find
+from common.data.cache import ExpectedArrays, Key, cached, find
 from common.data.exchange import Arrays, agree, everywhere, held_by
 from common.encoding import Encoder, feature_pass
 from common.files import remove_partial
@@ -124,8 +124,8 @@ class _Files:
             found |= cached(self.directory, key, lambda name=name: {name: once()[name]}, expected)
         return found
 
-    def _expected(self, name: str) -> Expected:
-        return Expected(frozenset({name}), self.rows, self.shapes)
+    def _expected(self, name: str) -> ExpectedArrays:
+        return ExpectedArrays(frozenset({name}), self.rows, self.shapes)
 
     def _key(self, name: str) -> Key:
         return {**self.key, "array": name}

@@ -12,7 +12,7 @@ from common.report import read_run, report
 
 
 @dataclass(frozen=True)
-class Shown:
+class CellOutput:
     """An expression's value that notebooks render; it needs no notebook package.
 
     Attributes:
@@ -28,12 +28,12 @@ class Shown:
         return {f"text/{self.kind}": self.text, "text/plain": repr(self)}
 
 
-def table(*workdirs: AnyPath | str) -> Shown:
+def table(*workdirs: AnyPath | str) -> CellOutput:
     """Return the report on finished runs, as `python -m common.report` writes it."""
-    return Shown("markdown", report([read_run(as_path(folder)) for folder in workdirs]))
+    return CellOutput("markdown", report([read_run(as_path(folder)) for folder in workdirs]))
 
 
-def pictures(workdir: AnyPath | str) -> Shown:
+def pictures(workdir: AnyPath | str) -> CellOutput:
     """Show every PNG that a run wrote."""
     figures = [
         html.figure(heading(file.stem), html.image(file.stem, kind, content))
@@ -42,11 +42,13 @@ def pictures(workdir: AnyPath | str) -> Shown:
     return _side_by_side(figures)
 
 
-def curves(workdir: AnyPath | str) -> Shown:
+def curves(workdir: AnyPath | str) -> CellOutput:
     """Draw a run's metrics over its steps."""
     found = page_curves.pictures(page_curves.read_curves(as_path(workdir) / "metrics.jsonl"))
     return _side_by_side([html.figure(title, svg) for title, svg in found])
 
 
-def _side_by_side(figures: Sequence[str]) -> Shown:
-    return Shown("html", f'<div style="display: flex; flex-wrap: wrap">{"".join(figures)}</div>')
+def _side_by_side(figures: Sequence[str]) -> CellOutput:
+    return CellOutput(
+        "html", f'<div style="display: flex; flex-wrap: wrap">{"".join(figures)}</div>'
+    )

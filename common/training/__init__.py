@@ -5,7 +5,7 @@ from common.progress import track as track
 from common.training.ledger import TrainingDiverged as TrainingDiverged
 from common.training.loop import train as train
 from common.training.method import Evaluation as Evaluation
-from common.training.method import Loaded as Loaded
 from common.training.method import Method as Method
+from common.training.method import RunInputs as RunInputs
 from common.training.method import Source as Source
 from common.training.method import find_method as find_method

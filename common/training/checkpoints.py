@@ -48,7 +48,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredCheckpoint:
     """A checkpoint that was read back."""
 
     state: TrainState
@@ -64,7 +64,7 @@ class Checkpoints:
       fingerprints: name -> fingerprint of what the state depends on. A checkpoint made with
         others is refused.
       real_rows: see `Method`; what fills arrays up for this run's devices is not saved.
-      notes: see `Loaded`; kept with every checkpoint for whoever reads it without the data.
+      notes: see `RunInputs`; kept with every checkpoint for whoever reads it without the data.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Checkpoints:
         """Return when everything that was saved is on disk."""
         self._manager.wait_until_finished()
 
-    def restore(self, like: TrainState) -> Restored | None:
+    def restore(self, like: TrainState) -> RestoredCheckpoint | None:
         """Return the newest checkpoint that can be read, on the devices and shardings of `like`.
 
         One that cannot be read is moved to the folder `unreadable` beside the checkpoints,
@@ -148,7 +148,7 @@ class Checkpoints:
             )
         return None
 
-    def _read(self, step: int, like: TrainState) -> Restored:
+    def _read(self, step: int, like: TrainState) -> RestoredCheckpoint:
         note = read_note(self._manager, step)
         self._check_fingerprints(step, note["fingerprints"])
         flat = read_arrays(self._manager, step, note, self._flat(like))
@@ -160,7 +160,7 @@ class Checkpoints:
         state = jax.tree.unflatten(jax.tree.structure(like), whole)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
         position = Position(**{name: note[name] for name in Position.__dataclass_fields__})
-        return Restored(place(state, shardings), position)
+        return RestoredCheckpoint(place(state, shardings), position)
 
     def _flat(self, state: TrainState) -> dict[str, np.ndarray]:
         """Copy the real rows to this host: the next step takes over the state's memory."""

@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.progress import Progress
 from common.training.checkpoints import Position
 from common.training.schedule import Schedule
-from common.training.step import Report
+from common.training.step import CallResult
 from common.training.writers import MetricWriter
 
 
@@ -58,7 +58,7 @@ class Ledger:
         self._step, self._sums, self._count = position.step, dict(position.sums), position.count
         self._started = started - position.seconds
         self._terms = terms
-        self._pending: tuple[int, Report] | None = None
+        self._pending: tuple[int, CallResult] | None = None
 
     @property
     def seconds(self) -> float:
@@ -70,7 +70,7 @@ class Ledger:
         length = self._metrics.length
         return Position(self._step, self.seconds, length, dict(self._sums), self._count)
 
-    def expect(self, report: Report, step: int) -> None:
+    def expect(self, report: CallResult, step: int) -> None:
         """Note the report of a call that was just sent and should arrive at `step`."""
         self._pending = (step, report)
 

@@ -38,7 +38,7 @@ PATIENCE = 2.5 * BEAT
 _UNABLE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-class Occupied(UserError):
+class WorkdirInUseError(UserError):
     """Another process trains into the folder."""
 
     def __init__(self, workdir: AnyPath, owner: str) -> None:
@@ -83,7 +83,7 @@ def require_free(workdir: AnyPath) -> None:
     Nothing is written. In a bucket nothing is known at once, so there `locked` alone tells.
 
     Raises:
-      Occupied: another run holds it.
+      WorkdirInUseError: another run holds it.
     """
     if not in_bucket(workdir) and within(workdir, NAME).exists():
         os.close(_take(workdir, os.O_RDONLY))
@@ -112,7 +112,7 @@ def _take(workdir: Path, how: int) -> int:
     except BlockingIOError:
         owner = os.read(handle, 200).decode("utf-8", "replace")
         os.close(handle)
-        raise Occupied(workdir, owner) from None
+        raise WorkdirInUseError(workdir, owner) from None
     except OSError as error:
         if error.errno not in _UNABLE:
             os.close(handle)
@@ -133,12 +133,12 @@ def _in_bucket(workdir: AnyPath) -> Iterator[None]:
             if now is None:
                 break
             if now != seen:
-                raise Occupied(workdir, _owner(now))
+                raise WorkdirInUseError(workdir, _owner(now))
     _write(path, own, 0)
     time.sleep(BEAT / 10)
     # Of two that begin at one moment the last to write has the folder, and the other sees that.
     if (now := _read(path)) is None or json.loads(now).get("run") != own:
-        raise Occupied(workdir, _owner(now))
+        raise WorkdirInUseError(workdir, _owner(now))
     ended = threading.Event()
 
     def renew() -> None:

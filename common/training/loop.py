@@ -47,7 +47,7 @@ from common.training.writers import PREFIX, MetricWriter, read_evaluations
 @dataclass(frozen=True)
 class Material:
     """What a run is made of, on its devices: its state before the first step, the key of all
-    steps, and what was loaded (see `Loaded`)."""
+    steps, and what was loaded (see `RunInputs`)."""
 
     mesh: Mesh
     state: TrainState

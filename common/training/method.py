@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Loaded:
+class RunInputs:
     """What `Method.load` found.
 
     Attributes:
@@ -130,7 +130,7 @@ class Method(Protocol):
         """
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> Loaded:
+    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Read weights and data, and compute or read what depends on them alone.
 
         `tell` is called once, as soon as it is known what the run learns from and ahead of what
@@ -138,7 +138,7 @@ class Method(Protocol):
         "learns from": "60 photos of 72"}; see `common.training.summary`.
         """
 
-    def abstract(self, mesh: Mesh) -> Loaded:
+    def abstract(self, mesh: Mesh) -> RunInputs:
         """Return what `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.
 
         `common.aot` calls it instead of `load`, with a mesh of devices that need not exist.

@@ -34,7 +34,7 @@ class Feed:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Report:
+class CallResult:
     """What one call tells the host.
 
     Attributes:
@@ -49,7 +49,7 @@ class Report:
     sums: dict[str, PyTree]
 
 
-Call = Callable[[TrainState, PyTree, jax.Array, Feed], tuple[TrainState, Report]]
+Call = Callable[[TrainState, PyTree, jax.Array, Feed], tuple[TrainState, CallResult]]
 
 
 def make_feed(source: Source, steps: range, slots: int) -> Feed:
@@ -100,7 +100,7 @@ def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:
 
         state, (tried, metrics) = jax.lax.scan(slot, state, (feed.steps, feed.batches))
         sums = {name: values.sum() for name, values in metrics.items()}
-        return state, Report(state.step, tried.sum(), sums)
+        return state, CallResult(state.step, tried.sum(), sums)
 
     everywhere = NamedSharding(mesh, REPLICATED)
     return jax.jit(call, donate_argnums=0, out_shardings=(state_shardings, everywhere))

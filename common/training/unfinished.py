@@ -19,15 +19,15 @@ LEARNED = "trainable."
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnfinishedRun:
     """The newest checkpoint that can be read, on this machine's memory alone.
 
     Attributes:
       step: updates made.
       trainable: the method's learned tree, as `Method.save` is given it, less the rows that
         only filled up the run's devices. Names are those of the tree's dictionaries.
-      fingerprints: as the run began: its `Loaded.fingerprints`, and "data".
-      notes: as the run began: its `Loaded.notes`.
+      fingerprints: as the run began: its `RunInputs.fingerprints`, and "data".
+      notes: as the run began: its `RunInputs.notes`.
     """
 
     step: int
@@ -36,7 +36,7 @@ class Unfinished:
     notes: Mapping[str, Any]
 
 
-def read_unfinished(workdir: AnyPath) -> Unfinished:
+def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
     """Return what the run in `workdir` has learned, and say at which step it stands.
 
     Neither weights nor data are loaded, no other device than the host is touched and nothing in
@@ -56,7 +56,7 @@ def read_unfinished(workdir: AnyPath) -> Unfinished:
         for step in steps:
             try:
                 note = read_note(manager, step)
-                found = Unfinished(
+                found = UnfinishedRun(
                     step=step,
                     trainable=_nested(read_arrays(manager, step, note)),
                     fingerprints=note["fingerprints"],

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from common.aot.report import Memory, Report
-from common.training.method import Loaded, Method
+from common.aot.report import Memory, ProgramReport
+from common.training.method import Method, RunInputs
 
 ROWS, WIDTH = 16, 128  # whole lanes: a TPU pads the rest
 
@@ -37,7 +37,7 @@ def get_config(arg=None):
 def report(peak=2**30, **fields):
     """A report of a program that nobody compiled."""
     memory = Memory(0, 0, 0, 0, peak, 10 * 2**30)
-    return Report(
+    return ProgramReport(
         **{
             "method": "toy",
             "topology": "v5e:2x4",
@@ -77,10 +77,10 @@ class ByRow(Method):
         self.config = config
 
     def load(self, config, mesh, tell=None):
-        return Loaded({"target": np.ones((ROWS, WIDTH), np.float32)}, Noise())
+        return RunInputs({"target": np.ones((ROWS, WIDTH), np.float32)}, Noise())
 
     def abstract(self, mesh):
-        return Loaded({"target": jax.ShapeDtypeStruct((ROWS, WIDTH), jnp.float32)}, Noise())
+        return RunInputs({"target": jax.ShapeDtypeStruct((ROWS, WIDTH), jnp.float32)}, Noise())
 
     def init(self, key):
         return {"w": jax.random.normal(key, self.shape)}
@@ -112,7 +112,7 @@ class Sized(ByRow):
         loaded = super().abstract(mesh)
         size = self.config.gib * 2**28
         frozen = loaded.frozen | {"rest": jax.ShapeDtypeStruct((size,), jnp.float32)}
-        return Loaded(frozen, loaded.source)
+        return RunInputs(frozen, loaded.source)
 
     def loss(self, trainable, frozen, batch, key):
         loss, metrics = super().loss(trainable, frozen, batch, key)

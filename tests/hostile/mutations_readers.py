@@ -270,8 +270,8 @@ MUTATIONS = (
     Mutation(
         "passes without shapes",
         "common/data/passes.py",
-        "return Expected(frozenset({name}), self.rows, self.shapes)",
-        "return Expected(frozenset({name}), self.rows)",
+        "return ExpectedArrays(frozenset({name}), self.rows, self.shapes)",
+        "return ExpectedArrays(frozenset({name}), self.rows)",
         CACHE,
     ),
     Mutation(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from common.data import npz
-from common.data.cache import Expected, cached, find
+from common.data.cache import ExpectedArrays, cached, find
 from common.data.npz import read_npz
 from common.data.passes import cached_pass
 from common.errors import UserError
 
 KEY = {"what": "features", "weights": "0123"}
-EXPECTED = Expected(frozenset({"x"}), 3, {"x": (2,)})
+EXPECTED = ExpectedArrays(frozenset({"x"}), 3, {"x": (2,)})
 RIGHT = {"x": np.arange(6, dtype=np.float32).reshape(3, 2)}
 
 

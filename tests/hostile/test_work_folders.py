@@ -258,7 +258,7 @@ def test_a_lock_that_a_killed_run_left_blocks_nobody(run):
         text=True,
     )
     assert process.stdout.readline() == "held\n"
-    with pytest.raises(lock.Occupied, match=f"process {process.pid} on"):
+    with pytest.raises(lock.WorkdirInUseError, match=f"process {process.pid} on"):
         lock.require_free(run)
     process.kill()
     process.communicate()
@@ -269,7 +269,7 @@ def test_a_lock_that_a_killed_run_left_blocks_nobody(run):
 
 def test_the_folder_is_looked_at_again_once_it_is_held(run):
     def check():
-        with pytest.raises(lock.Occupied):
+        with pytest.raises(lock.WorkdirInUseError):
             lock.require_free(run)
         raise UserError("it has changed")
 
@@ -294,7 +294,7 @@ def test_an_owner_of_odd_letters_is_shown_without_them(run):
     (run / lock.NAME).write_text("\x1b[2Jme" * 50)
     handle = lock._take(run, os.O_RDONLY)
     try:
-        with pytest.raises(lock.Occupied) as caught:
+        with pytest.raises(lock.WorkdirInUseError) as caught:
             lock.require_free(run)
     finally:
         os.close(handle)
@@ -310,7 +310,10 @@ def quick(monkeypatch):
 def test_a_bucket_has_one_run_at_a_time(storage, quick):
     workdir = storage / "occupied"
     with lock.locked(workdir):
-        with pytest.raises(lock.Occupied, match=f"process {os.getpid()}"), lock.locked(workdir):
+        with (
+            pytest.raises(lock.WorkdirInUseError, match=f"process {os.getpid()}"),
+            lock.locked(workdir),
+        ):
             pass
         assert (workdir / lock.NAME).exists()
     assert not (workdir / lock.NAME).exists()

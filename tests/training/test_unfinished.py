@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.training import Loaded
+from common.training import RunInputs
 from common.training.unfinished import read_unfinished
 
 
@@ -23,7 +23,9 @@ def stopped(runs, tmp_path, monkeypatch):
 
     def noting(self, config, mesh, tell):
         found = load(self, config, mesh, tell)
-        return Loaded(found.frozen, found.source, found.fingerprints, notes={"classes": ["a", "b"]})
+        return RunInputs(
+            found.frozen, found.source, found.fingerprints, notes={"classes": ["a", "b"]}
+        )
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(runs.toy.Indices, "batch", press)

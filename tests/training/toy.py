@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from common.config import apply_arg, define_flags, read_flags
 from common.errors import run_command
 from common.files import atomic_write
-from common.training import Evaluation, Loaded, Method, train
+from common.training import Evaluation, Method, RunInputs, train
 from common.training.method import unheard
 
 CLASSES, VECTORS, WIDTH, EXAMPLES = 8, 2, 4, 32
@@ -69,13 +69,13 @@ class Toy(Method):
     def __init__(self, config: ConfigDict) -> None:
         self.config = config
 
-    def load(self, config, mesh, tell=unheard) -> Loaded:
+    def load(self, config, mesh, tell=unheard) -> RunInputs:
         tell({"classes": str(CLASSES)})
         rng = np.random.default_rng(0)
         features = rng.normal(size=(CLASSES, EXAMPLES, WIDTH)).astype(np.float32)
         truth = rng.normal(size=(CLASSES, WIDTH)).astype(np.float32)
         frozen = {"features": features, "targets": np.einsum("ked,kd->ke", features, truth)}
-        return Loaded(frozen, Indices(config.seed, config.sleep), {"weights": "none"})
+        return RunInputs(frozen, Indices(config.seed, config.sleep), {"weights": "none"})
 
     def init(self, key):
         return {"tokens": jax.random.normal(key, (CLASSES, VECTORS, WIDTH))}
