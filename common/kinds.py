@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.files import read_json
 from common.language import LM, load_lm, save_lm
 from common.language.checkpoint import read_lm_tensors
-from common.language.hugging_face import KINDS, kind_of
+from common.language.hugging_face import FAMILIES, family_of
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
 from common.weights.files import read_tensors
@@ -25,7 +25,7 @@ Model = CLIP | StableDiffusion | LM
 
 
 @dataclass(frozen=True)
-class Kind:
+class ModelKind:
     """How one kind of model is read and written."""
 
     load: Callable[[str], Model]
@@ -64,9 +64,9 @@ class Part:
 
 
 def _clip_parts(source: str, model: CLIP) -> list[Part]:
-    directory, layout = find_clip(source)
-    tensors = read_tensors(directory, layout.stem)
-    return [Part("clip", tensors, layout.table(model.config), layout.ignore)]
+    directory, source_format = find_clip(source)
+    tensors = read_tensors(directory, source_format.stem)
+    return [Part("clip", tensors, source_format.table(model.config), source_format.ignore)]
 
 
 def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
@@ -82,17 +82,17 @@ def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
 
 
 def _language_parts(source: str, model: LM) -> list[Part]:
-    kind = KINDS[kind_of(model.config)]
+    family = FAMILIES[family_of(model.config)]
     tensors = read_lm_tensors(resolve(source, ["config.json"]))
-    return [Part("language model", tensors, kind.table, kind.ignore)]
+    return [Part("language model", tensors, family.table, family.ignore)]
 
 
-_CLIP = Kind(load_clip, save_clip, _clip_parts)
-_DIFFUSION = Kind(load_stable_diffusion, save_stable_diffusion, _diffusion_parts)
-_LANGUAGE = Kind(load_lm, save_lm, _language_parts)
+_CLIP = ModelKind(load_clip, save_clip, _clip_parts)
+_DIFFUSION = ModelKind(load_stable_diffusion, save_stable_diffusion, _diffusion_parts)
+_LANGUAGE = ModelKind(load_lm, save_lm, _language_parts)
 
 
-def find_kind(source: str) -> Kind:
+def find_kind(source: str) -> ModelKind:
     """Return the kind of a directory's or a hub id's model.
 
     Raises:
@@ -104,5 +104,5 @@ def find_kind(source: str) -> Kind:
     if (directory / "model_index.json").is_file():
         return _DIFFUSION
     config = directory / "config.json"
-    known = config.is_file() and read_json(config).get("model_type") in list(KINDS)
+    known = config.is_file() and read_json(config).get("model_type") in list(FAMILIES)
     return _LANGUAGE if known else _CLIP

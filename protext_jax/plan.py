@@ -29,7 +29,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Who learns what, when and in what shapes.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plan:
     packer: Packer | None
 
 
-def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
+def make_plan(config: ConfigDict, texts: Texts, shards: int) -> TrainingPlan:
     """Plan which run sees which pairs when, and in what shapes."""
     runs = make_runs(config)
     label = texts.label
@@ -61,7 +61,7 @@ def make_plan(config: ConfigDict, texts: Texts, shards: int) -> Plan:
         samplers = [(Sampler(len(label), config.batch, run.seed), run.epochs) for run in runs]
         packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
     per_epoch = steps_per_epoch(len(label), config.batch)
-    return Plan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
+    return TrainingPlan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
 
 
 def is_fast(config: ConfigDict) -> bool:
@@ -69,7 +69,9 @@ def is_fast(config: ConfigDict) -> bool:
     return config.fast and config.mapping == "prompts"
 
 
-def frozen_tree(config: ConfigDict, clip: CLIP, plan: Plan, encoded: Mapping[str, Any]) -> PyTree:
+def frozen_tree(
+    config: ConfigDict, clip: CLIP, plan: TrainingPlan, encoded: Mapping[str, Any]
+) -> PyTree:
     """Return everything that the objective reads and never changes."""
     params, texts = clip.params["text"], plan.texts
     frozen = {"targets": encoded["targets"]}

@@ -226,7 +226,7 @@ def test_what_was_written_wrongly_is_noticed(open_clip_directory, tmp_path, monk
         params = clip.params | {"logit_scale": clip.params["logit_scale"] + 1}
         save_clip(dataclasses.replace(clip, params=params), directory)
 
-    kind = kinds.Kind(load_clip, save_wrongly, kinds._clip_parts)
+    kind = kinds.ModelKind(load_clip, save_wrongly, kinds._clip_parts)
     monkeypatch.setattr(kinds, "_CLIP", kind)
     with pytest.raises(RuntimeError, match="reads back differently"):
         convert(str(open_clip_directory), tmp_path / "out")

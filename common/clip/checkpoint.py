@@ -11,8 +11,8 @@ import numpy as np
 
 from common.clip import hugging_face
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
+from common.clip.formats import HUGGING_FACE, OPEN_CLIP, CheckpointFormat, find_format, has_resnet
 from common.clip.layers import repeat_block
-from common.clip.layout import HUGGING_FACE, OPEN_CLIP, Layout, find_layout, has_resnet
 from common.clip.model import CLIP, image_tower
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
@@ -51,10 +51,10 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    directory, layout = find_clip(source)
-    written = read_record(directory / layout.config_file, REMEDY)
-    config = layout.read_config(written)
-    preprocess = layout.read_preprocess(directory, written, config.vision.image_size)
+    directory, source_format = find_clip(source)
+    written = read_record(directory / source_format.config_file, REMEDY)
+    config = source_format.read_config(written)
+    preprocess = source_format.read_preprocess(directory, written, config.vision.image_size)
     tokenizer = Tokenizer.from_directory(directory)
     tokenizer.require_rows(config.text.vocab_size, directory)
     tokenizer.length = min(tokenizer.length, config.text.positions)
@@ -62,9 +62,12 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    tensors = read_tensors(directory, layout.stem)
+    tensors = read_tensors(directory, source_format.stem)
     params = to_flax(
-        layout.table(config), tensors, ignore=layout.ignore, expected=abstract_params(config)
+        source_format.table(config),
+        tensors,
+        ignore=source_format.ignore,
+        expected=abstract_params(config),
     )
     params = _cast(params, dtype)
     name = fingerprint(params, repr(config))
@@ -74,12 +77,12 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 def save_clip(clip: CLIP, directory: Path | str) -> None:
     """Writes what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
     directory = Path(directory)
-    layout = OPEN_CLIP if has_resnet(clip.config) else HUGGING_FACE
+    source_format = OPEN_CLIP if has_resnet(clip.config) else HUGGING_FACE
     clip.tokenizer.save(directory)
-    for name, content in layout.files(clip.config, clip.preprocess).items():
+    for name, content in source_format.files(clip.config, clip.preprocess).items():
         write_json(directory / name, content)
-    tensors = to_source(layout.table(clip.config), clip.params)
-    write_tensors(directory / f"{layout.stem}.safetensors", tensors, {"format": "pt"})
+    tensors = to_source(source_format.table(clip.config), clip.params)
+    write_tensors(directory / f"{source_format.stem}.safetensors", tensors, {"format": "pt"})
 
 
 def load_text_tower(
@@ -105,8 +108,8 @@ def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Pa
     write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
 
 
-def find_clip(source: str) -> tuple[Path, Layout]:
-    """Finds a CLIP's directory, fetching its files where needed, and its layout.
+def find_clip(source: str) -> tuple[Path, CheckpointFormat]:
+    """Finds a CLIP's directory, fetching its files where needed, and its format.
 
     Raises:
       UserError: There is no such directory or it holds no CLIP.
@@ -114,10 +117,10 @@ def find_clip(source: str) -> tuple[Path, Layout]:
     directory = resolve(source, _SMALL_FILES)
     if source == "pocket":
         directory = directory / "clip"
-    layout = find_layout(directory)
+    source_format = find_format(directory)
     # Only now is it known which of a repository's weight files are CLIP's.
-    resolve(source, [], [layout.stem])
-    return directory, layout
+    resolve(source, [], [source_format.stem])
+    return directory, source_format
 
 
 def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
-from common.clip.layout import find_layout
+from common.clip.formats import find_format
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
@@ -64,8 +64,10 @@ def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         tokenizer = describe_tokenizer(None, config.text)
     else:
         directory = directory / "clip" if source == "pocket" else directory
-        layout = find_layout(directory)
-        config = layout.read_config(read_record(directory / layout.config_file, REMEDY))
+        source_format = find_format(directory)
+        config = source_format.read_config(
+            read_record(directory / source_format.config_file, REMEDY)
+        )
         tokenizer = describe_tokenizer(directory, config.text)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)

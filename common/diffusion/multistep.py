@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from common.diffusion.plans import Plan, unit_plan
+from common.diffusion.plans import SamplingPlan, unit_plan
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.spacing import Column, all_sigmas, rescheduled, sigma_to_time, timesteps
 from common.errors import UserError
@@ -15,7 +15,7 @@ Options = Mapping[str, Any]
 Sigmas = Float[np.ndarray, "levels"]  # One more than steps.
 
 
-def dpm_solver(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def dpm_solver(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Return the plan of DPM-Solver(++) (Lu et al. 2022), with or without noise on the way."""
     algorithm, order = options["algorithm_type"], options["solver_order"]
     plain = algorithm in ("dpmsolver", "sde-dpmsolver")
@@ -45,7 +45,7 @@ def dpm_solver(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     )
 
 
-def deis(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def deis(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Return the plan of DEIS (Zhang and Chen 2023) in the logarithm of sigma."""
     times, sigmas = solver_levels(schedule, steps, options, repeats=True)
     early = options["lower_order_final"] and steps < 15

@@ -40,7 +40,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """What each call of the model does; a `Column` holds one number a call.
 
     Attributes:
@@ -71,7 +71,7 @@ class Plan:
     initial_scale: float = 1.0
 
 
-def ddpm(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def ddpm(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Ancestral sampling (Ho et al. 2020, equation 7)."""
     times = timesteps(schedule, steps, options["timestep_spacing"])
     now = schedule.alphas_cumprod[times].astype(np.float64)
@@ -90,7 +90,7 @@ def ddpm(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     )
 
 
-def ddim(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def ddim(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Deterministic DDIM (Song et al. 2021, equation 12 with eta 0)."""
     times = timesteps(schedule, steps, options["timestep_spacing"])
     table = schedule.alphas_cumprod.astype(np.float64)
@@ -112,7 +112,7 @@ def ddim(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     )
 
 
-def euler(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def euler(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Euler's method on the probability flow (Karras et al. 2022, algorithm 2, no churn).
 
     Its latents are not rescaled to unit variance: noise of deviation sigma is added to them.
@@ -122,7 +122,7 @@ def euler(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     return scaled_plan(options, times, now, after / now, estimates(1 - after / now))
 
 
-def euler_ancestral(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def euler_ancestral(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Euler's method that overshoots and adds noise (k-diffusion's `sample_euler_ancestral`)."""
     times, sigmas = noise_levels(schedule, steps, options)
     now, after = sigmas[:-1], sigmas[1:]
@@ -131,7 +131,7 @@ def euler_ancestral(schedule: NoiseSchedule, steps: int, options: Options) -> Pl
     return scaled_plan(options, times, now, down / now, estimates(1 - down / now), noise=noise)
 
 
-def heun(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def heun(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Heun's method (Karras et al. 2022, algorithm 1): two calls a step, but for the last."""
     times, sigmas = noise_levels(schedule, steps, options)
     calls = 2 * steps - 1
@@ -158,7 +158,7 @@ def heun(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
     )
 
 
-def lms(schedule: NoiseSchedule, steps: int, options: Options) -> Plan:
+def lms(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
     """Linear multistep of order 4 (k-diffusion's `sample_lms`)."""
     times, sigmas = noise_levels(schedule, steps, options)
     nodes, weights = np.polynomial.legendre.leggauss(4)  # Exact for polynomials of order 3.
@@ -209,10 +209,10 @@ def unit_plan(
     *,
     noise: Column | None = None,
     **others: Any,
-) -> Plan:
+) -> SamplingPlan:
     """A plan whose latents keep unit variance, so that the model sees them as they are."""
     zeros = np.zeros(len(times))
-    return Plan(
+    return SamplingPlan(
         timestep=times.astype(np.float64),
         input_scale=zeros + 1,
         alpha=np.sqrt(alphas_cumprod),
@@ -234,12 +234,12 @@ def scaled_plan(
     lay: Row | None = None,
     noise: Column | None = None,
     **others: Any,
-) -> Plan:
+) -> SamplingPlan:
     """A plan whose latents carry noise of deviation `sigmas`, scaled down for the model."""
     unit = 1 / np.sqrt(sigmas**2 + 1)
     peak = sigmas.max()
     leading = options["timestep_spacing"] == "leading"
-    return Plan(
+    return SamplingPlan(
         timestep=times,
         input_scale=unit,
         alpha=unit,

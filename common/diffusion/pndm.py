@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.diffusion.plans import Plan, Row
+from common.diffusion.plans import Row, SamplingPlan
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.spacing import timesteps
 from common.errors import UserError
@@ -15,7 +15,7 @@ _ADAMS = ((1,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24
 _RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 
-def pndm(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> Plan:
+def pndm(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> SamplingPlan:
     """Return the plan of PLMS, after three steps of Runge and Kutta's unless they are skipped.
 
     The model is called once more than there are steps, or nine times more with Runge and Kutta.
@@ -47,7 +47,7 @@ def pndm(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> Pla
         from_output = weight * np.sqrt(now)
     held, released = _held(calls, bool(options["skip_prk_steps"]))
     seen = table[visited]
-    return Plan(
+    return SamplingPlan(
         timestep=visited.astype(np.float64),
         input_scale=np.ones(calls),
         alpha=np.sqrt(seen),

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from common.diffusion.multistep import deis, dpm_solver
-from common.diffusion.plans import Plan, Row, ddim, ddpm, euler, euler_ancestral, heun, lms
+from common.diffusion.plans import Row, SamplingPlan, ddim, ddpm, euler, euler_ancestral, heun, lms
 from common.diffusion.pndm import pndm
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.scheduler_file import read_options
@@ -22,7 +22,7 @@ Denoise = Callable[[Float[Array, "b h w c"], Float[Array, "b"]], Float[Array, "b
 StepNoise = Callable[[Int[Array, ""]], Float[Array, "b h w c"]]
 """`step_noise(i)` is the standard normal noise that call `i` adds."""
 
-PLANS: Mapping[str, Callable[[NoiseSchedule, int, Mapping[str, Any]], Plan]] = {
+PLANS: Mapping[str, Callable[[NoiseSchedule, int, Mapping[str, Any]], SamplingPlan]] = {
     "DDPMScheduler": ddpm,
     "DDIMScheduler": ddim,
     "PNDMScheduler": pndm,
@@ -51,7 +51,7 @@ class Sampler:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     silent: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, schedule: NoiseSchedule, steps: int) -> Plan:
+    def __call__(self, schedule: NoiseSchedule, steps: int) -> SamplingPlan:
         """Return the table of coefficients.
 
         Raises:
@@ -127,7 +127,7 @@ def check_sampling(schedule: NoiseSchedule, sampler: str, steps: int) -> None:
     make_plan(schedule, sampler, steps)
 
 
-def make_plan(schedule: NoiseSchedule, sampler: str, steps: int) -> Plan:
+def make_plan(schedule: NoiseSchedule, sampler: str, steps: int) -> SamplingPlan:
     """Return the sampler's table of coefficients.
 
     Raises:
@@ -220,7 +220,7 @@ def _combined(
     return total if row["aside"] is None else total + row["aside"] * aside
 
 
-def _columns(plan: Plan) -> dict[str, Any]:
+def _columns(plan: SamplingPlan) -> dict[str, Any]:
     """Return the plan's columns; of estimates one for each lag."""
 
     def row(own: Row | None) -> dict[str, Any] | None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from common.diffusion.multistep import signal, solver_levels
-from common.diffusion.plans import Plan, Row, unit_plan
+from common.diffusion.plans import Row, SamplingPlan, unit_plan
 from common.diffusion.schedule import NoiseSchedule
 
 
-def unipc(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> Plan:
+def unipc(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> SamplingPlan:
     """Return the plan; the latents that lie aside are the corrected ones of the step before."""
     times, sigmas = solver_levels(schedule, steps, options, repeats=True)
     order, simple = options["solver_order"], options["solver_type"] == "bh1"

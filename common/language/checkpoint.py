@@ -12,7 +12,7 @@ import numpy as np
 from common.clip.layers import repeat_block
 from common.files import read_record, write_json
 from common.language.config import LMConfig
-from common.language.hugging_face import KINDS, kind_of, lm_from_json, lm_to_json
+from common.language.hugging_face import FAMILIES, family_of, lm_from_json, lm_to_json
 from common.language.model import LanguageModel
 from common.language.tokenizer import LMTokenizer
 from common.sizes import REMEDY
@@ -67,9 +67,9 @@ def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
     """
     directory = find_lm(source)
     config = lm_from_json(read_record(directory / "config.json", REMEDY))
-    kind = KINDS[kind_of(config)]
+    family = FAMILIES[family_of(config)]
     tensors = read_lm_tensors(directory)
-    params = to_flax(kind.table, tensors, ignore=kind.ignore, expected=abstract_lm(config))
+    params = to_flax(family.table, tensors, ignore=family.ignore, expected=abstract_lm(config))
     params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
     tokenizer = LMTokenizer.from_directory(directory)
     tokenizer.require_rows(config.vocab_size, directory)
@@ -91,7 +91,7 @@ def save_lm(lm: LM, directory: Path | str) -> None:
     directory = Path(directory)
     lm.tokenizer.save(directory)
     write_json(directory / "config.json", lm_to_json(lm.config))
-    tensors = to_source(KINDS[kind_of(lm.config)].table, lm.params)
+    tensors = to_source(FAMILIES[family_of(lm.config)].table, lm.params)
     write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
 
 

@@ -37,13 +37,13 @@ _ALLOWED = {
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One published kind of language model.
+class LMFamily:
+    """One published family of language models.
 
     Attributes:
       architecture: The class of transformers that reads it.
       defaults: What a file leaves out.
-      form: Our fields that make the kind.
+      form: Our fields that make the family.
       allowed: Fields of the file that may only have these values, where they are given.
       table: The conversion table.
       ignore: Keys that carry no weights.
@@ -59,8 +59,8 @@ class Kind:
 
 _DEFAULTS = {"eos_token_id": 50256}
 
-KINDS: dict[str, Kind] = {
-    "gpt2": Kind(
+FAMILIES: dict[str, LMFamily] = {
+    "gpt2": LMFamily(
         "GPT2LMHeadModel",
         _DEFAULTS
         | {"vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024},
@@ -73,7 +73,7 @@ KINDS: dict[str, Kind] = {
         GPT2,
         GPT2_IGNORE,
     ),
-    "gptj": Kind(
+    "gptj": LMFamily(
         "GPTJForCausalLM",
         _DEFAULTS
         | {"vocab_size": 50400, "n_embd": 4096, "n_layer": 28, "n_head": 16, "n_positions": 2048},
@@ -85,8 +85,8 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def kind_of(config: LMConfig) -> str:
-    """Return the key of `KINDS` that a configuration belongs to."""
+def family_of(config: LMConfig) -> str:
+    """Return the key of `FAMILIES` that a configuration belongs to."""
     return "gptj" if config.rotary else "gpt2"
 
 
@@ -99,21 +99,21 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
     """
     record = opened(written, "config.json")
     name = record.content.get("model_type")
-    if not isinstance(name, str) or name not in KINDS:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise UserError(
             f"{record.where} describes a {quoted(name, 30)} model; the language models that can be "
-            f"read are {', '.join(KINDS)}."
+            f"read are {', '.join(FAMILIES)}."
         )
-    kind = KINDS[name]
-    require(record, {**_ALLOWED, **kind.allowed})
+    family = FAMILIES[name]
+    require(record, {**_ALLOWED, **family.allowed})
     fields = {
-        ours: size(record, theirs, "token" if ours == "eos" else ours, kind.defaults.get(theirs))
+        ours: size(record, theirs, "token" if ours == "eos" else ours, family.defaults.get(theirs))
         for ours, theirs in _SIZES.items()
     }
     fields["mlp_width"] = fields["mlp_width"] or 4 * fields["width"]
     fields["activation"] = record.text(_ACTIVATION, tuple(ACTIVATIONS), default="gelu_new")
     fields["eps"] = record.number(_EPS, 0, 1, default=1e-5)
-    config = LMConfig(**fields, **kind.form, rotary=_rotary(record) if name == "gptj" else 0)
+    config = LMConfig(**fields, **family.form, rotary=_rotary(record) if name == "gptj" else 0)
     _require_consistent(config, record)
     return config
 
@@ -136,10 +136,10 @@ def _require_consistent(config: LMConfig, record: Record) -> None:
 
 def lm_to_json(config: LMConfig) -> dict[str, Any]:
     """Return the JSON of a configuration: the inverse of `lm_from_json`."""
-    name = kind_of(config)
+    name = family_of(config)
     rotary = {"rotary_dim": config.rotary} if config.rotary else {}
     return {
-        "architectures": [KINDS[name].architecture],
+        "architectures": [FAMILIES[name].architecture],
         "model_type": name,
         **{theirs: getattr(config, ours) for ours, theirs in _FIELDS.items()},
         **rotary,

@@ -1,4 +1,4 @@
-"""The two layouts in which CLIP is published: files, configurations, conversion tables."""
+"""The two formats in which CLIP is published: files, configurations, conversion tables."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _PREPROCESS_FILE = "preprocessor_config.json"
 
 
 @dataclass(frozen=True)
-class Layout:
+class CheckpointFormat:
     """How one library lays a CLIP directory out.
 
     Attributes:
@@ -53,7 +53,7 @@ def _hf_preprocess(directory: Path, config: Record, size: int) -> Preprocess:
     return hugging_face.preprocess_from_json(content, size)
 
 
-HUGGING_FACE = Layout(
+HUGGING_FACE = CheckpointFormat(
     config_file="config.json",
     stem="model",
     read_config=hugging_face.clip_from_json,
@@ -65,7 +65,7 @@ HUGGING_FACE = Layout(
     table=lambda config: HF_CLIP,
     ignore=HF_IGNORE,
 )
-OPEN_CLIP = Layout(
+OPEN_CLIP = CheckpointFormat(
     config_file="open_clip_config.json",
     stem="open_clip_model",
     read_config=open_clip.clip_from_json,
@@ -79,16 +79,16 @@ OPEN_CLIP = Layout(
 )
 
 
-def find_layout(directory: Path) -> Layout:
-    """Tells the layout of a CLIP directory.
+def find_format(directory: Path) -> CheckpointFormat:
+    """Tells the format of a CLIP directory.
 
     Raises:
       UserError: There is no configuration.
     """
-    layouts = (HUGGING_FACE, OPEN_CLIP)
-    present = [each for each in layouts if (directory / each.config_file).is_file()]
+    formats = (HUGGING_FACE, OPEN_CLIP)
+    present = [x for x in formats if (directory / x.config_file).is_file()]
     if not present:
-        names = " nor ".join(layout.config_file for layout in layouts)
+        names = " nor ".join(source_format.config_file for source_format in formats)
         raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
     # Beside an open_clip model, config.json may be that of another library.
     foreign = read_json(directory / present[0].config_file).get("model_type") != "clip"
