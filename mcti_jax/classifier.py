@@ -38,7 +38,7 @@ def prompt_features(
     return jax.lax.map(one_class, tokens)
 
 
-def class_features(features: Float[Array, "k t p"]) -> Float[Array, "k p"]:
+def mean_over_prompts(features: Float[Array, "k t p"]) -> Float[Array, "k p"]:
     """Return one unit-length feature per class: the mean over prompts, renormalised."""
     return unit(features.mean(axis=1))
 

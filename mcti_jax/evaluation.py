@@ -17,7 +17,7 @@ from common.diffusion import StableDiffusion
 from common.evaluation import baselines, classification, figures, generation
 from common.spread import over_devices
 from common.training import Evaluation
-from mcti_jax.classifier import class_features, predict, prompt_features
+from mcti_jax.classifier import mean_over_prompts, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
 from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
@@ -83,7 +83,7 @@ def token_features(
     prompts = Prompts.from_templates(source.tokenizer, templates, config.vectors).cut()
     shared = source.params["text"], projection, prepare(table, prompts, config.pool)
     features = over_devices(_prompt_features, shared, tokens, tower=source.text_tower)
-    return class_features(jnp.asarray(features))
+    return mean_over_prompts(jnp.asarray(features))
 
 
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:

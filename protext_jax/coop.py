@@ -23,7 +23,7 @@ from common.progress import track
 from common.seeds import random_key
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
-from protext_jax.packing import Layout, Packer, Sizes, suffixes
+from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
 from protext_jax.schedule import Sampler
@@ -56,7 +56,7 @@ def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
         )
 
 
-def whole(clip: CLIP, names: list[str]) -> tuple[Layout, Float[Array, "total d"]]:
+def whole(clip: CLIP, names: list[str]) -> tuple[BatchLayout, Float[Array, "total d"]]:
     """Pack all classes into one batch, in order, with their own tokens' embeddings."""
     length = context_length(clip)
     texts = tokenise(clip.tokenizer, default_template(length), names, length)

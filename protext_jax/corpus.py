@@ -16,7 +16,7 @@ Corpus = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedCorpus:
     """What of a corpus a run learns from.
 
     Attributes:
@@ -95,7 +95,7 @@ def normalised(name: str) -> str:
 
 def match(
     corpus: Corpus, classnames: Sequence[str], lengths: Mapping[str, int], longest: int
-) -> Matched:
+) -> MatchedCorpus:
     """Find the data set's classes in the corpus, by name and never by position.
 
     Args:
@@ -129,7 +129,7 @@ def match(
             f"every sentence of the corpus is too long: the shortest has {shortest} tokens and "
             f"the text tower {longest} positions; shorten the sentences."
         )
-    return Matched(
+    return MatchedCorpus(
         names=tuple(kept),
         groups=tuple(kept.values()),
         unmatched=tuple(key for key in corpus if key not in spelled),

@@ -23,11 +23,11 @@ from common.training import say
 from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 from protext_jax.classnames import remark
-from protext_jax.evaluation import Measured, baseline_scores, measure
-from protext_jax.files import read_run
+from protext_jax.evaluation import EvaluationInputs, baseline_scores, measure
+from protext_jax.files import read_run_prompts
 from protext_jax.signals import encode_sentences
 from protext_jax.testsets import make_test_sets, own_set
-from protext_jax.texts import gather_texts
+from protext_jax.training_texts import gather_texts
 
 
 def define_flags() -> None:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)
-    config, learned = read_run(workdir, options.run, options.cache)
+    config, learned = read_run_prompts(workdir, options.run, options.cache)
     part = "" if options.run is None else f"run{options.run}"
     out = evaluation_file(workdir, options.data or config.data, part)
     use_precision(config.dtype)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
     sets = own_set(config, options.data) if options.data else make_test_sets(config, texts)
     specs = [options.data] if options.data else [config.data, *config.targets]
     sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
-    measured = Measured(config, clip, texts, sentences, sets)
+    measured = EvaluationInputs(config, clip, texts, sentences, sets)
     metrics, _ = measure(measured, learned)
     result = {
         "method": "protext",

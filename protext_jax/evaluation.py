@@ -25,12 +25,12 @@ from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
 from protext_jax.published import published
 from protext_jax.recipes import MODEL
-from protext_jax.runs import Run
+from protext_jax.runs import RunSetting
 from protext_jax.signals import Sentences, similarity_picture
 from protext_jax.sweep import choose
 from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
-from protext_jax.texts import Texts, training_name, training_template
+from protext_jax.training_texts import TrainingTexts, training_name, training_template
 from protext_jax.types import AnyDataset
 
 AVERAGE = "average/"
@@ -38,7 +38,7 @@ AVERAGE = "average/"
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationInputs:
     """What does not change between evaluations of a run; computed when asked for.
 
     Attributes:
@@ -51,7 +51,7 @@ class Measured:
 
     config: ConfigDict
     clip: CLIP
-    texts: Texts
+    texts: TrainingTexts
     sentences: Sentences
     sets: tuple[TestSet, ...]
 
@@ -108,7 +108,9 @@ class Measured:
         return accuracy(self.predicted(test, classes), test.split.labels)
 
 
-def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Evaluation:
+def evaluate(
+    measured: EvaluationInputs, runs: Sequence[RunSetting], trainable: PyTree
+) -> Evaluation:
     """Measure every run; of a sweep's runs the one that text alone prefers is the result.
 
     Args:
@@ -134,7 +136,7 @@ def evaluate(measured: Measured, runs: Sequence[Run], trainable: PyTree) -> Eval
 
 
 def measure(
-    measured: Measured, learned: LearnedPrompts
+    measured: EvaluationInputs, learned: LearnedPrompts
 ) -> tuple[dict[str, float], Float[np.ndarray, "k p"]]:
     """Return one run's numbers and its features of the trained classes."""
     clip, texts, config = measured.clip, measured.texts, measured.config
@@ -144,7 +146,9 @@ def measure(
     return metrics | measured.sentences.scores(trained), trained
 
 
-def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") -> dict[str, float]:
+def accuracies(
+    measured: EvaluationInputs, learned: LearnedPrompts, template: str = ""
+) -> dict[str, float]:
     """Return the prompts' accuracy on every set, in the set's own template if none is given."""
     scores = {}
     for test in measured.sets:
@@ -153,7 +157,7 @@ def accuracies(measured: Measured, learned: LearnedPrompts, template: str = "") 
     return with_average(measured, scores)
 
 
-def with_average(measured: Measured, scores: dict[str, float]) -> dict[str, float]:
+def with_average(measured: EvaluationInputs, scores: dict[str, float]) -> dict[str, float]:
     """Add the mean over the further data sets, where there are several and all are known."""
     halves = "base/", "new/", ""
     others = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
@@ -162,7 +166,9 @@ def with_average(measured: Measured, scores: dict[str, float]) -> dict[str, floa
     return scores | {f"{AVERAGE}accuracy": float(np.mean([scores[name] for name in others]))}
 
 
-def baseline_scores(measured: Measured, learned: LearnedPrompts) -> dict[str, dict[str, float]]:
+def baseline_scores(
+    measured: EvaluationInputs, learned: LearnedPrompts
+) -> dict[str, dict[str, float]]:
     """Measure every baseline on every set, by baseline; the paper's own come last."""
     scores: dict[str, dict[str, float]] = {}
     for test in measured.sets:
@@ -180,7 +186,7 @@ def baseline_scores(measured: Measured, learned: LearnedPrompts) -> dict[str, di
     return scores | _papers(measured)
 
 
-def _with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
+def _with_cupl(measured: EvaluationInputs, learned: LearnedPrompts) -> dict[str, float]:
     """Return the accuracy of the prompts' and CuPL's features together."""
     scores = {}
     for test in measured.sets:
@@ -192,7 +198,7 @@ def _with_cupl(measured: Measured, learned: LearnedPrompts) -> dict[str, float]:
     return scores
 
 
-def _papers(measured: Measured) -> dict[str, dict[str, float]]:
+def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:
     """Return the paper's figures, for a run of its settings on its model."""
     config = measured.config
     if not config.dataset or config.model != MODEL:
@@ -201,7 +207,7 @@ def _papers(measured: Measured) -> dict[str, dict[str, float]]:
     return {name: with_average(measured, own) for name, own in rows.items()}
 
 
-def _by_class(measured: Measured, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:
+def _by_class(measured: EvaluationInputs, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:
     """Return the cosine of each trained class with its sentences, before and after."""
     before, after = (measured.sentences.cosines(x) for x in (measured.unprompted, classes))
     return {

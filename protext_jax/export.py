@@ -27,8 +27,8 @@ from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.weights.files import write_tensors
 from protext_jax.classnames import open_named
-from protext_jax.files import LearnedPrompts, class_features, read_run, write_latest
-from protext_jax.texts import NO_IMAGES, open_corpus
+from protext_jax.files import LearnedPrompts, class_features, read_run_prompts, write_latest
+from protext_jax.training_texts import NO_IMAGES, open_corpus
 
 
 def define_flags() -> None:
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
     if not (workdir / "result.json").exists():
         write_latest(workdir, options.run)
         say(f"wrote {workdir / 'prompts.safetensors'} of the newest checkpoint")
-    config, learned = read_run(workdir, options.run)
+    config, learned = read_run_prompts(workdir, options.run)
     use_precision(config.dtype)
     names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from common.clip.config import TextConfig
 from common.clip.layers import LayerNorm, Mlp
 from common.clip.text import TextTower
-from protext_jax.packing import Layout
+from protext_jax.packing import BatchLayout
 from protext_jax.tower import unit
 
 
@@ -156,7 +156,7 @@ def packed_features(
     prompts: Float[Array, "j t d"],
     suffix: Float[Array, "total d"],
     start: Float[Array, "blocks d"],
-    layout: Layout,
+    layout: BatchLayout,
 ) -> Float[Array, "u p"]:
     """Return unit-length features of the classes in `layout`; see `tower.prompted_features`.
 

@@ -23,7 +23,7 @@ from common.weights.table import nest
 from configs.protext import defaults
 from protext_jax.adapters import MAPPINGS, adapted, adapter_shapes
 from protext_jax.prompts import ClassTexts, default_template, tokenise
-from protext_jax.runs import Run, make_runs
+from protext_jax.runs import RunSetting, make_runs
 from protext_jax.tower import encode_classes, unit
 
 FORMAT = "protext_jax 1"
@@ -44,7 +44,9 @@ class LearnedPrompts:
     metadata: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: ConfigDict, weights: str, trained: PyTree, run: Run) -> "LearnedPrompts":
+    def of(
+        cls, config: ConfigDict, weights: str, trained: PyTree, run: RunSetting
+    ) -> "LearnedPrompts":
         """Make the result of one run; `weights` is the model's fingerprint."""
         facts = {
             "format": FORMAT,
@@ -169,7 +171,7 @@ def read_prompts(path: AnyPath) -> LearnedPrompts:
     return LearnedPrompts(arrays, metadata)
 
 
-def read_run(
+def read_run_prompts(
     workdir: AnyPath, number: int | None = None, cache: str | None = None
 ) -> tuple[ConfigDict, LearnedPrompts]:
     """Return the config of a finished run and its prompts; of a sweep those of run `number`.

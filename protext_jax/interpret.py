@@ -22,7 +22,7 @@ from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.paths import as_path
 from common.precision import frozen_dtype, use_precision
-from protext_jax.files import read_run
+from protext_jax.files import read_run_prompts
 
 
 def define_flags() -> None:
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)
-    config, learned = read_run(workdir, options.run)
+    config, learned = read_run_prompts(workdir, options.run)
     use_precision(config.dtype)
     if "prompts" not in learned.arrays:
         raise UserError(f"{workdir} trained an adapter, which has no prompts to interpret.")

@@ -34,7 +34,7 @@ from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
-from protext_jax.evaluation import Measured, evaluate
+from protext_jax.evaluation import EvaluationInputs, evaluate
 from protext_jax.files import all_runs, write_runs
 from protext_jax.losses import LOSSES
 from protext_jax.objective import Objective
@@ -51,7 +51,7 @@ from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
 from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
-from protext_jax.texts import Texts, gather_texts, training_template, with_data
+from protext_jax.training_texts import TrainingTexts, gather_texts, training_template, with_data
 
 
 class ProText(Method):
@@ -105,13 +105,13 @@ class ProText(Method):
         for line in (*texts.matched.remarks(), *notes):
             say(line)
         sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
-        self.measured = Measured(config, clip, texts, sentences, sets)
+        self.measured = EvaluationInputs(config, clip, texts, sentences, sets)
         self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
         prints = fingerprints(config, clip, texts, sets)
         return RunInputs(frozen, self._batches(), prints)
 
-    def _notes(self, texts: Texts, sets: Sequence[TestSet]) -> list[str]:
+    def _notes(self, texts: TrainingTexts, sets: Sequence[TestSet]) -> list[str]:
         """Return remarks on the files beside the sentences, each line once."""
         config = self.config
         opened = texts.dataset.classnames if texts.dataset else ()
@@ -143,7 +143,7 @@ class ProText(Method):
 
         return RunInputs(jax.eval_shape(assemble, clip.params, encoded), self._batches())
 
-    def _plan(self, clip: CLIP, texts: Texts, mesh: Mesh) -> None:
+    def _plan(self, clip: CLIP, texts: TrainingTexts, mesh: Mesh) -> None:
         config = self.config
         if config.depth > clip.config.text.layers:
             raise UserError(
@@ -156,7 +156,7 @@ class ProText(Method):
             clip.text_tower, config.loss, weight, self.plan.pairs, config.faithful.half
         )
 
-    def _encoded(self, measured: Measured) -> dict[str, np.ndarray]:
+    def _encoded(self, measured: EvaluationInputs) -> dict[str, np.ndarray]:
         config, sentences = self.config, measured.sentences
         means = config.targets_of == "class_mean"
         encoded = {"targets": sentences.means if means else sentences.targets}

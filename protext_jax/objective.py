@@ -16,7 +16,7 @@ from common.clip.text import TextTower
 from protext_jax.adapters import adapted
 from protext_jax.fast import packed_features
 from protext_jax.losses import LOSSES, Loss, sentence_targets
-from protext_jax.packing import Layout
+from protext_jax.packing import BatchLayout
 from protext_jax.tower import prompted_features, unit
 
 Metrics = dict[str, Array]
@@ -46,7 +46,7 @@ class Objective:
         Args:
           trainable: `{"prompts": [r j t d]}`, or an adapter's weights with r in front.
           frozen: See `ProText.load`.
-          batch: `{"layout": Layout}` with runs and shards in front for the fast form,
+          batch: `{"layout": BatchLayout}` with runs and shards in front for the fast form,
             `{"rows": [r b]}` for the plain one.
         """
         if "layout" in batch:
@@ -83,7 +83,11 @@ class Objective:
         return loss, {"cosine": (features * targets).sum(-1).mean()}
 
     def packed(
-        self, trainable: PyTree, frozen: PyTree, layout: Layout, gather: Callable[[Array], Array]
+        self,
+        trainable: PyTree,
+        frozen: PyTree,
+        layout: BatchLayout,
+        gather: Callable[[Array], Array],
     ) -> tuple[Float[Array, ""], Metrics]:
         """Compute one run's loss on one shard's classes: its share of the mean over the batch."""
         features = packed_features(
@@ -103,13 +107,15 @@ class Objective:
     def _kind(self) -> Loss:
         return LOSSES[self.loss]
 
-    def _over_devices(self, trainable: PyTree, frozen: PyTree, layout: Layout) -> tuple[Any, ...]:
+    def _over_devices(
+        self, trainable: PyTree, frozen: PyTree, layout: BatchLayout
+    ) -> tuple[Any, ...]:
         """Return values, gradients and metrics of all runs; each device takes its own classes."""
 
         def gather(x: Array) -> Array:
             return lax.all_gather(x, "data", tiled=True)
 
-        def device(trainable: PyTree, frozen: PyTree, layout: Layout) -> tuple[Any, ...]:
+        def device(trainable: PyTree, frozen: PyTree, layout: BatchLayout) -> tuple[Any, ...]:
             own = jax.tree.map(lambda x: x[:, 0], layout)
             grad = jax.value_and_grad(partial(self.packed, gather=gather), has_aux=True)
             found = jax.vmap(grad, (0, None, 0))(trainable, frozen, own)

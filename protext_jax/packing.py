@@ -17,7 +17,7 @@ from protext_jax.schedule import Sampler
 
 
 @flax.struct.dataclass
-class Layout:
+class BatchLayout:
     """Where everything of a batch lies. A number that is too large means "nothing".
 
     Attributes:
@@ -103,13 +103,13 @@ class Packer:
     lengths: Int[np.ndarray, "k"]
     starts: Int[np.ndarray, "k"]
 
-    def __call__(self, pairs: Int[np.ndarray, "b"]) -> Layout:
+    def __call__(self, pairs: Int[np.ndarray, "b"]) -> BatchLayout:
         """Return the layout of a batch, with the shards in front of every array."""
         classes, slots = np.unique(self.label[pairs], return_inverse=True)
         by_length = np.argsort(-self.lengths[classes], kind="stable")
         shards = [by_length[i :: self.sizes.shards] for i in range(self.sizes.shards)]
         packed = [self._shard(classes[own], _grouped(pairs, slots, own)) for own in shards]
-        return Layout(**{name: np.stack([x[name] for x in packed]) for name in packed[0]})
+        return BatchLayout(**{name: np.stack([x[name] for x in packed]) for name in packed[0]})
 
     def _shard(
         self, classes: Int[np.ndarray, "u"], groups: Sequence[np.ndarray]

@@ -15,9 +15,9 @@ from protext_jax.adapters import MAPPINGS
 from protext_jax.fast import start_states
 from protext_jax.losses import LOSSES
 from protext_jax.packing import Packer, Sizes, suffixes
-from protext_jax.runs import Run, make_runs
+from protext_jax.runs import RunSetting, make_runs
 from protext_jax.schedule import Sampler, steps_per_epoch
-from protext_jax.texts import Texts
+from protext_jax.training_texts import TrainingTexts
 
 CHOICES = {
     "loss": LOSSES,
@@ -41,15 +41,15 @@ class TrainingPlan:
       packer: Lays batches out; None for the plain form.
     """
 
-    texts: Texts
-    runs: tuple[Run, ...]
+    texts: TrainingTexts
+    runs: tuple[RunSetting, ...]
     label: np.ndarray
     pairs: int
     per_epoch: int
     packer: Packer | None
 
 
-def make_plan(config: ConfigDict, texts: Texts, shards: int) -> TrainingPlan:
+def make_plan(config: ConfigDict, texts: TrainingTexts, shards: int) -> TrainingPlan:
     """Plan which run sees which pairs when, and in what shapes."""
     runs = make_runs(config)
     label = texts.label
@@ -96,8 +96,8 @@ def read_tokenizer(source: str) -> Tokenizer:
     Raises:
       UserError: The model cannot be found.
     """
-    directory, layout = find_clip(source)
-    config = layout.read_config(read_json(directory / layout.config_file))
+    directory, source_format = find_clip(source)
+    config = source_format.read_config(read_json(directory / source_format.config_file))
     return fitted(Tokenizer.from_directory(directory), config.text)
 
 

@@ -18,7 +18,7 @@ from protext_jax.schedule import Sampler, rate
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSetting:
     """One setting: what a grid may vary without changing a shape."""
 
     learning_rate: float
@@ -31,7 +31,7 @@ class Run:
         return f"lr={self.learning_rate:g}, epochs={self.epochs}, seed={self.seed}"
 
 
-def make_runs(config: ConfigDict) -> tuple[Run, ...]:
+def make_runs(config: ConfigDict) -> tuple[RunSetting, ...]:
     """Return the run of the config; with `sweep`, every combination of the grid's values.
 
     Raises:
@@ -42,7 +42,7 @@ def make_runs(config: ConfigDict) -> tuple[Run, ...]:
         rates = config.grid.learning_rate or rates
         epochs = config.grid.epochs or epochs
         seeds = config.grid.seed or seeds
-    runs = tuple(Run(*values) for values in product(rates, epochs, seeds))
+    runs = tuple(RunSetting(*values) for values in product(rates, epochs, seeds))
     for run in runs:
         if run.learning_rate <= 0 or run.epochs < 1 or run.seed < 0:
             raise UserError(
@@ -56,7 +56,7 @@ class _EpochState:
     count: Any
 
 
-def scale_by_epoch(runs: tuple[Run, ...], per_epoch: int) -> optax.GradientTransformation:
+def scale_by_epoch(runs: tuple[RunSetting, ...], per_epoch: int) -> optax.GradientTransformation:
     """Return minus the learning rate of each run's epoch; leaves have the runs in front.
 
     A run that is shorter than others stands still after its last epoch: its rate is 0, and

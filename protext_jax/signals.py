@@ -19,7 +19,7 @@ from common.evaluation.classification import (
     nearest_by_cosine,
     normalise,
 )
-from protext_jax.texts import Texts
+from protext_jax.training_texts import TrainingTexts
 
 RETRIEVAL, HELD_OUT_COSINE = "text/retrieval_accuracy", "text/held_out_cosine"
 SIDE = 240  # pixels of a picture of similarities
@@ -61,7 +61,7 @@ class Sentences:
         return found
 
 
-def encode_sentences(clip: CLIP, texts: Texts, cache: Path) -> Sentences:
+def encode_sentences(clip: CLIP, texts: TrainingTexts, cache: Path) -> Sentences:
     """Encode what a run learns from, in one pass and one file of the cache."""
     features = normalise(text_features(clip, (*texts.sentences, *texts.held_out), cache))
     targets, held_out = np.split(features, [texts.pairs])

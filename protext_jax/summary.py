@@ -11,10 +11,10 @@ from common.weights.fingerprint import digest
 from protext_jax.baselines import DESCRIPTORS, read_words
 from protext_jax.corpus import read_corpus
 from protext_jax.testsets import TestSet
-from protext_jax.texts import Texts
+from protext_jax.training_texts import TrainingTexts
 
 
-def summary(config: ConfigDict, texts: Texts, sets: Sequence[TestSet]) -> dict[str, str]:
+def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -> dict[str, str]:
     """Return the rows of the table that a run begins with."""
     matched, found = texts.matched, len(texts.names)
     known = len(texts.dataset.classnames) if texts.dataset else found + len(matched.untold)
@@ -44,7 +44,7 @@ def summary(config: ConfigDict, texts: Texts, sets: Sequence[TestSet]) -> dict[s
 
 
 def fingerprints(
-    config: ConfigDict, clip: CLIP, texts: Texts, sets: Sequence[TestSet]
+    config: ConfigDict, clip: CLIP, texts: TrainingTexts, sets: Sequence[TestSet]
 ) -> dict[str, str]:
     """Fingerprint everything that a run reads beside the sentences that it is trained on."""
     found = {

@@ -7,11 +7,11 @@ import numpy as np
 
 from common.evaluation.summaries import summarise
 from common.evaluation.tables import Value, heading, is_share, markdown_table
-from protext_jax.runs import Run
+from protext_jax.runs import RunSetting
 from protext_jax.signals import rank
 
 
-def choose(runs: Sequence[Run], metrics: Sequence[Mapping[str, float]]) -> int:
+def choose(runs: Sequence[RunSetting], metrics: Sequence[Mapping[str, float]]) -> int:
     """Return the number of the run to keep: its setting does best on held-out sentences.
 
     No picture has a say. Without held-out sentences the first run is kept.
@@ -25,7 +25,7 @@ def choose(runs: Sequence[Run], metrics: Sequence[Mapping[str, float]]) -> int:
     return max(settings.values(), key=score)[0]
 
 
-def sweep_table(runs: Sequence[Run], result: Mapping[str, Any]) -> str:
+def sweep_table(runs: Sequence[RunSetting], result: Mapping[str, Any]) -> str:
     """Return a row per setting: mean and spread over its seeds; the chosen one bears a star."""
     found, chosen = result["details"]["sweep"], result["details"]["chosen"]
     names = list(found[0])
@@ -38,7 +38,7 @@ def sweep_table(runs: Sequence[Run], result: Mapping[str, Any]) -> str:
     return markdown_table(["learning rate", "epochs", *heads, "chosen"], rows)
 
 
-def _by_setting(runs: Sequence[Run]) -> dict[tuple[float, int], list[int]]:
+def _by_setting(runs: Sequence[RunSetting]) -> dict[tuple[float, int], list[int]]:
     """Return numbers of the runs that differ in nothing but the seed, in order."""
     settings: dict[tuple[float, int], list[int]] = {}
     for number, run in enumerate(runs):

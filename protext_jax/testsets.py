@@ -15,7 +15,7 @@ from protext_jax.classnames import open_named
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import cross_template
-from protext_jax.texts import Texts
+from protext_jax.training_texts import TrainingTexts
 from protext_jax.types import AnyDataset
 
 
@@ -51,7 +51,7 @@ def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
     tokenise(clip.tokenizer, test.template, [readable(x) for x in test.classnames], length)
 
 
-def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
+def make_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ...]:
     """Open the test sets of a run: its own data set's, by its protocol, and `targets`.
 
     Parts of the own data set on which nothing can be measured are left out; `unmeasured` says so.
@@ -63,7 +63,7 @@ def make_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
     return (*own, *(_target(config, spec) for spec in config.targets))
 
 
-def own_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
+def own_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ...]:
     """Return the test sets of a run's own data set, the trained classes first."""
     return tuple(
         _test_set(config, prefix, part, cross=config.protocol == "cross_dataset")
@@ -72,7 +72,7 @@ def own_test_sets(config: ConfigDict, texts: Texts) -> tuple[TestSet, ...]:
     )
 
 
-def unmeasured(config: ConfigDict, texts: Texts) -> list[str]:
+def unmeasured(config: ConfigDict, texts: TrainingTexts) -> list[str]:
     """Return a line for each part of the own data set on which nothing is measured."""
     return [
         f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {found}: nothing is "
@@ -93,7 +93,7 @@ def fault(dataset: AnyDataset) -> str:
     return "" if len(dataset.test) else "has no test pictures"
 
 
-def _own_parts(config: ConfigDict, texts: Texts) -> list[tuple[str, AnyDataset]]:
+def _own_parts(config: ConfigDict, texts: TrainingTexts) -> list[tuple[str, AnyDataset]]:
     if texts.dataset is None:
         return []
     if config.protocol == "base_to_novel":

@@ -21,9 +21,9 @@ from common.latest import Latest
 from common.paths import AnyPath, as_path
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
-from protext_jax.files import LearnedPrompts, class_features, read_run
+from protext_jax.files import LearnedPrompts, class_features, read_run_prompts
 from protext_jax.testsets import own_test_sets
-from protext_jax.texts import gather_texts, training_template
+from protext_jax.training_texts import gather_texts, training_template
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,4 +101,4 @@ def load(run: AnyPath | str, number: int | None = None) -> TrainedPrompts:
     Raises:
       UserError: It holds no run, or one that is not finished.
     """
-    return TrainedPrompts(*read_run(as_path(run), number))
+    return TrainedPrompts(*read_run_prompts(as_path(run), number))

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 import mcti_jax.options
 import protext_jax.plan
-import protext_jax.texts
+import protext_jax.training_texts
 from aape_jax import stages
 from aape_jax.aggregators import table
 from common.checks import POSITIVE, Range, check_choices, check_ranges
@@ -68,7 +68,7 @@ def test_every_name_of_a_list_is_looked_at():
 TABLES = {
     "mcti numbers": (mcti, mcti_jax.options.RANGES.keys() - SHARED.keys(), ""),
     "mcti names": (mcti, mcti_jax.options.NAMES, ""),
-    "protext numbers": (protext, protext_jax.texts.RANGES, ""),
+    "protext numbers": (protext, protext_jax.training_texts.RANGES, ""),
     "protext names": (protext, protext_jax.plan.CHOICES, ""),
     "stages": (aape_captioning, stages.RANGES, ""),
     "aggregator numbers": (aape, table.RANGES, "aggregator."),

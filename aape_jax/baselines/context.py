@@ -58,7 +58,7 @@ def context_prompts(clip: CLIP, classnames: Sequence[str]) -> ContextPrompts:
     )
 
 
-def class_features(
+def context_class_features(
     tower: TextTower, params: PyTree, prompts: PyTree, context: Float[Array, "n d"]
 ) -> Float[Array, "k p"]:
     """Return unit-length class features under a context."""
@@ -86,7 +86,7 @@ class CoOp:
         self, params: PyTree, text: PyTree, prompts: PyTree, x: Float[Array, "b p"]
     ) -> Float[Array, "b k"]:
         """Return the logits of images over the prompts' classes."""
-        return SCALE * x @ class_features(self.tower, text, prompts, params["context"]).T
+        return SCALE * x @ context_class_features(self.tower, text, prompts, params["context"]).T
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class CoCoOp:
         @jax.checkpoint
         def one_image(pair: tuple[Array, Array]) -> Array:
             image, shift = pair
-            classes = class_features(self.tower, text, prompts, params["context"] + shift)
+            classes = context_class_features(self.tower, text, prompts, params["context"] + shift)
             return SCALE * classes @ image
 
         return lax.map(one_image, (x, shifts))

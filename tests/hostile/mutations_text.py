@@ -141,14 +141,14 @@ MUTATIONS = (
     ),
     Mutation(
         "held-out sentences of few",
-        "protext_jax/texts.py",
+        "protext_jax/training_texts.py",
         "POCKET_HELD_OUT if sentences >= PLENTY else 0",
         "POCKET_HELD_OUT",
         PROTEXT,
     ),
     Mutation(
         "half of one's own classes",
-        "protext_jax/texts.py",
+        "protext_jax/training_texts.py",
         '"base_to_novel" if pocket or config.dataset else "supervised"',
         '"base_to_novel"',
         PROTEXT,
@@ -169,7 +169,7 @@ MUTATIONS = (
     ),
     Mutation(
         "underscores of data sets kept",
-        "protext_jax/texts.py",
+        "protext_jax/training_texts.py",
         'raw = config.source == "sentences" and config.faithful.underscores',
         "raw = config.faithful.underscores",
         PROTEXT,

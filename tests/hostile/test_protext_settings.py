@@ -16,9 +16,9 @@ from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts, class_features
 from protext_jax.method import ProText
 from protext_jax.recipes import RECIPES
-from protext_jax.runs import Run
+from protext_jax.runs import RunSetting
 from protext_jax.testsets import make_test_sets, unmeasured
-from protext_jax.texts import PLENTY, gather_texts, held_out_of, with_data
+from protext_jax.training_texts import PLENTY, gather_texts, held_out_of, with_data
 from tests.protext.tiny import settings
 
 WIDTH = 128  # of the pocket CLIP
@@ -182,7 +182,7 @@ def test_across_data_sets_the_own_has_its_template_too(monkeypatch, clip, protoc
 
 def test_rounded_prompts_are_rounded_wherever_they_are_used(clip):
     prompts = np.random.default_rng(0).standard_normal((3, 4, clip.config.text.width))
-    run = Run(0.01, 1, 0)
+    run = RunSetting(0.01, 1, 0)
     config = settings()
     plain = LearnedPrompts.of(config, clip.fingerprint, {"prompts": prompts.astype("f4")}, run)
     assert not plain.half and "half" not in plain.metadata

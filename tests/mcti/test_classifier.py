@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcti_jax.classifier import class_features, predict, prompt_features
+from mcti_jax.classifier import mean_over_prompts, predict, prompt_features
 from mcti_jax.layout import prepare
 from tests.mcti.problem import problem
 
@@ -50,7 +50,7 @@ def test_words_after_the_placeholder_cannot_reach_its_feature():
 def test_ensemble_is_the_renormalised_mean():
     """Two prompts at right angles meet in the middle; lengths of images do not matter."""
     prompts = jnp.array([[[1.0, 0, 0], [0, 1, 0]], [[0, 0, 1], [0, 0, 1]]])
-    classes = class_features(prompts)
+    classes = mean_over_prompts(prompts)
     np.testing.assert_allclose(classes, [[0.5**0.5, 0.5**0.5, 0], [0, 0, 1]], rtol=1e-6)
     images = jnp.array([[5.0, 5, 1], [0.01, 0, 0.02], [-1, -1, 0]])
     assert predict(images, classes).tolist() == [0, 1, 1]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcti_jax.classifier import class_features, prompt_features
+from mcti_jax.classifier import mean_over_prompts, prompt_features
 from mcti_jax.layout import prepare
 from mcti_jax.losses import classify, read_prompts
 from tests.mcti.synthetic_bank import synthetic_bank, unit
@@ -136,7 +136,7 @@ def test_l7_ensemble_of_whole_prompts(pair):
         jax.tree.map(jnp.asarray, cut),
         jnp.asarray(problem.tokens),
     )
-    found = class_features(features)
+    found = mean_over_prompts(features)
     for label, vectors in enumerate(problem.tokens):
         with torch.no_grad():
             output = pair.oracle.encode_text(pair.table(vectors), problem.prompts.ids)

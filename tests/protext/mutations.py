@@ -120,7 +120,7 @@ MUTATIONS = (
     ),
     Mutation(
         "underscores kept in training",
-        "protext_jax/texts.py",
+        "protext_jax/training_texts.py",
         "return key if raw else readable(key)",
         "return key",
         "protext/test_method.py",

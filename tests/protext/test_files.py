@@ -10,11 +10,11 @@ from common.training.sharding import by_path
 from protext_jax.adapters import initial_adapter
 from protext_jax.files import LearnedPrompts, class_features, read_prompts, write_prompts
 from protext_jax.interpret import nearest_words
-from protext_jax.runs import Run
+from protext_jax.runs import RunSetting
 from tests.protext import plain
 from tests.protext.tiny import settings
 
-RUN = Run(0.03, 10, 0)
+RUN = RunSetting(0.03, 10, 0)
 TEMPLATE = "a photo of a {}."
 
 

@@ -10,7 +10,7 @@ from common.clip import load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from protext_jax.method import ProText
-from protext_jax.texts import gather_texts, with_data
+from protext_jax.training_texts import gather_texts, with_data
 from tests.protext import plain
 from tests.protext.tiny import settings
 

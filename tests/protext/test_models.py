@@ -9,7 +9,7 @@ import pytest
 from common.clip.known import KNOWN, describe_clip
 from common.training.mesh import make_mesh
 from protext_jax.method import ProText
-from protext_jax.texts import with_data
+from protext_jax.training_texts import with_data
 from tests.protext.tiny import settings
 
 

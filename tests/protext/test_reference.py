@@ -17,7 +17,7 @@ from common.training.mesh import make_mesh
 from common.weights.clip import HF_TEXT_TOWER
 from common.weights.table import to_flax
 from protext_jax.method import ProText
-from protext_jax.runs import Run
+from protext_jax.runs import RunSetting
 from tests.protext.test_schedule import closed_form
 from tests.protext.tiny import QUICK, make_problem, settings, wider
 
@@ -78,7 +78,7 @@ def updates(problem, shards, half=False):
 def optimizer_of():
     """The method's own, with an epoch per step."""
     method = ProText(settings())
-    method.plan = SimpleNamespace(runs=(Run(RATE, EPOCHS, 0),), per_epoch=1)
+    method.plan = SimpleNamespace(runs=(RunSetting(RATE, EPOCHS, 0),), per_epoch=1)
     return method.optimizer()
 
 

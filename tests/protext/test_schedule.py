@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from protext_jax.runs import Run, scale_by_epoch
+from protext_jax.runs import RunSetting, scale_by_epoch
 from protext_jax.schedule import Sampler, rate, steps_per_epoch
 
 
@@ -60,7 +60,7 @@ def test_too_few_pairs_are_one_short_batch():
 
 
 def test_runs_have_rates_of_their_own_per_epoch():
-    runs = (Run(0.03, 8, 0), Run(0.0025, 6, 0))
+    runs = (RunSetting(0.03, 8, 0), RunSetting(0.0025, 6, 0))
     scale = scale_by_epoch(runs, per_epoch=2)
     state = scale.init(None)
     found = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from protext_jax.method import ProText
-from protext_jax.runs import Run
+from protext_jax.runs import RunSetting
 from protext_jax.signals import Sentences, rank, similarity_picture
 from protext_jax.sweep import choose, sweep_table
 from tests.protext.tiny import settings
@@ -48,7 +48,7 @@ def found(*retrieval):
 
 
 def test_a_sweep_keeps_the_setting_whose_seeds_do_best():
-    runs = [Run(rate, 9, seed) for rate in (0.1, 0.2) for seed in (1, 2)]
+    runs = [RunSetting(rate, 9, seed) for rate in (0.1, 0.2) for seed in (1, 2)]
     metrics = found(1.0, 0.2, 0.7, 0.7)  # the best single run is of the worse setting
     assert choose(runs, metrics) == 2
     assert choose(runs, [{}] * 4) == 0

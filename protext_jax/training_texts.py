@@ -14,7 +14,7 @@ from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.pocket.datasets import SETS, pocket_descriptions
 from protext_jax.classnames import open_named
-from protext_jax.corpus import Corpus, Matched, match, read_corpus
+from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
 from protext_jax.prompts import CONTEXT, FILLER, ClassTexts, default_template, tokenise
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.types import AnyDataset
@@ -38,7 +38,7 @@ POCKET = "pocket:"
 
 
 @dataclass(frozen=True)
-class Texts:
+class TrainingTexts:
     """The text side of a run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Texts:
 
     dataset: AnyDataset | None
     names: tuple[str, ...]
-    matched: Matched
+    matched: MatchedCorpus
     sentences: tuple[str, ...]
     label: np.ndarray
     held_out: tuple[str, ...]
@@ -123,7 +123,7 @@ def training_name(config: ConfigDict, key: str) -> str:
     return key if raw else readable(key)
 
 
-def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
+def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     """Read, match and tokenise the texts, in seconds and on the host.
 
     Raises:
@@ -150,7 +150,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> Texts:
             f"{PLENTY}, of which some would be held out: give held_out=1 or more."
         )
     spelled = [training_name(config, name) for name in matched.names]
-    return Texts(
+    return TrainingTexts(
         dataset=dataset,
         names=matched.names,
         matched=matched,
@@ -170,7 +170,7 @@ def held_out_of(config: ConfigDict, sentences: int) -> int:
     return min(wanted, sentences - 1)
 
 
-def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
+def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> MatchedCorpus:
     """Return what is learned from, without what is too long for the tower."""
     if config.source in SOURCES:
         return _filled(config, classnames, tokenizer)
@@ -181,7 +181,7 @@ def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) 
     return match(corpus, classnames or tuple(corpus), lengths, tokenizer.length)
 
 
-def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> Matched:
+def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> MatchedCorpus:
     """Fill templates with every class's name, by label: two classes may share a name."""
     if not classnames:
         raise UserError(
@@ -194,7 +194,7 @@ def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer)
             f"a template of source={config.source!r} is {longest} tokens with its class name, but "
             f"the text tower has {tokenizer.length} positions: shorten the names with names=FILE."
         )
-    return Matched(tuple(classnames), tuple(groups))
+    return MatchedCorpus(tuple(classnames), tuple(groups))
 
 
 def check_options(config: ConfigDict) -> None:
