@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.small_runs import RUNS, Small, write_world
+from benchmarks.small_runs import RUNS, SmallRun, write_world
 from common.config import define_flags
 from common.errors import run_command
 from common.paths import AnyPath
@@ -40,7 +40,7 @@ class Cluster:
 
     def __init__(
         self,
-        small: Small,
+        small: SmallRun,
         folder: Path,
         shared: Path,
         processes: int,

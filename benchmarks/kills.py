@@ -21,7 +21,7 @@ from pathlib import Path
 from absl import flags
 
 from benchmarks.cluster import Cluster
-from benchmarks.small_runs import RUNS, Small, taken_away, write_world
+from benchmarks.small_runs import RUNS, SmallRun, taken_away, write_world
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 
@@ -51,7 +51,7 @@ class Trial:
     """What happens in one trial."""
 
     number: int
-    small: Small
+    small: SmallRun
     processes: int
     end: str
     moment: str
@@ -77,7 +77,7 @@ class Reference:
     seconds: float
 
 
-def undisturbed(small: Small, processes: int, out: Path) -> Reference:
+def undisturbed(small: SmallRun, processes: int, out: Path) -> Reference:
     """Run once to compile, and a second time to see how long it takes.
 
     On a machine that is too busy the processes of a cluster do not find each other within the half

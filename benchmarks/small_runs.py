@@ -15,7 +15,7 @@ from common.pocket.datasets import open_pocket, pocket_descriptions
 
 
 @dataclass(frozen=True, eq=False)
-class Small:
+class SmallRun:
     """A small run.
 
     Attributes:
@@ -41,7 +41,7 @@ class Small:
 RUNS = {
     small.name: small
     for small in (
-        Small(
+        SmallRun(
             "mcti",
             {
                 **{"data": "folder:{world}/photos", "samples": 1, "shots": 0},
@@ -49,7 +49,7 @@ RUNS = {
                 **{"generate.per_class": 1, "generate.steps": 2},
             },
         ),
-        Small(
+        SmallRun(
             "protext",
             {
                 **{"data": "folder:{world}/photos", "prompts": "{world}/corpus.json"},
@@ -57,7 +57,7 @@ RUNS = {
                 **{"steps_per_call": 2, "log_every": 4, "save_every": 2, "eval_every": 8},
             },
         ),
-        Small(
+        SmallRun(
             "aape",
             {
                 **{"data": "folder:{world}/photos", "prompts.source": "json:{world}/corpus.json"},
@@ -69,7 +69,7 @@ RUNS = {
 }
 """By name. Sizes leave a remainder wherever rows are dealt out to 2, 4 or 8 devices."""
 
-CAPTIONS = Small(
+CAPTIONS = SmallRun(
     "aape",
     {
         **{"data": "pocket:captions", "updates": 4, "map_updates": 2, "steps_per_call": 2},

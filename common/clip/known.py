@@ -24,7 +24,7 @@ from common.sizes import REMEDY
 from common.text import shown
 from common.weights.resolve import local_directory as local_directory
 
-Described = TypeVar("Described")
+Description = TypeVar("Described")
 
 # Published configurations carry the legacy end token, hence "argmax" (see `hugging_face`).
 _TEXT_B = TextConfig(49408, 512, 12, 8, 2048, projection=512, pool="argmax")
@@ -90,7 +90,7 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     )
 
 
-def known(table: Mapping[str, Described], source: str) -> Described:
+def known(table: Mapping[str, Description], source: str) -> Described:
     """The entry of a table of known models.
 
     Raises:

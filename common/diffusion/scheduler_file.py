@@ -9,7 +9,7 @@ from common.errors import UserError
 
 
 @dataclass(frozen=True)
-class OneOf:
+class ChoiceField:
     """A field with a few supported values; the first is what diffusers assumes."""
 
     values: tuple[Any, ...]
@@ -30,7 +30,7 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class Within:
+class NumberField:
     """A field that holds a number, or nothing where that is the default."""
 
     default: float | None
@@ -65,18 +65,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-Field = OneOf | Within | Steps
+Field = ChoiceField | NumberField | Steps
 
-_OFF, _ON = OneOf((False, True)), OneOf((True, False))
-_NEVER = OneOf((False,))
-_NOTHING = OneOf((None,))
-_LEADING = OneOf(("leading", "linspace", "trailing"))
-_LINSPACE = OneOf(("linspace", "leading", "trailing"))
-_FINAL = OneOf(("zero", "sigma_min"))
-_ORDER = OneOf((2, 1, 3))
-_BOUND = Within(None, 1e-6, 1e6)
+_OFF, _ON = ChoiceField((False, True)), ChoiceField((True, False))
+_NEVER = ChoiceField((False,))
+_NOTHING = ChoiceField((None,))
+_LEADING = ChoiceField(("leading", "linspace", "trailing"))
+_LINSPACE = ChoiceField(("linspace", "leading", "trailing"))
+_FINAL = ChoiceField(("zero", "sigma_min"))
+_ORDER = ChoiceField((2, 1, 3))
+_BOUND = NumberField(None, 1e-6, 1e6)
 _THRESHOLD = {"thresholding": _NEVER}
-_CLIP = {"clip_sample": _ON, "clip_sample_range": Within(1.0, 1e-6, 1e6)}
+_CLIP = {"clip_sample": _ON, "clip_sample_range": NumberField(1.0, 1e-6, 1e6)}
 _SIGMAS = {f"use_{kind}_sigmas": _OFF for kind in ("karras", "exponential", "beta")}
 _FLOW = {"use_flow_sigmas": _NEVER, "use_dynamic_shifting": _NEVER}
 _ZERO_SNR = {"rescale_betas_zero_snr": _OFF}
@@ -84,7 +84,7 @@ _ZERO_SNR = {"rescale_betas_zero_snr": _OFF}
 KNOWN: Mapping[str, Mapping[str, Field]] = {
     "DDPMScheduler": {
         "timestep_spacing": _LEADING,
-        "variance_type": OneOf(("fixed_small", "fixed_small_log", "fixed_large")),
+        "variance_type": ChoiceField(("fixed_small", "fixed_small_log", "fixed_large")),
         **_CLIP,
         **_THRESHOLD,
         **_ZERO_SNR,
@@ -103,8 +103,8 @@ KNOWN: Mapping[str, Mapping[str, Field]] = {
     },
     "EulerDiscreteScheduler": {
         "timestep_spacing": _LINSPACE,
-        "timestep_type": OneOf(("discrete", "continuous")),
-        "interpolation_type": OneOf(("linear", "log_linear")),
+        "timestep_type": ChoiceField(("discrete", "continuous")),
+        "interpolation_type": ChoiceField(("linear", "log_linear")),
         "final_sigmas_type": _FINAL,
         "sigma_min": _BOUND,
         "sigma_max": _BOUND,
@@ -122,12 +122,14 @@ KNOWN: Mapping[str, Mapping[str, Field]] = {
     "DPMSolverMultistepScheduler": {
         "timestep_spacing": _LINSPACE,
         "solver_order": _ORDER,
-        "algorithm_type": OneOf(("dpmsolver++", "dpmsolver", "sde-dpmsolver++", "sde-dpmsolver")),
-        "solver_type": OneOf(("midpoint", "heun")),
+        "algorithm_type": ChoiceField(
+            ("dpmsolver++", "dpmsolver", "sde-dpmsolver++", "sde-dpmsolver")
+        ),
+        "solver_type": ChoiceField(("midpoint", "heun")),
         "lower_order_final": _ON,
         "euler_at_final": _OFF,
         "final_sigmas_type": _FINAL,
-        "lambda_min_clipped": Within(None, -1e6, 1e6),
+        "lambda_min_clipped": NumberField(None, -1e6, 1e6),
         "variance_type": _NOTHING,
         "use_lu_lambdas": _OFF,
         **_SIGMAS,
@@ -139,8 +141,8 @@ KNOWN: Mapping[str, Mapping[str, Field]] = {
         "timestep_spacing": _LINSPACE,
         "solver_order": _ORDER,
         # What a file of another class calls its own; diffusers takes them for these as well.
-        "algorithm_type": OneOf(("deis", "dpmsolver++", "dpmsolver")),
-        "solver_type": OneOf(("logrho", "midpoint", "heun", "bh1", "bh2")),
+        "algorithm_type": ChoiceField(("deis", "dpmsolver++", "dpmsolver")),
+        "solver_type": ChoiceField(("logrho", "midpoint", "heun", "bh1", "bh2")),
         "lower_order_final": _ON,
         **_SIGMAS,
         **_FLOW,
@@ -149,8 +151,8 @@ KNOWN: Mapping[str, Mapping[str, Field]] = {
     "UniPCMultistepScheduler": {
         "timestep_spacing": _LINSPACE,
         "solver_order": _ORDER,
-        "solver_type": OneOf(("bh2", "bh1", "midpoint", "heun", "logrho")),
-        "predict_x0": OneOf((True,)),
+        "solver_type": ChoiceField(("bh2", "bh1", "midpoint", "heun", "logrho")),
+        "predict_x0": ChoiceField((True,)),
         "lower_order_final": _ON,
         "final_sigmas_type": _FINAL,
         "disable_corrector": Steps(),
@@ -217,7 +219,7 @@ def read_options(
     for name, field in known.items():
         if not field.accepts(options[name]):
             raise UserError(_refusal(scheduler, name, options[name], field))
-        if isinstance(field, OneOf):  # 2.0 is 2, and 1 is true.
+        if isinstance(field, ChoiceField):  # 2.0 is 2, and 1 is true.
             options[name] = field.values[field.values.index(options[name])]
     chosen = [name for name in _SIGMAS if options.get(name)]
     if len(chosen) > 1:

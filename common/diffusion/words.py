@@ -13,7 +13,7 @@ _SHOWN = 20  # words of a message
 
 
 @dataclass(frozen=True)
-class Found:
+class WordMatch:
     """A learned word in a text: `text[start:end]` stands for `word`."""
 
     start: int
@@ -27,7 +27,7 @@ def word_stem(word: str) -> str:
     return "-".join("".join(x if x.isalnum() else " " for x in text).split())
 
 
-def find_words(text: str, words: Collection[str], others: Collection[str] = ()) -> list[Found]:
+def find_words(text: str, words: Collection[str], others: Collection[str] = ()) -> list[WordMatch]:
     """Return where `text` holds learned words, in order and without overlap.
 
     In brackets each word is found: `<dog2>`, and `<bad-hands-5>` for the word `bad-hands-5`. A
@@ -52,9 +52,9 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
         end = match.end()
         typed = text[origin[match.start()] : origin[end]]
         if typed not in others:
-            found.append(Found(match.start(), end, _lookup(typed, words)))
+            found.append(WordMatch(match.start(), end, _lookup(typed, words)))
     found += bare(normal, end, len(normal))
-    return [Found(origin[each.start], origin[each.end], each.word) for each in found]
+    return [WordMatch(origin[each.start], origin[each.end], each.word) for each in found]
 
 
 def check_words(texts: Iterable[str], words: Collection[str]) -> None:
@@ -73,9 +73,9 @@ def _bare_words(words: Collection[str]):
     longest_first = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
     pattern = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])") if named else None
 
-    def find(normal: str, start: int, end: int) -> Iterator[Found]:
+    def find(normal: str, start: int, end: int) -> Iterator[WordMatch]:
         for match in pattern.finditer(normal, start, end) if pattern else ():
-            yield Found(match.start(), match.end(), named[match.group()])
+            yield WordMatch(match.start(), match.end(), named[match.group()])
 
     return find
 

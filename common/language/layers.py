@@ -34,7 +34,7 @@ class Memory:
 
 
 @struct.dataclass
-class Place:
+class TokenPlaces:
     """Where the tokens of a sequence stand; the same for all blocks.
 
     Attributes:
@@ -56,7 +56,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b s d"], place: Place, memory: Memory
+        self, x: Float[Array, "b s d"], place: TokenPlaces, memory: Memory
     ) -> tuple[Float[Array, "b s d"], Memory]:
         """Return the mixed values, and the memory with this sequence in it."""
         c = self.config
@@ -101,7 +101,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b s d"], place: Place, memory: Memory
+        self, x: Float[Array, "b s d"], place: TokenPlaces, memory: Memory
     ) -> tuple[Float[Array, "b s d"], Memory]:
         """Return the next hidden states, and the memory with this sequence in it."""
         c = self.config

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from common.clip.layers import LayerNorm
 from common.language.config import LMConfig
-from common.language.layers import Block, Memory, Place
+from common.language.layers import Block, Memory, TokenPlaces
 
 
 @struct.dataclass
@@ -111,7 +111,7 @@ def empty_cache(config: LMConfig, batch: int, slots: int, dtype: Any = jnp.float
     return Cache(blocks, jnp.zeros((batch, slots), bool), jnp.zeros((), jnp.int32))
 
 
-def _place(cache: Cache, mask: Bool[Array, "b s"]) -> tuple[Place, Bool[Array, "b n"]]:
+def _place(cache: Cache, mask: Bool[Array, "b s"]) -> tuple[TokenPlaces, Bool[Array, "b n"]]:
     """Return the places of the new tokens, and which slots hold tokens once they are there."""
     slots = jnp.arange(cache.valid.shape[1])
     inside = slots - cache.filled
@@ -122,4 +122,4 @@ def _place(cache: Cache, mask: Bool[Array, "b s"]) -> tuple[Place, Bool[Array, "
     positions = jnp.maximum(before + jnp.cumsum(mask, axis=1) - 1, 0)
     last = cache.filled + jnp.arange(mask.shape[1])
     allowed = valid[:, None] & (slots <= last[:, None])
-    return Place(positions, allowed, cache.filled), valid
+    return TokenPlaces(positions, allowed, cache.filled), valid

@@ -12,7 +12,7 @@ PAUSE = 10.0
 """Seconds between two sendings, of those that may wait; a bucket takes one a second."""
 
 
-class Growing:
+class GrowingFiles:
     """The folder of a run's growing files.
 
     An object in a bucket cannot grow. There the files lie on this machine's disk and are sent as

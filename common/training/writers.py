@@ -15,7 +15,7 @@ from PIL import Image
 from common.errors import UserError
 from common.files import atomic_write, read_bytes
 from common.paths import AnyPath, within
-from common.training.growing import Growing
+from common.training.growing import GrowingFiles
 from common.training.wandb_writer import WandbWriter
 
 
@@ -83,7 +83,7 @@ class MetricWriter:
         self._workdir, self._others = workdir, others
         if jax.process_index() != 0:
             return
-        self._files = Growing(workdir)
+        self._files = GrowingFiles(workdir)
         path = self._files.fetch("metrics.jsonl")
         if path.stat().st_size > length:
             os.truncate(path, length)

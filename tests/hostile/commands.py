@@ -16,7 +16,7 @@ from absl import flags
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     """How a command ended.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ended:
     err: str
 
 
-def run(name: str, *arguments: str) -> Ended:
+def run(name: str, *arguments: str) -> CommandResult:
     """Run `python -m NAME ARGUMENTS`; its flags are gone afterwards, so any command may follow."""
     out, err, status = io.StringIO(), io.StringIO(), 0
     before = set(flags.FLAGS)
@@ -50,7 +50,7 @@ def run(name: str, *arguments: str) -> Ended:
             for flag in set(flags.FLAGS) - before:
                 delattr(flags.FLAGS, flag)
             flags.FLAGS.unparse_flags()
-    return Ended(status, out.getvalue(), err.getvalue())
+    return CommandResult(status, out.getvalue(), err.getvalue())
 
 
 def contents(folder: Path) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ import common
 from common.config import to_json
 from common.evaluation.figures import write_png
 from configs import aape, mcti, protext
-from tests.hostile.commands import Ended, contents, run
+from tests.hostile.commands import CommandResult, contents, run
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = {name: ROOT / "configs" / f"{name}.py" for name in ("mcti", "protext", "aape")}
@@ -101,7 +101,7 @@ def test_every_command_is_here():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_version(name, place):
     before = contents(place)
-    assert run(name, "--version") == Ended(0, f"promptax {common.__version__}\n", "")
+    assert run(name, "--version") == CommandResult(0, f"promptax {common.__version__}\n", "")
     assert contents(place) == before
 
 

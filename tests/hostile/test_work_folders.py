@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.files import remove_partial
 from common.paths import require_plain, within
 from common.training import lock
-from common.training.growing import Growing
+from common.training.growing import GrowingFiles
 from common.training.method import Evaluation
 from common.training.results import make_result, not_finite, write_evaluation, write_result
 from common.training.workdir import (
@@ -123,7 +123,7 @@ def test_config_and_result_follow_no_link(run, victim, write):
 def test_a_growing_file_that_two_folders_share_is_made_ones_own(run, tmp_path):
     (run / "metrics.jsonl").write_text("one\n")
     os.link(run / "metrics.jsonl", tmp_path / "copy")
-    with Growing(run).fetch("metrics.jsonl").open("a") as file:
+    with GrowingFiles(run).fetch("metrics.jsonl").open("a") as file:
         file.write("two\n")
     assert (tmp_path / "copy").read_text() == "one\n"
     assert (run / "metrics.jsonl").read_text() == "one\ntwo\n"

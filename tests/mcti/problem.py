@@ -93,7 +93,7 @@ class Problem:
         program, arguments = self.compiled(devices)
         (value, metrics), gradient = program(*arguments)
         rows = np.asarray(gradient["tokens"])
-        return Differentiated(
+        return ObjectiveOutcome(
             value=float(value),
             metrics=jax.tree.map(float, metrics),
             rows=rows,
@@ -103,7 +103,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Differentiated:
+class ObjectiveOutcome:
     """An objective's outcome: `gradient` by variant and class, `rows` with padding."""
 
     value: float

@@ -17,7 +17,7 @@ from common.page import write_page
 from common.paths import as_path, in_bucket, on_disk, require_bucket
 from common.runs import read_run
 from common.training import lock
-from common.training.growing import Growing
+from common.training.growing import GrowingFiles
 from common.training.mesh import use_compile_cache
 
 
@@ -145,7 +145,7 @@ def test_what_fails_half_way_leaves_the_object_as_it_was(bucket):
 
 
 def test_growing_files_are_sent_when_something_counts_on_them(bucket, monkeypatch):
-    files = Growing(bucket)
+    files = GrowingFiles(bucket)
     path = files.fetch("lines")
     path.write_text("one\n")
     assert not files.due() and not (bucket / "lines").exists()
@@ -156,7 +156,7 @@ def test_growing_files_are_sent_when_something_counts_on_them(bucket, monkeypatc
     path.write_text("one\ntwo\n")
     files.close()
     assert (bucket / "lines").read_text() == "one\ntwo\n"
-    again = Growing(bucket)
+    again = GrowingFiles(bucket)
     assert again.fetch("lines").read_text() == "one\ntwo\n"
     again.close()
 
