@@ -80,7 +80,7 @@ OPEN_CLIP = Layout(
 
 
 def find_layout(directory: Path) -> Layout:
-    """Tells the layout of a CLIP directory.
+    """Return the layout of a CLIP directory.
 
     Raises:
       UserError: There is no configuration.
@@ -96,5 +96,5 @@ def find_layout(directory: Path) -> Layout:
 
 
 def has_resnet(config: CLIPConfig) -> bool:
-    """Whether the image tower is a ModifiedResNet."""
+    """Return whether the image tower is a ModifiedResNet."""
     return isinstance(config.vision, ResNetConfig)
