@@ -124,7 +124,7 @@ def _together(first: list[AddedWord], second: tuple[AddedWord, ...], where: str)
 
 
 def _special(config: Record, directory: Path, complete: bool) -> dict[str, str]:
-    """Return the special tokens; an older file of their own takes precedence, as in transformers."""
+    """Return the special tokens; an older file of their own has precedence, as in transformers."""
     older = _record(directory / "special_tokens_map.json")
     sources = [config] if complete else [older, config]
     return {role: _named(role, usual, sources) for role, usual in SPECIAL.items()}
