@@ -89,7 +89,7 @@ def find_layout(directory: Path) -> Layout:
     present = [each for each in layouts if (directory / each.config_file).is_file()]
     if not present:
         names = " nor ".join(layout.config_file for layout in layouts)
-        raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
+        raise UserError(f"{str(directory)!r} is not a CLIP directory: it holds neither {names}.")
     # Beside an open_clip model, config.json may be that of another library.
     foreign = read_json(directory / present[0].config_file).get("model_type") != "clip"
     return present[-1] if foreign else present[0]
