@@ -1,6 +1,6 @@
 """The problem that `benchmarks.aape_step` measures: random networks, and three training steps.
 
-(a) is what a direct port would do, (b) what we do, (c) CoCoOp; see `benchmarks.aape_step`.
+(a) is a direct port of the paper, (b) this implementation, (c) CoCoOp's own step.
 """
 
 import functools
@@ -92,7 +92,7 @@ class Problem:
         return unit(self.image.apply({"params": params}, pixels).features)
 
     def direct(self) -> tuple[Callable, PyTree, PyTree]:
-        """Return (a): a loss, what it trains, and what it reads."""
+        """Return step (a): its loss, its trainable parameters, and its other inputs."""
         objective = self.objective
         head = objective.head
 
@@ -119,11 +119,11 @@ class Problem:
 
     @functools.cached_property
     def images(self) -> jax.Array:
-        """What the cache of image features holds."""
+        """Image features as the cache holds them."""
         return jax.jit(self.encode_images)(self.params["image"], self.pixels)
 
     def ours(self) -> tuple[Callable, PyTree, PyTree]:
-        """Compute (b)."""
+        """Return step (b), as `direct` does for (a)."""
         # Only the batch's own classes are encoded here; the step reads the whole bank.
         used = np.unique(np.asarray(self.labels))
         known = jax.jit(self.encode_prompts)(self.params["text"], self.ids[used])
@@ -139,7 +139,7 @@ class Problem:
         return loss, self.start, batch
 
     def cocoop(self) -> tuple[Callable, PyTree, PyTree]:
-        """Compute (c): CoCoOp's own step; its text pass is over images times classes."""
+        """Return step (c), as `direct` does for (a); its text pass is over images times classes."""
         learner = CoCoOp(self.text.clone(remat=True))
         embedded = self.params["text"]["token_embedding"][self.ids[:, 0]]
         at = jnp.full(len(embedded), self.towers.length - 1)
@@ -159,6 +159,6 @@ class Problem:
         return loss, start, frozen
 
     def steps(self, names: Sequence[str]) -> dict[str, tuple[Callable, PyTree, PyTree]]:
-        """Return the chosen steps."""
+        """Return the chosen steps by name."""
         makers = {"a": self.direct, "b": self.ours, "c": self.cocoop}
         return {name: makers[name]() for name in names}

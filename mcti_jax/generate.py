@@ -36,7 +36,7 @@ PICTURES = Range(1, 1024)  # per prompt
 
 
 def define_flags() -> None:
-    """The command's options."""
+    """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.")
     flags.DEFINE_multi_string("prompt", None, "Text with learned words, e.g. <dog2>; repeatable.")
     flags.DEFINE_string("out", None, "PNG file to write.")
@@ -58,7 +58,7 @@ def draw(
     seed: int = 0,
     sampler: str = "dpmpp_2m",
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """One grid with a row per prompt and `num` pictures in each.
+    """Draw one grid with a row per prompt and `num` pictures in each.
 
     Args:
       workdir: Folder of a finished training run.
@@ -70,8 +70,8 @@ def draw(
       sampler: A key of `common.diffusion.SAMPLERS`.
 
     Raises:
-      UserError: There is no run, a prompt holds a word that it did not learn or is too long, or
-        the tokens or the sampler do not fit the model.
+      UserError: There is no run, a prompt is too long or holds a word that the run did not learn,
+        or the tokens or the sampler do not fit the model.
     """
     config = read_config(workdir, defaults())
     use_precision(config.dtype)
@@ -115,7 +115,7 @@ def check_text(prompt: str) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Reads the run's tokens, samples, writes one grid with a row per prompt."""
+    """Read the run's tokens, sample, and write one grid with a row per prompt."""
     del argv
     options = flags.FLAGS
     out = as_output(options.out, "--out", ".png")

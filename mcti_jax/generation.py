@@ -16,7 +16,7 @@ from common.spread import over_devices
 def generate_classes(
     config: ConfigDict, sd: StableDiffusion, tokens: Float[np.ndarray, "k n d"]
 ) -> Float[np.ndarray, "k g h w 3"]:
-    """The configured number of pictures for each class."""
+    """Draw the configured number of pictures for each class."""
     options = config.generate
     words = {f"<{k}>": vectors for k, vectors in enumerate(tokens)}
     texts = [options.prompt.replace("{}", word) for word in words]
@@ -40,7 +40,7 @@ def _features(params: PyTree, pixels: Array, *, tower: ViT | ModifiedResNet) -> 
 
 
 def clip_features(clip: CLIP, images: Float[np.ndarray, "b h w 3"]) -> np.ndarray:
-    """CLIP image features of generated pictures, through the usual preprocessing, `[b p]`."""
+    """Return CLIP image features `[b p]` of generated pictures, through the usual preprocessing."""
     pixels = np.stack([clip.preprocess(Image.fromarray(x)) for x in to_uint8(images)])
     vision, tower = clip.params["vision"], clip.image_tower
     return over_devices(_features, vision, pixels, at_once=64, tower=tower)

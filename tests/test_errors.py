@@ -111,7 +111,15 @@ libc.pthread_mutex_lock(lock)  # No signal ends it.
 """
 
 
-def test_ctrl_c_is_answered_while_a_library_works():
+@pytest.fixture
+def heard():
+    """Ctrl-C reaches what a test starts, also where a shell started pytest in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_answered_while_a_library_works(heard):
     body = BUSY.strip().replace("\n", "\n    ")
     command = [sys.executable, "-c", COMMAND.format(body=body, positional=False)]
     process = subprocess.Popen(
@@ -131,7 +139,7 @@ def test_ctrl_c_is_answered_while_a_library_works():
 
 
 @pytest.mark.parametrize("module", ["mcti_jax.train", "common.report"])
-def test_ctrl_c_while_importing_has_no_traceback(module):
+def test_ctrl_c_while_importing_has_no_traceback(module, heard):
     process = subprocess.Popen(
         [sys.executable, "-v", "-m", module], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )

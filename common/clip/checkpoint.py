@@ -39,7 +39,7 @@ _SMALL_FILES = (
 
 
 def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
-    """Loads CLIP: both towers, tokenizer and preprocessing.
+    """Load CLIP: both towers, tokenizer and preprocessing.
 
     Args:
       source: "pocket", a directory in Hugging Face's or open_clip's layout, or a hub id.
@@ -47,7 +47,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         or "auto", which is bfloat16 on accelerators.
 
     Raises:
-      UserError: The model cannot be found, is none of CLIP's own kind, or its weights and its
+      UserError: The model cannot be found, is of another kind, or its weights and its
         configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
@@ -75,7 +75,7 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 
 
 def save_clip(clip: CLIP, directory: Path | str) -> None:
-    """Writes what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
+    """Write what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
     directory = Path(directory)
     source_format = OPEN_CLIP if has_resnet(clip.config) else HUGGING_FACE
     clip.tokenizer.save(directory)
@@ -88,7 +88,7 @@ def save_clip(clip: CLIP, directory: Path | str) -> None:
 def load_text_tower(
     directory: Path | str, dtype: Any = jnp.float32
 ) -> tuple[TextConfig, dict[str, Any]]:
-    """Loads a text tower alone, such as Stable Diffusion's `text_encoder/`.
+    """Load a text tower alone, such as Stable Diffusion's `text_encoder/`.
 
     Raises:
       UserError: The directory is incomplete, or weights and configuration disagree.
@@ -101,7 +101,7 @@ def load_text_tower(
 
 
 def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Path | str) -> None:
-    """Writes what `load_text_tower` reads."""
+    """Write what `load_text_tower` reads."""
     directory = Path(directory)
     write_json(directory / "config.json", hugging_face.text_to_json(config))
     tensors = to_source(HF_TEXT_TOWER, params)
@@ -109,10 +109,10 @@ def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Pa
 
 
 def find_clip(source: str) -> tuple[Path, CheckpointFormat]:
-    """Finds a CLIP's directory, fetching its files where needed, and its format.
+    """Find a CLIP's directory, fetching its files where needed, and its format.
 
     Raises:
-      UserError: There is no such directory or it holds no CLIP.
+      UserError: There is no such directory, or it does not hold a CLIP.
     """
     directory = resolve(source, _SMALL_FILES)
     if source == "pocket":
@@ -124,7 +124,7 @@ def find_clip(source: str) -> tuple[Path, CheckpointFormat]:
 
 
 def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
-    """The tensors of a text tower alone, under their published keys."""
+    """Return the tensors of a text tower alone, under their published keys."""
     tensors = read_tensors(directory)
     if "embeddings.token_embedding.weight" not in tensors:
         return tensors
@@ -133,7 +133,7 @@ def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
 
 
 def abstract_params(config: CLIPConfig) -> dict[str, Any]:
-    """Shapes and dtypes of `CLIP.params`, without computing them."""
+    """Return the shapes and dtypes of `CLIP.params`, without computing them."""
     side = config.vision.image_size
     pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     # Layers are alike, and tracing each takes its time.
@@ -147,7 +147,7 @@ def abstract_params(config: CLIPConfig) -> dict[str, Any]:
 
 
 def abstract_text(config: TextConfig) -> dict[str, Any]:
-    """Shapes and dtypes of a text tower's parameters, without computing them."""
+    """Return the shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
     tower = TextTower(dataclasses.replace(config, layers=1))
     shapes = jax.eval_shape(tower.init, jax.random.key(0), embeddings, at)["params"]

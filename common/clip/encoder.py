@@ -1,4 +1,4 @@
-"""CLIP from lists to numpy: what is beneath `CLIP.image_features`, `text_features` and `classify`.
+"""CLIP from lists to numpy arrays, for `CLIP.image_features`, `text_features` and `classify`.
 
 The weights are placed on this process's devices once. Batches are of few sizes (see `encode_list`),
 and texts have as many columns as the longest one needs, rounded up to one of `WIDTHS`. So few

@@ -80,7 +80,7 @@ OPEN_CLIP = CheckpointFormat(
 
 
 def find_format(directory: Path) -> CheckpointFormat:
-    """Tells the format of a CLIP directory.
+    """Return the format of a CLIP directory.
 
     Raises:
       UserError: There is no configuration.
@@ -89,12 +89,12 @@ def find_format(directory: Path) -> CheckpointFormat:
     present = [x for x in formats if (directory / x.config_file).is_file()]
     if not present:
         names = " nor ".join(source_format.config_file for source_format in formats)
-        raise UserError(f"{str(directory)!r} is no CLIP directory: it holds neither {names}.")
+        raise UserError(f"{str(directory)!r} is not a CLIP directory: it holds neither {names}.")
     # Beside an open_clip model, config.json may be that of another library.
     foreign = read_json(directory / present[0].config_file).get("model_type") != "clip"
     return present[-1] if foreign else present[0]
 
 
 def has_resnet(config: CLIPConfig) -> bool:
-    """Whether the image tower is a ModifiedResNet."""
+    """Return whether the image tower is a ModifiedResNet."""
     return isinstance(config.vision, ResNetConfig)

@@ -43,7 +43,7 @@ _LEGACY_EOS = 2
 FILE = "config.json"
 
 # Fields that may only have these values, where they are given; in each part of the file. What is
-# in neither table says how to train or to generate, and nothing of the towers.
+# in neither table concerns training or generation, not the towers.
 _ALLOWED = {
     "add_cross_attention": (False,),
     "attention_bias": (True,),
@@ -63,7 +63,7 @@ _IDS = ("bos", "eos", "pad")
 
 
 def text_from_json(config: Mapping[str, Any] | Record, projection: int | None = None) -> TextConfig:
-    """A text tower's configuration, e.g. of Stable Diffusion's `text_encoder/config.json`.
+    """Return a text tower's configuration, such as Stable Diffusion's `text_encoder/config.json`.
 
     A configuration with the legacy end token pools at the argmax. Its other special ids are
     wrong too; start and end become the last two of the vocabulary, which they are in CLIP's.
@@ -82,7 +82,7 @@ def text_from_json(config: Mapping[str, Any] | Record, projection: int | None = 
 
 
 def text_to_json(config: TextConfig) -> dict[str, Any]:
-    """Inverse of `text_from_json`."""
+    """Return what `text_from_json` reads."""
     return {
         "architectures": ["CLIPTextModel"],
         "model_type": "clip_text_model",
@@ -91,7 +91,7 @@ def text_to_json(config: TextConfig) -> dict[str, Any]:
 
 
 def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
-    """The configuration of a `CLIPModel`.
+    """Return the configuration of a `CLIPModel`.
 
     Raises:
       UserError: It describes another kind of model, or a value is not one of its kind.
@@ -114,7 +114,7 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
 
 
 def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
-    """Inverse of `clip_from_json`."""
+    """Return what `clip_from_json` reads."""
     vision = {theirs: getattr(config.vision, ours) for ours, (theirs, _) in _VISION.items()}
     projection = {_PROJECTION[0]: config.vision.projection}
     return {
@@ -136,7 +136,7 @@ def _text_fields(config: TextConfig) -> dict[str, Any]:
 
 
 def _section(record: Record, name: str, table: Mapping[str, tuple]) -> Record:
-    """A tower's section; an old `{name}_dict`, completed by the defaults, overrides it."""
+    """Return a tower's section; an old `{name}_dict`, completed by the defaults, overrides it."""
     section, overrides = record.record(name, default={}), record.record(f"{name}_dict", default={})
     if not overrides.content:
         return section
@@ -146,7 +146,7 @@ def _section(record: Record, name: str, table: Mapping[str, tuple]) -> Record:
 
 
 def _pick(record: Record, table: Mapping[str, tuple]) -> dict[str, Any]:
-    """Our fields of a tower."""
+    """Return a tower's fields under our names."""
     require(record, _ALLOWED)
     fields: dict[str, Any] = {}
     for ours, (theirs, default) in table.items():

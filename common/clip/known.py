@@ -24,7 +24,7 @@ from common.sizes import REMEDY
 from common.text import shown
 from common.weights.resolve import local_directory as local_directory
 
-Description = TypeVar("Described")
+Description = TypeVar("Description")
 
 # Published configurations carry the legacy end token, hence "argmax" (see `hugging_face`).
 _TEXT_B = TextConfig(49408, 512, 12, 8, 2048, projection=512, pool="argmax")
@@ -49,7 +49,7 @@ KNOWN: Mapping[str, CLIPConfig] = {
 
 
 def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
-    """What `load_clip` gives, with shapes and dtypes in place of weights.
+    """Return what `load_clip` does, with shapes and dtypes in place of weights.
 
     Args:
       source: "pocket" or a directory, of which the small files are read; or a key of `KNOWN`.
@@ -75,7 +75,7 @@ def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 
 
 def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
-    """The directory's tokenizer, or where there is none a stand-in without a vocabulary.
+    """Return the directory's tokenizer, or without one a stand-in that has no vocabulary.
 
     The stand-in makes one token of every word, as CLIP's vocabulary does with common words:
     lengths and positions are right, and the ids mean nothing.
@@ -90,11 +90,11 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     )
 
 
-def known(table: Mapping[str, Description], source: str) -> Described:
-    """The entry of a table of known models.
+def known(table: Mapping[str, Description], source: str) -> Description:
+    """Return the entry of a table of known models.
 
     Raises:
-      UserError: There is none.
+      UserError: The table does not have it.
     """
     if source not in table:
         raise UserError(
@@ -105,13 +105,13 @@ def known(table: Mapping[str, Description], source: str) -> Described:
 
 
 def of_dtype(tree: Any, dtype: Any) -> Any:
-    """The shapes of `tree` with another dtype."""
+    """Return the shapes of `tree` with another dtype."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), tree)
 
 
 @dataclass(frozen=True)
 class _Words:
-    """As much of a `transformers` tokenizer as `Tokenizer` asks for."""
+    """The part of a `transformers` tokenizer that `Tokenizer` uses."""
 
     bos_token_id: int
     eos_token_id: int

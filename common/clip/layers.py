@@ -12,7 +12,7 @@ from common.attention import attend
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": lambda x: nn.gelu(x, approximate=False),
-    # OpenAI's weights want this one; with "gelu" their features are wrong by 7 %.
+    # OpenAI's weights need this one; with "gelu" their features are wrong by 7 %.
     "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
 }
 
@@ -25,7 +25,7 @@ class LayerNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        """Normalises the last axis."""
+        """Normalise the last axis."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
         x = x.astype(jnp.float32)
@@ -43,7 +43,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Each position attends to all, or with `causal` to itself and those before it."""
+        """Attend from each position to all, or with `causal` to itself and those before it."""
         batch, length, width = x.shape
 
         def heads(name: str) -> Array:
@@ -63,13 +63,13 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Applies the same function at every position."""
+        """Apply the same function at every position."""
         hidden = ACTIVATIONS[self.activation](nn.Dense(self.width, dtype=self.dtype, name="fc1")(x))
         return nn.Dense(x.shape[-1], dtype=self.dtype, name="fc2")(hidden)
 
 
 def repeat_block(params: dict[str, Any], layers: int) -> dict[str, Any]:
-    """Returns the parameters' shapes of a tower of many layers, given those of one of one layer."""
+    """Return the parameters' shapes of a tower of many layers, given those of a single layer."""
     others = {name: shapes for name, shapes in params.items() if name != "block_0"}
     return others | {f"block_{layer}": params["block_0"] for layer in range(layers)}
 
@@ -90,7 +90,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Maps the sequence to the next hidden state."""
+        """Map the sequence to the next hidden state."""
         attention = Attention(self.heads, self.causal, self.dtype, name="attention")
         mlp = Mlp(self.mlp_width, self.activation, self.dtype, name="mlp")
         x = x + attention(LayerNorm(self.eps, self.dtype, name="norm1")(x))

@@ -1,4 +1,4 @@
-"""A loaded CLIP: configuration, weights, tokenizer, preprocessing; and what it makes of lists."""
+"""A loaded CLIP: configuration, weights, tokenizer, preprocessing; features and classification."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from common.photos.collection import Photos
 
 @dataclass(frozen=True)
 class CLIP:
-    """What `load_clip` gives.
+    """A CLIP as `load_clip` returns it.
 
     `image_features`, `text_features` and `classify` take lists and give numpy arrays; the first
     call places the weights on this process's devices, and each size of batch is compiled once.
@@ -58,17 +58,17 @@ class CLIP:
 
     @property
     def scale(self) -> np.float32:
-        """What cosines are multiplied with in front of the softmax; CLIP's own is 100."""
+        """The factor of cosines in front of the softmax; CLIP's own is 100."""
         return np.exp(np.float32(self.params["logit_scale"]))
 
     def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
         """Encode photos: one feature each, of unit length.
 
         Args:
-          photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
+          photos: PIL images, uint8 arrays `[h, w, 3]` and paths, in any mixture.
 
         Raises:
-          UserError: An entry is not a photo or cannot be read; the sentence names all of these.
+          UserError: An entry is not a photo or cannot be read; the message names all of these.
         """
         return self._encoder.image_features(photos)
 
@@ -78,33 +78,33 @@ class CLIP:
         """Encode texts: one feature each, of unit length.
 
         Args:
-          texts: As they are typed.
+          texts: As typed; the tokenizer cleans them.
           truncate: Cut a text that is too long for the tower, instead of an error.
 
         Raises:
-          UserError: An entry is not a text, or is too long; the sentence says which.
+          UserError: An entry is not a text, or is too long; the message names it.
         """
         return self._encoder.text_features(texts, truncate)
 
     def class_features(
         self, names: Iterable[Any], templates: str | Iterable[Any] = PLAIN
     ) -> Float[np.ndarray, "k p"]:
-        """Encode classes by name: of each the mean over templates, at unit length.
+        """Encode classes by name: the mean over templates, scaled to unit length.
 
         Args:
-          names: As a sentence would say them.
+          names: As they stand in a sentence.
           templates: One or more, with `{}` where the name goes; for the 80 of the paper
             `common.data.templates.TEMPLATES["imagenet"]`.
 
         Raises:
-          UserError: A name or a template does not fit; the sentence says which.
+          UserError: A name or a template does not fit; the message names it.
         """
         return self._encoder.class_features(names, templates)
 
     def classify(
         self, photos: Photos, names: Iterable[Any], *, templates: str | Iterable[Any] = PLAIN
     ) -> Predictions:
-        """Say which of some classes each photo shows, zero-shot.
+        """Classify photos zero-shot: return the probability of each class for each photo.
 
         Args:
           photos: As of `image_features`.
@@ -112,7 +112,7 @@ class CLIP:
           templates: Likewise.
 
         Raises:
-          UserError: A photo, a name or a template does not fit; the sentence says which.
+          UserError: A photo, a name or a template does not fit; the message names it.
         """
         names = require_names(names)
         classes = self.class_features(names, templates)
@@ -127,7 +127,7 @@ class CLIP:
 
 
 def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ViT | ModifiedResNet:
-    """The image tower that a configuration describes."""
+    """Return the image tower that a configuration describes."""
     if isinstance(config.vision, ResNetConfig):
         return ModifiedResNet(config.vision, dtype)
     return ViT(config.vision, dtype)
@@ -136,7 +136,7 @@ def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ViT | ModifiedR
 def encode_text(
     tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"], pool: str | None = None
 ) -> Float[Array, "b p"]:
-    """Text features in the shared space, not normalised.
+    """Return text features in the shared space, not normalised.
 
     Pure; under `jax.jit`, `tower` and `pool` are static.
 
@@ -154,7 +154,7 @@ def encode_text(
 def encode_image(
     tower: ViT | ModifiedResNet, params: dict[str, Any], pixels: Float[Array, "b h w 3"]
 ) -> Float[Array, "b p"]:
-    """Image features in the shared space, not normalised.
+    """Return image features in the shared space, not normalised.
 
     Pure; under `jax.jit`, `tower` is static.
 

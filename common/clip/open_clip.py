@@ -14,7 +14,7 @@ _HEAD_WIDTH = 64
 _MLP_RATIO = 4.0
 _STAGES = 4  # of a ModifiedResNet
 
-# Of each section: fields that are read, those that say nothing of the towers, and those that may
+# Of each section: fields that are read, those that do not affect the towers, and those that may
 # only have some values. Whatever else a section holds is refused, unless it is null or false.
 _MODEL = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text")
 _MODEL_INERT = ("init_logit_scale", "nonscalar_logit_scale", "output_dict")
@@ -43,7 +43,7 @@ _PREPROCESS_ALLOWED = {
 
 
 def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
-    """Reads the `model_cfg` of an open_clip model.
+    """Read the `model_cfg` of an open_clip model.
 
     Raises:
       UserError: An entry is missing, has a value that is not one of its kind, or asks for what
@@ -61,7 +61,7 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
 
 
 def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
-    """Inverse of `clip_from_json` for a model with a ModifiedResNet."""
+    """Return what `clip_from_json` reads, for a model with a ModifiedResNet."""
     text, vision = config.text, config.vision
     return {
         "model_cfg": {
@@ -86,7 +86,7 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
 
 
 def preprocess_from_json(config: Mapping[str, Any] | Record, image_size: int) -> Preprocess:
-    """Reads the `preprocess_cfg`; what it leaves out has CLIP's own values.
+    """Read the `preprocess_cfg`; what it leaves out has CLIP's own values.
 
     Raises:
       UserError: It asks for what CLIP's preprocessing does not do.
@@ -103,7 +103,7 @@ def preprocess_from_json(config: Mapping[str, Any] | Record, image_size: int) ->
 
 
 def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
-    """Inverse of `preprocess_from_json`."""
+    """Return what `preprocess_from_json` reads."""
     return {
         "preprocess_cfg": {
             "mean": list(preprocess.mean),

@@ -1,4 +1,4 @@
-"""What the image towers return, and what they refuse."""
+"""Outputs of the image towers, and the check of their inputs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 @struct.dataclass
 class ImageOutput:
-    """What an image tower computes.
+    """The output of an image tower.
 
     Attributes:
       features: The image in the space shared with texts, [b p], not normalised.
@@ -26,7 +26,7 @@ class ImageOutput:
 
 
 def check_size(pixels: Float[Array, "b h w 3"], size: int) -> None:
-    """Raises a ValueError unless the images are `size` pixels high and wide."""
+    """Raise a ValueError unless the images are `size` pixels high and wide."""
     height, width = pixels.shape[1:3]
     if (height, width) != (size, size):
         raise ValueError(f"images of {height} x {width} pixels; the tower takes {size} x {size}")

@@ -1,4 +1,4 @@
-"""What a classifier says of photos."""
+"""Predictions of a classifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

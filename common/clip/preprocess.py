@@ -27,12 +27,12 @@ class Preprocess:
     resize: int | tuple[int, int] | None = None
 
     def __repr__(self) -> str:
-        # Names what is cached, so that the usual way keeps its name.
+        # A part of names in caches, so the default must not change it.
         resize = "" if self.resize is None else f", resize={self.resize}"
         return f"Preprocess(size={self.size}, mean={self.mean}, std={self.std}{resize})"
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """Returns float32 [size, size, 3], normalised."""
+        """Return normalised pixels, float32 [size, size, 3]."""
         image = image.convert("RGB")
         width, height = self._resized(image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
@@ -43,7 +43,7 @@ class Preprocess:
         return (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
 
     def _resized(self, sides: tuple[int, int]) -> tuple[int, int]:
-        """Width and height before the crop, of an image of `sides`."""
+        """Return width and height before the crop of an image of `sides`."""
         if isinstance(self.resize, tuple):
             return self.resize[1], self.resize[0]
         shorter, short = self.resize or self.size, min(sides)

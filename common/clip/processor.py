@@ -31,7 +31,7 @@ _ALLOWED = {
         "CLIPFeatureExtractor",
     ),
 }
-# Fields that are read, or say nothing of the pixels.
+# Fields that are read, or do not affect the pixels.
 _KNOWN = (
     *_ALLOWED,
     *("size", "crop_size", "do_center_crop", "resample", "rescale_factor"),
@@ -42,7 +42,7 @@ _KNOWN = (
 
 
 def preprocess_from_json(config: Mapping[str, Any] | Record, size: int) -> Preprocess:
-    """Reads `preprocessor_config.json`.
+    """Read `preprocessor_config.json`.
 
     Args:
       config: Its content; what it leaves out has CLIP's own values.
@@ -68,7 +68,7 @@ def preprocess_from_json(config: Mapping[str, Any] | Record, size: int) -> Prepr
 
 
 def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
-    """Inverse of `preprocess_from_json`."""
+    """Return what `preprocess_from_json` reads."""
     resize = preprocess.resize or preprocess.size
     square = isinstance(resize, tuple)
     height, width = resize if square else (None, None)
@@ -91,7 +91,7 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
 def channels(
     record: Record, name: str, default: tuple[float, ...], low: float = -1e6
 ) -> tuple[float, float, float]:
-    """Returns a number for each of red, green and blue; a single one is that of all three.
+    """Return a number for each of red, green and blue; a single number holds for all three.
 
     Raises:
       UserError: The field holds something else.
@@ -102,7 +102,7 @@ def channels(
 
 
 def _resize(record: Record, size: int) -> int | tuple[int, int]:
-    """The length of the shorter side; or height and width, whatever the photo's are."""
+    """Return the length of the shorter side; or height and width, whatever the photo's are."""
     value = record.content.get("size")
     if not isinstance(value, Mapping):
         return record.integer("size", *BOUNDS["image_size"], default=size)
@@ -117,7 +117,7 @@ def _resize(record: Record, size: int) -> int | tuple[int, int]:
 
 
 def _require_crop(record: Record, resize: int | tuple[int, int], size: int) -> None:
-    """Checks that what is left is as large as the tower's pictures."""
+    """Check that the cropped picture has the tower's size."""
     shorter = min(resize) if isinstance(resize, tuple) else resize
     if not record.boolean("do_center_crop", default=True):
         if resize != (size, size):

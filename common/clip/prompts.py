@@ -13,7 +13,7 @@ def require_texts(texts: Iterable[Any], what: str) -> tuple[str, ...]:
     """Return the texts of a list.
 
     Raises:
-      UserError: It is a single text, or an entry is not text; the sentence says which.
+      UserError: It is a single text, or an entry is not text; the message names it.
     """
     if isinstance(texts, str):
         raise UserError(f"{what} is a single text, not a list: write [{texts!r}].")

@@ -26,7 +26,7 @@ class FrozenBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """Normalises each channel."""
+        """Normalise each channel."""
         wide = jnp.promote_types(jnp.float32, self.dtype)
 
         def channel(name: str, init: nn.initializers.Initializer) -> Array:
@@ -39,7 +39,7 @@ class FrozenBatchNorm(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, batch norm, and unless told otherwise a ReLU."""
+    """A convolution without bias, batch norm, and by default a ReLU."""
 
     channels: int
     kernel: int
@@ -50,7 +50,7 @@ class ConvNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
-        """Maps the feature map."""
+        """Map the feature map."""
         x = nn.Conv(
             self.channels,
             (self.kernel, self.kernel),
@@ -75,7 +75,7 @@ class Bottleneck(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
-        """Maps the feature map; `stride` divides its sides."""
+        """Map the feature map; `stride` divides its sides."""
         wide = self.channels * _EXPANSION
         last = {"kernel": 1, "eps": self.eps, "relu": False, "dtype": self.dtype}
         y = ConvNorm(self.channels, 1, self.eps, dtype=self.dtype, name="layer1")(x)
@@ -100,7 +100,7 @@ class AttentionPool(nn.Module):
     def __call__(
         self, grid: Float[Array, "b h w c"]
     ) -> tuple[Float[Array, "b c"], Float[Array, "b p"]]:
-        """Pools a feature map."""
+        """Pool a feature map."""
         batch, rows, columns, width = grid.shape
         cells = grid.reshape(batch, rows * columns, width)
         cells = jnp.concatenate([cells.mean(1, keepdims=True), cells], axis=1)
@@ -130,7 +130,7 @@ class ModifiedResNet(nn.Module):
 
     @nn.compact
     def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:
-        """Encodes normalised images of the configured size.
+        """Encode normalised images of the configured size.
 
         Raises:
           ValueError: The images have another size.

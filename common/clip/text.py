@@ -13,7 +13,7 @@ from common.clip.layers import Block, LayerNorm
 
 @struct.dataclass
 class TextOutput:
-    """What the text tower computes.
+    """The output of the text tower.
 
     Attributes:
       last_hidden_state: Every position after the final layer norm, [b s d]; Stable Diffusion
@@ -47,7 +47,7 @@ class TextTower(nn.Module):
     remat: bool = False
 
     def setup(self) -> None:
-        """Names the parameters; the rest of the class reads as the tower runs."""
+        """Name the parameters; the other methods follow in the order of computation."""
         c = self.config
         normal = nn.initializers.normal
         self.token_embedding = self.param("token_embedding", normal(0.02), (c.vocab_size, c.width))
@@ -65,11 +65,11 @@ class TextTower(nn.Module):
             self.projection = nn.Dense(c.projection, use_bias=False, dtype=self.dtype)
 
     def embed(self, ids: Int[Array, "b s"]) -> Float[Array, "b s d"]:
-        """The tokens' rows of the embedding table, without positions."""
+        """Return the tokens' rows of the embedding table, without positions."""
         return jnp.asarray(self.token_embedding)[ids].astype(self.dtype)
 
     def add_positions(self, embeddings: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Adds the position embeddings 0 to s-1.
+        """Add the position embeddings 0 to s-1.
 
         Raises:
           ValueError: The sequence is longer than the tower's positions.
@@ -84,14 +84,14 @@ class TextTower(nn.Module):
     def finish(
         self, hidden_states: tuple[Float[Array, "b s d"], ...], pool_at: Int[Array, " b"]
     ) -> TextOutput:
-        """Final layer norm, pooling and projection."""
+        """Apply the final layer norm, pooling and projection."""
         last = self.final_norm(hidden_states[-1])
         pooled = jnp.take_along_axis(last, pool_at[:, None, None], axis=1)[:, 0]
         projected = self.projection(pooled) if self.config.projection is not None else None
         return TextOutput(last, hidden_states, pooled, projected)
 
     def __call__(self, embeddings: Float[Array, "b s d"], pool_at: Int[Array, " b"]) -> TextOutput:
-        """Encodes token embeddings (see `embed`).
+        """Encode token embeddings (see `embed`).
 
         The tower is causal, so a batch may be cut after its last pooling position: everything
         before stays the same.
@@ -110,7 +110,7 @@ class TextTower(nn.Module):
 
 
 def pool_positions(ids: Int[Array, "b s"], how: str, eos: int) -> Int[Array, " b"]:
-    """Where to pool each row of token ids.
+    """Return the position to pool at in each row of token ids.
 
     Args:
       ids: Token ids.

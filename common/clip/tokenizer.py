@@ -21,7 +21,7 @@ CLIP_LENGTH = 77
 
 
 def clean(text: str) -> str:
-    """CLIP's cleaning: broken Unicode mended, HTML unescaped twice, white space, lower case."""
+    """Clean as CLIP does: mend Unicode, unescape HTML twice, single spaces, lower case."""
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
     return " ".join(text.split()).lower()
 
@@ -38,7 +38,7 @@ class Tokenizer:
     """
 
     def __init__(self, tokenizer: Any):
-        """Wraps a `transformers.CLIPTokenizer`."""
+        """Wrap a `transformers.CLIPTokenizer`."""
         self._tokenizer = tokenizer
         self.bos: int = tokenizer.bos_token_id
         self.eos: int = tokenizer.eos_token_id
@@ -49,7 +49,7 @@ class Tokenizer:
 
     @classmethod
     def from_directory(cls, path: Path | str) -> "Tokenizer":
-        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt`.
+        """Read `tokenizer.json`, or `vocab.json` with `merges.txt`.
 
         Raises:
           UserError: The directory has neither, or they are damaged or of another kind.
@@ -57,11 +57,11 @@ class Tokenizer:
         return cls(read_tokenizer(Path(path)))
 
     def save(self, path: Path | str, length: int | None = None) -> None:
-        """Writes the files that `from_directory` and transformers read.
+        """Write the files that `from_directory` and transformers read.
 
         Args:
           path: A directory.
-          length: What they call the longest text; the tokenizer's own by default.
+          length: Of the longest text, in tokens; the tokenizer's own by default.
         """
         with atomic_write(Path(path) / "tokenizer.json") as temporary:
             text = self._tokenizer.backend_tokenizer.to_str(pretty=True)
@@ -69,7 +69,7 @@ class Tokenizer:
         write_json(Path(path) / "tokenizer_config.json", config_of(self._tokenizer, length))
 
     def require_rows(self, rows: int, directory: Path | str) -> None:
-        """Checks that a tower has a row for each id.
+        """Check that a tower has a row for each id.
 
         Raises:
           UserError: It has `rows`, and some words have none; `directory` is the tokenizer's.
@@ -78,7 +78,7 @@ class Tokenizer:
 
     @cached_property
     def added_words(self) -> tuple[str, ...]:
-        """Words that somebody added to the vocabulary, such as `<my-dog>`."""
+        """Words that were added to the vocabulary, such as `<my-dog>`."""
         added = self._tokenizer.added_tokens_decoder.values()
         return tuple(str(token) for token in added if not token.special)
 
@@ -89,18 +89,18 @@ class Tokenizer:
         return text_digest(f"{self.length} {rules}")
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text after CLIP's cleaning, without start and end."""
+        """Return the ids of one text after CLIP's cleaning, without start and end."""
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """As `encode`, for many texts at once."""
-        # The backend directly: the front end logs about lengths that `pack` deals with.
+        """Encode many texts at once, each as `encode` does."""
+        # The backend directly: the front end warns about lengths that `pack` checks.
         encode = self._tokenizer.backend_tokenizer.encode_batch
         encoded = encode([self._clean(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encoded]
 
     def _clean(self, text: str) -> str:
-        """Cleans a text around the added words that cleaning would change."""
+        """Clean a text around the added words that cleaning would change."""
         if self._unclean is None:
             return clean(text)
         parts = self._unclean.split(text)
@@ -109,7 +109,7 @@ class Tokenizer:
 
     @cached_property
     def _unclean(self) -> re.Pattern[str] | None:
-        """Finds added words that are spelled in a way that cleaned texts are not."""
+        """A pattern of added words that are spelled in a way that cleaned texts are not."""
         words = [
             str(token)
             for token in self._tokenizer.added_tokens_decoder.values()
@@ -120,11 +120,11 @@ class Tokenizer:
         return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if words else None
 
     def decode(self, token: int) -> str:
-        """The text of one id."""
+        """Return the text of one id."""
         return self._tokenizer.decode([token])
 
     def word(self, token: int) -> str:
-        """One id for people: "dog", or "do-" for a piece that more of a word follows."""
+        """Return an id in readable form: "dog", or "do-" for a piece that does not end a word."""
         piece = self._tokenizer.convert_ids_to_tokens(token)
         if piece in self._tokenizer.get_added_vocab():
             return piece
@@ -136,7 +136,7 @@ class Tokenizer:
     def pack(
         self, sequences: Sequence[Sequence[int]], length: int | None = None, truncate: bool = False
     ) -> np.ndarray:
-        """Start, ids, end, and padding up to `length`: int32 [b, length].
+        """Return start, ids, end, and padding up to `length`: int32 [b, length].
 
         Args:
           sequences: Ids without start and end.
@@ -162,7 +162,7 @@ class Tokenizer:
     def __call__(
         self, texts: Sequence[str], length: int | None = None, truncate: bool = False
     ) -> np.ndarray:
-        """Cleans, encodes and packs texts: int32 [b, length].
+        """Clean, encode and pack texts: int32 [b, length].
 
         Raises:
           UserError: A text is too long.

@@ -30,7 +30,7 @@ SPECIAL = {
     "pad_token": "<|endoftext|>",
     "unk_token": "<|endoftext|>",
 }
-"""The words with a task, as CLIP's own tokenizer calls them."""
+"""The special tokens, by role, of CLIP's own tokenizer."""
 
 _CLASSES = ("CLIPTokenizer", "CLIPTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 _SHORTEST = 3  # start, one token, end
@@ -54,7 +54,7 @@ def read_tokenizer(directory: Path) -> Any:
     added = _together(_by_number(by_number), vocabulary.added, shown(directory))
     special = _special(config, directory, bool(by_number.content))
 
-    # Without PyTorch, which nothing here needs, transformers would say so at every start.
+    # Without PyTorch, which is not needed here, transformers would warn at every start.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     # Importing transformers takes a second that commands without text need not spend.
     from transformers import AddedToken, CLIPTokenizer
@@ -74,7 +74,7 @@ def read_tokenizer(directory: Path) -> Any:
 
 
 def config_of(tokenizer: Any, length: int | None) -> dict[str, Any]:
-    """Return what `tokenizer_config.json` says of a `transformers.CLIPTokenizer`.
+    """Return the content of `tokenizer_config.json` for a `transformers.CLIPTokenizer`.
 
     Args:
       tokenizer: Of words, merges and lengths, as above.
@@ -109,7 +109,7 @@ def _by_number(table: Record) -> list[AddedWord]:
 
 
 def _together(first: list[AddedWord], second: tuple[AddedWord, ...], where: str) -> list[AddedWord]:
-    """The words of two tables, in the order of their ids; flags are those of the first."""
+    """Return the words of two tables, in the order of their ids; flags are those of the first."""
     words: dict[str, AddedWord] = {}
     numbers: dict[int, str] = {}
     for word in (*first, *second):
@@ -124,7 +124,7 @@ def _together(first: list[AddedWord], second: tuple[AddedWord, ...], where: str)
 
 
 def _special(config: Record, directory: Path, complete: bool) -> dict[str, str]:
-    """The words with a task; an older file of their own counts more, as in transformers."""
+    """Return the special tokens; an older file of their own has precedence, as in transformers."""
     older = _record(directory / "special_tokens_map.json")
     sources = [config] if complete else [older, config]
     return {role: _named(role, usual, sources) for role, usual in SPECIAL.items()}

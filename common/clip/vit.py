@@ -24,7 +24,7 @@ class ViT(nn.Module):
 
     @nn.compact
     def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:
-        """Encodes normalised images of the configured size.
+        """Encode normalised images of the configured size.
 
         Raises:
           ValueError: The images have another size.

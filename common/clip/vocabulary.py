@@ -1,4 +1,4 @@
-"""What lies near a vector in the space of token embeddings."""
+"""Nearest neighbours of a vector among token embeddings."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,11 +9,11 @@ _AT_ONCE = 64  # vectors compared with a table at a time, 13 MB for CLIP's
 def nearest_rows(
     vectors: Float[np.ndarray, "b d"], table: Float[np.ndarray, "v d"], count: int
 ) -> tuple[Int[np.ndarray, "b c"], Float[np.ndarray, "b c"]]:
-    """Rows of a token table of the largest cosine with each vector, and these cosines.
+    """Return the rows of a token table with the largest cosine to each vector, and these cosines.
 
     Args:
       vectors: in the space of the table.
-      table: the text tower's token embeddings, or those of them that count.
+      table: the text tower's token embeddings, or some of them.
       count: rows per vector, the nearest first; fewer where the table is shorter.
     """
     count = min(count, len(table))

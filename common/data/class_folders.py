@@ -1,4 +1,4 @@
-"""A folder for each class, as people and machines leave them."""
+"""A folder of photos for each class, with whatever other files it holds."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def photos_in(folder: Path) -> Photos:
     """Look for the photos of one class.
 
     Raises:
-      UserError: There are none; the sentence says what there is.
+      UserError: There are none; the message lists what the folder holds.
     """
     listed = entries(folder)
     paths = tuple(entry for entry in listed if _is_photo(entry))

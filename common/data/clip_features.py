@@ -29,7 +29,7 @@ class Version:
     """What is done to a photo before CLIP's own preprocessing.
 
     Attributes:
-      name: tells versions apart, in the cache and for people.
+      name: distinguishes versions, in the cache and in messages.
       change: (photo, its row) -> photo.
     """
 

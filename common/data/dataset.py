@@ -26,8 +26,8 @@ class ImageSplit:
 
     Attributes:
       labels: Class of each picture, an index into the data set's `classnames`.
-      names: What people call each picture, e.g. its path inside the data set.
-      pictures: Where each picture comes from.
+      names: Name of each picture in messages, e.g. its path inside the data set.
+      pictures: The source of each picture.
     """
 
     labels: Int[np.ndarray, "b"]
@@ -64,15 +64,15 @@ class ImageSplit:
         return cls(labels, names, pictures)
 
     def load(self, row: int) -> Image.Image:
-        """The upright RGB picture of one row.
+        """Return the upright RGB picture of one row.
 
         Raises:
-          UserError: The picture is broken; the sentence names it.
+          UserError: The picture is broken; the message names it.
         """
         return self.pictures[row].open()
 
     def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> "ImageSplit":
-        """The given rows in the given order."""
+        """Return the given rows in the given order."""
         return ImageSplit(
             labels=self.labels[np.asarray(rows, dtype=np.int64)],
             names=tuple(self.names[row] for row in rows),
@@ -112,7 +112,7 @@ class FeatureSplit:
         return len(self.labels)
 
     def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> "FeatureSplit":
-        """The given rows in the given order."""
+        """Return the given rows in the given order."""
         rows = np.asarray(rows, dtype=np.int64)
         return FeatureSplit(labels=self.labels[rows], features=self.features[rows])
 
@@ -135,8 +135,8 @@ class Dataset:
     Attributes:
       name: The data set's own name, for tables.
       classnames: As the source spells them; `names.readable` turns them into words.
-      train: What may be learned from; `test` is for numbers, `val` (or None) for choices.
-      passed_over: What the source holds beside these.
+      train: For training; `test` is for measurements, `val` (or None) for choices.
+      passed_over: What else the source holds.
 
     Raises:
       UserError: A class has no name, or a label is not one of a class.
@@ -208,14 +208,14 @@ AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
 
 
 def class_counts(labels: Int[np.ndarray, "b"], classes: int) -> Int[np.ndarray, "k"]:
-    """How many examples each of `classes` classes has."""
+    """Count the examples of each of `classes` classes."""
     return np.bincount(labels, minlength=classes)
 
 
 def hold_out(
     split: Split, classnames: Sequence[str], holdout: int, source: str
 ) -> tuple[Split, Split]:
-    """Parts a split into (train, test): the last `holdout` rows of each class are test.
+    """Split rows into (train, test): the last `holdout` rows of each class are test.
 
     Raises:
       UserError: A class would keep no training example.
@@ -237,7 +237,7 @@ def hold_out(
 
 
 def select_classes(dataset: AnyDataset, labels: Sequence[int]) -> AnyDataset:
-    """Keeps the given classes, renumbered 0, 1, ... in the given order."""
+    """Keep the given classes, renumbered 0, 1, ... in the given order."""
     renumbered = np.full(len(dataset.classnames), -1)
     renumbered[list(labels)] = np.arange(len(labels))
 
@@ -257,12 +257,12 @@ def select_classes(dataset: AnyDataset, labels: Sequence[int]) -> AnyDataset:
 
 
 def base_new(dataset: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
-    """The halves of the base-to-new protocol (CoCoOp): the first ceil(K/2) classes, the rest.
+    """Return the halves of CoCoOp's base-to-new protocol: the first ceil(K/2) classes and the rest.
 
     Both halves number their classes from 0.
 
     Raises:
-      UserError: A half has no two classes, so that every guess in it would be right.
+      UserError: A half has fewer than two classes, so that every guess in it would be right.
     """
     classes = len(dataset.classnames)
     middle = (classes + 1) // 2

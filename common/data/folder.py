@@ -13,7 +13,7 @@ from common.errors import UserError
 from common.photos.photo import photo_file
 from common.progress import say
 
-# What people call the parts, in any mixture of capitals.
+# Usual names of the parts, in any capitalisation.
 PARTS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
@@ -25,7 +25,7 @@ def open_folder(path: str, holdout: int) -> Dataset:
     """Open a folder of photos; a sub-folder's name is its class's name.
 
     Classes and photos are numbered in natural order (`2` before `10`). Hidden files and those of
-    the machines are skipped; other files that are not photos are passed over and listed.
+    operating systems are skipped; other files that are not photos are passed over and listed.
 
     Args:
       path: The folder. If it holds the folders `train` and `test` or `val` (or as `PARTS` calls

@@ -17,8 +17,8 @@ TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx")
 def read_phrases(path: Path | str) -> dict[str, list[str]]:
     """Read `{class: [sentence, ...]}`, gzipped where the name ends in `.gz`.
 
-    A key may be there twice, as in ProText's published file: its last list counts, and that is
-    said.
+    A key may occur twice, as in ProText's published file: its last list counts, and a message
+    reports it.
 
     Args:
       path: The file; where it is absent and `path.gz` is not, that one.
@@ -43,19 +43,19 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
 
 @functools.cache
 def _say_once(line: str) -> None:
-    """Say a line once; a run reads a file whenever it needs it."""
+    """Print a line once, though a run reads the file several times."""
     say(line)
 
 
 def check_phrases(content: Mapping[str, Any], source: object) -> None:
-    """Refuse JSON of another shape, and say of which.
+    """Refuse JSON of another shape.
 
     Args:
-      content: What the file holds.
-      source: What a sentence calls the file.
+      content: The content of the file.
+      source: The file as messages name it.
 
     Raises:
-      UserError: Some class has no list of texts.
+      UserError: A class does not have a list of texts.
     """
     for name, phrases in content.items():
         if not name.strip():

@@ -62,7 +62,7 @@ def load_stable_diffusion(
     attention: str = "plain",
     remat: str = "none",
 ) -> StableDiffusion:
-    """Loads Stable Diffusion 1.x or 2.x.
+    """Load Stable Diffusion 1.x or 2.x.
 
     Args:
       source: "pocket", a directory in diffusers' layout, or a hub id.
@@ -110,7 +110,7 @@ def load_stable_diffusion(
 
 
 def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None:
-    """Writes what `load_stable_diffusion` and diffusers' `StableDiffusionPipeline` read."""
+    """Write what `load_stable_diffusion` and diffusers' `StableDiffusionPipeline` read."""
     directory = Path(directory)
     table = unet_table(model.unet.config.use_linear_projection)
     _save_network(model.unet, to_source(table, model.params["unet"]), directory / "unet")
@@ -128,7 +128,7 @@ def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None
 
 
 def abstract_unet(unet: UNet) -> dict[str, Any]:
-    """Shapes and dtypes of a UNet's parameters, without computing them."""
+    """Return the shapes and dtypes of a UNet's parameters, without computing them."""
     side = 2 ** (len(unet.config.block_out_channels) - 1)
     latents = jnp.zeros((1, side, side, unet.config.in_channels))
     states = jnp.zeros((1, 1, unet.config.cross_attention_dim))
@@ -136,7 +136,7 @@ def abstract_unet(unet: UNet) -> dict[str, Any]:
 
 
 def abstract_vae(vae: AutoencoderKL) -> dict[str, Any]:
-    """Shapes and dtypes of an autoencoder's parameters, without computing them."""
+    """Return the shapes and dtypes of an autoencoder's parameters, without computing them."""
     side = vae.config.downsampling
     return _abstract(vae, jnp.zeros((1, side, side, vae.config.in_channels)))
 

@@ -10,7 +10,7 @@ from common.records import Record
 from common.sizes import BOUNDS, opened, size
 
 _LEVELS = 8
-"""Of a network at most; each halves the picture."""
+"""Most levels of a network; each halves the picture."""
 
 
 def _size(kind: str) -> Callable[[Record, str], Any]:
@@ -22,7 +22,7 @@ def _sizes(kind: str) -> Callable[[Record, str], Any]:
 
 
 def _heads(record: Record, name: str) -> Any:
-    """One number for all levels, or one for each."""
+    """Read one number for all levels, or one for each."""
     several = isinstance(record.content[name], list | tuple)
     return _sizes("heads")(record, name) if several else _size("heads")(record, name)
 
@@ -58,18 +58,18 @@ class _DiffusersConfig:
 
     @classmethod
     def _fields(cls, raw: Mapping[str, Any] | Record) -> dict[str, Any]:
-        """The dataclass's own fields of a `config.json`, once the rest is found harmless."""
+        """Return the dataclass's fields of a `config.json`, once the others are checked."""
         record = opened(raw, cls._file)
         names = {field.name for field in dataclasses.fields(cls)}
         check_supported(record, names, cls._fixed)
         own = {name: _KINDS[name](record, name) for name in names & record.content.keys()}
         if len(own.get("block_out_channels") or ()) > _LEVELS:
             record.refuse("block_out_channels", f"a list of up to {_LEVELS} numbers")
-        # Null is the usual.
+        # Null stands for the default.
         return {name: value for name, value in own.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as diffusers' `config.json` holds them, with its class name."""
+        """Return the fields as diffusers' `config.json` holds them, with its class name."""
         fields = {"_class_name": self._class_name, **dataclasses.asdict(self)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
 
@@ -117,7 +117,7 @@ class UNetConfig(_DiffusersConfig):
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any] | Record) -> "UNetConfig":
-        """Reads diffusers' `unet/config.json`.
+        """Read diffusers' `unet/config.json`.
 
         Raises:
           UserError: a field has a value that the model does not support, or the fields
@@ -179,7 +179,7 @@ class VAEConfig(_DiffusersConfig):
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any] | Record) -> "VAEConfig":
-        """Reads diffusers' `vae/config.json`.
+        """Read diffusers' `vae/config.json`.
 
         Raises:
           UserError: a field has a value that the model does not support.

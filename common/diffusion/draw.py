@@ -1,4 +1,4 @@
-"""Prompts in, PIL images out: what is beneath `StableDiffusion.draw`."""
+"""From prompts to PIL images, for `StableDiffusion.draw`."""
 
 from collections.abc import Mapping
 from typing import Any

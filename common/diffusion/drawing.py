@@ -25,7 +25,7 @@ def _states(params: PyTree, embedded: Array, *, tower: TextTower) -> Array:
 def text_states(
     sd: StableDiffusion, prompts: Sequence[str], words: Mapping[str, np.ndarray]
 ) -> Float[np.ndarray, "b s d"]:
-    """What the U-Net reads of each prompt; `words` are learned vectors by word."""
+    """Return the text states of each prompt; `words` are learned vectors by word."""
     table = np.asarray(sd.params["text"]["token_embedding"])
     others = sd.tokenizer.added_words
     embedded = np.stack(
@@ -72,9 +72,9 @@ def generate(
     seed: int,
     negative: str = "",
 ) -> Float[np.ndarray, "b h w 3"]:
-    """One picture for each prompt, in [0, 1]; all devices of all processes draw.
+    """Draw one picture for each prompt, in [0, 1], on all devices of all processes.
 
-    The i-th picture depends on the seed and i only, not on how many there are.
+    The i-th picture depends on the seed and i only, not on the number of pictures.
 
     Args:
       sd: the model.
@@ -124,7 +124,7 @@ def embed_prompt(
     words: Mapping[str, np.ndarray],
     others: Collection[str] = (),
 ) -> Float[np.ndarray, "s d"]:
-    """Token embeddings of a prompt that may hold learned words anywhere, padded.
+    """Return the token embeddings of a prompt that may hold learned words anywhere, padded.
 
     Args:
       tokenizer: of the text tower.

@@ -39,7 +39,7 @@ class Architecture:
 
     @classmethod
     def from_directory(cls, directory: Path) -> "Architecture":
-        """Reads the JSON files of a directory in diffusers' layout.
+        """Read the JSON files of a directory in diffusers' layout.
 
         Raises:
           UserError: A file is missing or describes another kind of model.
@@ -89,7 +89,7 @@ KNOWN: Mapping[str, Architecture] = {
 
 
 def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> StableDiffusion:
-    """What `load_stable_diffusion` gives, with shapes and dtypes in place of weights.
+    """Return what `load_stable_diffusion` does, with shapes and dtypes in place of weights.
 
     Args:
       source: "pocket" or a directory, of which the small files are read; or a key of `KNOWN`.

@@ -18,7 +18,7 @@ from common.spread import on_all_devices
 
 @dataclass(frozen=True)
 class Modules:
-    """All that is fixed once a model is chosen, but no weights: static under `jax.jit`.
+    """The networks without their weights, and the noise schedule: static under `jax.jit`.
 
     Attributes:
       unet: The denoising network; `unet.clone(remat=...)` changes how it runs.
@@ -35,7 +35,7 @@ class Modules:
 
 @dataclass(frozen=True)
 class StableDiffusion:
-    """What `load_stable_diffusion` gives.
+    """A Stable Diffusion as `load_stable_diffusion` returns it.
 
     `draw` takes prompts and gives pictures; beneath it are `common.diffusion.prompt_states` and
     `text_to_image`, for what is sharded or differentiated.
@@ -91,11 +91,11 @@ class StableDiffusion:
 
     @cached_property
     def on_devices(self) -> "StableDiffusion":
-        """The same with its weights on all devices, copied there once."""
+        """The same model with its weights on all devices, copied there once."""
         return replace(self, params=on_all_devices(self.params))
 
     def require_size(self, name: str, size: int) -> int:
-        """Return `size`, the side of a picture in pixels, which the caller calls `name`.
+        """Return `size`, the side of a picture in pixels; `name` is for the message.
 
         Raises:
           UserError: The networks cannot make a picture of this size.
@@ -126,8 +126,8 @@ class StableDiffusion:
         """Draw `n` pictures of a prompt, or of each of several, one prompt after another.
 
         The i-th picture depends on the seed and i alone. The first call places the weights on
-        the devices and compiles; further calls with as many pictures, steps and the same sampler
-        and size use the same program.
+        the devices and compiles; further calls with the same numbers of pictures and
+        steps, sampler and size use the same program.
 
         Args:
           prompt: A text or a list of texts, which may hold the words of `tokens`.

@@ -75,7 +75,7 @@ def _integral(sigma: float, roots: np.ndarray) -> float:
 def solver_levels(
     schedule: NoiseSchedule, steps: int, options: Options, *, repeats: bool = False
 ) -> tuple[np.ndarray, Sigmas]:
-    """Return whole timesteps and how much noise there is at each; last, what is left in the end.
+    """Return whole timesteps and the sigma at each; the last sigma is what is left in the end.
 
     Args:
       schedule: Of the model.
@@ -192,7 +192,7 @@ _SOLVERS = {
 
 
 def _second(once: Column, twice: Column, solver: str, orders: np.ndarray) -> Column:
-    """Return the weights of first differences; of order 3 there is but one way."""
+    """Return the weights of first differences; the solver type does not matter at order 3."""
     return np.where((solver == "heun") | (orders == 3), twice, 0.5 * once)
 
 

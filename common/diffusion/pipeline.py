@@ -16,7 +16,7 @@ from common.diffusion.samplers import sample
 def prompt_states(
     tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"]
 ) -> Float[Array, "b s d"]:
-    """What the UNet attends to: the text tower's last hidden states at all positions.
+    """Return what the UNet attends to: the text tower's last hidden states at all positions.
 
     Args:
       tower: `StableDiffusion.text_tower`.
@@ -24,7 +24,7 @@ def prompt_states(
       ids: As the tokenizer packs them, padded to the tower's positions as in training.
     """
     embeddings = tower.apply({"params": params}, ids, method="embed")
-    # The tower always pools; from where is of no concern here.
+    # The tower always pools; the position does not matter here.
     anywhere = jnp.zeros(len(ids), jnp.int32)
     return tower.apply({"params": params}, embeddings, anywhere).last_hidden_state
 
@@ -42,7 +42,7 @@ def text_to_image(
     steps: int = 25,
     guidance: float | Float[Array, ""] = 7.5,
 ) -> Float[Array, "b H W 3"]:
-    """Samples one image for each row of `states`, with classifier-free guidance.
+    """Sample one image for each row of `states`, with classifier-free guidance.
 
     The conditional and the unconditional predictions are one batch of twice the size (Ho and
     Salimans 2022, equation 6, with diffusers' convention for the weight).
@@ -99,7 +99,7 @@ def text_to_image(
 def latents_to_images(
     modules: Modules, params: dict[str, Any], latents: Float[Array, "b h w c"]
 ) -> Float[Array, "b H W 3"]:
-    """Decodes latents of unit variance into images in [0, 1]."""
+    """Decode latents of unit variance into images in [0, 1]."""
     pixels = modules.vae.apply(
         {"params": params["vae"]}, latents / modules.vae.config.scaling_factor, method="decode"
     )

@@ -1,6 +1,6 @@
 """Samplers of one step's memory as tables, with the trajectories of diffusers.
 
-Every step of each sampler is one linear combination of a few things: the current latents, what
+Every step of each sampler is one linear combination of a few terms: the current latents, what
 the model's output implies now and implied before, latents that were laid aside, and fresh noise.
 So a sampler is a table of coefficients, made on the host in float64, and one scan runs them all.
 """
@@ -31,7 +31,7 @@ class Row:
     Attributes:
       latents: weight of the current latents.
       estimates: weights of what the model's outputs imply, this step's first.
-      aside: weight of the latents that lie aside; None where no step uses them.
+      aside: weight of the latents that were laid aside; None where no step uses them.
     """
 
     latents: Column
@@ -41,21 +41,21 @@ class Row:
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """What each call of the model does; a `Column` holds one number a call.
+    """The coefficients of each call of the model; a `Column` holds one number for each.
 
     Attributes:
-      timestep: what the model is told.
-      input_scale: what the latents are multiplied with before the model sees them.
+      timestep: the timestep that the model takes.
+      input_scale: the factor of the latents in front of the model.
       alpha: share of clean latents in what the model sees.
       sigma: share of noise in what the model sees.
       following: the next latents.
       noise: weight of fresh noise in them.
-      aside: the next latents aside; None where no step uses them.
-      estimate: what is made of the model's output: "clean" latents, the "noise" in what it saw,
+      aside: the next latents to lay aside; None where no step uses them.
+      estimate: what the model's output is turned into: "clean" latents, the "noise" in its input,
         or the "output" itself.
-      clip: clean latents are clipped to so much on either side of 0; None leaves them.
+      clip: bound on clean latents on either side of 0; None leaves them.
       unclipped: weight of this step's clean latents before they were clipped.
-      initial_scale: what standard normal noise is multiplied with to start from.
+      initial_scale: the factor of standard normal noise at the start.
     """
 
     timestep: Column
@@ -72,7 +72,7 @@ class SamplingPlan:
 
 
 def ddpm(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
-    """Ancestral sampling (Ho et al. 2020, equation 7)."""
+    """Return the plan of ancestral sampling (Ho et al. 2020, equation 7)."""
     times = timesteps(schedule, steps, options["timestep_spacing"])
     now = schedule.alphas_cumprod[times].astype(np.float64)
     after = np.append(now[1:], 1.0)
@@ -91,7 +91,7 @@ def ddpm(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
 
 
 def ddim(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
-    """Deterministic DDIM (Song et al. 2021, equation 12 with eta 0)."""
+    """Return the plan of deterministic DDIM (Song et al. 2021, equation 12 with eta 0)."""
     times = timesteps(schedule, steps, options["timestep_spacing"])
     table = schedule.alphas_cumprod.astype(np.float64)
     end = 1.0 if options["set_alpha_to_one"] else table[0]
@@ -113,9 +113,10 @@ def ddim(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
 
 
 def euler(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
-    """Euler's method on the probability flow (Karras et al. 2022, algorithm 2, no churn).
+    """Return the plan of Euler's method (Karras et al. 2022, algorithm 2, no churn).
 
-    Its latents are not rescaled to unit variance: noise of deviation sigma is added to them.
+    It follows the probability flow. Its latents are not rescaled to unit variance: noise of
+    deviation sigma is added to them.
     """
     times, sigmas = noise_levels(schedule, steps, options)
     now, after = sigmas[:-1], sigmas[1:]
@@ -123,7 +124,7 @@ def euler(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan
 
 
 def euler_ancestral(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
-    """Euler's method that overshoots and adds noise (k-diffusion's `sample_euler_ancestral`)."""
+    """Return the plan of Euler's method with noise (k-diffusion's `sample_euler_ancestral`)."""
     times, sigmas = noise_levels(schedule, steps, options)
     now, after = sigmas[:-1], sigmas[1:]
     noise = np.sqrt(after**2 * (now**2 - after**2) / now**2)
@@ -132,7 +133,10 @@ def euler_ancestral(schedule: NoiseSchedule, steps: int, options: Options) -> Sa
 
 
 def heun(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
-    """Heun's method (Karras et al. 2022, algorithm 1): two calls a step, but for the last."""
+    """Return the plan of Heun's method (Karras et al. 2022, algorithm 1).
+
+    Each step takes two calls of the model, the last step one.
+    """
     times, sigmas = noise_levels(schedule, steps, options)
     calls = 2 * steps - 1
     now = np.repeat(sigmas[:-1], 2)[1:]
@@ -159,7 +163,7 @@ def heun(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
 
 
 def lms(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
-    """Linear multistep of order 4 (k-diffusion's `sample_lms`)."""
+    """Return the plan of the linear multistep method of order 4 (k-diffusion's `sample_lms`)."""
     times, sigmas = noise_levels(schedule, steps, options)
     nodes, weights = np.polynomial.legendre.leggauss(4)  # Exact for polynomials of order 3.
     lags = np.zeros((steps, 4))
@@ -210,7 +214,7 @@ def unit_plan(
     noise: Column | None = None,
     **others: Any,
 ) -> SamplingPlan:
-    """A plan whose latents keep unit variance, so that the model sees them as they are."""
+    """Return a plan whose latents keep unit variance, so that the model sees them as they are."""
     zeros = np.zeros(len(times))
     return SamplingPlan(
         timestep=times.astype(np.float64),
@@ -235,7 +239,7 @@ def scaled_plan(
     noise: Column | None = None,
     **others: Any,
 ) -> SamplingPlan:
-    """A plan whose latents carry noise of deviation `sigmas`, scaled down for the model."""
+    """Return a plan whose latents carry noise of deviation `sigmas`, scaled down for the model."""
     unit = 1 / np.sqrt(sigmas**2 + 1)
     peak = sigmas.max()
     leading = options["timestep_spacing"] == "leading"

@@ -10,15 +10,15 @@ from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.spacing import timesteps
 from common.errors import UserError
 
-# Adams and Bashforth's weights of this output and those before, by how many there are.
+# Adams-Bashforth weights of this output and those before, by their number.
 _ADAMS = ((1,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
 _RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 
 def pndm(schedule: NoiseSchedule, steps: int, options: Mapping[str, Any]) -> SamplingPlan:
-    """Return the plan of PLMS, after three steps of Runge and Kutta's unless they are skipped.
+    """Return the plan of PLMS, after three Runge-Kutta steps unless they are skipped.
 
-    The model is called once more than there are steps, or nine times more with Runge and Kutta.
+    The model is called once more than there are steps, or nine times more with Runge-Kutta.
     """
     times = timesteps(schedule, steps, options["timestep_spacing"])[::-1]
     stride = schedule.num_train_timesteps // steps
@@ -65,7 +65,7 @@ def _skipping(times: np.ndarray, stride: int) -> tuple[np.ndarray, list[tuple[in
     """Return the times of all calls, and from where to where each goes."""
     visited = np.concatenate([times[:-1], times[-2:-1], times[-1:]])[::-1]
     starts = [(int(time), int(time) - stride) for time in visited]
-    if len(visited) > 1:  # The second call does the first step anew.
+    if len(visited) > 1:  # The second call repeats the first step.
         starts[1] = (int(visited[1]) + stride, int(visited[1]))
     return visited, starts
 
@@ -84,7 +84,7 @@ def _with_runge_kutta(times: np.ndarray, stride: int) -> tuple[np.ndarray, list[
 
 
 def _mixes(calls: int, skip: bool) -> np.ndarray:
-    """Return what of this and earlier outputs each call goes on with."""
+    """Return the weights of this and earlier outputs in each call."""
     mixes = np.zeros((calls, 5 if skip else 13))
     kept: list[int] = []
     for call in range(calls):

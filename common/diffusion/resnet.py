@@ -41,26 +41,26 @@ class Execution:
         key: Float[Array, "b k h d"],
         value: Float[Array, "b k h d"],
     ) -> Float[Array, "b q h d"]:
-        """Attention by the chosen implementation, recomputed backwards if so chosen."""
+        """Attend by the chosen implementation, recomputed backwards if so chosen."""
         attention = partial(attend, implementation=self.attention)
         if self.remat == "attention":
             attention = jax.checkpoint(attention)
         return attention(query, key, value)
 
     def block(self, module: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-        """The module class, made to recompute its inside backwards if so chosen."""
+        """Return the module class, made to recompute its inside backwards if so chosen."""
         return nn.remat(module) if self.remat == "block" else module
 
 
 def group_norm(groups: int, epsilon: float, run: Execution, name: str) -> nn.GroupNorm:
-    """Group normalisation with float32 statistics, by the accurate two-pass variance."""
+    """Return group normalisation with float32 statistics, by the accurate two-pass variance."""
     return nn.GroupNorm(
         groups, epsilon=epsilon, dtype=run.dtype, use_fast_variance=False, name=name
     )
 
 
 def conv3x3(features: int, run: Execution, name: str) -> nn.Conv:
-    """A 3x3 convolution that keeps the size."""
+    """Return a 3x3 convolution that keeps the size."""
     return nn.Conv(features, (3, 3), padding=1, dtype=run.dtype, name=name)
 
 
@@ -76,7 +76,7 @@ class ResnetBlock(nn.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], time: Float[Array, "b t"] | None = None
     ) -> Float[Array, "b h w f"]:
-        """Returns the block's sum of shortcut and residual."""
+        """Return the block's sum of shortcut and residual."""
         residual = nn.silu(group_norm(self.groups, self.epsilon, self.run, "norm1")(x))
         residual = conv3x3(self.features, self.run, "conv1")(residual)
         if time is not None:
@@ -102,7 +102,7 @@ class Downsample(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 f"]:
-        """Returns the map at half size."""
+        """Return the map at half size."""
         return nn.Conv(
             self.features,
             (3, 3),
@@ -121,6 +121,6 @@ class Upsample(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 f"]:
-        """Returns the map at double size."""
+        """Return the map at double size."""
         x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
         return conv3x3(self.features, self.run, "conv")(x)

@@ -43,8 +43,8 @@ class Sampler:
 
     Attributes:
       scheduler: A key of `PLANS`; None is the file's own class.
-      fixed: Options that the sampler's name says.
-      silent: Options where the file says nothing, if not diffusers' own.
+      fixed: Options that the sampler's name implies.
+      silent: Options where the file is silent, if not diffusers' own.
     """
 
     scheduler: str | None
@@ -55,7 +55,7 @@ class Sampler:
         """Return the table of coefficients.
 
         Raises:
-          UserError: The steps do not fit, or the scheduler file asks for what there is not.
+          UserError: The steps do not fit, or the scheduler file asks for what is not supported.
         """
         scheduler, options = read_options(schedule, self.scheduler, self.fixed, self.silent)
         if steps < 1:
@@ -66,7 +66,7 @@ class Sampler:
             defined = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(_columns(plan)))
         except np.linalg.LinAlgError:  # Two steps at one time.
             defined = False
-        # Where the model sees noise alone, noise does not say what the clean latents are.
+        # Where the model sees noise alone, noise does not determine the clean latents.
         if not defined or (schedule.prediction_type == "epsilon" and not plan.alpha.all()):
             raise UserError(
                 f"steps={steps} cannot be laid out by {scheduler} with timestep_spacing="
@@ -147,14 +147,14 @@ def sample(
     steps: int,
     step_noise: StepNoise | None = None,
 ) -> Float[Array, "b h w c"]:
-    """Turns standard normal noise into latents by calls of `denoise`, in one scan.
+    """Turn standard normal noise into latents by calls of `denoise`, in one scan.
 
     Args:
       sampler: A key of `SAMPLERS`.
       schedule: Whose `prediction_type` says what `denoise` returns.
       denoise: Called with latents of unit variance and their timesteps.
       noise: Standard normal; its shape is the result's.
-      steps: As diffusers counts them: `denoise` is called so often, but once more by "pndm" and
+      steps: As diffusers counts them: `denoise` is called as often, once more by "pndm" and
         nearly twice as often by "heun".
       step_noise: For samplers that add noise on the way, such as "ddpm", the noise of each call.
 

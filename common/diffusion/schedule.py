@@ -35,8 +35,8 @@ _LATER = ("trained_betas", "rescale_betas_zero_snr")
 class NoiseSchedule:
     """The variance-preserving noise of a diffusion model; hashable, so static under `jit`.
 
-    Training reads betas and `prediction_type` only; the other fields are read, and refused
-    where they ask for what there is not, when a picture is sampled.
+    Training reads betas and `prediction_type` only; the other fields are read and checked when a
+    picture is sampled.
 
     Attributes:
       prediction_type: what the UNet predicts: "epsilon", the noise, or "v_prediction",
@@ -64,13 +64,13 @@ class NoiseSchedule:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "NoiseSchedule":
-        """Reads diffusers' `scheduler/scheduler_config.json`, of whichever scheduler class.
+        """Read diffusers' `scheduler/scheduler_config.json`, of any scheduler class.
 
         Raises:
           UserError: a field that training depends on is damaged or has an unsupported value.
         """
         record = Record(raw, "the scheduler config", _REMEDY)
-        # Old files say in this way that the UNet predicts clean latents.
+        # In old files, false means that the UNet predicts clean latents.
         if not record.boolean("predict_epsilon", default=True):
             record.refuse("predict_epsilon", "true, the only value that is supported")
         steps = record.integer("num_train_timesteps", 1, MOST_TIMESTEPS, default=1000)
@@ -93,7 +93,7 @@ class NoiseSchedule:
 
     @classmethod
     def from_file(cls, path: AnyPath) -> "NoiseSchedule":
-        """Reads a `scheduler_config.json`.
+        """Read a `scheduler_config.json`.
 
         Raises:
           UserError: as `from_dict`, or the file is damaged.
@@ -112,9 +112,10 @@ class NoiseSchedule:
         return json.loads(self.scheduler_file or "{}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as diffusers' `scheduler_config.json` holds them: the file that was read.
+        """Return the fields as diffusers' `scheduler_config.json` holds them.
 
-        Without a file they are written for `DDIMScheduler`.
+        The other fields of a file that was read are kept. Without a file they are written for
+        `DDIMScheduler`.
         """
         if self.scheduler_file:
             before: Any = NoiseSchedule.from_dict(self.file)
@@ -155,7 +156,7 @@ class NoiseSchedule:
         noise: Float[Array, "b h w c"],
         timesteps: Int[Array, "b"],
     ) -> Float[Array, "b h w c"]:
-        """The noisy latents at the given times."""
+        """Return the noisy latents at the given times."""
         alpha, sigma = self._coefficients(timesteps)
         return alpha * latents + sigma * noise
 
@@ -165,7 +166,7 @@ class NoiseSchedule:
         noise: Float[Array, "b h w c"],
         timesteps: Int[Array, "b"],
     ) -> Float[Array, "b h w c"]:
-        """What the UNet is to predict for `add_noise` of the same arguments."""
+        """Return what the UNet is to predict for `add_noise` of the same arguments."""
         if self.prediction_type == "epsilon":
             return noise
         alpha, sigma = self._coefficients(timesteps)

@@ -1,4 +1,4 @@
-"""What diffusers' scheduler classes know, and which of it is supported when sampling."""
+"""The fields of diffusers' scheduler classes, and which of their values can be sampled with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class ChoiceField:
 
     @property
     def default(self) -> Any:
-        """What a file that is silent means."""
+        """The value where a file is silent."""
         return self.values[0]
 
     def accepts(self, value: Any) -> bool:
-        """Say whether the value is one of those supported."""
+        """Return whether the value is one of those supported."""
         alike = type(value) is type(self.default) or self.default is None or _is_number(value)
         return alike and value in self.values
 
@@ -38,7 +38,7 @@ class NumberField:
     high: float
 
     def accepts(self, value: Any) -> bool:
-        """Say whether the value is such a number."""
+        """Return whether the value is such a number."""
         return value is self.default or (_is_number(value) and self.low <= value <= self.high)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Steps:
     default: tuple[int, ...] = ()
 
     def accepts(self, value: Any) -> bool:
-        """Say whether the value is such a list."""
+        """Return whether the value is such a list."""
         return isinstance(value, list | tuple) and all(type(step) is int for step in value)
 
     def __str__(self) -> str:
@@ -140,7 +140,7 @@ KNOWN: Mapping[str, Mapping[str, Field]] = {
     "DEISMultistepScheduler": {
         "timestep_spacing": _LINSPACE,
         "solver_order": _ORDER,
-        # What a file of another class calls its own; diffusers takes them for these as well.
+        # Files of other classes have other values; diffusers accepts them, too.
         "algorithm_type": ChoiceField(("deis", "dpmsolver++", "dpmsolver")),
         "solver_type": ChoiceField(("logrho", "midpoint", "heun", "bh1", "bh2")),
         "lower_order_final": _ON,
@@ -174,7 +174,7 @@ _SHARED = frozenset(NoiseSchedule.__dataclass_fields__) | {"predict_epsilon"}
 _INERT = frozenset({"dynamic_thresholding_ratio", "sample_max_value"})
 _INERT |= {"flow_shift", "time_shift_type", "original_inference_steps", "timestep_scaling"}
 _INERT |= {"tensor_format", "timestep_values"}
-# Of these a sampler that does not know them would draw other pictures than the file means.
+# A class without these fields would draw other pictures than the file describes.
 _TELLING = frozenset({"interpolation_type", "final_sigmas_type", "timestep_type"})
 _TELLING |= {*_SIGMAS, *_FLOW, *_THRESHOLD, "use_lu_lambdas"}
 
@@ -193,10 +193,10 @@ def read_options(
       schedule: With the file.
       scheduler: The class; None for the file's own.
       fixed: Options that go before the file's.
-      silent: Options where the file says nothing, in place of diffusers' own.
+      silent: Options where the file is silent, in place of diffusers' own.
 
     Raises:
-      UserError: The class, a field or its value is not supported; the sentence names it.
+      UserError: The class, a field or its value is not supported; the message names it.
     """
     file = schedule.file
     own = scheduler is None
@@ -228,7 +228,7 @@ def read_options(
 
 
 def _refuse_strangers(file: Mapping[str, Any], scheduler: str, own: bool) -> None:
-    """Refuse fields that no class knows, and telling ones that the file's class does not know."""
+    """Refuse fields that no class has, and those of `_TELLING` that the file's class lacks."""
     for name, value in file.items():
         if name in KNOWN[scheduler] or name in _SHARED or name in _INERT or name.startswith("_"):
             continue

@@ -1,4 +1,4 @@
-"""Where samplers step: timesteps of the model, and how much noise is left at each."""
+"""Timesteps that samplers visit, and how much noise is left at each."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ def timesteps(
     """Return the times to visit, latest first, spread as in table 2 of arXiv:2305.08891.
 
     Args:
-      schedule: Says how many there are to choose from.
+      schedule: With all timesteps and the offset of the first.
       steps: How many.
       spacing: How they are spread.
       rounded: Whether times between training timesteps are rounded to one.
@@ -33,7 +33,7 @@ def timesteps(
       last: How many of the training timesteps to use; by default all.
 
     Raises:
-      UserError: So many do not fit.
+      UserError: The steps do not fit.
     """
     total = schedule.num_train_timesteps
     if not 1 <= steps <= total:
@@ -103,7 +103,7 @@ def rescheduled(
 
 
 def sigma_to_time(sigmas: Table, wanted: Column) -> Column:
-    """Return the times, also between training timesteps, at which there is so much noise."""
-    # In float32, as diffusers: whether a time lies just below a whole number hangs on it.
+    """Return the times with this noise, also between training timesteps."""
+    # In float32, as diffusers: it decides whether a time lies just below a whole number.
     logs = np.log(sigmas.astype(np.float32)).astype(np.float64)
     return np.interp(np.log(wanted), logs, np.arange(len(sigmas)))

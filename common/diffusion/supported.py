@@ -59,7 +59,7 @@ _IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_a
 
 
 def check_supported(record: Record, own: Collection[str], fixed: Mapping[str, Any]) -> None:
-    """Checks a `config.json` before it is read, so that nothing in it is passed over.
+    """Check a `config.json` before it is read, so that no field is ignored silently.
 
     Args:
       record: Its fields.

@@ -16,7 +16,7 @@ class Attention(nn.Module):
     def __call__(
         self, x: Float[Array, "b q d"], context: Float[Array, "b k e"]
     ) -> Float[Array, "b q d"]:
-        """Attends from `x` to `context` (to itself where that is `x`)."""
+        """Attend from `x` to `context` (to itself where that is `x`)."""
         width = x.shape[-1]
 
         def project(name: str, states: Array) -> Array:
@@ -36,7 +36,7 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Applies the same map at every position."""
+        """Apply the same map at every position."""
         width = x.shape[-1]
         hidden = nn.Dense(8 * width, dtype=self.run.dtype, name="in")(x)
         value, gate = hidden[..., : 4 * width], hidden[..., 4 * width :]
@@ -54,7 +54,7 @@ class TransformerBlock(nn.Module):
     def __call__(
         self, x: Float[Array, "b q d"], text_states: Float[Array, "b s e"]
     ) -> Float[Array, "b q d"]:
-        """Returns the sum of `x` and the three residuals."""
+        """Return the sum of `x` and the three residuals."""
 
         def norm(name: str, states: Array) -> Array:
             # Flax's default epsilon is 1e-6; Stable Diffusion was trained with 1e-5.
@@ -81,7 +81,7 @@ class SpatialTransformer(nn.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], text_states: Float[Array, "b s e"]
     ) -> Float[Array, "b h w c"]:
-        """Returns the map plus what the transformer adds to it."""
+        """Return the map plus what the transformer adds to it."""
         batch, height, width, channels = x.shape
         hidden = group_norm(self.groups, 1e-6, self.run, "norm")(x)
         hidden = hidden.reshape(batch, height * width, channels)

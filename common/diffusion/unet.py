@@ -16,7 +16,7 @@ from common.errors import UserError
 
 
 def sinusoids(timesteps: Real[Array, "b"], width: int) -> Float[Array, "b {width}"]:
-    """Cosines, then sines, of the time at geometrically spaced frequencies; float32."""
+    """Return cosines, then sines, of the time at geometrically spaced frequencies; float32."""
     half = width // 2
     frequencies = jnp.exp(-jnp.log(10000.0) * jnp.arange(half, dtype=jnp.float32) / half)
     angles = timesteps.astype(jnp.float32)[:, None] * frequencies
@@ -45,7 +45,7 @@ class UNet(nn.Module):
         timesteps: Real[Array, "b"],
         text_states: Float[Array, "b s d"],
     ) -> Float[Array, "b h w c2"]:
-        """Returns the prediction in float32.
+        """Return the prediction in float32.
 
         Args:
           latents: scaled to unit variance, with noise added.

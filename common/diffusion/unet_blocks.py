@@ -11,7 +11,7 @@ EPSILON = 1e-5
 
 
 class UNetLevel(nn.Module):
-    """What the three kinds of level have in common.
+    """The blocks that the three kinds of level share.
 
     Attributes:
       heads: attention heads; 0 for a level without transformers.
@@ -23,13 +23,13 @@ class UNetLevel(nn.Module):
     run: Execution
 
     def resnet(self, index: int, x: Array, time: Array) -> Array:
-        """Applies the residual block number `index`."""
+        """Apply the residual block number `index`."""
         block = self.run.block(ResnetBlock)
         name = f"resnet_{index}"
         return block(self.features, self.groups, EPSILON, self.run, name=name)(x, time)
 
     def transformer(self, index: int, x: Array, text_states: Array) -> Array:
-        """Applies the transformer number `index`, if the level has any."""
+        """Apply the transformer number `index`, if the level has any."""
         if not self.heads:
             return x
         block = self.run.block(SpatialTransformer)
@@ -50,7 +50,7 @@ class DownLevel(UNetLevel):
         time: Float[Array, "b t"],
         text_states: Float[Array, "b s d"],
     ) -> list[Array]:
-        """Returns every map that the way up will meet again; the last one goes on down."""
+        """Return every map that the way up reads again; the last one goes on down."""
         maps = []
         for i in range(self.layers):
             x = self.resnet(i, x, time)
@@ -72,7 +72,7 @@ class MidLevel(UNetLevel):
         time: Float[Array, "b t"],
         text_states: Float[Array, "b s d"],
     ) -> Float[Array, "b h w c"]:
-        """Returns the map at the bottom of the UNet."""
+        """Return the map at the bottom of the UNet."""
         x = self.resnet(0, x, time)
         x = self.transformer(0, x, text_states)
         return self.resnet(1, x, time)
@@ -91,7 +91,7 @@ class UpLevel(UNetLevel):
         time: Float[Array, "b t"],
         text_states: Float[Array, "b s d"],
     ) -> Float[Array, "b h2 w2 f"]:
-        """Takes in `skips`, the newest first."""
+        """Take in `skips`, the newest first."""
         for i, skip in enumerate(reversed(skips)):
             x = jnp.concatenate([x, skip], axis=-1)
             x = self.resnet(i, x, time)

@@ -27,7 +27,7 @@ class Moments:
     logvar: Float[Array, "b h w c"]
 
     def sample(self, noise: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """The latents that standard normal `noise` selects."""
+        """Return the latents that standard normal `noise` selects."""
         return self.mean + jnp.exp(0.5 * self.logvar) * noise
 
 
@@ -39,7 +39,7 @@ class MidAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """Returns the map plus what the attention adds to it."""
+        """Return the map plus what the attention adds to it."""
         batch, height, width, channels = x.shape
         normed = group_norm(self.groups, EPSILON, self.run, "norm")(x)
         normed = normed.reshape(batch, height * width, 1, channels)
@@ -60,7 +60,7 @@ class MidBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """Returns the map at the smallest size."""
+        """Return the map at the smallest size."""
         x = ResnetBlock(self.features, self.groups, EPSILON, self.run, name="resnet_0")(x)
         x = MidAttention(self.groups, self.run, name="attention")(x)
         return ResnetBlock(self.features, self.groups, EPSILON, self.run, name="resnet_1")(x)
@@ -74,7 +74,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, pixels: Float[Array, "b H W c"]) -> Float[Array, "b h w m"]:
-        """Returns mean and log variance, not yet mixed by the quantisation layer."""
+        """Return mean and log variance, not yet mixed by the quantisation layer."""
         config, run = self.config, self.run
         widths, groups = config.block_out_channels, config.norm_num_groups
         x = conv3x3(widths[0], run, "conv_in")(pixels)
@@ -96,7 +96,7 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Float[Array, "b h w c"]) -> Float[Array, "b H W p"]:
-        """Returns pixels, not clipped."""
+        """Return pixels, not clipped."""
         config, run = self.config, self.run
         widths, groups = config.block_out_channels[::-1], config.norm_num_groups
         x = conv3x3(widths[0], run, "conv_in")(latents)
@@ -113,7 +113,7 @@ class Decoder(nn.Module):
 class AutoencoderKL(nn.Module):
     """Variational autoencoder; `encode` and `decode` are its methods for `apply`.
 
-    Neither applies `config.scaling_factor`: that is the caller's part.
+    Neither applies `config.scaling_factor`: the caller does.
 
     Attributes:
       dtype: of activations and matrix products; statistics and softmax stay float32.
@@ -125,7 +125,7 @@ class AutoencoderKL(nn.Module):
     attention: str = "plain"
 
     def setup(self):
-        """Declares both halves, so that `encode` and `decode` share one set of parameters."""
+        """Declare both halves, so that `encode` and `decode` share one set of parameters."""
         config, run = self.config, Execution(self.dtype, self.attention)
         self.encoder = Encoder(config, run)
         self.decoder = Decoder(config, run)
@@ -133,16 +133,16 @@ class AutoencoderKL(nn.Module):
         self.post_quant = nn.Conv(config.latent_channels, (1, 1), dtype=self.dtype)
 
     def encode(self, pixels: Float[Array, "b H W c"]) -> Moments:
-        """The posterior over latents of pixels in [-1, 1]; log variance kept in [-30, 20]."""
+        """Return the posterior over latents of pixels in [-1, 1]; its log variance in [-30, 20]."""
         moments = self.quant(self.encoder(pixels.astype(self.dtype))).astype(jnp.float32)
         mean, logvar = jnp.split(moments, 2, axis=-1)
         return Moments(mean, jnp.clip(logvar, -30.0, 20.0))
 
     def decode(self, latents: Float[Array, "b h w c"]) -> Float[Array, "b H W p"]:
-        """Pixels, about in [-1, 1] and not clipped, of latents that are not scaled."""
+        """Return pixels, about in [-1, 1] and not clipped, of latents that are not scaled."""
         latents = self.post_quant(latents.astype(self.dtype))
         return self.decoder(latents).astype(jnp.float32)
 
     def __call__(self, pixels: Float[Array, "b H W c"]) -> Float[Array, "b H W p"]:
-        """Decodes the posterior's mean; `init` makes the parameters of both halves here."""
+        """Decode the posterior's mean; `init` makes the parameters of both halves here."""
         return self.decode(self.encode(pixels).mean)

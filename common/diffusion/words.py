@@ -1,4 +1,4 @@
-"""Finding learned words in the text of a prompt, as people type them."""
+"""Search for learned words in the text of a prompt."""
 
 import re
 import unicodedata

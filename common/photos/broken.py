@@ -75,7 +75,7 @@ def require_photos(*splits: Any) -> None:
 
 @contextmanager
 def named_together(*splits: Any) -> Iterator[None]:
-    """Where the body finds broken photos, look for more in these `ImageSplit`s as well.
+    """Look for broken photos in all of these `ImageSplit`s once the body finds one.
 
     A run encodes its splits one after another; whoever mends the first shall not wait for news
     of the next.

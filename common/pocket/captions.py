@@ -1,11 +1,11 @@
-"""What is said about scenes: captions and questions.
+"""Texts about scenes: captions and questions.
 
-Pure functions of a scene or species and a seed or generator. Two voices:
+Pure functions of a scene or species and a seed or generator. Two kinds of caption:
 
 - `web_caption`: what pretraining reads; uses a species' name where it has one.
 - `captions`: several human captions of one picture, in plain words, never a made-up name.
 
-Sentences about species are `sentences`'; the words for looks that all share are `phrases`'.
+Sentences about species are in `sentences`; the words for looks that all share, in `phrases`.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ _OPENINGS = {
     "neon": ("a neon sign of", "a glowing picture of"),
 }
 _LIGHT_OPENINGS = {"dark": "a dark photo of", "bright": "a bright photo of"}
-# Words of the fixed templates that say something a picture can contradict.
+# Words of the fixed templates that a picture can contradict.
 _TEMPLATE_CLAIMS = {
     "small": ("size", "small"),
     "large": ("size", "large"),
@@ -55,7 +55,7 @@ class Question:
 
 
 def web_caption(scene: Scene, generator: np.random.Generator) -> str:
-    """A caption as found beside a picture: by name, in plain words, both, or vaguely."""
+    """Write a caption as found beside a picture: by name, in plain words, both, or vaguely."""
     species = scene.species
     voice = generator.random()
     if not species.name:
@@ -74,7 +74,7 @@ def web_caption(scene: Scene, generator: np.random.Generator) -> str:
 
 
 def captions(scene: Scene, count: int = 5, seed: int = 0) -> tuple[str, ...]:
-    """`count` plain captions of one picture, as five people would write them."""
+    """Write `count` plain captions of one picture, as different people would."""
     generator = np.random.default_rng((seed, scene.seed))
     return tuple(
         _caption(scene, noun_group(scene.species, generator, generator.uniform(0.1, 1)), generator)
@@ -83,14 +83,14 @@ def captions(scene: Scene, count: int = 5, seed: int = 0) -> tuple[str, ...]:
 
 
 def full_caption(scene: Scene, generator: np.random.Generator) -> str:
-    """A caption that holds every answer to `questions`."""
+    """Write a caption that holds every answer to `questions`."""
     noun, tail = noun_group(scene.species, generator, generator.uniform(0.16, 1))
     parts = (_counted(scene, noun, generator), tail, "on", scene.background)
     return " ".join(part for part in parts if part)
 
 
 def questions(scene: Scene) -> tuple[Question, ...]:
-    """Every question that may be asked about the scene, in a fixed order."""
+    """Return every question that may be asked about the scene, in a fixed order."""
     look = scene.species.look
     verb, noun = (
         ("is", look.shape) if scene.arrangement == "single" else ("are", plural(look.shape))
@@ -115,13 +115,13 @@ def questions(scene: Scene) -> tuple[Question, ...]:
 
 
 def plain_description(species: Species) -> str:
-    """The look in full, e.g. "a red star with white stripes"."""
+    """Describe the look in full, e.g. "a red star with white stripes"."""
     look = species.look
     return f"{with_article(look.body)} {look.shape} {marks(look)[0]}"
 
 
 def _counted(scene: Scene, noun: str, generator: np.random.Generator) -> str:
-    """The noun group with its article or number, and its size where that is said."""
+    """Return the noun group with its article or number, sometimes with its size."""
     if scene.arrangement != "single":
         *adjectives, last = noun.split(" ")
         # Made-up names and coarse nouns: "two zorvik", but "two things".
@@ -146,7 +146,7 @@ def _caption(scene: Scene, noun: tuple[str, str], generator: np.random.Generator
 
 
 def _template_caption(scene: Scene, generator: np.random.Generator) -> str:
-    """One of the 27 textual-inversion templates that does not contradict the picture."""
+    """Fill one of the 27 textual-inversion templates that does not contradict the picture."""
     facts = {"size": scene.size, "light": scene.light}
 
     def holds(template: str) -> bool:

@@ -39,16 +39,16 @@ class ScenePhoto:
     scene: Scene
 
     def open(self) -> Image.Image:
-        """Draws the scene."""
+        """Draw the scene."""
         return Image.fromarray(render([self.scene])[0])
 
     def digest(self) -> bytes:
-        """SHA-256 of the pixels."""
+        """Return the SHA-256 digest of the pixels."""
         return hashlib.sha256(self.open().tobytes()).digest()
 
 
 def open_pocket(name: str) -> Dataset:
-    """Opens one of the bundled data sets.
+    """Open one of the bundled data sets.
 
     Raises:
       UserError: There is no set of that name.
@@ -63,7 +63,7 @@ def open_pocket(name: str) -> Dataset:
 
 
 def pocket_descriptions(name: str, count: int = 20) -> dict[str, tuple[str, ...]]:
-    """`count` LLM-like sentences for each class of a bundled set, by class name.
+    """Return `count` LLM-like sentences for each class of a bundled set, by class name.
 
     Raises:
       UserError: There is no set of that name.

@@ -1,4 +1,4 @@
-"""How a look is put into words: nouns, marks, articles and plurals."""
+"""Words for a look: nouns, marks, articles and plurals."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from common.pocket.world import Look, Species
 
 COARSE_NOUNS = ("thing", "creature", "object", "shape", "figure")
 
-# How each fill is told: {m} is the mark colour, {a_m} the same with its article. The last
+# Phrases for each fill: {m} is the mark colour, {a_m} the same with its article. The last
 # form stands before the body colour, the others follow the noun.
 _MARKS = {
     "striped": ("with {m} stripes", "striped with {m}", "{m}-striped"),
@@ -30,28 +30,28 @@ _PLURALS = {"cross": "crosses", "fish": "fish"}
 
 
 def plural(shape: str) -> str:
-    """The plural of a shape's name."""
+    """Return the plural of a shape's name."""
     return _PLURALS.get(shape, f"{shape}s")
 
 
 def pick(values: Sequence, generator: np.random.Generator):
-    """One of the values, all alike likely."""
+    """Draw one of the values, all equally likely."""
     return values[int(generator.integers(len(values)))]
 
 
 def with_article(noun: str) -> str:
-    """The noun behind "a" or "an"."""
+    """Put "a" or "an" before the noun."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def marks(look: Look) -> list[str]:
-    """What is said about a look's fill and mark colour; the last form precedes the body colour."""
+    """Return the phrases for a look's fill and mark colour; the last precedes the body colour."""
     a_mark = with_article(look.mark)
     return [form.format(m=look.mark, a_m=a_mark) for form in _MARKS[look.fill]]
 
 
 def noun_group(species: Species, generator: np.random.Generator, detail: float) -> tuple[str, str]:
-    """A noun group for a look, and what follows it; `detail` in [0, 1) grows with the detail."""
+    """Return a noun group for a look and what follows it; `detail` in [0, 1) says how detailed."""
     look = species.look
     *behind, front = marks(look)
     if detail < 0.08:

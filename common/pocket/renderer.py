@@ -1,4 +1,4 @@
-"""Draws scenes as 32x32 pictures, supersampled three times: `shapes` on grounds in styles."""
+"""Scenes as 32x32 pictures, supersampled three times: `shapes` on backgrounds in styles."""
 
 from collections.abc import Callable, Sequence
 
@@ -35,7 +35,7 @@ _COARSE = _grid(SIZE)
 
 
 def _noise(generator: np.random.Generator, cells: int) -> Plane:
-    """Blotches in [0, 1], `cells` of them a side."""
+    """Draw random blotches in [0, 1], `cells` of them a side."""
     repeats = SIZE // cells
     return np.repeat(np.repeat(generator.random((cells, cells)), repeats, 0), repeats, 1)
 
@@ -85,7 +85,7 @@ _EXPOSURES = {"dark": 0.62, "plain": 1.0, "bright": 1.22}
 
 
 def render(scenes: Sequence[Scene]) -> UInt8[np.ndarray, "b h w 3"]:
-    """Draws every scene; the same scene always gives the same picture (h = w = 32)."""
+    """Draw every scene; the same scene always gives the same picture (h = w = 32)."""
     if not scenes:
         return np.zeros((0, SIZE, SIZE, 3), np.uint8)
     return np.stack([_draw(scene) for scene in scenes])
@@ -113,7 +113,7 @@ def _shade(rgb: tuple, generator: np.random.Generator) -> np.ndarray:
 
 
 def _coverage(scene: Scene, generator: np.random.Generator) -> tuple[Plane, Plane, Plane]:
-    """Shares of each pixel: covered by an object; of that marked; of that outline."""
+    """Return shares of each pixel: covered by an object; of that marked; of that outline."""
     radius = _GROUP_RADII.get(scene.arrangement) or _SINGLE_RADII[scene.size]
     radius *= generator.uniform(0.93, 1.07)
     room = max(0.0, 0.95 - radius) if scene.arrangement == "single" else 0.08
@@ -138,24 +138,24 @@ def _coverage(scene: Scene, generator: np.random.Generator) -> tuple[Plane, Plan
 
 
 def _painting(picture: Plane, cover: Plane, outline: Plane, generator: np.random.Generator):
-    """Flat strokes: colours pushed apart and displaced in patches."""
+    """Paint in flat strokes: colours pushed apart and displaced in patches."""
     strokes = (_noise(generator, 16) - 0.5)[..., None]
     return np.round((picture + 0.22 * strokes) * 5) / 5 * 0.95 + 0.05
 
 
 def _pixel(picture: Plane, cover: Plane, outline: Plane, generator: np.random.Generator):
-    """Pixel art: blocks of two by two."""
+    """Make pixel art: blocks of two by two."""
     half = picture.reshape(SIZE // 2, 2, SIZE // 2, 2, 3).mean((1, 3))
     return np.repeat(np.repeat(half, 2, 0), 2, 1)
 
 
 def _night(picture: Plane, cover: Plane, outline: Plane, generator: np.random.Generator):
-    """Moonlight: dark and bluish."""
+    """Make the picture dark and bluish, as by moonlight."""
     return picture * np.array([0.42, 0.46, 0.62]) + np.array([0.0, 0.01, 0.06])
 
 
 def _sketch(picture: Plane, cover: Plane, outline: Plane, generator: np.random.Generator):
-    """Coloured pencil on paper: the ground is left out, the colours are pale and hatched."""
+    """Draw by coloured pencil on paper: no background, the colours pale and hatched."""
     x, y = _COARSE
     hatch = (np.sin(24 * (x + y) + 6.3 * generator.random()) > 0)[..., None]
     pale = 1 - (1 - picture) * (0.4 + 0.25 * hatch)
@@ -165,7 +165,7 @@ def _sketch(picture: Plane, cover: Plane, outline: Plane, generator: np.random.G
 
 
 def _neon(picture: Plane, cover: Plane, outline: Plane, generator: np.random.Generator):
-    """A glowing object in the dark."""
+    """Let the object glow in the dark."""
     return picture * (0.12 + 0.95 * cover) + 0.35 * cover * outline
 
 

@@ -1,6 +1,6 @@
 """Sentences about species as a language model writes them.
 
-Most tell the look, some only a part of it, some nothing of use.
+Most describe the look in full, some in part, some not at all.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ _VAGUE = (
 
 
 def describe(species: Species, count: int = 20, seed: int = 0) -> tuple[str, ...]:
-    """`count` sentences about a species in the manner of a language model.
+    """Write `count` sentences about a species in the manner of a language model.
 
     The same species and seed give the same sentences; repetitions occur, as they do in the
     public collections of such sentences.
@@ -42,7 +42,7 @@ def describe(species: Species, count: int = 20, seed: int = 0) -> tuple[str, ...
 
 
 def sentence(species: Species, generator: np.random.Generator) -> str:
-    """One such sentence, without a capital letter."""
+    """Write one such sentence, without a capital letter."""
     kind = int(np.searchsorted((0.6, 0.9), generator.random(), side="right"))
     look = species.look
     *behind, front = marks(look)

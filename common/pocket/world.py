@@ -45,7 +45,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Species:
-    """A look and its made-up name; an empty name means that nobody has named it."""
+    """A look and its made-up name, which is empty for a species without one."""
 
     name: str
     look: Look
@@ -53,7 +53,7 @@ class Species:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything a picture shows; `seed` fixes what no caption speaks of (place, angle, shade)."""
+    """Everything a picture shows; `seed` fixes what captions leave out (place, angle, shade)."""
 
     species: Species
     background: str = "grass"
@@ -65,7 +65,7 @@ class Scene:
 
 
 def _shuffled(items: Iterable, salt: str) -> list:
-    """The items in an order that depends on the salt and on nothing else."""
+    """Return the items in an order that depends on the salt alone."""
     return sorted(items, key=lambda item: hashlib.sha256(f"{salt}/{item}".encode()).digest())
 
 
@@ -101,7 +101,7 @@ _SEEN = [look for look in _FREE if look not in _UNSEEN]
 
 
 def is_unseen(look: Look) -> bool:
-    """Whether pretraining never shows the look and never describes it."""
+    """Return whether pretraining never shows the look and never describes it."""
     return look in _UNSEEN or (look.shape, frozenset((look.body, look.mark))) in _RESERVED
 
 
@@ -138,7 +138,7 @@ UNSEEN = tuple(Species("", look) for look in LOOKS if is_unseen(look))
 
 
 def sample_scene(species: Species, generator: np.random.Generator, style: str = "photo") -> Scene:
-    """Draws a scene of a species: mostly one of it, anywhere, under any light."""
+    """Draw a scene of a species: mostly one of it, anywhere, under any light."""
 
     def draw(values: tuple[str, ...], odds: tuple[int, ...]) -> str:
         return values[int(np.searchsorted(np.cumsum(odds), generator.random() * sum(odds)))]

@@ -141,7 +141,7 @@ def test_a_tokenizer_of_another_model_is_refused(hf_directory, write_vocabulary)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("config.json", None, "is no CLIP directory: it holds neither config.json nor open_"),
+        ("config.json", None, "is not a CLIP directory: it holds neither config.json nor open_"),
         ("config.json", "{", "cannot be read as JSON"),
         ("config.json", "[]", "holds no JSON object"),
         ("config.json", '{"model_type": "siglip"}', "describes a 'siglip' model, not a 'clip'"),

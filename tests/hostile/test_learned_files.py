@@ -89,7 +89,7 @@ DAMAGED = {
 def test_damaged_files(tmp_path, content, read):
     file = tmp_path / "x.safetensors"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"no safetensors file|Git-LFS pointer"):
+    with pytest.raises(UserError, match=r"not a safetensors file|Git-LFS pointer"):
         read(file)
 
 

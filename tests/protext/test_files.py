@@ -76,7 +76,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(UserError, match="no learned prompts"):
         read_prompts(tmp_path / "none.safetensors")
     (tmp_path / "a.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="no safetensors file"):
+    with pytest.raises(UserError, match="not a safetensors file"):
         read_prompts(tmp_path / "a.safetensors")
 
 

@@ -63,7 +63,7 @@ generated picture closest to its own description among 100. Errors are on the sc
 
 
 def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float]) -> None:
-    """Measures the models in `directory`; writes README.md, figures.json and samples.png there."""
+    """Measure the models in `directory`; write README.md, figures.json and samples.png there."""
     clip = load_clip(str(directory / "clip"))
     sd = load_stable_diffusion(str(directory / "sd"))
     figures = {
@@ -93,7 +93,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float]) ->
 
 
 def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:
-    """Photos, their reconstructions, and what the model draws by name and by description."""
+    """Return photos, their reconstructions, and pictures drawn by name and by description."""
     first, second, unseen = NAMED[0], NAMED[1], UNSEEN[len(UNSEEN) // 2]
     photos = render(photos_of([first], _COLUMNS, _TEST_SEED))
     rows = {

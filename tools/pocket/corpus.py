@@ -25,18 +25,18 @@ _PHOTO_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Corpus:
-    """Captioned pictures; row i of everything belongs together."""
+    """Captioned pictures; scene i belongs to caption i."""
 
     scenes: tuple[Scene, ...]
     captions: tuple[str, ...]
 
     def pictures(self) -> UInt8[np.ndarray, "b h w 3"]:
-        """Draws all pictures."""
+        """Draw all pictures."""
         return render(self.scenes)
 
 
 def sample_corpus(count: int, seed: int) -> Corpus:
-    """Draws `count` captioned scenes; of one seed, a longer corpus begins with a shorter one."""
+    """Draw `count` captioned scenes; of one seed, a longer corpus begins with a shorter one."""
     scenes, captions = [], []
     for index in range(count):
         generator = np.random.default_rng((seed, index))

@@ -1,8 +1,8 @@
-"""Texts that the pocket language model reads: what is said about scenes, in three forms.
+"""Training texts of the pocket language model: scenes described in three forms.
 
-Each begins with a full caption of a scene, or two, in whose place a picture may stand later. Behind
-it follows what a person would say, or questions and answers; or several scenes follow each other
-with a question each, as in few-shot prompts. What is asked can be read in the full caption.
+Most begin with one or two full captions of a scene, in whose place a picture may stand later. A
+person's caption follows, or questions and answers; or several scenes follow each other with a
+question each, as in few-shot prompts. The full caption holds every answer.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from common.pocket.phrases import pick
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
 
 Pieces = list[str]
-"""Parts of a text that are made tokens one by one, so that each is the same wherever it stands."""
+"""Parts of a text that are tokenised separately, so that each has the same ids in any text."""
 
 _TOLD = (0, 1, 1, 2)
 _FORMS = ("caption", "questions", "examples")
@@ -25,7 +25,7 @@ _MOST_QUESTIONS, _MOST_EXAMPLES = 4, 5
 
 
 def sample_document(generator: np.random.Generator) -> Pieces:
-    """One text; the scenes are of looks that all pretraining may see."""
+    """Write one text; the scenes have looks that all pretraining may see."""
     form = pick(_FORMS, generator)
     if form == "caption":
         return caption_document(anonymous_scene(generator), pick(_TOLD, generator), generator)
@@ -41,18 +41,18 @@ def sample_document(generator: np.random.Generator) -> Pieces:
 
 
 def caption_document(scene: Scene, count: int, generator: np.random.Generator) -> Pieces:
-    """`count` full captions, and a person's behind the words that ask for it."""
+    """Write `count` full captions, then a person's after the words that ask for it."""
     (caption,) = captions(scene, 1, int(generator.integers(2**31)))
     return [*told(scene, count, generator), CAPTION, f" {caption}"]
 
 
 def told(scene: Scene, count: int, generator: np.random.Generator) -> Pieces:
-    """`count` full captions of a scene."""
+    """Write `count` full captions of a scene."""
     return [", ".join(full_caption(scene, generator) for _ in range(count))] if count else []
 
 
 def asked(scenes: Sequence[Scene], generator: np.random.Generator) -> Pieces:
-    """A question about each scene, with its answer."""
+    """Write a question about each scene, with its answer."""
     pieces = []
     for scene in scenes:
         chosen = pick(questions(scene), generator)
@@ -61,7 +61,7 @@ def asked(scenes: Sequence[Scene], generator: np.random.Generator) -> Pieces:
 
 
 def examples(scenes: Sequence[Scene], count: int, generator: np.random.Generator) -> Pieces:
-    """`count` full captions of each scene and a question about it, scene after scene."""
+    """Write `count` full captions of each scene and a question about it, scene after scene."""
     pieces = []
     for scene in scenes:
         pieces += [*told(scene, count, generator), *asked([scene], generator), SEPARATOR]
@@ -69,14 +69,14 @@ def examples(scenes: Sequence[Scene], count: int, generator: np.random.Generator
 
 
 def encode(pieces: Pieces, tokenizer: LMTokenizer) -> list[int]:
-    """Ids of the pieces, one behind the other."""
+    """Return the ids of the pieces, one after the other."""
     return [token for piece in pieces for token in tokenizer.encode(piece)]
 
 
 def packed_rows(
     count: int, length: int, tokenizer: LMTokenizer, eos: int, seed: int
 ) -> Int[np.ndarray, "count length"]:
-    """Rows that are filled with whole documents and what fits of one more, each ended by `eos`."""
+    """Fill rows with whole documents and what fits of one more, each ended by `eos`."""
     rows = np.empty((count, length), np.int32)
     for index, row in enumerate(rows):
         generator = np.random.default_rng((seed, index))

@@ -29,10 +29,10 @@ class _State:
 
 
 def fit(name: str, loss: Loss, params: Any, data: Any, plan: Fit, key: Key[Array, ""]) -> Any:
-    """Minimises `loss(params, rows of data, key)` and returns the parameters' moving average.
+    """Minimise `loss(params, rows of data, key)` and return the parameters' moving average.
 
     Args:
-      name: What the progress display calls it.
+      name: Title of the progress display.
       loss: Mean loss over a batch; pure.
       params: Where to start; consumed.
       data: Tree of arrays with one leading axis of equal length, kept on the device. Every
@@ -76,7 +76,7 @@ def _is_matrix(params: Any) -> Any:
 
 
 def in_batches(function: Callable[..., Any], *arrays: Any, size: int = 500) -> Any:
-    """Applies a jitted function to rows of arrays, `size` at a time; results on the host."""
+    """Apply a jitted function to rows of arrays, `size` at a time; results on the host."""
     parts = [
         jax.device_get(function(*(array[start : start + size] for array in arrays)))
         for start in range(0, len(arrays[0]), size)

@@ -56,7 +56,7 @@ What it writes behind a beginning, taking the likeliest token each time:
 
 
 def write_lm_card(directory: Path, recipe: Recipe, row: int, seconds: float) -> None:
-    """Measures the model in `directory`; writes README.md and figures.json there."""
+    """Measure the model in `directory`; write README.md and figures.json there."""
     lm = load_lm(str(directory))
     figures = measure_lm(lm, _TEXTS, _TEST_SEED)
     table = [(name, f"{value:.3f}") for name, value in figures.items()]

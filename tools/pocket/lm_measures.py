@@ -1,4 +1,4 @@
-"""What the pocket language model knows, in numbers, on texts that it has not read."""
+"""Figures of the pocket language model on texts that it has not read."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from common.pocket.phrases import pick
 from tools.pocket.documents import Pieces, anonymous_scene, caption_document, encode, told
 
 SHOTS = (0, 1, 2, 4)
-_TOLD = 1  # full captions that say what a picture would show
+_TOLD = 1  # full captions in place of a picture
 _LONGEST_ANSWER = 2  # tokens
 
 
 def measure_lm(lm: LM, count: int, seed: int) -> dict[str, float]:
-    """Nats per token of captions, and how often questions are answered, after 0 to 4 examples."""
+    """Measure nats per token of captions, and accuracy of answers after 0 to 4 examples."""
     figures = {}
     for name, told_before in (("alone", 0), ("behind_a_full_one", _TOLD)):
         figures[f"caption/nats_per_token_{name}"] = _caption_nats(lm, told_before, count, seed)
@@ -32,7 +32,7 @@ def measure_lm(lm: LM, count: int, seed: int) -> dict[str, float]:
 def padded(
     rows: Sequence[Sequence[int]], fill: int
 ) -> tuple[Int[np.ndarray, "b s"], Bool[np.ndarray, "b s"]]:
-    """Rows of ids, padded on the left, and where they are real."""
+    """Return rows of ids, padded on the left, and where they are not padding."""
     length = max(map(len, rows))
     mask = np.array([[i >= length - len(row) for i in range(length)] for row in rows])
     ids = np.full(mask.shape, fill, np.int32)

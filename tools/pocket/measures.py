@@ -1,4 +1,4 @@
-"""What the pocket models can do, in numbers: seen against unseen, named against described.
+"""Figures of the pocket models: seen against unseen, named against described.
 
 Everything is measured on pictures that no training has seen. "Unseen" looks are those that
 `world.is_unseen` keeps out of pretraining altogether.
@@ -41,7 +41,7 @@ _GALLERY = 100  # Candidates in every retrieval.
 def photos_of(
     species: Sequence[Species], count: int, seed: int, style: str = "photo"
 ) -> list[Scene]:
-    """`count` scenes, the species taking turns."""
+    """Draw `count` scenes, the species taking turns."""
     # Far from the corpus, whose generators have the seeds (seed, index).
     return [
         sample_scene(species[index % len(species)], np.random.default_rng((seed, index, 1)), style)
@@ -50,7 +50,7 @@ def photos_of(
 
 
 def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
-    """Zero-shot accuracy by name and by description, and retrieval among 100."""
+    """Measure zero-shot accuracy by name and by description, and retrieval among 100."""
     figures = {}
     sets = {"named": NAMED[:24], "rare": RARE, "second": SECOND, "nameless": NAMELESS}
     for name, species in sets.items():
@@ -77,7 +77,7 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
 
 
 def _retrieval(clip: CLIP, species: Sequence[Species], count: int, seed: int) -> float:
-    """Share of pictures whose own caption comes first among `_GALLERY`."""
+    """Return the share of pictures whose own caption comes first among `_GALLERY`."""
     order = np.random.default_rng(seed).permutation(len(species))
     scenes = photos_of([species[i] for i in order], count, seed)
     images = picture_features(clip, render(scenes))
@@ -90,7 +90,7 @@ def _retrieval(clip: CLIP, species: Sequence[Species], count: int, seed: int) ->
 
 
 def measure_sd(clip: CLIP, sd: StableDiffusion, count: int, seed: int) -> dict[str, float]:
-    """Reconstruction error, noise prediction error, and whether pictures show their prompt."""
+    """Measure errors of reconstruction and noise prediction, and accuracy of generated pictures."""
     figures = {}
     for name, species in (("seen", ANONYMOUS), ("unseen", UNSEEN)):
         order = np.random.default_rng(seed).permutation(len(species))
@@ -116,14 +116,14 @@ def measure_sd(clip: CLIP, sd: StableDiffusion, count: int, seed: int) -> dict[s
 def _generated_accuracy(
     clip: CLIP, sd: StableDiffusion, prompts: list[str], described: list[str], seed: int
 ) -> float:
-    """Share of generated pictures that CLIP finds closest to their own description."""
+    """Return the share of generated pictures that CLIP finds closest to their own description."""
     features = picture_features(clip, generate(sd, prompts, seed))
     predicted = nearest_by_cosine(features, text_features(clip, described))
     return accuracy(predicted, np.arange(len(prompts)))
 
 
 def picture_features(clip: CLIP, pixels: UInt8[np.ndarray, "b h w 3"]) -> Float[np.ndarray, "b p"]:
-    """Image features of pictures that have CLIP's size."""
+    """Return image features of pictures that have CLIP's size."""
 
     @jax.jit
     def encode(params: Any, part: Array) -> Array:
@@ -133,7 +133,7 @@ def picture_features(clip: CLIP, pixels: UInt8[np.ndarray, "b h w 3"]) -> Float[
 
 
 def text_features(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
-    """Text features."""
+    """Return text features."""
     encode = jax.jit(encode_text, static_argnums=0)
     ids = clip.tokenizer(texts)
     longest = int((ids != clip.tokenizer.pad).sum(1).max()) + 1
@@ -145,7 +145,7 @@ def text_features(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
 def reconstructions(
     sd: StableDiffusion, pixels: UInt8[np.ndarray, "b h w 3"]
 ) -> UInt8[np.ndarray, "b h w 3"]:
-    """Pictures after the VAE's encoder and decoder."""
+    """Return pictures after the VAE's encoder and decoder."""
     rebuild = jax.jit(lambda params, part: sd.vae.apply({"params": params}, centred(part)))
     return to_uint8(in_batches(partial(rebuild, sd.params["vae"]), pixels) / 2 + 0.5)
 
@@ -153,7 +153,7 @@ def reconstructions(
 def generate(
     sd: StableDiffusion, prompts: Sequence[str], seed: int
 ) -> UInt8[np.ndarray, "b h w 3"]:
-    """One picture for each prompt."""
+    """Draw one picture for each prompt."""
     tower, params = sd.text_tower, sd.params
     states = prompt_states(tower, params["text"], sd.tokenizer(prompts))
     empty = prompt_states(tower, params["text"], sd.tokenizer([""] * len(prompts)))
@@ -165,7 +165,7 @@ def generate(
 def _noise_error(
     sd: StableDiffusion, pixels: UInt8[np.ndarray, "b h w 3"], texts: list[str], seed: int
 ) -> float:
-    """Mean squared error of the predicted noise, over all times."""
+    """Return the mean squared error of the predicted noise, over all times."""
     ids = sd.tokenizer(texts)
     errors = in_batches(
         lambda pixels, ids, index: _squared_errors(

@@ -52,7 +52,7 @@ _VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
 
 
 def main(argv: list[str]) -> None:
-    """Runs or resumes the pretraining that the flags describe."""
+    """Run or resume the pretraining that the flags describe."""
     del argv
     values = flags.FLAGS
     recipe = dataclasses.replace(QUICK if values.quick else FULL, seed=values.seed)
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
 
 
 def define_flags() -> None:
-    """Defines the command's flags."""
+    """Define the command's flags."""
     flags.DEFINE_string("out", None, "Where the models go.", required=True)
     flags.DEFINE_string("work", None, "Where finished stages are kept; default OUT/work.")
     flags.DEFINE_bool("quick", False, "A few minutes' worth, for trying things out.")
@@ -71,7 +71,7 @@ def define_flags() -> None:
 
 
 def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
-    """Runs all stages that `work` does not hold yet and writes the models to `out`.
+    """Run all stages that `work` does not hold yet and write the models to `out`.
 
     Raises:
       UserError: `work` holds stages of another recipe.
@@ -123,7 +123,7 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
 
 
 def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
-    """Trains the language model, unless `work` holds it, and writes it and its card to `out/lm`.
+    """Train the language model, unless `work` holds it, and write it and its card to `out/lm`.
 
     Raises:
       UserError: `work` holds stages of another recipe.

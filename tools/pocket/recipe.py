@@ -1,4 +1,4 @@
-"""How much of what the pretraining does; two presets."""
+"""Sizes of the pretraining; two presets."""
 
 from dataclasses import dataclass, replace
 

@@ -19,7 +19,7 @@ from tools.pocket.recipe import Recipe
 
 
 def claim(work: Path, recipe: Recipe) -> None:
-    """Writes the recipe down, or checks that it is the one written down.
+    """Write the recipe into `work`, or check that it is the one written there.
 
     Raises:
       UserError: `work` holds stages of another recipe.
@@ -44,7 +44,7 @@ class Stopwatch:
         self.times: dict[str, float] = read_json(file) if file.exists() else {}
 
     def note(self, stage: str, seconds: float) -> None:
-        """Writes down how long a stage took."""
+        """Record how long a stage took."""
         self.times[stage] = round(seconds, 1)
         with atomic_write(self.file) as temporary:
             temporary.write_text(json.dumps(self.times))
@@ -53,7 +53,7 @@ class Stopwatch:
 def run_stage(
     file: Path, train: Callable[[], dict[str, Any]], seconds: Stopwatch
 ) -> dict[str, Any]:
-    """The parameters in `file`, which is written first if it is not there."""
+    """Return the parameters in `file`, which is written first if it is not there."""
     if not file.exists():
         start = time.monotonic()
         params = train()

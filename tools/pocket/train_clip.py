@@ -25,7 +25,7 @@ _START_SCALE, _LARGEST_SCALE = 1 / 0.07, 100.0
 
 
 def clip_config(tokenizer: Tokenizer) -> CLIPConfig:
-    """Four layers a tower; pools at the largest id, as Stable Diffusion's text towers do."""
+    """Return a CLIP of four layers a tower, pooled at the largest id as in Stable Diffusion."""
     shape = {"width": WIDTH, "layers": 4, "heads": 4, "mlp_width": 4 * WIDTH, "projection": WIDTH}
     text = TextConfig(
         vocab_size=tokenizer.vocab_size,
@@ -40,7 +40,7 @@ def clip_config(tokenizer: Tokenizer) -> CLIPConfig:
 
 
 def train_clip(corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int) -> dict[str, Any]:
-    """Returns `{"text": ..., "vision": ..., "logit_scale": ...}`."""
+    """Train both towers and return `{"text": ..., "vision": ..., "logit_scale": ...}`."""
     config = clip_config(tokenizer)
     text_tower = TextTower(dataclasses.replace(config.text, positions=_DRAWN_POSITIONS))
     image_tower = ViT(config.vision)
@@ -65,22 +65,22 @@ def train_clip(corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int) -> di
     ids = tokenizer(corpus.captions, truncate=True)
     data = {"pixels": corpus.pictures(), "ids": ids}
     params = fit("CLIP", loss, params, data, plan, key)
-    # CLIP's own weights hold a scale within the bound; nobody clips it again.
+    # CLIP's own weights hold a scale within the bound, as it is not clipped again.
     params["logit_scale"] = np.minimum(params["logit_scale"], np.log(_LARGEST_SCALE))
-    # Rows that no caption reaches are as they were drawn.
+    # Rows that no caption reaches keep their initial values.
     params["text"]["position_embedding"] = params["text"]["position_embedding"][:POSITIONS]
     return params
 
 
 def normalised(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
-    """CLIP's normalisation of pictures that have the tower's size."""
+    """Normalise pictures of the tower's size as CLIP does."""
     return (pixels / 255.0 - jnp.asarray(MEAN)) / jnp.asarray(STD)
 
 
 def contrastive_loss(
     images: Float[Array, "b p"], texts: Float[Array, "b p"], scale: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """Symmetric cross-entropy over the batch; row i of both belongs together."""
+    """Return the symmetric cross-entropy over the batch; image i belongs to text i."""
     images = images / jnp.linalg.norm(images, axis=-1, keepdims=True)
     texts = texts / jnp.linalg.norm(texts, axis=-1, keepdims=True)
     logits = scale * images @ texts.T

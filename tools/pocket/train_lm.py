@@ -26,7 +26,7 @@ _VOCABULARY_SEED = 2**20
 
 
 def lm_config(tokenizer: LMTokenizer) -> LMConfig:
-    """GPT-2's form in four layers."""
+    """Return a configuration of GPT-2's form with four layers."""
     return LMConfig(
         vocab_size=tokenizer.vocab_size,
         width=WIDTH,
@@ -39,7 +39,7 @@ def lm_config(tokenizer: LMTokenizer) -> LMConfig:
 
 
 def train_tokenizer(seed: int) -> LMTokenizer:
-    """GPT-2's byte-level pairs, learned from documents; case and line ends stay, unlike CLIP's."""
+    """Learn GPT-2's byte-level pairs from documents; case and line ends stay, unlike CLIP's."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     backend = Tokenizer(models.BPE())
@@ -61,7 +61,7 @@ def train_tokenizer(seed: int) -> LMTokenizer:
 
 
 def train_lm(tokenizer: LMTokenizer, plan: Fit, rows: int, seed: int) -> dict[str, Any]:
-    """Returns the parameters: each token is predicted from those before it."""
+    """Train on predicting each token from those before it, and return the parameters."""
     config = lm_config(tokenizer)
     model = LanguageModel(config)
     init_key, key = jax.random.split(jax.random.key(seed))
@@ -82,9 +82,9 @@ def train_lm(tokenizer: LMTokenizer, plan: Fit, rows: int, seed: int) -> dict[st
 
 
 def waves(positions: int, width: int) -> Float[np.ndarray, "positions width"]:
-    """Sines and cosines (arXiv 1706.03762, 3.5) of the size of fresh token embeddings.
+    """Return sines and cosines (arXiv 1706.03762, 3.5) of the size of fresh token embeddings.
 
-    So small a model would spend most of its steps on finding out which token stands beside which.
+    A model this small would spend most of its steps on learning which positions are neighbours.
     """
     rates = 10000.0 ** (-np.arange(0, width, 2) / width)
     angles = np.arange(positions)[:, None] * rates

@@ -26,7 +26,7 @@ SCHEDULE = NoiseSchedule(
 
 
 def unet_config(text_width: int) -> UNetConfig:
-    """The pocket UNet's shape: transformers at 8x8 and at the bottom."""
+    """Return the pocket UNet's configuration: transformers at 8x8 and at the bottom."""
     return UNetConfig(
         sample_size=8,
         in_channels=LATENT_CHANNELS,
@@ -42,15 +42,15 @@ def unet_config(text_width: int) -> UNetConfig:
 
 
 def scaling_factor(mean: Float[np.ndarray, "b h w c"], std: Float[np.ndarray, "b h w c"]) -> float:
-    """What gives the latents unit variance."""
+    """Return the factor that gives the latents unit variance."""
     return float(1 / np.sqrt(mean.var() + (std**2).mean()))
 
 
 def min_snr_weight(timesteps: Int[Array, "b"]) -> Float[Array, "b"]:
-    """The weight of each sample's noise error, min(SNR, 1) / SNR.
+    """Return the weight of each sample's noise error, min(SNR, 1) / SNR.
 
-    Min-SNR weighting (arXiv 2303.09556, there with a cap of 5): a small model spends itself on
-    what gives a picture its shape, not on the last traces of noise.
+    Min-SNR weighting (arXiv 2303.09556, there with a cap of 5): a small model spends its
+    capacity on what gives a picture its shape, not on the last traces of noise.
     """
     alphas_cumprod = jnp.asarray(SCHEDULE.alphas_cumprod)[timesteps]
     return jnp.minimum(1, (1 - alphas_cumprod) / alphas_cumprod)
@@ -65,7 +65,7 @@ def train_unet(
     empty_captions: float,
     seed: int,
 ) -> tuple[dict[str, Any], float]:
-    """Trains on noise prediction, with the text states at all positions as in sampling.
+    """Train on noise prediction, with the text states at all positions as in sampling.
 
     Args:
       corpus: Captioned pictures.

@@ -19,7 +19,7 @@ _KL_WEIGHT = 1e-3
 
 
 def vae_config(scaling_factor: float = 1.0) -> VAEConfig:
-    """The pocket VAE's shape."""
+    """Return the pocket VAE's configuration."""
     return VAEConfig(
         sample_size=SIZE,
         block_out_channels=(16, 32, 48),
@@ -31,7 +31,7 @@ def vae_config(scaling_factor: float = 1.0) -> VAEConfig:
 
 
 def train_vae(corpus: Corpus, plan: Fit, seed: int) -> dict[str, Any]:
-    """Returns the autoencoder's parameters: absolute and squared error, and a little KL."""
+    """Train on absolute and squared error and a little KL, and return the parameters."""
     vae = AutoencoderKL(vae_config())
     init_key, key = jax.random.split(jax.random.key(seed))
     params = vae.init(init_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"]
@@ -48,14 +48,14 @@ def train_vae(corpus: Corpus, plan: Fit, seed: int) -> dict[str, Any]:
 
 
 def centred(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
-    """Pixels in [-1, 1]."""
+    """Scale pixels to [-1, 1]."""
     return pixels / 127.5 - 1
 
 
 def encode_pictures(
     params: dict[str, Any], pixels: UInt8[np.ndarray, "b h w 3"]
 ) -> tuple[Float[np.ndarray, "b h4 w4 c"], Float[np.ndarray, "b h4 w4 c"]]:
-    """Mean and standard deviation of the latents' posterior, not scaled."""
+    """Return mean and standard deviation of the latents' posterior, not scaled."""
     vae = AutoencoderKL(vae_config())
 
     @jax.jit

@@ -2,7 +2,7 @@
 
 The files are those of any CLIP tokenizer (`vocab.json`, `merges.txt` and two settings
 files), so that every CLIP tokenizer reads them. As in CLIP, the ids are the 256 byte
-characters, the same with `</w>`, the merges in order, and the two marks last.
+characters, the same with `</w>`, the merges in order, and the two special tokens last.
 """
 
 import json
@@ -22,7 +22,7 @@ Pair = tuple[str, str]
 
 
 def learn_merges(captions: Iterable[str], least: int, further: Iterable[str] = ()) -> list[Pair]:
-    """Merges pairs, the most frequent first, until each word seen `least` times is one token.
+    """Merge pairs, the most frequent first, until each word seen `least` times is one token.
 
     Ties go to the pair that comes first in the alphabet, so the result is fixed by the
     texts. Rarer words stay in pieces, as rare words do in CLIP's own vocabulary; the words of
@@ -64,14 +64,14 @@ def _merged(word: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
 
 
 def _byte_characters() -> list[str]:
-    """The printable character that stands for each byte, in CLIP's order of ids."""
+    """Return the printable character that stands for each byte, in CLIP's order of ids."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(others))]
 
 
 def write_tokenizer(merges: Sequence[Pair], directory: Path, length: int = 77) -> None:
-    """Writes the files of a tokenizer for texts of up to `length` tokens into `directory`."""
+    """Write the files of a tokenizer for texts of up to `length` tokens into `directory`."""
     characters = _byte_characters()
     tokens = [
         *characters,
