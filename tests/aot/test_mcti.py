@@ -95,7 +95,7 @@ def test_the_command(models, tmp_path):
     [
         (["--config=configs/mcti.py"], "missing --topology"),
         (["--topology=v5e:1x1"], "missing --config"),
-        (["--config=configs/mcti.py", "--topology=v5e-8"], "--topology=v5e-8 is none"),
+        (["--config=configs/mcti.py", "--topology=v5e-8"], "--topology=v5e-8 is not one"),
     ],
 )
 def test_the_command_refuses(options, sentence):
