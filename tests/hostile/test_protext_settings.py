@@ -11,7 +11,7 @@ from common.data import FeatureDataset, FeatureSplit
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from configs.protext import get_config
-from protext_jax import testsets, texts
+from protext_jax import testsets, training_texts
 from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts, class_features
 from protext_jax.method import ProText
@@ -116,7 +116,7 @@ def test_names_find_other_spellings(tmp_path):
 
 def opened(monkeypatch, names, test):
     made = FeatureDataset("mine", tuple(names), train=split([]), test=split(test))
-    for module in (testsets, texts):
+    for module in (testsets, training_texts):
         monkeypatch.setattr(module, "open_named", lambda *_: made)
     return made
 
@@ -173,7 +173,7 @@ def test_underscores_stay_in_keys_of_files_alone(monkeypatch, clip, tmp_path, so
 )
 def test_across_data_sets_the_own_has_its_template_too(monkeypatch, clip, protocol, template):
     made = FeatureDataset("dtd", ("a", "b"), train=split([]), test=split([0, 1]))
-    for module in (testsets, texts):
+    for module in (testsets, training_texts):
         monkeypatch.setattr(module, "open_named", lambda *_: made)
     config = settings(data="x", source="templates", protocol=protocol, targets=())
     (own,) = make_test_sets(config, gather_texts(config, clip.tokenizer))

@@ -7,7 +7,7 @@ from common.clip import load_clip
 from common.data import Dataset, ImageSplit
 from common.data.coop_sets import own_template
 from common.photos.photo import ArrayPhoto
-from protext_jax import testsets, texts
+from protext_jax import testsets, training_texts
 from protext_jax.templates import ATTRIBUTES, cross_template
 from protext_jax.testsets import make_test_sets
 from tests.protext.tiny import settings
@@ -23,12 +23,14 @@ def dataset(name, classes):
 def sets(monkeypatch):
     """The test sets of a protocol on made-up data sets of seven classes."""
     known = {name: dataset(name, 7) for name in ("imagenet", "dtd", "eurosat", "cars")}
-    for module in (testsets, texts):
+    for module in (testsets, training_texts):
         monkeypatch.setattr(module, "open_named", lambda spec, *_: known[spec])
 
     def make(**changes):
         config = settings(**{"targets": (), "source": "templates", "data": "dtd", **changes})
-        return make_test_sets(config, texts.gather_texts(config, load_clip("pocket").tokenizer))
+        return make_test_sets(
+            config, training_texts.gather_texts(config, load_clip("pocket").tokenizer)
+        )
 
     return make
 
