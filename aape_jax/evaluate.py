@@ -71,8 +71,7 @@ def classification(config: ConfigDict, workdir: AnyPath, data: str | None) -> Ro
     heads = {name: Head.from_config(own) for name, own in found.items()}
     width, encode = other_set(config, data) if data else own_sets(config)
     for name, head in heads.items():
-        fresh = jax.eval_shape(lambda key, head=head: head.init(key, width), jax.random.key(0))
-        require_fit(name, params[name], fresh)
+        require_fit(name, params[name], head.shapes(width))
     tests = encode()
     rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
     own, *others = rows

@@ -57,6 +57,10 @@ class Head:
             params["projection"] = self.projection.init(projection, width)
         return params
 
+    def shapes(self, width: int) -> PyTree:
+        """Return what `init` would give, as shapes and dtypes."""
+        return jax.eval_shape(lambda key: self.init(key, width), jax.random.key(0))
+
     def logits(
         self, params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"]
     ) -> Float[Array, "b k"]:

@@ -64,9 +64,7 @@ class TrainedHead:
         if not self.config.model:
             raise UserError("the run has model='', so no image tower for photos.")
         clip = load_clip(self.config.model, frozen_dtype(self.config.dtype))
-        width = clip.config.text.projection
-        fresh = jax.eval_shape(lambda key: self.head.init(key, width), jax.random.key(0))
-        require_fit(OWN, self.params, fresh)
+        require_fit(OWN, self.params, self.head.shapes(clip.config.text.projection))
         return clip
 
     @cached_property

@@ -14,16 +14,16 @@ import numpy as np
 from absl import flags
 from jaxtyping import UInt8
 
-from common.checks import Range, check_number
+from common.checks import check_number
 from common.config import read_config
 from common.diffusion import SAMPLERS, check_sampling, load_stable_diffusion
+from common.diffusion.draw import COUNTS
 from common.diffusion.drawing import generate
 from common.errors import UserError, run_command
 from common.evaluation.figures import image_grid, write_png
 from common.paths import AnyPath, as_output, as_path
 from common.photos.images import to_uint8
 from common.precision import frozen_dtype, use_precision
-from common.seeds import SEEDS
 from common.text import printable
 from common.training import say
 from configs.mcti import defaults
@@ -31,8 +31,6 @@ from mcti_jax.formats import require_usable, typed_words
 from mcti_jax.material import resolution
 from mcti_jax.options import RANGES
 from mcti_jax.saving import read_run_tokens
-
-PICTURES = Range(1, 1024)  # per prompt
 
 
 def define_flags() -> None:
@@ -76,9 +74,9 @@ def draw(
     config = read_config(workdir, defaults())
     use_precision(config.dtype)
     guidance = config.generate.guidance if guidance is None else guidance
-    check_number("--num", num, PICTURES)
+    check_number("--num", num, COUNTS["n"])
     check_number("--guidance", guidance, RANGES["generate.guidance"])
-    check_number("--seed", seed, SEEDS)
+    check_number("--seed", seed, COUNTS["seed"])
     check_number("generate.batch", config.generate.batch, RANGES["generate.batch"])
     for text in prompts:
         check_text(text)

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from common.attention import CHOICES
 from common.checks import POSITIVE, Range, Ranges, check_choices, check_ranges
 from common.diffusion import SAMPLERS
+from common.diffusion.draw import COUNTS, GUIDANCE
 from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
@@ -35,8 +36,8 @@ RANGES: Ranges = {
     "classes_per_chunk": Range(0),
     "generate.per_class": Range(0, 1024),
     "generate.steps": Range(1),
-    "generate.batch": Range(1, 4096),
-    "generate.guidance": Range(-100, 100),
+    "generate.batch": COUNTS["batch"],
+    "generate.guidance": GUIDANCE,
 }
 
 NAMES: Mapping[str, Iterable[str]] = {

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
+from common.clip.model import unit
 from common.data import few_shot
 from common.data.names import readable
 from common.errors import UserError
@@ -27,7 +28,6 @@ from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
 from protext_jax.schedule import Sampler
-from protext_jax.tower import unit
 from protext_jax.types import AnyDataset
 
 LENGTH, SHORT, RATE, BATCH = 16, 4, 0.002, 32

@@ -21,9 +21,9 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from common.clip.config import TextConfig
 from common.clip.layers import LayerNorm, Mlp
+from common.clip.model import unit
 from common.clip.text import TextTower
 from protext_jax.packing import BatchLayout
-from protext_jax.tower import unit
 
 
 @jax.custom_vjp

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig, TextTower, encode_text
+from common.clip.model import unit
 from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
@@ -24,7 +25,7 @@ from configs.protext import defaults
 from protext_jax.adapters import MAPPINGS, adapted, adapter_shapes
 from protext_jax.prompts import ClassTexts, default_template, tokenise
 from protext_jax.runs import RunSetting, make_runs
-from protext_jax.tower import encode_classes, unit
+from protext_jax.tower import encode_classes
 
 FORMAT = "protext_jax 1"
 ROWS, COLUMNS = 32, 8

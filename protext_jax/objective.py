@@ -12,12 +12,13 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PyTree
 
+from common.clip.model import unit
 from common.clip.text import TextTower
 from protext_jax.adapters import adapted
 from protext_jax.fast import packed_features
 from protext_jax.losses import LOSSES, Loss, sentence_targets
 from protext_jax.packing import BatchLayout
-from protext_jax.tower import prompted_features, unit
+from protext_jax.tower import prompted_features
 
 Metrics = dict[str, Array]
 

@@ -7,13 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
+from common.clip.model import unit
 from common.clip.text import TextTower
-
-
-def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
-    """Scale each row to unit length, in float32."""
-    x = x.astype(jnp.float32)
-    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def prompted_features(

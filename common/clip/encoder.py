@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from common.clip.model import CLIP, encode_image, encode_text
+from common.clip.model import CLIP, encode_image, encode_text, unit
 from common.clip.prompts import require_names, require_templates, require_texts
 from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower
@@ -125,16 +125,11 @@ class ListEncoder:
             return encode_list(encode, params, load, count)["features"]
 
 
-def _unit(features: Float[Array, "b p"]) -> Float[Array, "b p"]:
-    features = features.astype(jnp.float32)
-    return features / jnp.linalg.norm(features, axis=-1, keepdims=True)
-
-
 # One function per tower, so that what JAX compiled for one call serves the next.
 @functools.cache
 def _image_encoder(tower: ViT | ModifiedResNet) -> Encoder:
     def encode(params: PyTree, pixels: Array) -> dict[str, Array]:
-        return {"features": _unit(encode_image(tower, params, pixels))}
+        return {"features": unit(encode_image(tower, params, pixels))}
 
     return encode
 
@@ -142,6 +137,6 @@ def _image_encoder(tower: ViT | ModifiedResNet) -> Encoder:
 @functools.cache
 def _text_encoder(tower: TextTower) -> Encoder:
     def encode(params: PyTree, ids: Array) -> dict[str, Array]:
-        return {"features": _unit(encode_text(tower, params, ids))}
+        return {"features": unit(encode_text(tower, params, ids))}
 
     return encode

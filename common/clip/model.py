@@ -133,6 +133,12 @@ def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ViT | ModifiedR
     return ViT(config.vision, dtype)
 
 
+def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
+    """Scale each row to unit length, in float32."""
+    x = x.astype(jnp.float32)
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+
 def encode_text(
     tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"], pool: str | None = None
 ) -> Float[Array, "b p"]:

@@ -18,6 +18,7 @@ from common.errors import UserError
 from common.photos.broken import BrokenExamples, BrokenPicture, errors_of
 from common.photos.collection import Photos, pictures_of
 from common.photos.photo import Picture
+from common.weights.fingerprint import text_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,8 +186,8 @@ class Dataset:
     @cached_property
     def spec(self) -> str:
         """The string that names this data set in configs of this program, `memory:NAME`."""
-        prints = f"{self.train.fingerprint}{self.test.fingerprint}".encode()
-        return keep(f"{self.name}-{hashlib.sha256(prints).hexdigest()[:8]}", self)
+        digest = text_digest(self.train.fingerprint + self.test.fingerprint)
+        return keep(f"{self.name}-{digest[:8]}", self)
 
 
 @dataclass(frozen=True)

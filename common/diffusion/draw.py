@@ -19,7 +19,7 @@ from common.photos.images import to_uint8
 from common.precision import product_precision
 from common.seeds import SEEDS
 
-RANGES = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
+COUNTS = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
 GUIDANCE = Range(-100, 100)
 
 
@@ -45,7 +45,7 @@ def draw(
     for name, value in {"n": n, "steps": steps, "seed": seed, "batch": batch}.items():
         if not isinstance(value, int | np.integer):
             raise UserError(f"{name}={value!r} is not a whole number.")
-        check_number(name, value, RANGES[name])
+        check_number(name, value, COUNTS[name])
     check_number("guidance", guidance, GUIDANCE)
     check_sampling(sd.schedule, sampler, steps)
     side = sd.require_size("size", size or sd.image_size)

@@ -307,38 +307,48 @@ MODEL_CHANGES = {
 }
 
 
-def test_mcti(inputs, cache, monkeypatch):
-    # Fingerprints are of what is read; what the networks make of it takes seconds to compile.
+@pytest.fixture
+def models_of_mcti(inputs, monkeypatch):
+    """Tiny models, with which nothing is encoded.
+
+    Fingerprints are of what is read; what the networks make of it takes seconds to compile.
+    """
     monkeypatch.setattr(Material, "encode_all", lambda self: None)
     monkeypatch.setattr(Material, "encoded", None)
     monkeypatch.setattr("mcti_jax.method.frozen_tree", lambda *_: {"start": np.zeros(())})
     write_tiny_models(inputs)
+
+
+def config_of_mcti(inputs, cache):
+    """The config of a run on the photos and models of a folder."""
+    arg = f"model={inputs / 'sd'},clip={inputs / 'clip'},data=folder:{inputs / 'photos'}"
+    return mcti.get_config(f"{arg},cache={cache},samples=1,updates=1,mesh.data=1")
+
+
+@pytest.mark.usefixtures("models_of_mcti")
+def test_mcti(inputs, cache):
     for number, name in enumerate(("cat", "dog")):
         (inputs / "photos" / name).mkdir(parents=True)
         for row in range(2):
             pixels = np.full((9, 9, 3), 60 * row + 7 * number, np.uint8)
             Image.fromarray(pixels).save(inputs / "photos" / name / f"{row}.png")
-    arg = f"model={inputs / 'sd'},clip={inputs / 'clip'},data=folder:{inputs / 'photos'}"
-    config = mcti.get_config(f"{arg},cache={cache},samples=1,updates=1,mesh.data=1")
     # Changes of other fields make other models, which the weights do not fit.
     left_alone = dict.fromkeys(("model_index.json", "tokenizer_config.json"), lambda path: None)
-    opened, blind = uncovered(prints(MCTI, config), inputs, MODEL_CHANGES | left_alone)
+    opened, blind = uncovered(
+        prints(MCTI, config_of_mcti(inputs, cache)), inputs, MODEL_CHANGES | left_alone
+    )
     assert sum(name.endswith(".png") for name in opened) == 4
     assert sum(name.endswith(".safetensors") for name in opened) == 4
     assert {*MODEL_CHANGES} <= {*opened} and not {*blind} - {*left_alone}
 
 
-def test_a_test_photo_of_mcti(inputs, cache, monkeypatch):
-    monkeypatch.setattr(Material, "encode_all", lambda self: None)
-    monkeypatch.setattr(Material, "encoded", None)
-    monkeypatch.setattr("mcti_jax.method.frozen_tree", lambda *_: {"start": np.zeros(())})
-    write_tiny_models(inputs)
+@pytest.mark.usefixtures("models_of_mcti")
+def test_a_test_photo_of_mcti(inputs, cache):
     for part in ("train", "test"):
         for name in ("cat", "dog"):
             (inputs / "photos" / part / name).mkdir(parents=True)
             Image.new("RGB", (9, 9)).save(inputs / "photos" / part / name / "0.png")
-    arg = f"model={inputs / 'sd'},clip={inputs / 'clip'},data=folder:{inputs / 'photos'}"
-    load = prints(MCTI, mcti.get_config(f"{arg},cache={cache},samples=1,updates=1,mesh.data=1"))
+    load = prints(MCTI, config_of_mcti(inputs, cache))
     before = load()
     Image.new("RGB", (9, 9), "red").save(inputs / "photos" / "test" / "cat" / "0.png")
     after = load()

@@ -297,3 +297,8 @@ MORE = {
 @pytest.mark.parametrize("command", MORE.values(), ids=MORE)
 def test_each_commands_own_flags(command, place):
     refused(place, *command)
+
+
+@pytest.mark.parametrize("out", ["empty", "file/x.md", "fifo"])
+def test_a_report_without_a_place_is_refused_before_its_runs_are_read(out, place):
+    refused(place, "common.report", "mcti", f"--out={out}", told="--out")
