@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from common.checks import check_choice
-from common.config import flatten
+from common.config import changed, flatten
 
 OWN = "aape"
 """The run's own variant, whose metrics carry no prefix."""
@@ -81,13 +81,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 ALWAYS = ("default", "paper")
 """Both are trained beside every classifier, unless they are what it is itself."""
-
-
-def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """Return a copy of `config` with some fields, by dotted name, set to other values."""
-    copy = config.copy_and_resolve_references().unlock()
-    copy.update_from_flattened_dict(dict(changes))
-    return copy.lock()
 
 
 def preset(name: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.presets import preset
 from common.checks import check_choice
-from common.config import flatten
+from common.config import changed, flatten
 from common.data.coop_sets import (
     COOP_SETS,
     IMAGENET,
@@ -92,9 +92,7 @@ def with_defaults(config: ConfigDict) -> ConfigDict:
         fields["subsample"] = "base" if of_papers else "all"
     if config.shots == -1:
         fields["shots"] = PAPERS_SHOTS if of_papers else 0
-    config = config.copy_and_resolve_references().unlock()
-    config.update(fields)
-    return config.lock()
+    return changed(config, fields)
 
 
 def check_applied(config: ConfigDict) -> None:

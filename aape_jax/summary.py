@@ -11,7 +11,7 @@ from aape_jax.material import Material
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.passed_over import listed
-from common.training.method import EVALUATION
+from common.training.types import EVALUATION
 from common.weights.fingerprint import digest, fingerprint
 
 TEST_DATA = "test data"

@@ -14,26 +14,8 @@ For example few-shot classification, retrieval, questions and captions in the po
 finished one it says so.
 """
 
-from collections.abc import Sequence
-
-from common.config import define_flags, read_flags
 from common.errors import run_command
-from common.evaluation.tables import print_table
-from common.training import find_method, say, train
-
-
-def main(argv: Sequence[str]) -> None:
-    """Train, evaluate and write the heads."""
-    del argv
-    run = read_flags()
-    config, workdir = run.config, run.workdir
-    method = find_method(config)
-    result = train(method, workdir)
-    print_table(result)
-    for name in method.writes:
-        if (workdir / name).exists():
-            say(f"wrote {workdir / name}")
-
+from common.train import define_flags, main
 
 if __name__ == "__main__":
     run_command(main, define_flags)

@@ -23,9 +23,9 @@ from aape_jax.evaluation import text_rows
 from aape_jax.material import Material, gather
 from aape_jax.objective import Objective
 from aape_jax.optimizer import make_optimizer, steps_per_epoch
-from aape_jax.presets import changed
 from aape_jax.serving import predict
 from aape_jax.tasks.classification import Epochs, as_batch
+from common.config import changed
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 from configs.aape import get_config

@@ -108,6 +108,25 @@ def choose_config(
     return config
 
 
+def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """Return a copy of `config` with some fields changed, by dotted name; locked."""
+    copy = ConfigDict(config.to_dict())
+    copy.update_from_flattened_dict(dict(changes))
+    return copy.lock()
+
+
+def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `config.json` holds, with a method of ours called "package:class".
+
+    Earlier versions wrote "package.module:class".
+    """
+    method = fields.get("method")
+    if not isinstance(method, str) or not method.partition(".")[0].endswith("_jax"):
+        return dict(fields)
+    module, _, name = method.partition(":")
+    return {**fields, "method": f"{module.partition('.')[0]}:{name}"}
+
+
 def _apply_fields(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
     defaults = flatten(config)
     for name in fields:
@@ -192,7 +211,7 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
     remedy = f"train with --workdir={workdir} first"
     if not path.exists():
         raise UserError(f"{workdir} holds no run, there is no {path.name} in it: {remedy}.")
-    written = lists_to_tuples(read_json(path, remedy))
+    written = spelled_today(lists_to_tuples(read_json(path, remedy)))
     if not defaults:
         return _locked(written, path, remedy)
     if lacking := [name for name in ESSENTIAL if name not in written]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from numbers import Real
 from typing import Any
 
-from common.config import flatten
+from common.config import flatten, spelled_today
 from common.errors import UserError
 from common.files import read_json
 from common.paths import AnyPath, in_bucket, require_bucket
@@ -49,7 +49,7 @@ def read_run(folder: AnyPath) -> Run:
     for each in (file, config):
         if not in_bucket(each) and each.is_symlink():
             raise UserError(f"{each} is a link, which is not followed: copy the file itself.")
-    fields = flatten(read_json(config, REMEDY)) if config.exists() else {}
+    fields = flatten(spelled_today(read_json(config, REMEDY))) if config.exists() else {}
     return Run(folder, read_result(file, REMEDY), fields)
 
 

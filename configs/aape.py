@@ -33,7 +33,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.classification:Classification"  # module:class
+    config.method = "aape_jax:Classification"  # package:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
     config.paper = ""  # name of one of the paper's data sets: see aape_jax/recipes.py
     config.protocol = "auto"  # a key of aape_jax.recipes.PROTOCOLS: sets subsample, targets

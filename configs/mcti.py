@@ -49,7 +49,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.method = "mcti_jax.method:MCTI"  # module:class, for commands that serve all methods
+    config.method = "mcti_jax:MCTI"  # package:class, for commands that serve all methods
     config.paper = ""  # name of one of the paper's datasets: takes the published recipe
     config.seed = 0  # of the draws of training and of the pictures
 

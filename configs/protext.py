@@ -33,7 +33,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.method = "protext_jax.method:ProText"  # module:class, for commands of all methods
+    config.method = "protext_jax:ProText"  # package:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
     config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
     config.protocol = "auto"  # supervised, or base_to_novel of known sets; see docs/protext.md

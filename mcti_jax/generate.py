@@ -20,9 +20,10 @@ from common.diffusion import SAMPLERS, check_sampling, load_stable_diffusion
 from common.diffusion.draw import COUNTS
 from common.diffusion.drawing import generate
 from common.errors import UserError, run_command
-from common.evaluation.figures import image_grid, write_png
+from common.evaluation.figures import image_grid
 from common.paths import AnyPath, as_output, as_path
 from common.photos.images import to_uint8
+from common.pictures import write_png
 from common.precision import frozen_dtype, use_precision
 from common.text import printable
 from common.training import say

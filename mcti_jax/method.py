@@ -1,5 +1,6 @@
 """MC-TI as the training loop sees it; `mcti_jax.assembly` builds what it reads."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -15,28 +16,30 @@ from ml_collections import ConfigDict
 
 from common.attention import choose_attention
 from common.clip import CLIP
-from common.config import choose_config
+from common.config import changed
 from common.diffusion import StableDiffusion
-from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.method import EVALUATION, Tell, unheard
+from common.training.types import EVALUATION, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
 from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
+from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
-from mcti_jax.formats import write_token
+from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
+from mcti_jax.legend import legend
 from mcti_jax.material import (
     EncodedPhotos,
     describe,
     gather,
     names_fingerprint,
 )
+from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, shots_of
 from mcti_jax.outline import outline_of
-from mcti_jax.saving import TOKENS, learned_tokens
+from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
 
 
 @dataclass(frozen=True)
@@ -71,18 +74,17 @@ class MCTI(Method):
     writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
-    def __init__(self, config: ConfigDict | None = None, **fields: Any):
-        self.config = choose_config(get_config, config, fields)
+    get_config = staticmethod(get_config)
 
-    def complete(self, config: ConfigDict) -> ConfigDict:
+    @classmethod
+    def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in how many photos of each class are learned from, which depends on the data."""
         check_values(config)
-        config.shots = shots_of(config)
-        self.config = config
-        return config
+        return changed(config, {"shots": shots_of(config)})
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
+    def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load models and photos, fill the caches and lay the rows out on the mesh."""
+        config = self.config
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         self.material = gather(config)
         sd, clip = self.material.sd, self.material.clip
@@ -166,14 +168,11 @@ class MCTI(Method):
             variant.name: tokens
             for variant, tokens in zip(self.layout.variants, self.tokens(trainable), strict=True)
         }
-        evaluation = evaluate(self.config, self.material, by_variant, self.start)
-        self.pictures = evaluation.pictures
-        return evaluation
+        return evaluate(self.config, self.material, by_variant, self.start)
 
-    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Write `tokens/`, one file per class, and the pictures of the last evaluation."""
-        for name, picture in self.pictures.items():
-            write_png(workdir / f"{name}.png", picture)
+    def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
+        """Write `tokens/`, one file per class."""
+        del evaluation
         tokens = learned_tokens(
             self.config,
             self.tokens(trainable)[0],
@@ -183,3 +182,20 @@ class MCTI(Method):
         )
         for token in tokens:
             write_token(workdir / TOKENS, token, "diffusers")
+
+    def read(self, workdir: AnyPath) -> PyTree:
+        """Return the vectors of the run's own variant, in the order of the classes."""
+        tokens = by_class_index(read_run_tokens(workdir))
+        return {"tokens": np.stack([token.vectors for token in tokens])}
+
+    @classmethod
+    def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+        """See `measure_tokens`."""
+        return measure_tokens(config, workdir, data, cls.name)
+
+    @classmethod
+    def tables(cls, config: ConfigDict, result: Mapping[str, Any]) -> Sequence[str]:
+        """Return how far each token moved, and what the metrics mean."""
+        del config
+        tokens = result.get("details", {}).get("tokens")
+        return [*([drift_table(tokens)] if tokens else []), f"\n{legend(result)}\n"]

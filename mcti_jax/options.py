@@ -12,7 +12,7 @@ from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
 from common.precision import frozen_dtype
-from common.training.start import RANGES as SHARED
+from common.training.config_fields import RANGES as SHARED
 from mcti_jax.objective import GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
 

@@ -183,11 +183,33 @@ def read_run_prompts(
       UserError: `workdir` holds no such run.
     """
     config = read_config(workdir, defaults(), cache=cache)
+    return config, read_learned(config, workdir, number)
+
+
+def read_learned(
+    config: ConfigDict, workdir: AnyPath, number: int | None = None
+) -> LearnedPrompts:
+    """Return the prompts of a finished run; of a sweep those of run `number`.
+
+    Raises:
+      UserError: `workdir` holds no such run.
+    """
     name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
     learned = read_prompts(workdir / name)
     # Files of older runs do not say so themselves.
     half = {"half": "True"} if config.faithful.half else {}
-    return config, replace(learned, metadata={**learned.metadata, **half})
+    return replace(learned, metadata={**learned.metadata, **half})
+
+
+def read_runs(config: ConfigDict, workdir: AnyPath) -> list[LearnedPrompts]:
+    """Return what every run of a sweep learned, or the only run.
+
+    Raises:
+      UserError: A file is missing.
+    """
+    count = len(make_runs(config))
+    numbers = range(count) if count > 1 else (None,)
+    return [read_learned(config, workdir, number) for number in numbers]
 
 
 def _encode(

@@ -19,24 +19,25 @@ from ml_collections import ConfigDict
 from common.checks import check_choices
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
-from common.config import choose_config
+from common.config import changed
 from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
-from common.evaluation.figures import write_png
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.method import Tell, unheard
+from common.training.types import Tell, unheard
+from common.weights.table import nest
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import EvaluationInputs, evaluate
-from protext_jax.files import all_runs, write_runs
+from protext_jax.files import all_runs, read_runs, write_runs
 from protext_jax.losses import LOSSES
+from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
 from protext_jax.plan import (
     CHOICES,
@@ -50,6 +51,7 @@ from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
+from protext_jax.sweep import sweep_table
 from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
 from protext_jax.training_texts import TrainingTexts, gather_texts, training_template, with_data
 
@@ -71,26 +73,26 @@ class ProText(Method):
         *("targets", "test_template", "words"),
     )
 
-    def __init__(self, config: ConfigDict | None = None, **fields: Any):
-        self.config = choose_config(get_config, config, fields)
+    get_config = staticmethod(get_config)
 
-    def complete(self, config: ConfigDict) -> ConfigDict:
+    @classmethod
+    def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in the data and the number of updates, which the epochs imply."""
         config = with_data(config)
         check_choices(config, CHOICES)
-        if not config.updates:
-            texts = gather_texts(config, read_tokenizer(config.model))
-            pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs
-            epochs = max(run.epochs for run in make_runs(config))
-            config.updates = epochs * steps_per_epoch(pairs, config.batch)
-        self.config = config
-        return config
+        if config.updates:
+            return config
+        texts = gather_texts(config, read_tokenizer(config.model))
+        pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs
+        epochs = max(run.epochs for run in make_runs(config))
+        return changed(config, {"updates": epochs * steps_per_epoch(pairs, config.batch)})
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
+    def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load CLIP and the sentences, encode them once and lay the classes out.
 
         Everything that is measured afterwards is opened, checked and encoded here.
         """
+        config = self.config
         clip = load_clip(config.model, frozen_dtype(config.dtype))
         texts = gather_texts(config, clip.tokenizer)
         self._plan(clip, texts, mesh)
@@ -204,9 +206,9 @@ class ProText(Method):
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure the accuracy by protocol, the baselines and the text-only signals."""
+        del frozen
         found = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
-        self.evaluation = replace(found, details={"remarks": self.remarks, **found.details})
-        return self.evaluation
+        return replace(found, details={"remarks": self.remarks, **found.details})
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
         """Return whether the last `early_stop` evaluations gained nothing on held-out text."""
@@ -216,9 +218,26 @@ class ProText(Method):
         retrieval, cosine = max(ranks[-patience:])
         return (retrieval, cosine - self.config.early_stop_gain) <= max(ranks[:-patience])
 
-    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Write `prompts.safetensors`, of a sweep also one file per run, and the pictures."""
-        for name, picture in self.evaluation.pictures.items():
-            write_png(workdir / f"{name}.png", picture)
+    def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
+        """Write `prompts.safetensors`, of a sweep also one file per run."""
         learned = all_runs(self.config, self.clip.fingerprint, trainable)
-        write_runs(workdir, learned, self.evaluation.details.get("chosen", 0))
+        write_runs(workdir, learned, evaluation.details.get("chosen", 0))
+
+    def read(self, workdir: AnyPath) -> PyTree:
+        """Return the prompts of every run, runs in front."""
+        runs = [nest(learned.arrays) for learned in read_runs(self.config, workdir)]
+        return jax.tree.map(lambda *arrays: np.stack(arrays), *runs)
+
+    @classmethod
+    def measure(
+        cls, config: ConfigDict, workdir: AnyPath, data: str | None, number: int | None = None
+    ) -> Evaluation:
+        """See `measure_prompts`."""
+        return measure_prompts(config, workdir, data, number)
+
+    @classmethod
+    def tables(cls, config: ConfigDict, result: Mapping[str, Any]) -> Sequence[str]:
+        """Return the runs of a sweep side by side."""
+        if "sweep" not in result.get("details", {}):
+            return ()
+        return (f"\n{sweep_table(make_runs(config), result)}",)

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data.passed_over import listed
-from common.training.method import EVALUATION
+from common.training.types import EVALUATION
 from common.weights.fingerprint import digest
 from protext_jax.baselines import DESCRIPTORS, read_words
 from protext_jax.corpus import read_corpus

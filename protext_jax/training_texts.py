@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from common.checks import Range, check_choice, check_choices, check_ranges
 from common.clip.tokenizer import Tokenizer
+from common.config import changed
 from common.data import base_new
 from common.data.names import readable
 from common.data.templates import TEMPLATES
@@ -71,17 +73,17 @@ def with_data(config: ConfigDict) -> ConfigDict:
     The halves of base-to-novel are for comparing with papers: of data of one's own, all classes
     are learned.
     """
-    config = config.copy_and_resolve_references().unlock()
+    fields: dict[str, Any] = {}
     if config.data == AUTO:
-        config.data = NO_IMAGES if config.prompts else "pocket:rare"
-    pocket = config.data.startswith(POCKET)
+        fields["data"] = NO_IMAGES if config.prompts else "pocket:rare"
+    pocket = fields.get("data", config.data).startswith(POCKET)
     if tuple(config.targets) == (AUTO,):
-        config.targets = ("pocket:second", "pocket:rare_sketch") if pocket else ()
+        fields["targets"] = ("pocket:second", "pocket:rare_sketch") if pocket else ()
     if config.protocol == AUTO:
-        config.protocol = "base_to_novel" if pocket or config.dataset else "supervised"
+        fields["protocol"] = "base_to_novel" if pocket or config.dataset else "supervised"
     if config.held_out == -1 and pocket and not config.prompts:
-        config.held_out = POCKET_HELD_OUT
-    return config.lock()
+        fields["held_out"] = POCKET_HELD_OUT
+    return changed(config, fields)
 
 
 def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:

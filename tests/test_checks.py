@@ -13,7 +13,7 @@ from aape_jax import stages
 from aape_jax.aggregators import table
 from common.checks import POSITIVE, Range, check_choices, check_ranges
 from common.errors import UserError
-from common.training.start import RANGES as SHARED
+from common.training.config_fields import RANGES as SHARED
 from common.values import flatten
 from configs import aape, aape_captioning, mcti, protext
 

@@ -19,12 +19,12 @@ from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
 from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
-from common.evaluation.figures import write_png
 from common.files import write_json
 from common.hosts import to_host
 from common.language import LM, write_texts
 from common.language.prompts import CAPTION
 from common.paths import AnyPath
+from common.pictures import write_png
 from common.progress import Progress
 from common.spread import batches, deal, sharers
 from common.training import Evaluation

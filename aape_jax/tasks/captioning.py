@@ -41,8 +41,8 @@ from common.paths import AnyPath, as_path
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.training import Evaluation, Method, RunInputs
-from common.training.method import Tell, unheard
-from common.training.start import RANGES
+from common.training.config_fields import RANGES
+from common.training.types import Tell, unheard
 from configs.aape_captioning import get_config
 
 

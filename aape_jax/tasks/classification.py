@@ -28,11 +28,11 @@ from aape_jax.recipes import check_applied, with_defaults
 from aape_jax.summary import classification_fingerprints, classification_summary
 from common.checks import Range, check_ranges
 from common.config import choose_config
-from common.evaluation.figures import write_png
 from common.paths import AnyPath
+from common.pictures import write_png
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.method import Tell, unheard
-from common.training.start import RANGES
+from common.training.config_fields import RANGES
+from common.training.types import Tell, unheard
 from configs.aape import get_config
 
 

@@ -40,8 +40,8 @@ from common.errors import UserError
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation, Method, RunInputs
-from common.training.method import Tell, unheard
-from common.training.start import RANGES
+from common.training.config_fields import RANGES
+from common.training.types import Tell, unheard
 from configs.aape_retrieval import get_config
 
 VARIANTS = {

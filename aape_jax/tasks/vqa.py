@@ -37,14 +37,14 @@ from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.config import choose_config
 from common.errors import UserError
-from common.evaluation.figures import write_png
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
+from common.pictures import write_png
 from common.precision import frozen_dtype
 from common.spread import over_devices
 from common.training import Evaluation, Method, RunInputs
-from common.training.method import Tell, unheard
-from common.training.start import RANGES
+from common.training.config_fields import RANGES
+from common.training.types import Tell, unheard
 from configs.aape_vqa import get_config
 
 AT_ONCE = 8192

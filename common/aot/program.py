@@ -37,7 +37,7 @@ def compile_for(config: ConfigDict, topology: str) -> ProgramReport:
       DoesNotFit: the program needs more memory than a device has.
     """
     method = find_method(config)
-    config = method.complete(config)
+    config = method.config
     devices = topology_devices(topology)
     mesh = make_mesh(config.mesh.data, config.mesh.model, devices)
     steps = Schedule.from_config(config).steps_per_call

@@ -12,20 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from common.data.dataset import ImageSplit
 from common.evaluation.classification import confusion
-from common.files import atomic_write
-from common.paths import AnyPath
 from common.photos.images import squash
 
 WHITE, BLACK, PALE, BLUE = (255, 255, 255), (0, 0, 0), (243, 246, 250), (8, 69, 148)
 MARGIN = 8
 TEXT_SIZE = 14
 WRAP = 28  # letters in a line of a row label
-
-
-def write_png(path: AnyPath | str, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Write a picture, whole or not at all."""
-    with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
 
 
 def predictions_picture(

@@ -18,9 +18,9 @@ from common.files import atomic_write
 from common.hosts import to_host
 from common.paths import AnyPath, in_bucket, within
 from common.progress import say
-from common.training.method import EVALUATION
 from common.training.sharding import by_path, place
 from common.training.state import TrainState
+from common.training.types import EVALUATION
 
 # What fails in Orbax's threads is raised again by the next call; once is enough to tell it.
 logging.get_absl_logger().addFilter(

@@ -21,24 +21,26 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.errors import UserError
-from common.files import remove_partial
+from common.files import remove_partial, write_json
 from common.hosts import to_host
 from common.paths import AnyPath, as_path
+from common.pictures import write_png
 from common.precision import use_precision
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged, legend
 from common.training.lock import locked, require_free
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
-from common.training.method import Evaluation, Method, Source
+from common.training.method import Method
 from common.training.results import make_result, tell_not_finite, write_result
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, place, shardings
 from common.training.signals import StopRequest
-from common.training.start import check_fields, initial_state
+from common.training.start import initial_state
 from common.training.state import TrainState
 from common.training.step import feed_shardings, make_call, make_feed
 from common.training.summary import summary_rows, summary_table
+from common.training.types import Evaluation, Source
 from common.training.wandb_writer import wandb_writers
 from common.training.workdir import changed_fields, check_workdir, write_config
 from common.training.writers import PREFIX, MetricWriter, read_evaluations
@@ -83,8 +85,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     # ---- Refuse early. Nothing slow is begun before the config and the folder are in order,
     # and nothing is written before the weights and the data are, too.
     started = time.monotonic()
-    check_fields(method.config)
-    config = method.complete(method.config)
+    config = method.config
     Schedule.from_config(config)
     workdir = as_path(workdir)
     check = partial(check_workdir, workdir, config, method.evaluation_fields, method.writes)
@@ -107,7 +108,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     def tell(rows: Mapping[str, str]) -> None:
         say(summary_table(summary_rows(method.name, rows, config, mesh, workdir)))
 
-    loaded = method.load(config, mesh, tell)
+    loaded = method.load(mesh, tell)
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
     state, key = initial_state(method, config.seed, mesh)
     material = Material(
@@ -133,7 +134,11 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
         evaluation = outcome.evaluation
         result = make_result(method.name, config, evaluation, outcome.step, outcome.seconds)
         if jax.process_index() == 0:
-            method.save(outcome.trainable, workdir)
+            for name, picture in evaluation.pictures.items():
+                write_png(workdir / f"{name}.png", picture)
+            for name, content in evaluation.files.items():
+                write_json(workdir / f"{name}.json", content)
+            method.save(outcome.trainable, evaluation, workdir)
             write_result(workdir, result)
             # Last, so that another evaluation that was interrupted is made up for.
             write_config(workdir, config)

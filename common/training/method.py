@@ -1,118 +1,52 @@
-"""What the training loop asks of a method, and what the two hand each other."""
+"""The contract of a method: what the training loop and the commands ask of it."""
 
+import abc
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
-import numpy as np
 import optax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import PyTree
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
+from common.config import changed, choose_config
 from common.errors import UserError
 from common.paths import AnyPath
-
-EVALUATION = "evaluation: "
-"""How the fingerprint of what only evaluation reads is called, e.g. "evaluation: test photos"."""
-
-Rules = Sequence[tuple[str, PartitionSpec]]
-"""Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
+from common.training.config_fields import check_fields
+from common.training.mesh import make_mesh
+from common.training.sharding import Rules, place, shardings
+from common.training.types import Evaluation, RunInputs, Tell, unheard
 
 
-Tell = Callable[[Mapping[str, str]], None]
-"""Takes the rows of the table that a run prints first; see `Method.load`."""
+class Method(abc.ABC):
+    """One paper: hooks that the training loop and the commands call.
 
+    The constructor completes the config, keeps it and touches no device: a cluster is joined
+    afterwards. The loop calls `load` once, then `init`, then `loss` in every step under
+    `jax.set_mesh(mesh)`, `evaluate` now and then, and `save` at the end.
 
-def unheard(rows: Mapping[str, str]) -> None:
-    """Leave the rows unprinted."""
-    del rows
-
-
-@runtime_checkable
-class Source(Protocol):
-    """Which examples belong to which step: a pure function of the step.
-
-    Nothing else is remembered, so the step is the position in the data: a resumed run reads
-    exactly the batch that the interrupted one would have read.
+    `load` (or `abstract` in its place) is the only hook that keeps anything on the object: the
+    models and the data that it opened. All others return what they found.
 
     Attributes:
-      fingerprint: changes whenever the data or their order do.
+      name: of the method, as results call it.
+      config: every field, completed; it cannot be changed.
+      trainable_rules, frozen_rules, batch_rules: how the trees are sharded; whatever no rule names
+        is replicated.
+      real_rows: names leaves of the state, e.g. ".*tokens", that are filled up with rows of no
+        meaning to suit the devices, and how many rows are real: the first ones. The path's parts
+        are joined by dots. A checkpoint holds these alone.
+      writes: the files and folders that a run has beside those of the loop.
+      terms: those metrics of a step that are shown while a run goes on, with what they mean; where
+        there are none, the loss is, which may be a sum over classes and variants.
+      evaluation_fields: fields of the config that only evaluation reads, or groups of such fields
+        by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
     """
 
-    fingerprint: str
-
-    def batch(self, step: int) -> PyTree:
-        """Return the batch of `step` as numpy arrays, small and the same on every host.
-
-        These are indices into the frozen tree rather than examples. Shapes never change.
-        """
-
-
-@dataclass(frozen=True)
-class RunInputs:
-    """What `Method.load` found.
-
-    Attributes:
-      frozen: weights and caches, host (numpy) or device arrays; an argument of every step.
-      source: which examples belong to which step.
-      fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
-        The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
-        said and not refused.
-      notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
-        it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
-    """
-
-    frozen: PyTree
-    source: Source
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
-    notes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `Method.evaluate` measured.
-
-    Attributes:
-      metrics: flat, name -> number.
-      baselines: the same names or others, for what the method is compared with.
-      pictures: name -> uint8 image [height, width, 3], for TensorBoard.
-      details: what no single number says, by name, as JSON would hold it.
-    """
-
-    metrics: Mapping[str, float]
-    baselines: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@runtime_checkable
-class Method(Protocol):
-    """One paper. Subclass it to inherit the default sharding: everything replicated.
-
-    `real_rows` names leaves of the state, e.g. ".*tokens", that are filled up with rows of no
-    meaning to suit the devices, and how many rows are real: the first ones. The path's parts are
-    joined by dots. A checkpoint holds these alone.
-
-    `writes` names the files and folders that `save` writes into the run's folder.
-
-    `terms` names those metrics of a step that are shown while a run goes on, with what they
-    mean; where there are none, the loss is, which may be a sum over classes and variants.
-
-    `evaluation_fields` names fields of the config that only evaluation reads, or groups of such
-    fields by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
-
-    `config` holds every field, as the constructor was given them.
-
-    The loop calls `load` once, then `init`, then `loss` in every step under
-    `jax.set_mesh(mesh)`, `evaluate` now and then, and `save` at the end. The constructor
-    takes the config and touches no device: a cluster is joined afterwards.
-    """
-
-    name: str
     config: ConfigDict
     trainable_rules: Rules = ()
     frozen_rules: Rules = ()
@@ -122,15 +56,42 @@ class Method(Protocol):
     terms: Mapping[str, str] = MappingProxyType({})
     evaluation_fields: tuple[str, ...] = ()
 
-    def complete(self, config: ConfigDict) -> ConfigDict:
-        """Return the config with what only the data tell filled in; called before all else.
+    def __init__(self, config: ConfigDict | None = None, **fields: Any):
+        """Complete a config, which is given whole or as those fields that are not defaults.
+
+        Raises:
+          TypeError: Both are given.
+          UserError: A field is unknown, missing, or out of range.
+        """
+        config = choose_config(self.get_config, config, fields)
+        check_fields(config)
+        self.config = FrozenConfigDict(self.complete(config))
+
+    # ---- What a method is.
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """The method's name; a class attribute."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
+        """Return the defaults with what `arg` says; that of the method's config file."""
+
+    @classmethod
+    def complete(cls, config: ConfigDict) -> ConfigDict:
+        """Return the config with what only the data tell filled in.
 
         For instance the number of updates where the config says epochs. It touches no device,
-        and what it returns is what `load` is given and `config.json` holds.
+        and what it returns is what `config.json` holds. Completing it again changes nothing.
         """
         return config
 
-    def load(self, config: ConfigDict, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
+    # ---- Training.
+
+    @abc.abstractmethod
+    def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Read weights and data, and compute or read what depends on them alone.
 
         `tell` is called once, as soon as it is known what the run learns from and ahead of what
@@ -141,15 +102,21 @@ class Method(Protocol):
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return what `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.
 
-        `common.aot` calls it instead of `load`, with a mesh of devices that need not exist.
+        `common.aot` calls it instead of `load`, with a mesh of devices that need not exist. As
+        long as a method does not say better, the data are loaded for it.
         """
+        inputs = self.load(mesh)
+        return replace(inputs, frozen=jax.eval_shape(lambda: inputs.frozen))
 
+    @abc.abstractmethod
     def init(self, key: jax.Array) -> PyTree:
         """Return the trainable tree at step 0: kilobytes, the same on every host."""
 
+    @abc.abstractmethod
     def optimizer(self) -> optax.GradientTransformation:
         """Return the optimizer of the trainable tree."""
 
+    @abc.abstractmethod
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -159,9 +126,6 @@ class Method(Protocol):
         number of devices changes what is drawn.
         """
 
-    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
-        """Measure `trainable` (replicated on every device); called by every host alike."""
-
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
         """Return whether training ends here, after evaluations with these metrics, the newest last.
 
@@ -169,8 +133,69 @@ class Method(Protocol):
         """
         return False
 
-    def save(self, trainable: PyTree, workdir: AnyPath) -> None:
-        """Write what users take away; numpy arrays, called on the first host only."""
+    # ---- Evaluating and saving.
+
+    @abc.abstractmethod
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Measure `trainable` (replicated on every device); called by every host alike."""
+
+    @abc.abstractmethod
+    def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
+        """Write what users take away; numpy arrays, called on the first host only.
+
+        Pictures and files of `evaluation` are the loop's to write.
+        """
+
+    @abc.abstractmethod
+    def read(self, workdir: AnyPath) -> PyTree:
+        """Return what `save` wrote: the trainable tree, or that part of it which users take away.
+
+        Neither models nor data are opened.
+
+        Raises:
+          UserError: A file is missing or is not of this method.
+        """
+
+    @classmethod
+    def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+        """Measure what a finished run saved, for the command `evaluate`.
+
+        A method overrides it where evaluating needs less than training, or where other data need
+        not be of the same kind.
+
+        Args:
+          config: the run's.
+          workdir: its folder.
+          data: the data set to measure on; None for the run's own.
+        """
+        config = changed(config, {"data": data or config.data})
+        method = cls(config)
+        learned = method.read(workdir)
+        mesh = make_mesh(config.mesh.data, config.mesh.model)
+        inputs = method.load(mesh)
+        require_same_shapes(learned, jax.eval_shape(method.init, jax.random.key(0)), workdir)
+        frozen = place(inputs.frozen, shardings(inputs.frozen, method.frozen_rules, mesh))
+        with jax.set_mesh(mesh):
+            return method.evaluate(learned, frozen)
+
+    @classmethod
+    def tables(cls, config: ConfigDict, result: Mapping[str, Any]) -> Sequence[str]:
+        """Return what is printed beneath the table of a result, e.g. what its terms mean."""
+        return ()
+
+
+def require_same_shapes(learned: PyTree, fresh: PyTree, workdir: AnyPath) -> None:
+    """Refuse what a run saved, where the models or the data of this config need other shapes.
+
+    Raises:
+      UserError: The trees differ.
+    """
+    shapes = [jax.tree.map(lambda leaf: tuple(leaf.shape), tree) for tree in (learned, fresh)]
+    if shapes[0] != shapes[1]:
+        raise UserError(
+            f"what {workdir} learned has the shapes {shapes[0]}, and these data and models need "
+            f"{shapes[1]}: measure on data of the same kind."
+        )
 
 
 def find_method(config: ConfigDict) -> Method:
@@ -186,6 +211,6 @@ def find_method(config: ConfigDict) -> Method:
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
             f"method={where!r} names no method ({error}): a config must say module:class, e.g. "
-            "config.method = 'mcti_jax.method:MCTI'."
+            "config.method = 'mcti_jax:MCTI'."
         ) from None
     return method(config)

@@ -14,7 +14,7 @@ from common.paths import AnyPath, within
 from common.progress import say
 from common.records import Record
 from common.text import some
-from common.training.method import Evaluation
+from common.training.types import Evaluation
 from common.training.writers import finite_or_none
 from common.version import __version__
 

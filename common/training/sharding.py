@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,7 +13,9 @@ from jaxtyping import PyTree
 from common.errors import UserError
 from common.hosts import REPLICATED as REPLICATED
 from common.hosts import place as place
-from common.training.method import Rules
+
+Rules = Sequence[tuple[str, PartitionSpec]]
+"""Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""
 
 
 def by_path(tree: PyTree) -> dict[str, Any]:

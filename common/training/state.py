@@ -8,8 +8,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import PyTree
 
-from common.training.method import Rules
-from common.training.sharding import REPLICATED, optimizer_shardings, shardings
+from common.training.sharding import REPLICATED, Rules, optimizer_shardings, shardings
 
 
 @jax.tree_util.register_dataclass

@@ -10,9 +10,10 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Bool, PyTree
 
-from common.training.method import Method, Rules, Source
-from common.training.sharding import REPLICATED, by_path, shardings
+from common.training.method import Method
+from common.training.sharding import REPLICATED, Rules, by_path, shardings
 from common.training.state import TrainState
+from common.training.types import Source
 
 UNUSED = -1
 """The step number of a slot that a short call leaves empty."""

@@ -116,7 +116,7 @@ def has_update(workdir: AnyPath) -> bool:
 
 
 def _read_config(path: AnyPath) -> dict[str, Any]:
-    found = read_json(path, UNREADABLE)
+    found = spelled_today(read_json(path, UNREADABLE))
     if lacking := [name for name in ESSENTIAL if name not in found]:
         raise UserError(
             f"{path} has no field {lacking[0]!r}, so it is not a run's: give a new --workdir."

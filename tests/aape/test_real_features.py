@@ -9,8 +9,8 @@ import pytest
 
 from aape_jax.evaluation import text_rows
 from aape_jax.material import gather
-from aape_jax.presets import changed
 from benchmarks.aape_forms import FORMS, train_form
+from common.config import changed
 from tests.aape.caltech import settings, write_files
 from tests.conftest import SHARED_DATA
 

@@ -7,7 +7,8 @@ import optax
 from ml_collections import ConfigDict
 
 from common.aot.report import Memory, ProgramReport
-from common.training.method import Method, RunInputs
+from common.training.method import Method
+from common.training.types import RunInputs
 
 ROWS, WIDTH = 16, 128  # whole lanes: a TPU pads the rest
 

@@ -3,8 +3,9 @@ import pytest
 from PIL import Image
 
 from common.data.dataset import ImageSplit
-from common.evaluation.figures import class_sheet, confusion_picture, image_grid, write_png
+from common.evaluation.figures import class_sheet, confusion_picture, image_grid
 from common.photos.photo import ArrayPhoto
+from common.pictures import write_png
 
 RED, GREEN = np.uint8([255, 0, 0]), np.uint8([0, 255, 0])
 

@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.training import train
 from common.training.checkpoints import Checkpoints, Position
 from common.training.mesh import make_mesh
-from common.training.method import EVALUATION
+from common.training.types import EVALUATION
 from configs import aape, aape_retrieval, aape_vqa, mcti
 from mcti_jax.material import Material
 from mcti_jax.method import MCTI

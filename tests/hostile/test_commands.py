@@ -8,7 +8,7 @@ import pytest
 
 import common
 from common.config import to_json
-from common.evaluation.figures import write_png
+from common.pictures import write_png
 from configs import aape, mcti, protext
 from tests.hostile.commands import CommandResult, contents, run
 

@@ -12,7 +12,7 @@ from common.config import apply_arg, flatten
 from common.config_file import ConfigFile, WholeNumber, find_config
 from common.errors import UserError
 from common.seeds import check_seeds
-from common.training.start import RANGES
+from common.training.config_fields import RANGES
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from common.errors import UserError
-from common.evaluation.figures import write_png
 from common.page import write_page
 from common.page.curves import MOST_PICTURES, further, pictures, read_curves
+from common.pictures import write_png
 from common.report import report
 from common.runs import read_run
 

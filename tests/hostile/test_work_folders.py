@@ -16,8 +16,8 @@ from common.files import remove_partial
 from common.paths import require_plain, within
 from common.training import lock
 from common.training.growing import GrowingFiles
-from common.training.method import Evaluation
 from common.training.results import make_result, not_finite, write_evaluation, write_result
+from common.training.types import Evaluation
 from common.training.workdir import (
     EVENTS,
     OWN,

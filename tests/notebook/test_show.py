@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.evaluation.figures import write_png
 from common.notebook import curves, pictures, table
+from common.pictures import write_png
 
 
 @pytest.fixture

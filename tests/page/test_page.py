@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.evaluation.figures import write_png
 from common.page import html, write_page
 from common.page.curves import pictures, read_curves
+from common.pictures import write_png
 
 RESULT = {
     "method": "mcti",

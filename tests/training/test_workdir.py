@@ -7,8 +7,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from common.errors import UserError
-from common.training.method import Evaluation
 from common.training.results import make_result, write_result
+from common.training.types import Evaluation
 from common.training.workdir import check_workdir, write_config
 
 

@@ -15,7 +15,7 @@ from common.config import apply_arg, define_flags, read_flags
 from common.errors import run_command
 from common.files import atomic_write
 from common.training import Evaluation, Method, RunInputs, train
-from common.training.method import unheard
+from common.training.types import unheard
 
 CLASSES, VECTORS, WIDTH, EXAMPLES = 8, 2, 4, 32
 

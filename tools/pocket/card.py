@@ -10,9 +10,10 @@ from jaxtyping import UInt8
 
 from common.clip import load_clip
 from common.diffusion import StableDiffusion, load_stable_diffusion
-from common.evaluation.figures import image_grid, write_png
+from common.evaluation.figures import image_grid
 from common.evaluation.tables import markdown_table
 from common.files import atomic_write
+from common.pictures import write_png
 from common.pocket.captions import plain_description
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, UNSEEN, Species

@@ -1,0 +1,70 @@
+"""The command `evaluate`, the same for every method: it measures what a finished run saved.
+
+A method's package offers it as its own command:
+
+    def main(argv):
+        del argv
+        evaluate_run((MCTI,))
+
+    if __name__ == "__main__":
+        run_command(main, define_flags)
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from common.config import read_config
+from common.evaluation.tables import print_table
+from common.paths import as_path
+from common.pictures import write_png
+from common.precision import use_precision
+from common.progress import say
+from common.training.method import Method
+from common.training.results import write_evaluation
+from common.training.workdir import evaluation_file
+
+
+def define_flags() -> None:
+    """Define the command's options."""
+    flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
+    flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
+    flags.DEFINE_string("cache", "", "Folder of encoded photos and texts.")
+
+
+def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any) -> None:
+    """Evaluate and write `DIR/eval/NAME.json`, with pictures beside it.
+
+    Args:
+      methods: Whose runs the command measures.
+      part: Of the run, where it has several, e.g. "run1": `NAME~run1.json`.
+      options: Further arguments of `Method.measure`.
+
+    Raises:
+      UserError: The folder holds no finished run of these methods, or it cannot be measured so.
+    """
+    workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
+    defaults = {method: method.get_config() for method in methods}
+    config = read_config(workdir, *defaults.values(), cache=flags.FLAGS.cache)
+    method = next(x for x, ours in defaults.items() if ours.method == config.method)
+    dataset = data or config.data
+    out = evaluation_file(workdir, dataset, part)
+    use_precision(config.dtype)
+    evaluation = method.measure(config, workdir, data, **options)
+    result = {
+        "method": method.name,
+        "dataset": dataset,
+        "model": config.model,
+        "seed": config.seed if evaluation.seed is None else evaluation.seed,
+        "metrics": dict(evaluation.metrics),
+        "baselines": dict(evaluation.baselines),
+        "details": dict(evaluation.details),
+    }
+    print_table(result)
+    for table in method.tables(config, result):
+        say(table)
+    write_evaluation(out, result)
+    for name, picture in evaluation.pictures.items():
+        write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
+    say(f"wrote {out}")

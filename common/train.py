@@ -1,0 +1,24 @@
+"""The command `train`, the same for every method: it trains the method that the config names."""
+
+from collections.abc import Sequence
+
+from common.config import define_flags as define_flags
+from common.config import read_flags
+from common.evaluation.tables import print_table
+from common.progress import say
+from common.training import find_method, train
+
+
+def main(argv: Sequence[str]) -> None:
+    """Train, evaluate, write what users take away, and say where it lies."""
+    del argv
+    run = read_flags()
+    method = find_method(run.config)
+    result = train(method, run.workdir)
+    print_table(result)
+    for table in method.tables(method.config, result):
+        say(table)
+    say(f"all of it: {run.workdir}/result.json; python -m common.report --html={run.workdir}")
+    for name in method.writes:
+        if (run.workdir / name).exists():
+            say(f"wrote {run.workdir / name}")

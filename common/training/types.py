@@ -1,0 +1,81 @@
+"""What a method and the training loop hand each other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import PyTree
+
+EVALUATION = "evaluation: "
+"""How the fingerprint of what only evaluation reads is called, e.g. "evaluation: test photos"."""
+
+Tell = Callable[[Mapping[str, str]], None]
+"""Takes the rows of the table that a run prints first; see `Method.load`."""
+
+
+def unheard(rows: Mapping[str, str]) -> None:
+    """Leave the rows unprinted."""
+    del rows
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Which examples belong to which step: a pure function of the step.
+
+    Nothing else is remembered, so the step is the position in the data: a resumed run reads
+    exactly the batch that the interrupted one would have read.
+
+    Attributes:
+      fingerprint: changes whenever the data or their order do.
+    """
+
+    fingerprint: str
+
+    def batch(self, step: int) -> PyTree:
+        """Return the batch of `step` as numpy arrays, small and the same on every host.
+
+        These are indices into the frozen tree rather than examples. Shapes never change.
+        """
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What `Method.load` found.
+
+    Attributes:
+      frozen: weights and caches, host (numpy) or device arrays; an argument of every step.
+      source: which examples belong to which step.
+      fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
+        The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
+        said and not refused.
+      notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
+        it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
+    """
+
+    frozen: PyTree
+    source: Source
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `Method.evaluate` measured.
+
+    Attributes:
+      metrics: flat, name -> number.
+      baselines: the same names or others, for what the method is compared with.
+      pictures: name -> uint8 image [height, width, 3]. The loop writes them as `NAME.png` into
+        the run's folder and shows them in TensorBoard.
+      details: what no single number says, by name, as JSON would hold it.
+      files: name -> what JSON holds. The loop writes them as `NAME.json`.
+      seed: of what was measured, where it is not the config's.
+    """
+
+    metrics: Mapping[str, float]
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None

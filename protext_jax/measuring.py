@@ -1,0 +1,47 @@
+"""What the saved prompts of a run come to, on its own test sets or on any other data."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from common.clip import load_clip
+from common.paths import AnyPath
+from common.precision import frozen_dtype
+from common.training import Evaluation
+from protext_jax.classnames import remark
+from protext_jax.evaluation import EvaluationInputs, baseline_scores, measure
+from protext_jax.files import read_learned
+from protext_jax.signals import encode_sentences
+from protext_jax.testsets import make_test_sets, own_set
+from protext_jax.training_texts import gather_texts
+
+
+def measure_prompts(
+    config: ConfigDict, workdir: AnyPath, data: str | None, number: int | None
+) -> Evaluation:
+    """Measure the prompts in a run's folder.
+
+    Args:
+      config: The run's.
+      workdir: The run's folder.
+      data: A data set, whatever its classes; None for the run's own test sets.
+      number: Of a sweep which run; None for the one that is its result.
+
+    Raises:
+      UserError: The prompts are not of this model, or there is no such data set or run.
+    """
+    learned = read_learned(config, workdir, number)
+    clip = load_clip(config.model, frozen_dtype(config.dtype))
+    learned.require_model(clip)
+    texts = gather_texts(config, clip.tokenizer)
+    sets = own_set(config, data) if data else make_test_sets(config, texts)
+    specs = [data] if data else [config.data, *config.targets]
+    sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
+    inputs = EvaluationInputs(config, clip, texts, sentences, sets)
+    metrics, _ = measure(inputs, learned)
+    return Evaluation(
+        metrics,
+        baseline_scores(inputs, learned),
+        details={"remarks": [line for line in map(remark, specs) if line]},
+        seed=int(learned.metadata["seed"]),
+    )
