@@ -10,12 +10,12 @@ from common.version import __version__ as __version__
 __all__, __getattr__, __dir__ = lazily(
     __name__,
     {
-        "aape_jax.head": ("Head",),
-        "aape_jax.serving": ("answer", "predict", "serve"),
-        "aape_jax.tasks.captioning": ("Captioning",),
-        "aape_jax.tasks.classification": ("Classification",),
-        "aape_jax.tasks.retrieval": ("Retrieval",),
-        "aape_jax.tasks.vqa": ("VQA",),
+        "aape_jax.core.head": ("Head",),
+        "aape_jax.classification.serving": ("answer", "predict", "serve"),
+        "aape_jax.captioning.method": ("Captioning",),
+        "aape_jax.classification.method": ("Classification",),
+        "aape_jax.retrieval.method": ("Retrieval",),
+        "aape_jax.vqa.method": ("VQA",),
         "aape_jax.trained": ("TrainedHead", "load"),
     },
 )

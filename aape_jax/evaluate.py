@@ -19,18 +19,18 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict
 
-from aape_jax.classification_inputs import open_inputs, require_one_width, text_width
-from aape_jax.evaluation import head_row, text_rows
-from aape_jax.head import Head
-from aape_jax.heads_file import read_head, require_fit
-from aape_jax.material import encode_all
-from aape_jax.presets import ALWAYS, changed, variants
-from aape_jax.tasks.caption_report import show_rows
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.questions import is_question_set, read_questions
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
-from aape_jax.testsets import TestSet, encode_target, open_target
+from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.report import show_rows
+from aape_jax.classification.evaluation import head_row, text_rows
+from aape_jax.classification.inputs import open_inputs, require_one_width, text_width
+from aape_jax.classification.material import encode_all
+from aape_jax.classification.testsets import TestSet, encode_target, open_target
+from aape_jax.core.head import Head
+from aape_jax.core.heads_file import read_head, require_fit
+from aape_jax.core.presets import ALWAYS, changed, variants
+from aape_jax.datasets.questions import is_question_set, read_questions
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.clip import load_clip
 from common.config import read_config
 from common.errors import UserError, run_command
@@ -150,13 +150,19 @@ def by_method(method: Retrieval | VQA, config: ConfigDict, workdir: AnyPath) -> 
 
 
 TASKS: dict[str, Callable[[ConfigDict, AnyPath, str | None], Rows]] = {
-    "aape_jax.tasks.classification:Classification": classification,
-    "aape_jax.tasks.retrieval:Retrieval": retrieval,
-    "aape_jax.tasks.vqa:VQA": questions,
-    "aape_jax.tasks.captioning:Captioning": captions,
+    "Classification": classification,
+    "Retrieval": retrieval,
+    "VQA": questions,
+    "Captioning": captions,
 }
+"""What measures a run, by `task_of` its config."""
 
 DEFAULTS = [task.defaults for task in (aape, aape_retrieval, aape_vqa, aape_captioning)]
+
+
+def task_of(config: ConfigDict) -> str:
+    """Return the name of the class that trains a run, e.g. "Retrieval"."""
+    return config.method.rpartition(":")[2]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -166,7 +172,7 @@ def main(argv: Sequence[str]) -> None:
     config = read_config(workdir, *(defaults() for defaults in DEFAULTS), cache=flags.FLAGS.cache)
     out = evaluation_file(workdir, data or config.data)
     use_precision(config.dtype)
-    rows = TASKS[config.method](config, workdir, data)
+    rows = TASKS[task_of(config)](config, workdir, data)
     own, *others = rows
     result = {
         "method": own,

@@ -19,9 +19,9 @@ from absl import flags
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioner import initial, speakers
-from aape_jax.evaluate import DEFAULTS
-from aape_jax.heads_file import heads_in, read_head, require_fit, write_heads
+from aape_jax.captioning.captioner import initial, speakers
+from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
+from aape_jax.evaluate import DEFAULTS, task_of
 from common.config import read_config
 from common.errors import UserError, run_command
 from common.paths import AnyPath, as_output_folder, as_path
@@ -51,8 +51,8 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
             "with --out to have copies."
         )
     learned = _finished(workdir) if finished else read_unfinished(workdir).trainable
-    if config.method in CHECKS:
-        CHECKS[config.method](config, heads_in(learned))
+    if task_of(config) in CHECKS:
+        CHECKS[task_of(config)](config, heads_in(learned))
     return write_heads(out, learned)
 
 
@@ -89,9 +89,9 @@ def _sizes(heads: Mapping[str, PyTree], name: str, path: str) -> tuple[int, int]
 
 
 CHECKS: dict[str, Callable[[ConfigDict, Mapping[str, PyTree]], None]] = {
-    "aape_jax.tasks.captioning:Captioning": require_captioner,
+    "Captioning": require_captioner,
 }
-"""What the heads of a task have to fulfil."""
+"""What the heads of a task have to fulfil; see `task_of`."""
 
 
 def _finished(workdir: AnyPath) -> PyTree:

@@ -30,7 +30,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.captioning:Captioning"  # module:class
+    config.method = "aape_jax.captioning.method:Captioning"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
     config.seed = 0  # of the start and of the order of the images
 

@@ -35,7 +35,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.retrieval:Retrieval"  # module:class
+    config.method = "aape_jax.retrieval.method:Retrieval"  # module:class
     config.paper = ""  # coco or flickr30k: the paper's protocol
     config.start = ""  # folder of a finished run whose h training starts from
     config.seed = 0  # of the start of h and of the order of the images

@@ -26,7 +26,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.method = "aape_jax.tasks.vqa:VQA"  # module:class
+    config.method = "aape_jax.vqa.method:VQA"  # module:class
     config.start = ""  # folder of a finished run, e.g. on captions, whose h training starts from
     config.seed = 0  # of the start of all weights and of the order of the questions
 

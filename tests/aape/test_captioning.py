@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.captioner import BASELINE
+from aape_jax.captioning.captioner import BASELINE
+from aape_jax.captioning.features import caption_tokens
+from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.prefix import Prefix
+from aape_jax.captioning.stages import rate_within
+from aape_jax.core.heads_file import read_head, write_head
+from aape_jax.datasets.caption_set import CaptionSet
 from aape_jax.evaluate import captions as evaluate_captions
-from aape_jax.heads_file import read_head, write_head
-from aape_jax.prefix import Prefix
-from aape_jax.stages import rate_within
-from aape_jax.tasks.caption_set import CaptionSet
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.captioning_features import caption_tokens
 from common.config import read_config
 from common.errors import UserError
 from common.language.prompts import CAPTION

@@ -7,9 +7,9 @@ itself is asserted, that unseen classes are destroyed.
 
 import pytest
 
-from aape_jax.evaluation import text_rows
-from aape_jax.material import gather
-from aape_jax.presets import changed
+from aape_jax.classification.evaluation import text_rows
+from aape_jax.classification.material import gather
+from aape_jax.core.presets import changed
 from benchmarks.aape_forms import FORMS, train_form
 from tests.aape.caltech import settings, write_files
 from tests.conftest import SHARED_DATA

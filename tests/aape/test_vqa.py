@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.answerer import Answerer
+from aape_jax.core.heads_file import read_head, write_head
+from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.evaluate import questions
-from aape_jax.heads_file import read_head, write_head
-from aape_jax.tasks import vqa
-from aape_jax.tasks.question_set import QuestionSet
-from aape_jax.tasks.question_tables import blocks, training_questions
-from aape_jax.tasks.questions import QuestionFeatures, usual_answers, vocabulary
+from aape_jax.vqa import method as vqa
+from aape_jax.vqa.answerer import Answerer
+from aape_jax.vqa.answers import usual_answers, vocabulary
+from aape_jax.vqa.features import QuestionFeatures
+from aape_jax.vqa.tables import blocks, training_questions
 from common.config import read_config
 from common.data import ImageSplit
 from common.errors import UserError

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from aape_jax.captioning.method import Captioning
+from aape_jax.classification.material import gather
+from aape_jax.classification.method import Classification
+from aape_jax.classification.recipes import with_defaults
+from aape_jax.core.heads_file import read_head, write_heads
 from aape_jax.export import export
-from aape_jax.heads_file import read_head, write_heads
-from aape_jax.material import gather
-from aape_jax.recipes import with_defaults
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.classification import Classification
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.config import apply_arg, flatten
 from common.errors import UserError
 from common.training import train

@@ -6,17 +6,17 @@ import jax
 import numpy as np
 import pytest
 
+from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.prefix import linear
+from aape_jax.classification.method import Classification
+from aape_jax.core.heads_file import write_head
 from aape_jax.evaluate import captions as evaluate_captions
 from aape_jax.evaluate import classification as evaluate_classes
 from aape_jax.evaluate import questions as evaluate_questions
 from aape_jax.evaluate import retrieval as evaluate_retrieval
 from aape_jax.export import export
-from aape_jax.heads_file import write_head
-from aape_jax.prefix import linear
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.classification import Classification
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from common.training.workdir import write_config
@@ -49,7 +49,7 @@ def no_towers(monkeypatch):
         raise Encoding
 
     monkeypatch.setattr("common.data.clip_features.cached_pass", encode)
-    monkeypatch.setattr("aape_jax.towers.load_all", encode)
+    monkeypatch.setattr("aape_jax.vqa.towers.load_all", encode)
 
 
 @pytest.fixture(scope="module")
