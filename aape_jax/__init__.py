@@ -1,7 +1,12 @@
 """AAPE (arXiv 2410.23698): prompts aggregated for each image, generated from the image alone.
 
-The order of reading: `corpus`, `bank`, `aggregators`, `generator`, `projection`, `logits`,
-`losses`, `objective`, then the tasks.
+Each task has a room of its own, `classification`, `retrieval`, `captioning` and `vqa`, whose
+`method` is what the training loop sees. They share `core` (h, g and what teaches them), `datasets`
+(readers of captions and questions) and `task`, and no task imports another.
+
+The order of reading: of `core`, `aggregators`, `generator`, `projection`, `logits`, `head`,
+`losses`, `objective`; of `classification`, `corpus`, `bank`, `inputs`, `material`, `method`; then
+the other tasks, each from its `features` to its `method`.
 """
 
 from common.lazy import lazily
@@ -10,12 +15,12 @@ from common.version import __version__ as __version__
 __all__, __getattr__, __dir__ = lazily(
     __name__,
     {
-        "aape_jax.head": ("Head",),
-        "aape_jax.serving": ("answer", "predict", "serve"),
-        "aape_jax.tasks.captioning": ("Captioning",),
-        "aape_jax.tasks.classification": ("Classification",),
-        "aape_jax.tasks.retrieval": ("Retrieval",),
-        "aape_jax.tasks.vqa": ("VQA",),
+        "aape_jax.captioning.method": ("Captioning",),
+        "aape_jax.classification.method": ("Classification",),
+        "aape_jax.classification.serving": ("answer", "predict", "serve"),
+        "aape_jax.core.head": ("Head",),
+        "aape_jax.retrieval.method": ("Retrieval",),
         "aape_jax.trained": ("TrainedHead", "load"),
+        "aape_jax.vqa.method": ("VQA",),
     },
 )

@@ -13,18 +13,20 @@ For example:
 
 from collections.abc import Sequence
 
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.classification import Classification
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
+from aape_jax.captioning.method import Captioning
+from aape_jax.classification.method import Classification
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.errors import run_command
 from common.evaluate import define_flags, evaluate_run
+
+TASKS = (Classification, Retrieval, VQA, Captioning)
 
 
 def main(argv: Sequence[str]) -> None:
     """Evaluate and write `DIR/eval/NAME.json`, with pictures beside it."""
     del argv
-    evaluate_run((Classification, Retrieval, VQA, Captioning))
+    evaluate_run(TASKS)
 
 
 if __name__ == "__main__":

@@ -11,22 +11,17 @@ For example:
     python -m aape_jax.export --workdir=runs/aape
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-import jax
-import numpy as np
 from absl import flags
 from jaxtyping import PyTree
-from ml_collections import ConfigDict
 
-from aape_jax.captioner import initial, speakers
-from aape_jax.evaluate import DEFAULTS
-from aape_jax.heads_file import heads_in, read_head, require_fit, write_heads
-from common.config import read_config
+from aape_jax.core.heads_file import heads_in, read_head, write_heads
+from aape_jax.evaluate import TASKS
 from common.errors import UserError, run_command
 from common.paths import AnyPath, as_output_folder, as_path
 from common.progress import say
-from common.training.sharding import by_path
+from common.training.method import read_run_config
 from common.training.unfinished import read_unfinished
 
 
@@ -43,7 +38,7 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
       UserError: there is no run of AAPE or no checkpoint of it, its heads do not fit the config, or
         nothing is to be done.
     """
-    config = read_config(workdir, *(defaults() for defaults in DEFAULTS))
+    task, config = read_run_config(workdir, TASKS)
     finished = (workdir / "result.json").exists()
     if finished and out == workdir:
         raise UserError(
@@ -51,47 +46,8 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
             "with --out to have copies."
         )
     learned = _finished(workdir) if finished else read_unfinished(workdir).trainable
-    if config.method in CHECKS:
-        CHECKS[config.method](config, heads_in(learned))
+    task.check_heads(config, heads_in(learned))
     return write_heads(out, learned)
-
-
-def require_captioner(config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
-    """Refuse what a captioning run wrote if it does not fit together, or not the run's config.
-
-    Models need not be at hand: their widths are those of the visual map and of h.
-
-    Args:
-      config: The run's.
-      heads: Parameters by the name of their file.
-
-    Raises:
-      UserError: an array has another shape, or there is none.
-    """
-    known = speakers(config)
-    channels, lm_width = _sizes(heads, "visual", "kernel")
-    width = _sizes(heads, next(iter(known)), "generator/down")[0] if known else 1
-    fresh = jax.eval_shape(
-        lambda key: initial(known, key, channels, width, 1, lm_width), jax.random.key(0)
-    )
-    for name, params in fresh.items():
-        require_fit(name, heads.get(name, {}), params["map" if name == "visual" else "head"])
-
-
-def _sizes(heads: Mapping[str, PyTree], name: str, path: str) -> tuple[int, int]:
-    shape = np.shape(by_path(heads.get(name, {})).get(path, 0))
-    if len(shape) != 2 or not all(shape):
-        raise UserError(
-            f"the head {name!r} has {path} of the shape {shape or 'none'}, which is not that of a "
-            "matrix: give the run as it was written."
-        )
-    return shape
-
-
-CHECKS: dict[str, Callable[[ConfigDict, Mapping[str, PyTree]], None]] = {
-    "aape_jax.tasks.captioning:Captioning": require_captioner,
-}
-"""What the heads of a task have to fulfil."""
 
 
 def _finished(workdir: AnyPath) -> PyTree:

@@ -17,12 +17,12 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.bank import encode_classes, open_classes
-from aape_jax.classification_inputs import class_parts
-from aape_jax.head import Head
-from aape_jax.heads_file import read_head, require_fit
-from aape_jax.presets import OWN
-from aape_jax.recipes import with_defaults
+from aape_jax.classification.bank import encode_classes, open_classes
+from aape_jax.classification.inputs import class_parts
+from aape_jax.classification.recipes import with_defaults
+from aape_jax.core.head import Head
+from aape_jax.core.heads_file import read_head, require_fit
+from aape_jax.core.presets import OWN
 from common.clip import CLIP, Predictions, load_clip
 from common.clip.prompts import require_names
 from common.config import read_config

@@ -15,11 +15,11 @@ import optax
 from absl import flags
 from jaxtyping import PyTree
 
-from aape_jax.baselines.fitting import epoch_batches
-from aape_jax.head import DEFAULT
-from aape_jax.objective import Batch, Objective
-from aape_jax.serving import answer, serve
-from aape_jax.unit import unit
+from aape_jax.classification.baselines.fitting import epoch_batches
+from aape_jax.classification.serving import answer, serve
+from aape_jax.core.head import DEFAULT
+from aape_jax.core.objective import Batch, Objective
+from aape_jax.core.unit import unit
 from benchmarks.aape_problem import Towers, random_params
 from benchmarks.timing import rates
 from common.clip import ViT

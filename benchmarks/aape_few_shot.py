@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from aape_jax.bank import read_bank
-from aape_jax.baselines.few_shot import FEW_SHOT, Problem
+from aape_jax.classification.bank import read_bank
+from aape_jax.classification.baselines.few_shot import FEW_SHOT, Problem
 from common.data import FeatureDataset, open_dataset
 from common.errors import UserError, run_command
 from common.evaluation.baselines import BASELINES

@@ -19,12 +19,13 @@ from absl import flags
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.evaluation import text_rows
-from aape_jax.material import Material, gather
-from aape_jax.objective import Objective
-from aape_jax.optimizer import make_optimizer, steps_per_epoch
-from aape_jax.serving import predict
-from aape_jax.tasks.classification import Epochs, as_batch
+from aape_jax.classification.evaluation import text_rows
+from aape_jax.classification.material import Material, gather
+from aape_jax.classification.method import as_batch
+from aape_jax.classification.serving import predict
+from aape_jax.core.objective import Objective
+from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.task import Epochs
 from common.config import changed
 from common.errors import run_command
 from common.evaluation.tables import markdown_table

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from aape_jax.head import Head
-from aape_jax.heads_file import read_head
-from aape_jax.logits import cosines
-from aape_jax.material import gather
-from aape_jax.presets import ALWAYS, variants
-from aape_jax.testsets import TestSet
+from aape_jax.classification.material import gather
+from aape_jax.classification.testsets import TestSet
+from aape_jax.core.head import Head
+from aape_jax.core.heads_file import read_head
+from aape_jax.core.logits import cosines
+from aape_jax.core.presets import ALWAYS, variants
 from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.classification import accuracy

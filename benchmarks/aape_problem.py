@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from aape_jax.baselines.context import CoCoOp
-from aape_jax.logits import direct_cosines
-from aape_jax.losses import classification
-from aape_jax.objective import Batch, Objective
-from aape_jax.unit import unit
+from aape_jax.classification.baselines.context import CoCoOp
+from aape_jax.core.logits import direct_cosines
+from aape_jax.core.losses import classification
+from aape_jax.core.objective import Batch, Objective
+from aape_jax.core.unit import unit
 from common.clip import TextConfig, TextTower, ViT, ViTConfig
 from configs.aape import defaults
 

@@ -12,7 +12,6 @@ from jax.typing import DTypeLike
 from benchmarks.mcti_plain import cast, draw_options
 from benchmarks.mcti_problem import Problem
 from common.training.mesh import make_mesh
-from common.training.method import Method
 from common.training.sharding import place, shardings
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
@@ -23,12 +22,12 @@ from mcti_jax.method import MCTI, Steps
 from mcti_jax.objective import Objective
 
 
-class RandomMCTI(Method):
-    """MC-TI as the loop sees it, less what loads and evaluates."""
+class RandomMCTI:
+    """MC-TI as a training step sees it: nothing is loaded or evaluated."""
 
-    name = "mcti"
     trainable_rules = MCTI.trainable_rules
     frozen_rules = MCTI.frozen_rules
+    batch_rules = MCTI.batch_rules
 
     def __init__(self, objective: Objective):
         self.loss = objective

@@ -15,13 +15,12 @@ from typing import Any
 
 from absl import flags
 
-from common.config import read_config
 from common.evaluation.tables import print_table
 from common.paths import as_path
 from common.pictures import write_png
 from common.precision import use_precision
 from common.progress import say
-from common.training.method import Method
+from common.training.method import Method, read_run_config
 from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 
@@ -45,9 +44,7 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
       UserError: The folder holds no finished run of these methods, or it cannot be measured so.
     """
     workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
-    defaults = {method: method.get_config() for method in methods}
-    config = read_config(workdir, *defaults.values(), cache=flags.FLAGS.cache)
-    method = next(x for x, ours in defaults.items() if ours.method == config.method)
+    method, config = read_run_config(workdir, methods, flags.FLAGS.cache)
     dataset = data or config.data
     out = evaluation_file(workdir, dataset, part)
     use_precision(config.dtype)

@@ -14,10 +14,10 @@ files of yours, e.g. CuPL's, which carry no licence and are not shipped. `paper`
 and photos are learned from unless you say otherwise.
 """
 
-from ml_collections import ConfigDict
-
 from aape_jax.presets import preset
 from aape_jax.recipes import recipe
+from ml_collections import ConfigDict
+
 from common.config import apply_arg
 
 

@@ -15,9 +15,7 @@ from mcti_jax.options import check_values
 from mcti_jax.saving import read_run_tokens
 
 
-def measure_tokens(
-    config: ConfigDict, workdir: AnyPath, data: str | None, name: str
-) -> Evaluation:
+def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name: str) -> Evaluation:
     """Measure the tokens in a run's folder on test photos.
 
     Which token belongs to which class stands in the token files (`class`, `class_index`), not in

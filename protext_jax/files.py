@@ -186,9 +186,7 @@ def read_run_prompts(
     return config, read_learned(config, workdir, number)
 
 
-def read_learned(
-    config: ConfigDict, workdir: AnyPath, number: int | None = None
-) -> LearnedPrompts:
+def read_learned(config: ConfigDict, workdir: AnyPath, number: int | None = None) -> LearnedPrompts:
     """Return the prompts of a finished run; of a sweep those of run `number`.
 
     Raises:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aape_jax.heads_file import read_head, write_head
+from aape_jax.core.heads_file import read_head, write_head
 from common.errors import UserError
 from mcti_jax.formats.read import read_tokens
 from mcti_jax.formats.tokens import LearnedToken

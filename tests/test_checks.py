@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 import mcti_jax.options
 import protext_jax.plan
 import protext_jax.training_texts
-from aape_jax import stages
-from aape_jax.aggregators import table
+from aape_jax.captioning import stages
+from aape_jax.core.aggregators import table
 from common.checks import POSITIVE, Range, check_choices, check_ranges
 from common.errors import UserError
 from common.training.config_fields import RANGES as SHARED

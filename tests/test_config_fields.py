@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from aape_jax.aggregators import AGGREGATORS
-from aape_jax.objective import Objective, retrieval_objective
+from aape_jax.core.aggregators import AGGREGATORS
+from aape_jax.core.objective import Objective, retrieval_objective
 from common.config import flatten
 from common.fields import read_fields
 from common.training.schedule import Schedule

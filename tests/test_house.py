@@ -35,6 +35,15 @@ TOGETHER = (
     *({"configs", method} for method in METHODS),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+# The same within a method that has rooms; files at its top that are not named stand above all.
+ROOM_FLOORS = {
+    "aape_jax": (
+        {"datasets"},
+        {"core"},
+        {"task"},
+        {"captioning", "classification", "retrieval", "vqa"},
+    ),
+}
 FILES = [
     file
     for package in PACKAGES
@@ -49,20 +58,24 @@ def room_of(module):
     return rest.partition(".")[0] if package == "common" else package
 
 
-def rooms_entered(file):
-    """The rooms of ours that a file imports from, wherever in it."""
+def modules_entered(file):
+    """The modules of ours that a file imports from, wherever in it."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         match node:
             case ast.Import(names):
                 modules = [each.name for each in names]
-            case ast.ImportFrom("common", names):
-                modules = [f"common.{each.name}" for each in names]
+            case ast.ImportFrom(str(package), names) if package in PACKAGES:
+                modules = [f"{package}.{each.name}" for each in names]
             case ast.ImportFrom(str(module)):
                 modules = [module]
             case _:
                 continue
-        ours = (m for m in modules if m.partition(".")[0] in PACKAGES)
-        yield from filter(None, map(room_of, ours))
+        yield from (m for m in modules if m.partition(".")[0] in PACKAGES)
+
+
+def rooms_entered(file):
+    """The rooms that a file imports from."""
+    return filter(None, map(room_of, modules_entered(file)))
 
 
 def wrong_ways(own, entered):
@@ -100,3 +113,57 @@ def test_what_is_a_wrong_way(tmp_path):
     assert wrong_ways("training", {"evaluation", "configs"}) == {"evaluation", "configs"}
     assert wrong_ways("pocket", {"evaluation", "tools"}) == {"evaluation", "tools"}
     assert wrong_ways("tools", {"evaluation", "pocket", "configs"}) == {"configs"}
+
+
+def inner_room_of(method, module):
+    """The room of a module of a method, e.g. "core"; "" for a file above all rooms."""
+    room = module.removeprefix(method).strip(".").partition(".")[0]
+    return room if any(room in rooms for rooms in ROOM_FLOORS[method]) else ""
+
+
+def inner_rooms_entered(method, file):
+    """The rooms of a method that a file imports from."""
+    ours = (m for m in modules_entered(file) if m.partition(".")[0] == method)
+    return {inner_room_of(method, module) for module in ours}
+
+
+def wrong_rooms(method, own, entered):
+    """The rooms that a file of the room `own` may not import from; "" stands above all."""
+    floor = {room: n for n, rooms in enumerate(ROOM_FLOORS[method]) for room in rooms}
+    above = len(ROOM_FLOORS[method])
+    return {
+        room for room in entered if room != own and floor.get(room, above) >= floor.get(own, above)
+    }
+
+
+@pytest.mark.parametrize("method", ROOM_FLOORS)
+def test_imports_between_rooms_go_down(method):
+    wrong = {}
+    for file in sorted((ROOT / method).rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        own = inner_room_of(method, module)
+        if found := wrong_rooms(method, own, inner_rooms_entered(method, file)):
+            wrong[module] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("method", ROOM_FLOORS)
+def test_the_table_of_rooms_names_what_is_there(method):
+    folders = {file.parent.name for file in (ROOT / method).glob("*/__init__.py")}
+    named = set().union(*ROOM_FLOORS[method])
+    assert folders <= named
+    assert named <= folders | {file.stem for file in (ROOT / method).glob("*.py")}
+
+
+def test_what_is_a_wrong_room(tmp_path):
+    file = tmp_path / "x.py"
+    file.write_text(
+        "import aape_jax.evaluate\ndef f():\n    from aape_jax import vqa\n"
+        "    from aape_jax.core.aggregators import table\n    from aape_jax import task"
+    )
+    entered = inner_rooms_entered("aape_jax", file)
+    assert entered == {"", "vqa", "core", "task"}
+    assert wrong_rooms("aape_jax", "retrieval", entered) == {"", "vqa"}
+    assert wrong_rooms("aape_jax", "core", entered | {"datasets"}) == {"", "vqa", "task"}
+    assert wrong_rooms("aape_jax", "datasets", {"core"}) == {"core"}
+    assert wrong_rooms("aape_jax", "", entered) == set()

@@ -13,8 +13,8 @@ from common.errors import UserError
 from common.precision import frozen_dtype, product_precision, use_precision
 
 COMMANDS = (
-    *("mcti_jax.evaluate", "mcti_jax.generate", "aape_jax.evaluate"),
-    *("protext_jax.evaluate", "protext_jax.export", "protext_jax.interpret"),
+    *("common.evaluate", "mcti_jax.generate"),
+    *("protext_jax.export", "protext_jax.interpret"),
 )
 
 

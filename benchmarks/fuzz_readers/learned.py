@@ -25,13 +25,13 @@ def _tokens(folder: Path) -> Any:
 
 
 def _make_heads(folder: Path) -> None:
-    from aape_jax.heads_file import write_head
+    from aape_jax.core.heads_file import write_head
 
     write_head(folder / "head.safetensors", {"dense": {"kernel": np.ones((3, 4), np.float32)}})
 
 
 def _heads(folder: Path) -> Any:
-    from aape_jax.heads_file import read_head
+    from aape_jax.core.heads_file import read_head
 
     return read_head(folder / "head.safetensors")
 

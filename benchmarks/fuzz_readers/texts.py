@@ -30,7 +30,7 @@ def _make_captions(folder: Path) -> None:
 
 
 def _captions(folder: Path) -> Any:
-    from aape_jax.tasks.caption_set import open_caption_set
+    from aape_jax.datasets.caption_set import open_caption_set
 
     return open_caption_set(f"karpathy:{folder / 'karpathy.json'},{folder / 'photos'}")
 
@@ -49,7 +49,7 @@ def _make_questions(folder: Path) -> None:
 
 
 def _questions(folder: Path) -> Any:
-    from aape_jax.tasks.questions import read_questions
+    from aape_jax.datasets.questions import read_questions
 
     return read_questions(f"vqa2:{folder}")
 
@@ -61,7 +61,7 @@ def _make_easy(folder: Path) -> None:
 
 
 def _easy(folder: Path) -> Any:
-    from aape_jax.tasks.questions import read_questions
+    from aape_jax.datasets.questions import read_questions
 
     return read_questions(f"easy_vqa:{folder}")
 

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from common.config import changed, choose_config
+from common.config import changed, choose_config, read_config
 from common.errors import UserError
 from common.paths import AnyPath
 from common.training.config_fields import check_fields
@@ -214,3 +214,19 @@ def find_method(config: ConfigDict) -> Method:
             "config.method = 'mcti_jax:MCTI'."
         ) from None
     return method(config)
+
+
+def read_run_config(
+    workdir: AnyPath, methods: Sequence[type[Method]], cache: str | None = None
+) -> tuple[type[Method], ConfigDict]:
+    """Return which of these methods trained the run in `workdir`, and its config.
+
+    `cache` is as of `read_config`.
+
+    Raises:
+      UserError: `workdir` holds no run, or one of another method.
+    """
+    defaults = {method: method.get_config() for method in methods}
+    config = read_config(workdir, *defaults.values(), cache=cache)
+    method = next(x for x, ours in defaults.items() if ours.method == config.method)
+    return method, config

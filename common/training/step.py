@@ -10,10 +10,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Bool, PyTree
 
-from common.training.method import Method
 from common.training.sharding import REPLICATED, Rules, by_path, shardings
 from common.training.state import TrainState
-from common.training.types import Source
+from common.training.types import Learner, Source
 
 UNUSED = -1
 """The step number of a slot that a short call leaves empty."""
@@ -69,7 +68,7 @@ def feed_shardings(feed: Feed, rules: Rules, mesh: Mesh) -> Feed:
     return Feed(NamedSharding(mesh, REPLICATED), shardings(feed.batches, behind_slots, mesh))
 
 
-def make_call(method: Method, state_shardings: TrainState, mesh: Mesh) -> Call:
+def make_call(method: Learner, state_shardings: TrainState, mesh: Mesh) -> Call:
     """Compile `call(state, frozen, key, feed) -> (state, report)`; `state` is donated.
 
     A batch updates only a state that stands at the batch's step. This one invariant carries

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
+import optax
 from jaxtyping import PyTree
 
 EVALUATION = "evaluation: "
@@ -37,6 +39,19 @@ class Source(Protocol):
 
         These are indices into the frozen tree rather than examples. Shapes never change.
         """
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What a training step needs of a method."""
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """Return the optimizer of the trainable tree."""
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Return the scalar loss and scalar metrics of one step."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from aape_jax.tasks import caption_report, captioning
-from aape_jax.tasks.caption_set import CaptionSet
-from aape_jax.tasks.captioning_features import CaptioningFeatures, Views
+from aape_jax.captioning import method, report
+from aape_jax.captioning.features import CaptioningFeatures, Views
+from aape_jax.datasets.caption_set import CaptionSet
 from common.clip.known import describe_clip
 from common.data import ImageSplit
 from common.language import LMConfig
@@ -74,17 +74,17 @@ def install(monkeypatch, parts=None, lm=None):
     """Puts tiny models and random features in place of files; gives both."""
     parts = parts or {"train": described(12, 4), "test": described(5, 7)}
     lm, clip = lm or tiny_lm(), untrained_clip()
-    monkeypatch.setattr(captioning, "load_clip", lambda *_: clip)
-    monkeypatch.setattr(captioning, "load_lm", lambda *_: lm)
+    monkeypatch.setattr(method, "load_clip", lambda *_: clip)
+    monkeypatch.setattr(method, "load_lm", lambda *_: lm)
     monkeypatch.setattr(
-        captioning, "open_caption_set", lambda _: {n: own.texts for n, own in parts.items()}
+        method, "open_caption_set", lambda _: {n: own.texts for n, own in parts.items()}
     )
-    monkeypatch.setattr(captioning, "grid_shape", lambda _: (CELLS, CHANNELS))
-    monkeypatch.setattr(captioning, "describe", lambda *_: parts)
+    monkeypatch.setattr(method, "grid_shape", lambda _: (CELLS, CHANNELS))
+    monkeypatch.setattr(method, "describe", lambda *_: parts)
     monkeypatch.setattr(
-        caption_report, "image_features", lambda clip, split, cache: vectors(len(split), WIDTH)
+        report, "image_features", lambda clip, split, cache: vectors(len(split), WIDTH)
     )
-    monkeypatch.setattr(caption_report, "text_features", text_vectors)
+    monkeypatch.setattr(report, "text_features", text_vectors)
     return parts, lm
 
 

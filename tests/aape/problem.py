@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aape_jax.aggregators import AggregatorInput, make_aggregator
-from aape_jax.bank import by_class
-from aape_jax.objective import Batch
+from aape_jax.core.aggregators import AggregatorInput, make_aggregator
+from aape_jax.core.objective import Batch
+from aape_jax.core.texts import by_class
 from configs.aape import defaults
 
 CLASSES, WIDTH, IMAGES = 5, 16, 6

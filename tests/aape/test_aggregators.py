@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.aggregators import AGGREGATORS, AggregatorInput, make_aggregator
-from aape_jax.objective import watch
-from aape_jax.unit import unit
+from aape_jax.core.aggregators import AGGREGATORS, AggregatorInput, make_aggregator
+from aape_jax.core.objective import watch
+from aape_jax.core.unit import unit
 from common.errors import UserError
 from tests.aape.problem import CLASSES, KEY, WIDTH, aggregator, given, settings, vectors
 

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from aape_jax.bank import by_class, read_bank
-from aape_jax.corpus import choose, read_corpus
+from aape_jax.classification.bank import read_bank
+from aape_jax.classification.corpus import choose, read_corpus
+from aape_jax.core.texts import by_class
 from common.errors import UserError
 from common.pocket.datasets import pocket_descriptions
 from tests.aape.feature_files import CLASSES, NAMES, PROMPTS, texts

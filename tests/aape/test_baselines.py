@@ -4,8 +4,14 @@ import numpy as np
 import optax
 import pytest
 
-from aape_jax.baselines.few_shot import FEW_SHOT, TIP_ALPHA, TIP_BETA, Problem, tip_adapter
-from aape_jax.baselines.fitting import epoch_batches, fit
+from aape_jax.classification.baselines.few_shot import (
+    FEW_SHOT,
+    TIP_ALPHA,
+    TIP_BETA,
+    Problem,
+    tip_adapter,
+)
+from aape_jax.classification.baselines.fitting import epoch_batches, fit
 from common.evaluation.classification import class_means, normalise
 from tests.aape.problem import vectors
 

@@ -9,20 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.captioner import BASELINE
-from aape_jax.evaluate import captions as evaluate_captions
-from aape_jax.heads_file import read_head, write_head
-from aape_jax.prefix import Prefix
-from aape_jax.stages import rate_within
-from aape_jax.tasks.caption_set import CaptionSet
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.captioning_features import caption_tokens
+from aape_jax.captioning.captioner import BASELINE
+from aape_jax.captioning.features import caption_tokens
+from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.prefix import Prefix
+from aape_jax.captioning.stages import rate_within
+from aape_jax.core.heads_file import read_head, write_head
+from aape_jax.datasets.caption_set import CaptionSet
 from common.config import read_config
 from common.errors import UserError
 from common.language.prompts import CAPTION
 from common.training import train
 from tests.aape.caption_problem import CELLS, CHANNELS, LM, WIDTH, described, install, settings
 from tests.aape.problem import vectors
+from tests.aape.rows import rows_of
 from tests.language.tiny import byte_tokenizer, random_lm
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -31,7 +31,7 @@ MAP_ALONE = {"lm.aape_position": "none", "compare": "()", "map_updates": 4, "upd
 
 def loaded(config):
     method = Captioning(config)
-    found = method.load(config, jax.make_mesh((1, 1), ("data", "model")))
+    found = method.load(jax.make_mesh((1, 1), ("data", "model")))
     return method, jax.tree.map(jnp.asarray, found.frozen), found.source
 
 
@@ -71,7 +71,7 @@ def test_the_log_tells_rows_apart(run):
 def test_evaluate_repeats_the_runs_numbers(run, monkeypatch):
     workdir, result, parts, lm = run
     install(monkeypatch, parts, lm)
-    rows = evaluate_captions(read_config(workdir), workdir, None)
+    rows = rows_of(Captioning, read_config(workdir), workdir, None)
     assert rows["aape"] == result["metrics"]
     assert rows["none"] == result["baselines"]["none"]
 
@@ -217,7 +217,7 @@ def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path
     install(monkeypatch, parts, other)
     sentence = f"has the shape \\({CHANNELS}, 24\\), .* language model's width is 12"
     with pytest.raises(UserError, match=sentence):
-        evaluate_captions(read_config(workdir), workdir, None)
+        rows_of(Captioning, read_config(workdir), workdir, None)
     config = settings(**{"lm.map": workdir / "heads" / "visual.safetensors"})
     with pytest.raises(UserError, match=sentence):
         train(Captioning(config), tmp_path / "run")

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from aape_jax.tasks import caption_set, retrieval_features
-from aape_jax.tasks.captioning_features import describe
+from aape_jax.captioning.features import describe
+from aape_jax.core import texts
+from aape_jax.datasets import caption_set
 from common.clip import load_clip
 from common.data import passes
 from common.data.clip_features import image_features
@@ -20,7 +21,7 @@ def test_the_tower_sees_each_photo_once(tmp_path, monkeypatch):
         return whole(*given, rows=rows, **options)
 
     monkeypatch.setattr(caption_set, "POCKET_SIZES", {"captions": sizes})
-    monkeypatch.setattr(retrieval_features, "text_features", text_vectors)
+    monkeypatch.setattr(texts, "text_features", text_vectors)
     monkeypatch.setattr(passes, "feature_pass", counted)
     clip = load_clip("pocket")
     parts = describe(caption_set.open_caption_set("pocket:captions"), clip, tmp_path)

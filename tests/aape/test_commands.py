@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aape_jax.heads_file import read_head
+from aape_jax.core.heads_file import read_head
 from common.errors import UserError
 from common.training import train
 from common.training.method import find_method

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from aape_jax.baselines.context import CoCoOp, CoOp, context_prompts, train_context
-from aape_jax.head import parameter_count
+from aape_jax.classification.baselines.context import CoCoOp, CoOp, context_prompts, train_context
+from aape_jax.core.head import parameter_count
 from common.clip import load_clip
 from common.data.clip_features import text_features
 from common.evaluation.classification import normalise

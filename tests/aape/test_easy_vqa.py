@@ -2,7 +2,7 @@
 
 import pytest
 
-from aape_jax.tasks.vqa import VQA
+from aape_jax.vqa.method import VQA
 from common.training import train
 from configs.aape_vqa import get_config
 

@@ -7,18 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax import evaluate
-from aape_jax.evaluate import captions as evaluate_captions
-from aape_jax.tasks import captioning
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.few_shot_vqa import FewShotVQA, Part, join
-from aape_jax.tasks.questions import QuestionSet, is_question_set
+from aape_jax.captioning import method
+from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, join
+from aape_jax.captioning.method import Captioning
+from aape_jax.datasets.questions import is_question_set
+from aape_jax.vqa.features import QuestionSet
 from common.errors import UserError
 from common.language.sharding import lm_rules
+from common.training import Evaluation
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
 from tests.aape.caption_problem import CELLS, LM, install, pictures, settings, tiny_lm, views
 from tests.aape.problem import vectors
+from tests.aape.rows import rows_of
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 ANSWERS = ("red", "no")
@@ -88,7 +89,7 @@ def test_answers_are_cut_and_judged(lm, monkeypatch):
     vqa = asked(lm, shots=(0,))
     said = itertools.cycle(["Red dogs run"] * 3 + ["no"] * 3)
     monkeypatch.setattr(
-        "aape_jax.tasks.few_shot_vqa.write_texts",
+        "aape_jax.captioning.few_shot_vqa.write_texts",
         lambda lm, params, prompts, mask, length: [next(said) for _ in prompts],
     )
     rows = vqa({"aape": lambda views: jnp.zeros((len(views.x), CELLS, LM.width))}, lm.params)
@@ -124,8 +125,9 @@ def test_fewer_questions_may_be_asked(lm):
 def write_untrained(config, workdir):
     """What a run without updates would write."""
     method = Captioning(config)
-    method.load(config, jax.make_mesh((1, 1), ("data", "model")))
-    method.save(jax.device_get(method.init(jax.random.key(0))), workdir)
+    method.load(jax.make_mesh((1, 1), ("data", "model")))
+    learned = jax.device_get(method.init(jax.random.key(0)))
+    method.save(learned, Evaluation({}), workdir)
 
 
 def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
@@ -134,11 +136,11 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
     write_untrained(config, tmp_path)
     found = {"train": part(4, 0), "test": part(3, 1)}
     monkeypatch.setattr(
-        evaluate, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
+        method, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
     )
     features = iter([own.views for own in found.values()])
-    monkeypatch.setattr(captioning, "see", lambda *_: next(features))
-    rows = evaluate_captions(config, tmp_path, "pocket:questions")
+    monkeypatch.setattr(method, "see", lambda *_: next(features))
+    rows = rows_of(Captioning, config, tmp_path, "pocket:questions")
     assert list(rows) == ["aape", "none", "blind", "most_frequent"]
     # One kind of question in two, and of three people two others gave the answer.
     assert rows["most_frequent"]["1_shot/accuracy"] == pytest.approx(1 / 2 * 2 / 3)

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.generator import Generator
-from aape_jax.head import DEFAULT, Head, parameter_count
-from aape_jax.logits import chunked_cosines, cosines, direct_cosines, factored_cosines, factors
-from aape_jax.projection import Projection
-from aape_jax.serving import answer, predict, serve
+from aape_jax.classification.serving import answer, predict, serve
+from aape_jax.core.generator import Generator
+from aape_jax.core.head import DEFAULT, Head, parameter_count
+from aape_jax.core.logits import chunked_cosines, cosines, direct_cosines, factored_cosines, factors
+from aape_jax.core.projection import Projection
 from common.errors import UserError
 from tests.aape.problem import KEY, WIDTH, disturbed, settings, vectors
 
@@ -102,7 +102,7 @@ def test_the_definition_itself():
 
 
 def test_classes_in_chunks(monkeypatch):
-    monkeypatch.setattr("aape_jax.logits.CLASSES_AT_ONCE", 4)
+    monkeypatch.setattr("aape_jax.core.logits.CLASSES_AT_ONCE", 4)
     params = disturbed(FULL_FC.init(KEY, WIDTH))
     h = jnp.asarray(vectors(6, WIDTH, seed=4))
     expected = direct_cosines(FULL_FC, params, W, X, h)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aape_jax.tasks.caption_set import open_caption_set
+from aape_jax.datasets.caption_set import open_caption_set
 from common.errors import UserError
 from tests.aape.question_files import write_nocaps
 

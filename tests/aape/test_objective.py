@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.losses import DISTANCES, Distillation, Reward, contrastive
-from aape_jax.objective import Objective
+from aape_jax.core.losses import DISTANCES, Distillation, Reward, contrastive
+from aape_jax.core.objective import Objective
 from common.errors import UserError
 from tests.aape.problem import CLASSES, IMAGES, KEY, WIDTH, batch, disturbed, settings, vectors
 

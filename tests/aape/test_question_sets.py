@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from aape_jax.tasks.questions import OPENERS, read_questions
+from aape_jax.datasets.questions import OPENERS, read_questions
 from common.errors import UserError
 from tests.aape.question_files import photo, write_easy_vqa, write_vqa2
 

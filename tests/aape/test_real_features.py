@@ -7,8 +7,8 @@ itself is asserted, that unseen classes are destroyed.
 
 import pytest
 
-from aape_jax.evaluation import text_rows
-from aape_jax.material import gather
+from aape_jax.classification.evaluation import text_rows
+from aape_jax.classification.material import gather
 from benchmarks.aape_forms import FORMS, train_form
 from common.config import changed
 from tests.aape.caltech import settings, write_files

@@ -8,9 +8,9 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from aape_jax.tasks.caption_set import open_caption_set
-from aape_jax.tasks.recall import nearest, recalls
-from aape_jax.tasks.retrieval_features import RetrievalFeatures, open_retrieval_set
+from aape_jax.datasets.caption_set import open_caption_set
+from aape_jax.retrieval.features import RetrievalFeatures, open_retrieval_set
+from aape_jax.retrieval.recall import nearest, recalls
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from tests.aape.feature_files import captioned

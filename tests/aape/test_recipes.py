@@ -2,9 +2,9 @@
 
 import pytest
 
-from aape_jax.optimizer import epochs
-from aape_jax.presets import ALWAYS, PRESETS, variants
-from aape_jax.recipes import check_applied
+from aape_jax.classification.recipes import check_applied
+from aape_jax.core.optimizer import epochs
+from aape_jax.core.presets import ALWAYS, PRESETS, variants
 from common.data.coop_sets import COOP_SETS
 from common.errors import UserError
 from configs.aape import get_config

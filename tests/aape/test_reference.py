@@ -5,8 +5,8 @@ import numpy as np
 import optax
 import pytest
 
-from aape_jax.objective import Objective
-from aape_jax.optimizer import make_optimizer
+from aape_jax.core.objective import Objective
+from aape_jax.core.optimizer import make_optimizer
 from tests.aape.problem import CLASSES, IMAGES, KEY, WIDTH, batch, disturbed, settings
 
 pytestmark = pytest.mark.reference

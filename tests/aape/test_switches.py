@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from aape_jax.classification_inputs import class_parts, training_split
-from aape_jax.corpus import read_corpus
-from aape_jax.objective import Objective
-from aape_jax.optimizer import counts
-from aape_jax.recipes import class_template, with_defaults
+from aape_jax.classification.corpus import read_corpus
+from aape_jax.classification.inputs import class_parts, training_split
+from aape_jax.classification.recipes import class_template, with_defaults
+from aape_jax.core.objective import Objective
+from aape_jax.core.optimizer import counts
 from common.config import flatten
 from common.data import open_dataset
 from common.errors import UserError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aape_jax.evaluation import learned_tests, text_rows
-from aape_jax.material import gather
+from aape_jax.classification.evaluation import learned_tests, text_rows
+from aape_jax.classification.material import gather
 from common.errors import UserError
 from configs.aape import get_config
 from tests.aape.feature_files import CLASSES, NAMES, WIDTH, features, texts

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.towers import FrozenTower, SmallTower, make_tower, patches
+from aape_jax.vqa.towers import FrozenTower, SmallTower, make_tower, patches
 from common.clip.known import describe_clip
 from common.data import ImageSplit
 from common.errors import UserError

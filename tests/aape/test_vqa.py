@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.answerer import Answerer
-from aape_jax.evaluate import questions
-from aape_jax.heads_file import read_head, write_head
-from aape_jax.tasks import vqa
-from aape_jax.tasks.question_set import QuestionSet
-from aape_jax.tasks.question_tables import blocks, training_questions
-from aape_jax.tasks.questions import QuestionFeatures, usual_answers, vocabulary
+from aape_jax.core.heads_file import read_head, write_head
+from aape_jax.datasets.question_set import QuestionSet
+from aape_jax.vqa import method as vqa
+from aape_jax.vqa.answerer import Answerer
+from aape_jax.vqa.answers import usual_answers, vocabulary
+from aape_jax.vqa.features import QuestionFeatures
+from aape_jax.vqa.tables import blocks, training_questions
 from common.config import read_config
 from common.data import ImageSplit
 from common.errors import UserError
@@ -23,6 +23,7 @@ from common.photos.photo import ArrayPhoto
 from common.training import train
 from configs.aape_vqa import get_config
 from tests.aape.problem import vectors
+from tests.aape.rows import rows_of
 
 WIDTH = 16
 COLOURS = ("red", "green", "blue")
@@ -109,10 +110,10 @@ def test_a_run_answers(parts, tmp_path):
     assert {"task", "distill", "cos_pa_pbar", "question_only/task"} <= set(line)
     assert "question_only/distill" not in line, "h is not an input there"
     assert (tmp_path / "answers.png").is_file()
-    rows = questions(read_config(tmp_path), tmp_path, None)
+    rows = rows_of(vqa.VQA, read_config(tmp_path), tmp_path, None)
     assert rows["aape"] == result["metrics"]
     with pytest.raises(UserError, match="train on the other data set"):
-        questions(read_config(tmp_path), tmp_path, "easy_vqa:elsewhere")
+        rows_of(vqa.VQA, read_config(tmp_path), tmp_path, "easy_vqa:elsewhere")
 
 
 def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
@@ -123,7 +124,7 @@ def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
         run(tmp_path / "a")
     config = get_config("loss.distill=false")
     method = vqa.VQA(config)
-    assert "captions" not in method.load(config, jax.make_mesh((1,), ("data",))).frozen
+    assert "captions" not in method.load(jax.make_mesh((1,), ("data",))).frozen
 
 
 def test_answers_of_another_data_set(parts, tmp_path):
@@ -151,7 +152,7 @@ def test_a_run_trains_a_tower(parts, tmp_path):
     heads = tmp_path / "heads"
     assert set(read_head(heads / "aape.safetensors")) == {"tower", "generator", "answerer"}
     assert set(read_head(heads / "question_only.safetensors")) == {"answerer"}
-    rows = questions(read_config(tmp_path), tmp_path, None)
+    rows = rows_of(vqa.VQA, read_config(tmp_path), tmp_path, None)
     assert rows["aape"] == result["metrics"]
 
 
@@ -159,7 +160,7 @@ def loaded(**changes):
     fields = {"generator.hidden": 8, "hidden": 16, "compare": "()", "batch": 8, **changes}
     config = get_config(",".join(f"{name}={value}" for name, value in fields.items()))
     method = vqa.VQA(config)
-    return method, method.load(config, jax.make_mesh((1,), ("data",)))
+    return method, method.load(jax.make_mesh((1,), ("data",)))
 
 
 def test_questions_about_one_image_stay_together(parts):

@@ -20,7 +20,7 @@ def test_the_program_is_the_loops_own(name):
     method, mesh = find_method(config), make_mesh(-1, 1)
     compiled_ahead = trace(method, config, mesh).lower().as_text()
 
-    loaded = method.load(config, mesh)
+    loaded = method.load(mesh)
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
     state, key = initial_state(method, config.seed, mesh)
     feed = make_feed(loaded.source, range(5), config.steps_per_call)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aape_jax import testsets
-from aape_jax.head import DEFAULT
+from aape_jax.classification import testsets
+from aape_jax.core.head import DEFAULT
 from benchmarks.aape_oracle import PROMPTS, with_prompts
 from common.evaluation.classification import accuracy
 from tests.aape.problem import KEY, WIDTH, disturbed, vectors

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aape_jax.presets import VARIANTS
-from aape_jax.recipes import check_applied
+from aape_jax.classification.recipes import check_applied
+from aape_jax.core.presets import VARIANTS
 from benchmarks import aape_pocket
 from common.config import apply_arg
 from configs.aape import get_config

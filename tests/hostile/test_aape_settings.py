@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from aape_jax.captioning.method import Captioning
+from aape_jax.classification.material import gather
+from aape_jax.classification.method import Classification
+from aape_jax.classification.recipes import with_defaults
+from aape_jax.core.heads_file import read_head, write_heads
 from aape_jax.export import export
-from aape_jax.heads_file import read_head, write_heads
-from aape_jax.material import gather
-from aape_jax.recipes import with_defaults
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.classification import Classification
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.config import apply_arg, flatten
 from common.errors import UserError
 from common.training import train
@@ -152,7 +152,7 @@ def test_test_features_of_another_width(tmp_path):
 def test_a_summary_says_what_is_learned_from(tmp_path):
     config = settings(tmp_path, "subsample=base,shots=5")
     told = []
-    Classification(config).load(config, make_mesh(1, 1), told.append)
+    Classification(config).load(make_mesh(1, 1), told.append)
     (summary,) = told
     assert summary == {
         "classes": "3 of 6, subsample=base",
@@ -198,7 +198,7 @@ def test_captioning_checks_all_settings_first(changes, sentence):
     config = aape_captioning.get_config()
     config.update_from_flattened_dict(changes)
     with pytest.raises(UserError, match=sentence):
-        Captioning(config).load(config, make_mesh(1, 1))
+        Captioning(config).load(make_mesh(1, 1))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_the_other_tasks_as_well(method, made, field, value):
     config: ConfigDict = made.get_config()
     config[field] = value
     with pytest.raises(UserError, match=f"{field}={value}"):
-        method(config).load(config, make_mesh(1, 1))
+        method(config).load(make_mesh(1, 1))
 
 
 def test_heads_of_an_unfinished_run(tmp_path):

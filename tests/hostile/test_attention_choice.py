@@ -70,7 +70,7 @@ def test_a_run_is_refused_before_anything_is_loaded(name, monkeypatch):
     monkeypatch.setattr(method, "gather", never)
     config = get_config(f"paper=photos,attention={name}")
     with pytest.raises(UserError, match=f"attention='{name}'"):
-        MCTI(config).load(config, make_mesh(1, 1))
+        MCTI(config).load(make_mesh(1, 1))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from aape_jax.tasks.caption_set import CaptionSet, open_caption_set
-from aape_jax.tasks.coco_files import Entries, read_captions
-from aape_jax.tasks.nocaps import validation
+from aape_jax.datasets.caption_set import CaptionSet, open_caption_set
+from aape_jax.datasets.coco_files import Entries, read_captions
+from aape_jax.datasets.nocaps import validation
 from common.errors import UserError
 from tests.aape.question_files import write_nocaps
 from tests.hostile.photo_files import photo

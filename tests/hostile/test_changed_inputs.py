@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aape_jax.heads_file import write_head
-from aape_jax.prefix import linear
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.classification import Classification
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
+from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.prefix import linear
+from aape_jax.classification.method import Classification
+from aape_jax.core.heads_file import write_head
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.errors import UserError
 from common.training import train
 from common.training.checkpoints import Checkpoints, Position
@@ -52,7 +52,7 @@ def prints(method, config):
 
     def load():
         own = method(config)
-        loaded = own.load(own.complete(config), make_mesh(1, 1))
+        loaded = own.load(make_mesh(1, 1))
         return {**loaded.fingerprints, "data": loaded.source.fingerprint}
 
     return load

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from aape_jax.tasks import caption_set
-from aape_jax.tasks import retrieval_features as features
-from aape_jax.tasks.caption_set import open_caption_set
-from aape_jax.tasks.questions import read_questions
-from aape_jax.tasks.retrieval_features import open_retrieval_set
+from aape_jax.datasets import caption_set
+from aape_jax.datasets.caption_set import open_caption_set
+from aape_jax.datasets.questions import read_questions
+from aape_jax.retrieval import features
+from aape_jax.retrieval.features import open_retrieval_set
 from common.data import open_dataset
 from common.errors import UserError
 from tests.aape.feature_files import captioned
@@ -62,7 +62,7 @@ class TestNoCaps:
 
 
 def test_the_photos_of_karpathys_file(tmp_path, unread):
-    unread("aape_jax.tasks.caption_set.entries")
+    unread("aape_jax.datasets.caption_set.entries")
     with pytest.raises(UserError, match="gone' is not a folder: give the one that holds COCO's"):
         open_caption_set(f"karpathy:{tmp_path / 'karpathy.json'},{tmp_path / 'gone'}")
 
@@ -103,7 +103,7 @@ def test_features_of_a_part(tmp_path, monkeypatch, part):
 def test_a_file_of_vqa2(tmp_path, unread, name):
     folder = write_vqa2(tmp_path)
     (folder / name).unlink()
-    unread("aape_jax.tasks.vqa2.entries")
+    unread("aape_jax.datasets.vqa2.entries")
     with pytest.raises(UserError, match=f"{name}' is missing: download it again"):
         read_questions(f"vqa2:{folder}")
 
@@ -112,7 +112,7 @@ def test_a_file_of_vqa2(tmp_path, unread, name):
 def test_a_part_of_easy_vqa(tmp_path, unread, part):
     folder = write_easy_vqa(tmp_path)
     (folder / "data" / part / "questions.json").unlink()
-    unread("aape_jax.tasks.easy_vqa._read")
+    unread("aape_jax.datasets.easy_vqa._read")
     with pytest.raises(UserError, match=f"holds no {part}/questions.json: give easy-VQA's folder"):
         read_questions(f"easy_vqa:{folder}")
 

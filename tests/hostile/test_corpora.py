@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from aape_jax.corpus import read_corpus as read_prompts
+from aape_jax.classification.corpus import read_corpus as read_prompts
 from common.data.phrases import read_phrases
 from common.data.templates import fill
 from common.errors import UserError
@@ -183,7 +183,7 @@ def test_banks_without_prompts(tmp_path, content, sentence):
 
 
 def test_features_under_other_spellings(tmp_path):
-    from aape_jax.bank import read_bank
+    from aape_jax.classification.bank import read_bank
 
     file = tmp_path / "texts.npz"
     names = np.array(["Acura TL 2012", "annual crop"])

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from aape_jax.bank import read_bank
-from aape_jax.tasks.retrieval_features import open_retrieval_set
+from aape_jax.classification.bank import read_bank
+from aape_jax.retrieval.features import open_retrieval_set
 from common.data import open_dataset
 from common.data.checks import require_features, require_names
 from common.errors import UserError

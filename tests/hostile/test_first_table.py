@@ -6,17 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from aape_jax.evaluate import captions as evaluate_captions
-from aape_jax.evaluate import classification as evaluate_classes
-from aape_jax.evaluate import questions as evaluate_questions
-from aape_jax.evaluate import retrieval as evaluate_retrieval
+from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.prefix import linear
+from aape_jax.classification.method import Classification
+from aape_jax.core.heads_file import write_head
 from aape_jax.export import export
-from aape_jax.heads_file import write_head
-from aape_jax.prefix import linear
-from aape_jax.tasks.captioning import Captioning
-from aape_jax.tasks.classification import Classification
-from aape_jax.tasks.retrieval import Retrieval
-from aape_jax.tasks.vqa import VQA
+from aape_jax.retrieval.method import Retrieval
+from aape_jax.vqa.method import VQA
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from common.training.workdir import write_config
@@ -49,7 +45,7 @@ def no_towers(monkeypatch):
         raise Encoding
 
     monkeypatch.setattr("common.data.clip_features.cached_pass", encode)
-    monkeypatch.setattr("aape_jax.towers.load_all", encode)
+    monkeypatch.setattr("aape_jax.vqa.towers.load_all", encode)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +81,7 @@ def loaded(task, fields, world):
     told = []
     with pytest.raises((Encoding, UserError)) as caught:
         own = method(config)
-        own.load(own.complete(config), make_mesh(1, 1), told.append)
+        own.load(make_mesh(1, 1), told.append)
     return told, caught.value
 
 
@@ -289,7 +285,7 @@ def captioner(world, workdir, changes):
 def test_a_captioner_that_fits_is_read(world, tmp_path):
     config, _ = captioner(world, tmp_path, {})
     with pytest.raises(Encoding):
-        evaluate_captions(config, tmp_path, None)
+        Captioning.measure(config, tmp_path, None)
     assert len(export(tmp_path, tmp_path / "copy")) == 2
 
 
@@ -298,7 +294,7 @@ def test_a_captioner_of_other_sizes(name, world, tmp_path, monkeypatch):
     changes, sentence, alone = OTHERS[name]
     config, params = captioner(world, tmp_path, changes)
     with pytest.raises(UserError, match=sentence):
-        evaluate_captions(config, tmp_path, None)
+        Captioning.measure(config, tmp_path, None)
     if not alone:  # Without the models a map of other cells is as good as any.
         return
     kept = {name: {"map" if name == "visual" else "head": own} for name, own in params.items()}
@@ -322,9 +318,9 @@ def test_what_another_method_learned_is_not_exported(world, tmp_path, monkeypatc
 
 
 HEADS = {
-    "classes": (evaluate_classes, ("aape", "default", "paper"), CLASSES),
-    "retrieval": (evaluate_retrieval, ("aape", "paper"), {"data": KARPATHY}),
-    "questions": (evaluate_questions, ("aape",), {"data": "pocket:questions"}),
+    "classes": (Classification.measure, ("aape", "default", "paper"), CLASSES),
+    "retrieval": (Retrieval.measure, ("aape", "paper"), {"data": KARPATHY}),
+    "questions": (VQA.measure, ("aape",), {"data": "pocket:questions"}),
 }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aape_jax.heads_file import read_head, require_fit, write_head
+from aape_jax.core.heads_file import read_head, require_fit, write_head
 from common.clip import load_clip
 from common.errors import UserError
 from common.weights.files import write_tensors

@@ -54,9 +54,8 @@ def load(tmp_path):
     def make(**changes):
         where = {"prompts": str(corpus), "cache": str(tmp_path / "cache"), "baselines": ()}
         method = ProText(settings(**{**where, "epochs": 7, **changes}))
-        config = method.complete(method.config)
         method.told = []
-        return method, method.load(config, make_mesh(1, 1), method.told.append)
+        return method, method.load(make_mesh(1, 1), method.told.append)
 
     return make
 

@@ -6,10 +6,10 @@ import zipfile
 
 import pytest
 
-from aape_jax.tasks import easy_vqa
-from aape_jax.tasks.easy_vqa import read_easy_vqa
-from aape_jax.tasks.questions import read_questions
-from aape_jax.tasks.vqa2 import read_vqa2
+from aape_jax.datasets import easy_vqa
+from aape_jax.datasets.easy_vqa import read_easy_vqa
+from aape_jax.datasets.questions import read_questions
+from aape_jax.datasets.vqa2 import read_vqa2
 from common.errors import UserError
 from tests.aape.question_files import write_easy_vqa, write_vqa2
 

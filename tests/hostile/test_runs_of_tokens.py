@@ -90,7 +90,7 @@ def stopped(world, tmp_path, monkeypatch):
 def test_a_run_says_what_it_learns_from(changes, learned, kept, world):
     config = config_of(world, changes)
     told = []
-    MCTI(config).load(config, make_mesh(1, 1), told.append)
+    MCTI(config).load(make_mesh(1, 1), told.append)
     (summary,) = told
     assert summary["classes"] == "2: cat, dog"
     assert (summary["learns from"], summary["kept for the test"]) == (learned, kept)

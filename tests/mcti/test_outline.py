@@ -35,7 +35,7 @@ def layout(tree):
 def test_the_described_tree_is_the_loaded_one(where, changes):
     config, mesh = get_config(f"{where},{changes}").lock(), make_mesh(8, 1)
     loaded, described = MCTI(config), MCTI(config)
-    expected = loaded.load(config, mesh)
+    expected = loaded.load(mesh)
     found = described.abstract(mesh)
     assert layout(found.frozen) == layout(expected.frozen)
     assert layout(found.source.batch(0)) == layout(expected.source.batch(0))

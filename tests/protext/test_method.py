@@ -45,8 +45,7 @@ def config(corpus, tmp_path):
 
 def loaded(config):
     method = ProText(config)
-    config = method.complete(config)
-    return method, method.load(config, make_mesh(1, 1))
+    return method, method.load(make_mesh(1, 1))
 
 
 def test_a_file_of_sentences_is_a_complete_data_set(config, clip):

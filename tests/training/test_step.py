@@ -7,17 +7,14 @@ import optax
 import pytest
 from jax.sharding import NamedSharding
 
-from common.training import Method
 from common.training.mesh import make_mesh
 from common.training.sharding import place
 from common.training.state import init_state
 from common.training.step import UNUSED, feed_shardings, make_call, make_feed
 
 
-class Walk(Method):
+class Walk:
     """The value moves down by what the batch and the key say."""
-
-    name = "walk"
 
     def __init__(self, noise: float = 0.0) -> None:
         self.noise = noise

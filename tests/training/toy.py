@@ -66,16 +66,15 @@ class Toy(Method):
     frozen_rules = ((".*", jax.P("data")),)
     batch_rules = (("rows", jax.P("data")),)
 
-    def __init__(self, config: ConfigDict) -> None:
-        self.config = config
+    get_config = staticmethod(get_config)
 
-    def load(self, config, mesh, tell=unheard) -> RunInputs:
+    def load(self, mesh, tell=unheard) -> RunInputs:
         tell({"classes": str(CLASSES)})
         rng = np.random.default_rng(0)
         features = rng.normal(size=(CLASSES, EXAMPLES, WIDTH)).astype(np.float32)
         truth = rng.normal(size=(CLASSES, WIDTH)).astype(np.float32)
         frozen = {"features": features, "targets": np.einsum("ked,kd->ke", features, truth)}
-        return RunInputs(frozen, Indices(config.seed, config.sleep), {"weights": "none"})
+        return RunInputs(frozen, Indices(self.config.seed, self.config.sleep), {"weights": "none"})
 
     def init(self, key):
         return {"tokens": jax.random.normal(key, (CLASSES, VECTORS, WIDTH))}
@@ -105,9 +104,12 @@ class Toy(Method):
         picture = np.zeros((2, 3, 3), np.uint8)
         return Evaluation({"error": float(error)}, {"zero": 1.0}, {"black": picture})
 
-    def save(self, trainable, workdir) -> None:
+    def save(self, trainable, evaluation, workdir) -> None:
         with atomic_write(workdir / "tokens.npy") as path:
             np.save(path, trainable["tokens"])
+
+    def read(self, workdir):
+        return {"tokens": np.load(workdir / "tokens.npy", allow_pickle=False)}
 
 
 def main(_) -> None:

@@ -1,0 +1,173 @@
+"""A frozen language model behind what it is shown of images, and how that is learned.
+
+In two stages (LiMBeR, arXiv 2209.15162; AAPE paper, section 4.3): first the visual map on
+captions, then AAPE's map and h, with distillation from the image's own captions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.captioning.prefix import Prefix, apply_linear, linear
+from aape_jax.core.objective import Batch, Objective, retrieval_objective
+from aape_jax.core.presets import OWN, variants
+from common.language import LanguageModel
+
+BASELINE = "none"
+"""The row without AAPE: the same language model behind the same visual map."""
+
+VARIANTS = {
+    "before_visual": {"lm.aape_position": "before_visual"},
+    "after_visual": {"lm.aape_position": "after_visual"},
+    "no_distillation": {"loss.distill": False},
+}
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One variant: h, its aggregator, and where its tokens stand."""
+
+    prefix: Prefix
+    objective: Objective
+
+
+def speakers(config: ConfigDict) -> dict[str, Speaker]:
+    """Return the run's own variant and those of `config.compare`, but for those without AAPE.
+
+    Raises:
+      UserError: an option is out of range.
+    """
+    found = {
+        name: Speaker(Prefix.from_config(own.lm), retrieval_objective(own))
+        for name, own in variants(config, VARIANTS).items()
+    }
+    return {name: speaker for name, speaker in found.items() if speaker.prefix.has_aape}
+
+
+def initial(
+    speakers: Mapping[str, Speaker],
+    key: Key[Array, ""],
+    channels: int,
+    width: int,
+    images: int,
+    lm_width: int,
+) -> PyTree:
+    """Return parameters for a tower of these channels per cell and this feature width.
+
+    All variants start from the same key.
+    """
+    visual, teacher, token = jax.random.split(key, 3)
+    found = {"visual": {"map": linear(visual, channels, lm_width)}}
+    for name, speaker in speakers.items():
+        params = speaker.objective.init(teacher, width, images, images)
+        params["head"]["token"] = speaker.prefix.init(token, width, lm_width)
+        found[name] = params
+    return found
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """One visual map and several variants beside it.
+
+    The trainable tree is `{"visual": {"map": ...}, variant: {"head": ..., "aggregator": ...}}`; a
+    head holds h ("generator") and the map to its tokens ("token").
+
+    Attributes:
+      model: The language model; its parameters are frozen.
+      speakers: The variants.
+    """
+
+    model: LanguageModel
+    speakers: Mapping[str, Speaker]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rows of a result."""
+        return (*self.speakers, BASELINE)
+
+    def init(self, key: Key[Array, ""], channels: int, width: int, images: int) -> PyTree:
+        """See `initial`."""
+        lm_width = self.model.config.width
+        return initial(self.speakers, key, channels, width, images, lm_width)
+
+    def tokens(
+        self, name: str, head: PyTree, visual: Float[Array, "b t d"], x: Float[Array, "b p"]
+    ) -> Float[Array, "b s d"]:
+        """Return what stands in front of the text in a row of the result."""
+        if name == BASELINE:
+            return visual
+        speaker = self.speakers[name]
+        h = speaker.objective.head.generator(head["generator"], x)
+        return speaker.prefix(visual, head["token"], h)
+
+    def nats(
+        self,
+        frozen: PyTree,
+        prefix: Float[Array, "b t d"],
+        ids: Int[Array, "b s"],
+        lengths: Int[Array, "b"],
+    ) -> Float[Array, "b"]:
+        """Return the cross-entropy of whole captions, without the words that ask for them."""
+        variables = {"params": frozen["lm"]}
+        asking = jnp.broadcast_to(frozen["asking"], (len(ids), len(frozen["asking"])))
+        text = jnp.concatenate([asking, ids], axis=1)
+        words = self.model.apply(variables, text, method="embed")
+        whole = jnp.concatenate([prefix.astype(words.dtype), words], axis=1)
+        hidden, _ = self.model.apply(variables, whole)
+        # Each token is predicted from the one before it; the last predicts nothing.
+        predicting = hidden[:, -1 - ids.shape[1] : -1]
+        logits = self.model.apply(variables, predicting, method="logits")
+        nats = optax.softmax_cross_entropy_with_integer_labels(logits, ids)
+        real: Bool[Array, "b s"] = jnp.arange(ids.shape[1]) < lengths[:, None]
+        return jnp.where(real, nats, 0).sum(axis=1)
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """Return captions' cross-entropy per token and, in stage two, the aggregator's loss.
+
+        Until the second stage all variants show the visual tokens alone, and `task` is the same.
+        """
+        rows, second = batch["rows"], batch["second"]
+        drawing, teaching = jax.random.split(key)
+        x, captions, mask = frozen["x"][rows], frozen["captions"][rows], frozen["mask"][rows]
+        drawn = jax.random.categorical(drawing, jnp.where(mask, 0.0, -jnp.inf))
+        ids, lengths = frozen["ids"][rows, drawn], frozen["lengths"][rows, drawn]
+        grid = batch["grid"] if "grid" in batch else frozen["grid"][rows]
+        names = tuple(self.speakers) or (BASELINE,)
+
+        def visual_stage(trainable: PyTree) -> Float[Array, "names"]:
+            visual = apply_linear(trainable["visual"]["map"], grid)
+            nats = self.nats(frozen, visual, ids, lengths).sum() / lengths.sum()
+            return jnp.full(len(names), nats)
+
+        def aape_stage(trainable: PyTree) -> Float[Array, "names"]:
+            fixed = jax.lax.stop_gradient(trainable["visual"]["map"])
+            visual = apply_linear(fixed, grid)
+            shown = [self.tokens(name, trainable[name]["head"], visual, x) for name in names]
+            # One pass for all variants; a program is compiled for as long as it is written.
+            prefix = jnp.concatenate(shown)
+            repeated = (jnp.tile(ids, (len(names), 1)), jnp.tile(lengths, len(names)))
+            nats = self.nats(frozen, prefix, *repeated).reshape(len(names), -1)
+            return nats.sum(axis=1) / lengths.sum()
+
+        if not self.speakers:
+            (task,) = visual_stage(trainable)
+            return task, {"task": task}
+        tasks = jax.lax.cond(second, aape_stage, visual_stage, trainable)
+        total = jnp.where(second, tasks.sum(), tasks.mean())
+        metrics = {}
+        images = Batch(x, jnp.arange(len(rows)), rows, x, captions, mask)
+        for (name, speaker), task in zip(self.speakers.items(), tasks, strict=True):
+            objective, params = speaker.objective, trainable[name]
+            h = objective.head.generator(params["head"]["generator"], x)
+            taught, own = objective.teach(params, images, h, teaching)
+            total += jnp.where(second, taught, 0.0)
+            prefix = "" if name == OWN else f"{name}/"
+            metrics |= {f"{prefix}{n}": value for n, value in {"task": task, **own}.items()}
+        return total, metrics

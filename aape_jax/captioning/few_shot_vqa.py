@@ -1,0 +1,198 @@
+"""Questions answered by the language model after K examples, in LiMBeR's and MAGMA's protocol.
+
+A prompt is K times an image's tokens and "Q: ... A: ...", then the image asked about and its
+question. Each example carries its own visual tokens and AAPE. Nothing is trained for it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
+from ml_collections import ConfigDict
+
+from aape_jax.captioning.features import Views
+from aape_jax.core.pictures import answer_page
+from aape_jax.datasets.question_set import QuestionSet, by_image
+from common.errors import UserError
+from common.evaluation.vqa import cut, mean_accuracies
+from common.language import LM, write_texts
+from common.language.prompts import SEPARATOR, question
+from common.progress import Progress
+from common.spread import batches, deal, sharers
+
+
+@dataclass(frozen=True)
+class Part:
+    """Questions about images, with the images' features."""
+
+    texts: QuestionSet
+    views: Views
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What stands around the images: K + 1 texts in a row for each question.
+
+    Attributes:
+      images: Of the examples among the training images, `[q k]`.
+      asked: The image of the question itself, `[q]`.
+      ids: Padded on the left, `[q k+1 s]`.
+      mask: False for padding.
+    """
+
+    images: Int[np.ndarray, "q k"]
+    asked: Int[np.ndarray, "q"]
+    ids: Int[np.ndarray, "q k1 s"]
+    mask: Bool[np.ndarray, "q k1 s"]
+
+
+def check_vqa(config: ConfigDict) -> None:
+    """Refuse fields of `config.vqa` that are out of range.
+
+    Raises:
+      UserError: One is.
+    """
+    if not config.vqa.shots or min(config.vqa.shots) < 0:
+        raise UserError(f"vqa.shots={tuple(config.vqa.shots)}: give numbers of examples.")
+    if config.vqa.questions < 0:
+        raise UserError(f"vqa.questions={config.vqa.questions}: give a number, or 0 for all.")
+    if config.vqa.seed < 0:
+        raise UserError(f"vqa.seed={config.vqa.seed} is negative: give 0 or more.")
+
+
+class FewShotVQA:
+    """Answers and judges a fixed draw of the test questions.
+
+    Attributes:
+      answers: Of the last call, by row and number of examples.
+    """
+
+    def __init__(self, lm: LM, train: Part, test: Part, config: ConfigDict):
+        check_vqa(config)
+        known = {answer for given in train.texts.answers for answer in given}
+        if max(config.vqa.shots) and not known & set().union(*test.texts.answers):
+            raise UserError(
+                f"none of the {len(known)} answers of the examples answers a test question: are "
+                "the parts of one data set?"
+            )
+        self.lm, self.train, self.test, self.config = lm, train, test, config
+        self.generator = np.random.default_rng(config.vqa.seed)
+        count = len(test.texts.texts)
+        asked = min(config.vqa.questions or count, count)
+        self.rows = np.sort(self.generator.permutation(count)[:asked])
+        answers = [answer for given in test.texts.answers for answer in given]
+        self.longest = max(len(answer.split()) for answer in answers)
+        self.length = max(len(lm.tokenizer.encode(f" {answer}")) for answer in answers) + 1
+        self.prompts = {shots: self._prompts(shots) for shots in config.vqa.shots}
+        self.answers: dict[str, dict[int, list[str]]] = {}
+
+    def __call__(
+        self, shown: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
+    ) -> dict[str, dict[str, float]]:
+        """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
+
+        Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
+        """
+        width = self.lm.config.width
+        blind = {"blind": lambda views: jnp.zeros((len(views.x), 0, width))}
+        self.answers = {
+            name: {shots: self._answer(name, shots, show, lm_params) for shots in self.prompts}
+            for name, show in (dict(shown) | blind).items()
+        }
+        given = Counter(answer for own in self.train.texts.answers for answer in own)
+        frequent = [given.most_common(1)[0][0]] * len(self.rows)
+        self.answers["most_frequent"] = dict.fromkeys(self.prompts, frequent)
+        return {
+            name: {
+                metric: value
+                for shots, answers in ways.items()
+                for metric, value in self._scores(shots, answers).items()
+            }
+            for name, ways in self.answers.items()
+        }
+
+    def page(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        """Draw pictures with a row's answers and, in brackets, people's."""
+        answers = self.answers[name][max(self.prompts)]
+        return answer_page(self.test.texts, self.rows, answers, self.config.pictures)
+
+    def _prompts(self, shots: int) -> Prompts:
+        """Draw examples for each question anew, of different images."""
+        source, questions_of = self.train.texts, by_image(self.train.texts.image)
+        if shots > len(questions_of):
+            raise UserError(
+                f"vqa.shots={shots}, but only {len(questions_of)} images have examples."
+            )
+        texts, images = [], []
+        for row in self.rows:
+            drawn = self.generator.permutation(len(questions_of))[:shots]
+            examples = [int(self.generator.choice(questions_of[i])) for i in drawn]
+            images.append([source.image[example] for example in examples])
+            told = [_told(source.texts[e], source.answers[e]) for e in examples]
+            texts.append([*told, question(self.test.texts.texts[row])])
+        ids, mask = _left_padded(texts, self.lm)
+        shown = np.array(images, np.int32).reshape(len(self.rows), shots)
+        return Prompts(shown, self.test.texts.image[self.rows], ids, mask)
+
+    def _answer(
+        self, name: str, shots: int, show: Callable[[Views], Array], lm_params: PyTree
+    ) -> list[str]:
+        prompts, count = self.prompts[shots], len(self.rows)
+        parts = batches(count, self.config.images_at_once, sharers(lm_params))
+        found: list[str] = []
+        with Progress(count, f"Answers, {name}, {shots}-shot", unit="questions") as bar:
+            for rows, real in parts:
+                views = [self.train.views.take(prompts.images[rows, k]) for k in range(shots)]
+                views.append(self.test.views.take(prompts.asked[rows]))
+                whole, mask = join(
+                    self.lm, lm_params, [show(own) for own in views],
+                    *deal((prompts.ids[rows], prompts.mask[rows]), lm_params),
+                )  # fmt: skip
+                texts = write_texts(self.lm, lm_params, whole, mask, length=self.length)
+                found += texts[:real]
+                bar.update(len(found))
+        return [cut(text, self.longest) for text in found]
+
+    def _scores(self, shots: int, answers: Sequence[str]) -> dict[str, float]:
+        given = [self.test.texts.answers[row] for row in self.rows]
+        kinds = self.test.texts.kinds and [self.test.texts.kinds[row] for row in self.rows]
+        found = mean_accuracies(answers, given, kinds)
+        return {f"{shots}_shot/{name}": accuracy for name, accuracy in found.items()}
+
+
+def join(
+    lm: LM,
+    lm_params: PyTree,
+    prefixes: Sequence[Float[Array, "b t d"]],
+    ids: Int[Array, "b k1 s"],
+    mask: Bool[Array, "b k1 s"],
+) -> tuple[Float[Array, "b n d"], Bool[Array, "b n"]]:
+    """Return images and texts by turns, as embeddings, and where they are real."""
+    words = lm.model.apply({"params": lm_params}, ids, method="embed")
+    parts, masks = [], []
+    for number, prefix in enumerate(prefixes):
+        parts += [prefix.astype(words.dtype), words[:, number]]
+        masks += [jnp.ones(prefix.shape[:2], bool), mask[:, number]]
+    return jnp.concatenate(parts, axis=1), jnp.concatenate(masks, axis=1)
+
+
+def _told(text: str, answers: Sequence[str]) -> str:
+    """Return an example: the answer that most people gave, and the end of its line."""
+    return f"{question(text)} {max(answers, key=list(answers).count)}{SEPARATOR}"
+
+
+def _left_padded(
+    texts: Sequence[Sequence[str]], lm: LM
+) -> tuple[Int[np.ndarray, "q k1 s"], Bool[np.ndarray, "q k1 s"]]:
+    encoded = [[lm.tokenizer.encode(text) for text in own] for own in texts]
+    longest = max(len(ids) for own in encoded for ids in own)
+    ids = np.full((len(texts), len(encoded[0]), longest), lm.config.eos, np.int32)
+    mask = np.zeros(ids.shape, bool)
+    for row, own in enumerate(encoded):
+        for number, text in enumerate(own):
+            ids[row, number, longest - len(text) :] = text
+            mask[row, number, longest - len(text) :] = True
+    return ids, mask

@@ -1,0 +1,247 @@
+"""Captioning as the training loop sees it; `aape_jax.captioning.captioner` says what is learned."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.captioning.captioner import Captioner, speakers
+from aape_jax.captioning.features import caption_tokens, describe, grid_shape, see
+from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
+from aape_jax.captioning.prefix import require_map
+from aape_jax.captioning.report import CaptionReport, show_rows
+from aape_jax.captioning.saved import measure_answers, require_captioner
+from aape_jax.captioning.stages import StagedBatches, check_stages, staged_optimizer
+from aape_jax.core.heads_file import read_head
+from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.datasets.caption_set import open_caption_set
+from aape_jax.datasets.question_set import QuestionSet
+from aape_jax.datasets.questions import is_question_set, read_questions
+from aape_jax.task import Task, head_file
+from common.checks import Range, check_ranges
+from common.clip import CLIP, load_clip
+from common.clip.known import describe_clip
+from common.errors import UserError
+from common.language import LM, describe_lm, load_lm
+from common.language.prompts import CAPTION
+from common.language.sharding import lm_rules
+from common.paths import AnyPath, as_path
+from common.photos.broken import named_together
+from common.precision import frozen_dtype
+from common.training import Evaluation, RunInputs
+from common.training.config_fields import RANGES
+from configs.aape_captioning import get_config
+
+
+class Captioning(Task):
+    """Trains one visual map, then a run's own AAPE and the variants beside it."""
+
+    writes = ("captions.png", "captions.json", "heads")
+    terms = MappingProxyType({"task": "nats for each token of a caption"})
+    frozen_rules = lm_rules("lm")
+    shared = "rows|grid"
+    evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
+
+    get_config = staticmethod(get_config)
+
+    def open(self, mesh: Mesh) -> Mapping[str, str]:
+        """Open images, captions and all models."""
+        config = self.config
+        self._plan()
+        dtype = frozen_dtype(config.dtype)
+        self.texts = open_caption_set(config.data)
+        self.clip, lm = load_clip(config.model, dtype), load_lm(config.lm.model, dtype)
+        same = config.scorer == config.model
+        self.scorer = self.clip if same else load_clip(config.scorer, dtype)
+        self.asking = np.asarray(lm.tokenizer.encode(CAPTION), np.int32)
+        (images, captions), (tests, _) = self.texts["train"].counts, self.texts["test"].counts
+        self._fit(self.clip, lm, len(self.asking), images, mesh)
+        self.lm_params = lm.params
+        models = {"model": f"{config.model}, {config.lm.model}"}
+        return pairs_summary(images, captions, tests, "captions") | models
+
+    def encode(self) -> RunInputs:
+        """Encode images and captions, or read them from the cache."""
+        config, cache = self.config, self.cache
+        parts = describe(self.texts, self.clip, cache)
+        train, test = parts["train"], parts["test"]
+        self.report = CaptionReport(self.lm, self.scorer, parts, config, cache)
+        tokens = caption_tokens(self.lm, train.texts.captions, config.lm.length)
+        tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": self.asking}
+        features = {"x": train.views.x, "captions": train.captions, "mask": train.mask}
+        frozen = {"lm": self.lm_params, **features, **tokenised}
+        measured = {"scorer": self.scorer.fingerprint, TEST_DATA: test.texts.fingerprint}
+        prints = {
+            **encoders(self.clip),
+            "lm": self.lm.fingerprint,
+            "caption tokens": array_digest(tokenised),
+            **evaluation(measured),
+        }
+        if self.start:
+            prints["visual map"] = array_digest(self.start)
+        del self.texts, self.scorer, self.lm_params
+        return RunInputs(*self._prepare(frozen, train.views.grid, train.texts.fingerprint), prints)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of features."""
+        return Path(self.config.cache).expanduser()
+
+    def abstract(self, mesh: Mesh) -> RunInputs:
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
+        config = self.config
+        self._plan()
+        if not config.examples:
+            raise UserError(
+                f"examples=0: compiling without the images of {config.data!r} needs their "
+                "number, e.g. examples=113287."
+            )
+        dtype = frozen_dtype(config.dtype, "tpu")
+        clip, lm = describe_clip(config.model, dtype), describe_lm(config.lm.model, dtype)
+        images, texts = config.examples, (config.examples, config.captions)
+        width = clip.config.text.projection
+        shapes = {
+            "x": ((images, width), jnp.float32),
+            "captions": ((*texts, width), jnp.float32),
+            "mask": (texts, jnp.bool_),
+            "ids": ((*texts, config.lm.length), jnp.int32),
+            "lengths": (texts, jnp.int32),
+            "asking": ((config.lm.asking,), jnp.int32),
+        }
+        frozen = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
+        frozen["lm"] = lm.params
+        # Of any size it takes the memory of one number.
+        grid = np.broadcast_to(np.float16(0), (images, *grid_shape(clip)))
+        self._fit(clip, lm, config.lm.asking, images, mesh)
+        return RunInputs(*self._prepare(frozen, grid, "abstract"))
+
+    def _plan(self) -> None:
+        config = self.config
+        if not (config.model and config.lm.model):
+            raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
+        if config.grid not in ("device", "host"):
+            raise UserError(f"grid={config.grid!r} is neither device nor host.")
+        least = {"images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
+        check_ranges(config, RANGES | {name: Range(low) for name, low in least.items()})
+        check_vqa(config)
+        self.speakers = speakers(config)
+        check_stages(config, bool(self.speakers))
+        staged_optimizer(config)
+
+    def _fit(self, clip: CLIP, lm: LM, asking: int, images: int, mesh: Mesh) -> None:
+        """Keep the models and their sizes; what does not fit them is refused.
+
+        Args:
+          clip: Whose features are shown.
+          lm: What reads them.
+          asking: Tokens of the words that ask for a caption.
+          images: To learn from.
+          mesh: The devices.
+
+        Raises:
+          UserError: a caption does not fit the language model, or `lm.map` belongs to others.
+        """
+        config, (cells, self.channels) = self.config, grid_shape(clip)
+        self.width = clip.config.text.projection
+        self.divide(images, config.batch, mesh)
+        self.lm = dataclasses.replace(lm, params={})  # They are in the frozen tree.
+        self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.speakers)
+        tokens = config.lm.aape_tokens if self.speakers else 0
+        longest = cells + tokens + asking + config.lm.length
+        if longest > lm.config.positions:
+            raise UserError(
+                f"{cells} cells of an image and its caption are {longest} tokens, but "
+                f"lm.model={config.lm.model} has {lm.config.positions} positions."
+            )
+        self.start = None
+        if config.lm.map:
+            path = as_path(config.lm.map)
+            self.start = read_head(path)
+            require_map(path, self.start, self.channels, self.lm.config.width)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The variants that are trained side by side, the run's own first."""
+        return tuple(self.speakers)
+
+    def _prepare(
+        self, frozen: PyTree, grid: np.ndarray, fingerprint: str
+    ) -> tuple[PyTree, StagedBatches]:
+        """Return the frozen tree and the source, one of which holds the grid."""
+        config, epochs = self.config, self.epochs(fingerprint)
+        if config.grid == "host":
+            return frozen, StagedBatches(epochs, config.map_updates, grid)
+        abstract = isinstance(frozen["x"], jax.ShapeDtypeStruct)
+        held = jax.ShapeDtypeStruct(grid.shape, grid.dtype) if abstract else grid
+        return frozen | {"grid": held}, StagedBatches(epochs, config.map_updates)
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """See `Captioner.init`; the visual map may come from another run."""
+        found = self.captioner.init(key, self.channels, self.width, self.examples)
+        return found | {"visual": {"map": self.start}} if self.start else found
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `staged_optimizer`."""
+        return staged_optimizer(self.config)
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Array, dict[str, Array]]:
+        """See `Captioner.loss`."""
+        return self.captioner.loss(trainable, frozen, batch, key)
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Write captions of the test images by every variant, and score them."""
+        # What is not about training images.
+        model = {name: frozen[name] for name in ("lm", "asking")}
+        nats = partial(jax.jit(self.captioner.nats), model)
+        return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
+
+    def questions(self, parts: Mapping[str, QuestionSet]) -> FewShotVQA:
+        """Return questions of another data set, for the models of `load`.
+
+        Raises:
+          UserError: photos are broken, or the parts are not of one data set.
+        """
+        with named_together(*(own.pictures for own in parts.values())):
+            train, test = (
+                Part(own, see(self.clip, own.pictures, self.cache)) for own in parts.values()
+            )
+        return FewShotVQA(self.lm, train, test, self.config)
+
+    def read(self, workdir: AnyPath) -> PyTree:
+        """Return the visual map, and the heads of all variants."""
+        return {"visual": {"map": read_head(head_file(workdir, "visual"))}, **super().read(workdir)}
+
+    def require_fit(self, learned: PyTree) -> None:
+        """Refuse a map or heads where the models that are open ask for other sizes.
+
+        Raises:
+          UserError: It names the part, the array and both shapes.
+        """
+        require_map("visual", learned["visual"]["map"], self.channels, self.lm.config.width)
+        super().require_fit(learned)
+
+    @classmethod
+    def check_heads(cls, config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
+        """See `require_captioner`."""
+        require_captioner(config, heads)
+
+    @classmethod
+    def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+        """Measure captions, or answers with a data set of questions.
+
+        With questions it writes the page `eval/answers.png`, too.
+        """
+        if not (data and is_question_set(data)):
+            return super().measure(config, workdir, data)
+        return measure_answers(cls(config), read_questions(data), workdir)

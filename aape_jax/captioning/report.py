@@ -1,0 +1,188 @@
+"""What a captioning run reports: captions of the test images, their scores, and a page of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree, UInt8
+from ml_collections import ConfigDict
+
+from aape_jax.captioning.captioner import Captioner
+from aape_jax.captioning.features import CaptioningFeatures, Views, caption_tokens
+from aape_jax.captioning.prefix import apply_linear
+from aape_jax.core.head import parameter_count
+from aape_jax.core.pictures import text_picture
+from common.clip import CLIP
+from common.data.clip_features import image_features, text_features
+from common.evaluation.captioning import caption_scores
+from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
+from common.hosts import to_host
+from common.language import LM, write_texts
+from common.language.prompts import CAPTION
+from common.progress import Progress
+from common.spread import batches, deal, sharers
+from common.training import Evaluation
+
+NEAREST = "nearest_caption"
+"""The row of training captions: of each test image the one that CLIP finds nearest."""
+
+Row = dict[str, float]
+Captions = Mapping[str, Sequence[str]]
+"""Of the test images in their order, by way of decoding."""
+
+Nats = Callable[[Array, Array, Array], Array]
+
+
+@dataclass(frozen=True)
+class VisualPrefix:
+    """How a language model is shown images.
+
+    Attributes:
+      show: Features of images to the embeddings in front of the text, `[b s d]`.
+      parameters: How many were learned for it.
+    """
+
+    show: Callable[[Views], Array]
+    parameters: int
+
+
+def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix]:
+    """Return how each row of a result shows images."""
+    visual = trainable["visual"]["map"]
+
+    def row(name: str) -> VisualPrefix:
+        head = trainable.get(name, {}).get("head", {})
+
+        @jax.jit
+        def run(visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
+            return captioner.tokens(name, head, apply_linear(visual, grid), x)
+
+        def show(views: Views) -> Array:
+            return run(visual, head, *deal((views.grid, views.x), visual))
+
+        return VisualPrefix(show, parameter_count((visual, head)))
+
+    return {name: row(name) for name in captioner.names}
+
+
+class CaptionReport:
+    """Writes and judges captions of the test images."""
+
+    def __init__(
+        self,
+        lm: LM,
+        scorer: CLIP,
+        parts: Mapping[str, CaptioningFeatures],
+        config: ConfigDict,
+        cache: Path,
+    ):
+        self.lm, self.scorer, self.config, self.cache = lm, scorer, config, cache
+        self.test, self.train = parts["test"], parts["train"]
+        texts = self.test.texts
+        self._tokens = caption_tokens(lm, texts.captions, config.lm.length)
+        self._images = image_features(scorer, texts.pictures, cache)
+        flat = [f"{PREFIX}{caption}" for own in texts.captions for caption in own]
+        self._references = text_features(scorer, flat, cache)
+        counts = [len(own) for own in texts.captions]
+        self._owner: Int[np.ndarray, "m"] = np.repeat(np.arange(len(counts)), counts)
+
+    def __call__(
+        self, shown: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
+    ) -> Evaluation:
+        """Return the rows, the first of `shown` being the run's own.
+
+        Args:
+          shown: By row.
+          nats: Cross-entropy of whole captions behind a prefix, by ids and lengths.
+          lm_params: On the devices.
+        """
+        captions: dict[str, Captions] = {}
+        rows: dict[str, Row] = {}
+        for name, visual in shown.items():
+            captions[name], per_token = self._write(name, visual.show, nats, lm_params)
+            row = {"nats_per_token": per_token, "parameters": float(visual.parameters)}
+            rows[name] = self._scores(captions[name]) | row
+        captions[NEAREST] = {"greedy": self._nearest()}
+        rows[NEAREST] = self._scores(captions[NEAREST])
+        own, *others = rows
+        return Evaluation(
+            rows[own],
+            {name: rows[name] for name in others},
+            {"captions": self._page(captions)} if self.config.pictures else {},
+            files={"captions": self._by_picture(captions)},
+        )
+
+    def _by_picture(self, captions: Mapping[str, Captions]) -> dict[str, dict[str, dict[str, str]]]:
+        """Return what `captions.json` holds: the captions of each picture."""
+        return {
+            name: {
+                row: {way: texts[i] for way, texts in ways.items()}
+                for row, ways in captions.items()
+            }
+            for i, name in enumerate(self.test.texts.pictures.names)
+        }
+
+    def _write(
+        self, name: str, show: Callable[[Views], Array], nats: Nats, lm_params: PyTree
+    ) -> tuple[dict[str, list[str]], float]:
+        """Write captions by each way of decoding, and the nats of people's captions."""
+        beams = {"greedy": 1}
+        if self.config.lm.beams > 1:
+            beams[f"beam_{self.config.lm.beams}"] = self.config.lm.beams
+        found: dict[str, list[str]] = {way: [] for way in beams}
+        asking = jnp.asarray(self.lm.tokenizer.encode(CAPTION))
+        words = self.lm.model.apply({"params": lm_params}, asking, method="embed")
+        images, done, total = len(self.test.views.x), 0, 0.0
+        parts = batches(images, self.config.images_at_once, sharers(lm_params))
+        with Progress(images, f"Captions, {name}", unit="photos") as progress:
+            for rows, real in parts:
+                prefix = show(self.test.views.take(rows))
+                asked = jnp.broadcast_to(words, (len(rows), *words.shape))
+                prompts = jnp.concatenate([prefix.astype(words.dtype), asked], axis=1)
+                mask = jnp.ones(prompts.shape[:2], bool)
+                for way, count in beams.items():
+                    length = self.config.lm.length
+                    found[way] += write_texts(
+                        self.lm, lm_params, prompts, mask, length=length, beams=count
+                    )[:real]
+                for number in range(self._tokens.ids.shape[1]):
+                    own = (self._tokens.ids[rows, number], self._tokens.lengths[rows, number])
+                    each = to_host(nats(prefix, *deal(own, lm_params)))
+                    total += float(each[:real].sum())
+                done += real
+                progress.update(done)
+        return found, total / int(self._tokens.lengths.sum())
+
+    def _scores(self, captions: Mapping[str, Sequence[str]]) -> Row:
+        """Return all metrics; greedy decoding's carry no prefix."""
+        row: Row = {}
+        for way, texts in captions.items():
+            features = text_features(self.scorer, [f"{PREFIX}{text}" for text in texts], self.cache)
+            given = (self._images, features)
+            scores = caption_scores(texts, self.test.texts.captions) | {
+                "clip_score": float(clip_scores(*given).mean()),
+                "ref_clip_score": float(
+                    ref_clip_scores(*given, self._references, self._owner).mean()
+                ),
+            }
+            prefix = "" if way == "greedy" else f"{way}/"
+            row |= {f"{prefix}{metric}": value for metric, value in scores.items()}
+        return row
+
+    def _nearest(self) -> list[str]:
+        captions, mask = self.train.captions, self.train.mask
+        flat: Float[np.ndarray, "m p"] = captions[mask]
+        texts = [caption for own in self.train.texts.captions for caption in own]
+        return [texts[int(np.argmax(flat @ x))] for x in self.test.views.x]
+
+    def _page(self, captions: Mapping[str, Captions]) -> UInt8[np.ndarray, "h w 3"]:
+        pictures = self.test.texts.pictures
+        shown = np.unique(np.linspace(0, len(pictures) - 1, self.config.pictures).astype(int))
+        lines = []
+        for image in shown:
+            own = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
+            lines.append([*own, f"people: {self.test.texts.captions[image][0]}"])
+        return text_picture([pictures.load(int(image)) for image in shown], lines)

@@ -1,0 +1,68 @@
+"""What a captioning run saved: whether it fits together, and which answers it gives."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.captioning.captioner import initial, speakers
+from aape_jax.captioning.report import show_rows
+from aape_jax.core.heads_file import require_fit
+from aape_jax.datasets.question_set import QuestionSet
+from common.errors import UserError
+from common.paths import AnyPath
+from common.pictures import write_png
+from common.training import Evaluation
+from common.training.sharding import by_path
+
+if TYPE_CHECKING:
+    from aape_jax.captioning.method import Captioning
+
+
+def measure_answers(
+    method: "Captioning", questions: Mapping[str, QuestionSet], workdir: AnyPath
+) -> Evaluation:
+    """Measure answers to questions, and write the page `eval/answers.png`."""
+    learned, frozen, mesh = method.reopen(workdir)
+    with jax.set_mesh(mesh):
+        asker = method.questions(questions)
+        shown = show_rows(method.captioner, learned)
+        rows = asker({name: row.show for name, row in shown.items()}, frozen["lm"])
+    write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
+    own, *others = rows
+    return Evaluation(rows[own], {name: rows[name] for name in others})
+
+
+def require_captioner(config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
+    """Refuse what a captioning run wrote if it does not fit together, or not the run's config.
+
+    Models need not be at hand: their widths are those of the visual map and of h.
+
+    Args:
+      config: The run's.
+      heads: Parameters by the name of their file.
+
+    Raises:
+      UserError: an array has another shape, or there is none.
+    """
+    known = speakers(config)
+    channels, lm_width = _sizes(heads, "visual", "kernel")
+    width = _sizes(heads, next(iter(known)), "generator/down")[0] if known else 1
+    fresh = jax.eval_shape(
+        lambda key: initial(known, key, channels, width, 1, lm_width), jax.random.key(0)
+    )
+    for name, params in fresh.items():
+        require_fit(name, heads.get(name, {}), params["map" if name == "visual" else "head"])
+
+
+def _sizes(heads: Mapping[str, PyTree], name: str, path: str) -> tuple[int, int]:
+    shape = np.shape(by_path(heads.get(name, {})).get(path, 0))
+    if len(shape) != 2 or not all(shape):
+        raise UserError(
+            f"the head {name!r} has {path} of the shape {shape or 'none'}, which is not that of a "
+            "matrix: give the run as it was written."
+        )
+    return shape

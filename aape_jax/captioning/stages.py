@@ -1,0 +1,119 @@
+"""Two stages in one run: first the visual map is trained, then what AAPE adds to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.task import Epochs
+from common.checks import POSITIVE, Range, check_ranges
+from common.errors import UserError
+
+BETAS = (0.9, 0.95)
+"""LiMBeR's, of AdamW."""
+
+
+@dataclass(frozen=True)
+class StagedBatches:
+    """Batches that say which stage they belong to.
+
+    Attributes:
+      epochs: Which examples.
+      first: Steps of the first stage.
+      grid: The cells of all images, where they are sent with each batch.
+    """
+
+    epochs: Epochs
+    first: int
+    grid: Float[np.ndarray, "b t c"] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the examples."""
+        return self.epochs.fingerprint
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """Return row numbers, whether the second stage has begun, and perhaps the images' cells."""
+        rows = self.epochs.batch(step)["rows"]
+        found = {"rows": rows, "second": np.asarray(step >= self.first)}
+        return found if self.grid is None else found | {"grid": self.grid[rows]}
+
+
+RANGES = {
+    "map_rate": Range(0),
+    "learning_rate": Range(0),
+    "weight_decay": Range(0),
+    "aggregator.rate_factor": Range(0),
+    "clip": POSITIVE,
+}
+
+
+def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Array], Array]:
+    """Return linear warm-up and cosine to zero over a stage's steps; zero outside of it."""
+    length = max(1, stop - start)
+
+    def rate(step: Array | int) -> Array:
+        own = jnp.asarray(step) - start
+        rising = jnp.minimum(1.0, (own + 1) / max(1, warmup))
+        falling = 0.5 * (1 + jnp.cos(jnp.pi * own / length))
+        return jnp.where((own >= 0) & (own < stop - start), base * rising * falling, 0.0)
+
+    return rate
+
+
+def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
+    """Return AdamW for a tree `{name: {"map" or "head" or "aggregator": ...}}`.
+
+    What is not in its stage has a rate of zero and stays bit for bit as it is.
+
+    Raises:
+      UserError: an option is out of range.
+    """
+    check_ranges(config, RANGES)
+    first = (config.map_rate, 0, config.map_updates)
+    second = (config.map_updates, config.updates)
+    stages = {
+        "map": first,
+        "head": (config.learning_rate, *second),
+        "aggregator": (config.learning_rate * config.aggregator.rate_factor, *second),
+    }
+    groups = {
+        name: optax.chain(
+            optax.clip_by_global_norm(config.clip),
+            optax.adamw(
+                rate_within(*stage, config.warmup), *BETAS, weight_decay=config.weight_decay
+            ),
+        )
+        for name, stage in stages.items()
+    }
+    return optax.partition(groups, _group)
+
+
+def check_stages(config: ConfigDict, has_aape: bool) -> None:
+    """Refuse counts that leave a stage without steps.
+
+    Raises:
+      UserError: they do.
+    """
+    first, whole = config.map_updates, config.updates
+    if not 0 <= first <= whole:
+        raise UserError(f"map_updates={first} must lie between 0 and updates={whole}.")
+    if not (first or config.lm.map):
+        raise UserError(
+            "map_updates=0 leaves the visual map untrained: name a trained one with "
+            "lm.map=DIR/heads/visual.safetensors."
+        )
+    if has_aape != (first < whole):
+        raise UserError(
+            f"map_updates={first} of updates={whole} and lm.aape_position="
+            f"{config.lm.aape_position!r} do not fit: the steps behind map_updates train AAPE."
+        )
+
+
+def _group(tree: PyTree) -> PyTree:
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[1].key, tree)

@@ -1,0 +1,139 @@
+"""What a classification run reports: the variants and what they have to beat."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Array, Int, PyTree, UInt8
+from ml_collections import ConfigDict
+
+from aape_jax.classification.baselines.context import LEARNERS, RATE, train_context
+from aape_jax.classification.baselines.few_shot import FEW_SHOT, Problem
+from aape_jax.classification.baselines.fitting import epoch_batches
+from aape_jax.classification.material import Material
+from aape_jax.classification.serving import predict
+from aape_jax.classification.testsets import TestSet
+from aape_jax.core.head import Head, parameter_count
+from aape_jax.core.optimizer import OPTIMIZERS, rate_by_epoch, steps_per_epoch
+from common.checks import check_choices
+from common.evaluation.baselines import BASELINES
+from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.evaluation.figures import predictions_picture
+from common.spread import over_devices
+from common.training import say
+
+Row = dict[str, float]
+
+
+def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarray]) -> Row:
+    """Return the accuracy on each test set."""
+    return {
+        f"{prefix}accuracy": accuracy(np.asarray(classify(test)), test.labels)
+        for prefix, test in tests.items()
+    }
+
+
+def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
+    """Return the accuracy and size of a trained head; it sees only the classes' features."""
+
+    found = scores(tests, lambda test: _predicted(head, params, test))
+    return found | {"parameters": float(parameter_count(params))}
+
+
+def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw the confusion matrix of a trained head."""
+    predicted = _predicted(head, params, test)
+    return predictions_picture(predicted, test.labels, test.classnames)
+
+
+def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
+    return over_devices(_predict, (params, test.w), test.x, head=head)
+
+
+def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
+    params, w = shared
+    return predict(params, x, w, head)
+
+
+def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
+    """Measure classifiers from text alone: CLIP's template, and the mean of CuPL's sentences."""
+    told = {prefix: test for prefix, test in tests.items() if test.means is not None}
+    rows = {
+        "clip": scores(tests, lambda test: nearest_by_cosine(test.x, test.w)),
+        "cupl": scores(told, lambda test: nearest_by_cosine(test.x, test.means)),
+    }
+    return {name: row for name, row in rows.items() if row}
+
+
+def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
+    """Train the baselines of `config.baselines` on the same features.
+
+    Raises:
+      UserError: a name is unknown.
+    """
+    check_baselines(config)
+    found = {}
+    for name in config.baselines:
+        if name in LEARNERS:
+            if material.clip is None:
+                say(f"{name} is left out: it needs a text tower, and model='' names none.")
+            else:
+                found[name] = _context_row(name, config, material)
+        elif name in FEW_SHOT:
+            found[name] = _few_shot_row(name, config, material)
+        else:
+            found[name] = scores(
+                learned_tests(material),
+                lambda test, name=name: BASELINES[name](material.x[0], material.labels, test.x),
+            )
+    return found
+
+
+def check_baselines(config: ConfigDict) -> None:
+    """Refuse unknown names before time is spent."""
+    check_choices(config, {"baselines": (*BASELINES, *FEW_SHOT, *LEARNERS)})
+
+
+def learned_tests(material: Material) -> dict[str, TestSet]:
+    """Return the tests among the classes that were learned."""
+    learned = tuple(material.classnames[row] for row in material.learned)
+    return {prefix: test for prefix, test in material.tests.items() if test.classnames == learned}
+
+
+def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
+    validation = material.validation
+    classify = FEW_SHOT[name](
+        Problem(
+            x=material.x[0],
+            labels=material.labels,
+            w=material.bank.classes[material.learned],
+            validation=None if validation is None else (validation.x, validation.labels),
+            batch=config.batch,
+            seed=config.seed,
+        )
+    )
+    own = learned_tests(material)
+    row = scores(own, lambda test: classify(test.x, None).argmax(axis=1))
+    if name.startswith("tip"):
+        return row
+    others = {prefix: test for prefix, test in material.tests.items() if prefix not in own}
+    return row | scores(others, lambda test: classify(test.x, test.w).argmax(axis=1))
+
+
+def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
+    learner = LEARNERS[name]
+    examples = len(material.labels)
+    batch = learner.batch or config.batch
+    an_epoch = steps_per_epoch(batch, examples)
+    steps = an_epoch * learner.epochs or config.updates
+    rate = rate_by_epoch(RATE, steps, an_epoch, config.warmup_epochs, config.warmup_rate)
+    classify = train_context(
+        learner(material.clip.text_tower),
+        material.clip,
+        [material.classnames[i] for i in material.learned],
+        material.x[0],
+        material.labels,
+        epoch_batches(examples, batch, steps, config.seed),
+        OPTIMIZERS["sgd"](rate, config),
+        config.seed,
+    )
+    return scores(material.tests, lambda test: classify(test.x, test.classnames))

@@ -1,0 +1,178 @@
+"""Everything that a classification run reads, opened and checked; nothing is encoded yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from ml_collections import ConfigDict
+
+from aape_jax.classification.bank import Bank, BankTexts, ClassTexts, open_bank
+from aape_jax.classification.recipes import with_defaults
+from aape_jax.classification.testsets import Target, fault, open_target
+from common.checks import check_choice
+from common.clip import CLIP, load_clip
+from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
+from common.errors import UserError
+from common.precision import frozen_dtype
+
+AnySplit = ImageSplit | FeatureSplit
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationInputs:
+    """What `open_inputs` gives.
+
+    Attributes:
+      config: The run's, with nothing left to be filled in.
+      clip: None where only features are at hand.
+      dataset: The run's own.
+      parts: The classes that compete, by the prefix of their metrics; the first are learned.
+      train: The photos to learn from; labels are still the data set's.
+      texts: What tells of the classes.
+      targets: The further data sets that are measured on.
+      sizes: How many photos and classes are measured on, by the prefix of the metrics.
+      idle: What is not measured and why, a line each.
+    """
+
+    config: ConfigDict
+    clip: CLIP | None
+    dataset: Dataset | FeatureDataset
+    parts: Mapping[str, Int[np.ndarray, "k"]]
+    train: AnySplit
+    texts: Bank | BankTexts
+    targets: tuple[Target, ...]
+    sizes: Mapping[str, tuple[int, int]]
+    idle: tuple[str, ...]
+
+    @property
+    def learned(self) -> Int[np.ndarray, "k"]:
+        """The classes that are trained on."""
+        return next(iter(self.parts.values()))
+
+    @property
+    def width(self) -> int:
+        """Of all features."""
+        return text_width(self.texts, self.clip)
+
+    @property
+    def found(self) -> int:
+        """How many training photos of the learned classes there are, used or not."""
+        return int(np.isin(self.dataset.train.labels, self.learned).sum())
+
+
+def open_inputs(config: ConfigDict) -> ClassificationInputs:
+    """Open data and sentences, and load CLIP.
+
+    Raises:
+      UserError: models, photos or prompts cannot be had, or their widths differ.
+    """
+    config = with_defaults(config)
+    dataset = open_dataset(config.data, holdout=config.holdout)
+    parts = class_parts(config.subsample, len(dataset.classnames))
+    learned = next(iter(parts.values()))
+    if len(learned) < 2:
+        raise UserError(
+            f"subsample={config.subsample} learns {len(learned)} of the {len(dataset.classnames)} "
+            f"classes of {config.data!r}, and one class needs no classifier: give subsample=all, "
+            "or a data set of two classes and more."
+        )
+    train = training_split(config, dataset, learned)
+    _check_views(config, dataset)
+    texts = open_bank(config, config.data, dataset.classnames)
+    targets = tuple(open_target(config, spec, dataset.classnames) for spec in config.targets)
+    clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+    require_one_width(clip, train, texts, repr(config.data))
+    for split in filter(None, (dataset.test, dataset.val)):
+        require_one_width(clip, split, texts, "the test")
+    for target in targets:
+        require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))
+    own = {
+        prefix: (int(np.isin(dataset.test.labels, classes).sum()), len(classes))
+        for prefix, classes in parts.items()
+    }
+    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in own.items()}
+    others = {x.prefix: (len(x.dataset.test), len(x.dataset.classnames)) for x in targets}
+    return ClassificationInputs(
+        config=config,
+        clip=clip,
+        dataset=dataset,
+        parts=parts,
+        train=train,
+        texts=texts,
+        targets=targets,
+        sizes={prefix: own[prefix] for prefix in own if not faults[prefix]} | others,
+        idle=tuple(
+            f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {reason}: nothing is "
+            "measured on it."
+            for prefix, reason in faults.items()
+            if reason
+        ),
+    )
+
+
+def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]:
+    """Return the classes that compete with each other, by the prefix of their metrics.
+
+    The first part is the one that is trained on.
+
+    Raises:
+      UserError: `subsample` is unknown.
+    """
+    middle = (classes + 1) // 2
+    base, new = np.arange(middle), np.arange(middle, classes)
+    parts = {
+        "all": {"": np.arange(classes)},
+        "base": {"base/": base, "new/": new},
+        "new": {"new/": new},
+    }
+    check_choice("subsample", subsample, parts)
+    return parts[subsample]
+
+
+def training_split(
+    config: ConfigDict, dataset: Dataset | FeatureDataset, learned: Int[np.ndarray, "k"]
+) -> AnySplit:
+    """Return the few shots of the learned classes; labels are still the data set's."""
+    train = dataset.train.take(np.flatnonzero(np.isin(dataset.train.labels, learned)))
+    if not len(train):
+        raise UserError(f"{config.data!r} has no training examples of the learned classes.")
+    return few_shot(train, config.shots, config.shots_seed) if config.shots else train
+
+
+def text_width(texts: Bank | BankTexts | ClassTexts, clip: CLIP | None) -> int:
+    """Return the width of some texts' features, present or to come."""
+    features = texts.classes if isinstance(texts, Bank) else texts
+    return features.shape[1] if isinstance(features, np.ndarray) else clip.config.text.projection
+
+
+def require_one_width(
+    clip: CLIP | None, split: AnySplit, texts: Bank | BankTexts | ClassTexts, what: str
+) -> None:
+    """Refuse photos whose features cannot be compared with those of texts.
+
+    Args:
+      clip: None where only features are at hand.
+      split: The photos.
+      texts: What tells of their classes.
+      what: The photos are called.
+
+    Raises:
+      UserError: there is no image tower, or the widths differ.
+    """
+    if isinstance(split, ImageSplit) and clip is None:
+        raise UserError("model='' leaves no image tower for photos: name a model.")
+    features = isinstance(split, FeatureSplit)
+    images = split.features.shape[1] if features else clip.config.text.projection
+    if len(split) and images != text_width(texts, clip):
+        raise UserError(
+            f"the image features of {what} have width {images} and the text features "
+            f"{text_width(texts, clip)}: take both from one model."
+        )
+
+
+def _check_views(config: ConfigDict, dataset: Dataset | FeatureDataset) -> None:
+    if config.views < 1:
+        raise UserError(f"views={config.views}: give 1 for the photo itself, or more.")
+    if config.views > 1 and isinstance(dataset, FeatureDataset):
+        raise UserError(f"views={config.views} needs photos, but {config.data!r} holds features.")

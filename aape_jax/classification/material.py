@@ -1,0 +1,91 @@
+"""Everything frozen that a classification run reads: features of photos, classes and prompts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+
+from aape_jax.classification.bank import Bank, encode_bank
+from aape_jax.classification.inputs import ClassificationInputs, open_inputs
+from aape_jax.classification.testsets import TestSet, encode, encode_target, own_sets
+from common.clip import CLIP
+from common.data import ImageSplit
+from common.photos.broken import named_together
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What `gather` gives.
+
+    Attributes:
+      clip: None where only features are at hand.
+      classnames: Of all classes.
+      bank: Their text features.
+      learned: The classes that are trained on, as rows of the bank.
+      x: Unit-length features of V views of the training photos, `[v b p]`.
+      labels: Numbered within `learned`, `[b]`.
+      tests: By the prefix of the metrics: "" for all classes, or "base/" and "new/"; then the
+        further data sets, each by its name.
+      validation: For the baselines that choose a number, on the learned classes; or None.
+      photos: The training photos; None where only features are at hand.
+      idle: What is not measured and why, a line each.
+      fingerprint: Of the training photos.
+    """
+
+    clip: CLIP | None
+    classnames: tuple[str, ...]
+    bank: Bank
+    learned: Int[np.ndarray, "k"]
+    x: Float[np.ndarray, "v b p"]
+    labels: Int[np.ndarray, "b"]
+    tests: Mapping[str, TestSet]
+    validation: TestSet | None
+    photos: ImageSplit | None
+    idle: tuple[str, ...]
+    fingerprint: str
+
+
+def gather(config: ConfigDict) -> Material:
+    """Load CLIP, open the photos and encode whatever is not in the cache.
+
+    Raises:
+      UserError: models, photos or prompts cannot be had, or their widths differ.
+    """
+    return encode_all(open_inputs(config))
+
+
+def encode_all(opened: ClassificationInputs) -> Material:
+    """Return the features of all that was opened, of which the cache may hold some.
+
+    Raises:
+      UserError: photos are broken; all of them are named.
+    """
+    config, clip, dataset, train = opened.config, opened.clip, opened.dataset, opened.train
+    cache = Path(config.cache).expanduser()
+    bank = encode_bank(opened.texts, clip, cache)
+    targets, validation = opened.targets, None
+    with named_together(train, dataset.test, dataset.val, *(x.dataset.test for x in targets)):
+        others = {x.prefix: encode_target(x, clip, cache, bank) for x in targets}
+        x = np.stack([encode(clip, train, cache, v, config.seed) for v in range(config.views)])
+        own = own_sets(clip, dataset.test, dataset.classnames, bank, opened.parts, cache)
+        if dataset.val is not None:
+            learned = {"": opened.learned}
+            (validation,) = own_sets(
+                clip, dataset.val, dataset.classnames, bank, learned, cache
+            ).values()
+    return Material(
+        clip=clip,
+        classnames=dataset.classnames,
+        bank=bank,
+        learned=opened.learned,
+        x=x,
+        labels=np.searchsorted(opened.learned, train.labels),
+        tests={prefix: test for prefix, test in own.items() if prefix in opened.sizes} | others,
+        validation=validation if validation and len(validation.labels) else None,
+        photos=train if isinstance(train, ImageSplit) else None,
+        idle=opened.idle,
+        fingerprint=train.fingerprint,
+    )

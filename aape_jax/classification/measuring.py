@@ -1,0 +1,62 @@
+"""What the saved heads of a run come to, on its own photos or on others of any classes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from aape_jax.classification.evaluation import head_row, text_rows
+from aape_jax.classification.inputs import open_inputs, require_one_width, text_width
+from aape_jax.classification.material import encode_all
+from aape_jax.classification.testsets import TestSet, encode_target, open_target
+from aape_jax.core.head import Head
+from aape_jax.core.heads_file import read_head, require_fit
+from aape_jax.core.presets import ALWAYS, variants
+from aape_jax.task import evaluated, head_file
+from common.clip import load_clip
+from common.paths import AnyPath
+from common.precision import frozen_dtype
+from common.training import Evaluation
+
+OpenedSets = tuple[int, Callable[[], Mapping[str, TestSet]]]
+"""The width of all features, and what encodes the test sets."""
+
+
+def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+    """Measure accuracy, beside the rows of text alone.
+
+    Of other data only the class names need be known; neither sentences nor training photos are
+    read. Heads of other sizes are refused before anything is encoded.
+
+    Args:
+      config: The run's.
+      workdir: The run's folder.
+      data: Whose photos; None for the run's own test sets.
+
+    Raises:
+      UserError: The heads or the photos do not fit the model and the config.
+    """
+    configs = variants(config, always=ALWAYS)
+    params = {name: read_head(head_file(workdir, name)) for name in configs}
+    heads = {name: Head.from_config(variant) for name, variant in configs.items()}
+    width, encode = other_set(config, data) if data else own_sets(config)
+    for name, head in heads.items():
+        require_fit(name, params[name], head.shapes(width))
+    tests = encode()
+    rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
+    return evaluated(rows, text_rows(tests))
+
+
+def own_sets(config: ConfigDict) -> OpenedSets:
+    """Return the test sets that the run itself was measured on."""
+    opened = open_inputs(config)
+    return opened.width, lambda: encode_all(opened).tests
+
+
+def other_set(config: ConfigDict, data: str) -> OpenedSets:
+    """Open photos of classes of which only the names are known."""
+    target = open_target(config, data)
+    clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+    require_one_width(clip, target.dataset.test, target.texts, repr(data))
+    cache = Path(config.cache).expanduser()
+    return text_width(target.texts, clip), lambda: {"": encode_target(target, clip, cache)}

@@ -1,0 +1,192 @@
+"""Few-shot classification as the training loop sees it."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Int, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.classification import evaluation
+from aape_jax.classification.evaluation import (
+    Row,
+    check_baselines,
+    head_row,
+    learned_rows,
+    text_rows,
+)
+from aape_jax.classification.inputs import open_inputs
+from aape_jax.classification.material import Material, encode_all
+from aape_jax.classification.measuring import measure_heads
+from aape_jax.classification.outline import describe, training_examples
+from aape_jax.classification.recipes import check_applied, with_defaults
+from aape_jax.classification.summary import classification_fingerprints, classification_summary
+from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
+from aape_jax.core.objective import Batch, Objective
+from aape_jax.core.optimizer import counts, make_optimizer, steps_per_epoch
+from aape_jax.core.presets import ALWAYS, variants
+from aape_jax.task import Task, evaluated, summed
+from common.checks import Range, check_ranges
+from common.config import changed
+from common.paths import AnyPath
+from common.training import Evaluation, RunInputs, say
+from common.training.config_fields import RANGES
+from configs.aape import get_config
+
+
+class Classification(Task):
+    """Trains a run's own AAPE and the variants beside it, all in one program."""
+
+    terms = MappingProxyType(
+        {
+            "task": "mean cross-entropy of the task",
+            "distill": "mean distance of h(x) and the aggregated prompt",
+        }
+    )
+    writes = ("confusion.png", "attention.png", "heads")
+    evaluation_fields = ("baselines", "pictures", "targets")
+
+    get_config = staticmethod(get_config)
+
+    @classmethod
+    def complete(cls, config: ConfigDict) -> ConfigDict:
+        """Fill in the loop's counts, where a schedule says them and not the user."""
+        check_applied(config)
+        config = with_defaults(config)
+        if config.schedule == "counts":
+            return config
+        return changed(config, counts(config, training_examples(config)))
+
+    def open(self, mesh: Mesh) -> Mapping[str, str]:
+        """Open photos, sentences and CLIP."""
+        self._plan()
+        self.opened, self.mesh = open_inputs(self.config), mesh
+        return classification_summary(self.opened)
+
+    def encode(self) -> RunInputs:
+        """Encode photos and sentences, or read them from the cache."""
+        for line in self.opened.idle:
+            say(line)
+        self.material = material = encode_all(self.opened)
+        del self.opened
+        classes = material.learned
+        width = material.bank.classes.shape[-1]
+        self._size(len(material.labels), width, len(classes), self.mesh)
+        bank = material.bank.take(classes)
+        frozen = {
+            "x": material.x.astype(np.float32),
+            "labels": material.labels.astype(np.int32),
+            "classes": bank.classes.astype(np.float32),
+            "prompts": bank.prompts.astype(np.float32),
+            "mask": bank.mask,
+        }
+        source = self.epochs(material.fingerprint, len(material.x))
+        prints = classification_fingerprints(self.config, material)
+        return RunInputs(frozen, source, prints)
+
+    def abstract(self, mesh: Mesh) -> RunInputs:
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
+        self._plan()
+        outline = describe(self.config)
+        self._size(outline.examples, outline.width, outline.classes, mesh)
+        return RunInputs(outline.frozen(self.config), self.epochs("abstract", self.config.views))
+
+    def _plan(self) -> None:
+        """Read every option, before anything slow is begun."""
+        config = self.config
+        check_baselines(config)
+        check_ranges(config, RANGES | {"pictures": Range(0)})
+        self.variants = variants(config, always=ALWAYS)
+        self.objectives = {name: Objective.from_config(x) for name, x in self.variants.items()}
+        make_optimizer(config, 1, self.variants)
+
+    def _size(self, examples: int, width: int, classes: int, mesh: Mesh) -> None:
+        self.width, self.classes = width, classes
+        self.divide(examples, self.config.batch, mesh)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The variants that are trained side by side, the run's own first."""
+        return tuple(self.variants)
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """Return the parameters of each variant; all of them start from the same key."""
+        return {
+            name: objective.init(key, self.width, self.classes, self.examples)
+            for name, objective in self.objectives.items()
+        }
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `make_optimizer`."""
+        an_epoch = steps_per_epoch(self.batch_size, self.examples)
+        return make_optimizer(self.config, an_epoch, self.variants)
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the sum over variants, which share no parameter, and the metrics."""
+        images = as_batch(frozen, batch["rows"], batch["views"])
+        return summed(
+            (name, x(trainable[name], images, key)) for name, x in self.objectives.items()
+        )
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Measure every variant and baseline, and what the aggregators do."""
+        rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
+        pictures = self._pictures(trainable[self.name], frozen)
+        return evaluated(rows, self.baselines, pictures=pictures)
+
+    @cached_property
+    def baselines(self) -> Mapping[str, Row]:
+        """The rows of what the training changes nothing about."""
+        return text_rows(self.material.tests) | learned_rows(self.config, self.material)
+
+    def _variant_row(self, name: str, params: PyTree, frozen: PyTree) -> Row:
+        objective = self.objectives[name]
+        row = head_row(objective.head, params["head"], self.material.tests)
+        everything = as_batch(frozen, np.arange(self.examples), 0)
+        metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
+        warn_if_drifted(name, metrics)
+        return row | metrics
+
+    def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
+        material: Material = self.material
+        head, tests = self.objectives[self.name].head, list(material.tests.values())
+        found = {}
+        if tests:
+            found["confusion"] = evaluation.confusion(head, params["head"], tests[0])
+        if not (self.config.pictures and material.photos and material.bank.sentences):
+            return found
+        shown = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
+        batch = as_batch(frozen, shown, 0)
+        _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
+        sentences = material.bank.take(material.learned).sentences
+        return found | {
+            "attention": attention_picture(
+                [material.photos.load(int(row)) for row in shown],
+                [sentences[material.labels[row]] for row in shown],
+                attention,
+            )
+        }
+
+    @classmethod
+    def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+        """See `measure_heads`."""
+        return measure_heads(config, workdir, data)
+
+
+def as_batch(frozen: PyTree, rows: Int[Array | np.ndarray, "b"], views: object) -> Batch:
+    """Return the images of some rows; `views` is one view or one for each."""
+    return Batch(
+        x=frozen["x"][views, rows],
+        labels=frozen["labels"][rows],
+        rows=jnp.asarray(rows),
+        classes=frozen["classes"],
+        prompts=frozen["prompts"],
+        mask=frozen["mask"],
+    )

@@ -1,0 +1,58 @@
+"""AAPE after training: image features in, classes out; no prompt, no aggregator."""
+
+import functools
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from aape_jax.core.head import DEFAULT, Head
+from aape_jax.core.logits import factored_cosines, factors
+from aape_jax.core.unit import unit
+
+
+@functools.partial(jax.jit, static_argnames="head")
+def predict(
+    params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"], head: Head = DEFAULT
+) -> Int[Array, "b"]:
+    """Return the class of each image.
+
+    Args:
+      params: Of `head`: h, and g where there is one.
+      x: Image features, normalised or not.
+      w: Class features, likewise; classes that training never saw need nothing else.
+      head: The form of h and g.
+    """
+    return jnp.argmax(head.logits(params, unit(x), unit(w)), axis=-1)
+
+
+@flax.struct.dataclass
+class FactoredClassifier:
+    """Parameters, and what they make of a fixed set of classes."""
+
+    params: Any
+    classes: Any
+    head: Head = flax.struct.field(pytree_node=False)
+
+
+def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> FactoredClassifier:
+    """Compute once what does not depend on the image.
+
+    Raises:
+      ValueError: The head's logits do not factor; use `predict`.
+    """
+    if not (head.mode == "template_and_aape" and head.projection.factored):
+        raise ValueError("only a bottleneck projection without a last ReLU factors")
+    return FactoredClassifier(params, factors(params["projection"], unit(w)), head)
+
+
+@jax.jit
+def answer(served: FactoredClassifier, x: Float[Array, "b p"]) -> Int[Array, "b"]:
+    """Predict as `predict`, at the cost of a few small products per image."""
+    head, params = served.head, served.params
+    x = unit(x)
+    h = head.generator(params["generator"], x)
+    scores = factored_cosines(head.projection, params["projection"], served.classes, x, h)
+    return jnp.argmax(scores, axis=-1)

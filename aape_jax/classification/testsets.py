@@ -1,0 +1,152 @@
+"""The photos that a classification run is measured on, and the classes that compete on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+
+from aape_jax.classification.bank import Bank, ClassTexts, encode_classes, open_classes
+from aape_jax.classification.views import view as photo_view
+from common.clip import CLIP
+from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, open_dataset
+from common.data.clip_features import image_features
+from common.data.dataset import select_classes
+from common.data.matching import match_names
+from common.errors import UserError
+from common.evaluation.classification import normalise
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """Test photos of classes that compete with each other.
+
+    Attributes:
+      classnames: Of these classes.
+      w: Their features, unit length, `[k p]`.
+      means: CuPL's features of them, `[k p]`; None where some class has no sentence.
+      x: Unit-length image features, `[b p]`.
+      labels: Numbered within `classnames`, `[b]`.
+      fingerprint: Of the photos.
+    """
+
+    classnames: tuple[str, ...]
+    w: Float[np.ndarray, "k p"]
+    means: Float[np.ndarray, "k p"] | None
+    x: Float[np.ndarray, "b p"]
+    labels: Int[np.ndarray, "b"]
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Another data set whose test part is measured on, opened and not encoded.
+
+    Attributes:
+      spec: Its string.
+      dataset: Those of its classes that compete.
+      texts: What tells of them.
+      told: The run's own class of each; None where one has no sentence there.
+    """
+
+    spec: str
+    dataset: Dataset | FeatureDataset
+    texts: ClassTexts
+    told: Int[np.ndarray, "k"] | None
+
+    @property
+    def prefix(self) -> str:
+        """Of the metrics' names."""
+        return f"{self.dataset.name.removeprefix('pocket:').replace('/', '-')}/"
+
+
+def fault(classes: int, photos: int) -> str:
+    """Return why nothing can be measured on so many; "" where something can."""
+    if classes < 2:
+        return f"has {classes or 'no'} class to choose from"
+    return "" if photos else "has no test photos"
+
+
+def own_sets(
+    clip: CLIP | None,
+    split: ImageSplit | FeatureSplit,
+    classnames: Sequence[str],
+    bank: Bank,
+    parts: Mapping[str, Int[np.ndarray, "k"]],
+    cache: Path,
+) -> dict[str, TestSet]:
+    """Encode a run's own data set as a whole, so that all its parts share one cache."""
+    x = encode(clip, split, cache)
+    sets = {}
+    for prefix, classes in parts.items():
+        rows = np.flatnonzero(np.isin(split.labels, classes))
+        sets[prefix] = TestSet(
+            classnames=tuple(classnames[row] for row in classes),
+            w=bank.classes[classes],
+            means=bank.means[classes],
+            x=x[rows],
+            labels=np.searchsorted(classes, split.labels[rows]),
+            fingerprint=split.fingerprint,
+        )
+    return sets
+
+
+def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Target:
+    """Open the test part of another data set, over all of its classes.
+
+    Args:
+      config: The run's.
+      spec: The data set's string.
+      told: The classes that the run has sentences of, in their order.
+
+    Raises:
+      UserError: it cannot be opened, or nothing can be measured on it.
+    """
+    dataset = open_dataset(spec, holdout=config.holdout)
+    if config.protocol == "domain_generalisation":  # ImageNet-A and -R show 200 classes each.
+        dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
+    if reason := fault(len(dataset.classnames), len(dataset.test)):
+        raise UserError(
+            f"{spec} {reason}, so nothing can be measured on it: name another data set."
+        )
+    texts = open_classes(config, spec, dataset.classnames)
+    row_of = {name: row for row, name in enumerate(told)}
+    matches = match_names(dataset.classnames, row_of, "the classes of data")
+    rows = None
+    if not matches.unmatched:
+        rows = np.array([row_of[matches.keys[name]] for name in dataset.classnames])
+    return Target(spec, dataset, texts, rows)
+
+
+def encode_target(
+    target: Target, clip: CLIP | None, cache: Path, bank: Bank | None = None
+) -> TestSet:
+    """Return the features of a target's photos and classes.
+
+    Args:
+      target: Of `open_target`.
+      clip: None where only features are at hand.
+      cache: Folder of what was encoded before.
+      bank: Of the classes that `target.told` numbers.
+    """
+    dataset = target.dataset
+    return TestSet(
+        classnames=dataset.classnames,
+        w=encode_classes(target.texts, clip, cache),
+        means=None if bank is None or target.told is None else bank.means[target.told],
+        x=encode(clip, dataset.test, cache),
+        labels=dataset.test.labels,
+        fingerprint=dataset.test.fingerprint,
+    )
+
+
+def encode(
+    clip: CLIP | None, split: ImageSplit | FeatureSplit, cache: Path, view: int = 0, seed: int = 0
+) -> Float[np.ndarray, "b p"]:
+    """Return unit-length features of a split's photos, or of one view of them."""
+    if isinstance(split, FeatureSplit):
+        return normalise(split.features)
+    version = photo_view(view, clip.preprocess.size, seed)
+    return normalise(image_features(clip, split, cache, version))

@@ -1,0 +1,82 @@
+"""What is kept of AAPE after training: h and g as a classifier of images."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+from jaxtyping import Array, Float, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.core.generator import Generator
+from aape_jax.core.logits import cosines
+from aape_jax.core.projection import Projection
+from aape_jax.core.unit import unit
+from common.checks import POSITIVE, check_choices, check_ranges
+
+MODES = ("template_and_aape", "aape_only", "template_only")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The classifier `softmax_c cos(x, w_c(x)) / tau`.
+
+    Attributes:
+      generator: h.
+      projection: g.
+      mode: "aape_only" asks `cos(h(x), w_c)` instead and has no g (paper, table 5);
+        "template_only" is zero-shot CLIP.
+      tau: CLIP's own is 0.01.
+    """
+
+    generator: Generator
+    projection: Projection
+    mode: str = "template_and_aape"
+    tau: float = 0.01
+
+    @classmethod
+    def from_config(cls, config: ConfigDict) -> "Head":
+        """Read `generator`, `projection`, `classifier.mode` and `loss.tau`.
+
+        Raises:
+          UserError: an option is out of range.
+        """
+        check_choices(config, {"classifier.mode": MODES})
+        check_ranges(config, {"loss.tau": POSITIVE})
+        return cls(
+            Generator.from_config(config.generator),
+            Projection.from_config(config.projection),
+            config.classifier.mode,
+            config.loss.tau,
+        )
+
+    def init(self, key: Key[Array, ""], width: int) -> PyTree:
+        """Return the parameters of h, and of g where there is one, for a joint width."""
+        generator, projection = jax.random.split(key)
+        params = {"generator": self.generator.init(generator, width)}
+        if self.mode == "template_and_aape":
+            params["projection"] = self.projection.init(projection, width)
+        return params
+
+    def shapes(self, width: int) -> PyTree:
+        """Return what `init` would give, as shapes and dtypes."""
+        return jax.eval_shape(lambda key: self.init(key, width), jax.random.key(0))
+
+    def logits(
+        self, params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"]
+    ) -> Float[Array, "b k"]:
+        """Return the logits of images over classes, both of unit length."""
+        if self.mode == "template_only":
+            return x @ w.T / self.tau
+        h = self.generator(params["generator"], x)
+        if self.mode == "aape_only":
+            return unit(h) @ w.T / self.tau
+        return cosines(self.projection, params["projection"], w, x, h) / self.tau
+
+
+DEFAULT = Head(Generator(), Projection())
+"""The form that the default preset trains."""
+
+
+def parameter_count(params: PyTree) -> int:
+    """Return the number of parameters in a tree."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))

@@ -1,0 +1,150 @@
+"""One variant of AAPE: its parameters, its loss and what is watched while it trains."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.core.aggregators import Aggregator, AggregatorInput, AggregatorOutput, make_aggregator
+from aape_jax.core.generator import Generator
+from aape_jax.core.head import DEFAULT, Head
+from aape_jax.core.losses import Distillation, Reward, classification
+from aape_jax.core.unit import cosine
+from common.checks import POSITIVE, check_ranges
+from common.errors import UserError
+
+
+@flax.struct.dataclass
+class Batch:
+    """Images of some classes, with the prompts of all of them.
+
+    Attributes:
+      x: Unit-length image features, `[b p]`.
+      labels: `[b]`.
+      rows: Which training example each image is, `[b]`.
+      classes: Unit-length class features, `[k p]`.
+      prompts: `[k n p]`.
+      mask: `[k n]`.
+    """
+
+    x: Any
+    labels: Any
+    rows: Any
+    classes: Any
+    prompts: Any
+    mask: Any
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`task + lambda * distill`, which train h and g, and the aggregator's own loss.
+
+    Attributes:
+      head: h and g.
+      aggregator: The teacher.
+      token: Whether learnable tokens belong to classes, to images or to nobody.
+      distillation, reward: The losses.
+    """
+
+    head: Head
+    aggregator: Aggregator
+    token: str
+    distillation: Distillation
+    reward: Reward
+
+    @classmethod
+    def from_config(cls, config: ConfigDict) -> "Objective":
+        """Read a config.
+
+        Raises:
+          UserError: an option is out of range.
+        """
+        return cls(
+            Head.from_config(config),
+            make_aggregator(config.aggregator),
+            config.aggregator.token,
+            Distillation.from_config(config.loss),
+            Reward.from_config(config.aggregator),
+        )
+
+    def init(self, key: Key[Array, ""], width: int, classes: int, examples: int) -> PyTree:
+        """Return parameters by group: "head" is kept after training, "aggregator" is not."""
+        head, aggregator = jax.random.split(key)
+        tokens = {"class": classes, "image": examples, "none": 1}[self.token]
+        return {
+            "head": self.head.init(head, width),
+            "aggregator": self.aggregator.init(aggregator, width, tokens),
+        }
+
+    def aggregate(
+        self, params: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> tuple[AggregatorInput, AggregatorOutput]:
+        """Return the prompts of each image's class, aggregated for the image."""
+        tokens = {"class": batch.labels, "image": batch.rows, "none": jnp.zeros_like(batch.rows)}
+        given = AggregatorInput(
+            batch.prompts[batch.labels], batch.mask[batch.labels], batch.x, tokens[self.token]
+        )
+        return given, self.aggregator(params["aggregator"], given, key)
+
+    def __call__(
+        self, params: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """Return the loss of a batch and its metrics."""
+        h = self.head.generator(params["head"]["generator"], batch.x)
+        task = classification(
+            self.head.logits(params["head"], batch.x, batch.classes), batch.labels
+        )
+        taught, metrics = self.teach(params, batch, h, key)
+        return task + taught, {"task": task, **metrics}
+
+    def teach(
+        self, params: PyTree, batch: Batch, h: Float[Array, "b p"], key: Key[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """Return the loss without the task's term."""
+        given, teacher = self.aggregate(params, batch, key)
+        distill = self.distillation(h, teacher.p_a)
+        reward = self.reward.loss(batch.x, teacher.p_a, given.mean)
+        score = self.reward.score(batch.x, teacher.p_a)
+        metrics = {"distill": distill, "clip_score": score, **watch(given, teacher)}
+        return self.distillation.weight * distill + reward, metrics
+
+
+def retrieval_objective(config: ConfigDict) -> Objective:
+    """Make the objective of h without g; the aggregator reads each image's own captions.
+
+    Raises:
+      UserError: an option is out of range.
+    """
+    check_ranges(config, {"loss.tau": POSITIVE})
+    if config.aggregator.token == "class":
+        raise UserError(
+            "aggregator.token='class': images have no classes here; take image or none."
+        )
+    generator = Generator.from_config(config.generator)
+    return Objective(
+        Head(generator, DEFAULT.projection, "aape_only", config.loss.tau),
+        make_aggregator(config.aggregator),
+        config.aggregator.token,
+        Distillation.from_config(config.loss),
+        Reward.from_config(config.aggregator),
+    )
+
+
+def watch(given: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, ""]]:
+    """Measure whether the aggregator selects prompts or leaves them; means over the batch.
+
+    `effective_prompts` is the exponential of the attention's entropy: n for equal weights.
+    """
+    weights = teacher.attention
+    logs = jnp.log(jnp.where(weights > 0, weights, 1))
+    entropy = -jnp.sum(weights * logs, axis=-1)
+    return {
+        "cos_pa_x": cosine(teacher.p_a, given.x[:, None]).mean(),
+        "cos_pa_pbar": cosine(teacher.p_a, given.mean[:, None]).mean(),
+        "attention_entropy": entropy.mean(),
+        "effective_prompts": jnp.exp(entropy).mean(),
+    }

@@ -1,0 +1,41 @@
+"""Training that starts from the h of another run, e.g. of one on captions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from aape_jax.core.heads_file import read_head
+from aape_jax.core.presets import OWN
+from common.errors import UserError
+from common.paths import as_path
+
+
+def read_start(start: str, name: str = OWN) -> PyTree | None:
+    """Return h of the variant `name` of the run in the folder `start`; None for "".
+
+    Raises:
+      UserError: the run is not finished, or has no h.
+    """
+    if not start:
+        return None
+    file = as_path(start) / "heads" / f"{name}.safetensors"
+    params = read_head(file)
+    if "generator" not in params:
+        raise UserError(f"start={start}: {file} holds no h, so nothing can start from it.")
+    return params["generator"]
+
+
+def started(start: str, generator: PyTree, fresh: PyTree) -> PyTree:
+    """Return `generator` in place of the `fresh` parameters of h.
+
+    Raises:
+      UserError: they have other sizes.
+    """
+    if jax.tree.map(np.shape, generator) != jax.tree.map(np.shape, fresh):
+        sizes = [[np.shape(leaf) for leaf in jax.tree.leaves(h)] for h in (generator, fresh)]
+        raise UserError(
+            f"start={start}: h has the sizes {sizes[0]} there and {sizes[1]} here: take the same "
+            "model and the same generator fields."
+        )
+    return jax.tree.map(jnp.asarray, generator)

@@ -1,0 +1,1 @@
+"""Readers of images with captions or questions; nothing here is encoded."""

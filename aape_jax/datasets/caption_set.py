@@ -1,0 +1,127 @@
+"""Images with captions of their own as text, as strings name them: `pocket:captions`,
+`karpathy:...`, `nocaps:...`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from aape_jax.datasets.coco_files import entries, photos, require_folder
+from aape_jax.datasets.nocaps import DOMAINS, training_set, validation
+from common.data import ImageSplit
+from common.data.places import local_path
+from common.errors import UserError
+from common.pocket.captions import captions
+from common.pocket.datasets import ScenePhoto
+from common.pocket.world import ANONYMOUS, Scene, sample_scene
+from common.weights.fingerprint import text_digest
+
+POCKET_SIZES = {
+    "captions": {"train": 512, "test": 200},
+    "many_captions": {"train": 4096, "test": 200},  # the test pictures are those of "captions"
+}
+PARTS = ("train", "test")
+KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class CaptionSet:
+    """Pictures and their captions as text; of one part of a data set."""
+
+    pictures: ImageSplit
+    captions: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self):
+        for name, own in zip(self.pictures.names, self.captions, strict=True):
+            if not own:
+                raise UserError(f"{name} has no caption: add one or leave the image out.")
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many images there are, and how many captions."""
+        return len(self.captions), sum(map(len, self.captions))
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex characters that change with any picture or caption, not with the device."""
+        return text_digest(self.pictures.fingerprint + json.dumps(self.captions))
+
+
+def open_caption_set(spec: str) -> dict[str, CaptionSet]:
+    """Return the parts "train" and "test" of a captioned data set of pictures.
+
+    Raises:
+      UserError: the string names none.
+    """
+    # The smaller part first; and what a string names itself before what it learns from.
+    test, train = (_open_part(spec, part) for part in reversed(PARTS))
+    return {"train": train, "test": test}
+
+
+def _open_part(spec: str, part: str) -> CaptionSet:
+    kind, _, where = spec.partition(":")
+    if kind not in OPENERS:
+        raise UserError(
+            f"data={spec!r} is not a captioned data set: write pocket:captions, "
+            "karpathy:FILE.json,FOLDER, nocaps:FILE.json,FOLDER,TRAIN or, for retrieval alone, "
+            "features:FILE.npz."
+        )
+    return OPENERS[kind](where, part)
+
+
+def _pocket(where: str, part: str) -> CaptionSet:
+    if where not in POCKET_SIZES:
+        known = " or ".join(f"pocket:{name}" for name in POCKET_SIZES)
+        raise UserError(f"there is no captioned set 'pocket:{where}': write {known}.")
+    scenes = pocket_scenes(part, where)
+    names = tuple(f"{part}-{number}" for number in range(len(scenes)))
+    split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
+    return CaptionSet(split, tuple(captions(scene) for scene in scenes))
+
+
+def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
+    """Draw the scenes of a part; a species without name in each."""
+    scenes = []
+    for number in range(POCKET_SIZES[name][part]):
+        generator = np.random.default_rng((part == "test", number))
+        species = ANONYMOUS[int(generator.integers(len(ANONYMOUS)))]
+        scenes.append(sample_scene(species, generator))
+    return tuple(scenes)
+
+
+def _karpathy(where: str, part: str) -> CaptionSet:
+    file, comma, folder = where.partition(",")
+    if not comma:
+        raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
+    root = local_path(folder)
+    require_folder(root, "COCO's photos")
+    listed = entries(local_path(file), "images", ("split", "filename", "sentences"))
+    parts = listed.texts("split")
+    images = [listed.record(row) for row, own in enumerate(parts) if own in KARPATHY_PARTS[part]]
+    if not images:
+        raise UserError(
+            f"{file} has no images of the part {part!r}: give Karpathy's file, whose images have a "
+            f"'split' such as {KARPATHY_PARTS[part][0]!r}."
+        )
+    paths = [root / each.text("filepath", default="") / each.text("filename") for each in images]
+    split = photos(paths, Path(file))
+    return CaptionSet(
+        split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images)
+    )
+
+
+def _nocaps(kind: str, where: str, part: str) -> CaptionSet:
+    if part == "train":
+        return _open_part(training_set(kind, where), part)
+    return CaptionSet(*validation(kind, where))
+
+
+OPENERS: dict[str, Callable[[str, str], CaptionSet]] = {
+    "pocket": _pocket,
+    "karpathy": _karpathy,
+    **{kind: partial(_nocaps, kind) for kind in DOMAINS},
+}

@@ -1,0 +1,1 @@
+"""Texts for images and images for texts, by h alone."""

@@ -1,0 +1,182 @@
+"""What all tasks do alike: a run's own head and variants beside it, trained in one program."""
+
+import abc
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Int, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
+from aape_jax.core.optimizer import steps_per_epoch
+from aape_jax.core.presets import OWN
+from common.config import changed, flatten
+from common.paths import AnyPath
+from common.training import Evaluation, Method, RunInputs
+from common.training.mesh import make_mesh
+from common.training.sharding import place, shardings
+from common.training.types import Tell, unheard
+
+Row = Mapping[str, float]
+"""The metrics of one variant or baseline."""
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The loop's data source: each epoch is a new permutation of the training examples.
+
+    Attributes:
+      fingerprint: Of the photos.
+      examples: How many there are.
+      views: How many cached views each has.
+      size: Of a batch.
+      seed: Of the permutations.
+    """
+
+    fingerprint: str
+    examples: int
+    views: int
+    size: int
+    seed: int
+
+    def batch(self, step: int) -> dict[str, Int[np.ndarray, "b"]]:
+        """Return row numbers, and which view of each."""
+        epoch, place = divmod(step, steps_per_epoch(self.size, self.examples))
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.examples)
+        view = np.random.default_rng((self.seed, step, 1)).integers(self.views, size=self.size)
+        rows = order[place * self.size : (place + 1) * self.size]
+        return {"rows": rows.astype(np.int32), "views": view.astype(np.int32)}
+
+
+class Task(Method):
+    """A method whose trainable tree is {variant: {"head": ...}}, the run's own variant first.
+
+    `load` has two halves: `open` finds the sizes of all that is read, `encode` takes the time.
+    What is cheap to check is checked between them.
+    """
+
+    name = OWN
+    writes = ("heads",)
+    shared = ".*"
+    """Which arrays of a batch the devices share, as a pattern for their names."""
+
+    @abc.abstractmethod
+    def open(self, mesh: Mesh) -> Mapping[str, str]:
+        """Open models and data, refuse what does not fit, and return the rows of the first table.
+
+        Nothing is encoded.
+        """
+
+    @abc.abstractmethod
+    def encode(self) -> RunInputs:
+        """Encode what was opened, or read it from the cache."""
+
+    @property
+    @abc.abstractmethod
+    def names(self) -> Sequence[str]:
+        """The variants that are trained side by side, the run's own first."""
+
+    def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
+        """Open everything, then encode it or read it from the cache."""
+        tell(self.open(mesh))
+        return self.encode()
+
+    def divide(self, examples: int, batch: int, mesh: Mesh) -> None:
+        """Keep how many examples and how large batches there are, and whether devices share these.
+
+        A batch that they cannot share evenly is worked on by each of them.
+        """
+        self.examples, self.mesh = examples, mesh
+        self.batch_size = min(batch, examples)
+        evenly = self.batch_size % mesh.shape["data"] == 0
+        self.batch_rules = ((self.shared, P("data")),) if evenly else ()
+
+    def epochs(self, fingerprint: str, views: int = 1) -> Epochs:
+        """Return the source of batches."""
+        return Epochs(fingerprint, self.examples, views, self.batch_size, self.config.seed)
+
+    def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
+        """Write what is kept of each variant, `heads/NAME.safetensors`."""
+        del evaluation
+        write_heads(workdir, trainable)
+
+    def read(self, workdir: AnyPath) -> PyTree:
+        """Return the heads of all variants."""
+        return {name: {"head": read_head(head_file(workdir, name))} for name in self.names}
+
+    def require_fit(self, learned: PyTree) -> None:
+        """Refuse what `read` gave, where the models that are open ask for other sizes.
+
+        Raises:
+          UserError: It names the head, the array and both shapes.
+        """
+        fresh = heads_in(jax.eval_shape(self.init, jax.random.key(0)))
+        for name, params in heads_in(learned).items():
+            require_fit(name, params, fresh[name])
+
+    @classmethod
+    def check_heads(cls, config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
+        """Refuse heads that do not fit together or not the config, with no model at hand.
+
+        Args:
+          config: The run's.
+          heads: What is kept, by the name of its file.
+
+        Raises:
+          UserError: They do not.
+        """
+
+    @classmethod
+    def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+        """Measure the saved heads on the run's own data or other data of the kind."""
+        changes = {"data": data or config.data, "start": ""}
+        method = cls(changed(config, {x: y for x, y in changes.items() if x in flatten(config)}))
+        learned, frozen, mesh = method.reopen(workdir)
+        with jax.set_mesh(mesh):
+            return method.evaluate(learned, frozen)
+
+    def reopen(self, workdir: AnyPath) -> tuple[PyTree, PyTree, Mesh]:
+        """Return what a finished run saved, the frozen tree on the devices, and these.
+
+        Heads of other sizes are refused before anything is encoded.
+        """
+        mesh = make_mesh(self.config.mesh.data, self.config.mesh.model)
+        self.open(mesh)
+        learned = self.read(workdir)
+        self.require_fit(learned)
+        frozen = self.encode().frozen
+        return learned, place(frozen, shardings(frozen, self.frozen_rules, mesh)), mesh
+
+
+def head_file(workdir: AnyPath, name: str) -> AnyPath:
+    """Return where a run's folder holds what is kept of a variant."""
+    return workdir / "heads" / f"{name}.safetensors"
+
+
+def summed(
+    outcomes: Iterable[tuple[str, tuple[Array, Mapping[str, Array]]]],
+) -> tuple[Array, dict[str, Array]]:
+    """Return the sum of the variants' losses, which share no parameter, and all metrics.
+
+    Args:
+      outcomes: Of each variant its name, loss and metrics; the run's own carry no prefix.
+    """
+    total, metrics = jnp.zeros(()), {}
+    for name, (loss, found) in outcomes:
+        total += loss
+        prefix = "" if name == OWN else f"{name}/"
+        metrics |= {f"{prefix}{metric}": value for metric, value in found.items()}
+    return total, metrics
+
+
+def evaluated(rows: Mapping[str, Row], baselines: Mapping[str, Row], **further: Any) -> Evaluation:
+    """Return the first row as the run's own, beside the baselines and the other variants."""
+    own, *others = rows
+    beside = {**baselines, **{name: rows[name] for name in others}}
+    return Evaluation(rows[own], beside, **further)

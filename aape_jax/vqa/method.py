@@ -1,0 +1,239 @@
+"""Questions about images as the training loop sees them, answered by the head of `vqa_head`."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Int, Key, PyTree
+from ml_collections import ConfigDict
+
+from aape_jax.core.head import parameter_count
+from aape_jax.core.losses import classification
+from aape_jax.core.objective import Batch, retrieval_objective
+from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.core.pictures import answer_page
+from aape_jax.core.presets import variants
+from aape_jax.core.start import read_start, started
+from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.datasets.questions import read_questions
+from aape_jax.task import Task, evaluated, summed
+from aape_jax.vqa.answers import usual_answers, vocabulary
+from aape_jax.vqa.features import encode_questions
+from aape_jax.vqa.head import VQAHead
+from aape_jax.vqa.tables import check, outline, to_learn, training_questions
+from aape_jax.vqa.towers import make_tower
+from common.checks import Range, check_ranges
+from common.clip import load_clip
+from common.errors import UserError
+from common.evaluation.vqa import mean_accuracies
+from common.paths import AnyPath
+from common.precision import frozen_dtype
+from common.spread import over_devices
+from common.training import Evaluation, RunInputs
+from common.training.config_fields import RANGES
+from configs.aape_vqa import get_config
+
+AT_ONCE = 8192
+"""Rows of an evaluation, over all devices."""
+
+VARIANTS = {
+    "no_aape": {"inputs": ("image", "question")},
+    "question_only": {"inputs": ("question",)},
+    "no_distillation": {"loss.distill": False},
+}
+
+
+class VQA(Task):
+    """Trains a run's own h and answers, and the variants beside them, all in one program."""
+
+    terms = MappingProxyType(
+        {
+            "task": "mean cross-entropy of the answer",
+            "accuracy": "share of a batch's questions that are answered right",
+        }
+    )
+    writes = ("answers.png", "heads")
+    evaluation_fields = ("pictures",)
+
+    get_config = staticmethod(get_config)
+
+    @classmethod
+    def complete(cls, config: ConfigDict) -> ConfigDict:
+        """Fill in nothing; a `start` that cannot be read is refused here."""
+        check(config)
+        read_start(config.start)
+        return config
+
+    def open(self, mesh: Mesh) -> Mapping[str, str]:
+        """Open images, captions, questions and CLIP."""
+        config = self.config
+        self._plan()
+        self.sets = read_questions(config.data)
+        train, test = self.sets["train"], self.sets["test"]
+        if config.loss.distill and not any(train.captions):
+            raise UserError(
+                f"{config.data!r} has no captions to distil from: set loss.distill=false."
+            )
+        self.answers = vocabulary(train.answers, config.answers)
+        if not set(self.answers) & set().union(*test.answers):
+            raise UserError(
+                f"none of the {len(self.answers)} training answers answers a test question of "
+                f"{config.data!r}: are the parts of one data set?"
+            )
+        self.usual = usual_answers(train)
+        self.known = training_questions(train, self.answers, config.per_image)
+        self.clip = load_clip(config.model, frozen_dtype(config.dtype))
+        width, images = self.clip.config.text.projection, len(train.pictures)
+        self._size(width, len(self.answers), images, len(self.known.asked), mesh)
+        if read_start(config.start):
+            jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
+        left = len(train.texts) - len(self.known.rows)
+        passed = f"{left} questions without a known answer" if left else ""
+        sizes = images, len(train.texts), len(test.pictures)
+        return pairs_summary(*sizes, "questions") | {"passed over": passed}
+
+    def encode(self) -> RunInputs:
+        """Encode images, captions and questions, or read them from the cache."""
+        config, train = self.config, self.sets["train"]
+        cache = Path(config.cache).expanduser()
+        parts = encode_questions(self.sets, self.clip, make_tower(config), cache)
+        self.test = parts["test"]
+        measured = {TEST_DATA: self.sets["test"].fingerprint}
+        prints = encoders(self.clip) | evaluation(measured)
+        if start := read_start(config.start):
+            prints["start"] = array_digest(start)
+        frozen, source = to_learn(parts["train"], self.known), self.epochs(train.fingerprint)
+        del self.sets, self.clip, self.known
+        return RunInputs(frozen, source, prints)
+
+    @classmethod
+    def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
+        """Measure the saved heads on the run's own questions."""
+        if data not in (None, config.data):
+            raise UserError(
+                f"--data={data}: the head knows the answers of {config.data!r} alone; train on "
+                "the other data set."
+            )
+        return super().measure(config, workdir, data)
+
+    def abstract(self, mesh: Mesh) -> RunInputs:
+        """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
+        self._plan()
+        frozen = outline(self.config)
+        width, images = frozen["questions"].shape[1], len(frozen["seen"])
+        self._size(width, self.config.answers, images, len(frozen["asked"]), mesh)
+        return RunInputs(frozen, self.epochs("abstract"))
+
+    def _plan(self) -> None:
+        """Read every option, before anything slow is begun."""
+        config = self.config
+        check(config)
+        check_ranges(config, RANGES | {"pictures": Range(0)})
+        configs = variants(config, VARIANTS)
+        self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
+        self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}
+        make_optimizer(config, 1)
+
+    def _size(self, width: int, answers: int, images: int, examples: int, mesh: Mesh) -> None:
+        self.sizes, self.images = (width, answers), images
+        self.divide(examples, self.config.batch // self.config.per_image, mesh)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The variants that are trained side by side, the run's own first."""
+        return tuple(self.heads)
+
+    def init(self, key: Key[Array, ""]) -> PyTree:
+        """Return the parameters of each variant; all of them start from the same key.
+
+        Raises:
+          UserError: the run of `config.start` has an h of other sizes.
+        """
+        taught, learned = jax.random.split(key)
+        start, found = read_start(self.config.start), {}
+        for name, head in self.heads.items():
+            params = {"head": head.init(learned, *self.sizes)}
+            if head.has_aape:
+                teacher = self.objectives[name].init(taught, self.sizes[0], 1, self.images)
+                params["aggregator"] = teacher["aggregator"]
+            if head.has_aape and start:
+                fresh = params["head"]["generator"]
+                params["head"]["generator"] = started(self.config.start, start, fresh)
+            found[name] = params
+        return found
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `make_optimizer`."""
+        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+
+    def loss(
+        self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the answers' cross-entropy, and the aggregator's loss where there are captions."""
+        asked = frozen["asked"][batch["rows"]]
+        image, rows = frozen["image"][asked[:, 0]], asked.reshape(-1)
+        seen, answer = frozen["seen"][image], frozen["answer"][rows]
+        questions = frozen["questions"][frozen["text"][rows]]
+
+        def outcome(name: str, head: VQAHead) -> tuple[Array, dict[str, Array]]:
+            params = trainable[name]["head"]
+            looked = head.look(params, seen)
+            # One look serves all questions about an image.
+            each = {n: jnp.repeat(x, asked.shape[1], axis=0) for n, x in looked.items()}
+            logits = head.answer(params, each, questions)
+            loss = task = classification(logits, answer)
+            own = {"task": task, "accuracy": (logits.argmax(axis=-1) == answer).mean()}
+            if "captions" in frozen and head.has_aape:
+                x, h = looked["image"], looked["aape"]
+                prompts, mask = frozen["captions"][image], frozen["mask"][image]
+                images = Batch(x, jnp.arange(len(x)), image, x, prompts, mask)
+                taught, watched = self.objectives[name].teach(trainable[name], images, h, key)
+                loss, own = loss + taught, own | watched
+            return loss, own
+
+        return summed((name, outcome(name, head)) for name, head in self.heads.items())
+
+    def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
+        """Measure the VQA accuracy of every variant and of blind guesses, by kind of answer."""
+        del frozen
+        source = self.test.source
+        found = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
+        judge = partial(mean_accuracies, given=source.answers, kinds=source.kinds)
+        rows = {name: judge(answers) for name, answers in found.items()}
+        for name in rows:
+            rows[name]["parameters"] = float(parameter_count(trainable[name]["head"]))
+        usual = [self.usual.get(text, self.answers[0]) for text in source.texts]
+        beside = {
+            "most_frequent": judge([self.answers[0]] * len(usual)),
+            "most_frequent_by_question": judge(usual),
+        }
+        pictures = {}
+        if self.config.pictures:
+            asked = np.arange(len(source.texts))
+            answers = found[self.names[0]]
+            pictures["answers"] = answer_page(source, asked, answers, self.config.pictures)
+        return evaluated(rows, beside, pictures=pictures)
+
+    def _answer(self, name: str, params: PyTree) -> list[str]:
+        test, options = self.test, {"head": self.heads[name], "at_once": AT_ONCE}
+        looked = over_devices(_look, params, test.seen, **options)
+        shared = params, looked, test.questions
+        chosen = over_devices(_choose, shared, (test.source.image, test.text), **options)
+        return [self.answers[number] for number in chosen]
+
+
+def _look(params: PyTree, seen: Array, head: VQAHead) -> dict[str, Array]:
+    return head.look(params, seen)
+
+
+def _choose(shared: PyTree, rows: PyTree, head: VQAHead) -> Int[Array, "q"]:
+    """Return the numbers of the answers to questions, given as images and texts."""
+    (params, looked, questions), (image, text) = shared, rows
+    given = {name: x[image] for name, x in looked.items()}
+    return head.answer(params, given, questions[text]).argmax(axis=-1)
