@@ -25,7 +25,7 @@ from aape_jax.classification.inputs import open_inputs
 from aape_jax.classification.material import Material, encode_all
 from aape_jax.classification.outline import describe, training_examples
 from aape_jax.classification.recipes import check_applied, with_defaults
-from aape_jax.classification.summary import classification_fingerprints, classification_summary
+from aape_jax.classification.summary import fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.core.heads_file import write_heads
 from aape_jax.core.objective import Batch, Objective
@@ -71,7 +71,7 @@ class Classification(Method):
         """Encode photos and sentences, or read them from the cache."""
         self._plan(config)
         opened = open_inputs(config)
-        tell(classification_summary(opened))
+        tell(summary(opened))
         for line in opened.idle:
             say(line)
         self.material = material = encode_all(opened)
@@ -86,7 +86,7 @@ class Classification(Method):
             "mask": bank.mask,
         }
         source = self._source(material.fingerprint, len(material.x))
-        prints = classification_fingerprints(config, material)
+        prints = fingerprints(config, material)
         return RunInputs(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> RunInputs:
