@@ -16,7 +16,7 @@ FLOORS = (
     {"finite", "names", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
-    {"checks"},
+    {"checks", "pictures"},
     {"bpe", "config_file", "seeds", "spread", "weights"},
     {"config"},
     {"clip"},
@@ -25,7 +25,7 @@ FLOORS = (
     {"data", "pocket"},
     {"evaluation", "training"},
     {"aot", "fields", "page", "runs", "torch_check"},
-    {"convert", "report"},
+    {"convert", "evaluate", "report", "train"},
     {"notebook"},
     {"configs", "tools", *METHODS},
 )

@@ -1,4 +1,4 @@
-"""Captioning as the training loop sees it; `aape_jax.captioning.captioner` says what is learned."""
+"""Captioning as the training loop sees it; `captioner` says what is learned."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -25,7 +25,7 @@ from aape_jax.classification.material import Material, encode_all
 from aape_jax.classification.measuring import measure_heads
 from aape_jax.classification.outline import describe, training_examples
 from aape_jax.classification.recipes import check_applied, with_defaults
-from aape_jax.classification.summary import classification_fingerprints, classification_summary
+from aape_jax.classification.summary import fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import counts, make_optimizer, steps_per_epoch
@@ -66,7 +66,7 @@ class Classification(Task):
         """Open photos, sentences and CLIP."""
         self._plan()
         self.opened, self.mesh = open_inputs(self.config), mesh
-        return classification_summary(self.opened)
+        return summary(self.opened)
 
     def encode(self) -> RunInputs:
         """Encode photos and sentences, or read them from the cache."""
@@ -86,7 +86,7 @@ class Classification(Task):
             "mask": bank.mask,
         }
         source = self.epochs(material.fingerprint, len(material.x))
-        prints = classification_fingerprints(self.config, material)
+        prints = fingerprints(self.config, material)
         return RunInputs(frozen, source, prints)
 
     def abstract(self, mesh: Mesh) -> RunInputs:

@@ -13,7 +13,7 @@ from common.data.passed_over import listed
 from common.weights.fingerprint import digest
 
 
-def classification_summary(opened: ClassificationInputs) -> dict[str, str]:
+def summary(opened: ClassificationInputs) -> dict[str, str]:
     """Return the rows of the table that a classification run begins with."""
     config, dataset, classes = opened.config, opened.dataset, opened.learned
     known, learned, used = len(dataset.classnames), len(classes), len(opened.train)
@@ -44,7 +44,7 @@ def tests_row(sizes: Mapping[str, str], what: str) -> str:
     return ", ".join(named) or "nothing: nothing is measured"
 
 
-def classification_fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
+def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
     """Fingerprint everything that a classification run reads beside its training photos."""
     bank = material.bank.take(material.learned)
     names = [material.classnames[row] for row in material.learned]

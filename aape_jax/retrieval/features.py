@@ -1,4 +1,4 @@
-"""Images with captions of their own, encoded: what `caption_set` opens, or a file of features,
+"""Images with captions of their own, encoded: what `open_caption_set` reads, or a file of features,
 `features:FILE.npz`.
 """
 

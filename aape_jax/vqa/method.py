@@ -1,4 +1,4 @@
-"""Questions about images as the training loop sees them, answered by the head of `vqa_head`."""
+"""Questions about images as the training loop sees them, answered by the `head`."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

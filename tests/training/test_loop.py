@@ -178,7 +178,7 @@ def test_a_missing_field_is_named(runs, tmp_path, field):
 
 
 def test_bad_data_are_refused_before_anything_is_written(runs, tmp_path, monkeypatch):
-    def load(self, config, mesh, tell):
+    def load(self, mesh, tell):
         raise UserError("no such data")
 
     monkeypatch.setattr(runs.toy.Toy, "load", load)
