@@ -18,7 +18,7 @@ from aape_jax.classification.method import Classification
 from aape_jax.retrieval.method import Retrieval
 from aape_jax.vqa.method import VQA
 from common.errors import run_command
-from common.evaluate import define_flags, evaluate_run
+from common.commands.evaluate import define_flags, evaluate_run
 
 TASKS = (Classification, Retrieval, VQA, Captioning)
 

@@ -14,7 +14,7 @@ For example:
 from collections.abc import Sequence
 
 from common.errors import run_command
-from common.evaluate import define_flags, evaluate_run
+from common.commands.evaluate import define_flags, evaluate_run
 from mcti_jax.method import MCTI
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from common import evaluate
+from common.commands import evaluate
 from common.errors import run_command
 from protext_jax.method import ProText
 

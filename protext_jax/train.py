@@ -14,7 +14,7 @@ finished one it says so.
 """
 
 from common.errors import run_command
-from common.train import define_flags, main
+from common.commands.train import define_flags, main
 
 if __name__ == "__main__":
     run_command(main, define_flags)

@@ -95,7 +95,7 @@ def asked_by_aape(config):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_field_is_read(name):
     config = importlib.import_module(f"configs.{name}").get_config()
-    package = config.method.partition(".")[0]
+    package = config.method.partition(":")[0]
     files = [
         ROOT / "configs" / f"{name}.py",
         *(file for part in (package, *COMMON) for file in (ROOT / part).rglob("*.py")),

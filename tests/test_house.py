@@ -25,7 +25,7 @@ FLOORS = (
     {"data", "pocket"},
     {"evaluation", "training"},
     {"aot", "fields", "page", "runs", "torch_check"},
-    {"convert", "evaluate", "report", "train"},
+    {"commands", "convert", "report"},
     {"notebook"},
     {"configs", "tools", *METHODS},
 )

@@ -254,8 +254,8 @@ MUTATIONS = (
     Mutation(
         "test captions among what is trained on",
         "aape_jax/captioning/method.py",
-        "fingerprint = train.texts.fingerprint",
-        "fingerprint = train.texts.fingerprint + test.texts.fingerprint",
+        "train.views.grid, train.texts.fingerprint)",
+        "train.views.grid, train.texts.fingerprint + test.texts.fingerprint)",
         INPUTS,
     ),
     Mutation(

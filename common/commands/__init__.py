@@ -1,0 +1,1 @@
+"""Commands that are the same for every method."""
