@@ -66,6 +66,8 @@ TEST = [
     "ruff==0.17.6",
 ]
 
+PACKAGES = run_path(str(HERE / "common" / "packages.py"))["PACKAGES"]
+
 setup(
     name="promptax",
     version=run_path(str(HERE / "common" / "version.py"))["__version__"],
@@ -76,9 +78,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(
-        include=["common*", "mcti_jax*", "protext_jax*", "aape_jax*", "configs*"]
-    ),
+    packages=find_packages(include=[f"{name}*" for name in (*PACKAGES, "configs")]),
     package_data={"common.pocket": ["models/**/*"]},
     install_requires=RUNTIME,
     extras_require={

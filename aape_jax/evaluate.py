@@ -17,8 +17,8 @@ from aape_jax.captioning.method import Captioning
 from aape_jax.classification.method import Classification
 from aape_jax.retrieval.method import Retrieval
 from aape_jax.vqa.method import VQA
-from common.errors import run_command
 from common.commands.evaluate import define_flags, evaluate_run
+from common.errors import run_command
 
 TASKS = (Classification, Retrieval, VQA, Captioning)
 

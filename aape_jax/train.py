@@ -14,8 +14,8 @@ For example few-shot classification, retrieval, questions and captions in the po
 finished one it says so.
 """
 
-from common.errors import run_command
 from common.commands.train import define_flags, main
+from common.errors import run_command
 
 if __name__ == "__main__":
     run_command(main, define_flags)

@@ -2,9 +2,10 @@
 
 from common.interrupts import end_quietly_while_importing
 from common.lazy import lazily
+from common.packages import PACKAGES
 from common.version import __version__ as __version__
 
-end_quietly_while_importing(("common", "mcti_jax", "protext_jax", "aape_jax"))
+end_quietly_while_importing(PACKAGES)
 
 __all__, __getattr__, __dir__ = lazily(
     __name__,

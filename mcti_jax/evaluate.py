@@ -13,8 +13,8 @@ For example:
 
 from collections.abc import Sequence
 
-from common.errors import run_command
 from common.commands.evaluate import define_flags, evaluate_run
+from common.errors import run_command
 from mcti_jax.method import MCTI
 
 

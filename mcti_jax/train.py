@@ -13,8 +13,8 @@ For example the bundled pocket models and pictures, or your own photos, a folder
 finished one it says so.
 """
 
-from common.errors import run_command
 from common.commands.train import define_flags, main
+from common.errors import run_command
 
 if __name__ == "__main__":
     run_command(main, define_flags)

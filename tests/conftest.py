@@ -11,13 +11,20 @@ os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 
 from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_path
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).resolve().parents[1]
+# Not imported: whatever is imported before the hook is not checked.
+PACKAGES = run_path(str(ROOT / "common" / "packages.py"))["PACKAGES"]
+install_import_hook([*PACKAGES, "tools"], "beartype.beartype")
 
 from common.paths import AnyPath, as_path
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 QUICKLY = {

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.packages import PACKAGES
+
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = (
-    *("aape_jax", "benchmarks", "colab", "common", "configs", "mcti_jax", "protext_jax", "tests"),
-    *("tools", "pyproject.toml"),
-)
+COPIED = (*(*PACKAGES, "benchmarks", "colab", "configs", "tests", "tools", "pyproject.toml"),)
 
 
 @dataclass(frozen=True)

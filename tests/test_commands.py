@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from common.packages import PACKAGES
+
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("common", "mcti_jax", "protext_jax", "aape_jax", "tools")
 FILES = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__"): file
-    for package in PACKAGES
+    for package in (*PACKAGES, "tools")
     for file in sorted((ROOT / package).rglob("*.py"))
     if "\n    run_command(main" in file.read_text("utf-8")
 }

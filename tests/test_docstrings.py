@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from common.packages import PACKAGES
+
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("common", "mcti_jax", "protext_jax", "aape_jax", "tools", "configs", "benchmarks")
+FOLDERS = (*PACKAGES, "tools", "configs", "benchmarks")
 DETERMINERS = {"a", "an", "the", "one", "each", "every", "its", "our", "their"}
 QUESTIONS = {"how", "what", "where", "whether"}
 NOT_VERBS = {*DETERMINERS, *QUESTIONS, "as", "of"}

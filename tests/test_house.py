@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from common.packages import METHODS
+
 ROOT = Path(__file__).parents[1]
-METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"latest", "lazy", "text", "version"},
+    {"latest", "lazy", "packages", "text", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
     {"finite", "names", "photos", "records"},

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from common.packages import PACKAGES
 from common.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("common", "mcti_jax", "protext_jax", "aape_jax")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

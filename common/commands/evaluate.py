@@ -1,13 +1,9 @@
 """The command `evaluate`, the same for every method: it measures what a finished run saved.
 
-A method's package offers it as its own command:
+    python -m common.commands.evaluate --method=module:class --workdir=DIR [--data=DATASET]
 
-    def main(argv):
-        del argv
-        evaluate_run((MCTI,))
-
-    if __name__ == "__main__":
-        run_command(main, define_flags)
+The packages of the methods offer it under their own names, e.g. `mcti_jax.evaluate`, each for its
+own methods: what a run's folder says is never imported.
 """
 
 from collections.abc import Sequence
@@ -15,12 +11,13 @@ from typing import Any
 
 from absl import flags
 
+from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.paths import as_path
 from common.pictures import write_png
 from common.precision import use_precision
 from common.progress import say
-from common.training.method import Method, read_run_config
+from common.training.method import Method, method_class, read_run_config
 from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 
@@ -30,6 +27,11 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "Folder of a finished training run.", required=True)
     flags.DEFINE_string("data", None, "Data set to measure on; the run's own by default.")
     flags.DEFINE_string("cache", "", "Folder of encoded photos and texts.")
+
+
+def define_method_flag() -> None:
+    """Define `--method`."""
+    flags.DEFINE_string("method", None, "The run's method, as module:class.", required=True)
 
 
 def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any) -> None:
@@ -65,3 +67,19 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     for name, picture in evaluation.pictures.items():
         write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
     say(f"wrote {out}")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluate a run of the method that `--method` names."""
+    del argv
+    evaluate_run((method_class(flags.FLAGS.method),))
+
+
+def define_all_flags() -> None:
+    """Define the options of the command by itself, which has to be told the method."""
+    define_flags()
+    define_method_flag()
+
+
+if __name__ == "__main__":
+    run_command(main, define_all_flags)

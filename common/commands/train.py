@@ -1,9 +1,15 @@
-"""The command `train`, the same for every method: it trains the method that the config names."""
+"""The command `train`, the same for every method: it trains the method that the config names.
+
+    python -m common.commands.train --config=FILE.py[:key=value,...] --workdir=DIR
+
+The packages of the methods offer it under their own names, e.g. `mcti_jax.train`.
+"""
 
 from collections.abc import Sequence
 
 from common.config import define_flags as define_flags
 from common.config import read_flags
+from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.progress import say
 from common.training import find_method, train
@@ -22,3 +28,7 @@ def main(argv: Sequence[str]) -> None:
     for name in method.writes:
         if (run.workdir / name).exists():
             say(f"wrote {run.workdir / name}")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

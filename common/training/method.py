@@ -202,18 +202,25 @@ def find_method(config: ConfigDict) -> Method:
     """Return the method that `config.method` names as "module:class".
 
     Raises:
-      UserError: there is none.
+      UserError: There is none, or its config is not in order.
     """
-    where = config.get("method", "")
-    module, _, name = where.partition(":")
+    return method_class(config.get("method", ""))(config)
+
+
+def method_class(name: str) -> type[Method]:
+    """Return the class that "module:class" names.
+
+    Raises:
+      UserError: There is none.
+    """
+    module, _, attribute = name.partition(":")
     try:
-        method = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"method={where!r} names no method ({error}): a config must say module:class, e.g. "
+            f"method={name!r} names no method ({error}): a config must say module:class, e.g. "
             "config.method = 'mcti_jax:MCTI'."
         ) from None
-    return method(config)
 
 
 def read_run_config(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.packages import METHODS
 from tests.door import pages
 
 # As long as a notebook; and what a notebook is to others, the page is to readers.
@@ -36,7 +37,7 @@ def test_the_page_of_the_library_runs(library):
     assert [picture.size for picture in library["pictures"]] == [(32, 32)] * 4
 
 
-@pytest.mark.parametrize("method", ["mcti_jax", "protext_jax", "aape_jax"])
+@pytest.mark.parametrize("method", METHODS)
 def test_classify_counts_as_evaluate_does(library, place, method):
     folder = {"mcti_jax": "mcti", "protext_jax": "protext", "aape_jax": "aape"}[method]
     result = json.loads(Path(place / "runs" / folder / "result.json").read_text())

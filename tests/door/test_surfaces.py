@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-PACKAGES = ("common", "mcti_jax", "protext_jax", "aape_jax")
+from common.packages import PACKAGES
 
 
 @pytest.mark.parametrize("package", PACKAGES)

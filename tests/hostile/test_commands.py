@@ -8,6 +8,7 @@ import pytest
 
 import common
 from common.config import to_json
+from common.packages import PACKAGES
 from common.pictures import write_png
 from configs import aape, mcti, protext
 from tests.hostile.commands import CommandResult, contents, run
@@ -91,7 +92,7 @@ def refused(place: Path, name: str, *arguments: str, told: str = "") -> None:
 def test_every_command_is_here():
     found = {
         ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
-        for package in ("common", "mcti_jax", "protext_jax", "aape_jax", "tools")
+        for package in (*PACKAGES, "tools")
         for file in (ROOT / package).rglob("*.py")
         if "\n    run_command(main" in file.read_text("utf-8")
     }
