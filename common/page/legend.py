@@ -1,5 +1,6 @@
 """What the names on a page mean, for those who meet them for the first time."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 ROWS: Mapping[str, str] = {
@@ -101,7 +102,7 @@ def legend(
     measured = {name if name in METRICS else name.rpartition("/")[2] for name in metrics}
     shown = ((ROWS, set(rows)), (METRICS, measured), (PICTURES, set(pictures)))
     return [
-        (name.replace("_", " ") if table is not ROWS else name, table[name])
+        (name if table is ROWS else re.sub("[_/]", " ", name), table[name])
         for table, names in shown
         for name in table
         if name in names

@@ -87,7 +87,7 @@ def test_the_page_holds_tables_curves_pictures_and_details(folder):
 def test_a_page_explains_its_names(folder):
     text = write_page(folder, RESULT, {}).read_text()
     assert text.index("What the names mean") < text.index("Over the steps")
-    for name in ("mcti", "ti", "accuracy", "drift/norm", "ce", "samples"):
+    for name in ("mcti", "ti", "accuracy", "drift norm", "ce", "samples"):
         assert f"<tr><td>{name}</td><td>" in text
     assert "<td>waffle_clip</td>" not in text
 
