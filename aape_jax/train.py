@@ -9,9 +9,8 @@ For example few-shot classification, retrieval, questions and captions in the po
     python -m aape_jax.train --config=configs/aape_vqa.py --workdir=runs/vqa
     python -m aape_jax.train --config=configs/aape_captioning.py --workdir=runs/captioning
 
-`python -m common.fields configs/aape.py` lists what may be set, behind the colon or as
---config.key=value. The same command on the same folder goes on where it was stopped; on a
-finished one it says so.
+`python -m common.fields configs/aape.py` lists the fields that can be set, behind the colon or
+by --config.key=value. If a run was stopped, the same command on the same folder continues it.
 """
 
 from common.commands.train import define_flags, main

@@ -3,8 +3,8 @@
     python -m mcti_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on the test photos of another data set
-with the same classes, for instance in another style. Which token belongs to which class stands in
-the token files (`class`, `class_index`), not in their names or order.
+with the same classes, for instance in another style. The token files say which class a token
+belongs to (`class`, `class_index`); their names and order do not matter.
 
 For example:
 

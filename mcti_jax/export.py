@@ -1,14 +1,14 @@
-"""Writes the learned tokens of a training run as embeddings that other tools load as they are.
+"""Writes the learned tokens of a training run as embeddings for other tools.
 
     python -m mcti_jax.export --workdir=DIR --out=DIR2 [--format=diffusers|a1111|kohya|bin]
         [--prefix=TEXT]
 
-One file per class; the word to type in a prompt is printed beside each file. Of a run that is not
-finished these are the tokens of its newest checkpoint; without `--out` they go to `DIR/tokens`,
+One file per class; the word to type in a prompt is printed beside each file. For a run that is not
+finished, the tokens of its newest checkpoint are written; without `--out` they go to `DIR/tokens`,
 where `mcti_jax.generate` finds them.
 
-Web UIs take a file's name as the word: a class `dog` would answer to every "dog" of a prompt, and
-`--prefix=my-` makes it `my-dog`.
+Web UIs take a file's name as the word: the token of a class `dog` would replace every "dog" of a
+prompt. `--prefix=my-` makes the word `my-dog`.
 
 For example:
 

@@ -41,9 +41,9 @@ def define_flags() -> None:
     flags.DEFINE_string("out", None, "PNG file to write.")
     flags.DEFINE_integer("num", 4, "Pictures per prompt.", lower_bound=1)
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)
-    flags.DEFINE_float("guidance", None, "Classifier-free guidance, 1 is none; the run's own.")
+    flags.DEFINE_float("guidance", None, "Classifier-free guidance; 1: none; the run's by default.")
     flags.DEFINE_integer("seed", 0, "Of the initial noise, up to 2**64 - 1.", lower_bound=0)
-    flags.DEFINE_enum("sampler", "dpmpp_2m", sorted(SAMPLERS), "How the noise is taken out.")
+    flags.DEFINE_enum("sampler", "dpmpp_2m", sorted(SAMPLERS), "The method of denoising.")
     flags.mark_flags_as_required(["workdir", "prompt", "out"])
 
 

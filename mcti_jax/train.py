@@ -8,9 +8,8 @@ For example the bundled pocket models and pictures, or your own photos, a folder
     python -m mcti_jax.train --config=configs/mcti.py:paper=photos,data=folder:photos \\
         --config.init_word=dog --workdir=runs/mine
 
-`python -m common.fields configs/mcti.py` lists what may be set, behind the colon or as
---config.key=value. The same command on the same folder goes on where it was stopped; on a
-finished one it says so.
+`python -m common.fields configs/mcti.py` lists the fields that can be set, behind the colon or
+by --config.key=value. If a run was stopped, the same command on the same folder continues it.
 """
 
 from common.commands.train import define_flags, main

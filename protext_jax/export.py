@@ -1,11 +1,11 @@
-"""Writes what learned prompts make of class names: features that any CLIP pipeline can use.
+"""Writes the features of class names behind learned prompts, for any pipeline of the same CLIP.
 
     python -m protext_jax.export --workdir=DIR --out=FILE.safetensors
         [--classes=FILE.json] [--template="a photo of a {}."] [--model=MODEL] [--run=N]
 
 The file holds `class_embeddings` `[C, D]` at unit length, in the order of the names, and the names
-as JSON in its metadata; a classifier is `image_features @ class_embeddings.T`. Of a run that is
-not finished, the prompts of its newest checkpoint are taken and written to DIR, too.
+as JSON in its metadata; a classifier is `image_features @ class_embeddings.T`. For a run that
+is not finished, the prompts of its newest checkpoint are taken and also written to DIR.
 
 For example:
 

@@ -1,9 +1,9 @@
-"""Says which words the learned vectors lie nearest to (section 6 of CoOp does the same).
+"""Prints the words nearest to the learned vectors, as section 6 of the paper on CoOp does.
 
     python -m protext_jax.interpret --workdir=DIR [--words=5] [--run=N]
 
-Only the first block's vectors stand where words do; those of deeper blocks replace hidden states,
-so their nearest words are a curiosity.
+Only the vectors of the first block stand in the place of words. Those of deeper blocks replace
+hidden states, so their nearest words have little meaning.
 
 For example:
 

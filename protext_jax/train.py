@@ -8,9 +8,8 @@ For example the bundled pocket world, or your own sentences, a JSON {class: [sen
     python -m protext_jax.train --config=configs/protext.py:prompts=corpus.json \\
         --config.model=openai/clip-vit-base-patch16 --config.depth=9 --workdir=runs/mine
 
-`python -m common.fields configs/protext.py` lists what may be set, behind the colon or as
---config.key=value. The same command on the same folder goes on where it was stopped; on a
-finished one it says so.
+`python -m common.fields configs/protext.py` lists the fields that can be set, behind the colon or
+by --config.key=value. If a run was stopped, the same command on the same folder continues it.
 """
 
 from common.commands.train import define_flags, main

@@ -5,8 +5,8 @@
 
 Needs neither weights nor photos, only the sizes of the models. With `--largest=batch` it searches
 the largest batch that fits, or the largest value of any other whole number of the config. Exit
-status 2 means that the request was refused, 1 that the program was compiled and does not fit the
-memory.
+status 2 means that the request was refused, 1 that the program was compiled and does not fit into
+the memory.
 
 For example:
 

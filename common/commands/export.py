@@ -3,8 +3,8 @@
     python -m common.commands.export --method=module:class --workdir=DIR --out=DIR2
 
 What the method saves at the end of a run is written to another folder. Of a run that is not
-finished, its newest checkpoint is written so; the same training command still goes on with it. Models
-and data must be at hand.
+finished, its newest checkpoint is written so; the same training command still goes on with it.
+Models and data must be at hand.
 """
 
 from collections.abc import Sequence

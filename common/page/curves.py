@@ -19,6 +19,9 @@ from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
 TIMES = ("seconds", "steps_per_second")
+INK = "#010203"
+"""Stands for the colour of the page's text, which a picture takes over."""
+
 STYLE = {
     "svg.fonttype": "none",  # letters stay letters
     "svg.hashsalt": "promptax",  # the same curves give the same file
@@ -28,6 +31,12 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.fontsize": 8,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+    ),
 }
 LARGEST_FILE = 2**28
 """Bytes of `metrics.jsonl` that are read."""
@@ -37,7 +46,7 @@ MOST_CURVES = 12
 """Of a picture. Drawing takes a tenth of a second each; what is more becomes rows of a table."""
 
 MOST_POINTS = 2000
-LONGEST_NAME = 40
+LONGEST_NAME = 28
 
 # Beyond it the arithmetic of axes overflows; no metric is so large.
 _LARGEST = 1e100
@@ -96,7 +105,7 @@ def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tup
     """
     for title, group in list(_together(curves, own).items())[:MOST_PICTURES]:
         drawn = dict(list(group.items())[:MOST_CURVES])
-        yield heading(title), _draw(drawn, 100.0 if is_share(title) else 1.0)
+        yield heading(title), _draw(drawn, title, own)
 
 
 def further(curves: Mapping[str, Curve], own: str = "this run") -> list[list[str]]:
@@ -126,10 +135,12 @@ def _together(curves: Mapping[str, Curve], own: str) -> dict[str, dict[str, Curv
     }
 
 
-def _draw(group: Mapping[str, Curve], factor: float) -> str:
+def _draw(group: Mapping[str, Curve], title: str, own: str) -> str:
+    factor = 100.0 if is_share(title) else 1.0
     # Here, since a report without pages need not wait for them.
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # Of letters that the font lacks: those of the page's reader show them.
@@ -140,7 +151,10 @@ def _draw(group: Mapping[str, Curve], factor: float) -> str:
             steps, values = zip(*_thinned(curve), strict=True)
             axes.plot(steps, [factor * value for value in values])
         axes.set_xlabel("step")
-        if len(group) > 1:
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        name = printable(shortened(heading(title.rpartition(": ")[2]), LONGEST_NAME))
+        axes.set_ylabel(name, parse_math=False)
+        if list(group) != [own]:
             legend = figure.legend(
                 axes.get_lines(), map(_label, group), frameon=False, loc="outside right upper"
             )
@@ -149,7 +163,7 @@ def _draw(group: Mapping[str, Curve], factor: float) -> str:
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
-    return text[text.index("<svg") :]
+    return text[text.index("<svg") :].replace(f": {INK}", ": currentColor")
 
 
 def _label(name: str) -> str:

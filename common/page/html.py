@@ -16,19 +16,24 @@ LONG = 12  # rows that are shown without a click
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c2530; max-width: 1100px; margin: 2em auto;
-  padding: 0 1em; }
+:root { color-scheme: light dark; --ink: #1c2530; --paper: #ffffff; --rule: #dfe5ec;
+  --faint: #5b6875; --link: #084594; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #dde4ec; --paper: #14191f; --rule: #333d48; --faint: #9aa7b5; --link: #8ab8f0; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 1100px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; }
 table { border-collapse: collapse; margin: 0.8em 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25em 0.8em; text-align: left; border-bottom: 1px solid #dfe5ec; }
+th, td { padding: 0.25em 0.8em; text-align: left; border-bottom: 1px solid var(--rule); }
 td.number { text-align: right; }
 figure { display: inline-block; margin: 0.5em 1em 0.5em 0; vertical-align: top; }
 figcaption { font-weight: 600; }
 img, svg { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
 .strip { display: flex; overflow-x: auto; } .strip img { max-width: 560px; }
-.strip figure { flex: none; } .note { color: #5b6875; }
-summary { cursor: pointer; color: #084594; }
+.strip figure { flex: none; } .note { color: var(--faint); }
+summary { cursor: pointer; color: var(--link); }
 """
 
 
@@ -72,6 +77,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], fold: bool = Tru
 def _cell(text: str) -> str:
     kind = ' class="number"' if is_number(text) else ""
     return f"<td{kind}>{_text(text)}</td>"
+
+
+def unfolded(title: str, content: str) -> str:
+    """Render content that a click on its title folds away."""
+    return f"<details open><summary>{_text(title)}</summary>{content}</details>"
 
 
 def figure(title: str, picture: str) -> str:

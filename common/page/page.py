@@ -1,16 +1,17 @@
 """A finished run as one HTML file: tables, curves, pictures, details and its config."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.evaluation.tables import Value, metric_groups, result_rows
 from common.files import atomic_write
 from common.page import html
 from common.page.contents import Pictures
-from common.page.curves import further, pictures, read_curves
+from common.page.curves import Curve, further, pictures, read_curves
+from common.page.legend import legend
 from common.paths import AnyPath
 from common.text import some
-from common.training.writers import PICTURES
+from common.training.writers import PICTURES, PREFIX
 
 STEP = "[0-9]" * 8
 """The name of an evaluation's folder of pictures."""
@@ -26,14 +27,16 @@ def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, 
       result: What its `result.json` holds.
       config: Its settings by dotted name; may be empty.
     """
-    files = Pictures(folder)
+    files, curves = Pictures(folder), read_curves(folder / "metrics.jsonl")
+    finished = list(files.found("*.png"))
     title = f"{result['method']} on {result['dataset']}"
     parts = [
         html.title(title, 1),
         html.note(_origin(result)),
         *_tables(result),
-        *_section("Over the steps", _curves(folder, result["method"])),
-        *_section("Pictures", _pictures(files)),
+        _legend(result, curves, [file.stem for file, _, _ in finished]),
+        *_section("Over the steps", _curves(curves, result["method"])),
+        *_section("Pictures", _pictures(finished)),
         *_section("Pictures over the steps", _evolution(files)),
         _left(files),
         *_details(result),
@@ -69,18 +72,25 @@ def _section(title: str, content: str) -> list[str]:
     return [html.title(title, 2), content] if content else []
 
 
-def _curves(folder: AnyPath, own: str) -> str:
-    curves = read_curves(folder / "metrics.jsonl")
+def _legend(result: Mapping[str, Any], curves: Mapping[str, Curve], pictures: Sequence[str]) -> str:
+    rows = result_rows(result)
+    metrics = [*(name for row in rows.values() for name in row), *curves]
+    named = legend(rows, (name.removeprefix(PREFIX) for name in metrics), pictures)
+    meaning = html.table(("name", "meaning"), named, fold=False)
+    return html.unfolded("What the names mean", meaning) if named else ""
+
+
+def _curves(curves: Mapping[str, Curve], own: str) -> str:
     parts = [html.figure(title, svg) for title, svg in pictures(curves, own)]
     if rows := further(curves, own):
         parts.append(html.table(("metric", "first", "last", "least", "greatest"), rows))
     return "\n".join(parts)
 
 
-def _pictures(files: Pictures) -> str:
+def _pictures(finished: Sequence[tuple[AnyPath, str, bytes]]) -> str:
     return "\n".join(
         html.figure(file.stem.replace("_", " "), html.image(file.stem, kind, content))
-        for file, kind, content in files.found("*.png")
+        for file, kind, content in finished
     )
 
 

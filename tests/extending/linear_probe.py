@@ -28,11 +28,11 @@ FILE = "probe.safetensors"
 def get_config(arg=None):
     config = ConfigDict()
     config.method = "tests.extending.linear_probe:LinearProbe"
-    config.data = "pocket:named"
+    config.data = "pocket:rare"
     config.model = "pocket"
     config.seed = 0
     config.batch = 32
-    config.learning_rate = 1e-2
+    config.learning_rate = 0.1
     config.weight_decay = 1e-4
 
     # What the loop reads.
@@ -57,21 +57,18 @@ class RandomRows:
 
     fingerprint: str
     examples: int
-    batch_size: int
+    size: int
     seed: int
 
     def batch(self, step):
-        rows = np.random.default_rng((self.seed, step)).integers(
-            self.examples, size=self.batch_size
-        )
-        return {"rows": rows.astype(np.int32)}
+        draw = np.random.default_rng((self.seed, step))
+        return {"rows": draw.integers(self.examples, size=self.size, dtype=np.int32)}
 
 
 class LinearProbe(Method):
     name = "linear_probe"
     get_config = staticmethod(get_config)
     writes = (FILE, "confusion.png")
-    evaluation_fields = ()
 
     def load(self, mesh, tell=unheard):
         config = self.config
@@ -103,9 +100,8 @@ class LinearProbe(Method):
     def evaluate(self, trainable, frozen):
         labels = self.test.labels
         logits = self.queries @ np.asarray(trainable["kernel"]) + np.asarray(trainable["bias"])
-        means = nearest_class_mean(
-            np.asarray(frozen["x"]), np.asarray(frozen["labels"]), self.queries
-        )
+        train = jax.device_get((frozen["x"], frozen["labels"]))
+        means = nearest_class_mean(*train, self.queries)
         return Evaluation(
             metrics={"accuracy": accuracy(logits.argmax(-1), labels)},
             baselines={"nearest_class_mean": {"accuracy": accuracy(means, labels)}},

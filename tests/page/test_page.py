@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from common.page import html, write_page
-from common.page.curves import pictures, read_curves
+from common.page.curves import INK, pictures, read_curves
+from common.page.legend import legend
 from common.pictures import write_png
 
 RESULT = {
@@ -83,6 +84,22 @@ def test_the_page_holds_tables_curves_pictures_and_details(folder):
     assert not re.search(r'(?:src|href)="(?!data:|#)', text), "something lies outside of the file"
 
 
+def test_a_page_explains_its_names(folder):
+    text = write_page(folder, RESULT, {}).read_text()
+    assert text.index("What the names mean") < text.index("Over the steps")
+    for name in ("mcti", "ti", "accuracy", "drift norm", "ce", "samples"):
+        assert f"<tr><td>{name}</td><td>" in text
+    assert "<td>waffle_clip</td>" not in text
+
+
+def test_a_page_follows_the_reader_s_choice_of_light_or_dark(folder):
+    text = write_page(folder, RESULT, {}).read_text()
+    assert "@media (prefers-color-scheme: dark)" in text
+    picture = text[text.index("<svg") : text.index("</svg>")]
+    assert "currentColor" in picture and INK not in picture
+    assert not re.search(r"(fill|stroke): #(000000|ffffff)", picture)
+
+
 def test_the_page_is_the_same_twice(folder):
     first = write_page(folder, RESULT, {}).read_bytes()
     assert write_page(folder, RESULT, {}).read_bytes() == first
@@ -111,6 +128,23 @@ def test_the_runs_own_curve_has_a_name(folder):
     assert ">aape<" in drawn and ">paper<" in drawn
     ((_, alone),) = pictures({"loss": curves["loss"]}, own="aape")
     assert ">aape<" not in alone
+
+
+def test_the_axes_of_a_curve_have_names():
+    ((_, drawn),) = pictures({"eval/text/least_cosine": [(1, 0.5), (2, 0.75)]}, own="protext")
+    for name in ("step", "least cosine", "text"):
+        assert f">{name}</text>" in drawn
+
+
+@pytest.mark.filterwarnings("error")
+def test_long_names_leave_a_curve_its_place():
+    curves = {f"{'W' * 60}{number}/{'M' * 60}": [(0, 1.0), (10**7, 2.0)] for number in range(12)}
+    assert len(list(pictures(curves))) == 1
+
+
+def test_every_picture_row_and_metric_of_the_legend_is_found_by_its_name():
+    found = legend(["cupl", "ours"], ["second/accuracy", "mcti/ce", "odd"], ["confusion", "x"])
+    assert [name for name, _ in found] == ["cupl", "accuracy", "ce", "confusion"]
 
 
 def test_long_tables_are_folded():
