@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Float
+
+ImageTower = nn.Module
+"""Of images: `__call__` takes pixels [b h w 3] and returns an `ImageOutput`."""
 
 
 @struct.dataclass
