@@ -10,10 +10,10 @@ METHODS = ("mcti_jax", "protext_jax", "aape_jax")
 PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"latest", "lazy", "text", "version"},
+    {"gradients", "latest", "lazy", "text", "trees", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
-    {"finite", "names", "photos", "records"},
+    {"choices", "finite", "names", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks"},

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from common.clip import hugging_face
 from common.clip.config import CLIPConfig, TextConfig
@@ -18,6 +19,7 @@ from common.clip.text import TextTower
 from common.files import read_record, write_json
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
+from common.trees import Params
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
@@ -25,7 +27,7 @@ from common.weights.resolve import resolve
 from common.weights.table import to_flax, to_source
 
 
-def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
+def load_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
     """Load CLIP: both towers, tokenizer and preprocessing.
 
     Args:
@@ -69,7 +71,7 @@ def save_clip(clip: CLIP, directory: Path | str) -> None:
 
 
 def load_text_tower(
-    directory: Path | str, dtype: Any = jnp.float32
+    directory: Path | str, dtype: DTypeLike = jnp.float32
 ) -> tuple[TextConfig, dict[str, Any]]:
     """Load a text tower alone, such as Stable Diffusion's `text_encoder/`.
 
@@ -115,7 +117,7 @@ def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
     return {f"text_model.{key}": tensor for key, tensor in tensors.items()}
 
 
-def abstract_params(config: CLIPConfig) -> dict[str, Any]:
+def abstract_params(config: CLIPConfig) -> Params:
     """Return the shapes and dtypes of `CLIP.params`, without computing them."""
     family, side = family_of(config), config.vision.image_size
     pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
@@ -130,9 +132,7 @@ def abstract_params(config: CLIPConfig) -> dict[str, Any]:
     return {"text": text, "vision": vision, **dict.fromkeys(family.scalars, scale)}
 
 
-def abstract_text(
-    config: TextConfig, text_tower: Callable[..., TextTower] = TextTower
-) -> dict[str, Any]:
+def abstract_text(config: TextConfig, text_tower: Callable[..., TextTower] = TextTower) -> Params:
     """Return the shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
     tower = text_tower(dataclasses.replace(config, layers=1))
@@ -140,5 +140,5 @@ def abstract_text(
     return repeat_block(shapes, config.layers)
 
 
-def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
+def _cast(params: Params, dtype: DTypeLike) -> Params:
     return jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)

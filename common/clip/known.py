@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
@@ -30,7 +31,7 @@ KNOWN: Mapping[str, CLIPConfig] = {
 }
 
 
-def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
+def describe_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
     """Return what `load_clip` does, with shapes and dtypes in place of weights.
 
     Args:
@@ -88,7 +89,7 @@ def known(table: Mapping[str, Description], source: str) -> Description:
     return table[source]
 
 
-def of_dtype(tree: Any, dtype: Any) -> Any:
+def of_dtype(tree: Any, dtype: DTypeLike) -> Any:
     """Return the shapes of `tree` with another dtype."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), tree)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from common.clip.config import CLIPConfig
@@ -18,6 +19,7 @@ from common.clip.prompts import PLAIN, require_names
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.photos.collection import Photos
+from common.trees import Params
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class CLIP:
     """
 
     config: CLIPConfig
-    params: dict[str, Any]
+    params: Params
     tokenizer: Tokenizer
     preprocess: Preprocess
     fingerprint: str
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def text_tower(self) -> TextTower:
@@ -126,7 +128,7 @@ class CLIP:
         return ListEncoder(self)
 
 
-def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ImageTower:
+def image_tower(config: CLIPConfig, dtype: DTypeLike = jnp.float32) -> ImageTower:
     """Return the image tower that a configuration describes."""
     return family_of(config).image_tower(config.vision, dtype)
 
@@ -138,7 +140,7 @@ def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
 
 
 def encode_text(
-    tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"], pool: str | None = None
+    tower: TextTower, params: Params, ids: Int[Array, "b s"], pool: str | None = None
 ) -> Float[Array, "b p"]:
     """Return text features in the shared space, not normalised.
 
@@ -156,7 +158,7 @@ def encode_text(
 
 
 def encode_image(
-    tower: ImageTower, params: dict[str, Any], pixels: Float[Array, "b h w 3"]
+    tower: ImageTower, params: Params, pixels: Float[Array, "b h w 3"]
 ) -> Float[Array, "b p"]:
     """Return image features in the shared space, not normalised.
 

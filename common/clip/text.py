@@ -1,15 +1,15 @@
 """CLIP's text tower (arXiv 2103.00020, 2.4); it takes embeddings, so prompts can be learned."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from common.clip.config import TextConfig
 from common.clip.layers import Block, LayerNorm
 from common.errors import UserError
+from common.trees import Leaf
 
 
 @struct.dataclass
@@ -25,10 +25,10 @@ class TextOutput:
         tower without projection.
     """
 
-    last_hidden_state: Any
-    hidden_states: Any
-    pooled: Any
-    projected: Any
+    last_hidden_state: Leaf
+    hidden_states: Leaf
+    pooled: Leaf
+    projected: Leaf
 
 
 class TextTower(nn.Module):
@@ -44,7 +44,7 @@ class TextTower(nn.Module):
     """
 
     config: TextConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
     remat: bool = False
 
     def setup(self) -> None:

@@ -1,9 +1,8 @@
 """CLIP's vision transformer (arXiv 2103.00020, 2.4)."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.clip.config import ViTConfig
@@ -23,7 +22,7 @@ class ViT(nn.Module):
     """
 
     config: ViTConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
         """Name the parameters; the other methods follow in the order of computation."""
