@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
+from aape_jax.baselines.context import context_prompts
 from common.clip import TextConfig, ViT, ViTConfig, encode_text, families, load_clip, save_clip
 from common.clip.families import family_of, find_family
 from common.clip.families.hugging_face import HUGGING_FACE
@@ -19,7 +21,9 @@ from common.errors import UserError
 from common.files import write_json
 from common.kinds import find_kind
 from common.weights.files import read_tensors, write_tensors
+from mcti_jax.evaluation import token_features
 from protext_jax.fast import start_states
+from protext_jax.files import LearnedPrompts, class_features
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,12 @@ def test_what_relies_on_a_causal_tower_refuses_another(vit_clip, tmp_path):
         start_states(clip.text_tower, clip.params["text"])
     with refused:
         save_clip(clip, tmp_path)
+    with refused:
+        class_features(clip, LearnedPrompts({}, {}), "a photo of a {}.", ["cat"])
+    with refused:
+        context_prompts(clip, ["cat"])
+    with refused:
+        token_features(ConfigDict(), clip, vit_clip, np.zeros((1, 1, 32)), ["a {}"])
     require_causal(vit_clip.config.text, "this test")
 
 
