@@ -13,7 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from common.errors import UserError, run_command
+from common.choices import check_choice
+from common.errors import run_command
 from common.evaluation.summaries import summarise, with_harmonic
 from common.evaluation.tables import Value, markdown_table, result_rows
 from common.training import train
@@ -116,8 +117,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     for name in options.tables:
-        if name not in TABLES:
-            raise UserError(f"--tables={name} is unknown; choose from {', '.join(TABLES)}.")
+        check_choice("--tables", name, TABLES)
     for name in options.tables:
         print(f"\n{table(name, Path(options.out), options.seeds, options.base)}", flush=True)
 

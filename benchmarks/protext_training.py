@@ -24,6 +24,7 @@ from absl import flags
 
 from benchmarks.machine import describe_machine
 from benchmarks.protext_problem import CASES
+from common.choices import check_choice
 from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, Tokenizer, ViTConfig, save_clip
 from common.clip.checkpoint import abstract_params
 from common.errors import UserError, run_command
@@ -132,8 +133,8 @@ def main(argv: Sequence[str]) -> None:
     """Print a table with a row per training."""
     del argv
     options = flags.FLAGS
-    if unknown := sorted(set(options.case) - set(CASES)):
-        raise UserError(f"--case={unknown[0]} is unknown; choose of {', '.join(CASES)}.")
+    for name in options.case:
+        check_choice("--case", name, CASES)
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(options.out or temporary).expanduser()
         model = out / "model"

@@ -9,6 +9,7 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
+from common.choices import NOT_ONE, check_choice
 from common.errors import UserError
 
 _FLASH_BLOCK = 512
@@ -34,8 +35,7 @@ def choose_attention(name: str, chip: Chip) -> str:
     Raises:
       UserError: There is no such implementation, or the chip cannot run it.
     """
-    if name not in CHOICES:
-        raise UserError(f"attention={name!r} is not one of {', '.join(CHOICES)}.")
+    check_choice("attention", name, CHOICES, NOT_ONE)
     flash = chip.platform == "tpu" and not chip.device_kind.startswith(_WITHOUT_FLASH)
     if name == "flash" and not flash:
         raise UserError(
@@ -73,8 +73,7 @@ def attend(
     Raises:
       UserError: There is no such implementation.
     """
-    if implementation not in IMPLEMENTATIONS:
-        raise UserError(f"attention={implementation!r} is not one of {', '.join(IMPLEMENTATIONS)}.")
+    check_choice("attention", implementation, IMPLEMENTATIONS, NOT_ONE)
     return IMPLEMENTATIONS[implementation](query, key, value, causal)
 
 

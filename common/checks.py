@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from common.choices import check_choice as check_choice
 from common.errors import UserError
 from common.text import quoted
 from common.values import flatten
@@ -70,16 +71,6 @@ def check_ranges(config: ConfigDict, ranges: Ranges, group: str = "") -> None:
     """
     for name, value in _values(config, ranges):
         check_number(group + name, value, ranges[name])
-
-
-def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
-    """Refuse a name that is not one of `choices`.
-
-    Raises:
-      UserError: it says what they are.
-    """
-    if value not in (known := tuple(choices)):
-        raise UserError(f"{name}={quoted(value)} is unknown; choose one of {', '.join(known)}.")
 
 
 def check_choices(

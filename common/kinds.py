@@ -63,10 +63,9 @@ class Part:
         return {"keys": keys, "ignored": sorted(set(self.tensors) - set(keys))}
 
 
-def _clip_parts(source: str, model: CLIP) -> list[Part]:
-    directory, source_format = find_clip(source)
-    tensors = read_tensors(directory, source_format.stem)
-    return [Part("clip", tensors, source_format.table(model.config), source_format.ignore)]
+def _clip_parts(source: str, _: CLIP) -> list[Part]:
+    directory, family = find_clip(source)
+    return [Part("clip", read_tensors(directory, family.stem), family.table, family.ignore)]
 
 
 def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from common.clip import CLIP, ResNetConfig, encode_image, encode_text
+from common.clip import CLIP, encode_image, encode_text
+from common.clip.families import family_of
 from common.diffusion import StableDiffusion, prompt_states
 from common.language import LM
 
@@ -41,8 +42,9 @@ def torch_errors(model: CLIP | StableDiffusion | LM, directory: Path) -> dict[st
 
 
 def _clip(clip: CLIP, directory: Path) -> Pairs:
-    if isinstance(clip.config.vision, ResNetConfig):
-        raise NotComparableError("transformers has no CLIP with a ResNet")
+    family = family_of(clip.config)
+    if not family.in_transformers:
+        raise NotComparableError(f"transformers has no {family.name}")
     import torch
     from transformers import CLIPModel
 

@@ -11,7 +11,7 @@ is the same language model behind the same visual map without AAPE.
 
 from ml_collections import ConfigDict
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.config import apply_arg
 from configs.aape import aggregator, loss
 from configs.aape_retrieval import PAPER

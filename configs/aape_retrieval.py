@@ -11,7 +11,7 @@ The last two are the paper's Flickr30k without training on it, and after fine-tu
 
 from ml_collections import ConfigDict
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.config import apply_arg
 from configs.aape import aggregator, loss
 

@@ -12,7 +12,7 @@ twelve datasets, or, as `photos`, on your own.
 
 from ml_collections import ConfigDict
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.config import apply_arg
 
 # The paper's twelve datasets: where the data is looked for, how many classes the reference

@@ -6,13 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from common.clip.model import unit
 from common.clip.text import TextTower
 from mcti_jax.losses import EmbeddedPrompts, read_prompts
-
-
-def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
-    """Scale each row to unit length."""
-    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
 @functools.partial(jax.jit, static_argnames="tower")

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextTower, encode_text
+from common.clip.text import require_causal
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
@@ -77,7 +78,11 @@ def token_features(
       clip: Whose projection takes them to the space of image features.
       tokens: Learned vectors.
       templates: With `{}` where a token goes.
+
+    Raises:
+      UserError: The source's text tower is not causal.
     """
+    require_causal(source.text_tower.config, "MC-TI")
     table = np.asarray(source.params["text"]["token_embedding"])
     projection = np.asarray(clip.params["text"]["projection"]["kernel"], np.float32)
     prompts = Prompts.from_templates(source.tokenizer, templates, config.vectors).cut()

@@ -6,7 +6,8 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 from PIL import Image
 
-from common.clip import CLIP, ModifiedResNet, ViT, encode_image
+from common.clip import CLIP, encode_image
+from common.clip.outputs import ImageTower
 from common.diffusion import StableDiffusion
 from common.diffusion.drawing import generate
 from common.photos.images import to_uint8
@@ -35,7 +36,7 @@ def generate_classes(
     return images.reshape(len(tokens), options.per_class, *images.shape[1:])
 
 
-def _features(params: PyTree, pixels: Array, *, tower: ViT | ModifiedResNet) -> Array:
+def _features(params: PyTree, pixels: Array, *, tower: ImageTower) -> Array:
     return encode_image(tower, params, pixels).astype(jnp.float32)
 
 

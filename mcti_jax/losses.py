@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from common.clip.model import unit
 from common.clip.text import TextOutput, TextTower
 from common.diffusion import UNet
 from common.diffusion.schedule import NoiseSchedule
@@ -134,8 +135,7 @@ def classify(
       label: the class of each text.
       scale: the logit scale s.
     """
-    unit = text / jnp.linalg.norm(text, axis=-1, keepdims=True)
-    logits = scale * jnp.einsum("bp,bfkp->bfk", unit, images)
+    logits = scale * jnp.einsum("bp,bfkp->bfk", unit(text), images)
     target = jnp.broadcast_to(label[:, None], logits.shape[:2])
     error = optax.softmax_cross_entropy_with_integer_labels(logits, target)
     hit = jnp.argmax(logits, axis=-1) == target

@@ -14,6 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
+from common.clip.text import require_causal
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
 from common.data.passed_over import listed
@@ -135,7 +136,9 @@ def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
 
 
 def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> None:
-    """Refuse text towers of different widths: tokens are used in both."""
+    """Refuse text towers of different widths: tokens are used in both, without padding."""
+    for name, model in (("model", sd), ("clip", clip)):
+        require_causal(model.text_tower.config, f"{name}={config[name]!r}: MC-TI")
     widths = sd.text_tower.config.width, clip.text_tower.config.width
     if widths[0] != widths[1]:
         raise UserError(

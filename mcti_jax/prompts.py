@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, PyTree
+
+from common.gradients import with_gradient
 
 RowLosses = Callable[..., tuple[Float[Array, "c"], dict[str, Float[Array, "c"]]]]
 
@@ -70,5 +71,4 @@ def sum_over_rows(
         axis_names={"data"},
         check_vma=False,
     )(lax.stop_gradient(tokens), own, shared)
-    linear = jnp.sum((tokens - lax.stop_gradient(tokens)) * lax.stop_gradient(gradient))
-    return lax.stop_gradient(values).sum() + linear, metrics
+    return with_gradient(values.sum(), tokens, gradient), metrics

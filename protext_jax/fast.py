@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from common.clip.config import TextConfig
 from common.clip.layers import LayerNorm, Mlp
 from common.clip.model import unit
-from common.clip.text import TextTower
+from common.clip.text import TextTower, require_causal
 from protext_jax.packing import BatchLayout
 
 
@@ -117,7 +117,12 @@ def mix(
 
 
 def start_states(tower: TextTower, params: PyTree) -> Float[Array, "blocks d"]:
-    """Return the input of every block at start-of-text, which sees nothing but itself."""
+    """Return the input of every block at start-of-text, which sees nothing but itself.
+
+    Raises:
+      UserError: The tower is not causal.
+    """
+    require_causal(tower.config, "a prefix that all classes share")
 
     def run(tower: TextTower) -> Array:
         ids = jnp.full((1, 1), tower.config.bos)

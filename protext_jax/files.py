@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig, TextTower, encode_text
 from common.clip.model import unit
+from common.clip.text import require_causal
 from common.config import read_config
 from common.data.names import readable
 from common.errors import UserError
@@ -226,8 +227,10 @@ def class_features(
     """Return unit-length features of any classes: the classifier that the prompts make.
 
     Raises:
-      UserError: The prompts would overwrite class names in this template, or a text is too long.
+      UserError: The prompts would overwrite class names in this template, a text is too long, or
+        the tower is not causal.
     """
+    require_causal(clip.config.text, "ProText")
     names = [readable(name) for name in names]
     texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
     shared = clip.params["text"], nest(learned.arrays)

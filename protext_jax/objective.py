@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec as P
@@ -14,6 +13,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from common.clip.model import unit
 from common.clip.text import TextTower
+from common.gradients import with_gradient
 from protext_jax.adapters import adapted
 from protext_jax.fast import packed_features
 from protext_jax.losses import LOSSES, Loss, sentence_targets
@@ -56,12 +56,7 @@ class Objective:
             runs = jax.vmap(jax.value_and_grad(self.plain, has_aux=True), (0, None, 0))
             (values, metrics), gradient = runs(trainable, frozen, batch["rows"])
         # The runs share nothing, so each has its own gradient whatever is reported.
-        linear = jax.tree.map(
-            lambda x, g: jnp.sum((x - lax.stop_gradient(x)) * lax.stop_gradient(g)),
-            trainable,
-            gradient,
-        )
-        total = lax.stop_gradient(values.mean()) + sum(jax.tree.leaves(linear))
+        total = with_gradient(values.mean(), trainable, gradient)
         return total, jax.tree.map(lambda x: lax.stop_gradient(x.mean()), metrics)
 
     def plain(

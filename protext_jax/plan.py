@@ -96,9 +96,9 @@ def read_tokenizer(source: str) -> Tokenizer:
     Raises:
       UserError: The model cannot be found.
     """
-    directory, source_format = find_clip(source)
-    config = source_format.read_config(read_json(directory / source_format.config_file))
-    return fitted(Tokenizer.from_directory(directory), config.text)
+    directory, family = find_clip(source)
+    config = family.read_config(read_json(directory / family.config_file))
+    return fitted(family.read_tokenizer(directory), config.text)
 
 
 def fitted(tokenizer: Tokenizer, config: TextConfig) -> Tokenizer:

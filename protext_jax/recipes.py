@@ -6,7 +6,7 @@ reference; tables 17 and 18 of the paper. Figures are (epochs, length, learning 
 
 from typing import Any
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.data.coop_sets import COOP_SETS, IMAGENET, IMAGENET_VARIANTS, MODEL
 from common.errors import UserError
 

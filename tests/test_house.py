@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"latest", "lazy", "packages", "text", "version"},
+    {"gradients", "latest", "lazy", "packages", "text", "trees", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
-    {"finite", "names", "photos", "records"},
+    {"choices", "finite", "names", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks", "pictures"},

@@ -3,13 +3,12 @@
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import PyTree
-from safetensors.numpy import save_file
 
 from common.errors import UserError
-from common.files import atomic_write
 from common.finite import require_finite
 from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
+from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
 from common.weights.table import nest
 
@@ -17,8 +16,7 @@ from common.weights.table import nest
 def write_head(path: AnyPath, params: PyTree) -> None:
     """Write the parameters of a `Head`."""
     flat = flatten_dict(params, sep="/")
-    with atomic_write(path) as temporary:
-        save_file({name: np.ascontiguousarray(leaf) for name, leaf in flat.items()}, temporary)
+    write_tensors(path, {name: np.ascontiguousarray(leaf) for name, leaf in flat.items()})
 
 
 def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:

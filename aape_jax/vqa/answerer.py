@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from common.checks import Range, check_ranges
+from common.checks import Range, check_choice, check_ranges
 from common.errors import UserError
 
 INPUTS = ("image", "aape", "question")
@@ -47,8 +47,7 @@ class Answerer:
                 f"inputs={tuple(config.inputs)}: choose one or more of {', '.join(INPUTS)}."
             )
         check_ranges(config, {"hidden": Range(1)})
-        if config.fusion not in FUSIONS:
-            raise UserError(f"fusion={config.fusion!r} is neither sum nor product.")
+        check_choice("fusion", config.fusion, FUSIONS)
         return cls(tuple(config.inputs), config.hidden, config.fusion)
 
     def init(self, key: Key[Array, ""], width: int, answers: int) -> PyTree:

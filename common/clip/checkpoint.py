@@ -1,44 +1,33 @@
 """Loading and saving CLIP in the layouts that others publish."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from common.clip import hugging_face
-from common.clip.config import CLIPConfig, TextConfig, ViTConfig
-from common.clip.formats import HUGGING_FACE, OPEN_CLIP, CheckpointFormat, find_format, has_resnet
+from common.clip.config import CLIPConfig, TextConfig
+from common.clip.families import Family, family_of, find_family, small_files
 from common.clip.layers import repeat_block
-from common.clip.model import CLIP, image_tower
+from common.clip.model import CLIP
 from common.clip.text import TextTower
-from common.clip.tokenizer import Tokenizer
 from common.files import read_record, write_json
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
+from common.trees import Params
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
 from common.weights.table import to_flax, to_source
 
-_SMALL_FILES = (
-    "config.json",
-    "open_clip_config.json",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 
-
-def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
+def load_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
     """Load CLIP: both towers, tokenizer and preprocessing.
 
     Args:
@@ -51,24 +40,20 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    directory, source_format = find_clip(source)
-    written = read_record(directory / source_format.config_file, REMEDY)
-    config = source_format.read_config(written)
-    preprocess = source_format.read_preprocess(directory, written, config.vision.image_size)
-    tokenizer = Tokenizer.from_directory(directory)
+    directory, family = find_clip(source)
+    written = read_record(directory / family.config_file, REMEDY)
+    config = family.read_config(written)
+    preprocess = family.read_preprocess(directory, written, config.vision.image_size)
+    tokenizer = family.read_tokenizer(directory)
     tokenizer.require_rows(config.text.vocab_size, directory)
     tokenizer.length = min(tokenizer.length, config.text.positions)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    tensors = read_tensors(directory, source_format.stem)
-    params = to_flax(
-        source_format.table(config),
-        tensors,
-        ignore=source_format.ignore,
-        expected=abstract_params(config),
-    )
+    tensors = read_tensors(directory, family.stem)
+    expected = abstract_params(config)
+    params = to_flax(family.table, tensors, ignore=family.ignore, expected=expected)
     params = _cast(params, dtype)
     name = fingerprint(params, repr(config))
     return CLIP(config, params, tokenizer, preprocess, name, dtype)
@@ -77,16 +62,16 @@ def load_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
 def save_clip(clip: CLIP, directory: Path | str) -> None:
     """Write what `load_clip` reads: Hugging Face's layout, or for a ResNet open_clip's."""
     directory = Path(directory)
-    source_format = OPEN_CLIP if has_resnet(clip.config) else HUGGING_FACE
+    family = family_of(clip.config)
     clip.tokenizer.save(directory)
-    for name, content in source_format.files(clip.config, clip.preprocess).items():
+    for name, content in family.files(clip.config, clip.preprocess).items():
         write_json(directory / name, content)
-    tensors = to_source(source_format.table(clip.config), clip.params)
-    write_tensors(directory / f"{source_format.stem}.safetensors", tensors, {"format": "pt"})
+    tensors = to_source(family.table, clip.params)
+    write_tensors(directory / f"{family.stem}.safetensors", tensors, {"format": "pt"})
 
 
 def load_text_tower(
-    directory: Path | str, dtype: Any = jnp.float32
+    directory: Path | str, dtype: DTypeLike = jnp.float32
 ) -> tuple[TextConfig, dict[str, Any]]:
     """Load a text tower alone, such as Stable Diffusion's `text_encoder/`.
 
@@ -108,19 +93,19 @@ def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Pa
     write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
 
 
-def find_clip(source: str) -> tuple[Path, CheckpointFormat]:
-    """Find a CLIP's directory, fetching its files where needed, and its format.
+def find_clip(source: str) -> tuple[Path, Family]:
+    """Find a CLIP's directory, fetching its files where needed, and its family.
 
     Raises:
       UserError: There is no such directory, or it does not hold a CLIP.
     """
-    directory = resolve(source, _SMALL_FILES)
+    directory = resolve(source, small_files())
     if source == "pocket":
         directory = directory / "clip"
-    source_format = find_format(directory)
+    family = find_family(directory)
     # Only now is it known which of a repository's weight files are CLIP's.
-    resolve(source, [], [source_format.stem])
-    return directory, source_format
+    resolve(source, [], [family.stem])
+    return directory, family
 
 
 def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
@@ -132,27 +117,28 @@ def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
     return {f"text_model.{key}": tensor for key, tensor in tensors.items()}
 
 
-def abstract_params(config: CLIPConfig) -> dict[str, Any]:
+def abstract_params(config: CLIPConfig) -> Params:
     """Return the shapes and dtypes of `CLIP.params`, without computing them."""
-    side = config.vision.image_size
+    family, side = family_of(config), config.vision.image_size
     pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     # Layers are alike, and tracing each takes its time.
-    alike = isinstance(config.vision, ViTConfig)
+    alike = isinstance(config.vision.layers, int)
     vision = dataclasses.replace(config.vision, layers=1) if alike else config.vision
-    tower = image_tower(dataclasses.replace(config, vision=vision))
+    tower = family.image_tower(vision)
     shapes = jax.eval_shape(tower.init, jax.random.key(0), pixels)["params"]
     vision = repeat_block(shapes, config.vision.layers) if alike else shapes
     scale = jax.ShapeDtypeStruct((), jnp.float32)
-    return {"text": abstract_text(config.text), "vision": vision, "logit_scale": scale}
+    text = abstract_text(config.text, family.text_tower)
+    return {"text": text, "vision": vision, **dict.fromkeys(family.scalars, scale)}
 
 
-def abstract_text(config: TextConfig) -> dict[str, Any]:
+def abstract_text(config: TextConfig, text_tower: Callable[..., TextTower] = TextTower) -> Params:
     """Return the shapes and dtypes of a text tower's parameters, without computing them."""
     embeddings, at = jnp.zeros((1, 1, config.width)), jnp.zeros(1, int)
-    tower = TextTower(dataclasses.replace(config, layers=1))
+    tower = text_tower(dataclasses.replace(config, layers=1))
     shapes = jax.eval_shape(tower.init, jax.random.key(0), embeddings, at)["params"]
     return repeat_block(shapes, config.layers)
 
 
-def _cast(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
+def _cast(params: Params, dtype: DTypeLike) -> Params:
     return jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)

@@ -1,6 +1,7 @@
 """Sizes of CLIP's towers."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class TextConfig:
       eos: Id of the end token.
       pad: Id that fills a sequence up.
       pool: Where these weights' own library pools: a `how` of `text.pool_positions`.
+      causal: Whether a position sees itself and those before it alone, as in CLIP.
     """
 
     vocab_size: int
@@ -36,6 +38,13 @@ class TextConfig:
     eos: int = 49407
     pad: int = 49407
     pool: str = "eos"
+    causal: bool = True
+
+    def __repr__(self) -> str:
+        # A part of weights' fingerprints, which the usual value of a younger field must not change.
+        hidden = "causal" if self.causal else None
+        fields = [f"{name}={value!r}" for name, value in vars(self).items() if name != hidden]
+        return f"{type(self).__name__}({', '.join(fields)})"
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class ViTConfig:
     projection: int
     activation: str = "quick_gelu"
     eps: float = 1e-5
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells of `ImageOutput.grid`, and the channels of each."""
+        return (self.image_size // self.patch_size) ** 2, self.width
 
 
 @dataclass(frozen=True)
@@ -73,10 +87,35 @@ class ResNetConfig:
     projection: int
     eps: float = 1e-5
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells of `ImageOutput.grid`, and the channels of each."""
+        return (self.image_size // 32) ** 2, 32 * self.width
+
+
+@runtime_checkable
+class VisionConfig(Protocol):
+    """What every image tower's configuration says.
+
+    Attributes:
+      image_size: In pixels.
+      layers: Of the tower; a single number if all are alike.
+      projection: Width of the space shared with texts.
+    """
+
+    image_size: int
+    layers: int | tuple[int, ...]
+    projection: int
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells of `ImageOutput.grid`, and the channels of each."""
+        ...
+
 
 @dataclass(frozen=True)
 class CLIPConfig:
     """Both towers."""
 
     text: TextConfig
-    vision: ViTConfig | ResNetConfig
+    vision: VisionConfig

@@ -17,10 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from common.clip.model import CLIP, encode_image, encode_text, unit
+from common.clip.outputs import ImageTower
 from common.clip.prompts import require_names, require_templates, require_texts
-from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower
-from common.clip.vit import ViT
 from common.encoding import Encoder, encode_list, on_local_devices
 from common.errors import UserError
 from common.latest import Latest
@@ -109,8 +108,9 @@ class ListEncoder:
     def _text_features(self, sequences: Sequence[Sequence[int]]) -> Float[np.ndarray, "b p"]:
         tokenizer = self.clip.tokenizer
         longest = 2 + max(map(len, sequences), default=0)
-        # Exact: the tower is causal, and padding comes last.
-        width = next((width for width in WIDTHS if longest <= width), tokenizer.length)
+        # Exact where the tower is causal, for padding comes last; others see all of it.
+        widths = WIDTHS if self.clip.config.text.causal else ()
+        width = next((width for width in widths if longest <= width), tokenizer.length)
         ids = tokenizer.pack(sequences, min(width, tokenizer.length), truncate=True)
         return self._encode(
             _text_encoder(self.clip.text_tower), self._text, ids.__getitem__, len(ids)
@@ -127,7 +127,7 @@ class ListEncoder:
 
 # One function per tower, so that what JAX compiled for one call serves the next.
 @functools.cache
-def _image_encoder(tower: ViT | ModifiedResNet) -> Encoder:
+def _image_encoder(tower: ImageTower) -> Encoder:
     def encode(params: PyTree, pixels: Array) -> dict[str, Array]:
         return {"features": unit(encode_image(tower, params, pixels))}
 

@@ -7,6 +7,7 @@ from common.clip.config import CLIPConfig, TextConfig, ViTConfig
 from common.clip.layers import ACTIVATIONS
 from common.clip.processor import preprocess_from_json as preprocess_from_json
 from common.clip.processor import preprocess_to_json as preprocess_to_json
+from common.clip.text import require_causal
 from common.errors import UserError
 from common.records import Record
 from common.sizes import opened, require, size
@@ -127,6 +128,7 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
 
 
 def _text_fields(config: TextConfig) -> dict[str, Any]:
+    require_causal(config, "Hugging Face's layout of CLIP")
     fields = {theirs: getattr(config, ours) for ours, (theirs, _) in _TEXT.items()}
     if config.pool == "argmax":
         fields["eos_token_id"] = _LEGACY_EOS

@@ -1,8 +1,7 @@
 """CLIP without its weights: the sizes of published models, and what a program needs of them."""
 
-import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +9,12 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
-from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
-from common.clip.formats import find_format
+from common.clip.config import CLIPConfig, TextConfig
+from common.clip.families import FAMILIES, find_family
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
@@ -26,29 +26,12 @@ from common.weights.resolve import local_directory as local_directory
 
 Description = TypeVar("Description")
 
-# Published configurations carry the legacy end token, hence "argmax" (see `hugging_face`).
-_TEXT_B = TextConfig(49408, 512, 12, 8, 2048, projection=512, pool="argmax")
-_TEXT_L = TextConfig(49408, 768, 12, 12, 3072, projection=768, pool="argmax")
-_TEXT_H = TextConfig(49408, 1024, 24, 16, 4096, activation="gelu", projection=1024, pool="argmax")
-_VIT_B = ViTConfig(224, 32, 768, 12, 12, 3072, projection=512)
-_VIT_L = ViTConfig(224, 14, 1024, 24, 16, 4096, projection=768)
-_VIT_H = ViTConfig(224, 14, 1280, 32, 16, 5120, projection=1024, activation="gelu")
-
 KNOWN: Mapping[str, CLIPConfig] = {
-    "openai/clip-vit-base-patch32": CLIPConfig(_TEXT_B, _VIT_B),
-    "openai/clip-vit-base-patch16": CLIPConfig(_TEXT_B, dataclasses.replace(_VIT_B, patch_size=16)),
-    "openai/clip-vit-large-patch14": CLIPConfig(_TEXT_L, _VIT_L),
-    "openai/clip-vit-large-patch14-336": CLIPConfig(
-        _TEXT_L, dataclasses.replace(_VIT_L, image_size=336)
-    ),
-    "timm/resnet50x16_clip.openai": CLIPConfig(
-        _TEXT_L, ResNetConfig(384, (6, 8, 18, 8), 96, 48, projection=768)
-    ),
-    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": CLIPConfig(_TEXT_H, _VIT_H),
+    source: config for family in FAMILIES for source, config in family.known.items()
 }
 
 
-def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
+def describe_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
     """Return what `load_clip` does, with shapes and dtypes in place of weights.
 
     Args:
@@ -64,17 +47,19 @@ def describe_clip(source: str, dtype: Any = jnp.float32) -> CLIP:
         tokenizer = describe_tokenizer(None, config.text)
     else:
         directory = directory / "clip" if source == "pocket" else directory
-        source_format = find_format(directory)
-        config = source_format.read_config(
-            read_record(directory / source_format.config_file, REMEDY)
-        )
-        tokenizer = describe_tokenizer(directory, config.text)
+        family = find_family(directory)
+        config = family.read_config(read_record(directory / family.config_file, REMEDY))
+        tokenizer = describe_tokenizer(directory, config.text, family.read_tokenizer)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)
     return CLIP(config, params, tokenizer, preprocess, "abstract", dtype)
 
 
-def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
+def describe_tokenizer(
+    directory: Path | None,
+    config: TextConfig,
+    read_tokenizer: Callable[[Path], Tokenizer] = Tokenizer.from_directory,
+) -> Tokenizer:
     """Return the directory's tokenizer, or without one a stand-in that has no vocabulary.
 
     The stand-in makes one token of every word, as CLIP's vocabulary does with common words:
@@ -82,7 +67,7 @@ def describe_tokenizer(directory: Path | None, config: TextConfig) -> Tokenizer:
     """
     files = ("tokenizer.json", "vocab.json")
     if directory is not None and any((directory / name).is_file() for name in files):
-        tokenizer = Tokenizer.from_directory(directory)
+        tokenizer = read_tokenizer(directory)
         tokenizer.require_rows(config.vocab_size, directory)
         return tokenizer
     return Tokenizer(
@@ -104,7 +89,7 @@ def known(table: Mapping[str, Description], source: str) -> Description:
     return table[source]
 
 
-def of_dtype(tree: Any, dtype: Any) -> Any:
+def of_dtype(tree: Any, dtype: DTypeLike) -> Any:
     """Return the shapes of `tree` with another dtype."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), tree)
 

@@ -1,14 +1,15 @@
 """The residual attention block that CLIP's text tower and ViT share (arXiv 2103.00020, 2.4)."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.attention import attend
+from common.trees import Params
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": lambda x: nn.gelu(x, approximate=False),
@@ -21,7 +22,7 @@ class LayerNorm(nn.Module):
     """Layer normalisation with float32 statistics, whatever the activations are."""
 
     eps: float
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
@@ -39,7 +40,7 @@ class Attention(nn.Module):
 
     heads: int
     causal: bool
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
@@ -59,7 +60,7 @@ class Mlp(nn.Module):
 
     width: int
     activation: str
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
@@ -68,7 +69,7 @@ class Mlp(nn.Module):
         return nn.Dense(x.shape[-1], dtype=self.dtype, name="fc2")(hidden)
 
 
-def repeat_block(params: dict[str, Any], layers: int) -> dict[str, Any]:
+def repeat_block(params: Params, layers: int) -> Params:
     """Return the parameters' shapes of a tower of many layers, given those of a single layer."""
     others = {name: shapes for name, shapes in params.items() if name != "block_0"}
     return others | {f"block_{layer}": params["block_0"] for layer in range(layers)}
@@ -86,7 +87,7 @@ class Block(nn.Module):
     activation: str
     eps: float
     causal: bool
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:

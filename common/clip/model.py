@@ -7,17 +7,19 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from common.clip.config import CLIPConfig, ResNetConfig
+from common.clip.config import CLIPConfig
+from common.clip.families import family_of
+from common.clip.outputs import ImageTower
 from common.clip.predictions import Predictions
 from common.clip.preprocess import Preprocess
 from common.clip.prompts import PLAIN, require_names
-from common.clip.resnet import ModifiedResNet
-from common.clip.text import TextTower, pool_positions
+from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
-from common.clip.vit import ViT
 from common.photos.collection import Photos
+from common.trees import Params
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,19 @@ class CLIP:
     """
 
     config: CLIPConfig
-    params: dict[str, Any]
+    params: Params
     tokenizer: Tokenizer
     preprocess: Preprocess
     fingerprint: str
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def text_tower(self) -> TextTower:
         """The text tower's module; its weights are `params["text"]`."""
-        return TextTower(self.config.text, self.dtype)
+        return family_of(self.config).text_tower(self.config.text, self.dtype)
 
     @property
-    def image_tower(self) -> ViT | ModifiedResNet:
+    def image_tower(self) -> ImageTower:
         """The image tower's module; its weights are `params["vision"]`."""
         return image_tower(self.config, self.dtype)
 
@@ -126,11 +128,9 @@ class CLIP:
         return ListEncoder(self)
 
 
-def image_tower(config: CLIPConfig, dtype: Any = jnp.float32) -> ViT | ModifiedResNet:
+def image_tower(config: CLIPConfig, dtype: DTypeLike = jnp.float32) -> ImageTower:
     """Return the image tower that a configuration describes."""
-    if isinstance(config.vision, ResNetConfig):
-        return ModifiedResNet(config.vision, dtype)
-    return ViT(config.vision, dtype)
+    return family_of(config).image_tower(config.vision, dtype)
 
 
 def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
@@ -140,7 +140,7 @@ def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
 
 
 def encode_text(
-    tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"], pool: str | None = None
+    tower: TextTower, params: Params, ids: Int[Array, "b s"], pool: str | None = None
 ) -> Float[Array, "b p"]:
     """Return text features in the shared space, not normalised.
 
@@ -152,13 +152,13 @@ def encode_text(
       ids: As the tokenizer packs them; columns after every end token may be cut off.
       pool: A `how` of `pool_positions`; None for the one that the weights imply.
     """
-    at = pool_positions(ids, pool or tower.config.pool, tower.config.eos)
+    at = tower.pool_at(ids, pool)
     embeddings = tower.apply({"params": params}, ids, method="embed")
     return tower.apply({"params": params}, embeddings, at).projected
 
 
 def encode_image(
-    tower: ViT | ModifiedResNet, params: dict[str, Any], pixels: Float[Array, "b h w 3"]
+    tower: ImageTower, params: Params, pixels: Float[Array, "b h w 3"]
 ) -> Float[Array, "b p"]:
     """Return image features in the shared space, not normalised.
 

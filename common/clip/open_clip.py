@@ -6,6 +6,7 @@ from typing import Any
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from common.clip.preprocess import MEAN, STD, Preprocess
 from common.clip.processor import channels
+from common.clip.text import require_causal
 from common.records import REQUIRED, Record
 from common.sizes import BOUNDS, opened, require, require_known, size
 
@@ -63,6 +64,7 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
 def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
     """Return what `clip_from_json` reads, for a model with a ModifiedResNet."""
     text, vision = config.text, config.vision
+    require_causal(text, "open_clip's layout of CLIP")
     return {
         "model_cfg": {
             "embed_dim": vision.projection,

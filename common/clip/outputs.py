@@ -1,9 +1,13 @@
 """Outputs of the image towers, and the check of their inputs."""
 
-from typing import Any
-
+from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Float
+
+from common.trees import Leaf
+
+ImageTower = nn.Module
+"""Of images: `__call__` takes pixels [b h w 3] and returns an `ImageOutput`."""
 
 
 @struct.dataclass
@@ -19,10 +23,10 @@ class ImageOutput:
         class token first. ResNet: the stem and each stage, [b h w c].
     """
 
-    features: Any
-    pooled: Any
-    grid: Any
-    hidden_states: Any
+    features: Leaf
+    pooled: Leaf
+    grid: Leaf
+    hidden_states: Leaf
 
 
 def check_size(pixels: Float[Array, "b h w 3"], size: int) -> None:

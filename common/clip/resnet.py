@@ -4,11 +4,10 @@ What it changes in a ResNet: a stem of three convolutions, average pools where o
 and attention instead of a mean at the end.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.attention import attend
@@ -22,7 +21,7 @@ class FrozenBatchNorm(nn.Module):
     """Batch normalisation by stored statistics, computed in float32 or wider."""
 
     eps: float
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -46,7 +45,7 @@ class ConvNorm(nn.Module):
     eps: float
     stride: int = 1
     relu: bool = True
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
@@ -71,7 +70,7 @@ class Bottleneck(nn.Module):
     channels: int
     stride: int
     eps: float
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
@@ -94,7 +93,7 @@ class AttentionPool(nn.Module):
 
     heads: int
     projection: int
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -126,7 +125,7 @@ class ModifiedResNet(nn.Module):
     """
 
     config: ResNetConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:

@@ -1,14 +1,15 @@
 """CLIP's text tower (arXiv 2103.00020, 2.4); it takes embeddings, so prompts can be learned."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from common.clip.config import TextConfig
 from common.clip.layers import Block, LayerNorm
+from common.errors import UserError
+from common.trees import Leaf
 
 
 @struct.dataclass
@@ -24,14 +25,14 @@ class TextOutput:
         tower without projection.
     """
 
-    last_hidden_state: Any
-    hidden_states: Any
-    pooled: Any
-    projected: Any
+    last_hidden_state: Leaf
+    hidden_states: Leaf
+    pooled: Leaf
+    projected: Leaf
 
 
 class TextTower(nn.Module):
-    """The causal transformer over token embeddings.
+    """The transformer over token embeddings, causal unless its configuration says otherwise.
 
     `__call__` is `add_positions`, then the blocks in turn, then `finish`; a method that changes
     the sequence between the blocks composes these itself.
@@ -43,7 +44,7 @@ class TextTower(nn.Module):
     """
 
     config: TextConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
     remat: bool = False
 
     def setup(self) -> None:
@@ -57,7 +58,7 @@ class TextTower(nn.Module):
         block = nn.remat(Block) if self.remat else Block
         # linen names the entries of this list block_0, block_1, ...
         self.block = [
-            block(c.heads, c.mlp_width, c.activation, c.eps, causal=True, dtype=self.dtype)
+            block(c.heads, c.mlp_width, c.activation, c.eps, causal=c.causal, dtype=self.dtype)
             for _ in range(c.layers)
         ]
         self.final_norm = LayerNorm(c.eps, self.dtype)
@@ -81,6 +82,10 @@ class TextTower(nn.Module):
             )
         return (embeddings + self.position_embedding[:length]).astype(self.dtype)
 
+    def pool_at(self, ids: Int[Array, "b s"], how: str | None = None) -> Int[Array, " b"]:
+        """Return the position to pool at in each row: `pool_positions`, as the weights imply."""
+        return pool_positions(ids, how or self.config.pool, self.config.eos)
+
     def finish(
         self, hidden_states: tuple[Float[Array, "b s d"], ...], pool_at: Int[Array, " b"]
     ) -> TextOutput:
@@ -93,8 +98,8 @@ class TextTower(nn.Module):
     def __call__(self, embeddings: Float[Array, "b s d"], pool_at: Int[Array, " b"]) -> TextOutput:
         """Encode token embeddings (see `embed`).
 
-        The tower is causal, so a batch may be cut after its last pooling position: everything
-        before stays the same.
+        Of a causal tower a batch may be cut after its last pooling position: everything before
+        stays the same. Who relies on this calls `require_causal`.
 
         Args:
           embeddings: Without positions; any length up to the tower's positions.
@@ -107,6 +112,23 @@ class TextTower(nn.Module):
         for block in self.block:
             states.append(block(states[-1]))
         return self.finish(tuple(states), pool_at)
+
+
+def require_causal(config: TextConfig, what: str) -> None:
+    """Refuse a text tower whose positions see later ones.
+
+    Args:
+      config: The tower's.
+      what: Relies on the tower being causal, e.g. "ProText's shared prefix".
+
+    Raises:
+      UserError: The tower is not causal.
+    """
+    if not config.causal:
+        raise UserError(
+            f"{what} needs a causal text tower, and in this model's every token sees all others: "
+            "choose a CLIP."
+        )
 
 
 def pool_positions(ids: Int[Array, "b s"], how: str, eos: int) -> Int[Array, " b"]:

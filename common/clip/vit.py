@@ -1,9 +1,8 @@
 """CLIP's vision transformer (arXiv 2103.00020, 2.4)."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.clip.config import ViTConfig
@@ -14,36 +13,51 @@ from common.clip.outputs import ImageOutput, check_size
 class ViT(nn.Module):
     """Patches and a class token through residual attention blocks.
 
+    `__call__` is `embed`, then the blocks in turn, then `finish`; a method that changes the
+    sequence between the blocks composes these itself.
+
     Attributes:
       config: Sizes.
       dtype: Of the activations; layer norms and softmax compute in float32.
     """
 
     config: ViTConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
-    @nn.compact
-    def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:
-        """Encode normalised images of the configured size.
-
-        Raises:
-          ValueError: The images have another size.
-        """
+    def setup(self) -> None:
+        """Name the parameters; the other methods follow in the order of computation."""
         c = self.config
-        check_size(pixels, c.image_size)
         normal = nn.initializers.normal(c.width**-0.5)
-        patches = nn.Conv(
+        self.patch_embedding = nn.Conv(
             c.width,
             kernel_size=(c.patch_size, c.patch_size),
             strides=c.patch_size,
             padding="VALID",
             use_bias=False,
             dtype=self.dtype,
-            name="patch_embedding",
-        )(pixels)
+        )
+        self.class_embedding = self.param("class_embedding", normal, (c.width,))
+        positions = (1 + self._side**2, c.width)
+        self.position_embedding = self.param("position_embedding", normal, positions)
+        self.pre_norm = LayerNorm(c.eps, self.dtype)
+        # linen names the entries of this list block_0, block_1, ...
+        self.block = [
+            Block(c.heads, c.mlp_width, c.activation, c.eps, causal=False, dtype=self.dtype)
+            for _ in range(c.layers)
+        ]
+        self.post_norm = LayerNorm(c.eps, self.dtype)
+        self.projection = nn.Dense(c.projection, use_bias=False, dtype=self.dtype)
+
+    def embed(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b s d"]:
+        """Return the input of the first block: class token and patches, with their positions.
+
+        Raises:
+          ValueError: The images have another size than the configured one.
+        """
+        check_size(pixels, self.config.image_size)
+        patches = self.patch_embedding(pixels)
         batch, rows, columns, width = patches.shape
-        class_token = self.param("class_embedding", normal, (width,)).astype(self.dtype)
-        positions = self.param("position_embedding", normal, (1 + rows * columns, width))
+        class_token = self.class_embedding.astype(self.dtype)
         x = jnp.concatenate(
             [
                 jnp.broadcast_to(class_token, (batch, 1, width)),
@@ -51,15 +65,27 @@ class ViT(nn.Module):
             ],
             axis=1,
         )
-        x = LayerNorm(c.eps, self.dtype, name="pre_norm")((x + positions).astype(self.dtype))
+        return self.pre_norm((x + self.position_embedding).astype(self.dtype))
 
-        shape = (c.heads, c.mlp_width, c.activation, c.eps)
-        states = [x]
-        for i in range(c.layers):
-            block = Block(*shape, causal=False, dtype=self.dtype, name=f"block_{i}")
+    def finish(self, hidden_states: tuple[Float[Array, "b s d"], ...]) -> ImageOutput:
+        """Apply the last layer norm to the class token, and the projection."""
+        last = hidden_states[-1]
+        pooled = self.post_norm(last[:, 0])
+        grid = last[:, 1:].reshape(len(last), self._side, self._side, -1)
+        return ImageOutput(self.projection(pooled), pooled, grid, hidden_states)
+
+    def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:
+        """Encode normalised images of the configured size.
+
+        Raises:
+          ValueError: The images have another size.
+        """
+        states = [self.embed(pixels)]
+        for block in self.block:
             states.append(block(states[-1]))
+        return self.finish(tuple(states))
 
-        pooled = LayerNorm(c.eps, self.dtype, name="post_norm")(states[-1][:, 0])
-        project = nn.Dense(c.projection, use_bias=False, dtype=self.dtype, name="projection")
-        grid = states[-1][:, 1:].reshape(batch, rows, columns, width)
-        return ImageOutput(project(pooled), pooled, grid, tuple(states))
+    @property
+    def _side(self) -> int:
+        """Patches along each side of an image."""
+        return self.config.image_size // self.config.patch_size

@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Float, PyTree
 from PIL import Image
 
-from common.clip import CLIP, ImageOutput, ModifiedResNet, TextTower, ViT, encode_text
+from common.clip import CLIP, ImageOutput, TextTower, encode_text
+from common.clip.outputs import ImageTower
+from common.clip.text import require_causal
 from common.data.cache import Key
 from common.data.dataset import ImageSplit
 from common.data.passes import cached_pass
@@ -46,7 +48,11 @@ def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.nda
 
     Each distinct text is encoded once and with no more columns than its group of lengths needs,
     which is exact: the tower is causal and padding comes last.
+
+    Raises:
+      UserError: The tower is not causal.
     """
+    require_causal(clip.config.text, "encoding texts without their padding")
     distinct = list(dict.fromkeys(texts))
     features = _encode_distinct(clip, distinct, cache)
     row = {text: i for i, text in enumerate(distinct)}
@@ -149,10 +155,7 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.
 
 def _shapes_of_a_photo(clip: CLIP) -> dict[str, tuple[int, ...]]:
     vision = clip.config.vision
-    resnet = isinstance(clip.image_tower, ModifiedResNet)
-    side, channels = (32, 32 * vision.width) if resnet else (vision.patch_size, vision.width)
-    cells = (vision.image_size // side) ** 2
-    return {"features": (vision.projection,), "grid": (cells, channels)}
+    return {"features": (vision.projection,), "grid": vision.grid}
 
 
 # One function per tower, so that what JAX compiled for one pass serves the next.
@@ -165,7 +168,7 @@ def _text_encoder(tower: TextTower) -> Encoder:
 
 
 @functools.cache
-def _photo_encoder(tower: ViT | ModifiedResNet, names: tuple[str, ...]) -> Encoder:
+def _photo_encoder(tower: ImageTower, names: tuple[str, ...]) -> Encoder:
     def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
         seen = tower.apply({"params": params}, pixels)
         return {name: _OF_A_PHOTO[name](seen) for name in names}

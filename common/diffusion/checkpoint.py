@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -23,6 +22,7 @@ from common.errors import UserError
 from common.files import read_record, write_json
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
+from common.trees import Params
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
@@ -127,7 +127,7 @@ def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None
     write_json(directory / "model_index.json", _MODEL_INDEX | index)
 
 
-def abstract_unet(unet: UNet) -> dict[str, Any]:
+def abstract_unet(unet: UNet) -> Params:
     """Return the shapes and dtypes of a UNet's parameters, without computing them."""
     side = 2 ** (len(unet.config.block_out_channels) - 1)
     latents = jnp.zeros((1, side, side, unet.config.in_channels))
@@ -135,13 +135,13 @@ def abstract_unet(unet: UNet) -> dict[str, Any]:
     return _abstract(unet, latents, jnp.zeros(1), states)
 
 
-def abstract_vae(vae: AutoencoderKL) -> dict[str, Any]:
+def abstract_vae(vae: AutoencoderKL) -> Params:
     """Return the shapes and dtypes of an autoencoder's parameters, without computing them."""
     side = vae.config.downsampling
     return _abstract(vae, jnp.zeros((1, side, side, vae.config.in_channels)))
 
 
-def _abstract(module: nn.Module, *inputs: jax.Array) -> dict[str, Any]:
+def _abstract(module: nn.Module, *inputs: jax.Array) -> Params:
     return jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
 
 

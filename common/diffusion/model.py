@@ -14,6 +14,7 @@ from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
 from common.spread import on_all_devices
+from common.trees import Params
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class StableDiffusion:
 
     modules: Modules
     tokenizer: Tokenizer
-    params: dict[str, Any]
+    params: Params
     fingerprint: str
 
     @property

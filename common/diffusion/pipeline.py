@@ -1,7 +1,6 @@
 """From text states to images, as pure functions."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +9,12 @@ from jaxtyping import Array, Float, Int, Key
 from common.clip.text import TextTower
 from common.diffusion.model import Modules
 from common.diffusion.samplers import sample
+from common.trees import Params
 
 
 @functools.partial(jax.jit, static_argnames="tower")
 def prompt_states(
-    tower: TextTower, params: dict[str, Any], ids: Int[Array, "b s"]
+    tower: TextTower, params: Params, ids: Int[Array, "b s"]
 ) -> Float[Array, "b s d"]:
     """Return what the UNet attends to: the text tower's last hidden states at all positions.
 
@@ -32,7 +32,7 @@ def prompt_states(
 @functools.partial(jax.jit, static_argnames=("modules", "sampler", "steps"))
 def text_to_image(
     modules: Modules,
-    params: dict[str, Any],
+    params: Params,
     states: Float[Array, "b s d"],
     negative_states: Float[Array, "b s d"],
     noise: Float[Array, "b h w c"],
@@ -97,7 +97,7 @@ def text_to_image(
 
 
 def latents_to_images(
-    modules: Modules, params: dict[str, Any], latents: Float[Array, "b h w c"]
+    modules: Modules, params: Params, latents: Float[Array, "b h w c"]
 ) -> Float[Array, "b H W 3"]:
     """Decode latents of unit variance into images in [0, 1]."""
     pixels = modules.vae.apply(

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.attention import attend
-from common.errors import UserError
+from common.choices import NOT_ONE, check_choice
 
 REMAT = ("none", "attention", "block")
 
@@ -32,8 +32,7 @@ class Execution:
     remat: str = "none"
 
     def __post_init__(self):
-        if self.remat not in REMAT:
-            raise UserError(f"remat={self.remat!r} is not one of {', '.join(REMAT)}.")
+        check_choice("remat", self.remat, REMAT, NOT_ONE)
 
     def attend(
         self,

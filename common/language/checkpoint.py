@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from common.clip.layers import repeat_block
 from common.files import read_record, write_json
@@ -16,6 +17,7 @@ from common.language.hugging_face import FAMILIES, family_of, lm_from_json, lm_t
 from common.language.model import LanguageModel
 from common.language.tokenizer import LMTokenizer
 from common.sizes import REMEDY
+from common.trees import Params
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve
@@ -44,10 +46,10 @@ class LM:
     """
 
     config: LMConfig
-    params: dict[str, Any]
+    params: Params
     tokenizer: LMTokenizer | None
     fingerprint: str
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def model(self) -> LanguageModel:
@@ -55,7 +57,7 @@ class LM:
         return LanguageModel(self.config, self.dtype)
 
 
-def load_lm(source: str, dtype: Any = jnp.float32) -> LM:
+def load_lm(source: str, dtype: DTypeLike = jnp.float32) -> LM:
     """Load GPT-2 or GPT-J.
 
     Args:
@@ -104,7 +106,7 @@ def read_lm_tensors(directory: Path) -> dict[str, np.ndarray]:
     return {f"{_PREFIX}{key}": tensor for key, tensor in tensors.items()}
 
 
-def abstract_lm(config: LMConfig) -> dict[str, Any]:
+def abstract_lm(config: LMConfig) -> Params:
     """Return the shapes and dtypes of the parameters, without computing them."""
 
     def init(key: jax.Array, ids: jax.Array) -> Any:

@@ -1,9 +1,8 @@
 """Language models without their weights: what a program needs to know of them."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from common.errors import UserError
 from common.files import read_record
@@ -15,7 +14,7 @@ from common.text import shown
 from common.weights.resolve import local_directory
 
 
-def describe_lm(source: str, dtype: Any = jnp.float32) -> LM:
+def describe_lm(source: str, dtype: DTypeLike = jnp.float32) -> LM:
     """Return what `load_lm` gives, with shapes and dtypes in place of weights, and no tokenizer.
 
     Args:

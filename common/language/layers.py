@@ -1,16 +1,17 @@
 """The residual block of GPT-2 and GPT-J, with memory of the keys and values before it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from common.clip.layers import LayerNorm
 from common.language.config import LMConfig
+from common.trees import Leaf
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu_new": lambda x: nn.gelu(x, approximate=True),
@@ -29,8 +30,8 @@ class Memory:
       values: `[b n h q]`.
     """
 
-    keys: Any
-    values: Any
+    keys: Leaf
+    values: Leaf
 
 
 @struct.dataclass
@@ -43,16 +44,16 @@ class TokenPlaces:
       start: The slot of the first token, int32 scalar.
     """
 
-    positions: Any
-    allowed: Any
-    start: Any
+    positions: Leaf
+    allowed: Leaf
+    start: Leaf
 
 
 class Attention(nn.Module):
     """Multi-head self-attention over the memory and the sequence itself."""
 
     config: LMConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -83,7 +84,7 @@ class Mlp(nn.Module):
     """Two linear maps with an activation between."""
 
     config: LMConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
@@ -97,7 +98,7 @@ class Block(nn.Module):
     """Attention, then MLP, each behind a layer norm; in GPT-J both behind the same one."""
 
     config: LMConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

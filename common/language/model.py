@@ -1,15 +1,15 @@
 """GPT-2 and GPT-J as one Flax module; it takes embeddings, so that images can stand before text."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from common.clip.layers import LayerNorm
 from common.language.config import LMConfig
 from common.language.layers import Block, Memory, TokenPlaces
+from common.trees import Leaf
 
 
 @struct.dataclass
@@ -23,8 +23,8 @@ class Cache:
     """
 
     blocks: tuple[Memory, ...]
-    valid: Any
-    filled: Any
+    valid: Leaf
+    filled: Leaf
 
 
 class LanguageModel(nn.Module):
@@ -37,7 +37,7 @@ class LanguageModel(nn.Module):
     """
 
     config: LMConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
     remat: bool = False
 
     def setup(self) -> None:
@@ -98,7 +98,7 @@ class LanguageModel(nn.Module):
         return self.head(hidden).astype(jnp.float32)
 
 
-def empty_cache(config: LMConfig, batch: int, slots: int, dtype: Any = jnp.float32) -> Cache:
+def empty_cache(config: LMConfig, batch: int, slots: int, dtype: DTypeLike = jnp.float32) -> Cache:
     """Return a cache with room for `slots` tokens in each row.
 
     Raises:

@@ -60,16 +60,19 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
 
 
 def write_tensors(
-    path: AnyPath | str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    path: AnyPath | str,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write one safetensors file; `metadata` is text that the file's header carries.
+    """Write one safetensors file; `metadata` is text that the file's header carries, if any.
 
     The same tensors and metadata give the same bytes.
     """
     contiguous = {key: np.asarray(tensor, order="C") for key, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(contiguous, temporary, metadata=dict(metadata))
-        _sort_metadata(temporary)
+        save_file(contiguous, temporary, metadata=None if metadata is None else dict(metadata))
+        if metadata is not None:
+            _sort_metadata(temporary)
 
 
 def tensor_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:

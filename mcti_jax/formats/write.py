@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.errors import UserError
 from common.files import atomic_write
 from common.paths import AnyPath, as_path

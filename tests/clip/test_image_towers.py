@@ -43,6 +43,21 @@ def test_the_grid_is_in_reading_order(vit_clip):
     np.testing.assert_array_equal(moved, [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
 
 
+def test_a_vit_may_be_run_block_by_block(vit_clip):
+    tower, variables = vit_clip.image_tower, {"params": vit_clip.params["vision"]}
+
+    def run(tower, pixels):
+        states = [tower.embed(pixels)]
+        for block in tower.block:
+            states.append(block(states[-1]))
+        return tower.finish(tuple(states))
+
+    pixels = jax.random.normal(jax.random.key(0), (2, 24, 24, 3))
+    opened = jax.jit(lambda x: tower.apply(variables, x, method=run))(pixels)
+    whole = jax.jit(lambda x: tower.apply(variables, x))(pixels)
+    jax.tree.map(np.testing.assert_array_equal, opened, whole)
+
+
 def test_wrong_image_size(clip):
     size = clip.config.vision.image_size
     with pytest.raises(ValueError, match=f"32 x 40 pixels; the tower takes {size} x {size}"):

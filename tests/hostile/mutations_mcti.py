@@ -202,7 +202,7 @@ MUTATIONS = (
     ),
     Mutation(
         "names of nothing",
-        "common/checks.py",
+        "common/choices.py",
         "if value not in (known := tuple(choices)):",
         "if not (known := tuple(choices)):",
         SETTINGS,

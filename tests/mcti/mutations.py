@@ -51,8 +51,8 @@ MUTATIONS = (
     Mutation(
         "text features not normalised",
         "mcti_jax/losses.py",
-        "unit = text / jnp.linalg.norm(text, axis=-1, keepdims=True)",
-        "unit = text",
+        'jnp.einsum("bp,bfkp->bfk", unit(text), images)',
+        'jnp.einsum("bp,bfkp->bfk", text, images)',
         "mcti/test_losses.py",
     ),
     Mutation(

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from common.clip import CLIP, encode_image, encode_text
+from common.clip.text import require_causal
 from common.diffusion import Modules, StableDiffusion, prompt_states, text_to_image
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.photos.images import to_uint8
@@ -133,7 +134,8 @@ def picture_features(clip: CLIP, pixels: UInt8[np.ndarray, "b h w 3"]) -> Float[
 
 
 def text_features(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
-    """Return text features."""
+    """Return text features; padding is cut off."""
+    require_causal(clip.config.text, "encoding texts without their padding")
     encode = jax.jit(encode_text, static_argnums=0)
     ids = clip.tokenizer(texts)
     longest = int((ids != clip.tokenizer.pad).sum(1).max()) + 1

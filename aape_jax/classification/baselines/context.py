@@ -20,6 +20,7 @@ from aape_jax.classification.baselines.fitting import fit
 from aape_jax.core.losses import classification
 from aape_jax.core.unit import unit
 from common.clip import CLIP, TextTower, pool_positions
+from common.clip.text import require_causal
 from common.data.names import readable
 from common.seeds import random_key
 
@@ -46,6 +47,7 @@ class ContextPrompts:
 
 def context_prompts(clip: CLIP, classnames: Sequence[str]) -> ContextPrompts:
     """Prepare the prompts of some classes; padding is cut off."""
+    require_causal(clip.config.text, "encoding prompts without their padding")
     ids = clip.tokenizer.encode_all([f"{CONTEXT} {readable(name)}." for name in classnames])
     packed = clip.tokenizer.pack(ids, max(map(len, ids)) + 2, truncate=True)
     config = clip.text_tower.config
