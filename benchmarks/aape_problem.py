@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from aape_jax.classification.baselines.context import CoCoOp
 from aape_jax.core.logits import direct_cosines
 from aape_jax.core.losses import classification
-from aape_jax.core.objective import Batch, Objective
+from aape_jax.core.objective import Batch, Objective, PromptedImages
 from aape_jax.core.unit import unit
 from common.clip import TextConfig, TextTower, ViT, ViTConfig
 from configs.aape import defaults
@@ -102,10 +102,9 @@ class Problem:
             prompts = self.encode_prompts(clip["text"], frozen["ids"][labels])
             h = head.generator(params["head"]["generator"], x)
             own = direct_cosines(head.projection, params["head"]["projection"], w, x, h)
-            # Each image brings its own prompts, so it is its own class here.
-            rows = jnp.arange(len(x))
-            batch = Batch(x, rows, rows, w, prompts, jnp.ones(prompts.shape[:2], bool))
-            taught, _ = objective.teach(params, batch, h, jax.random.key(0))
+            mask = jnp.ones(prompts.shape[:2], bool)
+            images = PromptedImages(x, prompts, mask, jnp.arange(len(x)), labels)
+            taught, _ = objective.teach(params, images, h, jax.random.key(0))
             return classification(own / head.tau, labels) + taught
 
         frozen = {

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.prefix import Prefix, apply_linear, linear
-from aape_jax.core.objective import Batch, Objective, retrieval_objective
+from aape_jax.core.objective import Objective, PromptedImages, retrieval_objective
 from aape_jax.core.presets import OWN, variants
 from common.language import LanguageModel
 
@@ -162,7 +162,7 @@ class Captioner:
         tasks = jax.lax.cond(second, aape_stage, visual_stage, trainable)
         total = jnp.where(second, tasks.sum(), tasks.mean())
         metrics = {}
-        images = Batch(x, jnp.arange(len(rows)), rows, x, captions, mask)
+        images = PromptedImages(x, captions, mask, rows)
         for (name, speaker), task in zip(self.speakers.items(), tasks, strict=True):
             objective, params = speaker.objective, trainable[name]
             h = objective.head.generator(params["head"]["generator"], x)

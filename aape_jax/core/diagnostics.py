@@ -24,8 +24,8 @@ def teacher_report(
 
     @jax.jit
     def run(params: PyTree, batch: Batch, key: jax.Array):
-        given, teacher = objective.aggregate(params, batch, key)
-        return watch(given, teacher), teacher.attention.mean(axis=1)
+        read, teacher = objective.aggregate(params, batch.prompted, key)
+        return watch(read, teacher), teacher.attention.mean(axis=1)
 
     metrics, attention = jax.device_get(run(params, batch, key))
     return {f"teacher/{name}": float(value) for name, value in metrics.items()}, attention

@@ -19,6 +19,25 @@ from common.errors import UserError
 
 
 @flax.struct.dataclass
+class PromptedImages:
+    """Images with those prompts that are aggregated for each.
+
+    Attributes:
+      x: Unit-length image features, `[b p]`.
+      prompts: `[b n p]`.
+      mask: `[b n]`.
+      rows: Which training example each image is, `[b]`.
+      labels: `[b]`; None where images have no classes.
+    """
+
+    x: Any
+    prompts: Any
+    mask: Any
+    rows: Any
+    labels: Any = None
+
+
+@flax.struct.dataclass
 class Batch:
     """Images of some classes, with the prompts of all of them.
 
@@ -37,6 +56,12 @@ class Batch:
     classes: Any
     prompts: Any
     mask: Any
+
+    @property
+    def prompted(self) -> PromptedImages:
+        """The images, each with the prompts of its class."""
+        prompts, mask = self.prompts[self.labels], self.mask[self.labels]
+        return PromptedImages(self.x, prompts, mask, self.rows, self.labels)
 
 
 @dataclass(frozen=True)
@@ -81,14 +106,13 @@ class Objective:
         }
 
     def aggregate(
-        self, params: PyTree, batch: Batch, key: Key[Array, ""]
+        self, params: PyTree, images: PromptedImages, key: Key[Array, ""]
     ) -> tuple[AggregatorInput, AggregatorOutput]:
-        """Return the prompts of each image's class, aggregated for the image."""
-        tokens = {"class": batch.labels, "image": batch.rows, "none": jnp.zeros_like(batch.rows)}
-        given = AggregatorInput(
-            batch.prompts[batch.labels], batch.mask[batch.labels], batch.x, tokens[self.token]
-        )
-        return given, self.aggregator(params["aggregator"], given, key)
+        """Return what the aggregator reads, and the prompts aggregated for each image."""
+        rows = images.rows
+        tokens = {"class": images.labels, "image": rows, "none": jnp.zeros_like(rows)}
+        read = AggregatorInput(images.prompts, images.mask, images.x, tokens[self.token])
+        return read, self.aggregator(params["aggregator"], read, key)
 
     def __call__(
         self, params: PyTree, batch: Batch, key: Key[Array, ""]
@@ -98,18 +122,18 @@ class Objective:
         task = classification(
             self.head.logits(params["head"], batch.x, batch.classes), batch.labels
         )
-        taught, metrics = self.teach(params, batch, h, key)
+        taught, metrics = self.teach(params, batch.prompted, h, key)
         return task + taught, {"task": task, **metrics}
 
     def teach(
-        self, params: PyTree, batch: Batch, h: Float[Array, "b p"], key: Key[Array, ""]
+        self, params: PyTree, images: PromptedImages, h: Float[Array, "b p"], key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """Return the loss without the task's term."""
-        given, teacher = self.aggregate(params, batch, key)
+        read, teacher = self.aggregate(params, images, key)
         distill = self.distillation(h, teacher.p_a)
-        reward = self.reward.loss(batch.x, teacher.p_a, given.mean)
-        score = self.reward.score(batch.x, teacher.p_a)
-        metrics = {"distill": distill, "clip_score": score, **watch(given, teacher)}
+        reward = self.reward.loss(images.x, teacher.p_a, read.mean)
+        score = self.reward.score(images.x, teacher.p_a)
+        metrics = {"distill": distill, "clip_score": score, **watch(read, teacher)}
         return self.distillation.weight * distill + reward, metrics
 
 

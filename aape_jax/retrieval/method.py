@@ -13,7 +13,7 @@ from jaxtyping import Array, Key, PyTree
 
 from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import contrastive
-from aape_jax.core.objective import Batch, Objective, retrieval_objective
+from aape_jax.core.objective import Objective, PromptedImages, retrieval_objective
 from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
@@ -159,14 +159,7 @@ class Retrieval(Task):
         # compiler for TPU copied all of it in every update.
         prompts = frozen["prompts"][rows]
         captions = jnp.take_along_axis(prompts, drawn[:, None, None], axis=1)[:, 0]
-        images = Batch(
-            x=frozen["x"][rows],
-            labels=jnp.arange(len(rows)),
-            rows=rows,
-            classes=captions,
-            prompts=prompts,
-            mask=frozen["mask"][rows],
-        )
+        images = PromptedImages(frozen["x"][rows], prompts, frozen["mask"][rows], rows)
 
         def outcome(name: str, objective: Objective) -> tuple[Array, dict[str, Array]]:
             params = trainable[name]

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import classification
-from aape_jax.core.objective import Batch, retrieval_objective
+from aape_jax.core.objective import PromptedImages, retrieval_objective
 from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import variants
@@ -192,7 +192,7 @@ class VQA(Task):
             if "captions" in frozen and head.has_aape:
                 x, h = looked["image"], looked["aape"]
                 prompts, mask = frozen["captions"][image], frozen["mask"][image]
-                images = Batch(x, jnp.arange(len(x)), image, x, prompts, mask)
+                images = PromptedImages(x, prompts, mask, image)
                 taught, watched = self.objectives[name].teach(trainable[name], images, h, key)
                 loss, own = loss + taught, own | watched
             return loss, own

@@ -79,7 +79,7 @@ def test_tokens_belong_to_whom_the_config_says(token, rows):
     )
     params = objective.init(KEY, WIDTH, CLASSES, IMAGES)
     assert params["aggregator"]["offset"].shape[0] == rows
-    given, _ = objective.aggregate(params, BATCH, KEY)
+    given, _ = objective.aggregate(params, BATCH.prompted, KEY)
     expected = {"class": BATCH.labels, "image": BATCH.rows, "none": np.zeros(IMAGES)}[token]
     np.testing.assert_array_equal(given.token, expected)
     np.testing.assert_array_equal(given.prompts, BATCH.prompts[BATCH.labels])
