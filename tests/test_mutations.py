@@ -6,6 +6,8 @@ import pytest
 
 from tests.mutations import ROOT, Mutation
 
+pytestmark = pytest.mark.mutations
+
 LISTS = sorted((ROOT / "tests").glob("*/mutations*.py"))
 MUTATIONS = [
     mutation
