@@ -30,8 +30,8 @@ import transformers
 from absl import app, flags
 
 from common.clip import CLIPConfig, ResNetConfig, TextConfig, TextTower, ViTConfig
+from common.clip.encode import image_tower
 from common.clip.hugging_face import clip_to_json
-from common.clip.model import image_tower
 from common.evaluation.tables import markdown_table
 from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE, OPEN_CLIP_RESNET
 from common.weights.table import to_flax

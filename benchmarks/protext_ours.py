@@ -12,7 +12,7 @@ from jaxtyping import Array, PyTree
 from benchmarks.protext_problem import Problem
 from common.aot.flops import count_flops
 from common.clip import encode_text
-from common.clip.model import unit
+from common.clip.encode import unit
 
 
 class JaxStep:

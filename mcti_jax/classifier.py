@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from common.clip.model import unit
+from common.clip.encode import unit
 from common.clip.text import TextTower
 from mcti_jax.losses import EmbeddedPrompts, read_prompts
 

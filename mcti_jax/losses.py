@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from common.clip.model import unit
+from common.clip.encode import unit
 from common.clip.text import TextOutput, TextTower
 from common.diffusion import UNet
 from common.diffusion.schedule import NoiseSchedule

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.clip.model import unit
+from common.clip.encode import unit
 from common.data import few_shot
 from common.data.names import readable
 from common.errors import UserError

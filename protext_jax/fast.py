@@ -20,8 +20,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int, PyTree
 
 from common.clip.config import TextConfig
+from common.clip.encode import unit
 from common.clip.layers import LayerNorm, Mlp
-from common.clip.model import unit
 from common.clip.text import TextTower, require_causal
 from protext_jax.packing import BatchLayout
 

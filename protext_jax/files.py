@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig, TextTower, encode_text
-from common.clip.model import unit
+from common.clip.encode import unit
 from common.clip.text import require_causal
 from common.config import read_config
 from common.data.names import readable

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PyTree
 
-from common.clip.model import unit
+from common.clip.encode import unit
 from common.clip.text import TextTower
 from common.gradients import with_gradient
 from protext_jax.adapters import adapted

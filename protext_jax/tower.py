@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from common.clip.model import unit
+from common.clip.encode import unit
 from common.clip.text import TextTower
 
 

@@ -19,14 +19,14 @@ from aape_jax.captioning.features import caption_tokens, describe, grid_shape, s
 from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.captioning.prefix import require_map
 from aape_jax.captioning.report import CaptionReport, show_rows
-from aape_jax.captioning.saved import measure_answers, require_captioner
+from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, staged_optimizer
 from aape_jax.core.heads_file import read_head
 from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.datasets.caption_set import open_caption_set
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import is_question_set, read_questions
-from aape_jax.task import Task, head_file
+from aape_jax.task import Task, evaluated, head_file
 from common.checks import Range, check_ranges
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
@@ -36,6 +36,7 @@ from common.language.prompts import CAPTION
 from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
 from common.photos.broken import named_together
+from common.pictures import write_png
 from common.precision import frozen_dtype
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
@@ -244,4 +245,12 @@ class Captioning(Task):
         """
         if not (data and is_question_set(data)):
             return super().measure(config, workdir, data)
-        return measure_answers(cls(config), read_questions(data), workdir)
+        questions = read_questions(data)
+        method = cls(config)
+        learned, frozen, mesh = method.reopen(workdir)
+        with jax.set_mesh(mesh):
+            asker = method.questions(questions)
+            shown = show_rows(method.captioner, learned)
+            rows = asker({name: row.show for name, row in shown.items()}, frozen["lm"])
+        write_png(workdir / "eval" / "answers.png", asker.page(cls.name))
+        return evaluated(rows, {})

@@ -1,7 +1,6 @@
-"""What a captioning run saved: whether it fits together, and which answers it gives."""
+"""Whether what a captioning run saved fits together."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -9,31 +8,9 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.captioner import initial, speakers
-from aape_jax.captioning.report import show_rows
 from aape_jax.core.heads_file import require_fit
-from aape_jax.datasets.question_set import QuestionSet
 from common.errors import UserError
-from common.paths import AnyPath
-from common.pictures import write_png
-from common.training import Evaluation
 from common.training.sharding import by_path
-
-if TYPE_CHECKING:
-    from aape_jax.captioning.method import Captioning
-
-
-def measure_answers(
-    method: "Captioning", questions: Mapping[str, QuestionSet], workdir: AnyPath
-) -> Evaluation:
-    """Measure answers to questions, and write the page `eval/answers.png`."""
-    learned, frozen, mesh = method.reopen(workdir)
-    with jax.set_mesh(mesh):
-        asker = method.questions(questions)
-        shown = show_rows(method.captioner, learned)
-        rows = asker({name: row.show for name, row in shown.items()}, frozen["lm"])
-    write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
-    own, *others = rows
-    return Evaluation(rows[own], {name: rows[name] for name in others})
 
 
 def require_captioner(config: ConfigDict, heads: Mapping[str, PyTree]) -> None:

@@ -8,10 +8,10 @@ from common.clip.config import CLIPConfig as CLIPConfig
 from common.clip.config import ResNetConfig as ResNetConfig
 from common.clip.config import TextConfig as TextConfig
 from common.clip.config import ViTConfig as ViTConfig
+from common.clip.encode import encode_image as encode_image
+from common.clip.encode import encode_text as encode_text
 from common.clip.layers import Block as Block
 from common.clip.model import CLIP as CLIP
-from common.clip.model import encode_image as encode_image
-from common.clip.model import encode_text as encode_text
 from common.clip.outputs import ImageOutput as ImageOutput
 from common.clip.predictions import Predictions as Predictions
 from common.clip.preprocess import Preprocess as Preprocess

@@ -16,34 +16,41 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from common.clip.model import CLIP, encode_image, encode_text, unit
+from common.clip.encode import encode_image, encode_text, unit
 from common.clip.outputs import ImageTower
+from common.clip.preprocess import Preprocess
 from common.clip.prompts import require_names, require_templates, require_texts
 from common.clip.text import TextTower
+from common.clip.tokenizer import Tokenizer
 from common.encoding import Encoder, encode_list, on_local_devices
 from common.errors import UserError
 from common.latest import Latest
 from common.photos.collection import Photos, pictures_of
 from common.precision import product_precision
+from common.trees import Params
 
 WIDTHS = (16, 24, 32, 48)
 
 
 @dataclass(frozen=True, eq=False)
 class ListEncoder:
-    """A CLIP whose weights are on this process's devices.
+    """The parts of a CLIP, whose weights this puts on this process's devices.
 
     Attributes:
-      clip: The model; its own arrays stay on the host.
+      text_tower, image_tower, params, tokenizer, preprocess: As of `CLIP`.
     """
 
-    clip: CLIP
+    text_tower: TextTower
+    image_tower: ImageTower
+    params: Params
+    tokenizer: Tokenizer
+    preprocess: Preprocess
 
     def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
         """See `CLIP.image_features`."""
         pictures = pictures_of(photos)
-        preprocess = self.clip.preprocess
-        encode = _image_encoder(self.clip.image_tower)
+        preprocess = self.preprocess
+        encode = _image_encoder(self.image_tower)
         return self._encode(
             encode, self._vision, lambda row: preprocess(pictures[row].open()), len(pictures)
         )
@@ -78,14 +85,14 @@ class ListEncoder:
 
     @cached_property
     def _vision(self) -> PyTree:
-        return on_local_devices(self.clip.params["vision"])
+        return on_local_devices(self.params["vision"])
 
     @cached_property
     def _text(self) -> PyTree:
-        return on_local_devices(self.clip.params["text"])
+        return on_local_devices(self.params["text"])
 
     def _sequences(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.clip.tokenizer.encode_all(texts) if texts else []
+        return self.tokenizer.encode_all(texts) if texts else []
 
     def _require_fit(
         self,
@@ -96,7 +103,7 @@ class ListEncoder:
         each: int = 1,
     ) -> None:
         """Refuse a text that is too long; `each` texts belong to an entry of the list `what`."""
-        room = self.clip.tokenizer.length - 2
+        room = self.tokenizer.length - 2
         for place, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
             if len(ids) > room:
                 shown = text if len(text) < 60 else f"{text[:57]}..."
@@ -106,22 +113,20 @@ class ListEncoder:
                 )
 
     def _text_features(self, sequences: Sequence[Sequence[int]]) -> Float[np.ndarray, "b p"]:
-        tokenizer = self.clip.tokenizer
+        tokenizer = self.tokenizer
         longest = 2 + max(map(len, sequences), default=0)
         # Exact where the tower is causal, for padding comes last; others see all of it.
-        widths = WIDTHS if self.clip.config.text.causal else ()
+        widths = WIDTHS if self.text_tower.config.causal else ()
         width = next((width for width in widths if longest <= width), tokenizer.length)
         ids = tokenizer.pack(sequences, min(width, tokenizer.length), truncate=True)
-        return self._encode(
-            _text_encoder(self.clip.text_tower), self._text, ids.__getitem__, len(ids)
-        )
+        return self._encode(_text_encoder(self.text_tower), self._text, ids.__getitem__, len(ids))
 
     def _encode(
         self, encode: Encoder, params: PyTree, load: Callable[[int], np.ndarray], count: int
     ) -> Float[np.ndarray, "b p"]:
         if not count:
-            return np.zeros((0, self.clip.config.text.projection), np.float32)
-        with jax.default_matmul_precision(product_precision(jnp.dtype(self.clip.dtype).name)):
+            return np.zeros((0, self.text_tower.config.projection), np.float32)
+        with jax.default_matmul_precision(product_precision(jnp.dtype(self.text_tower.dtype).name)):
             return encode_list(encode, params, load, count)["features"]
 
 

@@ -14,7 +14,8 @@ from common.clip.checkpoint import load_text_tower, save_text_tower
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.diffusion.config import UNetConfig, VAEConfig
-from common.diffusion.model import Modules, StableDiffusion
+from common.diffusion.model import StableDiffusion
+from common.diffusion.parts import Modules
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL

@@ -12,7 +12,7 @@ from PIL import Image
 from common.checks import Range, check_number
 from common.clip.prompts import require_texts
 from common.diffusion.drawing import generate
-from common.diffusion.model import StableDiffusion
+from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
 from common.errors import UserError
 from common.photos.images import to_uint8
@@ -24,7 +24,7 @@ GUIDANCE = Range(-100, 100)
 
 
 def draw(
-    sd: StableDiffusion,
+    sd: DiffusionModel,
     prompts: Any,
     n: int,
     *,

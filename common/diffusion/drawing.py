@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from common.clip import TextTower, Tokenizer
-from common.diffusion.model import Modules, StableDiffusion
+from common.diffusion.parts import DiffusionModel, Modules
 from common.diffusion.pipeline import text_to_image
 from common.diffusion.words import find_words
 from common.errors import UserError
@@ -23,7 +23,7 @@ def _states(params: PyTree, embedded: Array, *, tower: TextTower) -> Array:
 
 
 def text_states(
-    sd: StableDiffusion, prompts: Sequence[str], words: Mapping[str, np.ndarray]
+    sd: DiffusionModel, prompts: Sequence[str], words: Mapping[str, np.ndarray]
 ) -> Float[np.ndarray, "b s d"]:
     """Return the text states of each prompt; `words` are learned vectors by word."""
     table = np.asarray(sd.params["text"]["token_embedding"])
@@ -60,7 +60,7 @@ def _pictures(
 
 
 def generate(
-    sd: StableDiffusion,
+    sd: DiffusionModel,
     prompts: Sequence[str],
     words: Mapping[str, np.ndarray],
     *,

@@ -20,7 +20,8 @@ from common.clip.known import (
 from common.clip.text import TextTower
 from common.diffusion.checkpoint import abstract_unet, abstract_vae
 from common.diffusion.config import UNetConfig, VAEConfig
-from common.diffusion.model import Modules, StableDiffusion
+from common.diffusion.model import StableDiffusion
+from common.diffusion.parts import Modules
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL

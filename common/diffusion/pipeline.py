@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from common.clip.text import TextTower
-from common.diffusion.model import Modules
+from common.diffusion.parts import Modules
 from common.diffusion.samplers import sample
 from common.trees import Params
 
