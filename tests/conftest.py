@@ -31,10 +31,15 @@ QUICKLY = {
 
 @pytest.fixture(scope="module")
 def quick_compiler():
-    """Programs that run for milliseconds are not worth the seconds of optimising them."""
+    """Programs that run for milliseconds are not worth the seconds of optimising them.
+
+    A run with a cache of compiled programs keeps all of them, for the next run of a test.
+    """
     jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 
 @pytest.fixture

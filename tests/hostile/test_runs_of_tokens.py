@@ -121,7 +121,7 @@ def test_broken_photos_are_found_before_the_first_update(broken, world, tmp_path
         ("generate.guidance=inf", "generate.guidance=inf"),
         (f"generate.prompt={'dog ' * 80}{{}}", "75 fit: shorten it"),
         ("generate.prompt={} and {}", "needs one {}"),
-        ("resolution=20", "resolution=20"),
+        ("resolution=22", "resolution=22"),
         ("attention=flash", "attention='flash'"),
     ],
 )
