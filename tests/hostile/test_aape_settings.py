@@ -23,6 +23,7 @@ from configs.aape import get_config
 from tests.aape.feature_files import NAMES, captioned, features, texts
 from tests.aape.problem import vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 QUICK = "batch=8,updates=4,steps_per_call=2,log_every=2,save_every=2,compare=(),baselines=()"
 
 
@@ -38,7 +39,7 @@ def write(folder, name, names, labels, width=16):
 def settings(folder, arg="", data=""):
     data = data or f"features:{features(folder)}"
     where = f"model=,data={data},prompts.source=features:{texts(folder)}"
-    config = get_config(f"{where},compile_cache=,cache={folder / 'cache'},{QUICK}")
+    config = get_config(f"{where},compile_cache=,cache={folder / 'cache'},mesh.data=1,{QUICK}")
     return apply_arg(config, arg)
 
 
