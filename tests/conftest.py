@@ -35,11 +35,21 @@ def quick_compiler():
 
     A run with a cache of compiled programs keeps all of them, for the next run of a test.
     """
+    from common.training.mesh import use_compile_cache
+
+    use_compile_cache("")  # An earlier module's run may have left its own.
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    use_compile_cache("")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory) -> Path:
+    """A folder for the compiled programs of runs that resemble one another."""
+    return tmp_path_factory.mktemp("compiled")
 
 
 @pytest.fixture

@@ -129,13 +129,13 @@ def test_a_half_that_cannot_be_measured_is_said(tmp_path):
     assert "(new classes) has 1 class to choose from: nothing is measured" in material.idle[0]
 
 
-def test_a_run_without_test_photos_trains_and_measures_nothing(tmp_path, capsys):
+def test_a_run_without_test_photos_trains_and_measures_nothing(tmp_path, compiled, capsys):
     file = features(tmp_path)
     with np.load(file) as archive:
         arrays = dict(archive)
     arrays["test_features"], arrays["test_labels"] = arrays["test_features"][:0], np.zeros(0, int)
     np.savez(file, **arrays)
-    config = settings(tmp_path, data=f"features:{file}")
+    config = settings(tmp_path, f"compile_cache={compiled}", f"features:{file}")
     result = train(Classification(config), tmp_path / "run")
     assert "has no test photos: nothing is measured on it" in capsys.readouterr().out
     assert "accuracy" not in result["metrics"]
@@ -218,8 +218,8 @@ def test_the_other_tasks_as_well(method, made, field, value):
         method(config).load(config, make_mesh(1, 1))
 
 
-def test_heads_of_an_unfinished_run(tmp_path):
-    config = settings(tmp_path)
+def test_heads_of_an_unfinished_run(tmp_path, compiled):
+    config = settings(tmp_path, f"compile_cache={compiled}")
     run = tmp_path / "run"
     train(Classification(config), run)
     written = {file.name: read_head(file) for file in (run / "heads").iterdir()}
