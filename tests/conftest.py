@@ -1,5 +1,6 @@
 """What every test shares: eight emulated CPU devices and the optional real data."""
 
+import functools
 import os
 
 # The device count is fixed when jax starts, so it is set before anything imports jax.
@@ -50,6 +51,22 @@ def quick_compiler():
 def compiled(tmp_path_factory) -> Path:
     """A folder for the compiled programs of runs that resemble one another."""
     return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module")
+def shapes_found_once():
+    """The shapes of a model's parameters take a second to find, and each load asks for them."""
+    from common.clip import checkpoint as clip
+    from common.diffusion import checkpoint as diffusion
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in {
+            clip: ("abstract_params", "abstract_text"),
+            diffusion: ("abstract_unet", "abstract_vae"),
+        }.items():
+            for name in names:
+                patch.setattr(module, name, functools.cache(getattr(module, name)))
+        yield
 
 
 @pytest.fixture

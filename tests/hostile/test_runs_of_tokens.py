@@ -18,7 +18,7 @@ from mcti_jax.generate import draw
 from mcti_jax.method import MCTI, Steps
 from tests.mcti.tiny_models import write_tiny_models
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
 
 
 @pytest.fixture(scope="module")

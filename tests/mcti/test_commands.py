@@ -26,7 +26,7 @@ from tests.hostile import commands
 from tests.mcti.tiny_models import write_tiny_models
 from tests.older import older_copy
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "configs" / "mcti.py"
 CLASSES, SHOTS = 3, 3
