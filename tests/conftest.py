@@ -1,5 +1,6 @@
 """What every test shares: eight emulated CPU devices and the optional real data."""
 
+import functools
 import os
 
 # The device count is fixed when jax starts, so it is set before anything imports jax.
@@ -38,10 +39,41 @@ QUICKLY = {
 
 @pytest.fixture(scope="module")
 def quick_compiler():
-    """Programs that run for milliseconds are not worth the seconds of optimising them."""
+    """Programs that run for milliseconds are not worth the seconds of optimising them.
+
+    A run with a cache of compiled programs keeps all of them, for the next run of a test.
+    """
+    from common.training.mesh import use_compile_cache
+
+    use_compile_cache("")  # An earlier module's run may have left its own.
     jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    use_compile_cache("")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory) -> Path:
+    """A folder for the compiled programs of runs that resemble one another."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module")
+def shapes_found_once():
+    """The shapes of a model's parameters take a second to find, and each load asks for them."""
+    from common.clip import checkpoint as clip
+    from common.diffusion import checkpoint as diffusion
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in {
+            clip: ("abstract_params", "abstract_text"),
+            diffusion: ("abstract_unet", "abstract_vae"),
+        }.items():
+            for name in names:
+                patch.setattr(module, name, functools.cache(getattr(module, name)))
+        yield
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ from common.files import read_json
 from common.weights.clip import OPEN_CLIP_VIT
 from common.weights.files import read_tensors, write_tensors
 from common.weights.table import flatten, to_source
+from tests.hostile import commands
 
 LETTERS = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]
 TEXT = TextConfig(
@@ -265,10 +266,10 @@ def test_the_command(open_clip_directory, tmp_path):
     ],
 )
 def test_the_command_refuses_in_one_sentence(tmp_path, arguments, message):
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert message in done.stderr
+    done = commands.run("common.convert", *arguments)
+    assert done.status == 2
+    assert len(done.err.strip().splitlines()) == 1
+    assert message in done.err
 
 
 def test_without_pytorch_nothing_is_compared(open_clip_directory, tmp_path, monkeypatch, capsys):

@@ -13,6 +13,7 @@ from aape_jax.core.unit import unit
 from common.errors import UserError
 from tests.aape.problem import CLASSES, KEY, WIDTH, aggregator, given, settings, vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 LEARNED = ("anchored", "paper", "mean", "mlp")
 
 

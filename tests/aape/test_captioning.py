@@ -36,11 +36,12 @@ def loaded(config):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, compiled, quick_compiler):
     """A finished run: its folder, result and data."""
     with pytest.MonkeyPatch.context() as patch:
         parts, lm = install(patch)
-        config, workdir = settings(**{"mesh.data": 2}), tmp_path_factory.mktemp("run")
+        config = settings(**{"mesh.data": 2, "compile_cache": compiled})
+        workdir = tmp_path_factory.mktemp("run")
         result = train(Captioning(config), workdir)
         yield workdir, result, parts, lm
 

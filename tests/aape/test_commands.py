@@ -17,8 +17,10 @@ from configs import aape_retrieval
 from configs.aape import get_config
 from tests.aape.feature_files import captioned, features, texts
 from tests.conftest import QUICKLY
+from tests.hostile import commands
 from tests.older import older_copy
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,6 +28,11 @@ def run(command: str, *options: str) -> subprocess.CompletedProcess:
     # Little is computed here, so the compiler need not try hard.
     line = [sys.executable, "-m", f"aape_jax.{command}", *options]
     return subprocess.run(line, cwd=ROOT, env=QUICKLY, capture_output=True, text=True)
+
+
+def run_here(command: str, *options: str) -> commands.CommandResult:
+    """What `run` does, without a new Python."""
+    return commands.run(f"aape_jax.{command}", *options)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,7 @@ def arguments(world: Path, **changes: object) -> str:
         "save_every": 4,
         "compare": "(aape_only,)",
         "compile_cache": world / "xla",
+        "mesh.data": 1,
         "cache": world / "features",
         **changes,
     }
@@ -96,9 +104,9 @@ def test_a_finished_run_says_so(world, finished, capsys):
 
 def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
     workdir = older_copy(finished, tmp_path / "older", "holdout", "generator.residual")
-    done = run("evaluate", f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
-    assert "is older than some fields" in done.stdout and "holdout=" in done.stdout
+    done = run_here("evaluate", f"--workdir={workdir}")
+    assert done.status == 0, done.err
+    assert "is older than some fields" in done.out and "holdout=" in done.out
     (file,) = (workdir / "eval").glob("*.json")
     found, result = (json.loads(f.read_text()) for f in (file, finished / "result.json"))
     for name in ("base/accuracy", "new/accuracy"):
@@ -119,6 +127,7 @@ def retrieval_arguments(world: Path, **changes: object) -> str:
         "queries_at_once": 8,
         "compare": "()",
         "compile_cache": world / "xla",
+        "mesh.data": 1,
         **changes,
     }
     return ",".join(f"{key}={value}" for key, value in fields.items())
@@ -131,9 +140,9 @@ def retrieve_here(world: Path, workdir: Path, **changes: object) -> dict:
 
 def test_retrieval_runs_and_another_run_starts_from_its_h(world):
     workdir = world / "retrieval"
-    arg = retrieval_arguments(world)
-    done = run("train", f"--config=configs/aape_retrieval.py:{arg}", f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
+    config = f"{ROOT / 'configs' / 'aape_retrieval.py'}:{retrieval_arguments(world)}"
+    done = run_here("train", f"--config={config}", f"--workdir={workdir}")
+    assert done.status == 0, done.err
     result = json.loads((workdir / "result.json").read_text())
     names = {f"{way}/recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)}
     assert names <= set(result["metrics"])

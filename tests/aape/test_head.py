@@ -15,6 +15,7 @@ from aape_jax.core.projection import Projection
 from common.errors import UserError
 from tests.aape.problem import KEY, WIDTH, disturbed, settings, vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 X, W = (jnp.asarray(vectors(n, WIDTH, seed=n)) for n in (6, 9))
 LITERAL = Projection(residual_alpha=1.0, zero_init=False)
 FULL_FC = Projection("fc", residual_alpha=1.0, zero_init=False, out_relu=True)

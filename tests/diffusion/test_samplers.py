@@ -6,6 +6,7 @@ import pytest
 from common.diffusion import SAMPLERS, NoiseSchedule, check_sampling, sample
 from common.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 SHAPE = (2, 3, 3, 4)
 CLEAN = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
 NOISE = jax.random.normal(jax.random.key(1), SHAPE)

@@ -23,6 +23,7 @@ from configs.aape import get_config
 from tests.aape.feature_files import NAMES, captioned, features, texts
 from tests.aape.problem import vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 QUICK = "batch=8,updates=4,steps_per_call=2,log_every=2,save_every=2,compare=(),baselines=()"
 
 
@@ -38,7 +39,7 @@ def write(folder, name, names, labels, width=16):
 def settings(folder, arg="", data=""):
     data = data or f"features:{features(folder)}"
     where = f"model=,data={data},prompts.source=features:{texts(folder)}"
-    config = get_config(f"{where},compile_cache=,cache={folder / 'cache'},{QUICK}")
+    config = get_config(f"{where},compile_cache=,cache={folder / 'cache'},mesh.data=1,{QUICK}")
     return apply_arg(config, arg)
 
 
@@ -128,13 +129,13 @@ def test_a_half_that_cannot_be_measured_is_said(tmp_path):
     assert "(new classes) has 1 class to choose from: nothing is measured" in material.idle[0]
 
 
-def test_a_run_without_test_photos_trains_and_measures_nothing(tmp_path, capsys):
+def test_a_run_without_test_photos_trains_and_measures_nothing(tmp_path, compiled, capsys):
     file = features(tmp_path)
     with np.load(file) as archive:
         arrays = dict(archive)
     arrays["test_features"], arrays["test_labels"] = arrays["test_features"][:0], np.zeros(0, int)
     np.savez(file, **arrays)
-    config = settings(tmp_path, data=f"features:{file}")
+    config = settings(tmp_path, f"compile_cache={compiled}", f"features:{file}")
     result = train(Classification(config), tmp_path / "run")
     assert "has no test photos: nothing is measured on it" in capsys.readouterr().out
     assert "accuracy" not in result["metrics"]
@@ -217,8 +218,8 @@ def test_the_other_tasks_as_well(method, made, field, value):
         method(config).load(make_mesh(1, 1))
 
 
-def test_heads_of_an_unfinished_run(tmp_path):
-    config = settings(tmp_path)
+def test_heads_of_an_unfinished_run(tmp_path, compiled):
+    config = settings(tmp_path, f"compile_cache={compiled}")
     run = tmp_path / "run"
     train(Classification(config), run)
     written = {file.name: read_head(file) for file in (run / "heads").iterdir()}

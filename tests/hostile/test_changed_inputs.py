@@ -32,7 +32,7 @@ from tests.mcti.tiny_models import write_tiny_models
 from tests.protext.tiny import settings
 from tests.training.test_checkpoints import PRINTS, make_state, save
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
 
 
 @pytest.fixture
@@ -238,11 +238,11 @@ def test_test_captions_are_evaluations_alone(cache, monkeypatch, part, found):
     assert differing(load, change) == found
 
 
-def test_a_run_goes_on_after_a_test_photo_was_mended(inputs, cache, capsys):
+def test_a_run_goes_on_after_a_test_photo_was_mended(inputs, cache, compiled, capsys):
     images, names = features(inputs), texts(inputs)
     arg = f"model=,data=features:{images},prompts.source=features:{names},compare=(),baselines=()"
-    quick = "updates=2,schedule=counts,steps_per_call=1,save_every=1,compile_cache=,mesh.data=1"
-    config = aape.get_config(f"{arg},{quick},cache={cache}")
+    quick = "updates=2,schedule=counts,steps_per_call=1,save_every=1,mesh.data=1"
+    config = aape.get_config(f"{arg},{quick},cache={cache},compile_cache={compiled}")
     workdir = inputs / "run"
     train(Classification(config), workdir)
     changed_arrays(images, test_features=mended, test_labels=lambda labels: labels)()

@@ -18,7 +18,7 @@ from mcti_jax.generate import draw
 from mcti_jax.method import MCTI, Steps
 from tests.mcti.tiny_models import write_tiny_models
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_broken_photos_are_found_before_the_first_update(broken, world, tmp_path
         ("generate.guidance=inf", "generate.guidance=inf"),
         (f"generate.prompt={'dog ' * 80}{{}}", "75 fit: shorten it"),
         ("generate.prompt={} and {}", "needs one {}"),
-        ("resolution=20", "resolution=20"),
+        ("resolution=22", "resolution=22"),
         ("attention=flash", "attention='flash'"),
     ],
 )

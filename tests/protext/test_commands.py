@@ -1,4 +1,8 @@
-"""The commands from end to end, as a user types them, on the bundled CLIP."""
+"""The commands from end to end, as a user types them, on the bundled CLIP.
+
+Only training has a process of its own; the others run in that of the tests, which has imported
+everything.
+"""
 
 import json
 import subprocess
@@ -11,9 +15,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tests.conftest import QUICKLY
+from tests.hostile import commands
 from tests.older import older_copy
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "configs" / "protext.py"
 CORPUS = {
     "red star": ["A red star.", "The star is red.", "A star."],
     "fish": ["A fish with orange stripes.", "A fish.", "The fish swims."],
@@ -49,26 +56,25 @@ def config(world: Path, **changes: object) -> str:
         "save_every": 4,
         "cache": world / "features",
         "compile_cache": world / "xla",
+        "mesh.data": 1,
         **changes,
     }
-    return "configs/protext.py:" + ",".join(f"{key}={value}" for key, value in fields.items())
+    arg = ",".join(f"{key}={value}" for key, value in fields.items())
+    return f"{FILE}:{arg}"
 
 
-def run(command: str, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", f"protext_jax.{command}", *options],
-        cwd=ROOT,
-        env=QUICKLY,
-        capture_output=True,
-        text=True,
-    )
+def run(command: str, *options: str) -> commands.CommandResult:
+    return commands.run(f"protext_jax.{command}", *options)
 
 
 @pytest.fixture(scope="module")
 def finished(world) -> Path:
     """A finished run."""
     workdir = world / "run"
-    done = run("train", f"--config={config(world)}", f"--workdir={workdir}")
+    line = ["-m", "protext_jax.train", f"--config={config(world)}", f"--workdir={workdir}"]
+    done = subprocess.run(
+        [sys.executable, *line], cwd=ROOT, env=QUICKLY, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return workdir
 
@@ -89,14 +95,14 @@ def test_a_run_writes_what_the_contract_says(finished):
 
 def test_a_finished_run_says_so(world, finished):
     again = run("train", f"--config={config(world)}", f"--workdir={finished}")
-    assert again.returncode == 0 and "finished" in again.stdout
+    assert again.status == 0 and "finished" in again.out
 
 
 def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
     workdir = older_copy(finished, tmp_path / "older", "holdout", "faithful.half")
     done = run("evaluate", f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
-    assert "is older than some fields" in done.stdout and "holdout=" in done.stdout
+    assert done.status == 0, done.err
+    assert "is older than some fields" in done.out and "holdout=" in done.out
     (file,) = (workdir / "eval").glob("*.json")
     found = json.loads(file.read_text())
     result = json.loads((finished / "result.json").read_text())
@@ -110,7 +116,7 @@ def test_export_gives_features_of_any_classes(finished, tmp_path):
     names, out = tmp_path / "names.json", tmp_path / "classes.safetensors"
     names.write_text(json.dumps(["green fish", "heart"]))
     done = run("export", f"--workdir={finished}", f"--classes={names}", f"--out={out}")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     features = load_file(out)["class_embeddings"]
     assert features.shape == (2, 128)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
@@ -120,8 +126,8 @@ def test_export_gives_features_of_any_classes(finished, tmp_path):
 
 def test_interpret_names_words(finished):
     done = run("interpret", f"--workdir={finished}", "--words=2")
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 2 + 3 * 4
+    assert done.status == 0, done.err
+    assert len(done.out.splitlines()) == 2 + 3 * 4
 
 
 @pytest.mark.parametrize(
@@ -144,8 +150,8 @@ def test_bad_input_is_one_sentence_and_status_2(
 ):
     known = {"tmp": tmp_path, "run": finished, "config": config(world), "world": world}
     done = run(command, *(option.format(**known) for option in options))
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.status == 2
+    assert done.err.strip().splitlines()[-1].startswith("error: ")
+    assert sentence in done.err
+    assert "Traceback" not in done.err
     assert not (tmp_path / "x").exists(), "something was written"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import jax
 import pytest
 
 from common.training.mesh import use_compile_cache
@@ -34,9 +35,11 @@ class Runs:
     def train(self, workdir: Path, arg: str = "") -> dict:
         config = self.toy.get_config(arg)
         config.compile_cache = str(self._cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         try:
             return self.toy.train(self.toy.Toy(config), workdir)
         finally:
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
             use_compile_cache("")
 
     def start(self, workdir: Path, arg: str = "", **environment: str) -> subprocess.Popen:
