@@ -13,6 +13,7 @@ from jaxtyping import Float
 from common.clip.config import CLIPConfig
 from common.clip.encode import image_tower
 from common.clip.encoder import ListEncoder
+from common.clip.families import family_of
 from common.clip.outputs import ImageTower
 from common.clip.predictions import Predictions
 from common.clip.preprocess import Preprocess
