@@ -1,9 +1,14 @@
 """The command `evaluate`, the same for every method: it measures what a finished run saved.
 
     python -m common.commands.evaluate --method=module:class --workdir=DIR [--data=DATASET]
+        [--cache=FOLDER]
 
 The packages of the methods offer it under their own names, e.g. `mcti_jax.evaluate`, each for its
 own methods: what a run's folder says is never imported.
+
+For example:
+
+    python -m common.commands.evaluate --method=my_methods:Probe --workdir=runs/mine
 """
 
 from collections.abc import Sequence

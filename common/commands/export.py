@@ -5,6 +5,10 @@
 What the method saves at the end of a run is written to another folder. Of a run that is not
 finished, its newest checkpoint is written so; the same training command still goes on with it.
 Models and data must be at hand.
+
+For example:
+
+    python -m common.commands.export --method=my_methods:Probe --workdir=runs/mine --out=learned
 """
 
 from collections.abc import Sequence

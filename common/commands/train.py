@@ -2,7 +2,12 @@
 
     python -m common.commands.train --config=FILE.py[:key=value,...] --workdir=DIR
 
-The packages of the methods offer it under their own names, e.g. `mcti_jax.train`.
+The packages of the methods offer it under their own names, e.g. `mcti_jax.train`. For example a
+method of your own, whose config says `config.method = "my_methods:Probe"`:
+
+    python -m common.commands.train --config=my_config.py:updates=100 --workdir=runs/mine
+
+`python -m common.fields configs/mcti.py` lists the fields of a config.
 """
 
 from collections.abc import Sequence

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from aape_jax.baselines.context import context_prompts
 from ml_collections import ConfigDict
 
+from aape_jax.classification.baselines.context import context_prompts
 from common.clip import ViT, encode_text, families, load_clip, save_clip
 from common.clip.families import family_of, find_family
 from common.clip.families.hugging_face import HUGGING_FACE

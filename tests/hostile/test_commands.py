@@ -22,6 +22,7 @@ TRAIN = {
     "aape_jax.train": (
         f"--config={CONFIGS['aape']}:data=folder:photos,prompts.source=json:texts.json"
     ),
+    "common.commands.train": f"--config={CONFIGS['mcti']}:data=folder:photos",
 }
 # What reads a finished run, with what else it wants to be given.
 READERS = {
@@ -33,6 +34,8 @@ READERS = {
     "protext_jax.interpret": (),
     "aape_jax.evaluate": (),
     "aape_jax.export": ("--out=new",),
+    "common.commands.evaluate": ("--method=mcti_jax:MCTI",),
+    "common.commands.export": ("--method=mcti_jax:MCTI", "--out=new"),
 }
 OTHERS = (
     "common.aot",
