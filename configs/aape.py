@@ -14,10 +14,10 @@ files of yours, e.g. CuPL's, which carry no licence and are not shipped. `paper`
 and photos are learned from unless you say otherwise.
 """
 
-from aape_jax.presets import preset
-from aape_jax.recipes import recipe
 from ml_collections import ConfigDict
 
+from aape_jax.classification.recipes import recipe
+from aape_jax.core.presets import preset
 from common.config import apply_arg
 
 
@@ -34,9 +34,9 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax:Classification"  # package:class
-    config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/presets.py
-    config.paper = ""  # name of one of the paper's data sets: see aape_jax/recipes.py
-    config.protocol = "auto"  # a key of aape_jax.recipes.PROTOCOLS: sets subsample, targets
+    config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/core/presets.py
+    config.paper = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
+    config.protocol = "auto"  # a key of PROTOCOLS in the same file: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
 
     # What is learned from, and what is measured.
@@ -96,7 +96,7 @@ def defaults() -> ConfigDict:
     config.eval_every = 0  # 0: at the end only
 
     # What is trained and measured beside it; default and paper always are.
-    config.compare = ("no_distillation", "aape_only", "mean_prompt")  # see aape_jax/presets.py
+    config.compare = ("no_distillation", "aape_only", "mean_prompt")  # see aape_jax/core/presets.py
     config.baselines = (
         "coop",
         "cocoop",
