@@ -4,7 +4,7 @@
     python -m protext_jax.train \\
         --config=configs/protext.py:prompts=FILE.json,model=openai/clip-vit-base-patch16,depth=9 \\
         --workdir=runs/mine
-    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_novel,dataset=dtd \\
+    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_new,dataset=dtd \\
         --workdir=runs/dtd
 
 Without an argument: the bundled pocket CLIP and world. With `prompts=FILE.json`, which holds
@@ -24,7 +24,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = defaults()
     apply_arg(config, arg)
     if config.dataset:
-        protocol = "base_to_novel" if config.protocol == "auto" else config.protocol
+        protocol = "base_to_new" if config.protocol == "auto" else config.protocol
         config.update(recipe(config.recipe, protocol, config.dataset))
         apply_arg(config, arg)  # what the user wrote wins over the recipe
     return config
@@ -36,7 +36,7 @@ def defaults() -> ConfigDict:
     config.method = "protext_jax:ProText"  # package:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
     config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
-    config.protocol = "auto"  # supervised, or base_to_novel of known sets; see docs/protext.md
+    config.protocol = "auto"  # all_classes, or base_to_new of known sets; see docs/protext.md
     config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.

@@ -89,7 +89,7 @@ class EvaluationInputs:
     def photos(self) -> AnyDataset:
         """The photos of the trained classes."""
         dataset = self.texts.dataset
-        return base_new(dataset)[0] if self.config.protocol == "base_to_novel" else dataset
+        return base_new(dataset)[0] if self.config.protocol == "base_to_new" else dataset
 
     @cached_property
     def coop(self) -> LearnedPrompts:

@@ -18,7 +18,7 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
     """Return the rows of the table that a run begins with."""
     matched, found = texts.matched, len(texts.names)
     known = len(texts.dataset.classnames) if texts.dataset else found + len(matched.untold)
-    half = ", the base half" if config.protocol == "base_to_novel" and texts.dataset else ""
+    half = ", the base half" if config.protocol == "base_to_new" and texts.dataset else ""
     overlong, held = sum(matched.overlong.values()), len(texts.held_out)
     told = texts.pairs + held + overlong
     passed = {

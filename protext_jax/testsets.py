@@ -96,7 +96,7 @@ def fault(dataset: AnyDataset) -> str:
 def _own_parts(config: ConfigDict, texts: TrainingTexts) -> list[tuple[str, AnyDataset]]:
     if texts.dataset is None:
         return []
-    if config.protocol == "base_to_novel":
+    if config.protocol == "base_to_new":
         base, new = base_new(texts.dataset)
         return [("base/", base), ("new/", new)]
     return [("", texts.dataset)]

@@ -22,7 +22,7 @@ from protext_jax.templates import ATTRIBUTES
 from protext_jax.types import AnyDataset
 
 AUTO = "auto"
-PROTOCOLS = ("supervised", "base_to_novel", "cross_dataset", "domain_generalisation")
+PROTOCOLS = ("all_classes", "base_to_new", "cross_dataset", "domain_generalisation")
 NO_IMAGES = "none"
 POCKET_HELD_OUT, PLENTY = 2, 10
 """Sentences per class that are held out, and how many a class must have, where the config does not
@@ -70,7 +70,7 @@ class TrainingTexts:
 def with_data(config: ConfigDict) -> ConfigDict:
     """Fill in what is "auto": a file of prompts is enough, and one's own data are all used.
 
-    The halves of base-to-novel are for comparing with papers: of data of one's own, all classes
+    The halves of base-to-new are for comparing with papers: of data of one's own, all classes
     are learned.
     """
     fields: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def with_data(config: ConfigDict) -> ConfigDict:
     if tuple(config.targets) == (AUTO,):
         fields["targets"] = ("pocket:second", "pocket:rare_sketch") if pocket else ()
     if config.protocol == AUTO:
-        fields["protocol"] = "base_to_novel" if pocket or config.dataset else "supervised"
+        fields["protocol"] = "base_to_new" if pocket or config.dataset else "all_classes"
     if config.held_out == -1 and pocket and not config.prompts:
         fields["held_out"] = POCKET_HELD_OUT
     return changed(config, fields)
@@ -136,7 +136,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     if config.data != NO_IMAGES:
         dataset = open_named(config.data, config.holdout, config.names)
     trained = dataset
-    if dataset and config.protocol == "base_to_novel":
+    if dataset and config.protocol == "base_to_new":
         trained = base_new(dataset)[0]
     classnames = trained.classnames if trained else ()
     matched = _match(config, classnames, tokenizer)

@@ -13,7 +13,7 @@ FLOORS = (
     {"latest", "lazy", "text", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
-    {"finite", "names", "photos", "records"},
+    {"finite", "names", "old_spellings", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks", "pictures"},

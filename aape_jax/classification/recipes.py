@@ -24,13 +24,13 @@ from common.errors import UserError
 
 PLAIN = "a photo of a {}"
 
-AUTO, BASE_TO_NEW, ALL_CLASS = "auto", "base_to_new", "all_class"
+AUTO, BASE_TO_NEW, ALL_CLASSES = "auto", "base_to_new", "all_classes"
 PAPERS_SHOTS = 16
 POCKET = "pocket:"
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "base_to_new": {"subsample": "base", "schedule": "short", "targets": ()},
-    "all_class": {"subsample": "all", "schedule": "coop", "targets": ()},
+    "all_classes": {"subsample": "all", "schedule": "coop", "targets": ()},
     "domain_generalisation": {
         "subsample": "all",
         "schedule": "coop",
@@ -87,7 +87,7 @@ def with_defaults(config: ConfigDict) -> ConfigDict:
     of_papers = bool(config.paper) or config.data.startswith(POCKET)
     fields: dict[str, Any] = {}
     if config.protocol == AUTO:
-        fields["protocol"] = BASE_TO_NEW if of_papers else ALL_CLASS
+        fields["protocol"] = BASE_TO_NEW if of_papers else ALL_CLASSES
     if config.subsample == AUTO:
         fields["subsample"] = "base" if of_papers else "all"
     if config.shots == -1:

@@ -97,7 +97,7 @@ def test_switches_of_the_data(tmp_path):
     assert (papers.shots, papers.shots_seed, papers.subsample) == (16, 1, "base")
     config.data = "folder:mine"
     own = with_defaults(config)
-    assert (own.shots, own.subsample, own.protocol) == (0, "all", "all_class")
+    assert (own.shots, own.subsample, own.protocol) == (0, "all", "all_classes")
     assert set(class_parts("base", 6)) == {"base/", "new/"}
     assert set(class_parts("all", 6)) == {""} and set(class_parts("new", 6)) == {"new/"}
 

@@ -149,8 +149,8 @@ MUTATIONS = (
     Mutation(
         "half of one's own classes",
         "protext_jax/training_texts.py",
-        '"base_to_novel" if pocket or config.dataset else "supervised"',
-        '"base_to_novel"',
+        '"base_to_new" if pocket or config.dataset else "all_classes"',
+        '"base_to_new"',
         PROTEXT,
     ),
     Mutation(

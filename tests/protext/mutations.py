@@ -168,7 +168,7 @@ MUTATIONS = (
         "protext/test_protocols.py",
     ),
     Mutation(
-        "cross-dataset template in base-to-novel",
+        "cross-dataset template in base-to-new",
         "protext_jax/testsets.py",
         "if cross and short:",
         "if short:",
