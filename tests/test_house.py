@@ -24,6 +24,7 @@ FLOORS = (
     {"kinds"},
     {"data", "pocket"},
     {"evaluation", "training"},
+    {"protocols"},
     {"aot", "fields", "page", "runs", "torch_check"},
     {"commands", "convert", "report"},
     {"notebook"},

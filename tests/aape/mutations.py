@@ -148,8 +148,8 @@ MUTATIONS = (
     ),
     Mutation(
         "weight decay missing",
-        "aape_jax/core/optimizer.py",
-        "optax.add_decayed_weights(config.weight_decay)",
+        "common/protocols/coop.py",
+        "optax.add_decayed_weights(weight_decay)",
         "optax.add_decayed_weights(0.0)",
         "aape/test_optimizer.py",
     ),
