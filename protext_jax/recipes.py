@@ -7,8 +7,8 @@ reference; tables 17 and 18 of the paper. Figures are (epochs, length, learning 
 from typing import Any
 
 from common.checks import check_choice
-from common.data.coop_sets import COOP_SETS, IMAGENET, IMAGENET_VARIANTS, MODEL
 from common.errors import UserError
+from common.protocols.table import published_data, published_sentences
 
 Setting = tuple[int, int, float]
 
@@ -74,14 +74,9 @@ def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
         known = ", ".join(settings) or "none; choose another protocol"
         raise UserError(f"dataset={dataset!r} has no recipe for {protocol!r}; known: {known}.")
     epochs, length, rate = settings[dataset]
-    others = [known.folder for name, known in COOP_SETS.items() if name != IMAGENET]
-    variants = IMAGENET_VARIANTS.values()
-    targets = {"cross_dataset": others, "domain_generalisation": variants}.get(protocol, ())
     return {
-        "model": MODEL,
-        "data": f"coop:data/{COOP_SETS[dataset].folder}",
-        "targets": tuple(f"coop:data/{target}" for target in targets),
-        "prompts": f"data/gpt/{COOP_SETS[dataset].sentences}",
+        **published_data(dataset, protocol),
+        "prompts": published_sentences(dataset),
         "epochs": epochs,
         "length": length,
         "learning_rate": rate,

@@ -142,8 +142,8 @@ MUTATIONS = (
     Mutation(
         "domains over all classes",
         "aape_jax/classification/testsets.py",
-        'if config.protocol == "domain_generalisation":',
-        'if config.protocol == "":',
+        "shown_alone = config.protocol == DOMAIN_GENERALISATION",
+        "shown_alone = False",
         "aape/test_testsets.py",
     ),
     Mutation(

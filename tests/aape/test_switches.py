@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from aape_jax.classification.corpus import read_corpus
-from aape_jax.classification.inputs import class_parts, training_split
+from aape_jax.classification.inputs import training_split
 from aape_jax.classification.recipes import class_template, with_defaults
 from aape_jax.core.objective import Objective
 from aape_jax.core.optimizer import counts
 from common.config import flatten
 from common.data import open_dataset
 from common.errors import UserError
+from common.protocols.class_parts import class_parts
 from configs.aape import defaults, get_config
 from tests.aape.feature_files import features
 from tests.aape.problem import settings
