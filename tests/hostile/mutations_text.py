@@ -114,7 +114,7 @@ MUTATIONS = (
     Mutation(
         "a corpus has a class twice",
         "protext_jax/corpus.py",
-        "if other != key and not same(other, key):",
+        "if other != key and not tell_the_same(corpus, other, key):",
         "if False:",
         CORPORA,
     ),
