@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -14,10 +15,10 @@ from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
-from aape_jax.core.optimizer import steps_per_epoch
 from aape_jax.core.presets import OWN
 from common.config import changed, flatten
 from common.paths import AnyPath
+from common.protocols.epochs import Sampler
 from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
@@ -47,11 +48,13 @@ class Epochs:
 
     def batch(self, step: int) -> dict[str, Int[np.ndarray, "b"]]:
         """Return row numbers, and which view of each."""
-        epoch, place = divmod(step, steps_per_epoch(self.size, self.examples))
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.examples)
+        rows = self._sampler.rows(step)
         view = np.random.default_rng((self.seed, step, 1)).integers(self.views, size=self.size)
-        rows = order[place * self.size : (place + 1) * self.size]
         return {"rows": rows.astype(np.int32), "views": view.astype(np.int32)}
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(self.examples, self.size, self.seed)
 
 
 class Task(Method):

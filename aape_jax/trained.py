@@ -18,7 +18,6 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import encode_classes, open_classes
-from aape_jax.classification.inputs import class_parts
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.head import Head
 from aape_jax.core.heads_file import read_head, require_fit
@@ -33,6 +32,7 @@ from common.latest import Latest
 from common.paths import AnyPath, as_path
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
+from common.protocols.class_parts import class_parts
 from configs.aape import defaults
 
 

@@ -15,7 +15,6 @@ import optax
 from absl import flags
 from jaxtyping import PyTree
 
-from aape_jax.classification.baselines.fitting import epoch_batches
 from aape_jax.classification.serving import answer, serve
 from aape_jax.core.head import DEFAULT
 from aape_jax.core.objective import Batch, Objective
@@ -24,6 +23,7 @@ from benchmarks.aape_problem import Towers, random_params
 from benchmarks.timing import rates
 from common.clip import ViT
 from common.evaluation.tables import markdown_table
+from common.protocols.epochs import Sampler
 from configs.aape import defaults
 
 SHOTS = 16
@@ -37,7 +37,8 @@ def vectors(seed: int, *shape: int) -> jax.Array:
 def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str, float]:
     """Return seconds to compile and to run a whole training, and its updates."""
     width, examples = towers.text.projection, SHOTS * classes
-    rows = epoch_batches(examples, batch, epochs * max(1, examples // batch), seed=0)
+    sampler = Sampler(examples, batch, seed=0)
+    rows = sampler.steps(epochs * sampler.per_epoch)
     config = defaults()
     objective = Objective.from_config(config)
     optimizer = optax.sgd(config.learning_rate, config.momentum)

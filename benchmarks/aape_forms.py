@@ -24,11 +24,12 @@ from aape_jax.classification.material import Material, gather
 from aape_jax.classification.method import as_batch
 from aape_jax.classification.serving import predict
 from aape_jax.core.objective import Objective
-from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.core.optimizer import make_optimizer
 from aape_jax.task import Epochs
 from common.config import changed
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
+from common.protocols.epochs import steps_per_epoch
 from configs.aape import get_config
 
 LITERAL = {"projection.residual_alpha": 1.0, "projection.zero_init": False}
@@ -66,7 +67,7 @@ def train_form(
 ) -> dict[str, np.ndarray]:
     """Return the accuracy by the test set's prefix, one number per seed."""
     examples, classes = len(material.labels), len(material.learned)
-    an_epoch = steps_per_epoch(config.batch, examples)
+    an_epoch = steps_per_epoch(examples, config.batch)
     config = changed(config, {"updates": epochs * an_epoch})
     objective, bank = Objective.from_config(config), material.bank.take(material.learned)
     frozen = {

@@ -30,13 +30,13 @@ CORPUS = "CORPUS"
 """Stands in a case's settings for the file of sentences."""
 
 SETTINGS = {
-    "mcti": "paper=flowers",
+    "mcti": "paper=oxford_flowers",
     # ImageNet's text-only run, `protocol=cross_dataset`, but for its pictures.
     "protext": (
         f"model=openai/clip-vit-base-patch16,data=none,prompts={CORPUS},held_out=0,depth=9,"
         "length=4,learning_rate=0.03,epochs=10,updates=1820"
     ),
-    "aape": "paper=imagenet,protocol=all_class,compare=()",
+    "aape": "paper=imagenet,protocol=all_classes,compare=()",
     "retrieval": "paper=coco,examples=113287,compare=()",
 }
 
@@ -96,7 +96,7 @@ def cases() -> list[Case]:
         for batch in batches:
             samples = min(batch, SAMPLES)
             settings = (
-                f"paper=flowers,attention={attention},remat={remat},samples={samples},"
+                f"paper=oxford_flowers,attention={attention},remat={remat},samples={samples},"
                 f"classes_per_chunk={batch // samples}"
             )
             rows.append(Case("mcti", "v5e-1", settings))

@@ -12,11 +12,11 @@ from jaxtyping import PyTree
 
 from common.clip import TextConfig, TextTower
 from common.errors import UserError
+from common.protocols.epochs import Sampler
 from protext_jax.fast import start_states
 from protext_jax.objective import Objective
 from protext_jax.packing import Packer, Sizes, suffixes
 from protext_jax.runs import Batches
-from protext_jax.schedule import Sampler
 
 SIZES = {
     "small": TextConfig(49408, 64, 3, 2, 128, projection=32),

@@ -29,7 +29,7 @@ from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, Tokenizer, ViT
 from common.clip.checkpoint import abstract_params
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
-from protext_jax.recipes import SUPERVISED
+from protext_jax.recipes import ALL_CLASSES
 
 TEXT = TextConfig(49408, 512, 12, 8, 2048, projection=512)
 STEPS_OF_A_LINE = 10
@@ -96,7 +96,7 @@ def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) ->
     Raises:
       RuntimeError: the training failed.
     """
-    epochs, length, rate = SUPERVISED[case]
+    epochs, length, rate = ALL_CLASSES[case]
     fields = {
         "model": model,
         "prompts": Path(options.texts) / f"{CASES[case].file}.json.gz",

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict, config_flags
 from common.config_file import ConfigFile, WholeNumber
 from common.errors import UserError
 from common.files import read_json
+from common.old_spellings import respelled, spelled_today
 from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
 from common.text import quoted, some
@@ -82,6 +83,7 @@ def apply_arg(config: ConfigDict, arg: str | Mapping[str, Any] | None) -> Config
         kind = kind_of(config, name)
         value = True if text is None else parse_value(name, text, kind, fields[name])
         config.update_from_flattened_dict({name: value})
+    config.update(respelled(config))
     return config
 
 
@@ -105,7 +107,8 @@ def choose_config(
         return get_config(fields)
     if fields:
         raise TypeError(f"give a config or fields, not both; the fields are {', '.join(fields)}.")
-    return config
+    new = respelled(config)
+    return changed(config, new) if new else config
 
 
 def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
@@ -115,24 +118,13 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     return copy.lock()
 
 
-def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `config.json` holds, with a method of ours called "package:class".
-
-    Earlier versions wrote "package.module:class".
-    """
-    method = fields.get("method")
-    if not isinstance(method, str) or not method.partition(".")[0].endswith("_jax"):
-        return dict(fields)
-    module, _, name = method.partition(":")
-    return {**fields, "method": f"{module.partition('.')[0]}:{name}"}
-
-
 def _apply_fields(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
     defaults = flatten(config)
     for name in fields:
         check_name(name, defaults)
     values = {name: _plain(value) for name, value in fields.items()}
     config.update_from_flattened_dict(typed(values, defaults, "", "give one"))
+    config.update(respelled(config))
     return config
 
 

@@ -7,9 +7,10 @@ from itertools import pairwise
 from numbers import Real
 from typing import Any
 
-from common.config import flatten, spelled_today
+from common.config import flatten
 from common.errors import UserError
 from common.files import read_json
+from common.old_spellings import spelled_today
 from common.paths import AnyPath, in_bucket, require_bucket
 from common.text import shortened
 from common.training.results import read_result

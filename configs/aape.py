@@ -36,7 +36,7 @@ def defaults() -> ConfigDict:
     config.method = "aape_jax:Classification"  # package:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/core/presets.py
     config.paper = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
-    config.protocol = "auto"  # a key of PROTOCOLS in the same file: sets subsample, targets
+    config.protocol = "auto"  # one of common/protocols/table.py: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
 
     # What is learned from, and what is measured.

@@ -3,7 +3,7 @@
     python -m mcti_jax.train --config=configs/mcti.py --workdir=runs/mcti
     python -m mcti_jax.train --config=configs/mcti.py:paper=photos,data=folder:mine \\
         --workdir=runs/mine
-    python -m mcti_jax.train --config=configs/mcti.py:paper=flowers --workdir=runs/flowers
+    python -m mcti_jax.train --config=configs/mcti.py:paper=oxford_flowers --workdir=runs/flowers
 
 Without an argument: the bundled pocket models and pictures, minutes on a laptop. With
 `paper=NAME`: Stable Diffusion 1.5 at the settings of the published recipe, on one of the paper's
@@ -20,15 +20,15 @@ from common.config import apply_arg
 # published (for a private set); the others are ours.
 PAPER = {
     "imagenet": ("coop:data/imagenet", 1000, "object"),
-    "caltech": ("coop:data/caltech-101", 102, "object"),
-    "pets": ("coop:data/oxford_pets", 37, "pet"),
-    "cars": ("coop:data/stanford_cars", 196, "car"),
-    "flowers": ("coop:data/oxford_flowers", 102, "flower"),
-    "foods": ("coop:data/food-101", 101, "food"),
-    "aircrafts": ("coop:data/fgvc_aircraft", 100, "aircraft"),
+    "caltech101": ("coop:data/caltech-101", 102, "object"),
+    "oxford_pets": ("coop:data/oxford_pets", 37, "pet"),
+    "stanford_cars": ("coop:data/stanford_cars", 196, "car"),
+    "oxford_flowers": ("coop:data/oxford_flowers", 102, "flower"),
+    "food101": ("coop:data/food-101", 101, "food"),
+    "fgvc_aircraft": ("coop:data/fgvc_aircraft", 100, "aircraft"),
     "dtd": ("coop:data/dtd", 47, "texture"),
     "eurosat": ("coop:data/eurosat", 10, "satellite"),
-    "ucf": ("coop:data/ucf101", 101, "action"),
+    "ucf101": ("coop:data/ucf101", 101, "action"),
     "stl": ("tfds:stl10", 10, "object"),
     "cifar": ("tfds:cifar10", 10, "object"),
     # Not the paper's: a folder of your own; give data=folder:PATH and a noun that fits.

@@ -4,7 +4,7 @@
     python -m protext_jax.train \\
         --config=configs/protext.py:prompts=FILE.json,model=openai/clip-vit-base-patch16,depth=9 \\
         --workdir=runs/mine
-    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_novel,dataset=dtd \\
+    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_new,dataset=dtd \\
         --workdir=runs/dtd
 
 Without an argument: the bundled pocket CLIP and world. With `prompts=FILE.json`, which holds
@@ -16,6 +16,7 @@ and sentences of data of your own are learned from unless you say otherwise. Wit
 from ml_collections import ConfigDict
 
 from common.config import apply_arg
+from common.protocols.table import AUTO, BASE_TO_NEW
 from protext_jax.recipes import recipe
 
 
@@ -24,7 +25,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = defaults()
     apply_arg(config, arg)
     if config.dataset:
-        protocol = "base_to_novel" if config.protocol == "auto" else config.protocol
+        protocol = BASE_TO_NEW if config.protocol == AUTO else config.protocol
         config.update(recipe(config.recipe, protocol, config.dataset))
         apply_arg(config, arg)  # what the user wrote wins over the recipe
     return config
@@ -36,7 +37,7 @@ def defaults() -> ConfigDict:
     config.method = "protext_jax:ProText"  # package:class, for commands of all methods
     config.dataset = ""  # name of one of the paper's data sets: takes the published settings
     config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
-    config.protocol = "auto"  # supervised, or base_to_novel of known sets; see docs/protext.md
+    config.protocol = "auto"  # base_to_new of known sets, else all_classes; see docs/protext.md
     config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.

@@ -6,7 +6,7 @@ takes CLIP's number. DCLIP's code writes "which is" before some descriptors, her
 """
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,13 @@ from ml_collections import ConfigDict
 from common.checks import check_choices
 from common.clip import CLIP
 from common.data.clip_features import text_features
-from common.data.matching import Matches, match_names, require_matches
+from common.data.matching import Matches, require_matches
 from common.data.names import readable
 from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
+from common.protocols.corpus import match_texts
 from common.text import some
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
@@ -84,7 +85,7 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
         "attributes": _filled(ATTRIBUTES, names),
         "waffle_clip": _waffle(config, names),
     }
-    told = match_names(test.classnames, sentences, "the corpus", _same_texts(sentences))
+    told = match_texts(test.classnames, sentences, "the corpus")
     if not told.unmatched:
         texts["cupl"] = [list(sentences[told.keys[name]]) for name in test.classnames]
     if config.descriptors:
@@ -101,7 +102,7 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
 
 def described(config: ConfigDict, corpus: Corpus, test: TestSet) -> Matches:
     """Return which descriptors are about which class of a test set."""
-    return match_names(test.classnames, corpus, _source(config), _same_texts(corpus))
+    return match_texts(test.classnames, corpus, _source(config))
 
 
 def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[str]:
@@ -159,10 +160,6 @@ def combined(features: Sequence[Float[np.ndarray, "k p"]]) -> Float[np.ndarray, 
 
 def _source(config: ConfigDict) -> str:
     return f"descriptors={config.descriptors}"
-
-
-def _same_texts(corpus: Corpus) -> Callable[[str, str], bool]:
-    return lambda one, other: corpus[one] == corpus[other]
 
 
 def _phrases(corpus: Corpus, found: Matches, name: str) -> tuple[str, ...]:

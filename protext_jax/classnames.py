@@ -6,16 +6,16 @@ what they are applied to. A name that is clean already stays as it is.
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from common.data import open_dataset
 from common.data.coop_sets import identify
 from common.data.dataset import select_classes
-from common.data.matching import match_names
 from common.data.names import readable
 from common.errors import UserError
 from common.files import read_json
+from common.protocols.corpus import match_texts
 from common.text import some
 from protext_jax.types import AnyDataset
 
@@ -101,7 +101,7 @@ def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
     """
     dataset = open_dataset(spec, holdout=holdout)
     wanted = read_names(names) if names else {}
-    found = match_names(dataset.classnames, wanted, f"names={names}", _same(wanted)).keys
+    found = match_texts(dataset.classnames, wanted, f"names={names}").keys
     spelled = [
         wanted[found[x]] if x in found else clean(dataset.name, x) for x in dataset.classnames
     ]
@@ -147,10 +147,6 @@ def check_names(file: str, classnames: Iterable[str]) -> list[str]:
         )
     fits = f"{len(wanted) - len(idle)} of {len(wanted)} keys fit a class"
     return [f"names={file}: {fits}, not {some(idle)}."] if idle else []
-
-
-def _same(wanted: Mapping[str, str]) -> Callable[[str, str], bool]:
-    return lambda one, other: wanted[one] == wanted[other]
 
 
 def remark(spec: str) -> str:

@@ -21,16 +21,17 @@ from common.data import few_shot
 from common.data.names import readable
 from common.errors import UserError
 from common.progress import track
+from common.protocols.coop import RATE, coop_sgd
+from common.protocols.epochs import Sampler
 from common.seeds import random_key
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
-from protext_jax.schedule import Sampler
 from protext_jax.types import AnyDataset
 
-LENGTH, SHORT, RATE, BATCH = 16, 4, 0.002, 32
+LENGTH, SHORT, BATCH = 16, 4, 32
 EPOCHS = {1: 50, 2: 100, 4: 100}  # by shots; 200 from eight on
 
 
@@ -99,8 +100,7 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
 
     sampler = Sampler(len(train), BATCH, seed)
     epochs = EPOCHS.get(shots, 200)
-    schedule = optax.cosine_decay_schedule(RATE, epochs * sampler.per_epoch)
-    optimizer = optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(schedule, momentum=0.9))
+    optimizer = coop_sgd(optax.cosine_decay_schedule(RATE, epochs * sampler.per_epoch))
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(state: PyTree, frozen: PyTree, rows: Int[Array, "steps b"]) -> PyTree:

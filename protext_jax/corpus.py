@@ -1,14 +1,15 @@
 """Sentences about classes: reading them, and finding the class that each list is about."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.data.matching import SAME_WORDS, match_names, require_matches
+from common.data.matching import SAME_WORDS, require_matches
 from common.data.names import readable
 from common.data.phrases import read_phrases
 from common.data.templates import fill
 from common.errors import UserError
+from common.protocols.corpus import match_texts, tell_the_same
 from common.text import some
 
 Corpus = dict[str, tuple[str, ...]]
@@ -107,14 +108,13 @@ def match(
     Raises:
       UserError: No class has a sentence, or two keys mean the same class.
     """
-    same = lambda one, other: corpus[one] == corpus[other]  # noqa: E731
-    found = match_names(classnames, corpus, "the corpus", same)
+    found = match_texts(classnames, corpus, "the corpus")
     require_matches(found, classnames, corpus, "the corpus")
     # Training says the corpus' key, as the reference does, unless its words are others.
     spelled: dict[str, str] = {}
     for name, key in found.keys.items():
         spelled.setdefault(key, key if found.rules[name] in SAME_WORDS else name)
-    _require_distinct(spelled, same)
+    _require_distinct(spelled, corpus)
     told = {key: corpus[key] for key in corpus if key in spelled}
     fitting = {key: tuple(x for x in told[key] if lengths[x] <= longest) for key in told}
     kept = {spelled[key]: sentences for key, sentences in fitting.items() if sentences}
@@ -142,11 +142,11 @@ def match(
     )
 
 
-def _require_distinct(spelled: Mapping[str, str], same: Callable[[str, str], bool]) -> None:
+def _require_distinct(spelled: Mapping[str, str], corpus: Corpus) -> None:
     by_words: dict[str, str] = {}
     for key, name in spelled.items():
         other = by_words.setdefault(normalised(name), key)
-        if other != key and not same(other, key):
+        if other != key and not tell_the_same(corpus, other, key):
             raise UserError(
                 f"several keys of the corpus mean the class {normalised(name)!r}, {other!r} and "
                 f"{key!r}: merge them."

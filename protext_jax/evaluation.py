@@ -11,12 +11,14 @@ from jaxtyping import Float, Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import base_new, few_shot
+from common.data import few_shot
 from common.data.clip_features import text_features
+from common.data.coop_sets import MODEL
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.evaluation.figures import predictions_picture
 from common.photos.broken import named_together
+from common.protocols.class_parts import learned_part
 from common.training import Evaluation
 from protext_jax.baselines import combined, text_baselines
 from protext_jax.coop import as_learned, context_length, train_coop
@@ -24,7 +26,6 @@ from protext_jax.files import LearnedPrompts, all_runs, class_features
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import default_template
 from protext_jax.published import published
-from protext_jax.recipes import MODEL
 from protext_jax.runs import RunSetting
 from protext_jax.signals import Sentences, similarity_picture
 from protext_jax.sweep import choose
@@ -88,8 +89,7 @@ class EvaluationInputs:
     @property
     def photos(self) -> AnyDataset:
         """The photos of the trained classes."""
-        dataset = self.texts.dataset
-        return base_new(dataset)[0] if self.config.protocol == "base_to_novel" else dataset
+        return learned_part(self.texts.dataset, self.config.protocol)
 
     @cached_property
     def coop(self) -> LearnedPrompts:

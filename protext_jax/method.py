@@ -26,6 +26,7 @@ from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.protocols.epochs import Sampler, steps_per_epoch
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Tell, unheard
@@ -49,7 +50,6 @@ from protext_jax.plan import (
 )
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.runs import Batches, make_runs, scale_by_epoch
-from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
 from protext_jax.sweep import sweep_table

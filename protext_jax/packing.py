@@ -13,7 +13,7 @@ import flax.struct
 import numpy as np
 from jaxtyping import Int
 
-from protext_jax.schedule import Sampler
+from common.protocols.epochs import Sampler
 
 
 @flax.struct.dataclass

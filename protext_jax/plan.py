@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 from common.clip import CLIP, TextConfig, Tokenizer
 from common.clip.checkpoint import find_clip
 from common.files import read_json
+from common.protocols.epochs import Sampler, steps_per_epoch
 from protext_jax.adapters import MAPPINGS
 from protext_jax.fast import start_states
 from protext_jax.losses import LOSSES
 from protext_jax.packing import Packer, Sizes, suffixes
 from protext_jax.runs import RunSetting, make_runs
-from protext_jax.schedule import Sampler, steps_per_epoch
 from protext_jax.training_texts import TrainingTexts
 
 CHOICES = {

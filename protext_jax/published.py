@@ -7,7 +7,7 @@ Sources: tables 3 (base and novel classes), 4 and 12 (cross-dataset), 5 (domain 
 from collections.abc import Mapping
 
 # CLIP, CuPL, ProText: base and novel classes.
-BASE_TO_NOVEL = {
+BASE_TO_NEW = {
     "imagenet": ((72.43, 68.14), (74.30, 68.14), (75.00, 71.38)),
     "caltech101": ((96.84, 94.00), (97.22, 94.00), (98.06, 95.63)),
     "oxford_pets": ((91.17, 97.26), (94.42, 97.26), (94.95, 98.00)),
@@ -21,7 +21,7 @@ BASE_TO_NOVEL = {
     "ucf101": ((70.53, 77.50), (75.28, 77.50), (75.54, 79.50)),
 }
 # CLIP, CuPL, WaffleCLIP with concepts, ProText.
-SUPERVISED = {
+ALL_CLASSES = {
     "imagenet": (66.72, 69.60, 68.34, 70.22),
     "caltech101": (92.98, 94.32, 94.01, 95.29),
     "dtd": (44.56, 53.96, 45.15, 54.02),
@@ -57,7 +57,7 @@ DOMAIN_GENERALISATION = {
     "imagenet_r": (75.21, 73.96, 77.05, 77.35),
 }
 TABLES = {
-    "supervised": (("clip", "cupl", "waffle_clip", "protext"), SUPERVISED),
+    "all_classes": (("clip", "cupl", "waffle_clip", "protext"), ALL_CLASSES),
     "cross_dataset": (("coop", "clip", "waffle_clip", "protext"), CROSS_DATASET),
     "domain_generalisation": (("coop", "clip", "cupl", "protext"), DOMAIN_GENERALISATION),
 }
@@ -69,7 +69,7 @@ def published(protocol: str, prefixes: Mapping[str, str]) -> dict[str, dict[str,
     Args:
       protocol: Of the run.
       prefixes: The data set that the run's metrics of each prefix are about, by `identify`'s
-        names; for base-to-novel those of "base/" and "new/".
+        names; for base-to-new those of "base/" and "new/".
     """
     rows: dict[str, dict[str, float]] = {}
     for prefix, dataset in prefixes.items():
@@ -79,11 +79,11 @@ def published(protocol: str, prefixes: Mapping[str, str]) -> dict[str, dict[str,
 
 
 def _figures(protocol: str, prefix: str, dataset: str) -> dict[str, float]:
-    if protocol == "base_to_novel":
+    if protocol == "base_to_new":
         half = {"base/": 0, "new/": 1}.get(prefix)
-        if half is None or dataset not in BASE_TO_NOVEL:
+        if half is None or dataset not in BASE_TO_NEW:
             return {}
-        numbers = [halves[half] for halves in BASE_TO_NOVEL[dataset]]
+        numbers = [halves[half] for halves in BASE_TO_NEW[dataset]]
         return dict(zip(("clip", "cupl", "protext"), numbers, strict=True))
     methods, table = TABLES[protocol]
     return dict(zip(methods, table[dataset], strict=True)) if dataset in table else {}

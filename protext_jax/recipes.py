@@ -7,12 +7,12 @@ reference; tables 17 and 18 of the paper. Figures are (epochs, length, learning 
 from typing import Any
 
 from common.choices import check_choice
-from common.data.coop_sets import COOP_SETS, IMAGENET, IMAGENET_VARIANTS, MODEL
 from common.errors import UserError
+from common.protocols.table import published_data, published_sentences
 
 Setting = tuple[int, int, float]
 
-BASE_TO_NOVEL: dict[str, Setting] = {
+BASE_TO_NEW: dict[str, Setting] = {
     "imagenet": (30, 4, 0.03),
     "caltech101": (30, 16, 0.0025),
     "oxford_pets": (50, 4, 0.03),
@@ -25,7 +25,7 @@ BASE_TO_NOVEL: dict[str, Setting] = {
     "eurosat": (30, 16, 0.0025),
     "ucf101": (30, 16, 0.03),
 }
-SUPERVISED: dict[str, Setting] = {
+ALL_CLASSES: dict[str, Setting] = {
     "imagenet": (200, 16, 0.0025),
     "caltech101": (30, 16, 0.03),
     "oxford_pets": (50, 4, 0.03),
@@ -39,20 +39,20 @@ SUPERVISED: dict[str, Setting] = {
     "ucf101": (100, 8, 0.0025),
 }
 YAML: dict[str, dict[str, Setting]] = {
-    "base_to_novel": BASE_TO_NOVEL,
-    "supervised": SUPERVISED,
+    "base_to_new": BASE_TO_NEW,
+    "all_classes": ALL_CLASSES,
     "cross_dataset": {"imagenet": (10, 4, 0.03)},
-    "domain_generalisation": {"imagenet": SUPERVISED["imagenet"]},
+    "domain_generalisation": {"imagenet": ALL_CLASSES["imagenet"]},
 }
 # Only where the paper's tables differ from the files.
 PAPER: dict[str, dict[str, Setting]] = {
-    "base_to_novel": {
+    "base_to_new": {
         "caltech101": (30, 8, 0.03),
         "stanford_cars": (30, 8, 0.03),
         "eurosat": (30, 16, 0.03),
         "ucf101": (20, 16, 0.0025),
     },
-    "supervised": {"imagenet": (200, 16, 0.03), "sun397": (200, 16, 0.03)},
+    "all_classes": {"imagenet": (200, 16, 0.03), "sun397": (200, 16, 0.03)},
     "cross_dataset": {},
     "domain_generalisation": {"imagenet": (200, 16, 0.03)},
 }
@@ -74,14 +74,9 @@ def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
         known = ", ".join(settings) or "none; choose another protocol"
         raise UserError(f"dataset={dataset!r} has no recipe for {protocol!r}; known: {known}.")
     epochs, length, rate = settings[dataset]
-    others = [known.folder for name, known in COOP_SETS.items() if name != IMAGENET]
-    variants = IMAGENET_VARIANTS.values()
-    targets = {"cross_dataset": others, "domain_generalisation": variants}.get(protocol, ())
     return {
-        "model": MODEL,
-        "data": f"coop:data/{COOP_SETS[dataset].folder}",
-        "targets": tuple(f"coop:data/{target}" for target in targets),
-        "prompts": f"data/gpt/{COOP_SETS[dataset].sentences}",
+        **published_data(dataset, protocol),
+        "prompts": published_sentences(dataset),
         "epochs": epochs,
         "length": length,
         "learning_rate": rate,

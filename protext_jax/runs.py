@@ -9,12 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.errors import UserError
+from common.protocols.epochs import AnyArray, Sampler, cosine_by_epoch
 from protext_jax.packing import Packer
-from protext_jax.schedule import Sampler, rate
+
+WARMUP_EPOCHS = 5
+WARMUP_RATE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,19 @@ def make_runs(config: ConfigDict) -> tuple[RunSetting, ...]:
                 f"{run.name} is out of range: epochs from 1, rates above 0, seeds from 0."
             )
     return runs
+
+
+def rate(
+    epoch: Float[AnyArray, " r"], epochs: Float[AnyArray, " r"], peak: Float[AnyArray, " r"]
+) -> Float[Array, " r"]:
+    """Return the learning rate of an epoch, counted from 0; 0 from the end of the run on.
+
+    The cosine's period is the number of all epochs, as in Dassl with `WARMUP_RECOUNT`, so the rate
+    does not reach 0: it stops `WARMUP_EPOCHS` short.
+    """
+    warmup = WARMUP_EPOCHS, WARMUP_RATE
+    chosen = cosine_by_epoch(epoch, epochs, peak, *warmup, recounted=True)
+    return jnp.where(epoch < epochs, chosen, 0.0)
 
 
 @flax.struct.dataclass

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data.passed_over import listed
+from common.protocols.table import BASE_TO_NEW
 from common.training.types import EVALUATION
 from common.weights.fingerprint import digest
 from protext_jax.baselines import DESCRIPTORS, read_words
@@ -18,7 +19,7 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
     """Return the rows of the table that a run begins with."""
     matched, found = texts.matched, len(texts.names)
     known = len(texts.dataset.classnames) if texts.dataset else found + len(matched.untold)
-    half = ", the base half" if config.protocol == "base_to_novel" and texts.dataset else ""
+    half = ", the base half" if config.protocol == BASE_TO_NEW and texts.dataset else ""
     overlong, held = sum(matched.overlong.values()), len(texts.held_out)
     told = texts.pairs + held + overlong
     passed = {

@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import FeatureSplit, ImageSplit, base_new
+from common.data import FeatureSplit, ImageSplit
 from common.data.coop_sets import FEW_CLASSES, identify, own_template
-from common.data.dataset import select_classes
 from common.data.names import readable
-from common.errors import UserError
+from common.protocols.class_parts import dataset_parts
+from common.protocols.measured import fault, idle_line, measurable, target_prefix
+from common.protocols.table import CROSS_DATASET, DOMAIN_GENERALISATION
 from protext_jax.classnames import open_named
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import cross_template
 from protext_jax.training_texts import TrainingTexts
 from protext_jax.types import AnyDataset
+
+PICTURES = "pictures"
+"""What sentences call the photos of a test set."""
 
 
 @dataclass(frozen=True)
@@ -66,51 +69,37 @@ def make_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, .
 def own_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ...]:
     """Return the test sets of a run's own data set, the trained classes first."""
     return tuple(
-        _test_set(config, prefix, part, cross=config.protocol == "cross_dataset")
+        _test_set(config, prefix, part, cross=config.protocol == CROSS_DATASET)
         for prefix, part in _own_parts(config, texts)
-        if not fault(part)
+        if not _fault(part)
     )
 
 
 def unmeasured(config: ConfigDict, texts: TrainingTexts) -> list[str]:
     """Return a line for each part of the own data set on which nothing is measured."""
     return [
-        f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {found}: nothing is "
-        "measured on it."
+        idle_line(config.data, prefix, reason)
         for prefix, part in _own_parts(config, texts)
-        if (found := fault(part))
+        if (reason := _fault(part))
     ]
 
 
-def fault(dataset: AnyDataset) -> str:
-    """Return why nothing can be measured on a data set's test part; "" where something can."""
-    if len(dataset.classnames) < 2:
-        return (
-            f"has {len(dataset.classnames)} class to choose from"
-            if dataset.classnames
-            else ("has no class")
-        )
-    return "" if len(dataset.test) else "has no test pictures"
+def _fault(dataset: AnyDataset) -> str:
+    return fault(len(dataset.classnames), len(dataset.test), PICTURES)
 
 
 def _own_parts(config: ConfigDict, texts: TrainingTexts) -> list[tuple[str, AnyDataset]]:
     if texts.dataset is None:
         return []
-    if config.protocol == "base_to_novel":
-        base, new = base_new(texts.dataset)
-        return [("base/", base), ("new/", new)]
-    return [("", texts.dataset)]
+    return [*dataset_parts(texts.dataset, config.protocol).items()]
 
 
 def _target(config: ConfigDict, spec: str) -> TestSet:
     dataset = open_named(spec, config.holdout, config.names)
-    generalisation = config.protocol == "domain_generalisation"
-    if generalisation or identify(dataset.name) in FEW_CLASSES:
-        dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
-    if found := fault(dataset):
-        raise UserError(f"{spec} {found}, so nothing can be measured on it: name another data set.")
-    name = dataset.name.removeprefix("pocket:").replace("/", "-")
-    return _test_set(config, f"{name}/", dataset, cross=not generalisation)
+    generalisation = config.protocol == DOMAIN_GENERALISATION
+    shown_alone = generalisation or identify(dataset.name) in FEW_CLASSES
+    dataset = measurable(spec, dataset, shown_alone=shown_alone, called=PICTURES)
+    return _test_set(config, target_prefix(dataset), dataset, cross=not generalisation)
 
 
 def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool) -> TestSet:

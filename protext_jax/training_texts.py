@@ -10,19 +10,18 @@ from ml_collections import ConfigDict
 from common.checks import Range, check_choice, check_choices, check_ranges
 from common.clip.tokenizer import Tokenizer
 from common.config import changed
-from common.data import base_new
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.pocket.datasets import SETS, pocket_descriptions
+from common.protocols.class_parts import learned_part
+from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
 from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
 from protext_jax.prompts import CONTEXT, FILLER, ClassTexts, default_template, tokenise
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.types import AnyDataset
 
-AUTO = "auto"
-PROTOCOLS = ("supervised", "base_to_novel", "cross_dataset", "domain_generalisation")
 NO_IMAGES = "none"
 POCKET_HELD_OUT, PLENTY = 2, 10
 """Sentences per class that are held out, and how many a class must have, where the config does not
@@ -35,8 +34,6 @@ RANGES = {
 
 SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
-
-POCKET = "pocket:"
 
 
 @dataclass(frozen=True)
@@ -68,19 +65,16 @@ class TrainingTexts:
 
 
 def with_data(config: ConfigDict) -> ConfigDict:
-    """Fill in what is "auto": a file of prompts is enough, and one's own data are all used.
-
-    The halves of base-to-novel are for comparing with papers: of data of one's own, all classes
-    are learned.
-    """
+    """Fill in what is "auto": a file of prompts is enough, and one's own data are all used."""
     fields: dict[str, Any] = {}
     if config.data == AUTO:
         fields["data"] = NO_IMAGES if config.prompts else "pocket:rare"
-    pocket = fields.get("data", config.data).startswith(POCKET)
+    data = fields.get("data", config.data)
+    pocket = data.startswith(POCKET)
     if tuple(config.targets) == (AUTO,):
         fields["targets"] = ("pocket:second", "pocket:rare_sketch") if pocket else ()
     if config.protocol == AUTO:
-        fields["protocol"] = "base_to_novel" if pocket or config.dataset else "supervised"
+        fields["protocol"] = usual_protocol(data, config.dataset)
     if config.held_out == -1 and pocket and not config.prompts:
         fields["held_out"] = POCKET_HELD_OUT
     return changed(config, fields)
@@ -135,9 +129,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     dataset = None
     if config.data != NO_IMAGES:
         dataset = open_named(config.data, config.holdout, config.names)
-    trained = dataset
-    if dataset and config.protocol == "base_to_novel":
-        trained = base_new(dataset)[0]
+    trained = learned_part(dataset, config.protocol) if dataset else None
     classnames = trained.classnames if trained else ()
     matched = _match(config, classnames, tokenizer)
 

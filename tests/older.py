@@ -5,8 +5,11 @@ import shutil
 from pathlib import Path
 
 
-def older_copy(workdir: Path, to: Path, *fields: str) -> Path:
-    """A copy of a finished run whose `config.json` lacks some fields, by dotted name."""
+def older_copy(workdir: Path, to: Path, *fields: str, **spelled: str) -> Path:
+    """A copy of a finished run whose `config.json` lacks some fields, by dotted name.
+
+    `spelled` are fields whose values an earlier version called otherwise.
+    """
     shutil.copytree(workdir, to, ignore=shutil.ignore_patterns("checkpoints", "eval"))
     path = to / "config.json"
     config = json.loads(path.read_text())
@@ -16,5 +19,5 @@ def older_copy(workdir: Path, to: Path, *fields: str) -> Path:
         for name in groups:
             group = group[name]
         del group[last]
-    path.write_text(json.dumps(config))
+    path.write_text(json.dumps(config | spelled))
     return to

@@ -11,6 +11,7 @@ from common.data.phrases import read_phrases
 from common.errors import UserError
 from common.files import read_json
 from common.progress import say
+from common.protocols.corpus import match_texts
 from common.text import some
 
 PER_TEMPLATE = 10
@@ -102,7 +103,7 @@ def _keys(
     source = config.prompts.source
     aliased = _aliased(config.prompts.aliases, classnames, by_name)
     others = [name for name in classnames if name not in aliased]
-    found = match_names(others, by_name, source, lambda one, other: by_name[one] == by_name[other])
+    found = match_texts(others, by_name, source)
     if others and not aliased:
         require_matches(found, classnames, by_name, source)
     for line in found.respelled(source):
@@ -124,7 +125,7 @@ def _aliased(
     aliases = read_json(Path(file).expanduser(), "give {class name: key of the corpus}")
     if odd := [name for name, key in aliases.items() if not isinstance(key, str)]:
         raise UserError(f"{source} has no text at {odd[0]!r}: give {{class name: key}}.")
-    of_class = match_names(classnames, aliases, source, lambda a, b: aliases[a] == aliases[b])
+    of_class = match_texts(classnames, aliases, source)
     if aliases:
         require_matches(of_class, classnames, aliases, source)
     wanted = {name: aliases[alias] for name, alias in of_class.keys.items()}

@@ -6,18 +6,19 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from aape_jax.classification.baselines.context import LEARNERS, RATE, train_context
+from aape_jax.classification.baselines.context import LEARNERS, train_context
 from aape_jax.classification.baselines.few_shot import FEW_SHOT, Problem
-from aape_jax.classification.baselines.fitting import epoch_batches
 from aape_jax.classification.material import Material
 from aape_jax.classification.serving import predict
 from aape_jax.classification.testsets import TestSet
 from aape_jax.core.head import Head, parameter_count
-from aape_jax.core.optimizer import OPTIMIZERS, rate_by_epoch, steps_per_epoch
+from aape_jax.core.optimizer import rate_by_epoch
 from common.checks import check_choices
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.evaluation.figures import predictions_picture
+from common.protocols.coop import RATE, coop_sgd
+from common.protocols.epochs import Sampler
 from common.spread import over_devices
 from common.training import say
 
@@ -122,18 +123,18 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
 def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
     learner = LEARNERS[name]
     examples = len(material.labels)
-    batch = learner.batch or config.batch
-    an_epoch = steps_per_epoch(batch, examples)
-    steps = an_epoch * learner.epochs or config.updates
-    rate = rate_by_epoch(RATE, steps, an_epoch, config.warmup_epochs, config.warmup_rate)
+    sampler = Sampler(examples, learner.batch or config.batch, config.seed)
+    steps = sampler.per_epoch * learner.epochs or config.updates
+    warmup = config.warmup_epochs, config.warmup_rate
+    rate = rate_by_epoch(RATE, steps, sampler.per_epoch, *warmup)
     classify = train_context(
         learner(material.clip.text_tower),
         material.clip,
         [material.classnames[i] for i in material.learned],
         material.x[0],
         material.labels,
-        epoch_batches(examples, batch, steps, config.seed),
-        OPTIMIZERS["sgd"](rate, config),
+        sampler.steps(steps),
+        coop_sgd(rate, config.momentum, config.weight_decay),
         config.seed,
     )
     return scores(material.tests, lambda test: classify(test.x, test.classnames))

@@ -9,12 +9,13 @@ from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank, BankTexts, ClassTexts, open_bank
 from aape_jax.classification.recipes import with_defaults
-from aape_jax.classification.testsets import Target, fault, open_target
-from common.checks import check_choice
+from aape_jax.classification.testsets import Target, open_target
 from common.clip import CLIP, load_clip
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
 from common.precision import frozen_dtype
+from common.protocols.class_parts import class_parts
+from common.protocols.measured import fault, idle_line
 
 AnySplit = ImageSplit | FeatureSplit
 
@@ -103,31 +104,9 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         targets=targets,
         sizes={prefix: own[prefix] for prefix in own if not faults[prefix]} | others,
         idle=tuple(
-            f"{config.data}{f' ({prefix[:-1]} classes)' if prefix else ''} {reason}: nothing is "
-            "measured on it."
-            for prefix, reason in faults.items()
-            if reason
+            idle_line(config.data, prefix, reason) for prefix, reason in faults.items() if reason
         ),
     )
-
-
-def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]:
-    """Return the classes that compete with each other, by the prefix of their metrics.
-
-    The first part is the one that is trained on.
-
-    Raises:
-      UserError: `subsample` is unknown.
-    """
-    middle = (classes + 1) // 2
-    base, new = np.arange(middle), np.arange(middle, classes)
-    parts = {
-        "all": {"": np.arange(classes)},
-        "base": {"base/": base, "new/": new},
-        "new": {"new/": new},
-    }
-    check_choice("subsample", subsample, parts)
-    return parts[subsample]
 
 
 def training_split(

@@ -28,12 +28,13 @@ from aape_jax.classification.recipes import check_applied, with_defaults
 from aape_jax.classification.summary import fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.core.objective import Batch, Objective
-from aape_jax.core.optimizer import counts, make_optimizer, steps_per_epoch
+from aape_jax.core.optimizer import counts, make_optimizer
 from aape_jax.core.presets import ALWAYS, variants
 from aape_jax.task import Task, evaluated, summed
 from common.checks import Range, check_ranges
 from common.config import changed
 from common.paths import AnyPath
+from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, RunInputs, say
 from common.training.config_fields import RANGES
 from configs.aape import get_config
@@ -123,7 +124,7 @@ class Classification(Task):
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
-        an_epoch = steps_per_epoch(self.batch_size, self.examples)
+        an_epoch = steps_per_epoch(self.examples, self.batch_size)
         return make_optimizer(self.config, an_epoch, self.variants)
 
     def loss(

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.classification.inputs import class_parts, training_split
+from aape_jax.classification.inputs import training_split
 from aape_jax.classification.recipes import with_defaults
 from common.clip.known import describe_clip
 from common.data import open_dataset
 from common.errors import UserError
+from common.protocols.class_parts import class_parts
 
 
 @dataclass(frozen=True)

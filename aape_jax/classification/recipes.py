@@ -16,37 +16,39 @@ from common.data.coop_sets import (
     COOP_SETS,
     IMAGENET,
     IMAGENET_VARIANTS,
-    MODEL,
     identify,
     own_template,
 )
 from common.errors import UserError
+from common.protocols.table import (
+    ALL_CLASSES,
+    AUTO,
+    BASE_TO_NEW,
+    CROSS_DATASET,
+    DOMAIN_GENERALISATION,
+    PROTOCOLS,
+    TARGETS,
+    is_shared,
+    published_data,
+    published_sentences,
+    usual_protocol,
+)
 
 PLAIN = "a photo of a {}"
 
-AUTO, BASE_TO_NEW, ALL_CLASS = "auto", "base_to_new", "all_class"
 PAPERS_SHOTS = 16
-POCKET = "pocket:"
 
-PROTOCOLS: dict[str, dict[str, Any]] = {
-    "base_to_new": {"subsample": "base", "schedule": "short", "targets": ()},
-    "all_class": {"subsample": "all", "schedule": "coop", "targets": ()},
-    "domain_generalisation": {
-        "subsample": "all",
-        "schedule": "coop",
-        "targets": tuple(IMAGENET_VARIANTS.values()),
-    },
-    "cross_dataset": {
-        "subsample": "all",
-        "schedule": "coop",
-        "targets": tuple(known.folder for name, known in COOP_SETS.items() if name != IMAGENET),
-    },
+FIELDS: dict[str, dict[str, Any]] = {
+    BASE_TO_NEW: {"subsample": "base", "schedule": "short"},
+    ALL_CLASSES: {"subsample": "all", "schedule": "coop"},
+    CROSS_DATASET: {"subsample": "all", "schedule": "coop"},
+    DOMAIN_GENERALISATION: {"subsample": "all", "schedule": "coop"},
 }
-"""What each protocol sets for one of the paper's data sets; targets are folders."""
+"""What each protocol sets beside data sets."""
 
 POCKET_TARGETS = {
-    "domain_generalisation": ("pocket:rare_sketch",),
-    "cross_dataset": ("pocket:second",),
+    DOMAIN_GENERALISATION: ("pocket:rare_sketch",),
+    CROSS_DATASET: ("pocket:second",),
 }
 
 
@@ -60,21 +62,18 @@ def recipe(paper: str, protocol: str) -> dict[str, Any]:
         return {"subsample": AUTO, "targets": ()}  # `with_defaults` knows by the data.
     protocol, shots = (BASE_TO_NEW if protocol == AUTO else protocol), {"shots": PAPERS_SHOTS}
     check_choice("protocol", protocol, PROTOCOLS)
-    fields = PROTOCOLS[protocol]
+    fields = FIELDS[protocol]
     if not paper:
         return {"subsample": fields["subsample"], "targets": POCKET_TARGETS.get(protocol, ())}
     check_choice("paper", paper, COOP_SETS)
-    if fields["targets"] and paper != IMAGENET:
+    if TARGETS[protocol] and paper != IMAGENET:
         raise UserError(f"protocol={protocol} learns from paper=imagenet, not from {paper}.")
-    known = COOP_SETS[paper]
     return {
         **fields,
         **shots,
-        "targets": tuple(f"coop:data/{folder}" for folder in fields["targets"]),
-        "model": MODEL,
-        "data": f"coop:data/{known.folder}",
-        "classes": known.classes,
-        "prompts.source": f"json:data/gpt/{known.sentences}",
+        **published_data(paper, protocol),
+        "classes": COOP_SETS[paper].classes,
+        "prompts.source": f"json:{published_sentences(paper)}",
         "prompts.padded": 90,
     }
 
@@ -84,10 +83,10 @@ def with_defaults(config: ConfigDict) -> ConfigDict:
 
     The first half of the classes and a few shots are for comparing with papers.
     """
-    of_papers = bool(config.paper) or config.data.startswith(POCKET)
+    of_papers = is_shared(config.data, config.paper)
     fields: dict[str, Any] = {}
     if config.protocol == AUTO:
-        fields["protocol"] = BASE_TO_NEW if of_papers else ALL_CLASS
+        fields["protocol"] = usual_protocol(config.data, config.paper)
     if config.subsample == AUTO:
         fields["subsample"] = "base" if of_papers else "all"
     if config.shots == -1:

@@ -13,10 +13,10 @@ from aape_jax.classification.views import view as photo_view
 from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, open_dataset
 from common.data.clip_features import image_features
-from common.data.dataset import select_classes
 from common.data.matching import match_names
-from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.protocols.measured import measurable, target_prefix
+from common.protocols.table import DOMAIN_GENERALISATION
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +59,7 @@ class Target:
     @property
     def prefix(self) -> str:
         """Of the metrics' names."""
-        return f"{self.dataset.name.removeprefix('pocket:').replace('/', '-')}/"
-
-
-def fault(classes: int, photos: int) -> str:
-    """Return why nothing can be measured on so many; "" where something can."""
-    if classes < 2:
-        return f"has {classes or 'no'} class to choose from"
-    return "" if photos else "has no test photos"
+        return target_prefix(self.dataset)
 
 
 def own_sets(
@@ -105,12 +98,8 @@ def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Targ
       UserError: it cannot be opened, or nothing can be measured on it.
     """
     dataset = open_dataset(spec, holdout=config.holdout)
-    if config.protocol == "domain_generalisation":  # ImageNet-A and -R show 200 classes each.
-        dataset = select_classes(dataset, np.unique(dataset.test.labels).tolist())
-    if reason := fault(len(dataset.classnames), len(dataset.test)):
-        raise UserError(
-            f"{spec} {reason}, so nothing can be measured on it: name another data set."
-        )
+    shown_alone = config.protocol == DOMAIN_GENERALISATION
+    dataset = measurable(spec, dataset, shown_alone=shown_alone)
     texts = open_classes(config, spec, dataset.classnames)
     row_of = {name: row for row, name in enumerate(told)}
     matches = match_names(dataset.classnames, row_of, "the classes of data")

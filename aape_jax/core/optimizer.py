@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 from common.checks import check_choice
 from common.data.coop_sets import IMAGENET
 from common.errors import UserError
+from common.protocols.coop import coop_sgd
+from common.protocols.epochs import cosine_by_epoch, steps_per_epoch
 
 SHORT_EPOCHS = 10
 """What base-to-new protocols train for (CoCoOp)."""
@@ -39,7 +41,7 @@ def epochs(schedule: str, shots: int, paper: str = "") -> int:
 
 def counts(config: ConfigDict, examples: int) -> dict[str, int]:
     """Return the loop's counts for a schedule: one call and one line of metrics an epoch."""
-    an_epoch = steps_per_epoch(config.batch, examples)
+    an_epoch = steps_per_epoch(examples, config.batch)
     return {
         "updates": an_epoch * epochs(config.schedule, config.shots, config.paper),
         "steps_per_call": an_epoch,
@@ -47,11 +49,6 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
         "save_every": 0,
         "eval_every": 0,
     }
-
-
-def steps_per_epoch(batch: int, examples: int) -> int:
-    """Return the number of full batches of an epoch; what is left over waits for the next one."""
-    return max(1, examples // batch)
 
 
 def rate_by_epoch(
@@ -62,17 +59,13 @@ def rate_by_epoch(
 
     def rate(step: Array | int) -> Array:
         epoch = jnp.asarray(step) // an_epoch
-        cosine = base * 0.5 * (1 + jnp.cos(jnp.pi * epoch / total))
-        return jnp.where(epoch < warmup_epochs, warmup_rate, cosine)
+        return cosine_by_epoch(epoch, total, base, warmup_epochs, warmup_rate)
 
     return rate
 
 
 def _sgd(rate: Callable[[Array], Array], config: ConfigDict) -> optax.GradientTransformation:
-    # As PyTorch does it, the decay is part of the gradient that the momentum sees.
-    return optax.chain(
-        optax.add_decayed_weights(config.weight_decay), optax.sgd(rate, config.momentum)
-    )
+    return coop_sgd(rate, config.momentum, config.weight_decay)
 
 
 def _adamw(rate: Callable[[Array], Array], config: ConfigDict) -> optax.GradientTransformation:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Key, PyTree
 from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import contrastive
 from aape_jax.core.objective import Objective, PromptedImages, retrieval_objective
-from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
 from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
@@ -33,6 +33,7 @@ from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
 from common.precision import frozen_dtype
+from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from configs.aape_retrieval import get_config
@@ -145,7 +146,7 @@ class Retrieval(Task):
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
-        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+        return make_optimizer(self.config, steps_per_epoch(self.examples, self.batch_size))
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

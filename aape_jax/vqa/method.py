@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import classification
 from aape_jax.core.objective import PromptedImages, retrieval_objective
-from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
+from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
@@ -34,6 +34,7 @@ from common.errors import UserError
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
+from common.protocols.epochs import steps_per_epoch
 from common.spread import over_devices
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
@@ -170,7 +171,7 @@ class VQA(Task):
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
-        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
+        return make_optimizer(self.config, steps_per_epoch(self.examples, self.batch_size))
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

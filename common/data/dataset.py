@@ -257,23 +257,23 @@ def select_classes(dataset: AnyDataset, labels: Sequence[int]) -> AnyDataset:
     )
 
 
-def base_new(dataset: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
-    """Return the halves of CoCoOp's base-to-new protocol: the first ceil(K/2) classes and the rest.
+def halves(classes: int) -> tuple[range, range]:
+    """Return the classes of CoCoOp's base-to-new protocol: the first ceil(K/2) and the rest."""
+    middle = (classes + 1) // 2
+    return range(middle), range(middle, classes)
 
-    Both halves number their classes from 0.
+
+def base_new(dataset: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
+    """Return a data set's `halves`; both number their classes from 0.
 
     Raises:
       UserError: A half has fewer than two classes, so that every guess in it would be right.
     """
-    classes = len(dataset.classnames)
-    middle = (classes + 1) // 2
-    if classes - middle < 2:
+    base, new = halves(len(dataset.classnames))
+    if len(new) < 2:
         raise UserError(
-            f"{dataset.name} has {classes} classes, whose halves are {middle} base and "
-            f"{classes - middle} new: base to new needs two of each, so add classes or take "
+            f"{dataset.name} has {len(dataset.classnames)} classes, whose halves are {len(base)} "
+            f"base and {len(new)} new: base to new needs two of each, so add classes or take "
             "another protocol."
         )
-    return (
-        select_classes(dataset, range(middle)),
-        select_classes(dataset, range(middle, classes)),
-    )
+    return select_classes(dataset, base), select_classes(dataset, new)

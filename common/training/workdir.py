@@ -8,10 +8,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from common.config import ESSENTIAL, flatten, spelled_today, to_json
+from common.config import ESSENTIAL, flatten, to_json
 from common.errors import UserError
 from common.files import atomic_write, read_json
 from common.names import file_stem
+from common.old_spellings import spelled_today
 from common.paths import (
     AnyPath,
     in_bucket,

@@ -142,14 +142,14 @@ MUTATIONS = (
     Mutation(
         "domains over all classes",
         "aape_jax/classification/testsets.py",
-        'if config.protocol == "domain_generalisation":',
-        'if config.protocol == "":',
+        "shown_alone = config.protocol == DOMAIN_GENERALISATION",
+        "shown_alone = False",
         "aape/test_testsets.py",
     ),
     Mutation(
         "weight decay missing",
-        "aape_jax/core/optimizer.py",
-        "optax.add_decayed_weights(config.weight_decay)",
+        "common/protocols/coop.py",
+        "optax.add_decayed_weights(weight_decay)",
         "optax.add_decayed_weights(0.0)",
         "aape/test_optimizer.py",
     ),

@@ -1,7 +1,6 @@
 """Few-shot baselines on features, against their formulas."""
 
 import numpy as np
-import optax
 import pytest
 
 from aape_jax.classification.baselines.few_shot import (
@@ -11,7 +10,6 @@ from aape_jax.classification.baselines.few_shot import (
     Problem,
     tip_adapter,
 )
-from aape_jax.classification.baselines.fitting import epoch_batches, fit
 from common.evaluation.classification import class_means, normalise
 from tests.aape.problem import vectors
 
@@ -53,16 +51,3 @@ def test_class_means_have_unit_length():
     np.testing.assert_allclose(np.linalg.norm(means, axis=1), 1, rtol=1e-6)
     expected = own.x[:SHOTS].mean(axis=0)
     np.testing.assert_allclose(means[0], expected / np.linalg.norm(expected), rtol=1e-5)
-
-
-def test_fit_makes_one_update_for_each_batch():
-    batches = epoch_batches(examples=10, batch=4, steps=47, seed=0)
-    assert batches.shape == (47, 4)
-    assert len(set(batches[:2].ravel().tolist())) == 8
-
-    def loss(value, frozen, rows):
-        return value * frozen[rows].sum()
-
-    numbers = np.arange(10, dtype=np.float32)
-    found = fit(loss, np.float32(0), numbers, batches, optax.sgd(1.0), "a sum")
-    assert float(found) == -numbers[batches].sum()

@@ -20,7 +20,7 @@ def test_the_eleven_data_sets_and_two_halves():
 
 
 def test_all_classes_with_few_shots():
-    config = get_config("paper=eurosat,protocol=all_class,shots=1,shots_seed=3,seed=3")
+    config = get_config("paper=eurosat,protocol=all_classes,shots=1,shots_seed=3,seed=3")
     assert (config.subsample, config.schedule, config.shots) == ("all", "coop", 1)
     assert epochs(config.schedule, config.shots, config.paper) == 50
 

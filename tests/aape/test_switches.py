@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from aape_jax.classification.corpus import read_corpus
-from aape_jax.classification.inputs import class_parts, training_split
+from aape_jax.classification.inputs import training_split
 from aape_jax.classification.recipes import class_template, with_defaults
 from aape_jax.core.objective import Objective
 from aape_jax.core.optimizer import counts
 from common.config import flatten
 from common.data import open_dataset
 from common.errors import UserError
+from common.protocols.class_parts import class_parts
 from configs.aape import defaults, get_config
 from tests.aape.feature_files import features
 from tests.aape.problem import settings
@@ -97,7 +98,7 @@ def test_switches_of_the_data(tmp_path):
     assert (papers.shots, papers.shots_seed, papers.subsample) == (16, 1, "base")
     config.data = "folder:mine"
     own = with_defaults(config)
-    assert (own.shots, own.subsample, own.protocol) == (0, "all", "all_class")
+    assert (own.shots, own.subsample, own.protocol) == (0, "all", "all_classes")
     assert set(class_parts("base", 6)) == {"base/", "new/"}
     assert set(class_parts("all", 6)) == {""} and set(class_parts("new", 6)) == {"new/"}
 

@@ -14,6 +14,8 @@ from unittest import mock
 
 from absl import flags
 
+from common import old_spellings
+
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -33,6 +35,7 @@ class CommandResult:
 def run(name: str, *arguments: str) -> CommandResult:
     """Run `python -m NAME ARGUMENTS`; its flags are gone afterwards, so any command may follow."""
     out, err, status = io.StringIO(), io.StringIO(), 0
+    old_spellings.tell.cache_clear()  # As in a new process.
     before = set(flags.FLAGS)
     with (
         mock.patch.object(sys, "argv", [name, *arguments]),

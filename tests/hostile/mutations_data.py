@@ -74,8 +74,8 @@ MUTATIONS = (
     Mutation(
         "halves of one class",
         "common/data/dataset.py",
-        "if classes - middle < 2:",
-        "if classes < 0:",
+        "if len(new) < 2:",
+        "if len(new) < 0:",
         "hostile/test_data_sets.py",
     ),
     Mutation(

@@ -48,15 +48,15 @@ def settings(folder, arg="", data=""):
     [
         ("", "base_to_new", "base", 16),
         ("data=pocket:named", "base_to_new", "base", 16),
-        ("data=folder:x", "all_class", "all", 0),
-        ("data=features:x.npz", "all_class", "all", 0),
-        ("data=folder:x,subsample=base", "all_class", "base", 0),
-        ("data=folder:x,shots=4", "all_class", "all", 4),
+        ("data=folder:x", "all_classes", "all", 0),
+        ("data=features:x.npz", "all_classes", "all", 0),
+        ("data=folder:x,subsample=base", "all_classes", "base", 0),
+        ("data=folder:x,shots=4", "all_classes", "all", 4),
         ("data=folder:x,protocol=base_to_new", "base_to_new", "base", 0),
         ("paper=dtd", "base_to_new", "base", 16),
         ("paper=dtd,data=tfds:dtd", "base_to_new", "base", 16),
         ("paper=imagenet,protocol=cross_dataset", "cross_dataset", "all", 16),
-        ("paper=dtd,protocol=all_class,shots=1", "all_class", "all", 1),
+        ("paper=dtd,protocol=all_classes,shots=1", "all_classes", "all", 1),
     ],
 )
 def test_ones_own_data_are_all_learned_from(arg, protocol, subsample, shots):

@@ -80,7 +80,7 @@ def test_targets_are_looked_at_before_training(load, tmp_path, name):
     [
         ({"coop_shots": 1}, "has test photos alone: give coop_shots=0"),
         ({"coop_shots": -1}, "coop_shots=-1 needs photos"),
-        ({"protocol": "base_to_novel"}, "whose halves are 1 base and 1 new"),
+        ({"protocol": "base_to_new"}, "whose halves are 1 base and 1 new"),
         ({"test_template": "{} and {}"}, "needs one {} for the class name"),
         ({"test_template": "{name}"}, "needs one {} for the class name"),
         ({"test_template": "a {}"}, "would overwrite the class name"),
@@ -121,10 +121,10 @@ def opened(monkeypatch, names, test):
 
 
 SETS = {
-    "no photos": ("supervised", 3, [], [], ["has no test pictures"]),
-    "one class": ("supervised", 1, [0], [], ["has 1 class"]),
-    "a half without photos": ("base_to_novel", 4, [0, 1], ["base/"], ["(new classes) has no test"]),
-    "all in order": ("base_to_novel", 4, [0, 1, 2, 3], ["base/", "new/"], []),
+    "no photos": ("all_classes", 3, [], [], ["has no test pictures"]),
+    "one class": ("all_classes", 1, [0], [], ["has 1 class"]),
+    "a half without photos": ("base_to_new", 4, [0, 1], ["base/"], ["(new classes) has no test"]),
+    "all in order": ("base_to_new", 4, [0, 1, 2, 3], ["base/", "new/"], []),
 }
 
 
@@ -141,11 +141,11 @@ def test_what_cannot_be_measured_is_said(monkeypatch, clip, name):
 
 def test_a_class_whose_name_occurs_twice_is_trained_twice_from_templates(monkeypatch, clip):
     opened(monkeypatch, ["missile", "sunglasses", "missile"], [0, 1, 2])
-    config = settings(data="x", source="templates", protocol="supervised", held_out=0, targets=())
+    config = settings(data="x", source="templates", protocol="all_classes", held_out=0, targets=())
     found = gather_texts(config, clip.tokenizer)
     assert found.names == ("missile", "sunglasses", "missile")
     assert np.bincount(found.label).tolist() == [79, 79, 79]
-    config = settings(data="x", source="attributes", protocol="supervised", targets=(), held_out=0)
+    config = settings(data="x", source="attributes", protocol="all_classes", targets=(), held_out=0)
     assert np.bincount(gather_texts(config, clip.tokenizer).label).tolist() == [46, 46, 46]
 
 
@@ -154,7 +154,7 @@ def test_underscores_stay_in_keys_of_files_alone(monkeypatch, clip, tmp_path, so
     opened(monkeypatch, ["yin_yang", "fish"], [0, 1])
     corpus = tmp_path / "corpus.json"
     corpus.write_text(json.dumps({"yin_yang": ["a"], "fish": ["b"]}))
-    changes = {"source": source, "prompts": str(corpus), "length": 5, "protocol": "supervised"}
+    changes = {"source": source, "prompts": str(corpus), "length": 5, "protocol": "all_classes"}
     config = settings(data="x", targets=(), **changes)
     config.faithful.underscores = True
     ids = gather_texts(config, clip.tokenizer).templates.ids
@@ -166,7 +166,7 @@ def test_underscores_stay_in_keys_of_files_alone(monkeypatch, clip, tmp_path, so
     ("protocol", "template"),
     [
         ("cross_dataset", "a photo of a {}, a type of a texture."),
-        ("supervised", "a photo of a {}."),
+        ("all_classes", "a photo of a {}."),
         ("domain_generalisation", "a photo of a {}."),
     ],
 )
@@ -215,13 +215,13 @@ def test_few_sentences_are_all_learned_from(wanted, sentences, held):
 @pytest.mark.parametrize(
     ("arg", "protocol", "held"),
     [
-        ("", "base_to_novel", 2),
-        ("data=pocket:named", "base_to_novel", 2),
-        ("prompts=x.json", "supervised", -1),
-        ("data=folder:x,prompts=x.json", "supervised", -1),
-        ("data=folder:x,prompts=x.json,protocol=base_to_novel", "base_to_novel", -1),
-        ("dataset=dtd", "base_to_novel", 0),
-        ("dataset=dtd,protocol=supervised", "supervised", 0),
+        ("", "base_to_new", 2),
+        ("data=pocket:named", "base_to_new", 2),
+        ("prompts=x.json", "all_classes", -1),
+        ("data=folder:x,prompts=x.json", "all_classes", -1),
+        ("data=folder:x,prompts=x.json,protocol=base_to_new", "base_to_new", -1),
+        ("dataset=dtd", "base_to_new", 0),
+        ("dataset=dtd,protocol=all_classes", "all_classes", 0),
         ("dataset=imagenet,protocol=cross_dataset", "cross_dataset", 0),
     ],
 )

@@ -85,16 +85,16 @@ MUTATIONS = (
     ),
     Mutation(
         "cosine over N - 5 epochs",
-        "protext_jax/schedule.py",
-        "(epoch - WARMUP_EPOCHS) / epochs",
-        "(epoch - WARMUP_EPOCHS) / (epochs - WARMUP_EPOCHS)",
+        "common/protocols/epochs.py",
+        "jnp.pi * passed / epochs",
+        "jnp.pi * passed / (epochs - warmup_epochs)",
         "protext/test_schedule.py",
     ),
     Mutation(
         "no warm-up",
-        "protext_jax/schedule.py",
-        "epoch < WARMUP_EPOCHS, WARMUP_RATE",
-        "epoch < 0, WARMUP_RATE",
+        "common/protocols/epochs.py",
+        "epoch < warmup_epochs, warmup_rate",
+        "epoch < 0, warmup_rate",
         "protext/test_schedule.py",
     ),
     Mutation(
@@ -106,10 +106,10 @@ MUTATIONS = (
     ),
     Mutation(
         "rest of an epoch kept",
-        "protext_jax/schedule.py",
-        "return max(pairs // batch, 1)",
-        "return -(-pairs // batch)",
-        "protext/test_schedule.py",
+        "common/protocols/epochs.py",
+        "return max(examples // batch, 1)",
+        "return -(-examples // batch)",
+        "protocols/test_epochs.py",
     ),
     Mutation(
         "underscores kept at test time",
@@ -168,7 +168,7 @@ MUTATIONS = (
         "protext/test_protocols.py",
     ),
     Mutation(
-        "cross-dataset template in base-to-novel",
+        "cross-dataset template in base-to-new",
         "protext_jax/testsets.py",
         "if cross and short:",
         "if short:",

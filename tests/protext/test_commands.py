@@ -48,7 +48,7 @@ def config(world: Path, **changes: object) -> str:
     fields = {
         "prompts": world / "corpus.json",
         "data": f"features:{world / 'features.npz'}",
-        "protocol": "supervised",
+        "protocol": "all_classes",
         "held_out": 1,
         "epochs": 8,
         "steps_per_call": 2,
@@ -93,16 +93,21 @@ def test_a_run_writes_what_the_contract_says(finished):
     assert json.loads((finished / "config.json").read_text())["updates"] == 8
 
 
-def test_a_finished_run_says_so(world, finished):
-    again = run("train", f"--config={config(world)}", f"--workdir={finished}")
+@pytest.mark.parametrize("override", ["", "--config.protocol=supervised"])
+def test_a_finished_run_says_so(world, finished, override):
+    options = filter(None, [f"--config={config(world)}", override, f"--workdir={finished}"])
+    again = run("train", *options)
     assert again.status == 0 and "finished" in again.out
+    assert ("is called protocol=all_classes today" in again.out) == bool(override)
 
 
 def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
-    workdir = older_copy(finished, tmp_path / "older", "holdout", "faithful.half")
+    gone, spelled = ("holdout", "faithful.half"), {"protocol": "supervised"}
+    workdir = older_copy(finished, tmp_path / "older", *gone, **spelled)
     done = run("evaluate", f"--workdir={workdir}")
     assert done.status == 0, done.err
     assert "is older than some fields" in done.out and "holdout=" in done.out
+    assert done.out.count("protocol=supervised is called protocol=all_classes today") == 1
     (file,) = (workdir / "eval").glob("*.json")
     found = json.loads(file.read_text())
     result = json.loads((finished / "result.json").read_text())

@@ -125,7 +125,7 @@ def test_base_classes_only(tmp_path, clip):
         ({"length": 0}, "length=0"),
         ({"length": 5, "template": "a photo of a {}."}, "overwrite the class name"),
         ({"held_out": -2}, "held_out=-2"),
-        ({"protocol": "novel"}, "base_to_novel"),
+        ({"protocol": "novel"}, "base_to_new"),
         ({"source": "books"}, "source='books'"),
         ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
         ({"early_stop": -1}, "early_stop=-1"),

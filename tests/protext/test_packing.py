@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from common.protocols.epochs import Sampler
 from protext_jax.packing import Packer, Sizes, suffixes
-from protext_jax.schedule import Sampler
 
 NOTHING = np.iinfo(np.int32).max
 RNG = np.random.default_rng(3)

@@ -35,8 +35,8 @@ def sets(monkeypatch):
     return make
 
 
-def test_base_to_novel(sets):
-    base, new = sets(protocol="base_to_novel")
+def test_base_to_new(sets):
+    base, new = sets(protocol="base_to_new")
     assert (base.prefix, new.prefix) == ("base/", "new/")
     assert [len(x.classnames) for x in (base, new)] == [4, 3]
     assert new.classnames == ("class 4", "class 5", "class 6")
@@ -45,10 +45,10 @@ def test_base_to_novel(sets):
     assert (base.template, base.plain) == ("a photo of a {}.", "{} texture.")
 
 
-def test_supervised_and_long_prompts(sets):
-    (own,) = sets(protocol="supervised", length=5)
+def test_all_classes_and_long_prompts(sets):
+    (own,) = sets(protocol="all_classes", length=5)
     assert (own.prefix, len(own.classnames), own.template) == ("", 7, "X X X X X {}.")
-    (own,) = sets(protocol="supervised", test_template="a photo of a {}, a texture.")
+    (own,) = sets(protocol="all_classes", test_template="a photo of a {}, a texture.")
     assert own.template == "a photo of a {}, a texture."
 
 

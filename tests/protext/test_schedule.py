@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from protext_jax.runs import RunSetting, scale_by_epoch
-from protext_jax.schedule import Sampler, rate, steps_per_epoch
+from protext_jax.runs import RunSetting, rate, scale_by_epoch
 
 
 def closed_form(epoch, epochs, peak):
@@ -30,33 +29,6 @@ def test_rates_of_the_first_forty_epochs(epochs, peak):
 def test_the_rate_stops_short_of_zero():
     assert rates([29], 30, 0.03)[0] == pytest.approx(0.002865, rel=1e-3)
     assert rates([9], 10, 0.03)[0] == pytest.approx(0.01964, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("pairs", "steps"),
-    # The pairs of the reference's files, and how many steps its epochs have.
-    [(1500, 5), (380, 1), (8820, 34), (1020, 3), (125, 1), (2550, 9), (2820, 11), (256, 1)],
-)
-def test_steps_per_epoch(pairs, steps):
-    assert steps_per_epoch(pairs, 256) == steps
-
-
-def test_an_epoch_draws_without_replacement_and_drops_the_rest():
-    sampler = Sampler(pairs=23, batch=5, seed=1)
-    steps = [sampler.rows(step) for step in range(4)]
-    assert {len(rows) for rows in steps} == {5}
-    drawn = np.concatenate(steps)
-    assert len(set(drawn)) == 20
-    np.testing.assert_array_equal(sampler.epoch(0), steps)
-    assert not np.array_equal(sampler.rows(4), steps[0])  # another epoch, another order
-    np.testing.assert_array_equal(Sampler(23, 5, seed=1).rows(3), steps[3])
-    assert not np.array_equal(Sampler(23, 5, seed=2).rows(3), steps[3])
-
-
-def test_too_few_pairs_are_one_short_batch():
-    sampler = Sampler(pairs=7, batch=256, seed=0)
-    assert sampler.per_epoch == 1
-    assert sorted(sampler.rows(3)) == list(range(7))
 
 
 def test_runs_have_rates_of_their_own_per_epoch():

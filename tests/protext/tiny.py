@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from common.clip import TextConfig, TextTower
+from common.protocols.epochs import Sampler
 from configs.protext import defaults
 from protext_jax.fast import start_states
 from protext_jax.objective import Objective
 from protext_jax.packing import Packer, Sizes, suffixes
 from protext_jax.runs import Batches
-from protext_jax.schedule import Sampler
 
 TEXT = TextConfig(
     vocab_size=101,

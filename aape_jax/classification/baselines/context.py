@@ -16,18 +16,17 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
-from aape_jax.classification.baselines.fitting import fit
 from aape_jax.core.losses import classification
 from aape_jax.core.unit import unit
 from common.clip import CLIP, TextTower, pool_positions
 from common.clip.text import require_causal
 from common.data.names import readable
+from common.protocols.fitting import fit
 from common.seeds import random_key
 
 CONTEXT = "a photo of a"
 META_REDUCTION = 16
 SCALE = 100.0
-RATE = 2e-3  # of SGD, for both
 
 
 @dataclass(frozen=True, eq=False)

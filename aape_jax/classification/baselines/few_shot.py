@@ -14,10 +14,11 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
-from aape_jax.classification.baselines.fitting import epoch_batches, fit
 from aape_jax.core.losses import classification
 from aape_jax.core.unit import unit
 from common.evaluation.classification import accuracy
+from common.protocols.epochs import Sampler
+from common.protocols.fitting import fit
 from common.seeds import random_key
 
 # The authors' settings for ImageNet (gaopengcuhk/Tip-Adapter, configs/imagenet.yaml). They choose
@@ -62,13 +63,14 @@ def tip_adapter(problem: Problem) -> Scores:
 
 def tip_adapter_f(problem: Problem) -> Scores:
     """Train Tip-Adapter with trained keys."""
-    steps = TIP_EPOCHS * max(1, len(problem.x) // TIP_BATCH)
+    sampler = Sampler(len(problem.x), TIP_BATCH, problem.seed)
+    steps = TIP_EPOCHS * sampler.per_epoch
     frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
     frozen["values"] = np.eye(len(problem.w), dtype=np.float32)[problem.labels]
-    batches = epoch_batches(len(problem.x), TIP_BATCH, steps, problem.seed)
     rate = optax.cosine_decay_schedule(TIP_RATE, steps)
     optimizer = optax.adamw(rate, eps=1e-4, weight_decay=TIP_DECAY)
-    keys = fit(_tip_loss, jnp.asarray(problem.x), frozen, batches, optimizer, "Tip-Adapter-F")
+    keys, batches = jnp.asarray(problem.x), sampler.steps(steps)
+    keys = fit(_tip_loss, keys, frozen, batches, optimizer, "Tip-Adapter-F")
     return _tip(problem, np.asarray(keys))
 
 
@@ -79,11 +81,11 @@ def clip_adapter(problem: Problem) -> Scores:
     down, up = jax.random.split(random_key(problem.seed))
     glorot = jax.nn.initializers.he_uniform()
     params = {"down": glorot(down, (width, hidden)), "up": glorot(up, (hidden, width))}
-    steps = ADAPTER_EPOCHS * max(1, len(problem.x) // problem.batch)
+    sampler = Sampler(len(problem.x), problem.batch, problem.seed)
+    steps = ADAPTER_EPOCHS * sampler.per_epoch
     frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
-    batches = epoch_batches(len(problem.x), problem.batch, steps, problem.seed)
     optimizer = optax.adamw(optax.cosine_decay_schedule(ADAPTER_RATE, steps))
-    params = fit(_adapter_loss, params, frozen, batches, optimizer, "CLIP-Adapter")
+    params = fit(_adapter_loss, params, frozen, sampler.steps(steps), optimizer, "CLIP-Adapter")
 
     def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
         adapted = _adapt(params, jnp.asarray(x))

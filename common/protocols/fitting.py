@@ -62,14 +62,3 @@ def _run(
         return jax.lax.cond(is_real, update, lambda state, _: state, state, rows), None
 
     return jax.lax.scan(step, state, (batches, real))[0]
-
-
-def epoch_batches(examples: int, batch: int, steps: int, seed: int) -> Int[np.ndarray, "{steps} b"]:
-    """Return the rows of each step: every epoch is a new permutation, its rest is left out."""
-    batch = min(batch, examples)
-    an_epoch = examples // batch
-    rows = [
-        np.random.default_rng((seed, epoch)).permutation(examples)[: an_epoch * batch]
-        for epoch in range(-(-steps // an_epoch))
-    ]
-    return np.concatenate(rows).reshape(-1, batch)[:steps].astype(np.int32)

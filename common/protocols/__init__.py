@@ -1,0 +1,1 @@
+"""What papers on prompts share: how they train and what they are measured on."""

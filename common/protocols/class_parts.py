@@ -1,0 +1,48 @@
+"""Classes that compete with each other: all of a data set, or its base half and its new half."""
+
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Int
+
+from common.checks import check_choice
+from common.data import Dataset, FeatureDataset, base_new
+from common.data.dataset import halves
+from common.protocols.table import BASE_TO_NEW
+
+BASE, NEW = "base/", "new/"
+"""Prefixes of metrics."""
+
+AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
+
+
+def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]:
+    """Return the classes that compete with each other, by the prefix of their metrics.
+
+    The first part is the one that is trained on.
+
+    Raises:
+      UserError: `subsample` is unknown.
+    """
+    base, new = (np.array(half, int) for half in halves(classes))
+    parts = {"all": {"": np.arange(classes)}, "base": {BASE: base, NEW: new}, "new": {NEW: new}}
+    check_choice("subsample", subsample, parts)
+    return parts[subsample]
+
+
+def dataset_parts(dataset: AnyDataset, protocol: str) -> dict[str, AnyDataset]:
+    """Return the same as data sets, by the prefix: halves for base to new, else the whole.
+
+    Raises:
+      UserError: A half has fewer than two classes.
+    """
+    return (
+        dict(zip((BASE, NEW), base_new(dataset), strict=True))
+        if protocol == BASE_TO_NEW
+        else {"": dataset}
+    )
+
+
+def learned_part(dataset: AnyDataset, protocol: str) -> AnyDataset:
+    """Return the first of the parts: what is trained on."""
+    return next(iter(dataset_parts(dataset, protocol).values()))
