@@ -81,7 +81,7 @@ def read_vocabulary(directory: Path, suffix: str) -> Vocabulary:
         ids, where = model.record("vocab"), model.where
         merges = model.content.get("merges", [])
         listed = record.content.get("added_tokens") is not None
-        added = [added_word(each) for each in record.records("added_tokens")] if listed else []
+        added = [added_word(entry) for entry in record.records("added_tokens")] if listed else []
     else:
         file = directory / "vocab.json"
         ids = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
@@ -134,13 +134,13 @@ def require_rows(words: int, rows: int, directory: Path, tower: str) -> None:
         )
 
 
-def require_numbers(added: Sequence[AddedWord], found: Sequence[int], directory: Path) -> None:
+def require_numbers(added: Sequence[AddedWord], numbers: Sequence[int], directory: Path) -> None:
     """Check that added words have got the ids that their file says.
 
     Raises:
       UserError: Libraries count them on from the vocabulary's last id, whatever the file says.
     """
-    for word, number in zip(added, found, strict=True):
+    for word, number in zip(added, numbers, strict=True):
         if number != word.id:
             raise UserError(
                 f"the tokenizer in {shown(directory)} gives the added word {word.content[:50]!r} "

@@ -91,4 +91,4 @@ def _values(config: ConfigDict, names: Iterable[str]) -> Iterator[tuple[str, Any
         if name in fields:
             value = fields[name]
             values = value if isinstance(value, tuple | list) else (value,)
-            yield from ((name, each) for each in values)
+            yield from ((name, item) for item in values)

@@ -37,13 +37,13 @@ def find_config(file: str) -> Path:
     folders = [Path(x) for x in spec.submodule_search_locations or ()] if spec else []
     if path.parts[:-1] in ((), (FOLDER,)) and path.name not in ("", "__init__.py"):
         for folder in folders:
-            if (found := folder / path.name).is_file():
+            if (candidate := folder / path.name).is_file():
                 say(f"{file} is taken from {folder}.")
-                return found
-    ours = sorted({x.name for folder in folders for x in folder.glob("[!_]*.py")})
+                return candidate
+    names = sorted({x.name for folder in folders for x in folder.glob("[!_]*.py")})
     raise UserError(
         f"--config={quoted(file)}: there is no file {quoted(file)}; ours are "
-        f"{', '.join(f'{FOLDER}/{name}' for name in ours)}."
+        f"{', '.join(f'{FOLDER}/{name}' for name in names)}."
     )
 
 

@@ -57,7 +57,7 @@ def convert(source: str, out: Path) -> dict[str, Any]:
     model = kind.load(source)
     parts = kind.parts(source, model)
     dtypes = (tensor.dtype for part in parts for tensor in part.tensors.values())
-    dtype = jnp.result_type(*{each for each in dtypes if jnp.issubdtype(each, jnp.floating)})
+    dtype = jnp.result_type(*{x for x in dtypes if jnp.issubdtype(x, jnp.floating)})
     params = jax.tree.map(lambda x: np.asarray(x, dtype), model.params)
     say(f"Writing {out}, and reading it back…")
     kind.save(dataclasses.replace(model, params=params), out)

@@ -127,10 +127,10 @@ def _no_space(error: BaseException | None) -> str | None:
     """Return what the system says of a full disk, if that is at the bottom of `error`."""
     while error is not None:
         # Libraries in other languages pass on the text alone.
-        found = [text for text in map(os.strerror, FULL) if text in str(error)]
-        if found:
+        texts = [text for text in map(os.strerror, FULL) if text in str(error)]
+        if texts:
             name = getattr(error, "filename", None)
-            return f"{found[0]} ({name})" if name else found[0]
+            return f"{texts[0]} ({name})" if name else texts[0]
         error = error.__cause__ or error.__context__
     return None
 

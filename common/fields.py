@@ -63,15 +63,15 @@ def read_fields(file: Path) -> list[Field]:
     module = _Module(file)
     if "defaults" not in module.functions:
         raise UserError(f"{file} has no function defaults(): name a file of configs/.")
-    found: dict[str, Field] = {}
+    fields: dict[str, Field] = {}
     try:
         for field in module.fields("defaults", ""):
             # A later line changes what a function before it made.
-            section = found.get(field.name, field).section
-            found[field.name] = replace(field, section=section)
+            section = fields.get(field.name, field).section
+            fields[field.name] = replace(field, section=section)
     except RecursionError:
         raise UserError(f"a function of {file} calls itself: name a file of configs/.") from None
-    return list(found.values())
+    return list(fields.values())
 
 
 class _Module:
@@ -109,14 +109,14 @@ class _Module:
                         default = self._written(value)
                         yield Field(f"{prefix}{name}.{key.value}", default, meaning, section)
                 case ast.Call(ast.Name(other), []) if other in self.functions | self.origins:
-                    own = self if other in self.functions else _Module(self.origins[other])
-                    yield from own.fields(other, f"{prefix}{name}.")
+                    module = self if other in self.functions else _Module(self.origins[other])
+                    yield from module.fields(other, f"{prefix}{name}.")
                 case value:
                     yield Field(prefix + name, self._written(value), meaning, section)
 
     def _written(self, value: ast.expr) -> str:
         text = " ".join(ast.get_source_segment(self.source, value).split())
-        return re.sub(r"\( |,? \)", lambda found: found[0].strip(", "), text)
+        return re.sub(r"\( |,? \)", lambda match: match[0].strip(", "), text)
 
     def _comment_behind(self, node: ast.stmt) -> str:
         line = self.lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode().strip()
@@ -164,8 +164,8 @@ def renewed(page: str, root: Path) -> str:
         fields = read_fields(root / place["file"])
         known = read_fields(root / place["other"]) if place["other"] else []
         shown = {(x.name, x.default, x.meaning) for x in known}
-        own = [x for x in fields if (x.name, x.default, x.meaning) not in shown]
-        return f"{place['head']}\n{fields_table(own)}\n\n"
+        differing = [x for x in fields if (x.name, x.default, x.meaning) not in shown]
+        return f"{place['head']}\n{fields_table(differing)}\n\n"
 
     return PLACE.sub(table, page)
 

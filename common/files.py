@@ -172,7 +172,7 @@ def read_strings(path: AnyPath, remedy: str = COPY_AGAIN, limit: int = LARGEST) 
       UserError: As `read_json`; an empty list is refused too.
     """
     content = _parsed(path, remedy, limit)
-    strings = isinstance(content, list) and all(isinstance(each, str) for each in content)
+    strings = isinstance(content, list) and all(isinstance(x, str) for x in content)
     if not strings or not content:
         raise UserError(f"{shown(path)} holds no JSON list of strings: {remedy}.")
     return content
@@ -191,15 +191,15 @@ def require_file(path: AnyPath, remedy: str = COPY_AGAIN, limit: int | None = No
       UserError: It is missing, a folder, a pipe or a device, or larger than `limit` bytes.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{shown(path)} is missing: {remedy}.") from None
     except DAMAGED as error:
         raise UserError(f"{shown(path)} cannot be read ({cause(error)}): {remedy}.") from error
     if in_bucket(path):
-        regular, size = not found.is_directory, found.length
+        regular, size = not status.is_directory, status.length
     else:
-        regular, size = stat.S_ISREG(found.st_mode), found.st_size
+        regular, size = stat.S_ISREG(status.st_mode), status.st_size
     if not regular:
         raise UserError(f"{shown(path)} is a folder, a pipe or a device, not a file: {remedy}.")
     if limit is not None and size > limit:

@@ -31,8 +31,8 @@ def require_finite(
     Raises:
       UserError: The sentence names the arrays.
     """
-    if found := not_finite(arrays):
-        raise UserError(f"{where} holds NaN or infinite numbers in {some(found)}: {remedy}.")
+    if names := not_finite(arrays):
+        raise UserError(f"{where} holds NaN or infinite numbers in {some(names)}: {remedy}.")
 
 
 def not_finite(arrays: Mapping[str, Any]) -> list[str]:

@@ -110,8 +110,8 @@ def end_quietly_while_importing(packages: tuple[str, ...]) -> None:
     """
     arguments = sys.orig_argv
     module = arguments[arguments.index("-m") + 1 :][:1] if "-m" in arguments else []
-    ours = module and module[0].partition(".")[0] in packages
-    if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    in_packages = module and module[0].partition(".")[0] in packages
+    if in_packages and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         with contextlib.suppress(ValueError):  # Not the main thread.
             signal.signal(signal.SIGINT, _end_importing)
 

@@ -182,8 +182,8 @@ def require_plain(path: AnyPath, *, below: bool = False) -> None:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise UserError(f"{path} is neither a file nor a folder: remove it.")
     if below and stat.S_ISDIR(mode):
-        for each in sorted(path.iterdir()):
-            require_plain(each, below=True)
+        for entry in sorted(path.iterdir()):
+            require_plain(entry, below=True)
 
 
 def require_bucket(path: AnyPath) -> None:
@@ -196,14 +196,14 @@ def require_bucket(path: AnyPath) -> None:
         return
     bucket = epath.Path(*path.parts[:3])  # "/", "gs" and its name
     try:
-        found = bucket.exists()
+        exists = bucket.exists()
     except Exception as error:  # Without a key, a network, a right: each library has its own.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
             f"{path} cannot be reached ({reason:.200}): log in with `gcloud auth "
             "application-default login`, or give a folder."
         ) from error
-    if not found:
+    if not exists:
         raise UserError(f"there is no bucket {bucket}, or none for you.")
 
 

@@ -109,7 +109,7 @@ def _averages(
     """Return tables of the mean over the data sets of each model that has several."""
     parts = []
     for model in dict.fromkeys(model for _, model in chapters):
-        tables = [rows for (_, own), rows in chapters.items() if own == model]
+        tables = [rows for (_, name), rows in chapters.items() if name == model]
         if len(tables) < 2:
             continue
         rows = average(tables)

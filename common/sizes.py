@@ -64,7 +64,7 @@ def require(record: Record, allowed: Mapping[str, Sequence[Any]]) -> None:
     """
     for name, values in allowed.items():
         value = record.content.get(name)
-        if value is not None and not any(value == each for each in values):
+        if value is not None and not any(value == x for x in values):
             record.refuse(name, " or ".join(map(repr, values)) or "supported")
 
 

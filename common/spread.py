@@ -43,16 +43,16 @@ def over_devices(
     mesh = _all_devices()
     count = len(jax.tree.leaves(rows)[0])
     by_row = NamedSharding(mesh, P("rows"))
-    found, done = [], 0
+    results, done = [], 0
     with jax.set_mesh(mesh):
         shared = on_all_devices(shared)
         for chosen, real in batches(count, at_once or count, mesh.size):
-            taken = jax.tree.map(lambda leaf, own=chosen: np.asarray(leaf)[own], rows)
+            taken = jax.tree.map(lambda leaf, chosen=chosen: np.asarray(leaf)[chosen], rows)
             taken = place(taken, jax.tree.map(lambda _: by_row, taken))
-            found.append(to_host(_spread(run, mesh, tuple(options.items()), shared, taken)))
+            results.append(to_host(_spread(run, mesh, tuple(options.items()), shared, taken)))
             done += real
             progress(done)
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
 
 
 def on_all_devices(tree: PyTree) -> PyTree:
@@ -117,7 +117,7 @@ def _all_devices() -> Mesh:
 def _spread(
     run: Run, mesh: Mesh, options: tuple[tuple[str, Any], ...], shared: PyTree, rows: PyTree
 ) -> PyTree:
-    own = functools.partial(run, **dict(options))
+    program = functools.partial(run, **dict(options))
     return jax.shard_map(
-        own, mesh=mesh, in_specs=(P(), P("rows")), out_specs=P("rows"), check_vma=False
+        program, mesh=mesh, in_specs=(P(), P("rows")), out_specs=P("rows"), check_vma=False
     )(shared, rows)

@@ -74,7 +74,7 @@ def _finite(text: str) -> float:
 def _require_shallow(content: Any) -> None:
     level = [content] if isinstance(content, _CONTAINERS) else []
     for _ in range(DEEPEST):
-        values = (each.values() if isinstance(each, dict) else each for each in level)
+        values = (x.values() if isinstance(x, dict) else x for x in level)
         level = [x for x in chain.from_iterable(values) if isinstance(x, _CONTAINERS)]
         if not level:
             return

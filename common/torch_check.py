@@ -38,7 +38,7 @@ def torch_errors(model: CLIP | StableDiffusion | LM, directory: Path) -> dict[st
             pairs = _COMPARED[type(model)](model, directory)
     except ImportError as error:
         raise NotComparableError(f"{error.name} is not installed") from error
-    return {name: _relative(ours, theirs.numpy()) for name, (ours, theirs) in pairs.items()}
+    return {name: _relative(x, y.numpy()) for name, (x, y) in pairs.items()}
 
 
 def _clip(clip: CLIP, directory: Path) -> Pairs:
@@ -48,21 +48,21 @@ def _clip(clip: CLIP, directory: Path) -> Pairs:
     import torch
     from transformers import CLIPModel
 
-    theirs = CLIPModel.from_pretrained(directory, dtype=torch.float32).eval()
+    reference = CLIPModel.from_pretrained(directory, dtype=torch.float32).eval()
     ids = clip.tokenizer(PROMPTS, clip.config.text.positions)
     size = clip.config.vision.image_size
     pixels = _noise(2, size, size, 3)
-    states = theirs.text_model(torch.from_numpy(ids).long()).pooler_output
-    patches = theirs.vision_model(_to_torch(pixels)).pooler_output
+    states = reference.text_model(torch.from_numpy(ids).long()).pooler_output
+    patches = reference.vision_model(_to_torch(pixels)).pooler_output
     text, image = (jax.jit(encode, static_argnums=0) for encode in (encode_text, encode_image))
     return {
         "text features": (
             text(clip.text_tower, clip.params["text"], ids),
-            theirs.text_projection(states),
+            reference.text_projection(states),
         ),
         "image features": (
             image(clip.image_tower, clip.params["vision"], pixels),
-            theirs.visual_projection(patches),
+            reference.visual_projection(patches),
         ),
     }
 
@@ -108,12 +108,12 @@ def _language(lm: LM, directory: Path) -> Pairs:
     import torch
     from transformers import AutoModelForCausalLM
 
-    theirs = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    reference = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
     ids = np.random.default_rng(0).integers(0, lm.config.vocab_size, (2, 16))
     variables = {"params": lm.params}
     hidden, _ = jax.jit(lm.model.apply)(variables, lm.model.apply(variables, ids, method="embed"))
     logits = lm.model.apply(variables, hidden, method="logits")
-    return {"logits": (logits, theirs(torch.from_numpy(ids)).logits)}
+    return {"logits": (logits, reference(torch.from_numpy(ids)).logits)}
 
 
 _COMPARED: dict[type, Callable[[Any, Path], Pairs]] = {
@@ -123,8 +123,8 @@ _COMPARED: dict[type, Callable[[Any, Path], Pairs]] = {
 }
 
 
-def _relative(ours: Any, theirs: np.ndarray) -> float:
-    return float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
+def _relative(output: Any, reference: np.ndarray) -> float:
+    return float(np.abs(np.asarray(output) - reference).max() / np.abs(reference).max())
 
 
 def _noise(*shape: int) -> np.ndarray:

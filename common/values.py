@@ -131,7 +131,7 @@ def _unquoted(text: str) -> str:
 
 def typed(
     written: Mapping[str, Any],
-    ours: Mapping[str, Any],
+    defaults: Mapping[str, Any],
     where: str,
     remedy: str = "train the run again",
 ) -> dict[str, Any]:
@@ -139,23 +139,23 @@ def typed(
 
     Args:
       written: what the file holds, with tuples for lists.
-      ours: the defaults, group by group; a field that is not among them is returned as it is.
+      defaults: group by group; a field that is not among them is returned as it is.
       where: the file and the group, for sentences.
       remedy: what to do, likewise.
 
     Raises:
       UserError: a value is of another type, or beyond what any run would hold.
     """
-    found = dict(written)
-    for name in written.keys() & ours.keys():
-        value, default = written[name], ours[name]
+    fields = dict(written)
+    for name in written.keys() & defaults.keys():
+        value, default = written[name], defaults[name]
         if isinstance(default, Mapping):
             if not isinstance(value, Mapping):
                 raise UserError(f"{where}{name} is not a group of fields: {remedy}.")
-            found[name] = typed(value, default, f"{where}{name}.", remedy)
+            fields[name] = typed(value, default, f"{where}{name}.", remedy)
         else:
-            found[name] = _of_type(value, default, f"{where}{name}", remedy)
-    return found
+            fields[name] = _of_type(value, default, f"{where}{name}", remedy)
+    return fields
 
 
 def _of_type(value: Any, default: Any, where: str, remedy: str) -> Any:

@@ -205,7 +205,7 @@ class VQA(Task):
         del frozen
         source = self.test.source
         found = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
-        judge = partial(mean_accuracies, given=source.answers, kinds=source.kinds)
+        judge = partial(mean_accuracies, people=source.answers, kinds=source.kinds)
         rows = {name: judge(answers) for name, answers in found.items()}
         for name in rows:
             rows[name]["parameters"] = float(parameter_count(trainable[name]["head"]))

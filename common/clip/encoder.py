@@ -74,8 +74,8 @@ class ListEncoder:
             sequences = self._sequences(texts)
             self._require_fit(texts, sequences, "names", "shorten it", len(templates))
             features = self._text_features(sequences)
-            found = features.reshape(len(names), len(templates), -1).mean(axis=1)
-            return found / np.linalg.norm(found, axis=1, keepdims=True)
+            mean = features.reshape(len(names), len(templates), -1).mean(axis=1)
+            return mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
         return self._classes.get((names, templates), means)
 
@@ -100,15 +100,15 @@ class ListEncoder:
         sequences: Sequence[Sequence[int]],
         what: str,
         remedy: str,
-        each: int = 1,
+        group: int = 1,
     ) -> None:
-        """Refuse a text that is too long; `each` texts belong to an entry of the list `what`."""
+        """Refuse a text that is too long; `group` texts belong to an entry of the list `what`."""
         room = self.tokenizer.length - 2
         for place, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
             if len(ids) > room:
                 shown = text if len(text) < 60 else f"{text[:57]}..."
                 raise UserError(
-                    f"{what}[{place // each}], {shown!r}, has {len(ids)} tokens, and {room} fit: "
+                    f"{what}[{place // group}], {shown!r}, has {len(ids)} tokens, and {room} fit: "
                     f"{remedy}."
                 )
 

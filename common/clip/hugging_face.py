@@ -116,7 +116,7 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
 
 def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
     """Return what `clip_from_json` reads."""
-    vision = {theirs: getattr(config.vision, ours) for ours, (theirs, _) in _VISION.items()}
+    vision = {key: getattr(config.vision, field) for field, (key, _) in _VISION.items()}
     projection = {_PROJECTION[0]: config.vision.projection}
     return {
         "architectures": ["CLIPModel"],
@@ -129,7 +129,7 @@ def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
 
 def _text_fields(config: TextConfig) -> dict[str, Any]:
     require_causal(config, "Hugging Face's layout of CLIP")
-    fields = {theirs: getattr(config, ours) for ours, (theirs, _) in _TEXT.items()}
+    fields = {key: getattr(config, field) for field, (key, _) in _TEXT.items()}
     if config.pool == "argmax":
         fields["eos_token_id"] = _LEGACY_EOS
     if config.projection is not None:
@@ -151,13 +151,13 @@ def _pick(record: Record, table: Mapping[str, tuple]) -> dict[str, Any]:
     """Return a tower's fields under our names."""
     require(record, _ALLOWED)
     fields: dict[str, Any] = {}
-    for ours, (theirs, default) in table.items():
-        if ours == "activation":
-            fields[ours] = record.text(theirs, tuple(ACTIVATIONS), default=default)
-        elif ours == "eps":
-            fields[ours] = record.number(theirs, 0, 1, default=default)
+    for field, (key, default) in table.items():
+        if field == "activation":
+            fields[field] = record.text(key, tuple(ACTIVATIONS), default=default)
+        elif field == "eps":
+            fields[field] = record.number(key, 0, 1, default=default)
         else:
-            fields[ours] = size(record, theirs, "token" if ours in _IDS else ours, default)
+            fields[field] = size(record, key, "token" if field in _IDS else field, default)
     if fields["width"] % fields["heads"]:
         record.refuse(table["heads"][0], f"a divisor of the width {fields['width']}")
     return fields

@@ -67,9 +67,9 @@ def cached(
     Raises:
       UserError: `compute` makes NaN or infinite numbers, which are not kept.
     """
-    found = find(directory, key, expected)
-    if found is not None:
-        return found
+    stored = find(directory, key, expected)
+    if stored is not None:
+        return stored
     arrays = {name: np.asarray(array) for name, array in compute().items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "biufc":

@@ -46,7 +46,7 @@ def class_folders(root: Path) -> dict[str, Path]:
       UserError: There are none, or two that differ in what nobody sees, or one whose name no
         file can have.
     """
-    found: dict[str, Path] = {}
+    classes: dict[str, Path] = {}
     seen: dict[str, str] = {}
     for folder in folders(root):
         name = require_file_name(folder.name, f"the class folder in {root}")
@@ -56,9 +56,9 @@ def class_folders(root: Path) -> dict[str, Path]:
                 f"the class folders {twin!r} and {name!r} of {root} differ in capitals or accents' "
                 "encoding alone: merge them, or rename one."
             )
-        found[name] = folder
-    if found:
-        return found
+        classes[name] = folder
+    if classes:
+        return classes
     loose = [entry for entry in entries(root) if _is_photo(entry)]
     if loose:
         raise UserError(
@@ -98,6 +98,6 @@ def _without_photos(folder: Path, listed: list[Path], passed_over: tuple[PassedO
         )
     kinds = ", ".join(sorted(suffixes()))
     if passed_over:
-        held = ", ".join(f"{each.count} {each.what} ({each.reason})" for each in passed_over)
+        held = ", ".join(f"{entry.count} {entry.what} ({entry.reason})" for entry in passed_over)
         return f"the class folder {folder} holds no photos ({kinds}), but {held}: add photos."
     return f"the class folder {folder} holds no photos ({kinds}): add some or remove it."

@@ -76,8 +76,8 @@ def features_and_grids(
     Cells are what the tower's pooling reads, row by row, in float16: for ViT the patches of the
     last hidden state, for ResNet the last feature map.
     """
-    found = _encode_photos(clip, split, cache, ORIGINAL, ("features", "grid"))
-    return found["features"], found["grid"]
+    arrays = _encode_photos(clip, split, cache, ORIGINAL, ("features", "grid"))
+    return arrays["features"], arrays["grid"]
 
 
 def _encode_photos(
@@ -125,10 +125,10 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.
         rows = np.flatnonzero(group == number)
         if not len(rows):
             continue
-        own = ids[rows, :width]
+        tokens = ids[rows, :width]
 
-        def key(places: range, own: np.ndarray = own) -> Key:
-            chosen = np.ascontiguousarray(own[places.start : places.stop], "<i4")
+        def key(places: range, tokens: np.ndarray = tokens) -> Key:
+            chosen = np.ascontiguousarray(tokens[places.start : places.stop], "<i4")
             return {
                 "what": f"clip text features, {chosen.shape[1]} columns",
                 "weights": clip.fingerprint,
@@ -139,7 +139,7 @@ def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.
         features[rows] = cached_pass(
             encode,
             clip.params["text"],
-            own.__getitem__,
+            tokens.__getitem__,
             len(rows),
             names=("features",),
             shapes={"features": (config.projection,)},

@@ -50,14 +50,14 @@ def agree(what: str) -> Iterator[None]:
         raise UserError(f"{what}: process {number} failed; its own output says why.")
 
 
-def held_by(found: Sequence[Arrays | None]) -> Bool[np.ndarray, "processes parts"]:
+def held_by(parts: Sequence[Arrays | None]) -> Bool[np.ndarray, "processes parts"]:
     """Return which process has which part."""
-    return _gather(np.array([part is not None for part in found], bool))
+    return _gather(np.array([part is not None for part in parts], bool))
 
 
-def everywhere(found: Sequence[Arrays | None]) -> list[Arrays]:
+def everywhere(parts: Sequence[Arrays | None]) -> list[Arrays]:
     """Return all parts on all processes; each must be held by one of them at least."""
-    held, whole = held_by(found), list(found)
+    held, whole = held_by(parts), list(parts)
     for number in np.flatnonzero(~held.all(axis=0)):
         whole[number] = _send(whole[number], source=int(held[:, number].argmax()))
     return whole

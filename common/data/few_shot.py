@@ -64,7 +64,7 @@ def class_rows(labels: Int[np.ndarray, "b"], classes: int) -> ClassRows:
         raise UserError(f"class number {int(np.argmin(counts))} has no examples: add some.")
     rows = np.empty((classes, counts.max()), dtype=np.int64)
     for label in range(classes):
-        own = np.flatnonzero(labels == label)
-        rows[label] = own[0]
-        rows[label, : len(own)] = own
+        members = np.flatnonzero(labels == label)
+        rows[label] = members[0]
+        rows[label, : len(members)] = members
     return ClassRows(rows=rows, counts=counts)

@@ -49,7 +49,7 @@ def open_folder(path: str, holdout: int) -> Dataset:
     passed_over = [*_beside(root, parts)]
     train = _split(source, classes, classnames, passed_over)
     splits: dict[str, ImageSplit] = {
-        part: _split(parts[part], own, classnames, passed_over) for part, own in others.items()
+        part: _split(parts[part], others[part], classnames, passed_over) for part in others
     }
     if "test" not in splits and "val" in splits:
         say(f"{root} has no test part with classes: its folder {parts['val'].name!r} is tested on.")
@@ -67,39 +67,39 @@ def find_parts(root: Path) -> dict[str, Path]:
       UserError: The parts hold photos of no class, or a part is there twice.
     """
     listed = folders(root)
-    found: dict[str, Path] = {}
+    parts: dict[str, Path] = {}
     for part, names in PARTS.items():
         for folder in listed:
-            if folder.name.lower() in names and found.setdefault(part, folder) != folder:
+            if folder.name.lower() in names and parts.setdefault(part, folder) != folder:
                 raise UserError(
-                    f"{root} holds both {found[part].name!r} and {folder.name!r}: leave one of "
+                    f"{root} holds both {parts[part].name!r} and {folder.name!r}: leave one of "
                     "them there."
                 )
-    if "train" not in found or len(found) < 2:
+    if "train" not in parts or len(parts) < 2:
         return {}
-    labelled = {part: folder for part, folder in found.items() if folders(folder)}
+    labelled = {part: folder for part, folder in parts.items() if folders(folder)}
     if "train" in labelled:
         return labelled
-    if len(listed) > len(found):  # They are classes like the others.
+    if len(listed) > len(parts):  # They are classes like the others.
         return {}
     raise UserError(
-        f"{found['train']} holds no class folders: a photo of a part lies at "
-        f"{found['train'].name}/CLASS/PHOTO."
+        f"{parts['train']} holds no class folders: a photo of a part lies at "
+        f"{parts['train'].name}/CLASS/PHOTO."
     )
 
 
 def _of_classes(part: Path, classnames: Sequence[str]) -> dict[str, Path]:
     """Return the folders of a part by the names of the training classes, in their order."""
     known = {composed(name): name for name in classnames}
-    found = {}
+    classes = {}
     for name, folder in class_folders(part).items():
         if composed(name) not in known:
             raise UserError(
                 f"class {name!r} is in {part} but not among the training classes: add photos to "
                 "train on, or take it out."
             )
-        found[known[composed(name)]] = folder
-    return found
+        classes[known[composed(name)]] = folder
+    return classes
 
 
 def _beside(root: Path, parts: Mapping[str, Path]) -> Iterator[PassedOver]:
@@ -121,9 +121,9 @@ def _split(
     passed_over += loose_files(root)
     photos = []
     for name, folder in classes.items():
-        found = photos_in(folder)
-        passed_over += found.passed_over
-        photos += [(path, classnames.index(name)) for path in found.paths]
+        listed = photos_in(folder)
+        passed_over += listed.passed_over
+        photos += [(path, classnames.index(name)) for path in listed.paths]
     return split_of_files(root, photos)
 
 

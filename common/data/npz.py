@@ -33,7 +33,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             require_no_pointer(path, file.read(64))
             with zipfile.ZipFile(file) as archive:
                 _require_budget(archive, path.stat().st_size)
-                return {_name(each): _read(archive, each) for each in archive.infolist()}
+                return {_name(member): _read(archive, member) for member in archive.infolist()}
     except UserError as error:
         raise ValueError(str(error).rstrip(".")) from error
     except DAMAGED as error:
@@ -42,11 +42,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _require_budget(archive: zipfile.ZipFile, size: int) -> None:
     members = archive.infolist()
-    if any(each.compress_type not in _METHODS for each in members):
+    if any(member.compress_type not in _METHODS for member in members):
         raise ValueError("it is packed in a way that numpy does not write")
-    if len({each.filename for each in members}) < len(members):
+    if len({member.filename for member in members}) < len(members):
         raise ValueError("it holds one name twice")
-    if sum(each.file_size for each in members) > max(SMALL, MOST_PACKED * size):
+    if sum(member.file_size for member in members) > max(SMALL, MOST_PACKED * size):
         raise ValueError("it unpacks to far more than its own size")
 
 

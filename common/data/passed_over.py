@@ -43,13 +43,13 @@ def in_droppings(path: PurePath) -> bool:
     return any(is_dropping(part) for part in path.parts)
 
 
-def merged(found: Iterable[PassedOver]) -> tuple[PassedOver, ...]:
+def merged(entries: Iterable[PassedOver]) -> tuple[PassedOver, ...]:
     """Return one entry for each kind and reason."""
     kinds: dict[tuple[str, str], PassedOver] = {}
-    for each in found:
-        key = each.what, each.reason
+    for entry in entries:
+        key = entry.what, entry.reason
         known = kinds.get(key)
-        kinds[key] = replace(known, count=known.count + each.count) if known else each
+        kinds[key] = replace(known, count=known.count + entry.count) if known else entry
     return tuple(kinds.values())
 
 

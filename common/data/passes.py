@@ -65,16 +65,16 @@ def cached_pass(
         raise ValueError(f"part={part} must be a multiple of batch_size={batch_size}.")
     parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
     files = [_Files(directory, key(rows), names, len(rows), shapes or {}) for rows in parts]
-    found = [each.read() for each in files]
-    own = _share(found)
-    if own:
+    contents = [file.read() for file in files]
+    share = _share(contents)
+    if share:
         remove_partial(Path(directory), seconds=A_DAY)
-    total = sum(len(parts[number]) for number in own)
+    total = sum(len(parts[number]) for number in share)
     done = 0
 
-    bar = Progress(total, _titled(title), unit=unit, status="compiling…", show=bool(own))
+    bar = Progress(total, _titled(title), unit=unit, status="compiling…", show=bool(share))
     with agree(title), bar as progress:
-        for number in own:
+        for number in share:
 
             def compute(rows: range = parts[number], before: int = done) -> Arrays:
                 return feature_pass(
@@ -88,14 +88,14 @@ def cached_pass(
                 )
 
             try:
-                found[number] = files[number].fill(compute)
+                contents[number] = files[number].fill(compute)
             except BrokenExamples as error:
-                later = [row for other in own if other > number for row in parts[other]]
+                later = [row for other in share if other > number for row in parts[other]]
                 raise BrokenExamples([*error.errors, *errors_of(load, later)]) from None
             done += len(parts[number])
             progress.update(done)
-    whole = everywhere(found)
-    return {name: np.concatenate([each[name] for each in whole]) for name in whole[0]}
+    whole = everywhere(contents)
+    return {name: np.concatenate([arrays[name] for arrays in whole]) for name in whole[0]}
 
 
 @dataclass(frozen=True)
@@ -110,19 +110,19 @@ class _Files:
 
     def read(self) -> Arrays | None:
         """Return all arrays, if all are there."""
-        found: Arrays = {}
+        arrays: Arrays = {}
         for name in self.names:
-            found |= find(self.directory, self._key(name), self._expected(name)) or {}
-        return found if set(found) == set(self.names) else None
+            arrays |= find(self.directory, self._key(name), self._expected(name)) or {}
+        return arrays if set(arrays) == set(self.names) else None
 
     def fill(self, compute: Callable[[], Arrays]) -> Arrays:
         """Compute the part, unless another run was faster, and write what is missing."""
         once = functools.cache(compute)
-        found: Arrays = {}
+        arrays: Arrays = {}
         for name in self.names:
             key, expected = self._key(name), self._expected(name)
-            found |= cached(self.directory, key, lambda name=name: {name: once()[name]}, expected)
-        return found
+            arrays |= cached(self.directory, key, lambda name=name: {name: once()[name]}, expected)
+        return arrays
 
     def _expected(self, name: str) -> ExpectedArrays:
         return ExpectedArrays(frozenset({name}), self.rows, self.shapes)
@@ -131,9 +131,9 @@ class _Files:
         return {**self.key, "array": name}
 
 
-def _share(found: Sequence[Arrays | None]) -> list[int]:
+def _share(parts: Sequence[Arrays | None]) -> list[int]:
     """Return the numbers of the parts that this process computes: nobody has them."""
-    missing = np.flatnonzero(~held_by(found).any(axis=0))
+    missing = np.flatnonzero(~held_by(parts).any(axis=0))
     return missing[jax.process_index() :: jax.process_count()].tolist()
 
 

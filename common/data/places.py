@@ -31,15 +31,15 @@ def entries(folder: Path) -> list[Path]:
       UserError: The folder cannot be read, or a name in it is not text.
     """
     try:
-        found = [entry for entry in folder.iterdir() if not is_dropping(entry.name)]
+        listed = [entry for entry in folder.iterdir() if not is_dropping(entry.name)]
     except OSError as error:
         raise UserError(
             f"the folder {folder} cannot be read ({error.strerror}): give one that you may read."
         ) from None
-    for entry in found:
+    for entry in listed:
         if not is_text(entry.name):
             raise UserError(f"the name {entry.name!a} in {folder} is not UTF-8: rename it.")
-    return sorted(found, key=lambda entry: natural_key(entry.name))
+    return sorted(listed, key=lambda entry: natural_key(entry.name))
 
 
 def folders(folder: Path) -> list[Path]:

@@ -62,11 +62,11 @@ class _DiffusersConfig:
         record = opened(raw, cls._file)
         names = {field.name for field in dataclasses.fields(cls)}
         check_supported(record, names, cls._fixed)
-        own = {name: _KINDS[name](record, name) for name in names & record.content.keys()}
-        if len(own.get("block_out_channels") or ()) > _LEVELS:
+        fields = {name: _KINDS[name](record, name) for name in names & record.content.keys()}
+        if len(fields.get("block_out_channels") or ()) > _LEVELS:
             record.refuse("block_out_channels", f"a list of up to {_LEVELS} numbers")
         # Null stands for the default.
-        return {name: value for name, value in own.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as diffusers' `config.json` holds them, with its class name."""

@@ -67,12 +67,12 @@ def draw(
 
 
 def _vectors(tokens: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n d"]]:
-    found = {}
+    learned = {}
     for word, vectors in tokens.items():
         rows = np.atleast_2d(np.asarray(vectors, np.float32))
         if rows.ndim != 2 or not np.isfinite(rows).all():
             raise UserError(
                 f"tokens[{word!r}] has the shape {np.shape(vectors)}: give finite vectors [n, d]."
             )
-        found[word] = rows
-    return found
+        learned[word] = rows
+    return learned

@@ -140,23 +140,23 @@ def embed_prompt(
     ids: list[int] = []
     learned: list[np.ndarray] = []
     end = 0
-    for found in find_words(text, words, others):
-        vectors = words[found.word]
+    for match in find_words(text, words, others):
+        vectors = words[match.word]
         if vectors.shape[1] != table.shape[1]:
             raise UserError(
-                f"the vectors of {found.word} are {vectors.shape[1]} wide, and this text tower "
+                f"the vectors of {match.word} are {vectors.shape[1]} wide, and this text tower "
                 f"takes vectors {table.shape[1]} wide: use tokens of the same base model."
             )
-        ids += tokenizer.encode(text[end : found.start])
+        ids += tokenizer.encode(text[end : match.start])
         ids += range(len(table) + len(learned), len(table) + len(learned) + len(vectors))
         learned += list(vectors)
-        end = found.end
+        end = match.end
     ids += tokenizer.encode(text[end:])
     if len(ids) > tokenizer.length - 2:
-        own = f", {len(learned)} of them learned" if learned else ""
+        note = f", {len(learned)} of them learned" if learned else ""
         raise UserError(
             f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {len(ids)} "
-            f"tokens{own}, and {tokenizer.length - 2} fit: shorten it."
+            f"tokens{note}, and {tokenizer.length - 2} fit: shorten it."
         )
     packed = tokenizer.pack([ids])[0]
     extended = np.concatenate([table, np.asarray(learned).reshape(-1, table.shape[1])])

@@ -83,7 +83,7 @@ def text_to_image(
 
         if not key.ndim:
             return drawn(key, noise.shape)
-        return jax.vmap(lambda own: drawn(own, noise.shape[1:]))(key)
+        return jax.vmap(lambda row_key: drawn(row_key, noise.shape[1:]))(key)
 
     latents = sample(
         sampler,

@@ -171,9 +171,9 @@ def lms(schedule: NoiseSchedule, steps: int, options: Options) -> SamplingPlan:
         seen = sigmas[max(0, step - 3) : step + 1][::-1]
         width = (sigmas[step + 1] - sigmas[step]) / 2
         at = sigmas[step] + width * (nodes + 1)
-        for lag, own in enumerate(seen):
+        for lag, sigma in enumerate(seen):
             others = np.delete(seen, lag)
-            basis = np.prod((at[:, None] - others) / (own - others), axis=1)
+            basis = np.prod((at[:, None] - others) / (sigma - others), axis=1)
             lags[step, lag] = width * np.dot(weights, basis)
     return scaled_plan(options, times, sigmas[:-1], np.ones(steps), lags, estimate="noise")
 

@@ -223,10 +223,10 @@ def _combined(
 def _columns(plan: SamplingPlan) -> dict[str, Any]:
     """Return the plan's columns; of estimates one for each lag."""
 
-    def row(own: Row | None) -> dict[str, Any] | None:
-        lags = None if own is None else tuple(own.estimates.T)
-        return own and {"latents": own.latents, "estimates": lags, "aside": own.aside}
+    def by_name(row: Row | None) -> dict[str, Any] | None:
+        lags = None if row is None else tuple(row.estimates.T)
+        return row and {"latents": row.latents, "estimates": lags, "aside": row.aside}
 
     names = ("timestep", "input_scale", "alpha", "sigma", "noise", "unclipped")
     columns: dict[str, Any] = {name: getattr(plan, name) for name in names}
-    return columns | {"following": row(plan.following), "aside": row(plan.aside)}
+    return columns | {"following": by_name(plan.following), "aside": by_name(plan.aside)}

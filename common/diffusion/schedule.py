@@ -122,11 +122,11 @@ class NoiseSchedule:
             content = self.file
         else:
             before, content = None, {"_class_name": "DDIMScheduler", "clip_sample": False}
-        own = {name: getattr(self, name) for name in _FIRST}
-        own |= {name: value for name in _LATER if (value := getattr(self, name))}
+        fields = {name: getattr(self, name) for name in _FIRST}
+        fields |= {name: value for name in _LATER if (value := getattr(self, name))}
         changed = {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in own.items()
+            for name, value in fields.items()
             if value is not None and (before is None or value != getattr(before, name))
         }
         return content | changed

@@ -199,7 +199,7 @@ def read_options(
       UserError: The class, a field or its value is not supported; the message names it.
     """
     file = schedule.file
-    own = scheduler is None
+    from_file = scheduler is None
     scheduler = scheduler or file.get("_class_name")
     if not isinstance(scheduler, str) or scheduler not in KNOWN:
         raise UserError(
@@ -207,15 +207,15 @@ def read_options(
             "with: name a sampler, such as dpmpp_2m, in place of 'checkpoint'."
         )
     known = KNOWN[scheduler]
-    _refuse_strangers(file, scheduler, own)
+    _refuse_strangers(file, scheduler, from_file)
     if schedule.rescale_betas_zero_snr and "rescale_betas_zero_snr" not in known:
         raise UserError(_refusal(scheduler, "rescale_betas_zero_snr", True, False))
-    said = {name: file[name] for name in known if file.get(name) is not None}
+    written = {name: file[name] for name in known if file.get(name) is not None}
     if schedule.timestep_spacing is not None:
-        said["timestep_spacing"] = schedule.timestep_spacing
+        written["timestep_spacing"] = schedule.timestep_spacing
     if "set_alpha_to_one" in known and not file:
-        said["set_alpha_to_one"] = schedule.set_alpha_to_one
-    options = {name: field.default for name, field in known.items()} | silent | said | fixed
+        written["set_alpha_to_one"] = schedule.set_alpha_to_one
+    options = {name: field.default for name, field in known.items()} | silent | written | fixed
     for name, field in known.items():
         if not field.accepts(options[name]):
             raise UserError(_refusal(scheduler, name, options[name], field))
@@ -227,7 +227,7 @@ def read_options(
     return scheduler, options
 
 
-def _refuse_strangers(file: Mapping[str, Any], scheduler: str, own: bool) -> None:
+def _refuse_strangers(file: Mapping[str, Any], scheduler: str, from_file: bool) -> None:
     """Refuse fields that no class has, and those of `_TELLING` that the file's class lacks."""
     for name, value in file.items():
         if name in KNOWN[scheduler] or name in _SHARED or name in _INERT or name.startswith("_"):
@@ -235,7 +235,7 @@ def _refuse_strangers(file: Mapping[str, Any], scheduler: str, own: bool) -> Non
         fields = [known[name] for known in KNOWN.values() if name in known]
         # An empty value asks for nothing, whatever its name.
         asks = value not in (None, False, [], {}) and all(value != f.default for f in fields)
-        if asks and (not fields or (own and name in _TELLING)):
+        if asks and (not fields or (from_file and name in _TELLING)):
             raise UserError(
                 f"scheduler config: {name}={value!r} is not known to {scheduler}: remove the "
                 "field, or name another sampler."

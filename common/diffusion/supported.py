@@ -58,12 +58,12 @@ VAE_FIXED: Mapping[str, Any] = {
 _IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_attention"})
 
 
-def check_supported(record: Record, own: Collection[str], fixed: Mapping[str, Any]) -> None:
+def check_supported(record: Record, names: Collection[str], fixed: Mapping[str, Any]) -> None:
     """Check a `config.json` before it is read, so that no field is ignored silently.
 
     Args:
       record: Its fields.
-      own: Names of the fields that are read.
+      names: Names of the fields that are read.
       fixed: The fields with only one supported value.
 
     Raises:
@@ -72,4 +72,4 @@ def check_supported(record: Record, own: Collection[str], fixed: Mapping[str, An
     for name in fixed.keys() & record.content.keys():
         if record.content[name] != fixed[name]:
             record.refuse(name, f"{fixed[name]!r}, as in Stable Diffusion 1.x and 2.x")
-    require_known(record, {*own, *fixed, *_IGNORED})
+    require_known(record, {*names, *fixed, *_IGNORED})

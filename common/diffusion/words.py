@@ -45,16 +45,16 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
       UserError: A word in brackets is not among `words`, or may be either of two.
     """
     normal, origin = _normal(text)
-    found, end = [], 0
+    matches, end = [], 0
     bare = _bare_words(words)
     for match in BRACKETED.finditer(normal):
-        found += bare(normal, end, match.start())
+        matches += bare(normal, end, match.start())
         end = match.end()
         typed = text[origin[match.start()] : origin[end]]
         if typed not in others:
-            found.append(WordMatch(match.start(), end, _lookup(typed, words)))
-    found += bare(normal, end, len(normal))
-    return [WordMatch(origin[each.start], origin[each.end], each.word) for each in found]
+            matches.append(WordMatch(match.start(), end, _lookup(typed, words)))
+    matches += bare(normal, end, len(normal))
+    return [WordMatch(origin[match.start], origin[match.end], match.word) for match in matches]
 
 
 def check_words(texts: Iterable[str], words: Collection[str]) -> None:

@@ -45,12 +45,12 @@ def caption_scores(
     Raises:
       UserError: a picture has no references, or there are not as many of one as of the other.
     """
-    found = [tokenise(caption) for caption in captions]
-    wanted = [[tokenise(text) for text in own] for own in references]
+    candidates = [tokenise(caption) for caption in captions]
+    wanted = [[tokenise(text) for text in texts] for texts in references]
     return {
-        "cider_d": float(cider_d(found, wanted).mean()),
-        "bleu_4": bleu_4(found, wanted),
-        "rouge_l": float(rouge_l(found, wanted).mean()),
+        "cider_d": float(cider_d(candidates, wanted).mean()),
+        "bleu_4": bleu_4(candidates, wanted),
+        "rouge_l": float(rouge_l(candidates, wanted).mean()),
     }
 
 
@@ -65,12 +65,12 @@ def cider_d(captions: Sequence[Words], references: References) -> Float[np.ndarr
     """
     _check(captions, references)
     seen = Counter(
-        gram for own in references for gram in set().union(*(_grams(words) for words in own))
+        gram for group in references for gram in set().union(*(_grams(words) for words in group))
     )
     rarity = {gram: math.log(len(references)) - math.log(count) for gram, count in seen.items()}
     scores = []
-    for words, own in zip(captions, references, strict=True):
-        compared = [_cider_pair(words, reference, rarity, len(references)) for reference in own]
+    for words, group in zip(captions, references, strict=True):
+        compared = [_cider_pair(words, reference, rarity, len(references)) for reference in group]
         scores.append(10 * np.mean(compared))
     return np.array(scores)
 
@@ -84,15 +84,15 @@ def bleu_4(captions: Sequence[Words], references: References) -> float:
     _check(captions, references)
     right, tried = np.zeros(LONGEST), np.zeros(LONGEST)
     length = wanted = 0
-    for words, own in zip(captions, references, strict=True):
-        found, most = _grams(words), Counter()
-        for reference in own:
+    for words, group in zip(captions, references, strict=True):
+        grams, most = _grams(words), Counter()
+        for reference in group:
             most |= _grams(reference)
-        for gram, count in found.items():
+        for gram, count in grams.items():
             tried[len(gram) - 1] += count
             right[len(gram) - 1] += min(count, most[gram])
         length += len(words)
-        wanted += min((abs(len(each) - len(words)), len(each)) for each in own)[1]
+        wanted += min((abs(n - len(words)), n) for n in map(len, group))[1]
     if not right.all():
         return 0.0
     brevity = min(0.0, 1 - wanted / length)
@@ -107,10 +107,10 @@ def rouge_l(captions: Sequence[Words], references: References) -> Float[np.ndarr
     """
     _check(captions, references)
     scores = []
-    for words, own in zip(captions, references, strict=True):
-        common = [_longest_common(words, reference) for reference in own]
+    for words, group in zip(captions, references, strict=True):
+        common = [_longest_common(words, reference) for reference in group]
         precision = max(common) / max(1, len(words))
-        recall = max(n / max(1, len(each)) for n, each in zip(common, own, strict=True))
+        recall = max(n / max(1, len(reference)) for n, reference in zip(common, group, strict=True))
         weighted = recall + ROUGE_BETA**2 * precision
         scores.append((1 + ROUGE_BETA**2) * precision * recall / weighted if weighted else 0.0)
     return np.array(scores)
@@ -122,8 +122,8 @@ def _check(captions: Sequence[Words], references: References) -> None:
             f"{len(captions)} captions cannot be compared with references of {len(references)} "
             "pictures: give one caption for each picture."
         )
-    for number, own in enumerate(references):
-        if not len(own):
+    for number, group in enumerate(references):
+        if not len(group):
             raise UserError(f"picture number {number} has no reference caption: add one.")
 
 
@@ -141,8 +141,8 @@ def _cider_pair(
     """Return the mean over n of the clipped cosines, with the penalty for another length."""
     unseen = math.log(pictures)
     first, second = (
-        {gram: count * rarity.get(gram, unseen) for gram, count in _grams(each).items()}
-        for each in (words, reference)
+        {gram: count * rarity.get(gram, unseen) for gram, count in _grams(sequence).items()}
+        for sequence in (words, reference)
     )
     dot, norms = np.zeros(LONGEST), np.zeros((2, LONGEST))
     for gram, weight in first.items():

@@ -126,10 +126,10 @@ def class_sheet(
     """
     rows = []
     for label in range(len(classnames)):
-        own = np.flatnonzero(photos.labels == label)[:shown]
-        row = [squash(photos.load(int(index)), size) for index in own]
+        chosen = np.flatnonzero(photos.labels == label)[:shown]
+        row = [squash(photos.load(int(index)), size) for index in chosen]
         blank = np.full((size, size, 3), WHITE, np.uint8)
-        row.extend([blank] * (shown - len(own)))
+        row.extend([blank] * (shown - len(chosen)))
         for images in samples.values():
             row.extend(np.round(255 * np.clip(images[label], 0, 1)).astype(np.uint8))
         rows.append(row)

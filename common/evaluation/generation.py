@@ -48,8 +48,8 @@ def diversity(features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"]) 
     """
     pairs = []
     for label in np.unique(labels):
-        own = normalise(features[labels == label])
-        pairs.append((own @ own.T)[np.triu_indices(len(own), k=1)])
+        group = normalise(features[labels == label])
+        pairs.append((group @ group.T)[np.triu_indices(len(group), k=1)])
     return 1 - _mean_over_classes(pairs, "two generated pictures")
 
 

@@ -67,11 +67,11 @@ def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]
         name: metrics if isinstance(metrics, Mapping) else {"accuracy": metrics}
         for name, metrics in result["baselines"].items()
     }
-    own = result["method"]
-    named = {f"{own} (baseline)" if name == own else name: x for name, x in baselines.items()}
+    method = result["method"]
+    named = {f"{method} (baseline)" if name == method else name: x for name, x in baselines.items()}
     return {
         row: {metric: _number(f"{metric} of {row}", value) for metric, value in metrics.items()}
-        for row, metrics in {own: result["metrics"], **named}.items()
+        for row, metrics in {method: result["metrics"], **named}.items()
     }
 
 

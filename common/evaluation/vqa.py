@@ -69,7 +69,7 @@ def normalise(answer: str) -> str:
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
 
 
-def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
+def vqa_accuracy(answer: str, people: Sequence[str]) -> float:
     """Return the accuracy of an answer: min(others who gave it / 3, 1), leaving each person out.
 
     Answers are normalised only where people differ, as in the original. Where a single person was
@@ -77,43 +77,43 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
 
     Args:
       answer: What is judged.
-      given: What people answered, ten in VQA.
+      people: What people answered, ten in VQA.
 
     Raises:
       UserError: nobody answered.
     """
-    if not given:
+    if not people:
         raise UserError("a question has no answers to compare with: leave it out.")
-    if len(given) == 1:
-        return float(normalise(answer) == normalise(given[0]))
-    answer, people = answer.strip(), [each.strip() for each in given]
+    if len(people) == 1:
+        return float(normalise(answer) == normalise(people[0]))
+    answer, people = answer.strip(), [text.strip() for text in people]
     if len(set(people)) > 1:
-        answer, people = normalise(answer), [normalise(each) for each in people]
-    same = np.array([each == answer for each in people])
+        answer, people = normalise(answer), [normalise(text) for text in people]
+    same = np.array([text == answer for text in people])
     others = same.sum() - same
     return float(np.minimum(others / ENOUGH, 1).mean())
 
 
 def mean_accuracies(
-    answers: Sequence[str], given: Sequence[Sequence[str]], kinds: Sequence[str] = ()
+    answers: Sequence[str], people: Sequence[Sequence[str]], kinds: Sequence[str] = ()
 ) -> dict[str, float]:
     """Return the mean over questions, and over those of each kind of answer.
 
     Args:
       answers: One for each question.
-      given: What people answered to each.
+      people: What people answered to each.
       kinds: Of each question, as in VQA's files ("yes/no", "number", "other"). Where there are
         none: "yes/no" if all people said one of the two, and else "other".
     """
     kinds = kinds or [
-        "yes/no" if all(answer in YES_NO for answer in own) else "other" for own in given
+        "yes/no" if all(answer in YES_NO for answer in texts) else "other" for texts in people
     ]
-    scores = np.array([vqa_accuracy(*pair) for pair in zip(answers, given, strict=True)])
-    found = {"accuracy": float(scores.mean())}
+    scores = np.array([vqa_accuracy(*pair) for pair in zip(answers, people, strict=True)])
+    means = {"accuracy": float(scores.mean())}
     for kind in sorted(set(kinds)):
-        rows = [kind == each for each in kinds]
-        found[f"accuracy_{kind.replace('/', '_')}"] = float(scores[rows].mean())
-    return found
+        rows = [kind == x for x in kinds]
+        means[f"accuracy_{kind.replace('/', '_')}"] = float(scores[rows].mean())
+    return means
 
 
 def cut(answer: str, words: int) -> str:

@@ -107,8 +107,8 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
     family = FAMILIES[name]
     require(record, {**_ALLOWED, **family.allowed})
     fields = {
-        ours: size(record, theirs, "token" if ours == "eos" else ours, family.defaults.get(theirs))
-        for ours, theirs in _SIZES.items()
+        field: size(record, key, "token" if field == "eos" else field, family.defaults.get(key))
+        for field, key in _SIZES.items()
     }
     fields["mlp_width"] = fields["mlp_width"] or 4 * fields["width"]
     fields["activation"] = record.text(_ACTIVATION, tuple(ACTIVATIONS), default="gelu_new")
@@ -141,7 +141,7 @@ def lm_to_json(config: LMConfig) -> dict[str, Any]:
     return {
         "architectures": [FAMILIES[name].architecture],
         "model_type": name,
-        **{theirs: getattr(config, ours) for ours, theirs in _FIELDS.items()},
+        **{key: getattr(config, field) for field, key in _FIELDS.items()},
         **rotary,
         "bos_token_id": config.eos,
         "tie_word_embeddings": config.tied,

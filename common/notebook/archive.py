@@ -87,7 +87,7 @@ def _members(archive: Path, opened: zipfile.ZipFile) -> list[Member]:
     Raises:
       UserError: They are too large, locked, or cannot all lie in one folder.
     """
-    found: dict[PurePosixPath, zipfile.ZipInfo] = {}
+    by_path: dict[PurePosixPath, zipfile.ZipInfo] = {}
     outside, links = [], []
     for info in opened.infolist():
         path = PurePosixPath(info.filename.replace("\\", "/"))
@@ -100,13 +100,13 @@ def _members(archive: Path, opened: zipfile.ZipFile) -> list[Member]:
             links.append(info.filename)
         else:
             _require_fit(archive, info, path)
-            if path in found or found.keys() & set(path.parents):
+            if path in by_path or by_path.keys() & set(path.parents):
                 raise UserError(f"{str(archive)!r} holds {str(path)!r} twice: make it again.")
-            found[path] = info
+            by_path[path] = info
     for names, reason in ((outside, "leads out of the folder"), (links, "is not a file")):
         if names:
             say(f"Left out of {archive}: {len(names)} whose name or kind {reason}, e.g. {names[0]}")
-    members = [(info, path) for path, info in found.items()]
+    members = [(info, path) for path, info in by_path.items()]
     _require_small(archive, [info for info, _ in members])
     return members
 

@@ -52,11 +52,11 @@ def settings(fields: Mapping[str, Any], more: str = "", smoke_run: str = "") -> 
     Raises:
       UserError: A value holds a comma, which would end it.
     """
-    given = {name: str(value) for name, value in fields.items() if value != ""}
-    for name, value in given.items():
+    texts = {name: str(value) for name, value in fields.items() if value != ""}
+    for name, value in texts.items():
         if "," in value:
             raise UserError(f"{name}={value!r} holds a comma: give a name or a path without one.")
-    parts = [*(f"{name}={value}" for name, value in given.items()), more.strip()]
+    parts = [*(f"{name}={value}" for name, value in texts.items()), more.strip()]
     return ",".join(part for part in [*parts, smoke_run if smoke() else ""] if part)
 
 

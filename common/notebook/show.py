@@ -44,8 +44,8 @@ def pictures(workdir: AnyPath | str) -> CellOutput:
 
 def curves(workdir: AnyPath | str) -> CellOutput:
     """Draw a run's metrics over its steps."""
-    found = page_curves.pictures(page_curves.read_curves(as_path(workdir) / "metrics.jsonl"))
-    return _side_by_side([html.figure(title, svg) for title, svg in found])
+    drawn = page_curves.pictures(page_curves.read_curves(as_path(workdir) / "metrics.jsonl"))
+    return _side_by_side([html.figure(title, svg) for title, svg in drawn])
 
 
 def _side_by_side(figures: Sequence[str]) -> CellOutput:

@@ -41,8 +41,8 @@ def read_own(folder: AnyPath, file: AnyPath, limit: int) -> bytes | None:
     except OSError:
         return None
     try:
-        found = os.fstat(opened)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
             return None
         with os.fdopen(opened, "rb", closefd=False) as stream:
             return stream.read(limit)

@@ -60,7 +60,7 @@ def read_curves(file: AnyPath) -> dict[str, Curve]:
 
     Lines that are none of a run's, such as half of one, are passed over, and how many is said.
     """
-    found: dict[str, Curve] = {}
+    curves: dict[str, Curve] = {}
     content = read_own(file.parent, file, LARGEST_FILE)
     odd = 0
     for text in (content or b"").decode("utf-8", "replace").split("\n"):
@@ -71,12 +71,12 @@ def read_curves(file: AnyPath) -> dict[str, Curve]:
         for name, value in (line or {}).items():
             if name not in ("step", *TIMES) and value is not None:
                 if _is_number(value):
-                    found.setdefault(name, []).append((int(line["step"]), float(value)))
+                    curves.setdefault(name, []).append((int(line["step"]), float(value)))
                 else:
                     odd += 1
     if odd:
         say(f"{file}: {odd} lines or values are not a run's metrics and are passed over.")
-    return found
+    return curves
 
 
 def _line(text: str) -> dict[str, Any] | None:
@@ -94,48 +94,48 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
-def pictures(curves: Mapping[str, Curve], own: str = "this run") -> Iterator[tuple[str, str]]:
+def pictures(curves: Mapping[str, Curve], run: str = "this run") -> Iterator[tuple[str, str]]:
     """Yield titles and SVGs of the metrics with two steps or more that are not in `further`.
 
     Metrics whose names end alike stand in one picture: `loss`, the run's own, and `ti/loss`.
 
     Args:
       curves: What `read_curves` gives.
-      own: What the run's own curve is called where others stand beside it.
+      run: What the run's own curve is called where others stand beside it.
     """
-    for title, group in list(_together(curves, own).items())[:MOST_PICTURES]:
+    for title, group in list(_together(curves, run).items())[:MOST_PICTURES]:
         drawn = dict(list(group.items())[:MOST_CURVES])
-        yield heading(title), _draw(drawn, title, own)
+        yield heading(title), _draw(drawn, title, run)
 
 
-def further(curves: Mapping[str, Curve], own: str = "this run") -> list[list[str]]:
+def further(curves: Mapping[str, Curve], run: str = "this run") -> list[list[str]]:
     """Return rows about the curves that `pictures` omits: name, first, last, least, greatest."""
     rows = []
-    for number, (title, group) in enumerate(_together(curves, own).items()):
+    for number, (title, group) in enumerate(_together(curves, run).items()):
         left = list(group.items())[MOST_CURVES if number < MOST_PICTURES else 0 :]
         for name, curve in left:
             values = [value for _, value in curve]
             shown = (values[0], values[-1], min(values), max(values))
-            label = title if name == own else f"{title}, {name}"
+            label = title if name == run else f"{title}, {name}"
             rows.append([label, *(f"{value:.4g}" for value in shown)])
     return rows
 
 
-def _together(curves: Mapping[str, Curve], own: str) -> dict[str, dict[str, Curve]]:
+def _together(curves: Mapping[str, Curve], run: str) -> dict[str, dict[str, Curve]]:
     together: dict[str, dict[str, Curve]] = {}
     for name, curve in curves.items():
         if len(curve) > 1:
             group, _, last = name.removeprefix(PREFIX).rpartition("/")
             title = f"evaluation: {last}" if name.startswith(PREFIX) else last
-            together.setdefault(title, {})[group or own] = curve
+            together.setdefault(title, {})[group or run] = curve
     # In this order a variant has one colour in all pictures that show the same ones.
     return {
-        title: {name: group[name] for name in sorted(group, key=lambda x: (x != own, x))}
+        title: {name: group[name] for name in sorted(group, key=lambda x: (x != run, x))}
         for title, group in together.items()
     }
 
 
-def _draw(group: Mapping[str, Curve], title: str, own: str) -> str:
+def _draw(group: Mapping[str, Curve], title: str, run: str) -> str:
     factor = 100.0 if is_share(title) else 1.0
     # Here, since a report without pages need not wait for them.
     import matplotlib
@@ -154,7 +154,7 @@ def _draw(group: Mapping[str, Curve], title: str, own: str) -> str:
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         name = printable(shortened(heading(title.rpartition(": ")[2]), LONGEST_NAME))
         axes.set_ylabel(name, parse_math=False)
-        if list(group) != [own]:
+        if list(group) != [run]:
             legend = figure.legend(
                 axes.get_lines(), map(_label, group), frameon=False, loc="outside right upper"
             )

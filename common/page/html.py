@@ -68,10 +68,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], fold: bool = Tru
     """Render a table with numbers to the right; long tables open on a click if they fold."""
     head = "".join(f"<th>{_text(cell)}</th>" for cell in header)
     body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    found = f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
+    markup = f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
     if len(rows) <= LONG or not fold:
-        return found
-    return f"<details><summary>{len(rows)} rows</summary>{found}</details>"
+        return markup
+    return f"<details><summary>{len(rows)} rows</summary>{markup}</details>"
 
 
 def _cell(text: str) -> str:

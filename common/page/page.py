@@ -80,9 +80,9 @@ def _legend(result: Mapping[str, Any], curves: Mapping[str, Curve], pictures: Se
     return html.unfolded("What the names mean", meaning) if named else ""
 
 
-def _curves(curves: Mapping[str, Curve], own: str) -> str:
-    parts = [html.figure(title, svg) for title, svg in pictures(curves, own)]
-    if rows := further(curves, own):
+def _curves(curves: Mapping[str, Curve], run: str) -> str:
+    parts = [html.figure(title, svg) for title, svg in pictures(curves, run)]
+    if rows := further(curves, run):
         parts.append(html.table(("metric", "first", "last", "least", "greatest"), rows))
     return "\n".join(parts)
 

@@ -87,8 +87,8 @@ def named_together(*splits: Any) -> Iterator[None]:
         yield
     except BrokenExamples as error:
         photos = [split for split in splits if hasattr(split, "load")]  # Not features.
-        found = [each for split in photos for each in errors_of(split.load, range(len(split)))]
-        raise BrokenExamples([*error.errors, *found]) from None
+        others = [x for split in photos for x in errors_of(split.load, range(len(split)))]
+        raise BrokenExamples([*error.errors, *others]) from None
 
 
 def load_all(load: Callable[[int], np.ndarray], count: int) -> np.ndarray:

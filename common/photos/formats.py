@@ -83,8 +83,8 @@ def recognise(content: bytes) -> str:
     """Return what the content of a file is that no reader knows; empty if that is not known."""
     if not content.strip(b"\0"):
         return "is empty: copy it again"
-    found = (said for at, magic, said in _KNOWN if content[at:].startswith(magic))
-    return next(found, "")
+    reasons = (reason for at, magic, reason in _KNOWN if content[at:].startswith(magic))
+    return next(reasons, "")
 
 
 def _built_in(module: str) -> bool:

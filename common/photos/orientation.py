@@ -41,10 +41,10 @@ class Metadata(NamedTuple):
     @property
     def orientation(self) -> int:
         """1 to 8 as EXIF counts; 1 is upright, also where none is stated."""
-        found = _of_exif(self.exif)
-        if found is None and (match := _IN_XMP.search(self.xmp)):
-            found = int(match[1])
-        return found if found in _TURNS else 1
+        number = _of_exif(self.exif)
+        if number is None and (match := _IN_XMP.search(self.xmp)):
+            number = int(match[1])
+        return number if number in _TURNS else 1
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
@@ -94,17 +94,17 @@ def _of_exif(block: bytes) -> int | None:
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:
         return None
-    found = None
+    number = None
     try:
         (start,) = struct.unpack_from(f"{order}I", block, 4)
         (count,) = struct.unpack_from(f"{order}H", block, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, values = struct.unpack_from(f"{order}HHI", block, entry)
             if tag == _TAG and values == 1 and kind in _NUMBERS:
-                (found,) = struct.unpack_from(f"{order}{_NUMBERS[kind]}", block, entry + 8)
+                (number,) = struct.unpack_from(f"{order}{_NUMBERS[kind]}", block, entry + 8)
     except struct.error:  # The block ends before it says so.
         pass
-    return found
+    return number
 
 
 def _unhex(profile: object) -> bytes:

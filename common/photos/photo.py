@@ -121,11 +121,11 @@ def read_photo(path: Path) -> bytes:
     Raises:
       OSError: It cannot be read, is not a file, or is far too large for a photo.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a folder, a pipe or a device")
-    if found.st_size > LARGEST:
-        raise OSError(f"it has {found.st_size} bytes, more than {LARGEST}")
+    if status.st_size > LARGEST:
+        raise OSError(f"it has {status.st_size} bytes, more than {LARGEST}")
     return path.read_bytes()
 
 

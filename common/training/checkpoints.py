@@ -170,22 +170,22 @@ class Checkpoints:
         }
 
     def _rows(self, name: str, leaf: np.ndarray) -> int:
-        found = (n for pattern, n in self._real_rows.items() if re.fullmatch(pattern, name))
-        return next(found, len(leaf))
+        counts = (n for pattern, n in self._real_rows.items() if re.fullmatch(pattern, name))
+        return next(counts, len(leaf))
 
     def _check_fingerprints(self, step: int, saved: Mapping[str, str]) -> None:
         """Refuse other data; names that an older version did not know are passed over."""
         for name in sorted(saved | self._fingerprints):
-            theirs, ours = saved.get(name), self._fingerprints.get(name)
-            if theirs == ours or theirs is None:
+            before, now = saved.get(name), self._fingerprints.get(name)
+            if before == now or before is None:
                 continue
             if name.startswith(EVALUATION):
-                said = name.removeprefix(EVALUATION)
-                say(f"{said}: changed since step {step} was saved; the new data are measured.")
+                data = name.removeprefix(EVALUATION)
+                say(f"{data}: changed since step {step} was saved; the new data are measured.")
                 continue
             raise UserError(
                 f"the checkpoint of step {step} in {self._directory} was made with other "
-                f"{name} (fingerprint {theirs}, now {ours}): give a new --workdir, or "
+                f"{name} (fingerprint {before}, now {now}): give a new --workdir, or "
                 f"bring the old {name} back."
             )
 

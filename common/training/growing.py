@@ -39,8 +39,8 @@ class GrowingFiles:
             path.write_bytes((self._bucket / name).read_bytes())
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))
         if path.stat().st_nlink > 1:  # A copy by hard links; the other one must not grow.
-            with atomic_write(path) as own:
-                own.write_bytes(path.read_bytes())
+            with atomic_write(path) as copy:
+                copy.write_bytes(path.read_bytes())
         return path
 
     def due(self) -> bool:

@@ -123,7 +123,7 @@ def _take(workdir: Path, how: int) -> int:
 
 @contextlib.contextmanager
 def _in_bucket(workdir: AnyPath) -> Iterator[None]:
-    path, own = workdir / NAME, secrets.token_hex(8)
+    path, token = workdir / NAME, secrets.token_hex(8)
     if (seen := _read(path)) is not None:
         say(f"{workdir}: seeing for {PATIENCE:.0f} s whether {_owner(seen)} still trains into it…")
         deadline = time.monotonic() + PATIENCE
@@ -134,10 +134,10 @@ def _in_bucket(workdir: AnyPath) -> Iterator[None]:
                 break
             if now != seen:
                 raise WorkdirInUseError(workdir, _owner(now))
-    _write(path, own, 0)
+    _write(path, token, 0)
     time.sleep(BEAT / 10)
     # Of two that begin at one moment the last to write has the folder, and the other sees that.
-    if (now := _read(path)) is None or json.loads(now).get("run") != own:
+    if (now := _read(path)) is None or json.loads(now).get("run") != token:
         raise WorkdirInUseError(workdir, _owner(now))
     ended = threading.Event()
 
@@ -146,7 +146,7 @@ def _in_bucket(workdir: AnyPath) -> Iterator[None]:
         while not ended.wait(BEAT):
             count += 1
             with contextlib.suppress(Exception):  # A network that fails for a moment.
-                _write(path, own, count)
+                _write(path, token, count)
 
     thread = threading.Thread(target=renew, name="lock", daemon=True)
     thread.start()

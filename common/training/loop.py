@@ -185,8 +185,9 @@ def _run(
         # ---- Whom to tell.
         if method.terms and config.progress:
             say(legend(method.terms))
-        told = position.step, position.metrics_bytes, wandb_writers(config, workdir)
-        metrics = stack.enter_context(MetricWriter(workdir, *told))
+        writers = wandb_writers(config, workdir)
+        writer = MetricWriter(workdir, position.step, position.metrics_bytes, writers)
+        metrics = stack.enter_context(writer)
         progress = stack.enter_context(
             Progress(
                 schedule.updates,
@@ -225,9 +226,9 @@ def _run(
                 for steps in () if finished else schedule.calls(position.step):
                     if schedule.evaluates_at(steps.start):
                         here = ledger.position()
-                        found = evaluate(steps.start)
+                        latest = evaluate(steps.start)
                         if method.stops(evaluations):
-                            evaluation, done = found, steps.start
+                            evaluation, done = latest, steps.start
                             if not schedule.saves_at(done):
                                 save(here)
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")

@@ -235,5 +235,5 @@ def read_run_config(
     """
     defaults = {method: method.get_config() for method in methods}
     config = read_config(workdir, *defaults.values(), cache=cache)
-    method = next(x for x, ours in defaults.items() if ours.method == config.method)
+    method = next(x for x, default in defaults.items() if default.method == config.method)
     return method, config

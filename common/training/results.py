@@ -55,7 +55,7 @@ def not_finite(value: Any, name: str = "") -> list[str]:
         items = [(f"{name}[{index}]", item) for index, item in enumerate(value)]
     else:
         return [name] if finite_or_none(value) is None and value is not None else []
-    return [found for key, item in items for found in not_finite(item, key)]
+    return [dotted for key, item in items for dotted in not_finite(item, key)]
 
 
 def make_result(
@@ -79,13 +79,13 @@ def make_result(
 
 def _versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version(), "promptax": __version__}
+    versions = {"python": platform.python_version(), "promptax": __version__}
     for package in VERSIONED:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # Without what pip writes down.
-            found[package] = "not installed"
-    return found
+            versions[package] = "not installed"
+    return versions
 
 
 def plain(value: Any) -> Any:

@@ -32,11 +32,11 @@ def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     Raises:
       UserError: the devices of an axis cannot share a dimension evenly.
     """
-    found = [
+    leaves = [
         NamedSharding(mesh, _checked(path, leaf, _first_match(path, rules), mesh))
         for path, leaf in by_path(tree).items()
     ]
-    return jax.tree.unflatten(jax.tree.structure(tree), found)
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves)
 
 
 def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
@@ -56,8 +56,8 @@ def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh
         parameter = parameter_of(path, leaf)
         return REPLICATED if parameter is None else _first_match(parameter, rules)
 
-    found = [NamedSharding(mesh, spec(path, leaf)) for path, leaf in by_path(opt_state).items()]
-    return jax.tree.unflatten(jax.tree.structure(opt_state), found)
+    leaves = [NamedSharding(mesh, spec(path, leaf)) for path, leaf in by_path(opt_state).items()]
+    return jax.tree.unflatten(jax.tree.structure(opt_state), leaves)
 
 
 def _first_match(path: str, rules: Rules) -> PartitionSpec:

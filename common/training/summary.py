@@ -16,13 +16,13 @@ LAST = ("model", "device", "folder")
 
 
 def summary_rows(
-    method: str, told: Mapping[str, str], config: ConfigDict, mesh: Mesh, workdir: AnyPath
+    method: str, reported: Mapping[str, str], config: ConfigDict, mesh: Mesh, workdir: AnyPath
 ) -> dict[str, str]:
     """Return the rows of the table: those of the method and the loop's own.
 
     Args:
       method: its name.
-      told: what `Method.load` reports.
+      reported: what `Method.load` reports.
       config: the run's.
       mesh: the devices that take part.
       workdir: the run's folder.
@@ -30,13 +30,13 @@ def summary_rows(
     kind = mesh.devices.flat[0].device_kind
     processes = jax.process_count()
     hosts = f" on {processes} hosts" if processes > 1 else ""
-    ours = {
+    general = {
         "method": method,
         "model": config.model,
         "device": f"{mesh.size} x {kind}{hosts}",
         "folder": str(workdir),
     }
-    rows = {**ours, **told}
+    rows = {**general, **reported}
     others = [name for name in rows if name not in (*ROWS, *LAST)]
     order = (*ROWS, *others, *LAST)
     return {name: str(rows[name]) for name in order if rows.get(name)}

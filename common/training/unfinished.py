@@ -56,7 +56,7 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
         for step in steps:
             try:
                 note = read_note(manager, step)
-                found = UnfinishedRun(
+                run = UnfinishedRun(
                     step=step,
                     trainable=_nested(read_arrays(manager, step, note)),
                     fingerprints=note["fingerprints"],
@@ -67,7 +67,7 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
                 say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
             else:
                 say(f"{workdir} is not finished: at step {step} of {config.get('updates', '?')}.")
-                return found
+                return run
     if steps:
         raise UserError(f"none of the {len(steps)} checkpoints in {directory} can be read.")
     raise UserError(f"{workdir} has no checkpoint yet: train it on.")

@@ -47,7 +47,7 @@ def read_evaluations(workdir: AnyPath, before: int, length: int) -> list[dict[st
     if not before or not path.exists():
         return []
     remedy = "bring it back, or give a new --workdir"
-    found = []
+    evaluations = []
     for number, text in enumerate(read_bytes(path, remedy)[:length].splitlines(), start=1):
         try:
             line = json.loads(text)
@@ -57,8 +57,8 @@ def read_evaluations(workdir: AnyPath, before: int, length: int) -> list[dict[st
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise UserError(f"line {number} of {path} cannot be read: {remedy}.") from None
         if values:
-            found.append(values)
-    return found
+            evaluations.append(values)
+    return evaluations
 
 
 class MetricWriter:

@@ -30,7 +30,7 @@ def _under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
     def put(target: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(target, str):
             return f"{prefix}/{target}"
-        return tuple(f"{prefix}/{each}" for each in target)
+        return tuple(f"{prefix}/{path}" for path in target)
 
     return tuple(dataclasses.replace(rule, target=put(rule.target)) for rule in table)
 

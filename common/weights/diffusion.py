@@ -67,11 +67,11 @@ def _transformer(source: str, target: str, linear_projection: bool) -> tuple[Rul
         *layer(f"{inside}.ff.net.0.proj", f"{block}/feed_forward/in"),
         *layer(f"{inside}.ff.net.2", f"{block}/feed_forward/out"),
     ]
-    for theirs, ours in (("attn1", "self_attention"), ("attn2", "cross_attention")):
+    for short, full in (("attn1", "self_attention"), ("attn2", "cross_attention")):
         for name in ("query", "key", "value"):
-            weight = f"{inside}.{theirs}.to_{name[0]}.weight"
-            rules.append(Rule(weight, f"{block}/{ours}/{name}/kernel", "linear"))
-        rules += layer(f"{inside}.{theirs}.to_out.0", f"{block}/{ours}/out")
+            weight = f"{inside}.{short}.to_{name[0]}.weight"
+            rules.append(Rule(weight, f"{block}/{full}/{name}/kernel", "linear"))
+        rules += layer(f"{inside}.{short}.to_out.0", f"{block}/{full}/out")
     return tuple(rules)
 
 
@@ -93,9 +93,9 @@ def _vae_half(half: str, level: str, resample: str) -> tuple[Rule, ...]:
         *norm(f"{attention[0]}.group_norm", f"{attention[1]}/norm"),
     ]
     # Today's name comes first: it is the one that is written. Files of 2022 have the second.
-    for ours, names in _VAE_ATTENTION.items():
-        for theirs in names:
-            rules += layer(f"{attention[0]}.{theirs}", f"{attention[1]}/{ours}")
+    for name, sources in _VAE_ATTENTION.items():
+        for source in sources:
+            rules += layer(f"{attention[0]}.{source}", f"{attention[1]}/{name}")
     return tuple(rules)
 
 

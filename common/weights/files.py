@@ -128,10 +128,10 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
             raise UserError(f"{shown(index)} names the shard {shown(shard)} outside its folder.")
         if not os.path.isfile(index.parent / shard):
             raise UserError(f"the shard {shown(shard)} that {shown(index)} names is missing.")
-        found, _ = read_safetensors(index.parent / shard)
-        if twice := sorted(set(found) & set(tensors)):
+        part, _ = read_safetensors(index.parent / shard)
+        if twice := sorted(set(part) & set(tensors)):
             raise UserError(f"two shards of {shown(index)} hold {some(twice, 12, str)}.")
-        tensors |= found
+        tensors |= part
     if absent := sorted(set(names) - set(tensors)):
         raise UserError(f"the shards of {shown(index)} lack {some(absent, 12, str)}.")
     return tensors

@@ -65,8 +65,8 @@ def known_id(source: str) -> str | None:
         model, *parts = tagged.groups()
         size = "-".join(re.sub(r"(?<=\d)[bk]", lambda unit: unit[0].upper(), x) for x in parts)
         return f"laion/CLIP-{model}-{size}"
-    found = _ID.fullmatch(bare)
-    return found[1] if found and found[1] != source else None
+    match = _ID.fullmatch(bare)
+    return match[1] if match and match[1] != source else None
 
 
 def refuse_file(file: Path) -> None:

@@ -157,12 +157,12 @@ def as_dict(pairs: Any) -> dict[Any, Any]:
     Raises:
       RefusedError: A key is neither text nor a number.
     """
-    found = {}
+    result = {}
     for key, value in pairs:
         if not isinstance(key, str | int | float | bytes | None):
             raise RefusedError(f"has a key of the kind {type(key).__name__}")
-        found[key] = value
-    return found
+        result[key] = value
+    return result
 
 
 _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {

@@ -77,15 +77,15 @@ def _header(mapped: mmap.mmap) -> tuple[dict[str, Any], int]:
 
 
 def _views(mapped: mmap.mmap, start: int, header: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    found, ends = {}, {0}
+    views, ends = {}, {0}
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        found[name], begin, end = _view(mapped, start, **entry)
+        views[name], begin, end = _view(mapped, start, **entry)
         if begin not in ends:
             raise ValueError(f"{name!r} begins at {begin}, where no other tensor ends")
         ends = {end}
     if start + max(ends) != len(mapped):
         raise ValueError(f"the tensors end at {max(ends)} of {len(mapped) - start} bytes")
-    return {name: found[name] for name in header}
+    return {name: views[name] for name in header}
 
 
 def _view(

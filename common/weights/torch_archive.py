@@ -87,9 +87,9 @@ class _Archive:
         self._storages: dict[str, np.ndarray] = {}
         self._left = MOST_SHARED * size
         members = archive.infolist()
-        if any(each.compress_type != zipfile.ZIP_STORED for each in members):
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise RefusedError("is compressed, which PyTorch's checkpoints are not")
-        if sum(each.file_size for each in members) > size:
+        if sum(member.file_size for member in members) > size:
             raise RefusedError("says that it unpacks to more than its own size")
         self._folder = _folder(archive.namelist())
 

@@ -214,8 +214,8 @@ MUTATIONS = (
     Mutation(
         "pipes read as photos",
         "common/photos/photo.py",
-        "if not stat.S_ISREG(found.st_mode):",
-        "if stat.S_ISDIR(found.st_mode):",
+        "if not stat.S_ISREG(status.st_mode):",
+        "if stat.S_ISDIR(status.st_mode):",
         "hostile/test_photos.py",
     ),
     Mutation(
@@ -249,7 +249,7 @@ MUTATIONS = (
     Mutation(
         "passed over without a word",
         "common/data/folder.py",
-        "        passed_over += found.passed_over\n",
+        "        passed_over += listed.passed_over\n",
         "",
         "hostile/test_folders.py",
     ),
@@ -382,7 +382,7 @@ MUTATIONS = (
     Mutation(
         "broken photos of the other parts",
         "common/photos/broken.py",
-        "raise BrokenExamples([*error.errors, *found]) from None",
+        "raise BrokenExamples([*error.errors, *others]) from None",
         "raise",
         "hostile/test_broken_photos.py",
     ),

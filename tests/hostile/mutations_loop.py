@@ -76,8 +76,8 @@ MUTATIONS = (
     Mutation(
         "our configs found in the checkout alone",
         "common/config_file.py",
-        "if (found := folder / path.name).is_file():",
-        "if found := None:",
+        "if (candidate := folder / path.name).is_file():",
+        "if candidate := None:",
         STRINGS,
     ),
     Mutation(

@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation(
         "other-functions-pass",
         "common/sizes.py",
-        "if value is not None and not any(value == each for each in values):",
+        "if value is not None and not any(value == x for x in values):",
         "if False:",
         CONFIGS,
     ),
@@ -131,7 +131,7 @@ MUTATIONS = (
     Mutation(
         "any-number-of-levels",
         "common/diffusion/config.py",
-        'if len(own.get("block_out_channels") or ()) > _LEVELS:',
+        'if len(fields.get("block_out_channels") or ()) > _LEVELS:',
         "if False:",
         CONFIGS,
     ),

@@ -151,7 +151,7 @@ MUTATIONS = (
     Mutation(
         "a tensor in two shards",
         "common/weights/files.py",
-        "        if twice := sorted(set(found) & set(tensors)):",
+        "        if twice := sorted(set(part) & set(tensors)):",
         "        if twice := []:",
         WEIGHTS,
     ),
@@ -214,14 +214,14 @@ MUTATIONS = (
     Mutation(
         "compressed members",
         "common/weights/torch_archive.py",
-        "        if any(each.compress_type != zipfile.ZIP_STORED for each in members):",
+        "        if any(member.compress_type != zipfile.ZIP_STORED for member in members):",
         "        if False:",
         TORCH,
     ),
     Mutation(
         "members larger than the file",
         "common/weights/torch_archive.py",
-        "        if sum(each.file_size for each in members) > size:",
+        "        if sum(member.file_size for member in members) > size:",
         "        if False:",
         TORCH,
     ),
@@ -235,7 +235,7 @@ MUTATIONS = (
     Mutation(
         "bombs of zip",
         "common/data/npz.py",
-        "    if sum(each.file_size for each in members) > max(SMALL, MOST_PACKED * size):",
+        "    if sum(member.file_size for member in members) > max(SMALL, MOST_PACKED * size):",
         "    if False:",
         CACHE,
     ),

@@ -84,14 +84,14 @@ MUTATIONS = (
     Mutation(
         "fields of no class passed over",
         OPTIONS,
-        "if asks and (not fields or (own and name in _TELLING)):",
-        "if asks and own and name in _TELLING:",
+        "if asks and (not fields or (from_file and name in _TELLING)):",
+        "if asks and from_file and name in _TELLING:",
         FILES,
     ),
     Mutation(
         "telling fields of other classes passed over",
         OPTIONS,
-        "if asks and (not fields or (own and name in _TELLING)):",
+        "if asks and (not fields or (from_file and name in _TELLING)):",
         "if asks and not fields:",
         FILES,
     ),

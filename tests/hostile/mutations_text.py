@@ -296,8 +296,8 @@ MUTATIONS = (
     Mutation(
         "older checkpoints are refused",
         "common/training/checkpoints.py",
-        "if theirs == ours or theirs is None:",
-        "if theirs == ours:",
+        "if before == now or before is None:",
+        "if before == now:",
         INPUTS,
     ),
     Mutation(

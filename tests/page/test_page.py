@@ -124,14 +124,14 @@ def test_curves_of_one_kind_stand_together(folder):
 
 def test_the_runs_own_curve_has_a_name(folder):
     curves = {"loss": [(1, 2.0), (2, 1.0)], "paper/loss": [(1, 3.0), (2, 2.0)]}
-    ((_, drawn),) = pictures(curves, own="aape")
+    ((_, drawn),) = pictures(curves, run="aape")
     assert ">aape<" in drawn and ">paper<" in drawn
-    ((_, alone),) = pictures({"loss": curves["loss"]}, own="aape")
+    ((_, alone),) = pictures({"loss": curves["loss"]}, run="aape")
     assert ">aape<" not in alone
 
 
 def test_the_axes_of_a_curve_have_names():
-    ((_, drawn),) = pictures({"eval/text/least_cosine": [(1, 0.5), (2, 0.75)]}, own="protext")
+    ((_, drawn),) = pictures({"eval/text/least_cosine": [(1, 0.5), (2, 0.75)]}, run="protext")
     for name in ("step", "least cosine", "text"):
         assert f">{name}</text>" in drawn
 
