@@ -6,7 +6,7 @@ import pytest
 
 from common.config import choose_config, read_config, to_json
 from common.errors import UserError
-from common.old_spellings import OLD_SPELLINGS, tell, respelled, spelled_today
+from common.old_spellings import OLD_SPELLINGS, respelled, spelled_today, tell
 from common.runs import read_run
 from common.training.workdir import changed_fields, check_workdir
 from configs import aape, mcti, protext

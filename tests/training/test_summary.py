@@ -36,8 +36,8 @@ def test_values_stand_below_one_another():
 def test_a_run_prints_it_before_it_loads_what_takes_long(runs, tmp_path, capsys, monkeypatch):
     load = runs.toy.Toy.load
 
-    def slow(self, config, mesh, tell):
-        loaded = load(self, config, mesh, tell)
+    def slow(self, mesh, tell):
+        loaded = load(self, mesh, tell)
         print("encoding")
         return loaded
 

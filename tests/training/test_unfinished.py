@@ -21,8 +21,8 @@ def stopped(runs, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return batch(self, step)
 
-    def noting(self, config, mesh, tell):
-        found = load(self, config, mesh, tell)
+    def noting(self, mesh, tell):
+        found = load(self, mesh, tell)
         return RunInputs(
             found.frozen, found.source, found.fingerprints, notes={"classes": ["a", "b"]}
         )
