@@ -230,7 +230,7 @@ MUTATIONS = (
     ),
     Mutation(
         "sizes that the U-Net cannot halve",
-        "common/diffusion/model.py",
+        "common/diffusion/parts.py",
         "self.downsampling * 2 ** (len(self.unet.config.block_out_channels) - 1)",
         "self.downsampling",
         SETTINGS,
