@@ -64,11 +64,11 @@ class Cluster:
                     "JAX_NUM_PROCESSES": str(processes),
                     "JAX_PROCESS_ID": str(number),
                 }
-            flags = small.flags(folder, shared, workdir, **changes)
+            options = small.flags(folder, shared, workdir, **changes)
             log = (logs or folder) / f"process-{number}.log"
             watch = folder / "run" if watched else None
             process = _server().Process(
-                target=_train, args=(small.name, flags, environment, log, watch)
+                target=_train, args=(small.name, options, environment, log, watch)
             )
             process.start()
             self._processes.append(process)
@@ -106,7 +106,7 @@ def _server() -> multiprocessing.context.ForkServerContext:
 
 
 def _train(
-    name: str, flags: list[str], environment: Mapping[str, str], log: Path, watch: Path | None
+    name: str, options: list[str], environment: Mapping[str, str], log: Path, watch: Path | None
 ) -> None:
     """Run what `python -m NAME_jax.train` does, in a process that was forked for it."""
     os.chdir(ROOT)
@@ -116,7 +116,7 @@ def _train(
         os.dup2(file.fileno(), 2)
     if watch is not None:
         _note_changes(watch, log)
-    sys.argv = [f"{name}_jax.train", *flags]
+    sys.argv = [f"{name}_jax.train", *options]
     module = importlib.import_module(sys.argv[0])
     try:
         run_command(module.main, define_flags)
