@@ -171,15 +171,15 @@ def summed(
       outcomes: Of each variant its name, loss and metrics; the run's own carry no prefix.
     """
     total, metrics = jnp.zeros(()), {}
-    for name, (loss, found) in outcomes:
+    for name, (loss, values) in outcomes:
         total += loss
         prefix = "" if name == OWN else f"{name}/"
-        metrics |= {f"{prefix}{metric}": value for metric, value in found.items()}
+        metrics |= {f"{prefix}{metric}": value for metric, value in values.items()}
     return total, metrics
 
 
 def evaluated(rows: Mapping[str, Row], baselines: Mapping[str, Row], **further: Any) -> Evaluation:
     """Return the first row as the run's own, beside the baselines and the other variants."""
-    own, *others = rows
+    first, *others = rows
     beside = {**baselines, **{name: rows[name] for name in others}}
-    return Evaluation(rows[own], beside, **further)
+    return Evaluation(rows[first], beside, **further)

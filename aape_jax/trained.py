@@ -106,8 +106,8 @@ class TrainedHead:
         logits = np.zeros((0, len(names)), np.float32)
         if len(x):
             with jax.default_matmul_precision(product_precision(self.config.dtype)):
-                found = encode_list(_logits(self.head), (self.params, w), x.__getitem__, len(x))
-            logits = found["logits"]
+                outputs = encode_list(_logits(self.head), (self.params, w), x.__getitem__, len(x))
+            logits = outputs["logits"]
         return Predictions.from_logits(logits, names)
 
 

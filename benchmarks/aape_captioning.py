@@ -58,7 +58,7 @@ def table(corner: str, runs: Runs, metrics: Sequence[str]) -> str:
     rows = []
     for row in runs[0]:
         if any(metric in runs[0][row] for metric in metrics):
-            values = [summarise(each[row].get(metric) for each in runs) for metric in metrics]
+            values = [summarise(run[row].get(metric) for run in runs) for metric in metrics]
             rows.append([row, *map(_shown, metrics, values)])
     return markdown_table([corner, *map(heading, metrics)], rows)
 

@@ -52,10 +52,10 @@ def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str,
     )
 
     def run(params: PyTree, everything: Batch, batches: jax.Array) -> PyTree:
-        def step(carry: PyTree, own: jax.Array) -> tuple[PyTree, None]:
+        def step(carry: PyTree, rows: jax.Array) -> tuple[PyTree, None]:
             params, state = carry
             images = everything.replace(
-                x=everything.x[own], labels=everything.labels[own], rows=own
+                x=everything.x[rows], labels=everything.labels[rows], rows=rows
             )
             gradient = jax.grad(lambda p: objective(p, images, jax.random.key(0))[0])(params)
             change, state = optimizer.update(gradient, state, params)
@@ -65,11 +65,11 @@ def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str,
         return params
 
     params = objective.init(jax.random.key(0), width, classes, examples)
-    given = (params, everything, jnp.asarray(rows))
+    arguments = (params, everything, jnp.asarray(rows))
     started = time.perf_counter()
-    compiled = jax.jit(run).lower(*given).compile()
+    compiled = jax.jit(run).lower(*arguments).compile()
     ready = time.perf_counter()
-    trained = jax.block_until_ready(compiled(*given))
+    trained = jax.block_until_ready(compiled(*arguments))
     ended = time.perf_counter()
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(trained)):
         raise RuntimeError("the training diverged, so that its time says nothing.")
@@ -96,12 +96,12 @@ def prediction(
         "zero_shot": lambda: zero_shot(x, w),
         "aape": lambda: answer(served, x),
     }
-    found = rates(
+    speed = rates(
         {name: lambda part=part: jax.block_until_ready(part()) for name, part in parts.items()},
         seconds,
         repeats,
     )
-    return {name: 1e3 / (rate * batch) for name, rate in found.items()}
+    return {name: 1e3 / (rate * batch) for name, rate in speed.items()}
 
 
 def report(towers: Towers, numbers: Sequence[int], options: flags.FlagValues) -> str:
@@ -111,9 +111,9 @@ def report(towers: Towers, numbers: Sequence[int], options: flags.FlagValues) ->
         cost = training(towers, classes, options.batch, options.epochs)
         seconds = (f"{cost[name]:.1f}" for name in ("compile", "run"))
         trained.append([f"{classes}", f"{cost['updates']}", *seconds])
-        own = prediction(towers, classes, options.batch, options.seconds, options.repeats)
-        more = (own["tower"] + own["aape"]) / (own["tower"] + own["zero_shot"]) - 1
-        predicted.append([f"{classes}", *(f"{ms:.4f}" for ms in own.values()), f"{100 * more:.2f}"])
+        ms = prediction(towers, classes, options.batch, options.seconds, options.repeats)
+        more = (ms["tower"] + ms["aape"]) / (ms["tower"] + ms["zero_shot"]) - 1
+        predicted.append([f"{classes}", *(f"{x:.4f}" for x in ms.values()), f"{100 * more:.2f}"])
     times = ["tower, ms", "CLIP's classifier, ms", "AAPE's, ms", "whole, % more"]
     return "\n\n".join(
         [

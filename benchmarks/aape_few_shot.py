@@ -42,14 +42,14 @@ def measure(
     x, test = normalise(dataset.train.features), normalise(dataset.test.features)
     labels = dataset.train.labels
     w = class_means(x, labels) if w is None else w
-    found = {"zero_shot": [accuracy(nearest_by_cosine(test, w), dataset.test.labels)]}
+    results = {"zero_shot": [accuracy(nearest_by_cosine(test, w), dataset.test.labels)]}
     for name, classify in BASELINES.items():
-        found[name] = [accuracy(classify(x, labels, test), dataset.test.labels)]
+        results[name] = [accuracy(classify(x, labels, test), dataset.test.labels)]
     for name, learn in FEW_SHOT.items():
         problems = [Problem(x, labels, w, None, batch, seed) for seed in range(seeds)]
         scores = [learn(problem)(test, None) for problem in problems]
-        found[name] = [accuracy(own.argmax(axis=1), dataset.test.labels) for own in scores]
-    return {name: summarise(numbers) for name, numbers in found.items()}
+        results[name] = [accuracy(logits.argmax(axis=1), dataset.test.labels) for logits in scores]
+    return {name: summarise(numbers) for name, numbers in results.items()}
 
 
 def main(argv: Sequence[str]) -> None:

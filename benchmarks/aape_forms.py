@@ -93,10 +93,10 @@ def train_form(
         width = bank.classes.shape[-1]
         trainable = {"aape": objective.init(key, width, classes, examples)}
 
-        def step(carry: PyTree, own: jax.Array) -> tuple[PyTree, None]:
+        def step(carry: PyTree, batch: jax.Array) -> tuple[PyTree, None]:
             trainable, state = carry
             gradient = jax.grad(
-                lambda tree: objective(tree["aape"], as_batch(frozen, own, 0), key)[0]
+                lambda tree: objective(tree["aape"], as_batch(frozen, batch, 0), key)[0]
             )(trainable)
             change, state = optimizer.update(gradient, state, trainable)
             return (optax.apply_updates(trainable, change), state), None
@@ -106,21 +106,21 @@ def train_form(
 
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
     heads = jax.jit(run)(keys, rows, jax.tree.map(jnp.asarray, frozen))
-    found = {}
+    accuracies = {}
     for suffix, test in material.tests.items():
-        w = jnp.asarray(test.w)
-        own = jax.vmap(lambda head, x=test.x, w=w: predict(head, jnp.asarray(x), w, objective.head))
-        found[suffix] = np.mean(np.asarray(own(heads)) == test.labels, axis=1)
-    return found
+        x, w = jnp.asarray(test.x), jnp.asarray(test.w)
+        answer = jax.vmap(lambda head, x=x, w=w: predict(head, x, w, objective.head))
+        accuracies[suffix] = np.mean(np.asarray(answer(heads)) == test.labels, axis=1)
+    return accuracies
 
 
-def show(found: Mapping[str, np.ndarray]) -> str:
+def show(accuracies: Mapping[str, np.ndarray]) -> str:
     """Return base / new with standard deviations, in percent."""
     return " / ".join(
         f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
         if len(values) > 1
         else f"{100 * values[0]:.1f}"
-        for values in found.values()
+        for values in accuracies.values()
     )
 
 
@@ -147,13 +147,13 @@ def main(argv: Sequence[str]) -> None:
     settings = [(int(n), float(rate)) for rate in options.rates for n in options.epochs]
     rows = []
     for name in options.form:
-        found = [
+        results = [
             train_form(
                 changed(config, FORMS[name] | {"learning_rate": rate}), material, n, options.seeds
             )
             for n, rate in settings
         ]
-        rows.append([name, *map(show, found)])
+        rows.append([name, *map(show, results)])
         print(*rows[-1], sep=" | ", flush=True)
     header = [f"{n} epochs at {rate:g}, base / new" for n, rate in settings]
     print(markdown_table(["g", *header], rows))

@@ -46,11 +46,11 @@ def with_prompts(head: Head, params: dict, test: TestSet) -> dict[str, float]:
         "stranger": h[order],
         "oracle": jnp.asarray(test.means[test.labels]),
     }
-    found = {}
+    accuracies = {}
     for name in PROMPTS:
         scores = cosines(head.projection, params["projection"], w, x, prompts[name])
-        found[name] = accuracy(np.asarray(scores.argmax(axis=1)), test.labels)
-    return found
+        accuracies[name] = accuracy(np.asarray(scores.argmax(axis=1)), test.labels)
+    return accuracies
 
 
 def main(argv: Sequence[str]) -> None:
@@ -62,15 +62,15 @@ def main(argv: Sequence[str]) -> None:
         prefix: test for prefix, test in gather(config).tests.items() if test.means is not None
     }
     rows = []
-    for name, own in variants(config, always=ALWAYS).items():
-        head = Head.from_config(own)
+    for name, variant in variants(config, always=ALWAYS).items():
+        head = Head.from_config(variant)
         if head.mode == "template_and_aape":
             params = read_head(workdir / "heads" / f"{name}.safetensors")
             for prefix, test in tests.items():
                 if test.means is None:
                     continue
-                found = with_prompts(head, params, test)
-                cells = [f"{100 * value:.1f}" for value in found.values()]
+                accuracies = with_prompts(head, params, test)
+                cells = [f"{100 * value:.1f}" for value in accuracies.values()]
                 rows.append([name, prefix.rstrip("/") or "all", *cells])
     if not rows:
         raise UserError(f"{workdir} has no variant with a projection: nothing to exchange.")

@@ -76,7 +76,7 @@ def summary(runs: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[st
     """Return mean and standard deviation of each row's accuracies, and harmonic means."""
     rows = {
         row: {
-            metric: summarise(each[row].get(metric) for each in runs)
+            metric: summarise(run[row].get(metric) for run in runs)
             for metric in METRICS[:2]
             if metric in runs[0][row]
         }

@@ -101,11 +101,11 @@ class Problem:
             x = self.encode_images(clip["image"], frozen["pixels"])
             prompts = self.encode_prompts(clip["text"], frozen["ids"][labels])
             h = head.generator(params["head"]["generator"], x)
-            own = direct_cosines(head.projection, params["head"]["projection"], w, x, h)
+            scores = direct_cosines(head.projection, params["head"]["projection"], w, x, h)
             mask = jnp.ones(prompts.shape[:2], bool)
             images = PromptedImages(x, prompts, mask, jnp.arange(len(x)), labels)
             taught, _ = objective.teach(params, images, h, jax.random.key(0))
-            return classification(own / head.tau, labels) + taught
+            return classification(scores / head.tau, labels) + taught
 
         frozen = {
             "clip": self.params,

@@ -108,13 +108,13 @@ def report(towers: Towers, classes: int, options: flags.FlagValues) -> str:
         agreed = f"{check(problems):.1e}" if {"a", "b"} <= set(problems) else "not compared"
     rate = problem.config.learning_rate
     steps = {name: Step.compile(*parts, rate) for name, parts in problems.items()}
-    found = rates(steps, options.seconds, options.repeats)
-    speed = {name: found[name] * images[name] for name in found}
+    updates = rates(steps, options.seconds, options.repeats)
+    speed = {name: updates[name] * images[name] for name in updates}
     rows = [
         [
             f"({name}) {NAMES[name]}",
             f"{images[name]}",
-            f"{1e3 / found[name]:.4g}",
+            f"{1e3 / updates[name]:.4g}",
             f"{speed[name]:.4g}",
             f"{speed[name] / min(speed.values()):.4g}",
             f"{step.temporary / 2**20:.1f}",
@@ -137,8 +137,8 @@ def main(argv: Sequence[str]) -> None:
     parts += [lambda: aape_cost.report(towers, classes, options), lambda: where]
     text = ""
     for part in parts:
-        print(found := part(), end="\n\n", flush=True)
-        text += f"{found}\n\n"
+        print(table := part(), end="\n\n", flush=True)
+        text += f"{table}\n\n"
         if options.results:
             Path(options.results).write_text(text, encoding="utf-8")
 

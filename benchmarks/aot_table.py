@@ -68,8 +68,8 @@ def gradient_bytes(config: ConfigDict) -> int:
 
 def check(case: Case, row: Mapping[str, Any]) -> None:
     """Check that MC-TI's classes share nothing and only spread weights are gathered."""
-    kinds = {each["kind"] for each in row.get("collectives", ())}
-    sent = sum(each["sent"] for each in row.get("collectives", ()))
+    kinds = {op["kind"] for op in row.get("collectives", ())}
+    sent = sum(op["sent"] for op in row.get("collectives", ()))
     if case.program == "mcti" and "gradient" in row and sent >= min(row["gradient"], 4096):
         raise AssertionError(f"{case.key} sends {sent} bytes of a {row['gradient']}-byte gradient")
     if case.program in ("mcti", "protext", "aape") and kinds - {"all-reduce"}:
@@ -91,8 +91,8 @@ def table_row(case: Case, row: Mapping[str, Any]) -> Sequence[str]:
         f"{row['flops'] / 1e9:.4g}",
         f"{row['traffic'] / GIB:.3g}",
         f"{bounds['intensity']:.3g}",
-        ", ".join(f"{each['count']} {each['kind']}" for each in row["collectives"]) or "none",
-        f"{sum(each['sent'] for each in row['collectives']):,.0f}",
+        ", ".join(f"{op['count']} {op['kind']}" for op in row["collectives"]) or "none",
+        f"{sum(op['sent'] for op in row['collectives']):,.0f}",
         f"{row['gradient']:,}",
         f"{bounds['seconds'] * 1e3:.3g}",
         parts,
@@ -104,7 +104,7 @@ def table(rows: Mapping[Case, Mapping[str, Any]]) -> str:
     """Return the table of one program; settings that all rows share stand above it."""
     shared = {case.settings for case in rows}
     if len(shared) > 1:
-        return markdown_table(COLUMNS, [table_row(*each) for each in rows.items()])
+        return markdown_table(COLUMNS, [table_row(*item) for item in rows.items()])
     cells = [[slice, *rest] for slice, _, *rest in (COLUMNS, *map(table_row, rows, rows.values()))]
     return f"`{shared.pop()}`\n\n{markdown_table(cells[0], cells[1:])}"
 
@@ -141,8 +141,8 @@ def main(argv: Sequence[str]) -> None:
             check(case, row)
     finished = [case for case in chosen if case.key in results]
     for program in dict.fromkeys(case.program for case in finished):
-        own = {case: results[case.key] for case in finished if case.program == program}
-        print(f"{program}\n\n{table(own)}")
+        selected = {case: results[case.key] for case in finished if case.program == program}
+        print(f"{program}\n\n{table(selected)}")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def updates(case: Case) -> int:
 def least_time(row: Mapping[str, Any], count: int, share: float) -> str:
     """Return the least time of a run whose chips reach a share of their peak rates."""
     seconds = row["roofline"]["seconds"] * count / share
-    unit, length = next(each for each in UNITS if seconds >= each[1] or each[1] == 1)
+    unit, length = next(pair for pair in UNITS if seconds >= pair[1] or pair[1] == 1)
     return f"{seconds / length:.2g} {unit}"
 
 

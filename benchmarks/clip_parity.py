@@ -123,23 +123,23 @@ class Oracle:
 
 
 def compare(
-    ours: Callable[[Any, jax.Array], Any],
+    run: Callable[[Any, jax.Array], Any],
     params: Any,
-    theirs: Callable[[torch.Tensor], Outputs],
-    given: np.ndarray,
+    oracle: Callable[[torch.Tensor], Outputs],
+    inputs: np.ndarray,
     head: str,
 ) -> Iterator[tuple[str, float]]:
     """Yield (output, relative error), and last the gradient of a random sum of `head`."""
-    x = torch.tensor(given, requires_grad=True)
-    wanted = theirs(x)
-    direction = np.random.default_rng(1).normal(size=wanted[head].shape).astype(given.dtype)
+    x = torch.tensor(inputs, requires_grad=True)
+    wanted = oracle(x)
+    direction = np.random.default_rng(1).normal(size=wanted[head].shape).astype(inputs.dtype)
     (wanted[head] * torch.tensor(direction)).sum().backward()
 
     def loss(x: jax.Array, params: Any) -> tuple[jax.Array, Any]:
-        output = ours(params, x)
+        output = run(params, x)
         return (getattr(output, head) * direction).sum(), output
 
-    gradient, output = jax.jit(jax.grad(loss, has_aux=True))(jnp.asarray(given), params)
+    gradient, output = jax.jit(jax.grad(loss, has_aux=True))(jnp.asarray(inputs), params)
     for name, value in wanted.items():
         pairs = zip(jax.tree.leaves(getattr(output, name)), _leaves(value), strict=True)
         yield name, max(relative_error(a, b.detach().numpy()) for a, b in pairs)
@@ -151,29 +151,29 @@ def relative_error(actual: Any, desired: np.ndarray) -> float:
     return float(np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max())
 
 
-def compare_text(config: CLIPConfig, theirs: Transformers | Oracle) -> Iterator[tuple[str, float]]:
+def compare_text(config: CLIPConfig, oracle: Transformers | Oracle) -> Iterator[tuple[str, float]]:
     """Run the text tower on random embeddings, pooled somewhere in the middle."""
     tower, at = TextTower(config.text), 9
     embeddings = np.random.default_rng(0).normal(0, 0.1, (1, 77, config.text.width))
     return compare(
         lambda params, x: tower.apply({"params": params}, x, jnp.array([at])),
-        theirs.params()["text"],
-        lambda x: theirs.text(x, at),
+        oracle.params()["text"],
+        lambda x: oracle.text(x, at),
         embeddings.astype(np.float32),
         "projected",
     )
 
 
 def compare_image(
-    config: CLIPConfig, theirs: Transformers | Oracle, dtype: type = np.float32
+    config: CLIPConfig, oracle: Transformers | Oracle, dtype: type = np.float32
 ) -> Iterator[tuple[str, float]]:
     """Run the image tower on random pixels."""
     tower, size = image_tower(config, dtype), config.vision.image_size
     pixels = np.random.default_rng(0).normal(size=(1, size, size, 3))
     return compare(
         lambda params, x: tower.apply({"params": params}, x),
-        theirs.params()["vision"],
-        lambda x: theirs.image(x.permute(0, 3, 1, 2)),
+        oracle.params()["vision"],
+        lambda x: oracle.image(x.permute(0, 3, 1, 2)),
         pixels.astype(dtype),
         "features",
     )
@@ -184,12 +184,12 @@ def rows(name: str) -> Iterator[list[Any]]:
     config = MODELS[name]
     torch.manual_seed(0)
     rectified = isinstance(config.vision, ResNetConfig)
-    theirs = (Oracle if rectified else Transformers)(config)
-    yield ["text", name, *(error for _, error in compare_text(config, theirs))]
-    image = dict(compare_image(config, theirs))
+    oracle = (Oracle if rectified else Transformers)(config)
+    yield ["text", name, *(error for _, error in compare_text(config, oracle))]
+    image = dict(compare_image(config, oracle))
     if rectified:
-        theirs.model.double()
-        image["gradient"] = dict(compare_image(config, theirs, np.float64))["gradient"]
+        oracle.model.double()
+        image["gradient"] = dict(compare_image(config, oracle, np.float64))["gradient"]
     yield ["image", name, *image.values()]
 
 

@@ -64,11 +64,11 @@ class Cluster:
                     "JAX_NUM_PROCESSES": str(processes),
                     "JAX_PROCESS_ID": str(number),
                 }
-            given = small.flags(folder, shared, workdir, **changes)
+            options = small.flags(folder, shared, workdir, **changes)
             log = (logs or folder) / f"process-{number}.log"
             watch = folder / "run" if watched else None
             process = _server().Process(
-                target=_train, args=(small.name, given, environment, log, watch)
+                target=_train, args=(small.name, options, environment, log, watch)
             )
             process.start()
             self._processes.append(process)
@@ -80,9 +80,9 @@ class Cluster:
     def signal(self, number: int, process: int | None = None) -> None:
         """Send a signal to one process, or to all."""
         chosen = self._processes if process is None else [self._processes[process]]
-        for each in chosen:
-            if each.is_alive():
-                os.kill(each.pid, number)
+        for target in chosen:
+            if target.is_alive():
+                os.kill(target.pid, number)
 
     def finish(self, grace: float = SLOW) -> list[int | None]:
         """Wait, and kill what is left after `grace` seconds; return the exit statuses."""
@@ -106,7 +106,7 @@ def _server() -> multiprocessing.context.ForkServerContext:
 
 
 def _train(
-    name: str, given: list[str], environment: Mapping[str, str], log: Path, watch: Path | None
+    name: str, options: list[str], environment: Mapping[str, str], log: Path, watch: Path | None
 ) -> None:
     """Run what `python -m NAME_jax.train` does, in a process that was forked for it."""
     os.chdir(ROOT)
@@ -116,7 +116,7 @@ def _train(
         os.dup2(file.fileno(), 2)
     if watch is not None:
         _note_changes(watch, log)
-    sys.argv = [f"{name}_jax.train", *given]
+    sys.argv = [f"{name}_jax.train", *options]
     module = importlib.import_module(sys.argv[0])
     try:
         run_command(module.main, define_flags)

@@ -77,20 +77,20 @@ def hand_written(clip: CLIP) -> tuple[Callable, Callable]:
 @contextlib.contextmanager
 def compilations() -> Iterator[list[str]]:
     """Yield what JAX logs about each program that it compiles in the body."""
-    found: list[str] = []
+    messages: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()
             if text.startswith("Compiling") and "encode" in text:
-                found.append(text)
+                messages.append(text)
 
     logger, listener = logging.getLogger("jax"), Listener()
     logger.addHandler(listener)
     propagates, logger.propagate = logger.propagate, False
     try:
         with jax.log_compiles():
-            yield found
+            yield messages
     finally:
         logger.removeHandler(listener)
         logger.propagate = propagates
@@ -125,7 +125,7 @@ def main(argv: Sequence[str]) -> None:
     images, sentences = hand_written(clip)
     photos, texts = photos[: options.size], texts[: options.size]
     difference = np.abs(images(photos) - clip.image_features(photos)).max()
-    found = rates(
+    speed = rates(
         {
             "image_features": lambda: clip.image_features(photos),
             "images by hand": lambda: images(photos),
@@ -138,9 +138,9 @@ def main(argv: Sequence[str]) -> None:
     rows = [
         [
             name,
-            f"{1 / found[name]:.3f}",
-            f"{1 / found[hand]:.3f}",
-            f"{found[hand] / found[name]:.2f}",
+            f"{1 / speed[name]:.3f}",
+            f"{1 / speed[hand]:.3f}",
+            f"{speed[hand] / speed[name]:.2f}",
         ]
         for name, hand in (("image_features", "images by hand"), ("text_features", "texts by hand"))
     ]

@@ -52,13 +52,13 @@ def counts() -> dict[str, int]:
     return {name: int(number) for name, _, number in lines if number.isdecimal()}
 
 
-def table(found: Mapping[str, int]) -> str:
+def table(counts: Mapping[str, int]) -> str:
     """Return the table, with the sum in its last row."""
     rows = [
-        [kind, str(found.get(file, 0)), f"[`{Path(file).name}`](../{file})"]
+        [kind, str(counts.get(file, 0)), f"[`{Path(file).name}`](../{file})"]
         for file, kind in kinds().items()
     ]
-    total = ["together", str(sum(found.get(file, 0) for file in kinds())), ""]
+    total = ["together", str(sum(counts.get(file, 0) for file in kinds())), ""]
     return markdown_table(["kind", "inputs", "tests"], [*rows, total])
 
 

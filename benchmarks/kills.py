@@ -143,8 +143,8 @@ def run_trial(trial: Trial, reference: Reference, out: Path) -> bool:
         shutil.copytree(reference.folder / "cache", folder / "cache")
     state = disturb(trial, folder, out, reference.seconds)
     attempts = recover(trial, folder, out)
-    ours, theirs = (taken_away(x / "run") for x in (folder, reference.folder))
-    differing = sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
+    made, wanted = (taken_away(x / "run") for x in (folder, reference.folder))
+    differing = sorted(name for name in made | wanted if made.get(name) != wanted.get(name))
     same = attempts is not None and not differing
     print(
         f"{trial.number:3d}  {trial.small.name}, {trial.processes} processes, {trial.end} "
@@ -167,8 +167,8 @@ def main(argv: Sequence[str]) -> None:
     if not (out / "world").exists():
         write_world(out / "world")
     with ThreadPoolExecutor(options.at_once) as pool:
-        found = pool.map(lambda pair: undisturbed(*pair, out), wanted)
-        references = dict(zip(wanted, found, strict=True))
+        runs = pool.map(lambda pair: undisturbed(*pair, out), wanted)
+        references = dict(zip(wanted, runs, strict=True))
         results = pool.map(
             lambda trial: run_trial(trial, references[trial.small, trial.processes], out), trials
         )

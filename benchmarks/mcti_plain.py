@@ -22,10 +22,10 @@ ENCODE_BATCH = 4
 
 def cast(problem: Problem, dtype: DTypeLike) -> tuple[Modules, PyTree]:
     """Cast the networks and their weights to another precision."""
-    own = problem.modules
+    source = problem.modules
     modules = Modules(
-        *[module.clone(dtype=dtype) for module in (own.unet, own.vae, own.text_tower)],
-        own.schedule,
+        *[module.clone(dtype=dtype) for module in (source.unet, source.vae, source.text_tower)],
+        source.schedule,
     )
     params = jax.tree.map(lambda x: x.astype(dtype), problem.params)
     return modules, params | {"projection": problem.params["projection"]}
@@ -114,8 +114,8 @@ class PlainStep:
         return optax.apply_updates(vectors, changes), opt_state
 
     def _run(self, vectors: Array, label: int, draws: Draws) -> tuple[float, Array]:
-        own = self.pictures[label], np.int32(label)
-        loss, gradient = self.program(vectors, self.frozen, *own, draws)
+        example = self.pictures[label], np.int32(label)
+        loss, gradient = self.program(vectors, self.frozen, *example, draws)
         return float(loss), gradient
 
     def __call__(self) -> int:

@@ -64,13 +64,14 @@ def choose_device(device: str) -> str:
 
     if device != "auto":
         jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda"}[device])
-    ours, cuda = jax.default_backend(), torch.cuda.is_available()
-    if ours not in ("cpu", "gpu") or (ours == "gpu" and not cuda):
+    backend, cuda = jax.default_backend(), torch.cuda.is_available()
+    if backend not in ("cpu", "gpu") or (backend == "gpu" and not cuda):
         raise UserError(
-            f"JAX runs on {ours} and PyTorch cannot: install PyTorch for it, or say --device=cpu."
+            f"JAX runs on {backend} and PyTorch cannot: "
+            "install PyTorch for it, or say --device=cpu."
         )
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    return "cuda" if ours == "gpu" else "cpu"
+    return "cuda" if backend == "gpu" else "cpu"
 
 
 def set_exact(exact: bool) -> None:
@@ -108,8 +109,8 @@ def check(steps: Mapping[str, Callable[[], int]], classes: int) -> float:
     draws = steps["d"].draws()
     plain = [steps["c"].differentiate(draws, label) for label in range(classes)]
     losses, gradients = (np.array(x) for x in zip(*plain, strict=True))
-    total, ours = steps["d"].differentiate()
-    pairs = {"(d) and (c), loss": (total, losses.sum()), "(d) and (c)": (ours, gradients)}
+    total, stacked = steps["d"].differentiate()
+    pairs = {"(d) and (c), loss": (total, losses.sum()), "(d) and (c)": (stacked, gradients)}
     for name in "ab":
         loss, gradient = steps[name].differentiate(draws)
         pairs[f"({name}) and (c), loss"] = loss, losses[0]

@@ -95,8 +95,8 @@ class TorchStep:
         self.pictures = nchw(problem.by_class(problem.pixels)[label])
         self.posteriors = None
         if posteriors is not None:
-            own = [nchw(problem.by_class(x)[label]) for x in posteriors]
-            self.posteriors = [x.to(self.device) for x in own]
+            moments = [nchw(problem.by_class(x)[label]) for x in posteriors]
+            self.posteriors = [x.to(self.device) for x in moments]
         self.bank = [
             [torch.from_numpy(feature[None]) for feature in features]
             for features in problem.by_class(problem.features)
@@ -134,7 +134,7 @@ class TorchStep:
 
         text = output.pooler_output.float() @ self.projection
         text = text / text.norm(dim=-1, keepdim=True)
-        drawn = [own[i] for own, i in zip(self.bank, sample.feature, strict=True)]
+        drawn = [features[i] for features, i in zip(self.bank, sample.feature, strict=True)]
         images = torch.cat(drawn).to(self.device)
         images = images / images.norm(dim=-1, keepdim=True)
         logits = self.config.logit_scale * text @ images.T
@@ -161,7 +161,7 @@ class TorchStep:
             torch.randint(self.scheduler.config.num_train_timesteps, (1,), device=self.device),
             torch.randn(shape, device=self.device),
             torch.randn(shape, device=self.device),
-            [self.generator.randrange(len(own)) for own in self.bank],
+            [self.generator.randrange(len(features)) for features in self.bank],
         )
 
     def differentiate(self, draws: Draws) -> tuple[float, np.ndarray]:
@@ -193,8 +193,8 @@ class TorchStep:
         tensors = to_source(table, params)
         if isinstance(module, transformers.CLIPTextModel):
             # The library stores the prefix and leaves it out in memory, or not, by version.
-            own = module.state_dict().keys()
-            tensors = {k if k in own else k.split(".", 1)[1]: x for k, x in tensors.items()}
+            keys = module.state_dict().keys()
+            tensors = {k if k in keys else k.split(".", 1)[1]: x for k, x in tensors.items()}
         module.load_state_dict({k: torch.from_numpy(x) for k, x in tensors.items()})
         return module.requires_grad_(False).eval().to(self.device)
 

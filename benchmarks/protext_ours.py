@@ -31,13 +31,13 @@ class JaxStep:
         self.grad = jax.value_and_grad(objective.__call__, has_aux=True)
 
         def call(prompts: PyTree, state: PyTree, frozen: PyTree, batches: PyTree) -> tuple:
-            def one(carry: tuple, batch: PyTree) -> tuple[tuple, Array]:
+            def update(carry: tuple, batch: PyTree) -> tuple[tuple, Array]:
                 prompts, state = carry
                 (loss, _), gradient = self.grad(prompts, frozen, batch)
                 change, state = optimizer.update(gradient, state, prompts)
                 return (optax.apply_updates(prompts, change), state), loss
 
-            return jax.lax.scan(one, (prompts, state), batches)
+            return jax.lax.scan(update, (prompts, state), batches)
 
         arguments = self.prompts, self.state, self.frozen, self._feed()
         jitted = jax.jit(call)
@@ -90,6 +90,6 @@ def encode_targets(problem: Problem, params: PyTree, steps: int, at_once: int = 
         rows = order[start : start + at_once]
         width = -(-(int(ends[rows].max()) + 1) // 16) * 16
         padded = np.resize(rows, at_once)
-        found = unit(encode(params, jnp.asarray(problem.sentences[padded, :width])))
-        targets[rows] = np.asarray(found)[: len(rows)]
+        features = unit(encode(params, jnp.asarray(problem.sentences[padded, :width])))
+        targets[rows] = np.asarray(features)[: len(rows)]
     return targets

@@ -69,9 +69,9 @@ def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, C
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
-    theirs = TorchStep(problem.config, problem.prompts, RATE)
-    params = to_flax(HF_TEXT_TOWER, published(theirs.state()))
-    params["projection"] = {"kernel": theirs.model.text_projection.weight.numpy().T.copy()}
+    torch_step = TorchStep(problem.config, problem.prompts, RATE)
+    params = to_flax(HF_TEXT_TOWER, published(torch_step.state()))
+    params["projection"] = {"kernel": torch_step.model.text_projection.weight.numpy().T.copy()}
     source = problem.batches(fast=False)
     position = iter(range(10**9))
 
@@ -80,12 +80,12 @@ def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, C
         return problem.templates[problem.label[rows]], problem.sentences[rows]
 
     def update() -> int:
-        theirs.update(*pairs(next(position)))
+        torch_step.update(*pairs(next(position)))
         return 1
 
     def reference() -> tuple[float, np.ndarray]:
-        loss = theirs.loss(*pairs(0))
-        gradient = torch.autograd.grad(loss, theirs.prompts)
+        loss = torch_step.loss(*pairs(0))
+        gradient = torch.autograd.grad(loss, torch_step.prompts)
         return loss.item(), np.stack([x.numpy() for x in gradient])
 
     def flops() -> int:
@@ -112,9 +112,9 @@ def check(steps: dict[str, Callable]) -> float:
     wanted = steps["reference"]()
     errors = []
     for name in "bc":
-        found = steps[name].differentiate()
-        for own, other in zip(found, wanted, strict=True):
-            errors.append(float(np.abs(own - other).max() / np.abs(other).max()))
+        results = steps[name].differentiate()
+        for value, other in zip(results, wanted, strict=True):
+            errors.append(float(np.abs(value - other).max() / np.abs(other).max()))
         if not max(errors) < TOLERANCE:
             raise RuntimeError(f"({name}) and (a) differ by {max(errors):.1e}.")
     return max(errors)
@@ -156,9 +156,9 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
     # Every pair costs (a) the same.
     flops = {"a": steps["flops"]() / options.check_pairs * pairs}
     steps = make_steps(problem, options.steps_per_call, 1 + options.repeats)
-    ours = steps["c"]
+    step = steps["c"]
     flops |= {name: steps[name].flops for name in "bc"}
-    text = ours.frozen["text"]
+    text = step.frozen["text"]
     read = sum(x.nbytes for x in jax.tree.leaves(text)) - text["token_embedding"].nbytes
     return {
         "size": options.size,
@@ -172,7 +172,7 @@ def measure(case: str, options: flags.FlagValues) -> dict[str, Any]:
         "flops": flops,
         "bytes": {name: steps[name].bytes for name in "bc"},
         "temporary": {name: steps[name].temporary for name in "bc"},
-        "compile_seconds": ours.compile_seconds,
+        "compile_seconds": step.compile_seconds,
         "weights": read,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # KiB on Linux
         "where": describe_machine("jax", "flax", "torch", "transformers"),

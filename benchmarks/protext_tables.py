@@ -34,9 +34,9 @@ CASE = (
 )
 
 
-def step_rows(case: str, found: Mapping[str, Any]) -> list[list[str]]:
+def step_rows(case: str, result: Mapping[str, Any]) -> list[list[str]]:
     """Return one data set's rows of the table of steps."""
-    times, flops = found["seconds"], found["flops"]
+    times, flops = result["seconds"], result["flops"]
     rows = []
     for name, title in NAMES.items():
         rate = flops[name] / times[name]
@@ -47,34 +47,34 @@ def step_rows(case: str, found: Mapping[str, Any]) -> list[list[str]]:
             f"{times['a'] / times[name]:.1f}",
             f"{flops[name] / 1e9:.4g}",
             f"{rate / 1e9:.3g}",
-            f"{100 * rate / found['rate']:.0f} %",
+            f"{100 * rate / result['rate']:.0f} %",
         ]
         rest = ["", ""]
-        if name in found["bytes"]:
-            gigabytes, temporary = found["bytes"][name] / 1e9, found["temporary"][name] / MIB
+        if name in result["bytes"]:
+            gigabytes, temporary = result["bytes"][name] / 1e9, result["temporary"][name] / MIB
             rest = [f"{gigabytes:.3g}", f"{temporary:.0f}"]
         rows.append([*row, *rest])
     return rows
 
 
-def case_row(case: str, found: Mapping[str, Any]) -> list[str]:
+def case_row(case: str, result: Mapping[str, Any]) -> list[str]:
     """Return what to know about a data set's comparison."""
-    shape = (str(found[name]) for name in ("size", "classes", "pairs", "length", "depth"))
+    shape = (str(result[name]) for name in ("size", "classes", "pairs", "length", "depth"))
     return [
         case,
         *shape,
-        f"{found['error']:.1e}",
-        f"{found['rate'] / 1e9:.0f}",
-        f"{found['flops']['c'] / found['rate']:.3g}",
-        f"{found['weights'] / MIB:.0f}",
-        f"{found['compile_seconds']:.1f}",
-        f"{found['peak'] / 2**30:.1f}",
+        f"{result['error']:.1e}",
+        f"{result['rate'] / 1e9:.0f}",
+        f"{result['flops']['c'] / result['rate']:.3g}",
+        f"{result['weights'] / MIB:.0f}",
+        f"{result['compile_seconds']:.1f}",
+        f"{result['peak'] / 2**30:.1f}",
     ]
 
 
 def show(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of steps, that of the comparisons, and the machines."""
-    steps = [row for case, found in results.items() for row in step_rows(case, found)]
-    cases = [case_row(case, found) for case, found in results.items()]
-    machines = dict.fromkeys(found["where"] for found in results.values())
+    steps = [row for case, result in results.items() for row in step_rows(case, result)]
+    cases = [case_row(case, result) for case, result in results.items()]
+    machines = dict.fromkeys(result["where"] for result in results.values())
     return "\n\n".join([markdown_table(COLUMNS, steps), markdown_table(CASE, cases), *machines])

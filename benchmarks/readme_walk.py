@@ -47,8 +47,8 @@ def commands(text: str) -> Iterator[str]:
 
 def stood_in(command: str) -> str:
     """Return the command with what is bundled in place of what lies in the hub."""
-    for theirs, ours in STAND_INS.items():
-        command = command.replace(theirs, ours)
+    for published, bundled in STAND_INS.items():
+        command = command.replace(published, bundled)
     return command
 
 
@@ -89,17 +89,17 @@ def main(argv: Sequence[str]) -> None:
     for command in commands((clone / "README.md").read_text(encoding="utf-8")):
         if re.search(flags.FLAGS.skip, command) or not re.search(flags.FLAGS.only, command):
             continue
-        ours = stood_in(command)
+        bundled = stood_in(command)
         started = time.monotonic()
         with (out / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(f"\n$ {ours}\n")
+            log.write(f"\n$ {bundled}\n")
             log.flush()
-            line = ["bash", "-c", ours]
+            line = ["bash", "-c", bundled]
             done = subprocess.run(line, cwd=clone, env=variables, stdout=log, stderr=log)
         failed += done.returncode != 0
         seconds = time.monotonic() - started
-        say(f"{seconds:6.1f} s, status {done.returncode}: {ours}")
-        note = "" if ours == command else " (pocket models)"
+        say(f"{seconds:6.1f} s, status {done.returncode}: {bundled}")
+        note = "" if bundled == command else " (pocket models)"
         rows.append([f"`{command}`{note}", f"{seconds:.0f}", str(done.returncode)])
     print(f"\n{markdown_table(['command', 'seconds', 'status'], rows)}")
     if failed:

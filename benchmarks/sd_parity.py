@@ -102,9 +102,9 @@ def run_theirs(network: Network, blocks: Sequence[Block]) -> tuple[list[np.ndarr
     import torch
 
     torch.manual_seed(0)
-    theirs = getattr(diffusers, network.theirs).from_config(network.ours.config.to_dict())
-    theirs = theirs.eval().requires_grad_(False)
-    for parameter in theirs.parameters():
+    reference = getattr(diffusers, network.theirs).from_config(network.ours.config.to_dict())
+    reference = reference.eval().requires_grad_(False)
+    for parameter in reference.parameters():
         # Norms start as the identity, which would hide a wrong or missing one.
         if parameter.ndim == 1:
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -112,8 +112,8 @@ def run_theirs(network: Network, blocks: Sequence[Block]) -> tuple[list[np.ndarr
     for block in blocks:
         inputs = [torch.from_numpy(x) for x in block.inputs]
         inputs = [x.permute(0, 3, 1, 2) if x.ndim == 4 else x for x in inputs]
-        outputs.append(block.theirs(theirs, *inputs).permute(0, 2, 3, 1).numpy())
-    params = network.convert({name: x.numpy() for name, x in theirs.state_dict().items()})
+        outputs.append(block.theirs(reference, *inputs).permute(0, 2, 3, 1).numpy())
+    params = network.convert({name: x.numpy() for name, x in reference.state_dict().items()})
     return outputs, params
 
 

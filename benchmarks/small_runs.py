@@ -32,8 +32,8 @@ class SmallRun:
         self, folder: Path, shared: Path, workdir: AnyPath | None = None, **changes: Any
     ) -> list[str]:
         """Return the flags of training into `workdir` (`folder/run`) and `folder/cache`."""
-        own = {"cache": folder / "cache", "compile_cache": shared / "xla"}
-        settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **own, **changes}.items())
+        folders = {"cache": folder / "cache", "compile_cache": shared / "xla"}
+        settings = ",".join(f"{k}={v}" for k, v in {**self.fields, **folders, **changes}.items())
         config = f"configs/{self.config or self.name}.py:{settings.format(world=shared / 'world')}"
         return [f"--config={config}", f"--workdir={workdir or folder / 'run'}"]
 
@@ -89,8 +89,8 @@ def write_world(folder: Path) -> None:
         split = getattr(dataset, part)
         for label, name in enumerate(dataset.classnames[:CLASSES]):
             write_photos(folder / "photos" / part / name, split, label, shots)
-    told = pocket_descriptions("rare", SENTENCES)
-    write_json(folder / "corpus.json", {name: told[name] for name in dataset.classnames[:CLASSES]})
+    texts = pocket_descriptions("rare", SENTENCES)
+    write_json(folder / "corpus.json", {name: texts[name] for name in dataset.classnames[:CLASSES]})
 
 
 def write_photos(folder: Path, split: ImageSplit, label: int, count: int) -> None:
@@ -106,19 +106,19 @@ def taken_away(workdir: Path) -> dict[str, Any]:
     Files by name: JSON less its timings and versions, all else as bytes. Checkpoints, events and
     the config, which names folders, are left out.
     """
-    found: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
     for path in sorted(workdir.rglob("*")):
         name = path.relative_to(workdir).as_posix()
         if path.is_dir() or name.startswith(("checkpoints/", "events.")) or name == "config.json":
             continue
         if name == "metrics.jsonl":
             lines = path.read_text(encoding="utf-8").splitlines()
-            found[name] = [_untimed(json.loads(line)) for line in lines]
+            contents[name] = [_untimed(json.loads(line)) for line in lines]
         elif name == "result.json":
-            found[name] = _untimed(json.loads(path.read_text(encoding="utf-8")))
+            contents[name] = _untimed(json.loads(path.read_text(encoding="utf-8")))
         else:
-            found[name] = path.read_bytes()
-    return found
+            contents[name] = path.read_bytes()
+    return contents
 
 
 def _untimed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ def rates(parts: Mapping[str, Callable[[], object]], seconds: float, repeats: in
     """
     for part in parts.values():
         part()
-    found: dict[str, list[float]] = {name: [] for name in parts}
+    speeds: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(repeats):
         for name, part in parts.items():
             count, started = 0, time.perf_counter()
             while not count or time.perf_counter() - started < seconds:
                 part()
                 count += 1
-            found[name].append(count / (time.perf_counter() - started))
-    return {name: statistics.median(values) for name, values in found.items()}
+            speeds[name].append(count / (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in speeds.items()}

@@ -71,7 +71,7 @@ def draw(
     """
     rows_key, shared_key = jax.random.split(key)
 
-    def one(label: Array, count: Array) -> Draws:
+    def row(label: Array, count: Array) -> Draws:
         keys = jax.random.split(jax.random.fold_in(rows_key, label), 6)
         feature_key = shared_key if shared_features else keys[5]
         counts = jnp.broadcast_to(features, (samples, feature_draws, *features.shape))
@@ -84,4 +84,4 @@ def draw(
             feature=uniform_index(feature_key, counts),
         )
 
-    return jax.vmap(one)(label, entries)
+    return jax.vmap(row)(label, entries)

@@ -71,7 +71,7 @@ def nearest_words(
     vectors: Float[np.ndarray, "b d"],
     table: Float[np.ndarray, "v d"],
     tokenizer: Tokenizer,
-    own: Sequence[str],
+    words: Sequence[str],
     count: int = NEAREST,
 ) -> list[tuple[tuple[str, float], ...]]:
     """Return the words whose embeddings have the largest cosine with each vector, and the cosines.
@@ -80,16 +80,16 @@ def nearest_words(
       vectors: in the space of the token table.
       table: the text tower's token embeddings; rows past the vocabulary are not words.
       tokenizer: says which word a row is.
-      own: the word that each vector goes by, which is left out where the vocabulary has it.
+      words: the word that each vector goes by, which is left out where the vocabulary has it.
       count: words per vector.
     """
     ids, cosines = nearest_rows(vectors, table[: tokenizer.vocab_size], count + 1)
-    found = []
-    for word, row, values in zip(own, ids, cosines, strict=True):
+    nearest = []
+    for word, row, values in zip(words, ids, cosines, strict=True):
         names = (tokenizer.word(int(token)) for token in row)
         pairs = [(n, float(v)) for n, v in zip(names, values, strict=True) if n != word]
-        found.append(tuple(pairs[:count]))
-    return found
+        nearest.append(tuple(pairs[:count]))
+    return nearest
 
 
 def mean_drift(

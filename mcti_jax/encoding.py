@@ -52,7 +52,7 @@ def vae_posteriors(
             "dtype": str(jnp.dtype(vae.dtype)),
         }
 
-    found = cached_pass(
+    arrays = cached_pass(
         encode,
         sd.params["vae"],
         load,
@@ -66,4 +66,4 @@ def vae_posteriors(
         title="Encoding photos (VAE)",
         unit="photos",
     )
-    return {name: x.reshape(2, len(split), *x.shape[1:]) for name, x in found.items()}
+    return {name: x.reshape(2, len(split), *x.shape[1:]) for name, x in arrays.items()}

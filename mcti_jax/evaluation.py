@@ -55,12 +55,12 @@ def classifiers(
     """Build the tokens' classifier in each of `MODES`."""
     clip = material.clip
     source = material.sd if config.class_tower == "sd" else clip
-    found = {}
+    modes = {}
     for mode, templates in MODES.items():
         classes = token_features(config, source, clip, tokens, templates)
         predicted = predict(jnp.asarray(material.test_features), classes)
-        found[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
-    return found
+        modes[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
+    return modes
 
 
 def token_features(
@@ -143,31 +143,31 @@ def evaluate(
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
     for variant, vectors in tokens.items():
-        found = classifiers(config, material, vectors)
+        modes = classifiers(config, material, vectors)
         results[variant] = {
             name: value
-            for suffix, classifier in found.items()
+            for suffix, classifier in modes.items()
             for name, value in scores(classifier.predicted, material, suffix).items()
         }
         if config.generate.per_class:
             samples[variant] = generate_classes(config, material.sd, vectors)
-            results[variant] |= picture_scores(material, samples[variant], found[ENSEMBLE].classes)
+            results[variant] |= picture_scores(material, samples[variant], modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
         if not pictures and measured:  # of the run's own variant
             pictures["confusion"] = figures.predictions_picture(
-                found[ENSEMBLE].predicted, material.test.labels, material.classnames
+                modes[ENSEMBLE].predicted, material.test.labels, material.classnames
             )
     if samples:
         size = next(iter(samples.values())).shape[2]
         pictures["samples"] = figures.class_sheet(
             material.train, material.classnames, samples, size
         )
-    own, *others = results
+    first, *others = results
     beside = {name: results[name] for name in others}
     if measured:
         beside |= feature_baselines(material) | {"names": name_baseline(material)}
-    followed = [dataclasses.asdict(each) for each in follow(material, tokens[own], start)]
-    return Evaluation(results[own], beside, pictures, {"tokens": followed})
+    followed = [dataclasses.asdict(token) for token in follow(material, tokens[first], start)]
+    return Evaluation(results[first], beside, pictures, {"tokens": followed})
 
 
 def follow(
@@ -189,21 +189,21 @@ def picture_scores(
     Their class is looked for by the tokens that drew them, and by the training photos, which
     judge every method alike.
     """
-    count, each = images.shape[:2]
+    count, per_class = images.shape[:2]
     features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
-    labels = np.repeat(np.arange(count), each)
+    labels = np.repeat(np.arange(count), per_class)
     photos = material.encoded.features[0], material.train.labels
     by_photos = baselines.nearest_class_mean(*photos, features)
-    found = {}
+    measures = {}
     if count > 1:
-        found = {
+        measures = {
             "generated/accuracy": generation.accuracy(features, labels, classes),
             "generated/accuracy_by_photos": classification.accuracy(by_photos, labels),
         }
-    found |= {
+    measures |= {
         "generated/clip_i": generation.clip_i(features, labels, *photos),
         "generated/clip_t": generation.clip_t(features, classes[labels]),
     }
-    if each > 1:
-        found["generated/diversity"] = generation.diversity(features, labels)
-    return found
+    if per_class > 1:
+        measures["generated/diversity"] = generation.diversity(features, labels)
+    return measures

@@ -74,14 +74,14 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
     }
 
 
-def _check_out(own: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPath:
-    """Return where the files go; `own` is the run's `tokens/`."""
+def _check_out(tokens: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPath:
+    """Return where the files go; `tokens` is the run's `tokens/`."""
     if out is None:
         if may_be_own:
-            return within(own.parent, own.name)
+            return within(tokens.parent, tokens.name)
         raise UserError("missing --out: name a directory for the embeddings.")
     as_output_folder(out, "--out")
-    if out.resolve() == own.resolve() and not may_be_own:
+    if out.resolve() == tokens.resolve() and not may_be_own:
         raise UserError(f"--out={out} holds the run's own tokens; name another directory.")
     return out
 

@@ -52,19 +52,19 @@ class Objective:
         element-wise, all rows together train as they would one by one.
         """
         config, networks, shared = self.config, self.networks, dict(frozen)
-        own, start = shared.pop("rows"), shared.pop("start")
+        rows, start = shared.pop("rows"), shared.pop("start")
         factor = gamma_factor(config)(batch["step"])
 
-        def losses(tokens: Array, own: Rows, shared: PyTree) -> tuple[Array, dict]:
+        def losses(tokens: Array, rows: Rows, shared: PyTree) -> tuple[Array, dict]:
             frozen, key, factor = shared
             draws = draw(
                 key,
-                own.label,
-                own.entries,
+                rows.label,
+                rows.entries,
                 frozen["bank"].counts,
                 samples=config.samples,
                 feature_draws=config.feature_draws,
-                latent=own.mean.shape[2:],
+                latent=rows.mean.shape[2:],
                 timesteps=networks.schedule.num_train_timesteps,
                 templates=frozen["prompts"].slot.size,
                 shared_features=config.shared_features,
@@ -73,19 +73,19 @@ class Objective:
                 networks,
                 frozen,
                 tokens,
-                own,
+                rows,
                 draws,
                 logit_scale=config.logit_scale,
                 gamma_factor=factor,
             )
 
         tokens = trainable["tokens"]
-        total, rows = sum_over_rows(
-            losses, tokens, own, (shared, key, factor), at_once=self.layout.at_once
+        total, metrics = sum_over_rows(
+            losses, tokens, rows, (shared, key, factor), at_once=self.layout.at_once
         )
         moved = jnp.linalg.norm(tokens - start, axis=-1) / jnp.linalg.norm(start, axis=-1)
-        rows["drift"] = moved.mean(axis=-1)
-        return total, self._means(rows)
+        metrics["drift"] = moved.mean(axis=-1)
+        return total, self._means(metrics)
 
     def _means(self, rows: dict[str, Array]) -> dict[str, Array]:
         averaging = self.layout.averaging()

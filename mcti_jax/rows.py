@@ -29,7 +29,7 @@ def padded(count: int, devices: int, chunk: int) -> tuple[int, int]:
 def sum_over_rows(
     losses: RowLosses,
     tokens: Float[Array, "r n d"],
-    own: PyTree,
+    rows: PyTree,
     shared: PyTree,
     *,
     at_once: int,
@@ -41,25 +41,25 @@ def sum_over_rows(
     and handed to the caller's `jax.grad` as a linear term whose value is zero.
 
     Args:
-      losses: `losses(tokens, own, shared)` of some rows -> (`[c]`, metrics of `[c]`).
+      losses: `losses(tokens, rows, shared)` of some rows -> (`[c]`, metrics of `[c]`).
       tokens: sharded over the mesh's `data` axis.
-      own: pytree whose leaves begin with the row axis, sharded alike.
+      rows: pytree whose leaves begin with the row axis, sharded alike.
       shared: pytree that every row reads.
       at_once: rows that one device treats together; divides its share.
     """
 
-    def chunk(tokens: Array, own: PyTree, shared: PyTree) -> tuple[Array, Array, PyTree]:
+    def chunk(tokens: Array, rows: PyTree, shared: PyTree) -> tuple[Array, Array, PyTree]:
         def total(tokens: Array) -> tuple[Array, tuple[Array, PyTree]]:
-            values, metrics = losses(tokens, own, shared)
+            values, metrics = losses(tokens, rows, shared)
             return values.sum(), (values, metrics)
 
         gradient, (values, metrics) = jax.grad(total, has_aux=True)(tokens)
         return values, gradient, metrics
 
-    def device(tokens: Array, own: PyTree, shared: PyTree) -> tuple[Array, Array, PyTree]:
+    def device(tokens: Array, rows: PyTree, shared: PyTree) -> tuple[Array, Array, PyTree]:
         if tokens.shape[0] == at_once:
-            return chunk(tokens, own, shared)
-        split = jax.tree.map(lambda x: x.reshape(-1, at_once, *x.shape[1:]), (tokens, own))
+            return chunk(tokens, rows, shared)
+        split = jax.tree.map(lambda x: x.reshape(-1, at_once, *x.shape[1:]), (tokens, rows))
         result = lax.map(lambda part: chunk(*part, shared), split)
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), result)
 
@@ -70,5 +70,5 @@ def sum_over_rows(
         out_specs=(by_row, by_row, by_row),
         axis_names={"data"},
         check_vma=False,
-    )(lax.stop_gradient(tokens), own, shared)
+    )(lax.stop_gradient(tokens), rows, shared)
     return with_gradient(values.sum(), tokens, gradient), metrics

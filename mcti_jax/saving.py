@@ -46,10 +46,10 @@ def learned_tokens(
     }
     rows = zip(token_words(classnames), classnames, vectors, strict=True)
     tokens = []
-    for index, (word, name, own) in enumerate(rows):
+    for index, (word, name, vector) in enumerate(rows):
         facts = {"class": name, "class_index": index, **shared}
         metadata = {key: str(value) for key, value in facts.items()}
-        tokens.append(LearnedToken(word, np.asarray(own, np.float32), metadata))
+        tokens.append(LearnedToken(word, np.asarray(vector, np.float32), metadata))
     return tokens
 
 
@@ -67,16 +67,16 @@ def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken
     # Checkpoints take seconds to import, and only runs that are not finished need them.
     from common.training.unfinished import read_unfinished
 
-    found = read_unfinished(workdir)
-    classnames = found.notes.get("classnames")
-    rows = found.trainable.get("tokens")
+    run = read_unfinished(workdir)
+    classnames = run.notes.get("classnames")
+    rows = run.trainable.get("tokens")
     if not classnames or rows is None:
         raise UserError(
             f"the checkpoints of {workdir} do not say what their tokens are called, as those of "
             "older versions: run the training command again to its end."
         )
-    own = rows[: len(classnames)]  # The rows of the other variants lie behind them.
-    return learned_tokens(config, own, classnames, found.fingerprints.get("model", ""), found.step)
+    first = rows[: len(classnames)]  # The rows of the other variants lie behind them.
+    return learned_tokens(config, first, classnames, run.fingerprints.get("model", ""), run.step)
 
 
 def read_run_tokens(workdir: AnyPath) -> list[LearnedToken]:

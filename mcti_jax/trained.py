@@ -84,8 +84,8 @@ class TrainedTokens:
             )
         source = self.stable_diffusion if self.config.class_tower == "sd" else self.clip
         with jax.default_matmul_precision(product_precision(self.config.dtype)):
-            found = token_features(self.config, source, self.clip, vectors, MODES[ENSEMBLE])
-        return np.asarray(found)
+            features = token_features(self.config, source, self.clip, vectors, MODES[ENSEMBLE])
+        return np.asarray(features)
 
     def classify(self, photos: Photos) -> Predictions:
         """Say which of the run's classes each photo shows, by the largest cosine.
@@ -120,9 +120,9 @@ class TrainedTokens:
           UserError: A prompt holds a word that the run did not learn or is too long, or an option
             is out of range.
         """
-        own = self.config.generate
-        options = {"size": self.config.resolution or None, "batch": own.batch} | options
-        guidance = own.guidance if guidance is None else guidance
+        defaults = self.config.generate
+        options = {"size": self.config.resolution or None, "batch": defaults.batch} | options
+        guidance = defaults.guidance if guidance is None else guidance
         return self.stable_diffusion.draw(
             prompt, n, tokens=self.words, guidance=guidance, **options
         )

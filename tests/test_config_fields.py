@@ -8,7 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from aape_jax.core.aggregators import AGGREGATORS
-from aape_jax.core.objective import Objective, retrieval_objective
+from aape_jax.core.objective import Objective, prompt_objective
 from common.config import flatten
 from common.fields import read_fields
 from common.training.schedule import Schedule
@@ -84,7 +84,7 @@ class Watched(ConfigDict):
 
 def asked_by_aape(config):
     """What AAPE's parts ask for of the groups that they are handed, whatever their kind."""
-    make = Objective.from_config if "projection" in config else retrieval_objective
+    make = Objective.from_config if "projection" in config else prompt_objective
     asked = set()
     for kind in AGGREGATORS:
         config.aggregator.kind = kind

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.prefix import Prefix, apply_linear, linear
-from aape_jax.core.objective import Objective, PromptedImages, retrieval_objective
+from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
 from aape_jax.core.presets import OWN, variants
 from common.language import LanguageModel
 
@@ -42,11 +42,11 @@ def speakers(config: ConfigDict) -> dict[str, Speaker]:
     Raises:
       UserError: an option is out of range.
     """
-    found = {
-        name: Speaker(Prefix.from_config(own.lm), retrieval_objective(own))
-        for name, own in variants(config, VARIANTS).items()
+    candidates = {
+        name: Speaker(Prefix.from_config(variant.lm), prompt_objective(variant))
+        for name, variant in variants(config, VARIANTS).items()
     }
-    return {name: speaker for name, speaker in found.items() if speaker.prefix.has_aape}
+    return {name: speaker for name, speaker in candidates.items() if speaker.prefix.has_aape}
 
 
 def initial(
@@ -62,12 +62,12 @@ def initial(
     All variants start from the same key.
     """
     visual, teacher, token = jax.random.split(key, 3)
-    found = {"visual": {"map": linear(visual, channels, lm_width)}}
+    trainable = {"visual": {"map": linear(visual, channels, lm_width)}}
     for name, speaker in speakers.items():
         params = speaker.objective.init(teacher, width, images, images)
         params["head"]["token"] = speaker.prefix.init(token, width, lm_width)
-        found[name] = params
-    return found
+        trainable[name] = params
+    return trainable
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ class Captioner:
         def aape_stage(trainable: PyTree) -> Float[Array, "names"]:
             fixed = jax.lax.stop_gradient(trainable["visual"]["map"])
             visual = apply_linear(fixed, grid)
-            shown = [self.tokens(name, trainable[name]["head"], visual, x) for name in names]
+            prefixes = [self.tokens(name, trainable[name]["head"], visual, x) for name in names]
             # One pass for all variants; a program is compiled for as long as it is written.
-            prefix = jnp.concatenate(shown)
+            prefix = jnp.concatenate(prefixes)
             repeated = (jnp.tile(ids, (len(names), 1)), jnp.tile(lengths, len(names)))
             nats = self.nats(frozen, prefix, *repeated).reshape(len(names), -1)
             return nats.sum(axis=1) / lengths.sum()
@@ -166,8 +166,8 @@ class Captioner:
         for (name, speaker), task in zip(self.speakers.items(), tasks, strict=True):
             objective, params = speaker.objective, trainable[name]
             h = objective.head.generator(params["head"]["generator"], x)
-            taught, own = objective.teach(params, images, h, teaching)
+            taught, watched = objective.teach(params, images, h, teaching)
             total += jnp.where(second, taught, 0.0)
             prefix = "" if name == OWN else f"{name}/"
-            metrics |= {f"{prefix}{n}": value for n, value in {"task": task, **own}.items()}
+            metrics |= {f"{prefix}{n}": value for n, value in {"task": task, **watched}.items()}
         return total, metrics

@@ -99,14 +99,14 @@ def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> T
     What exceeds `longest` tokens is cut, and its end token with it.
     """
     rows = [
-        [[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos][:longest] for text in own]
-        for own in captions
+        [[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos][:longest] for text in texts]
+        for texts in captions
     ]
     lengths = np.zeros((len(rows), max(map(len, rows))), np.int32)
-    width = max(len(ids) for own in rows for ids in own)
+    width = max(len(ids) for row in rows for ids in row)
     ids = np.full((*lengths.shape, width), lm.config.eos, np.int32)
-    for image, own in enumerate(rows):
-        for number, text in enumerate(own):
+    for image, row in enumerate(rows):
+        for number, text in enumerate(row):
             ids[image, number, : len(text)] = text
             lengths[image, number] = len(text)
     return Tokens(ids, lengths)

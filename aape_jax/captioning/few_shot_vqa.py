@@ -72,7 +72,7 @@ class FewShotVQA:
 
     def __init__(self, lm: LM, train: Part, test: Part, config: ConfigDict):
         check_vqa(config)
-        known = {answer for given in train.texts.answers for answer in given}
+        known = {answer for row in train.texts.answers for answer in row}
         if max(config.vqa.shots) and not known & set().union(*test.texts.answers):
             raise UserError(
                 f"none of the {len(known)} answers of the examples answers a test question: are "
@@ -81,16 +81,16 @@ class FewShotVQA:
         self.lm, self.train, self.test, self.config = lm, train, test, config
         self.generator = np.random.default_rng(config.vqa.seed)
         count = len(test.texts.texts)
-        asked = min(config.vqa.questions or count, count)
-        self.rows = np.sort(self.generator.permutation(count)[:asked])
-        answers = [answer for given in test.texts.answers for answer in given]
+        limit = min(config.vqa.questions or count, count)
+        self.rows = np.sort(self.generator.permutation(count)[:limit])
+        answers = [answer for row in test.texts.answers for answer in row]
         self.longest = max(len(answer.split()) for answer in answers)
         self.length = max(len(lm.tokenizer.encode(f" {answer}")) for answer in answers) + 1
         self.prompts = {shots: self._prompts(shots) for shots in config.vqa.shots}
         self.answers: dict[str, dict[int, list[str]]] = {}
 
     def __call__(
-        self, shown: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
+        self, prefixes: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
     ) -> dict[str, dict[str, float]]:
         """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
 
@@ -100,10 +100,10 @@ class FewShotVQA:
         blind = {"blind": lambda views: jnp.zeros((len(views.x), 0, width))}
         self.answers = {
             name: {shots: self._answer(name, shots, show, lm_params) for shots in self.prompts}
-            for name, show in (dict(shown) | blind).items()
+            for name, show in (dict(prefixes) | blind).items()
         }
-        given = Counter(answer for own in self.train.texts.answers for answer in own)
-        frequent = [given.most_common(1)[0][0]] * len(self.rows)
+        counts = Counter(answer for row in self.train.texts.answers for answer in row)
+        frequent = [counts.most_common(1)[0][0]] * len(self.rows)
         self.answers["most_frequent"] = dict.fromkeys(self.prompts, frequent)
         return {
             name: {
@@ -131,36 +131,36 @@ class FewShotVQA:
             drawn = self.generator.permutation(len(questions_of))[:shots]
             examples = [int(self.generator.choice(questions_of[i])) for i in drawn]
             images.append([source.image[example] for example in examples])
-            told = [_told(source.texts[e], source.answers[e]) for e in examples]
-            texts.append([*told, question(self.test.texts.texts[row])])
+            solved = [_told(source.texts[e], source.answers[e]) for e in examples]
+            texts.append([*solved, question(self.test.texts.texts[row])])
         ids, mask = _left_padded(texts, self.lm)
-        shown = np.array(images, np.int32).reshape(len(self.rows), shots)
-        return Prompts(shown, self.test.texts.image[self.rows], ids, mask)
+        numbers = np.array(images, np.int32).reshape(len(self.rows), shots)
+        return Prompts(numbers, self.test.texts.image[self.rows], ids, mask)
 
     def _answer(
         self, name: str, shots: int, show: Callable[[Views], Array], lm_params: PyTree
     ) -> list[str]:
         prompts, count = self.prompts[shots], len(self.rows)
         parts = batches(count, self.config.images_at_once, sharers(lm_params))
-        found: list[str] = []
+        answers: list[str] = []
         with Progress(count, f"Answers, {name}, {shots}-shot", unit="questions") as bar:
             for rows, real in parts:
                 views = [self.train.views.take(prompts.images[rows, k]) for k in range(shots)]
                 views.append(self.test.views.take(prompts.asked[rows]))
                 whole, mask = join(
-                    self.lm, lm_params, [show(own) for own in views],
+                    self.lm, lm_params, [show(view) for view in views],
                     *deal((prompts.ids[rows], prompts.mask[rows]), lm_params),
                 )  # fmt: skip
                 texts = write_texts(self.lm, lm_params, whole, mask, length=self.length)
-                found += texts[:real]
-                bar.update(len(found))
-        return [cut(text, self.longest) for text in found]
+                answers += texts[:real]
+                bar.update(len(answers))
+        return [cut(text, self.longest) for text in answers]
 
     def _scores(self, shots: int, answers: Sequence[str]) -> dict[str, float]:
-        given = [self.test.texts.answers[row] for row in self.rows]
+        references = [self.test.texts.answers[row] for row in self.rows]
         kinds = self.test.texts.kinds and [self.test.texts.kinds[row] for row in self.rows]
-        found = mean_accuracies(answers, given, kinds)
-        return {f"{shots}_shot/{name}": accuracy for name, accuracy in found.items()}
+        accuracies = mean_accuracies(answers, references, kinds)
+        return {f"{shots}_shot/{name}": accuracy for name, accuracy in accuracies.items()}
 
 
 def join(
@@ -187,12 +187,12 @@ def _told(text: str, answers: Sequence[str]) -> str:
 def _left_padded(
     texts: Sequence[Sequence[str]], lm: LM
 ) -> tuple[Int[np.ndarray, "q k1 s"], Bool[np.ndarray, "q k1 s"]]:
-    encoded = [[lm.tokenizer.encode(text) for text in own] for own in texts]
-    longest = max(len(ids) for own in encoded for ids in own)
+    encoded = [[lm.tokenizer.encode(text) for text in prompt] for prompt in texts]
+    longest = max(len(ids) for row in encoded for ids in row)
     ids = np.full((len(texts), len(encoded[0]), longest), lm.config.eos, np.int32)
     mask = np.zeros(ids.shape, bool)
-    for row, own in enumerate(encoded):
-        for number, text in enumerate(own):
+    for row, prompt in enumerate(encoded):
+        for number, text in enumerate(prompt):
             ids[row, number, longest - len(text) :] = text
             mask[row, number, longest - len(text) :] = True
     return ids, mask

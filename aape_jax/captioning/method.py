@@ -187,8 +187,8 @@ class Captioning(Task):
 
     def init(self, key: Key[Array, ""]) -> PyTree:
         """See `Captioner.init`; the visual map may come from another run."""
-        found = self.captioner.init(key, self.channels, self.width, self.examples)
-        return found | {"visual": {"map": self.start}} if self.start else found
+        trainable = self.captioner.init(key, self.channels, self.width, self.examples)
+        return trainable | {"visual": {"map": self.start}} if self.start else trainable
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `staged_optimizer`."""
@@ -213,9 +213,9 @@ class Captioning(Task):
         Raises:
           UserError: photos are broken, or the parts are not of one data set.
         """
-        with named_together(*(own.pictures for own in parts.values())):
+        with named_together(*(part.pictures for part in parts.values())):
             train, test = (
-                Part(own, see(self.clip, own.pictures, self.cache)) for own in parts.values()
+                Part(part, see(self.clip, part.pictures, self.cache)) for part in parts.values()
             )
         return FewShotVQA(self.lm, train, test, self.config)
 
@@ -250,7 +250,7 @@ class Captioning(Task):
         learned, frozen, mesh = method.reopen(workdir)
         with jax.set_mesh(mesh):
             asker = method.questions(questions)
-            shown = show_rows(method.captioner, learned)
-            rows = asker({name: row.show for name, row in shown.items()}, frozen["lm"])
+            prefixes = show_rows(method.captioner, learned)
+            rows = asker({name: row.show for name, row in prefixes.items()}, frozen["lm"])
         write_png(workdir / "eval" / "answers.png", asker.page(cls.name))
         return evaluated(rows, {})

@@ -84,32 +84,32 @@ class CaptionReport:
         texts = self.test.texts
         self._tokens = caption_tokens(lm, texts.captions, config.lm.length)
         self._images = image_features(scorer, texts.pictures, cache)
-        flat = [f"{PREFIX}{caption}" for own in texts.captions for caption in own]
+        flat = [f"{PREFIX}{caption}" for captions in texts.captions for caption in captions]
         self._references = text_features(scorer, flat, cache)
-        counts = [len(own) for own in texts.captions]
+        counts = [len(captions) for captions in texts.captions]
         self._owner: Int[np.ndarray, "m"] = np.repeat(np.arange(len(counts)), counts)
 
     def __call__(
-        self, shown: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
+        self, prefixes: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
     ) -> Evaluation:
-        """Return the rows, the first of `shown` being the run's own.
+        """Return the rows, the first of `prefixes` being the run's own.
 
         Args:
-          shown: By row.
+          prefixes: By row.
           nats: Cross-entropy of whole captions behind a prefix, by ids and lengths.
           lm_params: On the devices.
         """
         captions: dict[str, Captions] = {}
         rows: dict[str, Row] = {}
-        for name, visual in shown.items():
+        for name, visual in prefixes.items():
             captions[name], per_token = self._write(name, visual.show, nats, lm_params)
             row = {"nats_per_token": per_token, "parameters": float(visual.parameters)}
             rows[name] = self._scores(captions[name]) | row
         captions[NEAREST] = {"greedy": self._nearest()}
         rows[NEAREST] = self._scores(captions[NEAREST])
-        own, *others = rows
+        first, *others = rows
         return Evaluation(
-            rows[own],
+            rows[first],
             {name: rows[name] for name in others},
             {"captions": self._page(captions)} if self.config.pictures else {},
             files={"captions": self._by_picture(captions)},
@@ -132,7 +132,7 @@ class CaptionReport:
         beams = {"greedy": 1}
         if self.config.lm.beams > 1:
             beams[f"beam_{self.config.lm.beams}"] = self.config.lm.beams
-        found: dict[str, list[str]] = {way: [] for way in beams}
+        captions: dict[str, list[str]] = {way: [] for way in beams}
         asking = jnp.asarray(self.lm.tokenizer.encode(CAPTION))
         words = self.lm.model.apply({"params": lm_params}, asking, method="embed")
         images, done, total = len(self.test.views.x), 0, 0.0
@@ -140,32 +140,32 @@ class CaptionReport:
         with Progress(images, f"Captions, {name}", unit="photos") as progress:
             for rows, real in parts:
                 prefix = show(self.test.views.take(rows))
-                asked = jnp.broadcast_to(words, (len(rows), *words.shape))
-                prompts = jnp.concatenate([prefix.astype(words.dtype), asked], axis=1)
+                request = jnp.broadcast_to(words, (len(rows), *words.shape))
+                prompts = jnp.concatenate([prefix.astype(words.dtype), request], axis=1)
                 mask = jnp.ones(prompts.shape[:2], bool)
                 for way, count in beams.items():
                     length = self.config.lm.length
-                    found[way] += write_texts(
+                    captions[way] += write_texts(
                         self.lm, lm_params, prompts, mask, length=length, beams=count
                     )[:real]
                 for number in range(self._tokens.ids.shape[1]):
-                    own = (self._tokens.ids[rows, number], self._tokens.lengths[rows, number])
-                    each = to_host(nats(prefix, *deal(own, lm_params)))
-                    total += float(each[:real].sum())
+                    tokens = (self._tokens.ids[rows, number], self._tokens.lengths[rows, number])
+                    losses = to_host(nats(prefix, *deal(tokens, lm_params)))
+                    total += float(losses[:real].sum())
                 done += real
                 progress.update(done)
-        return found, total / int(self._tokens.lengths.sum())
+        return captions, total / int(self._tokens.lengths.sum())
 
     def _scores(self, captions: Mapping[str, Sequence[str]]) -> Row:
         """Return all metrics; greedy decoding's carry no prefix."""
         row: Row = {}
         for way, texts in captions.items():
             features = text_features(self.scorer, [f"{PREFIX}{text}" for text in texts], self.cache)
-            given = (self._images, features)
+            pair = (self._images, features)
             scores = caption_scores(texts, self.test.texts.captions) | {
-                "clip_score": float(clip_scores(*given).mean()),
+                "clip_score": float(clip_scores(*pair).mean()),
                 "ref_clip_score": float(
-                    ref_clip_scores(*given, self._references, self._owner).mean()
+                    ref_clip_scores(*pair, self._references, self._owner).mean()
                 ),
             }
             prefix = "" if way == "greedy" else f"{way}/"
@@ -175,14 +175,14 @@ class CaptionReport:
     def _nearest(self) -> list[str]:
         captions, mask = self.train.captions, self.train.mask
         flat: Float[np.ndarray, "m p"] = captions[mask]
-        texts = [caption for own in self.train.texts.captions for caption in own]
+        texts = [caption for row in self.train.texts.captions for caption in row]
         return [texts[int(np.argmax(flat @ x))] for x in self.test.views.x]
 
     def _page(self, captions: Mapping[str, Captions]) -> UInt8[np.ndarray, "h w 3"]:
         pictures = self.test.texts.pictures
-        shown = np.unique(np.linspace(0, len(pictures) - 1, self.config.pictures).astype(int))
+        images = np.unique(np.linspace(0, len(pictures) - 1, self.config.pictures).astype(int))
         lines = []
-        for image in shown:
-            own = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
-            lines.append([*own, f"people: {self.test.texts.captions[image][0]}"])
-        return text_picture([pictures.load(int(image)) for image in shown], lines)
+        for image in images:
+            written = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
+            lines.append([*written, f"people: {self.test.texts.captions[image][0]}"])
+        return text_picture([pictures.load(int(image)) for image in images], lines)

@@ -40,8 +40,8 @@ class StagedBatches:
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """Return row numbers, whether the second stage has begun, and perhaps the images' cells."""
         rows = self.epochs.batch(step)["rows"]
-        found = {"rows": rows, "second": np.asarray(step >= self.first)}
-        return found if self.grid is None else found | {"grid": self.grid[rows]}
+        batch = {"rows": rows, "second": np.asarray(step >= self.first)}
+        return batch if self.grid is None else batch | {"grid": self.grid[rows]}
 
 
 RANGES = {
@@ -58,10 +58,10 @@ def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Ar
     length = max(1, stop - start)
 
     def rate(step: Array | int) -> Array:
-        own = jnp.asarray(step) - start
-        rising = jnp.minimum(1.0, (own + 1) / max(1, warmup))
-        falling = 0.5 * (1 + jnp.cos(jnp.pi * own / length))
-        return jnp.where((own >= 0) & (own < stop - start), base * rising * falling, 0.0)
+        elapsed = jnp.asarray(step) - start
+        rising = jnp.minimum(1.0, (elapsed + 1) / max(1, warmup))
+        falling = 0.5 * (1 + jnp.cos(jnp.pi * elapsed / length))
+        return jnp.where((elapsed >= 0) & (elapsed < stop - start), base * rising * falling, 0.0)
 
     return rate
 

@@ -50,15 +50,15 @@ def attention_picture(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw photos, each beside its most and least attended prompts."""
     ranked = [
-        _ranked(own, weights[: len(own)]) for own, weights in zip(sentences, attention, strict=True)
+        _ranked(row, weights[: len(row)]) for row, weights in zip(sentences, attention, strict=True)
     ]
     return text_picture(photos, ranked)
 
 
 def _ranked(sentences: Sequence[str], weights: np.ndarray) -> list[str]:
     order = np.argsort(-weights, kind="stable")
-    shown = order if len(order) <= BEST + WORST else [*order[:BEST], None, *order[-WORST:]]
+    listed = order if len(order) <= BEST + WORST else [*order[:BEST], None, *order[-WORST:]]
     return [
         "..." if index is None else f"{100 * weights[index]:5.1f} %  {sentences[index]}"
-        for index in shown
+        for index in listed
     ]

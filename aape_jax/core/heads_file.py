@@ -38,7 +38,7 @@ def heads_in(trainable: PyTree) -> dict[str, PyTree]:
     Raises:
       UserError: something in it has nothing to keep, as in a run of another method.
     """
-    found = {}
+    heads = {}
     for name, params in trainable.items():
         # A captioning run's visual map is not a head and stands beside them.
         kept = [part for part in ("map", "head") if isinstance(params, dict) and part in params]
@@ -46,8 +46,8 @@ def heads_in(trainable: PyTree) -> dict[str, PyTree]:
             raise UserError(
                 f"what was learned as {name!r} has no head: give the run as it was written."
             )
-        found[name] = params[kept[0]]
-    return found
+        heads[name] = params[kept[0]]
+    return heads
 
 
 def read_head(path: AnyPath) -> PyTree:
@@ -78,12 +78,12 @@ def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:
     Raises:
       UserError: the two differ.
     """
-    own, wanted = (
+    got, wanted = (
         {path: np.shape(leaf) for path, leaf in by_path(tree).items()} for tree in (params, fresh)
     )
-    if differing := sorted(set(own.items()) ^ set(wanted.items())):
+    if differing := sorted(set(got.items()) ^ set(wanted.items())):
         path = differing[0][0]
         raise UserError(
-            f"the head {name!r} has {path} of the shape {own.get(path, 'none')}, but the model and "
+            f"the head {name!r} has {path} of the shape {got.get(path, 'none')}, but the model and "
             f"the run's config ask for {wanted.get(path, 'none')}: give the run as it was written."
         )

@@ -91,8 +91,8 @@ def chunked_cosines(
     """Return `direct_cosines`, some classes at a time: for projections that do not factor."""
 
     @jax.checkpoint
-    def one_class(own: Array) -> Array:
-        return direct_cosines(projection, params, own[None], x, h)[:, 0]
+    def one_class(feature: Array) -> Array:
+        return direct_cosines(projection, params, feature[None], x, h)[:, 0]
 
     return lax.map(one_class, w, batch_size=CLASSES_AT_ONCE).T
 

@@ -141,6 +141,6 @@ def contrastive(
     logits = unit(queries) @ unit(captions).T / tau
     same = (images[:, None] == images[None]) & ~jnp.eye(len(images), dtype=bool)
     logits = jnp.where(same, -jnp.inf, logits)
-    own = jnp.arange(len(images))
-    to_text, to_image = (classification(each, own) for each in (logits, logits.T))
+    targets = jnp.arange(len(images))
+    to_text, to_image = (classification(scores, targets) for scores in (logits, logits.T))
     return (to_text + to_image) / 2

@@ -137,7 +137,7 @@ class Objective:
         return self.distillation.weight * distill + reward, metrics
 
 
-def retrieval_objective(config: ConfigDict) -> Objective:
+def prompt_objective(config: ConfigDict) -> Objective:
     """Make the objective of h without g; the aggregator reads each image's own captions.
 
     Raises:
@@ -158,7 +158,7 @@ def retrieval_objective(config: ConfigDict) -> Objective:
     )
 
 
-def watch(given: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, ""]]:
+def watch(inputs: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, ""]]:
     """Measure whether the aggregator selects prompts or leaves them; means over the batch.
 
     `effective_prompts` is the exponential of the attention's entropy: n for equal weights.
@@ -167,8 +167,8 @@ def watch(given: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[
     logs = jnp.log(jnp.where(weights > 0, weights, 1))
     entropy = -jnp.sum(weights * logs, axis=-1)
     return {
-        "cos_pa_x": cosine(teacher.p_a, given.x[:, None]).mean(),
-        "cos_pa_pbar": cosine(teacher.p_a, given.mean[:, None]).mean(),
+        "cos_pa_x": cosine(teacher.p_a, inputs.x[:, None]).mean(),
+        "cos_pa_pbar": cosine(teacher.p_a, inputs.mean[:, None]).mean(),
         "attention_entropy": entropy.mean(),
         "effective_prompts": jnp.exp(entropy).mean(),
     }

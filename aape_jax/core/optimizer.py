@@ -90,8 +90,8 @@ def make_optimizer(
     """
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
     rates = _rates(config)
-    for name, own in (variants or {}).items():
-        rates |= {f"{name}/{group}": rate for group, rate in _rates(own).items()}
+    for name, variant in (variants or {}).items():
+        rates |= {f"{name}/{group}": rate for group, rate in _rates(variant).items()}
     if min(rates.values()) < 0:
         raise UserError("learning_rate and aggregator.rate_factor must not be negative.")
     groups = {

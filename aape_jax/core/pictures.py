@@ -43,11 +43,11 @@ def answer_page(
     lines = [
         [
             f"{source.texts[rows[i]]} {answers[i]} ({source.answers[rows[i]][0]})"
-            for i in np.flatnonzero(image == each)[:SHOWN]
+            for i in np.flatnonzero(image == number)[:SHOWN]
         ]
-        for each in chosen
+        for number in chosen
     ]
-    return text_picture([source.pictures.load(int(each)) for each in chosen], lines)
+    return text_picture([source.pictures.load(int(number)) for number in chosen], lines)
 
 
 def _row(photo: Image.Image, texts: Sequence[str]) -> Image.Image:

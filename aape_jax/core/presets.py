@@ -108,10 +108,10 @@ def variants(
     Raises:
       UserError: `compare` names an unknown variant.
     """
-    found = {OWN: config}
+    configs = {OWN: config}
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
         other = changed(config, table[name])
         if flatten(other) != flatten(config):
-            found[name] = other
-    return found
+            configs[name] = other
+    return configs

@@ -94,24 +94,24 @@ class Projection:
 
 
 def _init_bottleneck(projection: Projection, key: Array, width: int) -> PyTree:
-    own, prompt, up = jax.random.split(key, 3)
+    class_key, prompt_key, up_key = jax.random.split(key, 3)
     hidden = projection.hidden
-    last = jnp.zeros((hidden, width)) if projection.zero_init else _uniform(up, hidden, width)
+    last = jnp.zeros((hidden, width)) if projection.zero_init else _uniform(up_key, hidden, width)
     return {
-        "from_class": _uniform(own, width, hidden, 2 * width),
-        "from_prompt": _uniform(prompt, width, hidden, 2 * width),
+        "from_class": _uniform(class_key, width, hidden, 2 * width),
+        "from_prompt": _uniform(prompt_key, width, hidden, 2 * width),
         "up": last,
     }
 
 
 def _init_fc(projection: Projection, key: Array, width: int) -> PyTree:
-    own, prompt = jax.random.split(key)
+    class_key, prompt_key = jax.random.split(key)
     if projection.zero_init or projection.identity_init:
         start = jnp.eye(width) if projection.identity_init else jnp.zeros((width, width))
         return {"from_class": start, "from_prompt": jnp.zeros((width, width))}
     return {
-        "from_class": _uniform(own, width, width, 2 * width),
-        "from_prompt": _uniform(prompt, width, width, 2 * width),
+        "from_class": _uniform(class_key, width, width, 2 * width),
+        "from_prompt": _uniform(prompt_key, width, width, 2 * width),
     }
 
 

@@ -16,8 +16,8 @@ def flattened(
     texts: Sequence[Sequence[str]],
 ) -> tuple[list[str], Int[np.ndarray, "m"]]:
     """Return all texts of several owners in one row, with the number of each one's owner."""
-    flat = [text for own in texts for text in own]
-    return flat, np.repeat(np.arange(len(texts)), [len(own) for own in texts])
+    flat = [text for row in texts for text in row]
+    return flat, np.repeat(np.arange(len(texts)), [len(row) for row in texts])
 
 
 def encode_captions(

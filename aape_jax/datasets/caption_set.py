@@ -36,8 +36,8 @@ class CaptionSet:
     captions: tuple[tuple[str, ...], ...]
 
     def __post_init__(self):
-        for name, own in zip(self.pictures.names, self.captions, strict=True):
-            if not own:
+        for name, texts in zip(self.pictures.names, self.captions, strict=True):
+            if not texts:
                 raise UserError(f"{name} has no caption: add one or leave the image out.")
 
     @property
@@ -101,13 +101,13 @@ def _karpathy(where: str, part: str) -> CaptionSet:
     require_folder(root, "COCO's photos")
     listed = entries(local_path(file), "images", ("split", "filename", "sentences"))
     parts = listed.texts("split")
-    images = [listed.record(row) for row, own in enumerate(parts) if own in KARPATHY_PARTS[part]]
+    images = [listed.record(row) for row, name in enumerate(parts) if name in KARPATHY_PARTS[part]]
     if not images:
         raise UserError(
             f"{file} has no images of the part {part!r}: give Karpathy's file, whose images have a "
             f"'split' such as {KARPATHY_PARTS[part][0]!r}."
         )
-    paths = [root / each.text("filepath", default="") / each.text("filename") for each in images]
+    paths = [root / image.text("filepath", default="") / image.text("filename") for image in images]
     split = photos(paths, Path(file))
     return CaptionSet(
         split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images)

@@ -85,26 +85,26 @@ def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
       UserError: the file is missing or damaged, or an object lacks one of `fields`.
     """
     content = read_json(file, REMEDY)
-    found, kind = content.get(name), _kind_of(content)
+    rows, kind = content.get(name), _kind_of(content)
     remedy = f"it is {kind}, so give another" if kind else REMEDY
-    if not isinstance(found, list) or not found:
+    if not isinstance(rows, list) or not rows:
         raise UserError(f"{file} holds no list {name!r}: {remedy}.")
-    for number, entry in enumerate(found):
+    for number, entry in enumerate(rows):
         if not isinstance(entry, dict):
             raise UserError(f"{name} number {number} of {file} is not an object: {REMEDY}.")
         for field in fields:
             if entry.get(field) is None:
                 raise UserError(f"{name} number {number} of {file} has no {field!r}: {remedy}.")
-    return Entries(file, name, found)
+    return Entries(file, name, rows)
 
 
 def read_captions(file: Path) -> Captions:
     """Return the captions of COCO's layout, in the order of the file."""
-    found: dict[int | str, list[str]] = defaultdict(list)
+    captions: dict[int | str, list[str]] = defaultdict(list)
     listed = entries(file, "annotations", ("image_id", "caption"))
     for image, caption in zip(listed.ids("image_id"), listed.texts("caption"), strict=True):
-        found[image].append(caption)
-    return {image: tuple(own) for image, own in found.items()}
+        captions[image].append(caption)
+    return {image: tuple(texts) for image, texts in captions.items()}
 
 
 def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
@@ -151,10 +151,10 @@ def require_once(ids: Sequence[int | str], what: str, file: Path) -> None:
       UserError: It names the first.
     """
     seen: set[int | str] = set()
-    for each in ids:
-        if each in seen:
-            raise UserError(f"{file} has the {what} {each} twice: {REMEDY}.")
-        seen.add(each)
+    for key in ids:
+        if key in seen:
+            raise UserError(f"{file} has the {what} {key} twice: {REMEDY}.")
+        seen.add(key)
 
 
 def _is_word(value: object) -> bool:

@@ -33,24 +33,24 @@ def read_easy_vqa(where: str, part: str) -> QuestionSet:
     folder = local_path(where)
     # Both are looked for before any is read, for behind a part may lie an archive of pictures.
     files = {name: _questions(folder, name) for name in ("train", "test")}
-    asked = _read(files[part])
-    numbers = sorted({number for _, _, number in asked})
+    questions = _read(files[part])
+    numbers = sorted({number for _, _, number in questions})
     rows = {number: row for row, number in enumerate(numbers)}
     return QuestionSet(
         pictures=split_of(_numbered_pictures(folder, files[part].parent, numbers), part),
         captions=((),) * len(numbers),
-        texts=tuple(text for text, _, _ in asked),
-        image=np.array([rows[number] for _, _, number in asked]),
-        answers=tuple((answer,) for _, answer, _ in asked),
+        texts=tuple(text for text, _, _ in questions),
+        image=np.array([rows[number] for _, _, number in questions]),
+        answers=tuple((answer,) for _, answer, _ in questions),
     )
 
 
 def _questions(folder: Path, part: str) -> Path:
     listed = sorted(folder.rglob(f"{part}/questions.json"))
-    found = [path for path in listed if not in_droppings(path.relative_to(folder))]
-    if not found:
+    matches = [path for path in listed if not in_droppings(path.relative_to(folder))]
+    if not matches:
         raise UserError(f"{str(folder)!r} holds no {part}/questions.json: give easy-VQA's folder.")
-    return found[0]
+    return matches[0]
 
 
 def _read(file: Path) -> list[tuple[str, str, int]]:

@@ -48,14 +48,14 @@ def validation(kind: str, where: str) -> tuple[ImageSplit, tuple[tuple[str, ...]
     ids, names = listed.ids("id"), listed.texts("file_name")
     require_once(ids, "image", file)
     domains = listed.texts("domain")
-    own = [row for row, domain in enumerate(domains) if domain in DOMAINS[kind]]
-    if not own:
+    rows = [row for row, domain in enumerate(domains) if domain in DOMAINS[kind]]
+    if not rows:
         raise UserError(
             f"{file} has no images of the domain {DOMAINS[kind][0]!r}: give NoCaps' file."
         )
     captions = read_captions(file)
-    split = photos([root / names[row] for row in own], file)
-    return split, tuple(captions.get(ids[row], ()) for row in own)
+    split = photos([root / names[row] for row in rows], file)
+    return split, tuple(captions.get(ids[row], ()) for row in rows)
 
 
 def _paths(kind: str, where: str) -> list[str]:

@@ -47,8 +47,8 @@ class QuestionSet:
     @property
     def fingerprint(self) -> str:
         """16 hex characters that change with any picture or text, not with the device."""
-        said = (self.captions, self.texts, self.image.tolist(), self.answers)
-        return text_digest(self.pictures.fingerprint + json.dumps(said))
+        content = (self.captions, self.texts, self.image.tolist(), self.answers)
+        return text_digest(self.pictures.fingerprint + json.dumps(content))
 
 
 def split_of(pictures: Sequence[Picture], part: str) -> ImageSplit:

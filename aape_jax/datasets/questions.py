@@ -42,13 +42,13 @@ def _pocket(where: str, part: str) -> QuestionSet:
     if where != "questions":
         raise UserError(f"there is no set of questions 'pocket:{where}': write pocket:questions.")
     scenes = pocket_scenes(part)
-    asked = [(row, question) for row, scene in enumerate(scenes) for question in questions(scene)]
+    pairs = [(row, question) for row, scene in enumerate(scenes) for question in questions(scene)]
     return QuestionSet(
         pictures=split_of([ScenePhoto(scene) for scene in scenes], part),
         captions=tuple(captions(scene) for scene in scenes),
-        texts=tuple(question.text for _, question in asked),
-        image=np.array([row for row, _ in asked]),
-        answers=tuple((question.answer,) for _, question in asked),
+        texts=tuple(question.text for _, question in pairs),
+        image=np.array([row for row, _ in pairs]),
+        answers=tuple((question.answer,) for _, question in pairs),
     )
 
 

@@ -28,12 +28,12 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
       UserError: a file is missing or damaged, a question has no answers, a photo is absent.
     """
     folder, name = local_path(where), PARTS[part]
-    require_there(file for own in PARTS.values() for file in _files(folder, own))
+    require_there(file for split in PARTS.values() for file in _files(folder, split))
     file, answers = _files(folder, name)
-    asked = entries(file, "questions", ("question_id", "image_id", "question"))
-    numbers, shown = asked.numbers("question_id"), asked.numbers("image_id")
-    given = entries(answers, "annotations", ("question_id", "answer_type", "answers"))
-    answered, kinds = given.numbers("question_id"), given.texts("answer_type")
+    questions = entries(file, "questions", ("question_id", "image_id", "question"))
+    numbers, pictures = questions.numbers("question_id"), questions.numbers("image_id")
+    annotations = entries(answers, "annotations", ("question_id", "answer_type", "answers"))
+    answered, kinds = annotations.numbers("question_id"), annotations.texts("answer_type")
     require_once(numbers, "question", file)
     require_once(answered, "question", answers)
     row_of = {number: row for row, number in enumerate(answered)}
@@ -41,18 +41,18 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
         raise UserError(
             f"question {unknown[0]} of {file} has no answers in {answers}: download both again."
         )
-    images = {number: row for row, number in enumerate(sorted(set(shown)))}
+    images = {number: row for row, number in enumerate(sorted(set(pictures)))}
     paths = [folder / name / f"COCO_{name}_{number:012d}.jpg" for number in images]
-    told = folder / f"captions_{name}.json"
-    captions = read_captions(told) if part == "train" and is_file(told) else {}
-    own = [row_of[number] for number in numbers]
+    captions_file = folder / f"captions_{name}.json"
+    captions = read_captions(captions_file) if part == "train" and is_file(captions_file) else {}
+    rows = [row_of[number] for number in numbers]
     return QuestionSet(
         pictures=photos(paths, file),
         captions=tuple(captions.get(number, ()) for number in images),
-        texts=tuple(asked.texts("question")),
-        image=np.array([images[number] for number in shown]),
-        answers=tuple(_people(given.rows[row], answers) for row in own),
-        kinds=tuple(kinds[row] for row in own),
+        texts=tuple(questions.texts("question")),
+        image=np.array([images[number] for number in pictures]),
+        answers=tuple(_people(annotations.rows[row], answers) for row in rows),
+        kinds=tuple(kinds[row] for row in rows),
     )
 
 
@@ -67,12 +67,12 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
 def _people(entry: dict[str, Any], file: Path) -> tuple[str, ...]:
     """Return people's answers to a question."""
     try:
-        found = tuple(each["answer"] for each in entry["answers"])
+        answers = tuple(person["answer"] for person in entry["answers"])
     except (KeyError, TypeError):
-        found = (None,)
-    if not all(isinstance(answer, str) for answer in found):
+        answers = (None,)
+    if not all(isinstance(answer, str) for answer in answers):
         raise UserError(
             f"the answers of question {entry['question_id']} in {file} are not a list of objects "
             "with a text 'answer': download it again."
         )
-    return found
+    return answers

@@ -89,10 +89,11 @@ def encode_retrieval_set(
     Raises:
       UserError: photos are broken; all of them are named.
     """
-    with named_together(*(own.pictures for own in parts.values() if isinstance(own, CaptionSet))):
+    sets = [part for part in parts.values() if isinstance(part, CaptionSet)]
+    with named_together(*(part.pictures for part in sets)):
         return {
-            part: encode(own, clip, cache) if isinstance(own, CaptionSet) else own
-            for part, own in parts.items()
+            name: encode(part, clip, cache) if isinstance(part, CaptionSet) else part
+            for name, part in parts.items()
         }
 
 
@@ -109,7 +110,7 @@ def _read_features(file: Path) -> dict[str, RetrievalFeatures]:
     if missing := [name for names in wanted.values() for name in names if name not in arrays]:
         raise UserError(f"the feature file {file} holds no array {missing[0]!r}: add it.")
     parts = {part: _features_of(file, part, arrays, names) for part, names in wanted.items()}
-    train, test = (own.x.shape[1] for own in parts.values())
+    train, test = (part.x.shape[1] for part in parts.values())
     if train != test:
         raise UserError(
             f"train_features of {file} have width {train} and test_features {test}: take both "

@@ -13,7 +13,7 @@ from jaxtyping import Array, Key, PyTree
 
 from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import contrastive
-from aape_jax.core.objective import Objective, PromptedImages, retrieval_objective
+from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
@@ -111,8 +111,8 @@ class Retrieval(Task):
     def _plan(self) -> None:
         config = self.config
         self.objectives = {
-            name: retrieval_objective(own)
-            for name, own in variants(config, VARIANTS, always=("paper",)).items()
+            name: prompt_objective(variant)
+            for name, variant in variants(config, VARIANTS, always=("paper",)).items()
         }
         self.started = {
             name: read_start(config.start, name) for name in self.objectives if config.start
@@ -140,8 +140,8 @@ class Retrieval(Task):
             for name, objective in self.objectives.items()
         }
         for name, generator in self.started.items():
-            own = params[name]["head"]
-            own["generator"] = started(self.config.start, generator, own["generator"])
+            head = params[name]["head"]
+            head["generator"] = started(self.config.start, generator, head["generator"])
         return params
 
     def optimizer(self) -> optax.GradientTransformation:
@@ -192,6 +192,6 @@ class Retrieval(Task):
             del both["text_to_image"]
         return {
             f"{way}/{name}": value
-            for way, given in both.items()
-            for name, value in recalls(*given, self.mesh, at_once).items()
+            for way, arguments in both.items()
+            for name, value in recalls(*arguments, self.mesh, at_once).items()
         }

@@ -42,10 +42,10 @@ def nearest(
             return best, ids[where]
 
         parts = queries.reshape(-1, at_once, queries.shape[-1])
-        best, found = (x.reshape(len(queries), -1) for x in lax.map(block, parts))
-        best, found = (lax.all_gather(x, "data", axis=1, tiled=True) for x in (best, found))
+        best, entries = (x.reshape(len(queries), -1) for x in lax.map(block, parts))
+        best, entries = (lax.all_gather(x, "data", axis=1, tiled=True) for x in (best, entries))
         _, order = lax.top_k(best, count)
-        return jnp.take_along_axis(found, order, axis=1)
+        return jnp.take_along_axis(entries, order, axis=1)
 
     return jax.shard_map(
         device,
@@ -58,7 +58,7 @@ def nearest(
 
 def recalls(
     queries: Float[np.ndarray, "q p"],
-    own: Int[np.ndarray, "q"],
+    wanted: Int[np.ndarray, "q"],
     gallery: Float[np.ndarray, "m p"],
     ids: Int[np.ndarray, "m"],
     mesh: Mesh,
@@ -69,7 +69,7 @@ def recalls(
 
     Args:
       queries: Unit length.
-      own: What is right for each query: entries of the gallery with this id.
+      wanted: What is right for each query: entries of the gallery with this id.
       gallery: Unit length.
       ids: Of the gallery's entries.
       mesh: With an axis "data".
@@ -85,12 +85,12 @@ def recalls(
     by_device = NamedSharding(mesh, P("data"))
     with jax.set_mesh(mesh):
         run = jax.jit(nearest, static_argnames=("count", "at_once"))
-        found = run(
+        ranked = run(
             jax.device_put(padded, NamedSharding(mesh, P())),
             jax.device_put(gallery, by_device),
             jax.device_put(ids, by_device),
             count=max(ranks),
             at_once=at_once,
         )
-    hit = np.asarray(found)[: len(queries)] == own[:, None]
+    hit = np.asarray(ranked)[: len(queries)] == wanted[:, None]
     return {f"recall_at_{rank}": float(hit[:, :rank].any(axis=1).mean()) for rank in ranks}

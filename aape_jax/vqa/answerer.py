@@ -55,8 +55,8 @@ class Answerer:
         *keys, last = jax.random.split(key, len(self.inputs) + 1)
         start = jax.nn.initializers.he_normal()
         first = {
-            name: start(own, (width, self.hidden))
-            for name, own in zip(self.inputs, keys, strict=True)
+            name: start(key, (width, self.hidden))
+            for name, key in zip(self.inputs, keys, strict=True)
         }
         bias = {"question_bias": jnp.zeros(self.hidden)} if self._multiplies else {}
         return bias | {
@@ -67,17 +67,17 @@ class Answerer:
         }
 
     def __call__(
-        self, params: PyTree, given: Mapping[str, Float[Array, "q p"]]
+        self, params: PyTree, inputs: Mapping[str, Float[Array, "q p"]]
     ) -> Float[Array, "q a"]:
         """Return the logits of the answers to some questions, from unit-length inputs by name."""
         first = params["first"]
         # Entries of unit vectors are small; He's start expects a size of one.
-        scale = given["question"].shape[-1] ** 0.5
+        scale = inputs["question"].shape[-1] ** 0.5
         read = [name for name in first if not (self._multiplies and name == "question")]
-        hidden = params["first_bias"] + sum(scale * given[name] @ first[name] for name in read)
+        hidden = params["first_bias"] + sum(scale * inputs[name] @ first[name] for name in read)
         hidden = jax.nn.relu(hidden)
         if self._multiplies:
-            question = scale * given["question"] @ first["question"] + params["question_bias"]
+            question = scale * inputs["question"] @ first["question"] + params["question_bias"]
             hidden *= jax.nn.relu(question)
         return hidden @ params["second"] + params["second_bias"]
 

@@ -15,7 +15,7 @@ def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
     """
     if size < 0:
         raise UserError(f"answers={size} is negative: give a number, or 0 for all answers.")
-    counts = Counter(answer for given in answers for answer in given)
+    counts = Counter(answer for row in answers for answer in row)
     ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
     return tuple(ranked[: size or None])
 
@@ -23,6 +23,6 @@ def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
 def usual_answers(source: QuestionSet) -> dict[str, str]:
     """Return the most frequent answer to each question, whatever the image."""
     counts: dict[str, Counter[str]] = {}
-    for text, given in zip(source.texts, source.answers, strict=True):
-        counts.setdefault(text, Counter()).update(given)
-    return {text: own.most_common(1)[0][0] for text, own in counts.items()}
+    for text, answers in zip(source.texts, source.answers, strict=True):
+        counts.setdefault(text, Counter()).update(answers)
+    return {text: count.most_common(1)[0][0] for text, count in counts.items()}

@@ -49,17 +49,17 @@ def encode_questions(
         return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}
 
 
-def _encode(asked: QuestionSet, clip: CLIP, tower: Tower, cache: Path) -> QuestionFeatures:
-    distinct = {text: row for row, text in enumerate(dict.fromkeys(asked.texts))}
-    found, mask = None, None
-    if any(asked.captions):
-        flat, owner = flattened(asked.captions)
-        found, mask = by_class(text_features(clip, flat, cache), owner, len(asked.captions))
+def _encode(source: QuestionSet, clip: CLIP, tower: Tower, cache: Path) -> QuestionFeatures:
+    distinct = {text: row for row, text in enumerate(dict.fromkeys(source.texts))}
+    captions, mask = None, None
+    if any(source.captions):
+        flat, owner = flattened(source.captions)
+        captions, mask = by_class(text_features(clip, flat, cache), owner, len(source.captions))
     return QuestionFeatures(
-        source=asked,
-        seen=tower.see(clip, asked.pictures, cache),
-        captions=found,
+        source=source,
+        seen=tower.see(clip, source.pictures, cache),
+        captions=captions,
         mask=mask,
         questions=normalise(text_features(clip, list(distinct), cache)),
-        text=np.array([distinct[text] for text in asked.texts], np.int32),
+        text=np.array([distinct[text] for text in source.texts], np.int32),
     )

@@ -72,9 +72,9 @@ class VQAHead:
     def answer(
         self,
         params: PyTree,
-        looked: Mapping[str, Float[Array, "q p"]],
+        features: Mapping[str, Float[Array, "q p"]],
         questions: Float[Array, "q p"],
     ) -> Float[Array, "q a"]:
         """Return the logits of the answers to one question about each image."""
-        given = {name: unit(x) for name, x in looked.items()}
-        return self.answerer(params["answerer"], given | {"question": questions})
+        inputs = {name: unit(x) for name, x in features.items()}
+        return self.answerer(params["answerer"], inputs | {"question": questions})

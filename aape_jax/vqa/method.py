@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import classification
-from aape_jax.core.objective import PromptedImages, retrieval_objective
+from aape_jax.core.objective import PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import variants
@@ -137,8 +137,8 @@ class VQA(Task):
         check(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         configs = variants(config, VARIANTS)
-        self.objectives = {name: retrieval_objective(own) for name, own in configs.items()}
-        self.heads = {name: VQAHead.from_config(own) for name, own in configs.items()}
+        self.objectives = {name: prompt_objective(variant) for name, variant in configs.items()}
+        self.heads = {name: VQAHead.from_config(variant) for name, variant in configs.items()}
         make_optimizer(config, 1)
 
     def _size(self, width: int, answers: int, images: int, examples: int, mesh: Mesh) -> None:
@@ -156,18 +156,18 @@ class VQA(Task):
         Raises:
           UserError: the run of `config.start` has an h of other sizes.
         """
-        taught, learned = jax.random.split(key)
-        start, found = read_start(self.config.start), {}
+        teacher_key, head_key = jax.random.split(key)
+        start, trainable = read_start(self.config.start), {}
         for name, head in self.heads.items():
-            params = {"head": head.init(learned, *self.sizes)}
+            params = {"head": head.init(head_key, *self.sizes)}
             if head.has_aape:
-                teacher = self.objectives[name].init(taught, self.sizes[0], 1, self.images)
+                teacher = self.objectives[name].init(teacher_key, self.sizes[0], 1, self.images)
                 params["aggregator"] = teacher["aggregator"]
             if head.has_aape and start:
                 fresh = params["head"]["generator"]
                 params["head"]["generator"] = started(self.config.start, start, fresh)
-            found[name] = params
-        return found
+            trainable[name] = params
+        return trainable
 
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
@@ -177,26 +177,26 @@ class VQA(Task):
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Array, dict[str, Array]]:
         """Return the answers' cross-entropy, and the aggregator's loss where there are captions."""
-        asked = frozen["asked"][batch["rows"]]
-        image, rows = frozen["image"][asked[:, 0]], asked.reshape(-1)
+        block = frozen["asked"][batch["rows"]]
+        image, rows = frozen["image"][block[:, 0]], block.reshape(-1)
         seen, answer = frozen["seen"][image], frozen["answer"][rows]
         questions = frozen["questions"][frozen["text"][rows]]
 
         def outcome(name: str, head: VQAHead) -> tuple[Array, dict[str, Array]]:
             params = trainable[name]["head"]
-            looked = head.look(params, seen)
+            features = head.look(params, seen)
             # One look serves all questions about an image.
-            each = {n: jnp.repeat(x, asked.shape[1], axis=0) for n, x in looked.items()}
-            logits = head.answer(params, each, questions)
+            repeated = {n: jnp.repeat(x, block.shape[1], axis=0) for n, x in features.items()}
+            logits = head.answer(params, repeated, questions)
             loss = task = classification(logits, answer)
-            own = {"task": task, "accuracy": (logits.argmax(axis=-1) == answer).mean()}
+            metrics = {"task": task, "accuracy": (logits.argmax(axis=-1) == answer).mean()}
             if "captions" in frozen and head.has_aape:
-                x, h = looked["image"], looked["aape"]
+                x, h = features["image"], features["aape"]
                 prompts, mask = frozen["captions"][image], frozen["mask"][image]
                 images = PromptedImages(x, prompts, mask, image)
                 taught, watched = self.objectives[name].teach(trainable[name], images, h, key)
-                loss, own = loss + taught, own | watched
-            return loss, own
+                loss, metrics = loss + taught, metrics | watched
+            return loss, metrics
 
         return summed((name, outcome(name, head)) for name, head in self.heads.items())
 
@@ -204,9 +204,9 @@ class VQA(Task):
         """Measure the VQA accuracy of every variant and of blind guesses, by kind of answer."""
         del frozen
         source = self.test.source
-        found = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
+        chosen = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
         judge = partial(mean_accuracies, people=source.answers, kinds=source.kinds)
-        rows = {name: judge(answers) for name, answers in found.items()}
+        rows = {name: judge(answers) for name, answers in chosen.items()}
         for name in rows:
             rows[name]["parameters"] = float(parameter_count(trainable[name]["head"]))
         usual = [self.usual.get(text, self.answers[0]) for text in source.texts]
@@ -216,15 +216,15 @@ class VQA(Task):
         }
         pictures = {}
         if self.config.pictures:
-            asked = np.arange(len(source.texts))
-            answers = found[self.names[0]]
-            pictures["answers"] = answer_page(source, asked, answers, self.config.pictures)
+            numbers = np.arange(len(source.texts))
+            answers = chosen[self.names[0]]
+            pictures["answers"] = answer_page(source, numbers, answers, self.config.pictures)
         return evaluated(rows, beside, pictures=pictures)
 
     def _answer(self, name: str, params: PyTree) -> list[str]:
         test, options = self.test, {"head": self.heads[name], "at_once": AT_ONCE}
-        looked = over_devices(_look, params, test.seen, **options)
-        shared = params, looked, test.questions
+        features = over_devices(_look, params, test.seen, **options)
+        shared = params, features, test.questions
         chosen = over_devices(_choose, shared, (test.source.image, test.text), **options)
         return [self.answers[number] for number in chosen]
 
@@ -235,6 +235,6 @@ def _look(params: PyTree, seen: Array, head: VQAHead) -> dict[str, Array]:
 
 def _choose(shared: PyTree, rows: PyTree, head: VQAHead) -> Int[Array, "q"]:
     """Return the numbers of the answers to questions, given as images and texts."""
-    (params, looked, questions), (image, text) = shared, rows
-    given = {name: x[image] for name, x in looked.items()}
-    return head.answer(params, given, questions[text]).argmax(axis=-1)
+    (params, features, questions), (image, text) = shared, rows
+    inputs = {name: x[image] for name, x in features.items()}
+    return head.answer(params, inputs, questions[text]).argmax(axis=-1)

@@ -46,7 +46,8 @@ def blocks(image: Int[np.ndarray, "q"], size: int) -> Int[np.ndarray, "n size"]:
       image: Of each question.
       size: 1 leaves every question alone.
     """
-    return np.concatenate([np.resize(own, (-(-len(own) // size), size)) for own in by_image(image)])
+    filled = [np.resize(rows, (-(-len(rows) // size), size)) for rows in by_image(image)]
+    return np.concatenate(filled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def training_questions(
       UserError: there are none.
     """
     known = {answer: number for number, answer in enumerate(answers)}
-    wanted = [max(given, key=given.count) for given in source.answers]
+    wanted = [max(texts, key=texts.count) for texts in source.answers]
     kept = np.array([row for row, answer in enumerate(wanted) if answer in known], int)
     if not len(kept):
         raise UserError(

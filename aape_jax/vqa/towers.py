@@ -88,10 +88,10 @@ class SmallTower:
         """Draw He's initialisation."""
         *keys, last = jax.random.split(key, len(self.channels) + 1)
         start = jax.nn.initializers.he_normal()
-        given = (3, *self.channels[:-1])
+        inputs = (3, *self.channels[:-1])
         params = {
-            f"conv_{number}": {"kernel": start(own, (9 * c, made)), "bias": jnp.zeros(made)}
-            for number, (own, c, made) in enumerate(zip(keys, given, self.channels, strict=True))
+            f"conv_{number}": {"kernel": start(key, (9 * c, made)), "bias": jnp.zeros(made)}
+            for number, (key, c, made) in enumerate(zip(keys, inputs, self.channels, strict=True))
         }
         return params | {"last": start(last, (2 * self.channels[-1], width))}
 
@@ -99,8 +99,8 @@ class SmallTower:
         """Return features of unit length."""
         cells = seen / 127.5 - 1
         for number in range(len(self.channels)):
-            own = params[f"conv_{number}"]
-            cells = jax.nn.relu(patches(cells) @ own["kernel"] + own["bias"])
+            layer = params[f"conv_{number}"]
+            cells = jax.nn.relu(patches(cells) @ layer["kernel"] + layer["bias"])
         pooled = jnp.concatenate([cells.max(axis=(1, 2)), cells.mean(axis=(1, 2))], axis=-1)
         return unit(pooled @ params["last"])
 

@@ -40,8 +40,8 @@ def _make_prompts(folder: Path) -> None:
     from protext_jax.files import FORMAT, LearnedPrompts, write_prompts
 
     facts = {"format": FORMAT, "fingerprint": "0" * 16, "base_model": "pocket", "seed": "1"}
-    learned = LearnedPrompts({"prompts": np.ones((1, 2, 3), np.float32)}, facts)
-    write_prompts(folder / "prompts.safetensors", learned)
+    prompts = LearnedPrompts({"prompts": np.ones((1, 2, 3), np.float32)}, facts)
+    write_prompts(folder / "prompts.safetensors", prompts)
 
 
 def _prompts(folder: Path) -> Any:

@@ -47,7 +47,7 @@ def _make_schedulers(folder: Path) -> None:
     from common.diffusion.scheduler_file import KNOWN
 
     for name, fields in KNOWN.items():
-        defaults = {field: each.default for field, each in fields.items()}
+        defaults = {field: setting.default for field, setting in fields.items()}
         betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
         content = {"_class_name": name, "num_train_timesteps": 50, **betas, **defaults}
         write(folder / f"{name}.json", content | {"final_sigmas_type": "zero"})

@@ -71,8 +71,8 @@ def _coop(folder: Path) -> Any:
     from common.data import open_dataset
     from common.data.coop import few_shot_from_file
 
-    found = open_dataset(f"coop:{folder}")
-    return few_shot_from_file(found.train, folder / "shots.json")
+    dataset = open_dataset(f"coop:{folder}")
+    return few_shot_from_file(dataset.train, folder / "shots.json")
 
 
 def _make_imagenet(folder: Path) -> None:

@@ -23,8 +23,8 @@ def _make_cache(folder: Path) -> None:
 def _cache(folder: Path) -> None:
     from common.data.cache import ExpectedArrays, cached
 
-    found = cached(folder, _KEY, lambda: _ARRAYS, ExpectedArrays(frozenset({"x"}), 2, {"x": (3,)}))
-    if set(found) != {"x"}:
+    arrays = cached(folder, _KEY, lambda: _ARRAYS, ExpectedArrays(frozenset({"x"}), 2, {"x": (3,)}))
+    if set(arrays) != {"x"}:
         raise AssertionError("a damaged entry of the cache was read")
 
 
@@ -52,7 +52,7 @@ def _run_folder(folder: Path) -> Any:
 
 
 def _config() -> ConfigDict:
-    own = {
+    values = {
         "method": "mcti",
         "data": "pocket",
         "model": "pocket",
@@ -60,7 +60,7 @@ def _config() -> ConfigDict:
         "rate": 0.1,
         "names": ("a", "b"),
     }
-    config = ConfigDict(own)
+    config = ConfigDict(values)
     config.mesh = ConfigDict({"data": 1, "fast": False})
     return config
 

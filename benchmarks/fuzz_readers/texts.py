@@ -41,8 +41,8 @@ def _make_questions(folder: Path) -> None:
         answers = [{"answer": "a cat", "answer_id": n} for n in range(10)]
         answer = {"question_id": photo, "image_id": photo, "answer_type": "other"}
         write(folder / f"v2_OpenEnded_mscoco_{part}_questions.json", {"questions": [question]})
-        given = {"annotations": [answer | {"answers": answers}]}
-        write(folder / f"v2_mscoco_{part}_annotations.json", given)
+        content = {"annotations": [answer | {"answers": answers}]}
+        write(folder / f"v2_mscoco_{part}_annotations.json", content)
         picture(folder / part / f"COCO_{part}_{photo:012d}.jpg")
     captions = {"annotations": [{"image_id": 7, "caption": "a cat"}]}
     write(folder / "captions_train2014.json", captions)

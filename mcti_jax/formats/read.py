@@ -88,13 +88,13 @@ def _token_files(path: AnyPath) -> list[AnyPath]:
     if not path.is_dir():
         raise UserError(f"there is no file or directory {str(path)!r} of learned tokens.")
     for pattern in ("*", "*/*"):
-        found = sorted(
+        files = sorted(
             file
             for file in path.glob(pattern)
             if file.suffix in _SUFFIXES and file.is_file() and not file.name.startswith(".")
         )
-        if found:
-            return found
+        if files:
+            return files
     raise UserError(f"{str(path)!r} holds no learned tokens ({', '.join(_SUFFIXES)}).")
 
 
@@ -103,7 +103,7 @@ def _from_web_ui(file: AnyPath, loaded: Mapping[str, object]) -> list[LearnedTok
     if not isinstance(params, dict) or len(params) != 1:
         raise UserError(f"{str(file)!r} must hold exactly one embedding under string_to_param.")
     keys = {"token": "name", "step": "step", "base_model": "sd_checkpoint_name"}
-    plain = {ours: loaded.get(key) for ours, key in keys.items()}
+    plain = {field: loaded.get(key) for field, key in keys.items()}
     metadata = {name: str(fact) for name, fact in plain.items() if isinstance(fact, str | int)}
     if not isinstance(loaded.get("name"), str):
         metadata.pop("token", None)
@@ -126,8 +126,8 @@ def _from_tensors(
         if nameless and not BRACKETED.fullmatch(metadata.get("token", "")):
             # The tools that such files are for go by the file's name.
             others = dict.fromkeys(filter(_is_spelling, (file.stem, named)))
-            own = tuple(word for word in others if word != token.token)
-            token = replace(token, spellings=own)
+            spellings = tuple(word for word in others if word != token.token)
+            token = replace(token, spellings=spellings)
         tokens.append(token)
     return tokens
 

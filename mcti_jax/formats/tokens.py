@@ -161,16 +161,16 @@ def require_usable(tokens: Sequence[LearnedToken], width: int, model: str) -> No
             )
 
 
-def require_width(token: str, own: int, width: int, wanted_by: str) -> None:
-    """Refuse vectors that are `own` wide where they have to be `width` wide.
+def require_width(token: str, actual: int, width: int, wanted_by: str) -> None:
+    """Refuse vectors that are `actual` wide where they have to be `width` wide.
 
     Raises:
       UserError: It says both.
     """
-    if own != width:
-        family, other = (_FAMILIES.get(size, "another model") for size in (own, width))
+    if actual != width:
+        family, other = (_FAMILIES.get(size, "another model") for size in (actual, width))
         raise UserError(
-            f"the vectors of {token} are {own} wide ({family}), but {width} was expected "
+            f"the vectors of {token} are {actual} wide ({family}), but {width} was expected "
             f"({other}) by {wanted_by}; use tokens that were trained for one base model."
         )
 

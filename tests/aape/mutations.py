@@ -9,8 +9,8 @@ MUTATIONS = (
     Mutation(
         "image fed to paper's query",
         "aape_jax/core/aggregators/paper.py",
-        'return given.mean[:, None] + params["offset"][given.token]',
-        'return (given.mean + given.x)[:, None] + params["offset"][given.token]',
+        'return inputs.mean[:, None] + params["offset"][inputs.token]',
+        'return (inputs.mean + inputs.x)[:, None] + params["offset"][inputs.token]',
         "aape/test_aggregators.py",
     ),
     Mutation(
@@ -177,15 +177,15 @@ MUTATIONS = (
     Mutation(
         "h(x) not read by the head of answers",
         "aape_jax/vqa/answerer.py",
-        "scale * given[name] @ first[name] for name in read)",
-        "scale * given[name] @ first[name] for name in ('image',))",
+        "scale * inputs[name] @ first[name] for name in read)",
+        "scale * inputs[name] @ first[name] for name in ('image',))",
         "aape/test_vqa.py",
     ),
     Mutation(
         "distillation where h is not an input",
         "aape_jax/vqa/method.py",
         'if "captions" in frozen and head.has_aape:',
-        'if "captions" in frozen and looked:',
+        'if "captions" in frozen and features:',
         "aape/test_vqa.py",
     ),
     Mutation(
@@ -226,8 +226,8 @@ MUTATIONS = (
     Mutation(
         "the visual map trained on in the second stage",
         "aape_jax/captioning/stages.py",
-        "(own >= 0) & (own < stop - start)",
-        "(own >= 0)",
+        "(elapsed >= 0) & (elapsed < stop - start)",
+        "(elapsed >= 0)",
         "aape/test_captioning.py",
     ),
     Mutation(
@@ -268,8 +268,8 @@ MUTATIONS = (
     Mutation(
         "answers not cut",
         "aape_jax/captioning/few_shot_vqa.py",
-        "return [cut(text, self.longest) for text in found]",
-        "return found",
+        "return [cut(text, self.longest) for text in answers]",
+        "return answers",
         "aape/test_few_shot_vqa.py",
     ),
     Mutation(

@@ -298,7 +298,7 @@ MUTATIONS = (
     Mutation(
         "a missing file of VQA v2 is told late",
         "aape_jax/datasets/vqa2.py",
-        "    require_there(file for own in PARTS.values() for file in _files(folder, own))\n",
+        "    require_there(file for split in PARTS.values() for file in _files(folder, split))\n",
         "",
         CHEAP,
     ),
@@ -326,8 +326,8 @@ MUTATIONS = (
     Mutation(
         "questions twice",
         "aape_jax/datasets/coco_files.py",
-        "        if each in seen:",
-        "        if each is None:",
+        "        if key in seen:",
+        "        if key is None:",
         "hostile/test_question_files.py",
     ),
     Mutation(

@@ -147,7 +147,7 @@ MUTATIONS = (
     Mutation(
         "files of web UIs are not called by their names",
         "mcti_jax/formats/read.py",
-        "token = replace(token, spellings=own)",
+        "token = replace(token, spellings=spellings)",
         "pass",
         TOKENS,
     ),

@@ -87,5 +87,5 @@ def _continued(lm: LM) -> dict[str, str]:
     rows = [encode([start], lm.tokenizer) for start in _BEGINNINGS]
     ids, mask = padded(rows, lm.config.eos)
     prompts = lm.model.apply({"params": lm.params}, jnp.asarray(ids), method="embed")
-    found = write_texts(lm, lm.params, prompts, jnp.asarray(np.array(mask)), length=_LENGTH)
-    return dict(zip(_BEGINNINGS, found, strict=True))
+    texts = write_texts(lm, lm.params, prompts, jnp.asarray(np.array(mask)), length=_LENGTH)
+    return dict(zip(_BEGINNINGS, texts, strict=True))

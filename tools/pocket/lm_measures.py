@@ -57,10 +57,10 @@ def _caption_nats(lm: LM, told_before: int, count: int, seed: int) -> float:
         logits = lm.model.apply(variables, hidden[:, :-1], method="logits")
         return optax.softmax_cross_entropy_with_integer_labels(logits, ids[:, 1:])
 
-    found = np.asarray(nats(lm.params, jnp.asarray(ids), jnp.asarray(mask)))
-    longest = found.shape[1]
+    losses = np.asarray(nats(lm.params, jnp.asarray(ids), jnp.asarray(mask)))
+    longest = losses.shape[1]
     wanted = np.arange(longest) >= longest - np.array(targets)[:, None]
-    return float(found[wanted].mean())
+    return float(losses[wanted].mean())
 
 
 def _answer_accuracy(lm: LM, shots: int, count: int, seed: int) -> float:
@@ -79,8 +79,8 @@ def _answer_accuracy(lm: LM, shots: int, count: int, seed: int) -> float:
     embedded = lm.model.apply({"params": lm.params}, jnp.asarray(ids), method="embed")
     mask = jnp.asarray(mask)
     tokens = np.asarray(greedy(lm.model, lm.params, embedded, mask, length=_LONGEST_ANSWER))
-    found = [lm.tokenizer.decode(row).split("\n")[0].strip() for row in tokens.tolist()]
-    return float(np.mean([a == b for a, b in zip(found, answers, strict=True)]))
+    written = [lm.tokenizer.decode(row).split("\n")[0].strip() for row in tokens.tolist()]
+    return float(np.mean([a == b for a, b in zip(written, answers, strict=True)]))
 
 
 def _generators(count: int, seed: int) -> list[np.random.Generator]:

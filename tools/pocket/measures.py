@@ -54,13 +54,13 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
     """Measure zero-shot accuracy by name and by description, and retrieval among 100."""
     figures = {}
     sets = {"named": NAMED[:24], "rare": RARE, "second": SECOND, "nameless": NAMELESS}
-    for name, species in sets.items():
-        scenes = photos_of(species, count, seed)
-        labels = np.arange(count) % len(species)
+    for name, chosen in sets.items():
+        scenes = photos_of(chosen, count, seed)
+        labels = np.arange(count) % len(chosen)
         features = picture_features(clip, render(scenes))
         texts = {
-            "name": [f"a photo of a {each.name}" for each in species],
-            "description": [f"a photo of {plain_description(each)}" for each in species],
+            "name": [f"a photo of a {species.name}" for species in chosen],
+            "description": [f"a photo of {plain_description(species)}" for species in chosen],
         }
         for kind, prompts in texts.items():
             predicted = nearest_by_cosine(features, text_features(clip, prompts))
@@ -68,7 +68,7 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
     for name, style in (("rare_sketch", "sketch"), ("rare_neon", "neon")):
         scenes = photos_of(RARE, count, seed, style)
         features = picture_features(clip, render(scenes))
-        prompts = [f"a {style} of {plain_description(each)}" for each in RARE]
+        prompts = [f"a {style} of {plain_description(species)}" for species in RARE]
         predicted = nearest_by_cosine(features, text_features(clip, prompts))
         key = f"clip/{name}/accuracy_by_description"
         figures[key] = accuracy(predicted, np.arange(count) % len(RARE))
@@ -103,12 +103,12 @@ def measure_sd(clip: CLIP, sd: StableDiffusion, count: int, seed: int) -> dict[s
         figures[f"vae/{name}_looks/psnr_db"] = float(-10 * np.log10((error**2).mean()))
         texts = [captions(scene, 1)[0] for scene in scenes]
         figures[f"unet/{name}_looks/noise_error"] = _noise_error(sd, pixels, texts, seed)
-        prompts = [f"a photo of {plain_description(each)}" for each in chosen]
+        prompts = [f"a photo of {plain_description(species)}" for species in chosen]
         figures[f"sd/{name}_looks/generated_accuracy"] = _generated_accuracy(
             clip, sd, prompts, prompts, seed
         )
-    names = [f"a photo of a {each.name}" for each in NAMED[:_GALLERY]]
-    looks = [f"a photo of {plain_description(each)}" for each in NAMED[:_GALLERY]]
+    names = [f"a photo of a {species.name}" for species in NAMED[:_GALLERY]]
+    looks = [f"a photo of {plain_description(species)}" for species in NAMED[:_GALLERY]]
     key = "sd/named_species/generated_accuracy"
     figures[key] = _generated_accuracy(clip, sd, names, looks, seed)
     return figures

@@ -143,8 +143,8 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:
     if not (directory / "tokenizer_config.json").exists():
         corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
-        asked = _questions_of(corpus)
-        further = [template.format("") for each in TEMPLATES.values() for template in each] + asked
+        further = [template.format("") for group in TEMPLATES.values() for template in group]
+        further += _questions_of(corpus)
         write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)
 

@@ -55,7 +55,7 @@ def train_tokenizer(seed: int) -> LMTokenizer:
         np.random.default_rng((seed, _VOCABULARY_SEED, number))
         for number in range(_VOCABULARY_DOCUMENTS)
     )
-    texts = (piece for each in generators for piece in sample_document(each))
+    texts = (piece for generator in generators for piece in sample_document(generator))
     backend.train_from_iterator(texts, trainer)
     return LMTokenizer(backend)
 
@@ -75,8 +75,8 @@ def train_lm(tokenizer: LMTokenizer, plan: Fit, rows: int, seed: int) -> dict[st
 
     def loss(params: Any, batch: Int[Array, "b s"], key: Key[Array, ""]) -> Array:
         del key
-        found = model.apply({"params": params}, batch[:, :-1], method=logits)
-        return optax.softmax_cross_entropy_with_integer_labels(found, batch[:, 1:]).mean()
+        output = model.apply({"params": params}, batch[:, :-1], method=logits)
+        return optax.softmax_cross_entropy_with_integer_labels(output, batch[:, 1:]).mean()
 
     return fit("LM", loss, params, data, plan, key)
 
@@ -88,5 +88,5 @@ def waves(positions: int, width: int) -> Float[np.ndarray, "positions width"]:
     """
     rates = 10000.0 ** (-np.arange(0, width, 2) / width)
     angles = np.arange(positions)[:, None] * rates
-    found = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    return (_EMBEDDING_SIZE * np.sqrt(2) * found).astype(np.float32)
+    table = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    return (_EMBEDDING_SIZE * np.sqrt(2) * table).astype(np.float32)

@@ -36,12 +36,12 @@ class AnchoredAttention:
         }
 
     def __call__(
-        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+        self, params: PyTree, inputs: AggregatorInput, key: Key[Array, ""]
     ) -> AggregatorOutput:
         """Aggregate with the query `W_x x + W_p pbar`; heads are averaged."""
         del key
-        query = jnp.einsum("bp,mpq->bmq", given.x, params["from_image"])
-        query += jnp.einsum("bp,mpq->bmq", given.mean, params["from_mean"])
-        logits = jnp.exp(params["log_scale"]) * by_head(query, given.prompts, self.heads)
-        weights = masked_softmax(logits, given.mask[:, None, None]).mean(axis=1)
-        return convex(weights, given.prompts)
+        query = jnp.einsum("bp,mpq->bmq", inputs.x, params["from_image"])
+        query += jnp.einsum("bp,mpq->bmq", inputs.mean, params["from_mean"])
+        logits = jnp.exp(params["log_scale"]) * by_head(query, inputs.prompts, self.heads)
+        weights = masked_softmax(logits, inputs.mask[:, None, None]).mean(axis=1)
+        return convex(weights, inputs.prompts)

@@ -49,18 +49,18 @@ class Paper:
         offsets = apart * jax.random.normal(keys[0], (tokens, self.outputs, width))
         return {"offset": offsets, **dense, **norms}
 
-    def tokens(self, params: PyTree, given: AggregatorInput) -> Float[Array, "b m p"]:
+    def tokens(self, params: PyTree, inputs: AggregatorInput) -> Float[Array, "b m p"]:
         """Return the learnable prompt embeddings of a batch; pbar itself at step 0."""
-        return given.mean[:, None] + params["offset"][given.token]
+        return inputs.mean[:, None] + params["offset"][inputs.token]
 
     def __call__(
-        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+        self, params: PyTree, inputs: AggregatorInput, key: Key[Array, ""]
     ) -> AggregatorOutput:
         """Apply one attention layer; only the rows of the learnable tokens are computed."""
         del key
         before, after = NORMS[self.norm]
-        token = self.tokens(params, given)
-        sequence = jnp.concatenate([token, given.prompts], axis=1)
+        token = self.tokens(params, inputs)
+        sequence = jnp.concatenate([token, inputs.prompts], axis=1)
         normed = before(params["attention_norm"], sequence)
         outputs = token.shape[1]
         query, keys, values = (
@@ -72,7 +72,7 @@ class Paper:
             )
         )
         logits = by_head(query, keys, self.heads) / math.sqrt(query.shape[-1] // self.heads)
-        mask = jnp.pad(given.mask, ((0, 0), (outputs, 0)), constant_values=True)
+        mask = jnp.pad(inputs.mask, ((0, 0), (outputs, 0)), constant_values=True)
         weights = masked_softmax(logits, mask[:, None, None])
         split = values.reshape(*values.shape[:2], self.heads, -1)
         mixed = jnp.einsum("bhmn,bnhq->bmhq", weights, split).reshape(token.shape)

@@ -20,12 +20,12 @@ class Mean:
         return {}
 
     def __call__(
-        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+        self, params: PyTree, inputs: AggregatorInput, key: Key[Array, ""]
     ) -> AggregatorOutput:
         """Return equal weights."""
         del params, key
-        weights = given.mask / given.mask.sum(axis=-1, keepdims=True)
-        return convex(weights[:, None], given.prompts)
+        weights = inputs.mask / inputs.mask.sum(axis=-1, keepdims=True)
+        return convex(weights[:, None], inputs.prompts)
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Random:
         return {}
 
     def __call__(
-        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+        self, params: PyTree, inputs: AggregatorInput, key: Key[Array, ""]
     ) -> AggregatorOutput:
         """Draw among the prompts that there are."""
         del params
-        logits = jnp.where(given.mask, 0.0, -jnp.inf)
+        logits = jnp.where(inputs.mask, 0.0, -jnp.inf)
         drawn = jax.random.categorical(key, logits)
-        weights = jax.nn.one_hot(drawn, given.mask.shape[-1])
-        return convex(weights[:, None], given.prompts)
+        weights = jax.nn.one_hot(drawn, inputs.mask.shape[-1])
+        return convex(weights[:, None], inputs.prompts)
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class MLP:
         }
 
     def __call__(
-        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+        self, params: PyTree, inputs: AggregatorInput, key: Key[Array, ""]
     ) -> AggregatorOutput:
         """Aggregate; the weights that are reported are the mean's."""
-        equal = Mean()({}, given, key)
-        changed = jax.nn.relu(given.mean @ params["down"]) @ params["up"]
-        p_a = params["mix"] * changed + (1 - params["mix"]) * given.mean
+        equal = Mean()({}, inputs, key)
+        changed = jax.nn.relu(inputs.mean @ params["down"]) @ params["up"]
+        p_a = params["mix"] * changed + (1 - params["mix"]) * inputs.mean
         return AggregatorOutput(p_a[:, None], equal.attention)

@@ -51,6 +51,6 @@ class Aggregator(Protocol):
         """Return parameters for joint width `width` and `tokens` learnable tokens."""
 
     def __call__(
-        self, params: PyTree, given: AggregatorInput, key: Key[Array, ""]
+        self, params: PyTree, inputs: AggregatorInput, key: Key[Array, ""]
     ) -> AggregatorOutput:
         """Aggregate; `key` is for the forms that draw."""
