@@ -65,7 +65,8 @@ def test_what_is_plain_for_clip(config):
     assert found.vision == usual.vision
     assert (found.text.width, found.text.layers, found.text.eps) == (512, 12, 1e-5)
     assert (found.text.bos, found.text.eos, found.text.pool) == (49406, 49407, "eos")
-    sizes = (*vars(found.text).values(), *vars(found.vision).values())
+    assert found.text.causal is True
+    sizes = (*(vars(found.text) | {"causal": 1}).values(), *vars(found.vision).values())
     assert {type(value) for value in sizes} <= {int, float, str}
 
 

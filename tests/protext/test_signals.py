@@ -58,6 +58,10 @@ def test_a_sweep_keeps_the_setting_whose_seeds_do_best():
     assert table[3].rstrip(" |").endswith("*") and "*" not in table[2]
 
 
+HELD_OUT = {"eval_every": 1, "held_out": 1}
+"""What stopping early goes by."""
+
+
 @pytest.mark.parametrize(
     ("patience", "retrieval", "stops"),
     [
@@ -71,12 +75,14 @@ def test_a_sweep_keeps_the_setting_whose_seeds_do_best():
     ],
 )
 def test_when_to_stop(patience, retrieval, stops):
-    assert ProText(settings(early_stop=patience)).stops(found(*retrieval)) is stops
+    method = ProText(settings(early_stop=patience, **HELD_OUT))
+    assert method.stops(found(*retrieval)) is stops
 
 
 @pytest.mark.parametrize(("gain", "stops"), [(0.0, False), (0.005, False), (0.02, True)])
 def test_a_cosine_that_hardly_rises_is_no_gain(gain, stops):
     rising = [{"text/retrieval_accuracy": 1.0, "text/held_out_cosine": x} for x in (0.5, 0.51)]
-    assert ProText(settings(early_stop=1, early_stop_gain=gain)).stops(rising) is stops
+    method = ProText(settings(early_stop=1, early_stop_gain=gain, **HELD_OUT))
+    assert method.stops(rising) is stops
     more = [*rising, {"text/retrieval_accuracy": 1.0, "text/held_out_cosine": 0.6}]
-    assert not ProText(settings(early_stop=1, early_stop_gain=gain)).stops(more)
+    assert not method.stops(more)
