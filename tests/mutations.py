@@ -17,7 +17,10 @@ from pathlib import Path
 from common.packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = (*(*PACKAGES, "benchmarks", "colab", "configs", "tests", "tools", "pyproject.toml"),)
+COPIED = (
+    *(*PACKAGES, "benchmarks", "colab", "configs", "docs", "tests", "tools"),
+    *("README.md", "pyproject.toml"),
+)
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def test_a_kind_of_data_set(monkeypatch, tmp_path):
 
 def test_a_task_of_aape(tmp_path, cache, monkeypatch):
     folder = tmp_path / "run"
-    result = trained(SameClass, folder, cache, updates=60)
+    result = trained(SameClass, folder, cache, updates=24)
     assert set(result["baselines"]) == {"clip", "plain"}
     assert result["metrics"]["accuracy"] > result["baselines"]["clip"]["accuracy"]
     assert {file.name for file in (folder / "heads").iterdir()} == {
