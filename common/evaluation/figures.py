@@ -33,7 +33,7 @@ def confusion_picture(
     cell: int = 32,
     limit: int = 60,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw a confusion matrix: rows are true classes, columns what they were taken for.
+    """Draw a confusion matrix: rows are true classes, columns predicted ones.
 
     Cells are shaded by their share of the row and hold the count where it is not 0.
 
@@ -51,10 +51,15 @@ def confusion_picture(
     counts, shares = (matrix[np.ix_(shown, shown)] for matrix in (confusion, confusion / totals))
 
     labels = [_text(classnames[label]) for label in shown]
-    edge = max(label.width for label in labels) + 2 * MARGIN
+    axes = [_text("true"), _text("predicted")]
+    band = axes[0].height + MARGIN
+    edge = band + max(label.width for label in labels) + 2 * MARGIN
     side = edge + cell * len(labels) + MARGIN
     canvas = Image.new("RGB", (side, side), WHITE)
     draw = ImageDraw.Draw(canvas)
+    true, predicted = axes[0].transpose(Image.Transpose.ROTATE_90), axes[1]
+    canvas.paste(true, (MARGIN // 2, max(MARGIN, (edge + side - true.height) // 2)))
+    canvas.paste(predicted, (max(MARGIN, (edge + side - predicted.width) // 2), MARGIN // 2))
     for row, label in enumerate(labels):
         top = edge + row * cell
         middle = top + (cell - label.height) // 2

@@ -130,3 +130,10 @@ def test_class_sheet_sets_photos_beside_samples():
     assert red.max() < green.min()
     dog = picture[rows_with(picture, GREEN)[-40]]
     assert (dog == RED).all(axis=1).sum() == 96
+
+
+def test_confusion_names_its_axes():
+    picture = confusion_picture(np.eye(2, dtype=int), ["a", "b"])
+    above, beside = picture[:16, 40:], picture[40:, :16]
+    for band in (above, beside):
+        assert (band < 100).any()
