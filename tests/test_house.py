@@ -169,3 +169,43 @@ def test_what_is_a_wrong_room(tmp_path):
     assert wrong_rooms("aape_jax", "core", entered | {"datasets"}) == {"", "vqa", "task"}
     assert wrong_rooms("aape_jax", "datasets", {"core"}) == {"core"}
     assert wrong_rooms("aape_jax", "", entered) == set()
+
+
+def file_of(module):
+    """The file of a module, or of the package whose name it is; None for a name in a module."""
+    path = ROOT.joinpath(*module.split("."))
+    return next((x for x in (path.with_suffix(".py"), path / "__init__.py") if x.is_file()), None)
+
+
+def circles(entered):
+    """Files that lead back to themselves, by the files that each imports from."""
+    found, stack, done = [], [], set()
+
+    def visit(file):
+        if file in stack:
+            found.append(stack[stack.index(file) :])
+        elif file not in done:
+            stack.append(file)
+            for other in entered.get(file, ()):
+                visit(other)
+            done.add(stack.pop())
+
+    for file in entered:
+        visit(file)
+    return found
+
+
+def test_no_file_leads_back_to_itself():
+    """Imports inside of functions count; a package's `__init__` lends names alone."""
+    entered = {
+        file: {x for m in modules_entered(file) if (x := file_of(m)) and x.name != "__init__.py"}
+        for file in FILES
+        if file.name != "__init__.py"
+    }
+    assert sum(map(len, entered.values())) > 1000
+    assert circles(entered) == []
+
+
+def test_what_a_circle_is():
+    assert circles({"a": ["b"], "b": ["c"], "c": []}) == []
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"]}) == [["b", "c"]]
