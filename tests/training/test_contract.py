@@ -1,6 +1,7 @@
 """The contract of a method: no hook may be missing, no config changes, nothing is handed on."""
 
 import ast
+import functools
 import inspect
 import json
 import textwrap
@@ -17,14 +18,23 @@ from common.config import spelled_today
 from common.errors import UserError
 from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
-from common.training.method import find_method, require_same_shapes
+from common.training.method import find_method, method_class, require_same_shapes
 from tests.training.toy import Toy, get_config
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 HOOKS = ("name", "get_config", "load", "init", "optimizer", "loss", "evaluate", "save", "read")
 METHODS = (
     *(mcti_jax.MCTI, protext_jax.ProText),
     *(aape_jax.Classification, aape_jax.Retrieval, aape_jax.VQA, aape_jax.Captioning),
 )
+
+
+@functools.cache
+def made(method):
+    """The method, and its config as it was given and as it is afterwards."""
+    given = method.get_config()
+    before = given.to_json()
+    return method(given), before, given.to_json()
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -48,19 +58,17 @@ def test_signatures_are_those_of_the_contract(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_config_that_was_given_stays_as_it_was_and_the_methods_own_never_changes(method):
-    given = method.get_config()
-    before = given.to_json()
-    made = method(given)
-    assert given.to_json() == before
+    made_of_it, before, after = made(method)
+    assert after == before
     with pytest.raises(AttributeError, match="immutable"):
-        made.config.seed = 1
+        made_of_it.config.seed = 1
     with pytest.raises(AttributeError, match="immutable"):
-        made.config.mesh.data = 3
+        made_of_it.config.mesh.data = 3
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_completing_a_config_again_changes_nothing(method):
-    once = method(method.get_config()).config
+    once = made(method)[0].config
     assert method(once).config == once
 
 
@@ -102,10 +110,15 @@ def test_hooks_behind_load_keep_nothing(tmp_path):
     assert vars(method) == before
 
 
+def test_a_config_is_enough_to_find_its_method():
+    found = find_method(aape_jax.Retrieval.get_config("seed=7"))
+    assert type(found) is aape_jax.Retrieval and found.config.seed == 7
+
+
 def test_the_config_names_a_method_by_its_package():
     for method in METHODS:
         config = method.get_config()
-        assert type(find_method(config)) is method
+        assert method_class(config.method) is method
         assert config.method == f"{method.__module__.partition('.')[0]}:{method.__name__}"
 
 
