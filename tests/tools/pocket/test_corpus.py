@@ -10,7 +10,7 @@ from tools.pocket.corpus import sample_corpus
 
 @pytest.fixture(scope="module")
 def corpus():
-    return sample_corpus(6000, seed=5)
+    return sample_corpus(3000, seed=5)
 
 
 def test_the_corpus_shows_and_says_nothing_held_out(corpus):
