@@ -21,7 +21,6 @@ from common.training.mesh import make_mesh
 from common.training.method import find_method, method_class, require_same_shapes
 from tests.training.toy import Toy, get_config
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
 HOOKS = ("name", "get_config", "load", "init", "optimizer", "loss", "evaluate", "save", "read")
 METHODS = (
     *(mcti_jax.MCTI, protext_jax.ProText),
