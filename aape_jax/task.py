@@ -9,19 +9,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
+from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.presets import OWN
 from common.config import changed, flatten
 from common.paths import AnyPath
-from common.protocols.epochs import Sampler
+from common.protocols.epochs import Sampler, steps_per_epoch
 from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
-from common.training.sharding import place, shardings
+from common.training.sharding import placed
 from common.training.types import Tell, unheard
 
 Row = Mapping[str, float]
@@ -104,6 +106,10 @@ class Task(Method):
         """Return the source of batches."""
         return Epochs(fingerprint, self.examples, views, self.batch_size, self.config.seed)
 
+    def optimizer(self) -> optax.GradientTransformation:
+        """See `make_optimizer`."""
+        return make_optimizer(self.config, steps_per_epoch(self.examples, self.batch_size))
+
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write what is kept of each variant, `heads/NAME.safetensors`."""
         del evaluation
@@ -153,8 +159,7 @@ class Task(Method):
         self.open(mesh)
         learned = self.read(workdir)
         self.require_fit(learned)
-        frozen = self.encode().frozen
-        return learned, place(frozen, shardings(frozen, self.frozen_rules, mesh)), mesh
+        return learned, placed(self.encode().frozen, self.frozen_rules, mesh), mesh
 
 
 def head_file(workdir: AnyPath, name: str) -> AnyPath:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
@@ -33,7 +32,6 @@ from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
 from common.precision import frozen_dtype
-from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from configs.aape_retrieval import get_config
@@ -143,10 +141,6 @@ class Retrieval(Task):
             head = params[name]["head"]
             head["generator"] = started(self.config.start, generator, head["generator"])
         return params
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """See `make_optimizer`."""
-        return make_optimizer(self.config, steps_per_epoch(self.examples, self.batch_size))
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

@@ -8,7 +8,6 @@ from types import MappingProxyType
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
@@ -34,7 +33,6 @@ from common.errors import UserError
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.precision import frozen_dtype
-from common.protocols.epochs import steps_per_epoch
 from common.spread import over_devices
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
@@ -168,10 +166,6 @@ class VQA(Task):
                 params["head"]["generator"] = started(self.config.start, start, fresh)
             trainable[name] = params
         return trainable
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """See `make_optimizer`."""
-        return make_optimizer(self.config, steps_per_epoch(self.examples, self.batch_size))
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

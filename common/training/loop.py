@@ -34,7 +34,7 @@ from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Method
 from common.training.results import make_result, tell_not_finite, write_result
 from common.training.schedule import Schedule
-from common.training.sharding import REPLICATED, place, shardings
+from common.training.sharding import REPLICATED, place, placed
 from common.training.signals import StopRequest
 from common.training.start import initial_state
 from common.training.state import TrainState
@@ -109,7 +109,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
         say(summary_table(summary_rows(method.name, rows, config, mesh, workdir)))
 
     loaded = method.load(mesh, tell)
-    frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
+    frozen = placed(loaded.frozen, method.frozen_rules, mesh)
     state, key = initial_state(method, config.seed, mesh)
     material = Material(
         mesh=mesh,

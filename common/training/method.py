@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.paths import AnyPath
 from common.training.config_fields import check_fields
 from common.training.mesh import make_mesh
-from common.training.sharding import Rules, place, shardings
+from common.training.sharding import Rules, placed
 from common.training.types import Evaluation, RunInputs, Tell, unheard
 
 
@@ -174,7 +174,7 @@ class Method(abc.ABC):
         mesh = make_mesh(config.mesh.data, config.mesh.model)
         inputs = method.load(mesh)
         require_same_shapes(learned, jax.eval_shape(method.init, jax.random.key(0)), workdir)
-        frozen = place(inputs.frozen, shardings(inputs.frozen, method.frozen_rules, mesh))
+        frozen = placed(inputs.frozen, method.frozen_rules, mesh)
         with jax.set_mesh(mesh):
             return method.evaluate(learned, frozen)
 

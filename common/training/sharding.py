@@ -39,6 +39,15 @@ def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     return jax.tree.unflatten(jax.tree.structure(tree), leaves)
 
 
+def placed(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
+    """Return `tree` on the devices, laid out as the rules say.
+
+    Raises:
+      UserError: As of `shardings`.
+    """
+    return place(tree, shardings(tree, rules, mesh))
+
+
 def optimizer_shardings(opt_state: PyTree, trainable: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     """Shard moments as the parameters they belong to; counters are replicated.
 

@@ -7,7 +7,6 @@ import numpy as np
 import optax
 
 from aape_jax.core.generator import Generator
-from aape_jax.core.optimizer import make_optimizer, steps_per_epoch
 from aape_jax.core.presets import variants
 from aape_jax.core.unit import unit
 from aape_jax.task import Task, evaluated, summed
@@ -63,9 +62,6 @@ class SameClass(Task):
             name: {"head": {"generator": generator.init(key, self.width)}}
             for name, generator in self.generators.items()
         }
-
-    def optimizer(self):
-        return make_optimizer(self.config, steps_per_epoch(self.batch_size, self.examples))
 
     def loss(self, trainable, frozen, batch, key):
         x, labels = frozen["x"][batch["rows"]], frozen["labels"][batch["rows"]]
