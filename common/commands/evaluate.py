@@ -54,7 +54,8 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     method, config = read_run_config(workdir, methods, flags.FLAGS.cache)
     dataset = data or config.data
     out = evaluation_file(workdir, dataset, part)
-    use_precision(config.dtype)
+    if "dtype" in config:  # A method of one's own may do without.
+        use_precision(config.dtype)
     evaluation = method.measure(config, workdir, data, **options)
     result = {
         "method": method.name,

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from common.commands.evaluate import define_method_flag
+from common.commands.train import tell_written
 from common.errors import run_command
 from common.paths import AnyPath, as_output_folder, as_path
-from common.progress import say
+from common.precision import use_precision
 from common.training.mesh import make_mesh
 from common.training.method import Method, method_class, read_run_config
 from common.training.types import Evaluation
@@ -37,13 +38,16 @@ def export_run(method: type[Method], workdir: AnyPath, out: AnyPath) -> None:
     Raises:
       UserError: There is no run of this method, or nothing that it has learned.
     """
-    # Checkpoints take seconds to import, and only runs that are not finished need them.
-    from common.training.unfinished import read_unfinished
-
     _, config = read_run_config(workdir, (method,))
+    use_precision(config.get("dtype", "auto"))
     opened = method(config)
-    finished = (workdir / "result.json").exists()
-    learned = opened.read(workdir) if finished else read_unfinished(workdir).trainable
+    if (workdir / "result.json").exists():
+        learned = opened.read(workdir)
+    else:
+        # Checkpoints take seconds to import, and only runs that are not finished need them.
+        from common.training.unfinished import read_unfinished
+
+        learned = read_unfinished(workdir).trainable
     opened.load(make_mesh(config.mesh.data, config.mesh.model))
     opened.save(learned, Evaluation({}), out)
 
@@ -55,9 +59,7 @@ def main(argv: Sequence[str]) -> None:
     method, workdir = method_class(options.method), as_path(options.workdir)
     out = as_output_folder(options.out, "--out")
     export_run(method, workdir, out)
-    for name in method.writes:
-        if (out / name).exists():
-            say(f"wrote {out / name}")
+    tell_written(method, out)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from common.config import define_flags as define_flags
 from common.config import read_flags
 from common.errors import run_command
 from common.evaluation.tables import print_table
+from common.paths import AnyPath
 from common.progress import say
-from common.training import find_method, train
+from common.training import Method, find_method, train
 
 
 def main(argv: Sequence[str]) -> None:
@@ -30,9 +31,14 @@ def main(argv: Sequence[str]) -> None:
     for table in method.tables(method.config, result):
         say(table)
     say(f"all of it: {run.workdir}/result.json; python -m common.report --html={run.workdir}")
+    tell_written(method, run.workdir)
+
+
+def tell_written(method: Method | type[Method], folder: AnyPath) -> None:
+    """Print what a method has written into a folder."""
     for name in method.writes:
-        if (run.workdir / name).exists():
-            say(f"wrote {run.workdir / name}")
+        if (folder / name).exists():
+            say(f"wrote {folder / name}")
 
 
 if __name__ == "__main__":

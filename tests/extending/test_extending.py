@@ -16,7 +16,7 @@ from common.errors import UserError
 from common.page import write_page
 from common.report import report
 from common.runs import read_run
-from common.training import train
+from common.training import Evaluation, train
 from tests.door.pages import snippets
 from tests.extending.linear_probe import LinearProbe
 from tests.extending.photo_list import open_list
@@ -94,6 +94,21 @@ def test_a_fourth_method_is_evaluated(probe, cache, monkeypatch):
     found = measured(LinearProbe, folder, cache, monkeypatch)
     assert found["metrics"] == result["metrics"] and found["baselines"] == result["baselines"]
     assert next((folder / "eval").glob("*-confusion.png")).is_file()
+
+
+def test_a_method_may_do_without_a_dtype(probe, cache, monkeypatch):
+    class Plain(LinearProbe):
+        @staticmethod
+        def get_config(arg=None):
+            config = LinearProbe.get_config(arg)
+            del config.dtype
+            return config
+
+        @classmethod
+        def measure(cls, config, workdir, data):
+            return Evaluation({"accuracy": 0.25})
+
+    assert measured(Plain, probe[0], cache, monkeypatch)["metrics"] == {"accuracy": 0.25}
 
 
 def test_a_fourth_method_refuses_other_classes(probe, cache):
