@@ -60,8 +60,7 @@ def measure(case: Case, corpus: str, override: str) -> dict[str, Any]:
 
 def gradient_bytes(config: ConfigDict) -> int:
     """Return size of the gradient of all that is trained."""
-    method = find_method(config)
-    state, *_ = arguments(method, method.config, make_mesh(1, 1))
+    state, *_ = arguments(find_method(config), make_mesh(1, 1))
     leaves = jax.tree.leaves(state.trainable)
     return sum(np.prod(leaf.shape, dtype=int).item() * leaf.dtype.itemsize for leaf in leaves)
 

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 from common.aot.program import compile_for
 from common.aot.report import GIB, ProgramReport
 from common.aot.topology import DoesNotFit
-from common.config import flatten
+from common.config import changed, flatten
 from common.errors import UserError
 from common.training import say
 
@@ -66,10 +66,8 @@ def _cost(report: ProgramReport) -> tuple[int, int]:
 
 
 def _try(config: ConfigDict, topology: str, field: str, value: int) -> ProgramReport:
-    own = config.copy_and_resolve_references()  # A method fills in fields of its config.
-    own.update_from_flattened_dict({field: value})
     try:
-        report = compile_for(own, topology)
+        report = compile_for(changed(config, {field: value}), topology)
     except DoesNotFit as error:
         say(f"{field}={value} would need {error.needed:.2f} of {error.available:.2f} GiB")
         raise

@@ -46,7 +46,7 @@ def compile_for(config: ConfigDict, topology: str) -> ProgramReport:
     available = available_memory(devices[0])
     started = time.perf_counter()
     say(f"{method.name}: tracing…")
-    traced = trace(method, config, mesh)
+    traced = trace(method, mesh)
     flops = count_flops(traced.jaxpr)
     lowered = traced.lower(lowering_platforms=("tpu",))
     lowered_at = time.perf_counter()
@@ -71,20 +71,18 @@ def compile_for(config: ConfigDict, topology: str) -> ProgramReport:
     )
 
 
-def trace(method: Method, config: ConfigDict, mesh: Mesh) -> jax.stages.Traced:
+def trace(method: Method, mesh: Mesh) -> jax.stages.Traced:
     """Trace the call that the loop makes on `mesh`, without weights, data or devices."""
-    state, *others = arguments(method, config, mesh)
+    state, *others = arguments(method, mesh)
     call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
-    precision = product_precision(config.get("dtype", "auto"), mesh.devices.flat[0].platform)
+    precision = product_precision(method.config.get("dtype", "auto"), mesh.devices.flat[0].platform)
     with jax.set_mesh(mesh), jax.default_matmul_precision(precision):
         return call.trace(state, *others)
 
 
-def arguments(
-    method: Method, config: ConfigDict, mesh: Mesh
-) -> tuple[TrainState, PyTree, jax.ShapeDtypeStruct, Feed]:
+def arguments(method: Method, mesh: Mesh) -> tuple[TrainState, PyTree, jax.ShapeDtypeStruct, Feed]:
     """Return the arguments of the loop's call as shapes with the loop's shardings."""
-    loaded = method.abstract(mesh)
+    config, loaded = method.config, method.abstract(mesh)
 
     def initial(key: jax.Array) -> TrainState:
         return init_state(method.init(key), method.optimizer())

@@ -19,7 +19,7 @@ SLACK = 2 * 4096  # Metrics, and what the compiler pads; the run and the paper's
 
 
 def gradient_bytes(config):
-    state, *_ = arguments(find_method(config), config, make_mesh(8, 1))
+    state, *_ = arguments(find_method(config), make_mesh(8, 1))
     return 4 * sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(state.trainable))
 
 
@@ -49,14 +49,14 @@ def test_retrieval_does_not_copy_all_captions_in_every_update(models):
     often = QUICK.replace("2", "40")
     config = aape_retrieval.get_config(f"{where},{often},compare=()").lock()
     report = compile_for(config, "v5e:1x1")
-    _, frozen, _, _ = arguments(find_method(config), config, make_mesh(1, 1))
+    _, frozen, _, _ = arguments(find_method(config), make_mesh(1, 1))
     assert report.traffic < math.prod(frozen["prompts"].shape) * 4
 
 
 @pytest.mark.parametrize("name", COOP_SETS)
 def test_the_papers_sets_have_their_protocol(name):
     config = aape.get_config(f"paper={name},compare=()").lock()
-    state, frozen, _, _ = arguments(find_method(config), config, make_mesh(8, 1))
+    state, frozen, _, _ = arguments(find_method(config), make_mesh(8, 1))
     classes = (COOP_SETS[name].classes + 1) // 2
     assert frozen["x"].shape == (1, 16 * classes, 512)
     assert frozen["prompts"].shape == (classes, 90, 512)

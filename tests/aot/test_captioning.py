@@ -58,7 +58,7 @@ def test_each_chip_holds_an_eighth_of_the_language_model(where):
 def test_the_published_model_is_shared_evenly(models):
     where = f"model={models}/clip,lm.model=EleutherAI/gpt-j-6b,data=none:,examples=64"
     config = get_config(f"{where},mesh.data=1,mesh.model=8").lock()
-    _, frozen, _, _ = arguments(find_method(config), config, make_mesh(1, 8))
+    _, frozen, _, _ = arguments(find_method(config), make_mesh(1, 8))
     split = {
         path: np.prod(leaf.shape) // np.prod(leaf.sharding.shard_shape(leaf.shape))
         for path, leaf in jax.tree.leaves_with_path(frozen["lm"])

@@ -114,7 +114,7 @@ def test_the_papers_sets_have_their_recipe(name, models):
     where = f"model={models}/sd,clip={models}/clip,resolution=8"
     config = get_config(f"paper={name},{where}")
     method = find_method(config)
-    state, frozen, _, _ = arguments(method, config, make_mesh(8, 1))
+    state, frozen, _, _ = arguments(method, make_mesh(8, 1))
     classes = CLASSES[name]
     rows = -(-classes // 8) * 8
     assert state.trainable["tokens"].shape == (rows, 1, 32)
@@ -124,7 +124,7 @@ def test_the_papers_sets_have_their_recipe(name, models):
 
 def test_the_papers_networks():
     config = get_config("paper=flowers,dtype=bfloat16").lock()
-    _, frozen, _, _ = arguments(find_method(config), config, make_mesh(8, 1))
+    _, frozen, _, _ = arguments(find_method(config), make_mesh(8, 1))
     params = by_path(frozen["params"])
     sizes = {
         part: sum(leaf.size for path, leaf in params.items() if path.startswith(part))

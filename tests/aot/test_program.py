@@ -18,7 +18,7 @@ GRADIENT = toy.WIDTH * toy.WIDTH * 4
 def test_the_program_is_the_loops_own(name):
     config = toy.get_config(name)
     method, mesh = find_method(config), make_mesh(-1, 1)
-    compiled_ahead = trace(method, config, mesh).lower().as_text()
+    compiled_ahead = trace(method, mesh).lower().as_text()
 
     loaded = method.load(mesh)
     frozen = place(loaded.frozen, shardings(loaded.frozen, method.frozen_rules, mesh))
@@ -32,7 +32,7 @@ def test_the_program_is_the_loops_own(name):
 
 def test_nothing_is_computed():
     config = toy.get_config()
-    leaves = jax.tree.leaves(arguments(find_method(config), config, make_mesh(-1, 1)))
+    leaves = jax.tree.leaves(arguments(find_method(config), make_mesh(-1, 1)))
     assert {type(leaf) for leaf in leaves} == {jax.ShapeDtypeStruct}
 
 

@@ -21,7 +21,7 @@ SLACK = 2 * 4096  # Metrics, and what the compiler pads.
 def test_only_gradients_are_sent(models, tower):
     where = f"{tower}model={models}/clip,data=none:,{COUNTS},{QUICK}"
     config = get_config(where).lock()
-    state, frozen, _, feed = arguments(find_method(config), config, make_mesh(8, 1))
+    state, frozen, _, feed = arguments(find_method(config), make_mesh(8, 1))
     assert frozen["seen"].shape == ((64, 16, 16, 3) if tower else (64, 24))
     assert feed.batches["rows"].shape == (2, 64 // config.per_image)
     report = compile_for(config, "v5e:2x4")
