@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from common.choices import check_choice as check_choice
+from common.choices import check_choice
 from common.errors import UserError
 from common.text import quoted
 from common.values import flatten

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from common.packages import METHODS
 from common.progress import say
 
 _SETS = {
@@ -56,8 +57,7 @@ def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_ours(method: Any) -> bool:
-    package = method.partition(":")[0].partition(".")[0] if isinstance(method, str) else ""
-    return package.endswith("_jax")
+    return isinstance(method, str) and method.partition(":")[0].partition(".")[0] in METHODS
 
 
 @cache  # Once is enough: a config passes here several times.

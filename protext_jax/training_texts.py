@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.checks import Range, check_choice, check_choices, check_ranges
+from common.checks import Range, check_choices, check_ranges
+from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.config import changed
 from common.data.names import readable

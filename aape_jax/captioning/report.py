@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree, UInt8
+from jaxtyping import Array, Float, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.captioner import Captioner
@@ -15,6 +15,7 @@ from aape_jax.captioning.features import CaptioningFeatures, Views, caption_toke
 from aape_jax.captioning.prefix import apply_linear
 from aape_jax.core.head import parameter_count
 from aape_jax.core.pictures import text_picture
+from aape_jax.core.texts import flattened
 from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
 from common.evaluation.captioning import caption_scores
@@ -84,10 +85,9 @@ class CaptionReport:
         texts = self.test.texts
         self._tokens = caption_tokens(lm, texts.captions, config.lm.length)
         self._images = image_features(scorer, texts.pictures, cache)
-        flat = [f"{PREFIX}{caption}" for captions in texts.captions for caption in captions]
-        self._references = text_features(scorer, flat, cache)
-        counts = [len(captions) for captions in texts.captions]
-        self._owner: Int[np.ndarray, "m"] = np.repeat(np.arange(len(counts)), counts)
+        flat, self._owner = flattened(texts.captions)
+        references = [f"{PREFIX}{caption}" for caption in flat]
+        self._references = text_features(scorer, references, cache)
 
     def __call__(
         self, prefixes: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from aape_jax.core.presets import preset
-from common.checks import check_choice
+from common.choices import check_choice
 from common.config import changed, flatten
 from common.data.coop_sets import (
     COOP_SETS,

@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.data.coop_sets import IMAGENET
 from common.errors import UserError
 from common.protocols.coop import coop_sgd

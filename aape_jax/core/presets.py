@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from common.checks import check_choice
+from common.choices import check_choice
 from common.config import changed, flatten
 
 OWN = "aape"

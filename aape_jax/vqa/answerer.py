@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from common.checks import Range, check_choice, check_ranges
+from common.checks import Range, check_ranges
+from common.choices import check_choice
 from common.errors import UserError
 
 INPUTS = ("image", "aape", "question")

@@ -1,19 +1,15 @@
 """Classes that compete with each other: all of a data set, or its base half and its new half."""
 
-from typing import TypeVar
-
 import numpy as np
 from jaxtyping import Int
 
-from common.checks import check_choice
-from common.data import Dataset, FeatureDataset, base_new
-from common.data.dataset import halves
+from common.choices import check_choice
+from common.data import base_new
+from common.data.dataset import AnyDataset, halves
 from common.protocols.table import BASE_TO_NEW
 
 BASE, NEW = "base/", "new/"
 """Prefixes of metrics."""
-
-AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
 
 
 def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]:

@@ -1,14 +1,10 @@
 """Parts of data sets that are measured on, or on which nothing can be measured."""
 
-from typing import TypeVar
-
 import numpy as np
 
 from common.data import Dataset, FeatureDataset
-from common.data.dataset import select_classes
+from common.data.dataset import AnyDataset, select_classes
 from common.errors import UserError
-
-AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
 
 
 def fault(classes: int, photos: int, called: str = "photos") -> str:

@@ -129,6 +129,7 @@ def test_the_config_names_a_method_by_its_package():
         ("aape_jax.tasks.vqa:VQA", "aape_jax:VQA"),
         ("protext_jax:ProText", "protext_jax:ProText"),
         ("my.methods.probe:Probe", "my.methods.probe:Probe"),
+        ("my_jax.methods:Probe", "my_jax.methods:Probe"),
         (3, 3),
     ],
 )
