@@ -240,8 +240,8 @@ MUTATIONS = (
     Mutation(
         "prompts without a fingerprint",
         "aape_jax/classification/summary.py",
-        'found = {"prompts": digest([names, config.classifier.template, texts])}',
-        "found = {}",
+        'prints = {"prompts": digest([names, config.classifier.template, texts])}',
+        "prints = {}",
         INPUTS,
     ),
     Mutation(
