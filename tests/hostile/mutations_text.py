@@ -65,14 +65,14 @@ MUTATIONS = (
     Mutation(
         "a names file that fits nothing",
         "protext_jax/classnames.py",
-        "if wanted and len(idle) == len(wanted):",
+        "if new_names and len(idle) == len(new_names):",
         "if False:",
         NAMES,
     ),
     Mutation(
         "names that are not texts",
         "protext_jax/classnames.py",
-        "if odd := [",
+        "if not_texts := [",
         "if False and [",
         NAMES,
     ),
@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "too long and empty are one",
         "protext_jax/corpus.py",
-        "if not kept and not any(told.values()):",
+        "if not trained and not any(described.values()):",
         "if False:",
         CORPORA,
     ),
@@ -121,14 +121,14 @@ MUTATIONS = (
     Mutation(
         "descriptors of nothing",
         "protext_jax/baselines.py",
-        "if found and not any(matches.keys for _, matches in found):",
+        "if matched and not any(matches.keys for _, matches in matched):",
         "if False:",
         CORPORA,
     ),
     Mutation(
         "plain templates called descriptors",
         "protext_jax/baselines.py",
-        "if found.keys:",
+        "if descriptors.keys:",
         "if True:",
         CORPORA,
     ),
