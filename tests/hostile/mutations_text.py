@@ -23,7 +23,7 @@ MUTATIONS = (
     Mutation(
         "two classes for one key",
         "common/data/matching.py",
-        "if _words(other) != _words(name):",
+        "if folded(first) != folded(name):",
         "if False:",
         NAMES,
     ),
@@ -43,7 +43,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the year stays where it is",
-        "common/data/matching.py",
+        "common/data/spellings.py",
         'r"\\2 \\1", words',
         'r"\\1 \\2", words',
         NAMES,
