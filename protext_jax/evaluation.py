@@ -17,6 +17,7 @@ from common.data.coop_sets import MODEL
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.evaluation.figures import predictions_picture
+from common.evaluation.predictions import Tables, prediction_tables
 from common.photos.broken import named_together
 from common.protocols.class_parts import learned_part
 from common.training import Evaluation
@@ -124,15 +125,18 @@ def evaluate(
     metrics, classes = measurements[chosen]
     baselines = baseline_scores(measured, learned[chosen])
     pictures = {"similarity": similarity_picture(measured.sentences, measured.unprompted, classes)}
+    tables: Tables = {}
     if measured.sets:
         test = measured.sets[0]
         features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
-        predicted = measured.predicted(test, features)
-        pictures["confusion"] = predictions_picture(predicted, test.split.labels, test.classnames)
+        answers = measured.predicted(test, features), test.split.labels, test.classnames
+        pictures["confusion"] = predictions_picture(*answers)
+        tables = prediction_tables(*answers, test.split.names)
     details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
     if len(runs) > 1:
         details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
-    return Evaluation(metrics, baselines, pictures, details)
+    files = {"predictions": tables} if tables else {}
+    return Evaluation(metrics, baselines, pictures, details, files, tables)
 
 
 def measure(

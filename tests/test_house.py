@@ -14,7 +14,7 @@ FLOORS = (
     {"gradients", "latest", "lazy", "packages", "text", "trees", "version"},
     {"damage", "interrupts", "strict_json"},
     {"errors", "progress"},
-    {"choices", "finite", "names", "old_spellings", "photos", "records"},
+    {"choices", "csv_text", "finite", "names", "old_spellings", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks", "pictures"},

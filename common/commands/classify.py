@@ -3,17 +3,16 @@
 The packages of the methods offer it under their own names, e.g. `mcti_jax.classify`.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from absl import flags
 
 from common.clip.predictions import Predictions
+from common.csv_text import csv_text
 from common.data.loose import loose_photos
 from common.errors import UserError
 from common.files import atomic_write, read_strings
@@ -120,11 +119,7 @@ def written(lines: Sequence[Answer], suffix: str) -> str:
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
     if suffix == ".jsonl":
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Answer)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    return csv_text(records)
 
 
 def as_sentence(line: Answer) -> str:

@@ -19,10 +19,10 @@ from absl import flags
 from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.paths import as_path
-from common.pictures import write_png
 from common.precision import use_precision
 from common.progress import say
 from common.training.method import Method, method_class, read_run_config
+from common.training.outputs import write_outputs
 from common.training.results import write_evaluation
 from common.training.workdir import evaluation_file
 
@@ -70,8 +70,7 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     for table in method.tables(config, result):
         say(table)
     write_evaluation(out, result)
-    for name, picture in evaluation.pictures.items():
-        write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
+    write_outputs(evaluation, out.parent, f"{out.stem}-")
     say(f"wrote {out}")
 
 

@@ -112,6 +112,11 @@ class FeatureSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What stands for the pictures' names."""
+        return tuple(f"row {row}" for row in range(len(self)))
+
     def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> "FeatureSplit":
         """Return the given rows in the given order."""
         rows = np.asarray(rows, dtype=np.int64)
