@@ -26,7 +26,7 @@ FLOORS = (
     {"data", "pocket"},
     {"evaluation", "training"},
     {"protocols"},
-    {"aot", "fields", "page", "runs", "split", "torch_check"},
+    {"aot", "describe", "fields", "page", "runs", "split", "torch_check"},
     {"commands", "convert", "report"},
     {"notebook"},
     {"configs", "tools", *METHODS},
