@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -169,8 +170,10 @@ def evaluate(
     if measured:
         beside |= feature_baselines(material) | {"names": name_baseline(material)}
     followed = [dataclasses.asdict(token) for token in follow(material, tokens[first], start)]
-    files = {"predictions": tables} if tables else {}
-    return Evaluation(results[first], beside, pictures, {"tokens": followed}, files, tables)
+    details: dict[str, Any] = {"tokens": followed}
+    if tables:
+        details["classes"] = tables["classes"]
+    return Evaluation(results[first], beside, pictures, details, tables=tables)
 
 
 def follow(

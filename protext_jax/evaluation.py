@@ -126,17 +126,17 @@ def evaluate(
     baselines = baseline_scores(measured, learned[chosen])
     pictures = {"similarity": similarity_picture(measured.sentences, measured.unprompted, classes)}
     tables: Tables = {}
+    details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
     if measured.sets:
         test = measured.sets[0]
         features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
         answers = measured.predicted(test, features), test.split.labels, test.classnames
         pictures["confusion"] = predictions_picture(*answers)
         tables = prediction_tables(*answers, test.split.names)
-    details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
+        details["classes"] = tables["classes"]
     if len(runs) > 1:
         details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
-    files = {"predictions": tables} if tables else {}
-    return Evaluation(metrics, baselines, pictures, details, files, tables)
+    return Evaluation(metrics, baselines, pictures, details, tables=tables)
 
 
 def measure(

@@ -55,7 +55,7 @@ def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> dic
     tables = prediction_tables(*answers, test.names)
     return {
         "pictures": {"confusion": predictions_picture(*answers)},
-        "files": {"predictions": tables},
+        "details": {"classes": tables["classes"]},
         "tables": tables,
     }
 

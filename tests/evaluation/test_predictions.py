@@ -51,10 +51,8 @@ def test_the_confusion_matrix_is_listed_without_zeros(tables):
 
 
 def test_an_evaluation_s_tables_become_csv(tables, tmp_path):
-    evaluation = Evaluation({}, files={"predictions": tables}, tables=tables)
-    write_outputs(evaluation, tmp_path, "mine-")
+    write_outputs(Evaluation({}, tables=tables), tmp_path, "mine-")
     assert {path.name for path in tmp_path.iterdir()} == {
-        "mine-predictions.json",
         "mine-classes.csv",
         "mine-mistakes.csv",
         "mine-confusion.csv",
