@@ -123,7 +123,9 @@ def evaluate(
     chosen = choose(runs, [metrics for metrics, _ in measurements])
     metrics, classes = measurements[chosen]
     baselines = baseline_scores(measured, learned[chosen])
-    pictures = {"similarity": similarity_picture(measured.sentences, measured.unprompted, classes)}
+    names = [readable(name) for name in measured.texts.names]
+    similarity = similarity_picture(measured.sentences, measured.unprompted, classes, names)
+    pictures = {"similarity": similarity}
     if measured.sets:
         test = measured.sets[0]
         features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
