@@ -58,7 +58,7 @@ def test_other_names_are_refused_everywhere(name):
 
 
 @pytest.mark.parametrize("recipe", ["", *RECIPES])
-def test_every_recipe_leaves_it_to_the_device(paper):
+def test_every_recipe_leaves_it_to_the_device(recipe):
     assert get_config(f"recipe={recipe}" if recipe else None).attention == "auto"
 
 

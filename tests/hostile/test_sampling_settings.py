@@ -110,7 +110,7 @@ def test_a_run_is_refused_before_its_models_are_loaded(monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", ["", *RECIPES])
-def test_our_own_recipes_are_in_order(paper):
+def test_our_own_recipes_are_in_order(recipe):
     check_values(get_config(f"recipe={recipe}"))
 
 
