@@ -72,8 +72,8 @@ MUTATIONS = (
     Mutation(
         "lambda applied to the task loss",
         "aape_jax/core/objective.py",
-        "return task + taught,",
-        "return self.distillation.weight * task + taught,",
+        "return task + teaching,",
+        "return self.distillation.weight * task + teaching,",
         "aape/test_objective.py",
     ),
     Mutation(
@@ -128,8 +128,8 @@ MUTATIONS = (
     Mutation(
         "ImageNet trained like the others",
         "aape_jax/core/optimizer.py",
-        'if schedule == "coop" and paper == IMAGENET:',
-        'if schedule == "coop" and paper == "other":',
+        'if schedule == "coop" and recipe == IMAGENET:',
+        'if schedule == "coop" and recipe == "other":',
         "aape/test_recipes.py",
     ),
     Mutation(

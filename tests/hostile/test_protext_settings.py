@@ -136,7 +136,7 @@ SETS = {
 def test_what_cannot_be_measured_is_said(monkeypatch, clip, name):
     protocol, classes, test, prefixes, lines = SETS[name]
     opened(monkeypatch, [f"class {n}" for n in range(classes)], test)
-    config = settings(data="x", source="templates", protocol=protocol, targets=())
+    config = settings(data="x", prompts={"kind": "templates"}, protocol=protocol, targets=())
     found = gather_texts(config, clip.tokenizer)
     assert [test.prefix for test in make_test_sets(config, found)] == prefixes
     said = unmeasured(config, found)
@@ -145,7 +145,9 @@ def test_what_cannot_be_measured_is_said(monkeypatch, clip, name):
 
 def test_a_class_whose_name_occurs_twice_is_trained_twice_from_templates(monkeypatch, clip):
     opened(monkeypatch, ["missile", "sunglasses", "missile"], [0, 1, 2])
-    config = settings(data="x", source="templates", protocol="all_classes", held_out=0, targets=())
+    config = settings(
+        data="x", prompts={"kind": "templates"}, protocol="all_classes", held_out=0, targets=()
+    )
     found = gather_texts(config, clip.tokenizer)
     assert found.names == ("missile", "sunglasses", "missile")
     assert np.bincount(found.label).tolist() == [79, 79, 79]
@@ -187,7 +189,7 @@ def test_across_data_sets_the_own_has_its_template_too(monkeypatch, clip, protoc
     made = FeatureDataset("dtd", ("a", "b"), train=split([]), test=split([0, 1]))
     for module in (testsets, training_texts):
         monkeypatch.setattr(module, "open_named", lambda *_: made)
-    config = settings(data="x", source="templates", protocol=protocol, targets=())
+    config = settings(data="x", prompts={"kind": "templates"}, protocol=protocol, targets=())
     (own,) = make_test_sets(config, gather_texts(config, clip.tokenizer))
     assert own.template == template
 
