@@ -56,10 +56,11 @@ class ConfigFile(flags.ArgumentParser):
         self._parser = parser
         self._fields: dict[str, Any] = {}
         self._todays: dict[str, str] = {}
+        self._read_ahead: dict[str, ConfigDict] = {}
 
     def parse(self, path: str) -> ConfigDict:
         """Return the config of "FILE.py[:key=value,...]"."""
-        config = self._read(path)
+        config = self._read_ahead.pop(path, None) or self._read(path)
         self._fields = flatten(config)
         self._todays = todays_names(config.get("method"), self._fields)
         for argument in sys.argv[1:]:
@@ -76,7 +77,7 @@ class ConfigFile(flags.ArgumentParser):
         old = {i: match for i, match in overrides.items() if match and is_old_name(match["name"])}
         if not old or not (path := _named_config(argv)):
             return
-        config = self._read(path)
+        config = self._read_ahead[path] = self._read(path)
         fields = flatten(config)
         todays = todays_names(config.get("method"), fields)
         for i, match in old.items():

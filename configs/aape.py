@@ -52,7 +52,7 @@ def defaults() -> ConfigDict:
 
     # Reference prompts, for training only.
     config.prompts = ConfigDict()
-    config.prompts.source = "pocket"  # or json:FILE, features:FILE.npz, none; FILE: json:FILE
+    config.prompts.source = "pocket"  # or FILE.json (json:FILE), features:FILE.npz, none
     config.prompts.aliases = ""  # JSON file, class name -> its key in the source
     config.prompts.per_template = 10  # of each ten sentences, 1 to 10
     config.prompts.seed = 0  # which of them
