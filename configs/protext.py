@@ -44,7 +44,7 @@ def defaults() -> ConfigDict:
     config.model = "pocket"  # CLIP: "pocket", a local directory or a hub id
     config.prompts = ConfigDict()
     config.prompts.source = (
-        "pocket"  # or FILE.json (json:FILE): {class: [sentence, ...]}, maybe gzipped
+        "pocket"  # or FILE.json (json:FILE), {class: [sentence, ...]}; .gz too
     )
     config.prompts.pattern = "{phrase}"  # "{name}, which has {phrase}." for descriptors
     config.prompts.kind = "sentences"  # or templates, attributes: class names in many templates
