@@ -43,9 +43,7 @@ def defaults() -> ConfigDict:
     # What is learned from, and what is measured.
     config.model = "pocket"  # CLIP: "pocket", a local directory or a hub id
     config.prompts = ConfigDict()
-    config.prompts.source = (
-        "pocket"  # or FILE.json (json:FILE), {class: [sentence, ...]}; .gz too
-    )
+    config.prompts.source = "pocket"  # or FILE.json (json:FILE), {class: [sentence, ...]}; .gz too
     config.prompts.pattern = "{phrase}"  # "{name}, which has {phrase}." for descriptors
     config.prompts.kind = "sentences"  # or templates, attributes: class names in many templates
     config.data = "auto"  # pictures to measure on; "none": text alone, the default with prompts
