@@ -12,7 +12,7 @@ PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
     {"gradients", "latest", "lazy", "packages", "text", "trees", "version"},
-    {"damage", "interrupts", "strict_json"},
+    {"damage", "interrupts", "strict_json", "terms"},
     {"errors", "progress"},
     {"choices", "finite", "names", "photos", "records"},
     {"paths"},

@@ -225,12 +225,12 @@ def _run(
             with StopRequest() as stop:
                 for steps in () if finished else schedule.calls(position.step):
                     if schedule.evaluates_at(steps.start):
-                        here = ledger.position()
+                        reached = ledger.position()
                         latest = evaluate(steps.start)
                         if method.stops(evaluations):
                             evaluation, done = latest, steps.start
                             if not schedule.saves_at(done):
-                                save(here)
+                                save(reached)
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")
                             break
                     feed = make_feed(material.source, steps, schedule.steps_per_call)
