@@ -65,10 +65,11 @@ class TorchStep:
         self.device, self.dtype, self.generator = torch.device(device), dtype, random.Random(0)
         params, unet_config = problem.params, problem.modules.unet.config
 
-        unet = diffusers.UNet2DConditionModel.from_config(problem.modules.unet.config.to_dict())
+        with self.device:  # on which the weights, soon replaced, are drawn sooner
+            unet = diffusers.UNet2DConditionModel.from_config(unet_config.to_dict())
+            vae = diffusers.AutoencoderKL.from_config(problem.modules.vae.config.to_dict())
         table = unet_table(unet_config.use_linear_projection)
         self.unet = self._frozen(unet, table, params["unet"]).to(dtype)
-        vae = diffusers.AutoencoderKL.from_config(problem.modules.vae.config.to_dict())
         self.vae = self._frozen(vae, VAE, params["vae"]).to(dtype)
         self.scheduler = diffusers.DDPMScheduler.from_config(SCHEDULE)
 
