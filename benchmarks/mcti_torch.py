@@ -3,7 +3,7 @@
 Followed: wangkai930418/mc_ti, `mcti.py` 872-928: one class at a time, batch 1, accumulation 4,
 AdamW on the whole token table whose other rows are restored after every micro-step, image
 features drawn by Python's `random`, three scalars read back per micro-step. Left out, to the
-reference's advantage: reading and resizing the photos, the progress bar and the tracker.
+reference's advantage: reading, resizing and sending the photos, the progress bar and the tracker.
 """
 
 import random
@@ -93,7 +93,7 @@ class TorchStep:
         )
 
         self.ids = torch.from_numpy(problem.prompts.ids)
-        self.pictures = nchw(problem.by_class(problem.pixels)[label])
+        self.pictures = nchw(problem.by_class(problem.pixels)[label]).to(self.device)
         self.posteriors = None
         if posteriors is not None:
             moments = [nchw(problem.by_class(x)[label]) for x in posteriors]

@@ -83,7 +83,7 @@ class TorchStep:
             x = self._overwritten(x, self.prompts[0])
         x = x + text.embeddings.position_embedding.weight[:length]
         mask = torch.full((length, length), float("-inf"), dtype=x.dtype, device=x.device)
-        mask = mask.expand(batch, 1, length, length)
+        mask = mask.triu(1).expand(batch, 1, length, length)
         for number, layer in enumerate(text.encoder.layers):
             if prompted and 1 <= number < len(self.prompts):
                 x = self._overwritten(x, self.prompts[number], self.half)

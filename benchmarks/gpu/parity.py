@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import torch
 
 from benchmarks.clip_parity import MODELS, Transformers, compare_image, compare_text, text
 from benchmarks.gpu.setting import Row, Setting, torch_peak
+from benchmarks.mcti_problem import make_problem
 from benchmarks.mcti_sizes import SIZES
-from benchmarks.mcti_step import set_exact
+from benchmarks.mcti_step import build, check, set_exact
 from benchmarks.sd_parity import networks, run_ours, run_theirs
 from common.clip import CLIPConfig, TextConfig, ViTConfig
 from common.diffusion import UNetConfig, VAEConfig
@@ -19,7 +21,8 @@ from common.diffusion.known import KNOWN
 SD15 = KNOWN["stable-diffusion-v1-5/stable-diffusion-v1-5"]
 LATENTS = 32  # their side: half of the model's, for time
 TINY_VIT = ViTConfig(16, 8, 16, 1, 2, 32, 8)
-TINY_CLIP = CLIPConfig(TextConfig(100, 16, 1, 2, 32, projection=8), TINY_VIT)
+TINY_TEXT = TextConfig(100, 16, 1, 2, 32, bos=98, eos=99, pad=99, projection=8)
+TINY_CLIP = CLIPConfig(TINY_TEXT, TINY_VIT)
 
 
 def clip_towers(setting: Setting) -> Iterator[Row]:
@@ -62,3 +65,12 @@ def diffusion(setting: Setting) -> Iterator[Row]:
                 "outputs": actual.error(desired),
                 "gradient": actual.gradient_error(desired),
             }
+
+
+def update(setting: Setting) -> Iterator[Row]:
+    """Compare losses and gradients of the four programs that make MC-TI's update."""
+    set_exact(True)
+    size = "tiny" if setting.tiny else "pocket"
+    problem = make_problem(size, classes=4)
+    steps = build(problem, setting.device, jnp.dtype("float32"))
+    yield {"programs": f"MC-TI's update, {size}", "largest error": check(steps, problem.classes)}

@@ -41,6 +41,7 @@ PARTS: Mapping[str, Part] = {
     "sampling_torch": Part("Sampling, PyTorch", "benchmarks.gpu.sampling:theirs", 60),
     "protext": Part("ProText's step", "benchmarks.gpu.protext:steps", 90),
     "sd": Part("Parity of Stable Diffusion", "benchmarks.gpu.parity:diffusion", 150),
+    "update": Part("Parity of MC-TI's update", "benchmarks.gpu.parity:update", 90),
 }
 
 
@@ -89,7 +90,7 @@ def run_apart(name: str, arguments: Sequence[str], results: Path, seconds: float
     environment = os.environ | {
         # JAX would take most of a GPU's memory and leave none to PyTorch.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "JAX_PLATFORMS": "cpu" if cpu else "cuda",
+        "JAX_PLATFORMS": "cpu" if cpu else "cuda,cpu",
         "HF_HUB_OFFLINE": "1",
     }
     command = [sys.executable, "-m", "benchmarks.on_gpu", f"--only={name}", *arguments]

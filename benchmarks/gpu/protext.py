@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.gpu.setting import REPEATS, Row, Setting, reason, torch_peak
+from benchmarks.gpu.setting import Row, Setting, reason, torch_peak
 from benchmarks.mcti_step import set_exact
 from benchmarks.protext_problem import BATCH, CASES, make_problem
 from benchmarks.protext_step import check, make_steps, seconds
@@ -67,11 +67,11 @@ def _rows(setting: Setting, case: str, size: str) -> Iterator[Row]:
     problem = make_problem(case, size, setting.work, BATCH)
     problem = replace(problem, dtype=jnp.bfloat16)
     at_once = 2 if setting.tiny else STEPS
-    both = make_steps(problem, at_once, 1 + REPEATS, setting.device, "c")
+    both = make_steps(problem, at_once, 1 + setting.repeats, setting.device, "c")
     torch_peak(setting.device)
     names = {"a": "the reference's", "c": "ours"}
     for name, title in names.items():
-        rate = 1 / seconds(both[name], REPEATS if name == "c" else 5 * REPEATS)
+        rate = 1 / seconds(both[name], setting.repeats if name == "c" else 5 * setting.repeats)
         memory = both[name].temporary / 2**30 if name == "c" else torch_peak(setting.device)
         yield {
             "data set": case,

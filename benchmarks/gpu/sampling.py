@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.gpu.setting import REPEATS, Row, Setting, program_memory, torch_peak
+from benchmarks.gpu.setting import Row, Setting, program_memory, torch_peak
 from benchmarks.mcti_plain import cast
 from benchmarks.mcti_problem import SCHEDULE, Problem, latent_shape, make_problem, normal
 from benchmarks.timing import rates
@@ -80,7 +80,7 @@ def theirs(setting: Setting) -> Iterator[Row | str]:
     networks = TorchStep(problem, 0, device=setting.device, dtype=dtype)
     pipeline = diffusers.StableDiffusionPipeline(
         vae=networks.vae,
-        text_encoder=networks.text,
+        text_encoder=networks.text.to(dtype),
         tokenizer=None,
         unet=networks.unet,
         scheduler=diffusers.DPMSolverMultistepScheduler.from_config(SCHEDULE),
@@ -116,5 +116,5 @@ def theirs(setting: Setting) -> Iterator[Row | str]:
 
 
 def _row(name: str, draw: Any, batch: int, setting: Setting) -> Row:
-    speed = rates({name: draw}, setting.seconds, REPEATS)[name]
+    speed = rates({name: draw}, setting.seconds, setting.repeats)[name]
     return {"program": name, "pictures at once": batch, "pictures/s": speed * batch}

@@ -8,7 +8,6 @@ from typing import Any
 from common.text import printable
 
 GIB = 2**30
-REPEATS = 3  # measurements of which a row has the median
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,11 @@ class Setting:
     device: str
     work: Path
     seconds: float
+
+    @property
+    def repeats(self) -> int:
+        """Measurements of which a row has the median."""
+        return 1 if self.tiny else 3
 
 
 Row = dict[str, Any]

@@ -31,4 +31,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, Real) and not isinstance(value, int):
         return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:#.3g}".rstrip(".")
-    return str(value).replace("|", "\\|")
+    return str(value)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.gpu.setting import REPEATS, Row, Setting, reason, torch_peak
+from benchmarks.gpu.setting import Row, Setting, reason, torch_peak
 from benchmarks.gpu.training import random_posteriors, random_problem, read_agreement
 from benchmarks.mcti_torch import TorchStep, nchw
 from benchmarks.timing import rates
@@ -57,7 +57,7 @@ def theirs(setting: Setting) -> Iterator[Row | str]:
     moments = [nchw(problem.by_class(x)[0]) for x in random_posteriors(problem)]
     cached.posteriors = [x.to(setting.device) for x in moments]
     torch_peak(setting.device)
-    flops, cached_flops = step.flops(), cached.flops()
+    flops, cached_flops = map(_flops, (step, cached))
     yield _row(setting, "the reference's, batch 1", step, problem.config.samples, flops)
     left = read_agreement(setting)
     if left:
@@ -77,10 +77,19 @@ def compare(step: TorchStep, draws: object, gradient: np.ndarray) -> str:
     return f"On the same draws our gradient and the reference's differ by {error:.1e} in bfloat16."
 
 
-def _row(setting: Setting, name: str, step: Callable[[], int], per_call: int, flops: float) -> Row:
+def _flops(step: TorchStep) -> float | None:
     try:
-        speed = rates({name: step}, setting.seconds, REPEATS)[name] * per_call
-        row = {"step": name, "samples/s": speed, "TFLOP/s": speed * flops / 1e12}
+        return step.flops()
+    except Exception:  # A kernel that PyTorch's counter does not know.
+        return None
+
+
+def _row(
+    setting: Setting, name: str, step: Callable[[], int], per_call: int, flops: float | None
+) -> Row:
+    try:
+        speed = rates({name: step}, setting.seconds, setting.repeats)[name] * per_call
+        row = {"step": name, "samples/s": speed, "TFLOP/s": flops and speed * flops / 1e12}
         return row | {"GiB": torch_peak(setting.device)}
     except Exception as error:  # Such as: it does not fit.
         torch_peak(setting.device)

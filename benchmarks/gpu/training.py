@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.gpu.setting import REPEATS, Row, Setting, program_memory, reason
+from benchmarks.gpu.setting import Row, Setting, program_memory, reason
 from benchmarks.mcti_ours import OurStep
 from benchmarks.mcti_problem import Problem, latent_shape, make_problem
 from benchmarks.timing import rates
@@ -50,7 +50,7 @@ TINY_WAVES = ((Case("fused", "none", 4), Case("plain", "attention", 8)),)
 
 def random_problem(setting: Setting) -> Problem:
     """Return the problem of all steps of MC-TI."""
-    return make_problem("tiny" if setting.tiny else "sd15", CLASSES)
+    return make_problem("tiny", 4) if setting.tiny else make_problem("sd15", CLASSES)
 
 
 def random_posteriors(problem: Problem) -> list[np.ndarray]:
@@ -87,7 +87,7 @@ def ours(setting: Setting) -> Iterator[Row | str]:
                 if number == 0 and case.rows == 4:
                     leave_agreement(setting, step)
                 per_call = problem.classes * case.samples * problem.steps_per_call
-                speed = rates({"ours": step}, setting.seconds, REPEATS)["ours"] * per_call
+                speed = rates({"ours": step}, setting.seconds, setting.repeats)["ours"] * per_call
                 row |= {"samples/s": speed, "TFLOP/s": speed * operations / 1e12}
             except Exception as error:  # Such as: it does not fit.
                 row["error"] = reason(error)
@@ -116,7 +116,7 @@ def compile_step(problem: Problem, posteriors: list[np.ndarray], case: Case) -> 
 def leave_agreement(setting: Setting, step: OurStep) -> None:
     """Write what the first update draws, and its loss and gradients."""
     loss, gradient = step.differentiate()
-    draws = {name: np.asarray(x) for name, x in asdict(step.draws()).items()}
+    draws = {name: np.asarray(x) for name, x in vars(step.draws()).items()}
     np.savez(agreement_file(setting), loss=loss, gradient=gradient, **draws)
 
 
