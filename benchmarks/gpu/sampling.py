@@ -83,7 +83,9 @@ def theirs(setting: Setting) -> Iterator[Row | str]:
         text_encoder=networks.text.to(dtype),
         tokenizer=None,
         unet=networks.unet,
-        scheduler=diffusers.DPMSolverMultistepScheduler.from_config(SCHEDULE),
+        scheduler=diffusers.DPMSolverMultistepScheduler.from_config(
+            {**SCHEDULE, "steps_offset": 1}  # without which the pipeline warns
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
