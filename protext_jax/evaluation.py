@@ -69,8 +69,8 @@ class EvaluationInputs:
     @cached_property
     def baselines(self) -> dict[str, dict[str, np.ndarray]]:
         """Class features `[k p]` of each baseline, by set's prefix and baseline's name."""
-        told = self.texts.matched.sentences
-        return text_baselines(self.config, self.clip, self.sets, told)
+        sentences = self.texts.matched.sentences
+        return text_baselines(self.config, self.clip, self.sets, sentences)
 
     @cached_property
     def unprompted(self) -> Float[np.ndarray, "k p"]:
@@ -119,19 +119,19 @@ def evaluate(
       trainable: Their trees, runs in front.
     """
     learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
-    found = [measure(measured, each) for each in learned]
-    chosen = choose(runs, [metrics for metrics, _ in found])
-    metrics, classes = found[chosen]
+    measurements = [measure(measured, prompts) for prompts in learned]
+    chosen = choose(runs, [metrics for metrics, _ in measurements])
+    metrics, classes = measurements[chosen]
     baselines = baseline_scores(measured, learned[chosen])
     pictures = {"similarity": similarity_picture(measured.sentences, measured.unprompted, classes)}
     if measured.sets:
         test = measured.sets[0]
-        own = class_features(measured.clip, learned[chosen], test.template, test.classnames)
-        predicted = measured.predicted(test, own)
+        features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
+        predicted = measured.predicted(test, features)
         pictures["confusion"] = predictions_picture(predicted, test.split.labels, test.classnames)
     details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
     if len(runs) > 1:
-        details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in found]}
+        details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
     return Evaluation(metrics, baselines, pictures, details)
 
 
@@ -160,10 +160,10 @@ def accuracies(
 def with_average(measured: EvaluationInputs, scores: dict[str, float]) -> dict[str, float]:
     """Add the mean over the further data sets, where there are several and all are known."""
     halves = "base/", "new/", ""
-    others = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
-    if len(others) < 2 or not all(name in scores for name in others):
+    names = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
+    if len(names) < 2 or not all(name in scores for name in names):
         return scores
-    return scores | {f"{AVERAGE}accuracy": float(np.mean([scores[name] for name in others]))}
+    return scores | {f"{AVERAGE}accuracy": float(np.mean([scores[name] for name in names]))}
 
 
 def baseline_scores(
@@ -173,13 +173,13 @@ def baseline_scores(
     scores: dict[str, dict[str, float]] = {}
     for test in measured.sets:
         for name, classes in measured.baselines[test.prefix].items():
-            own = scores.setdefault(name, {})
-            own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+            row = scores.setdefault(name, {})
+            row[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
     if together := _with_cupl(measured, learned):
         scores["protext_cupl"] = together
-    scores = {name: with_average(measured, own) for name, own in scores.items()}
-    own = measured.sentences.scores(measured.unprompted)
-    scores["clip"] = scores.get("clip", {}) | own
+    scores = {name: with_average(measured, row) for name, row in scores.items()}
+    of_text = measured.sentences.scores(measured.unprompted)
+    scores["clip"] = scores.get("clip", {}) | of_text
     if measured.config.coop_shots and measured.sets:
         template = default_template(context_length(measured.clip))
         scores["coop"] = accuracies(measured, measured.coop, template)
@@ -192,8 +192,8 @@ def _with_cupl(measured: EvaluationInputs, learned: LearnedPrompts) -> dict[str,
     for test in measured.sets:
         baselines = measured.baselines[test.prefix]
         if baselines.get("cupl", baselines["clip"]) is not baselines["clip"]:
-            own = class_features(measured.clip, learned, test.template, test.classnames)
-            both = combined([own, baselines["cupl"]])
+            prompted = class_features(measured.clip, learned, test.template, test.classnames)
+            both = combined([prompted, baselines["cupl"]])
             scores[f"{test.prefix}accuracy"] = measured.accuracy(test, both)
     return scores
 
@@ -203,8 +203,8 @@ def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:
     config = measured.config
     if not config.dataset or config.model != MODEL:
         return {}
-    rows = published(config.protocol, {test.prefix: test.known for test in measured.sets})
-    return {name: with_average(measured, own) for name, own in rows.items()}
+    rows = published(config.protocol, {test.prefix: test.paper_name for test in measured.sets})
+    return {name: with_average(measured, row) for name, row in rows.items()}
 
 
 def _by_class(measured: EvaluationInputs, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:

@@ -30,7 +30,7 @@ from protext_jax.tower import encode_classes
 
 FORMAT = "protext_jax 1"
 ROWS, COLUMNS = 32, 8
-_NEEDED = ("fingerprint", "base_model", "template", "seed")
+REQUIRED_METADATA = ("fingerprint", "base_model", "template", "seed")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class LearnedPrompts:
         Raises:
           UserError: The weights are others, or the file does not hold what a run writes.
         """
-        if absent := [name for name in _NEEDED if name not in self.metadata]:
+        if absent := [name for name in REQUIRED_METADATA if name not in self.metadata]:
             raise UserError(
                 f"the file of the prompts does not say their {', '.join(absent)}: give it as the "
                 "run wrote it."
@@ -111,7 +111,7 @@ def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:
         shape = shapes["prompts"]
         return len(shape) == 3 and 1 <= shape[0] <= text.layers and shape[2] == text.width
     adapters = (adapter_shapes(mapping, text.projection) for mapping in MAPPINGS[1:])
-    return any(shapes == {f"adapter/{path}": each for path, each in x.items()} for x in adapters)
+    return any(shapes == {f"adapter/{path}": shape for path, shape in x.items()} for x in adapters)
 
 
 def write_prompts(path: AnyPath, learned: LearnedPrompts) -> None:
@@ -134,8 +134,8 @@ def all_runs(config: ConfigDict, weights: str, trainable: PyTree) -> list[Learne
 def write_runs(workdir: AnyPath, learned: Sequence[LearnedPrompts], chosen: int) -> None:
     """Write `prompts.safetensors`, of a sweep also one file per run."""
     write_prompts(workdir / "prompts.safetensors", learned[chosen])
-    for number, own in enumerate(learned if len(learned) > 1 else ()):
-        write_prompts(workdir / f"sweep/{number}.safetensors", own)
+    for number, prompts in enumerate(learned if len(learned) > 1 else ()):
+        write_prompts(workdir / f"sweep/{number}.safetensors", prompts)
 
 
 def write_latest(workdir: AnyPath, number: int | None = None) -> None:
@@ -150,8 +150,8 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
       UserError: there is no run or no checkpoint, or no such run in the sweep.
     """
     config = read_config(workdir, defaults())
-    found = read_unfinished(workdir)
-    learned = all_runs(config, found.fingerprints["model"], found.trainable)
+    unfinished = read_unfinished(workdir)
+    learned = all_runs(config, unfinished.fingerprints["model"], unfinished.trainable)
     if not 0 <= (number or 0) < len(learned):
         raise UserError(f"--run={number}: {workdir} has the runs 0 to {len(learned) - 1}.")
     write_runs(workdir, learned, number or 0)
@@ -235,8 +235,8 @@ def class_features(
     texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
     shared = clip.params["text"], nest(learned.arrays)
     options = {"tower": clip.text_tower, "half": learned.half}
-    found = over_devices(_encode, shared, (texts.ids, texts.end), **options)
-    return found[: len(names)]
+    features = over_devices(_encode, shared, (texts.ids, texts.end), **options)
+    return features[: len(names)]
 
 
 def _rounded_up(texts: ClassTexts) -> ClassTexts:

@@ -209,12 +209,12 @@ class ProText(Method):
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure the accuracy by protocol, the baselines and the text-only signals."""
         del frozen
-        found = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
-        return replace(found, details={"remarks": self.remarks, **found.details})
+        evaluation = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
+        return replace(evaluation, details={"remarks": self.remarks, **evaluation.details})
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
         """Return whether the last `early_stop` evaluations gained nothing on held-out text."""
-        patience, ranks = self.config.early_stop, [rank(found) for found in evaluations]
+        patience, ranks = self.config.early_stop, [rank(metrics) for metrics in evaluations]
         if not 0 < patience < len(ranks):
             return False
         retrieval, cosine = max(ranks[-patience:])

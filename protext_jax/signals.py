@@ -52,13 +52,13 @@ class Sentences:
     def scores(self, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
         """Return mean and least of `cosines`, and whether held-out sentences find their class."""
         cosines = self.cosines(classes)
-        found = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
+        metrics = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
         if len(self.held_out):
             nearest = nearest_by_cosine(self.held_out, classes)
-            own = (self.held_out * classes[self.held_label]).sum(1)
-            found[RETRIEVAL] = accuracy(nearest, self.held_label)
-            found[HELD_OUT_COSINE] = float(own.mean())
-        return found
+            cosine = (self.held_out * classes[self.held_label]).sum(1)
+            metrics[RETRIEVAL] = accuracy(nearest, self.held_label)
+            metrics[HELD_OUT_COSINE] = float(cosine.mean())
+        return metrics
 
 
 def encode_sentences(clip: CLIP, texts: TrainingTexts, cache: Path) -> Sentences:
@@ -85,5 +85,5 @@ def similarity_picture(
 def _heat(cosines: Float[np.ndarray, "k k"]) -> np.ndarray:
     scaled = (cosines - cosines.min()) / max(np.ptp(cosines), 1e-6)
     grey = np.round(255 * (1 - scaled)).astype(np.uint8)
-    each = -(-SIDE // len(grey))
-    return np.repeat(np.kron(grey, np.ones((each, each), np.uint8))[..., None], 3, axis=-1)
+    cell = -(-SIDE // len(grey))
+    return np.repeat(np.kron(grey, np.ones((cell, cell), np.uint8))[..., None], 3, axis=-1)

@@ -36,8 +36,8 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
 def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
     """Return the accuracy and size of a trained head; it sees only the classes' features."""
 
-    found = scores(tests, lambda test: _predicted(head, params, test))
-    return found | {"parameters": float(parameter_count(params))}
+    row = scores(tests, lambda test: _predicted(head, params, test))
+    return row | {"parameters": float(parameter_count(params))}
 
 
 def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
@@ -57,10 +57,10 @@ def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
     """Measure classifiers from text alone: CLIP's template, and the mean of CuPL's sentences."""
-    told = {prefix: test for prefix, test in tests.items() if test.means is not None}
+    with_sentences = {prefix: test for prefix, test in tests.items() if test.means is not None}
     rows = {
         "clip": scores(tests, lambda test: nearest_by_cosine(test.x, test.w)),
-        "cupl": scores(told, lambda test: nearest_by_cosine(test.x, test.means)),
+        "cupl": scores(with_sentences, lambda test: nearest_by_cosine(test.x, test.means)),
     }
     return {name: row for name, row in rows.items() if row}
 
@@ -72,21 +72,21 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
       UserError: a name is unknown.
     """
     check_baselines(config)
-    found = {}
+    rows = {}
     for name in config.baselines:
         if name in LEARNERS:
             if material.clip is None:
                 say(f"{name} is left out: it needs a text tower, and model='' names none.")
             else:
-                found[name] = _context_row(name, config, material)
+                rows[name] = _context_row(name, config, material)
         elif name in FEW_SHOT:
-            found[name] = _few_shot_row(name, config, material)
+            rows[name] = _few_shot_row(name, config, material)
         else:
-            found[name] = scores(
+            rows[name] = scores(
                 learned_tests(material),
                 lambda test, name=name: BASELINES[name](material.x[0], material.labels, test.x),
             )
-    return found
+    return rows
 
 
 def check_baselines(config: ConfigDict) -> None:
@@ -112,11 +112,11 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
             seed=config.seed,
         )
     )
-    own = learned_tests(material)
-    row = scores(own, lambda test: classify(test.x, None).argmax(axis=1))
+    tests = learned_tests(material)
+    row = scores(tests, lambda test: classify(test.x, None).argmax(axis=1))
     if name.startswith("tip"):
         return row
-    others = {prefix: test for prefix, test in material.tests.items() if prefix not in own}
+    others = {prefix: test for prefix, test in material.tests.items() if prefix not in tests}
     return row | scores(others, lambda test: classify(test.x, test.w).argmax(axis=1))
 
 

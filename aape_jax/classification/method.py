@@ -158,19 +158,19 @@ class Classification(Task):
     def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
         material: Material = self.material
         head, tests = self.objectives[self.name].head, list(material.tests.values())
-        found = {}
+        pictures = {}
         if tests:
-            found["confusion"] = evaluation.confusion(head, params["head"], tests[0])
+            pictures["confusion"] = evaluation.confusion(head, params["head"], tests[0])
         if not (self.config.pictures and material.photos and material.bank.sentences):
-            return found
-        shown = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
-        batch = as_batch(frozen, shown, 0)
+            return pictures
+        rows = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
+        batch = as_batch(frozen, rows, 0)
         _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
         sentences = material.bank.take(material.learned).sentences
-        return found | {
+        return pictures | {
             "attention": attention_picture(
-                [material.photos.load(int(row)) for row in shown],
-                [sentences[material.labels[row]] for row in shown],
+                [material.photos.load(int(row)) for row in rows],
+                [sentences[material.labels[row]] for row in rows],
                 attention,
             )
         }

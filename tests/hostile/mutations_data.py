@@ -109,7 +109,7 @@ MUTATIONS = (
     Mutation(
         "a flat folder of validation",
         "common/data/coop_layouts.py",
-        "    if missing := [name for name in shown if name not in found]:",
+        "    if missing := [name for name in names if name not in present]:",
         "    if missing := []:",
         "hostile/test_data_sets.py",
     ),
