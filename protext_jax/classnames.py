@@ -11,8 +11,8 @@ from pathlib import Path
 
 from common.data import open_dataset
 from common.data.coop_sets import identify
-from common.data.dataset import select_classes
 from common.data.names import readable
+from common.data.selection import select_classes
 from common.errors import UserError
 from common.files import read_json
 from common.protocols.corpus import match_texts

@@ -26,7 +26,7 @@ class MatchedCorpus:
         name may occur twice where a data set has it twice.
       groups: sentences of each, at least one.
       unmatched: keys that are not classes of the data set.
-      untold: classes of the data set without a sentence.
+      undescribed: classes of the data set without a sentence.
       duplicates: repeated sentences by name; they are kept, as the reference does.
       overlong: sentences by name that do not fit the text tower; they are left out.
       respelled: a line for each way in which the corpus spells classes otherwise.
@@ -35,7 +35,7 @@ class MatchedCorpus:
     names: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     unmatched: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
+    undescribed: tuple[str, ...] = ()
     duplicates: Mapping[str, int] = field(default_factory=dict)
     overlong: Mapping[str, int] = field(default_factory=dict)
     respelled: tuple[str, ...] = ()
@@ -56,8 +56,8 @@ class MatchedCorpus:
         if self.unmatched:
             keys = _numbered(self.unmatched, "key", "keys")
             lines.append(f"{keys} in the corpus and not among the trained classes: ignored.")
-        if self.untold:
-            classes = _numbered(self.untold, "class", "classes")
+        if self.undescribed:
+            classes = _numbered(self.undescribed, "class", "classes")
             lines.append(f"{classes} without a sentence: not trained.")
         if self.overlong:
             lines.append(f"{_counted(self.overlong)} too long for the text tower: left out.")
@@ -134,7 +134,7 @@ def match(
         names=tuple(trained),
         groups=tuple(trained.values()),
         unmatched=tuple(key for key in corpus if key not in spelled),
-        untold=tuple(
+        undescribed=tuple(
             name
             for name in classnames
             if name not in matches.keys or not fitting[matches.keys[name]]

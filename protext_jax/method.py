@@ -30,14 +30,15 @@ from common.protocols.epochs import Sampler, steps_per_epoch
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Tell, unheard
-from common.weights.table import nest
+from common.weights.nesting import nest
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
-from protext_jax.evaluation import EvaluationInputs, evaluate
+from protext_jax.evaluation import evaluate
 from protext_jax.files import all_runs, read_runs, write_runs
+from protext_jax.inputs import EvaluationInputs
 from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective

@@ -18,12 +18,12 @@ from protext_jax.training_texts import TrainingTexts
 def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -> dict[str, str]:
     """Return the rows of the table that a run begins with."""
     matched, trained = texts.matched, len(texts.names)
-    total = len(texts.dataset.classnames) if texts.dataset else trained + len(matched.untold)
+    total = len(texts.dataset.classnames) if texts.dataset else trained + len(matched.undescribed)
     half = ", the base half" if config.protocol == BASE_TO_NEW and texts.dataset else ""
     overlong, held_out = sum(matched.overlong.values()), len(texts.held_out)
     sentences = texts.pairs + held_out + overlong
     counts = {
-        "classes without a sentence": len(matched.untold),
+        "classes without a sentence": len(matched.undescribed),
         "keys of the corpus": len(matched.unmatched),
         "sentences too long": overlong,
     }

@@ -21,7 +21,8 @@ from common.latest import Latest
 from common.paths import AnyPath, as_path
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
-from protext_jax.files import LearnedPrompts, class_features, read_run_prompts
+from protext_jax.classifier import class_features
+from protext_jax.files import LearnedPrompts, read_run_prompts
 from protext_jax.testsets import own_test_sets
 from protext_jax.training_texts import gather_texts, training_template
 

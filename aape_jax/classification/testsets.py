@@ -29,6 +29,7 @@ class TestSet:
       means: CuPL's features of them, `[k p]`; None where some class has no sentence.
       x: Unit-length image features, `[b p]`.
       labels: Numbered within `classnames`, `[b]`.
+      names: Of the photos.
       fingerprint: Of the photos.
     """
 
@@ -37,6 +38,7 @@ class TestSet:
     means: Float[np.ndarray, "k p"] | None
     x: Float[np.ndarray, "b p"]
     labels: Int[np.ndarray, "b"]
+    names: tuple[str, ...] = ()
     fingerprint: str = ""
 
 
@@ -81,6 +83,7 @@ def own_sets(
             means=bank.means[classes],
             x=x[rows],
             labels=np.searchsorted(classes, split.labels[rows]),
+            names=tuple(split.names[row] for row in rows),
             fingerprint=split.fingerprint,
         )
     return sets
@@ -129,6 +132,7 @@ def encode_target(
         else bank.means[target.run_classes],
         x=encode(clip, dataset.test, cache),
         labels=dataset.test.labels,
+        names=dataset.test.names,
         fingerprint=dataset.test.fingerprint,
     )
 

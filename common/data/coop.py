@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from common.data.coop_layouts import open_without_split
-from common.data.dataset import Dataset, ImageSplit, hold_out
+from common.data.dataset import Dataset, ImageSplit
 from common.data.places import entries, folders, is_file, is_folder, local_path
+from common.data.selection import hold_out
 from common.errors import UserError
 from common.files import read_json
 from common.photos.photo import photo_file

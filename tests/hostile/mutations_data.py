@@ -73,7 +73,7 @@ MUTATIONS = (
     ),
     Mutation(
         "halves of one class",
-        "common/data/dataset.py",
+        "common/data/selection.py",
         "if len(new) < 2:",
         "if len(new) < 0:",
         "hostile/test_data_sets.py",

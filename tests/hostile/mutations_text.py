@@ -176,7 +176,7 @@ MUTATIONS = (
     ),
     Mutation(
         "rounding stops at training",
-        "protext_jax/files.py",
+        "protext_jax/classifier.py",
         '"half": learned.half}',
         '"half": False}',
         PROTEXT,
