@@ -1,8 +1,10 @@
 """A machine for the few pickle instructions that plain data needs. It imports and calls nothing."""
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 MOST_INSTRUCTIONS = 2**20
 """A checkpoint needs about forty for each tensor."""
@@ -25,6 +27,14 @@ _FETCH = frozenset({"GET", "BINGET", "LONG_BINGET"})
 Known = Mapping[tuple[str, str], Any]
 
 
+class Placeholder(dict[str, Any]):
+    """Stands for a class of another library, or for an object of it: its attributes by name."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
+
+
 class RefusedError(Exception):
     """What a pickle asks for beyond plain data, and what to do about it."""
 
@@ -36,7 +46,12 @@ class RefusedError(Exception):
         super().__init__(f"{reason}; {remedy}")
 
 
-def unpickle(program: bytes, known: Known, persistent: Callable[[Any], Any]) -> Any:
+def unpickle(
+    program: bytes,
+    known: Known,
+    persistent: Callable[[Any], Any],
+    libraries: Sequence[str] = (),
+) -> Any:
     """Run a pickle.
 
     Args:
@@ -44,12 +59,14 @@ def unpickle(program: bytes, known: Known, persistent: Callable[[Any], Any]) -> 
       known: What stands for the globals that it may name, by module and name. Values that can
         be called are called with the arguments that it gives.
       persistent: Gives the object that a persistent id stands for.
+      libraries: Modules whose names may stand in it, and of those below them. A `Placeholder` is
+        put for every class, function and object of theirs.
 
     Raises:
       RefusedError: It asks for anything else.
       Exception: Of any kind where it is damaged.
     """
-    machine = _Machine(known, persistent)
+    machine = _Machine(known, persistent, libraries)
     for number, (instruction, argument, _) in enumerate(pickletools.genops(program)):
         if number >= MOST_INSTRUCTIONS:
             raise RefusedError(f"has more than {MOST_INSTRUCTIONS} pickle instructions")
@@ -58,8 +75,9 @@ def unpickle(program: bytes, known: Known, persistent: Callable[[Any], Any]) -> 
 
 
 class _Machine:
-    def __init__(self, known: Known, persistent: Callable[[Any], Any]):
+    def __init__(self, known: Known, persistent: Callable[[Any], Any], libraries: Sequence[str]):
         self._known = known
+        self._libraries = libraries
         self._persistent = persistent
         self._stack: list[Any] = []
         self._marks: list[int] = []
@@ -115,21 +133,35 @@ class _Machine:
     def _named(self, module: Any, name: Any) -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise TypeError("the name of a global is not text")
-        if (module, name) not in self._known:
+        if (module, name) in self._known:
+            self._stack.append(self._known[module, name])
+        elif any(f"{module}.".startswith(f"{library}.") for library in self._libraries):
+            self._stack.append(Placeholder(f"{module}.{name}"))
+        else:
             raise RefusedError(f"asks for {module:.60}.{name:.60}, which is not a tensor")
-        self._stack.append(self._known[module, name])
 
     def _reduce(self, _: Any) -> None:
         function, arguments = self._top(2)
+        if isinstance(function, Placeholder):
+            self._stack.append(Placeholder(function.name))
+            return
         if not callable(function) or not isinstance(arguments, tuple):
             raise RefusedError("calls what is not a tensor")
         self._stack.append(function(*arguments))
 
+    def _new(self, _: Any) -> None:
+        kind, _ = self._top(2)
+        if not isinstance(kind, Placeholder):
+            raise RefusedError("asks for the pickle instruction NEWOBJ, which no tensor needs")
+        self._stack.append(Placeholder(kind.name))
+
     def _build(self, _: Any) -> None:
         # State dicts carry the versions of their modules so; nothing here needs them.
-        target, _ = self._top(2)
+        target, state = self._top(2)
         if not isinstance(target, dict):
             raise RefusedError("sets attributes of what is not a state dict")
+        if isinstance(target, Placeholder) and isinstance(state, dict):
+            target.update(as_dict(state.items()))
         self._stack.append(target)
 
     def _load(self, _: Any) -> None:
@@ -159,6 +191,10 @@ def as_dict(pairs: Any) -> dict[Any, Any]:
     """
     result = {}
     for key, value in pairs:
+        if isinstance(key, Placeholder):  # Lightning names its callbacks so.
+            key = key.name
+        elif isinstance(key, np.ndarray):  # As do optimizers the moments of a weight.
+            key = f"tensor {len(result)}"
         if not isinstance(key, str | int | float | bytes | None):
             raise RefusedError(f"has a key of the kind {type(key).__name__}")
         result[key] = value
@@ -179,6 +215,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "INST": _Machine._global,
     "STACK_GLOBAL": _Machine._stack_global,
     "REDUCE": _Machine._reduce,
+    "NEWOBJ": _Machine._new,
     "BUILD": _Machine._build,
     "BINPERSID": _Machine._load,
 }

@@ -1,4 +1,4 @@
-"""PyTorch's zip checkpoints (`.bin`, `.pt`), read by a machine that runs no code.
+"""PyTorch's zip checkpoints (`.bin`, `.pt`) and TorchScript, read by a machine that runs no code.
 
 Memory stays near the size of the file, whatever the file says.
 """
@@ -15,7 +15,8 @@ from common.damage import DAMAGED, cause
 from common.errors import UserError
 from common.files import require_file, require_no_pointer
 from common.text import shown
-from common.weights.pickles import RefusedError, as_dict, unpickle
+from common.weights.pickles import Placeholder, RefusedError, as_dict, unpickle
+from common.weights.torch_script import SCRIPT, is_script, module_tensors
 
 LARGEST_PROGRAM = 2**26
 """Bytes of an archive's pickle; a megabyte describes thousands of tensors."""
@@ -23,6 +24,20 @@ MOST_SHARED = 8
 """How much larger an archive's tensors may be together than its storages: some share one."""
 
 _MOST_AXES = 8
+
+# What checkpoints of training hold beside weights. Their objects are named, never made.
+_LIBRARIES = (
+    *("torch.optim", "pytorch_lightning", "lightning", "dassl", "yacs", "omegaconf"),
+    *("argparse", "typing", "numpy", "_codecs"),
+)
+_TYPES = ("set", "frozenset", "dict", "list", "tuple", "int", "long", "float", "str", "bool")
+_HARMLESS = (
+    *(("torch", name) for name in ("Size", "device", "float32", "float16", "bfloat16", "int64")),
+    *((module, name) for module in ("builtins", "__builtin__") for name in _TYPES),
+    ("collections", "defaultdict"),
+    ("collections", "Counter"),
+)
+_NESTS = ("state_dict", "model_state_dict")
 _STORAGES = {
     "DoubleStorage": np.float64,
     "FloatStorage": np.float32,
@@ -40,14 +55,19 @@ _STORAGES = {
 def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
     """Read a checkpoint saved by `torch.save` as `{key: array}`.
 
-    A checkpoint that nests its weights under `state_dict` is unwrapped.
+    A checkpoint that nests its weights under `state_dict`, beside what its training left, is
+    unwrapped. Of a program in TorchScript, as OpenAI's own CLIP files are, the weights of its
+    modules are read by the names of PyTorch's state dicts; its code is not.
 
     Raises:
       UserError: The file is not such an archive, or holds more than tensors.
     """
     content = unpickle_torch_archive(path)
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    if is_script(content):
+        return module_tensors(path, content)
+    for nest in _NESTS:
+        if isinstance(content, dict) and isinstance(content.get(nest), dict):
+            content = content[nest]
     if not isinstance(content, dict):
         raise UserError(f"{shown(path)} holds no named tensors.")
     return {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
@@ -56,7 +76,8 @@ def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
 def unpickle_torch_archive(path: Path) -> Any:
     """Return whatever `torch.save` wrote, with arrays for tensors.
 
-    Only tensors, ordered dicts and plain containers, numbers and strings are understood;
+    Only tensors, ordered dicts and plain containers, numbers and strings are understood. For
+    objects of the libraries that train, and of a program in TorchScript, there are placeholders;
     anything else in the pickle is refused before it is called.
 
     Raises:
@@ -86,12 +107,15 @@ class _Archive:
         self._archive = archive
         self._storages: dict[str, np.ndarray] = {}
         self._left = MOST_SHARED * size
-        members = archive.infolist()
+        self._folder, script = _folder(archive.namelist())
+        self._libraries = _LIBRARIES + SCRIPT if script else _LIBRARIES
+        # A program's code is compressed; it is not read.
+        code = f"{self._folder}/code/" if script else "\0"
+        members = [x for x in archive.infolist() if not x.filename.startswith(code)]
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise RefusedError("is compressed, which PyTorch's checkpoints are not")
         if sum(member.file_size for member in members) > size:
             raise RefusedError("says that it unpacks to more than its own size")
-        self._folder = _folder(archive.namelist())
 
     def content(self) -> Any:
         """Return what the archive's pickle describes."""
@@ -106,9 +130,10 @@ class _Archive:
             ("torch._utils", "_rebuild_parameter"): _parameter,
             # Storage classes are only named, never called, so their names stand for them.
             **{("torch", name): name for name in _STORAGES},
+            **{name: Placeholder(".".join(name)) for name in _HARMLESS},
         }
         program = self._archive.read(f"{self._folder}/data.pkl")
-        return unpickle(program, known, self._storage)
+        return unpickle(program, known, self._storage, self._libraries)
 
     def _storage(self, pid: Any) -> np.ndarray:
         if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage":
@@ -141,17 +166,13 @@ def _parameter(data: np.ndarray, *_: object) -> np.ndarray:
     return data
 
 
-def _folder(members: list[str]) -> str:
+def _folder(members: list[str]) -> tuple[str, bool]:
+    """Return the folder of an archive's members, and whether it is a program in TorchScript."""
     pickles = [name for name in members if name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise RefusedError("is a zip file but not a PyTorch checkpoint")
     folder = pickles[0].removesuffix("/data.pkl")
-    if f"{folder}/constants.pkl" in members:
-        raise RefusedError(
-            "is a program in TorchScript, as OpenAI's own CLIP files are",
-            "give the model's id, such as 'openai/clip-vit-base-patch16'",
-        )
-    return folder
+    return folder, f"{folder}/constants.pkl" in members
 
 
 def _sizes(values: tuple) -> tuple[int, ...]:
