@@ -27,6 +27,7 @@ REPOSITORY = ""
 # | torch               | 2.13.0 | pinned; code run from weights (CVE-2025-32434) ended in 2.6   |
 # | safetensors         | 0.8    | none known; what transformers asks for                        |
 # | tokenizers          | 0.22   | none known; what transformers asks for                        |
+# | msgpack             | 1.1    | none known; what flax reads and writes with                   |
 # | numpy               | 2.1.3  | none known since 1.22; pickles are never read                 |
 # | array_record        | 0.8.6  | none known; the newest                                        |
 # | tensorflow-datasets | 4.9.10 | none known; the newest                                        |
@@ -40,6 +41,7 @@ RUNTIME = [
     "jaxtyping>=0.3.2",
     "matplotlib>=3.10",
     "ml_collections>=1.1.0",
+    "msgpack>=1.1",
     "numpy>=2.1.3",
     "optax>=0.2.6",
     "orbax-checkpoint>=0.11.28",

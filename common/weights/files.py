@@ -1,8 +1,9 @@
-"""Checkpoints of numpy arrays: safetensors, and `.bin` without running its code."""
+"""Checkpoints of numpy arrays: safetensors, `.bin` without running its code, Flax's files."""
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,22 @@ from common.files import atomic_write, read_json
 from common.paths import AnyPath
 from common.progress import say
 from common.text import shown, some
+from common.weights.flax_file import read_flax_file
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import read_torch_archive
 
 # Where the PyTorch file is not called like the safetensors file.
 _TORCH_STEMS = {"model": "pytorch_model", "open_clip_model": "open_clip_pytorch_model"}
+_FLAX_STEMS = {"model": "flax_model", "diffusion_pytorch_model": "diffusion_flax_model"}
+_INDEX = re.compile(r"\.index(\.\w+)?\.json$")
 LARGE = 2**28
 """Bytes of a file from which on reading it is announced."""
 
-_TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+_READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    ".safetensors": lambda path: read_safetensors(path)[0],
+    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt"), read_torch_archive),
+    ".msgpack": read_flax_file,
+}
 
 # What DistributedDataParallel and torch.compile call the module that they hold.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -34,10 +42,10 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
     read, and memory stays near the size of the weights.
 
     Args:
-      path: A weight file (`.safetensors`, a sharded `.safetensors.index.json`, or a PyTorch
-        archive), or a directory.
-      stem: In a directory, the name of the weights without suffix: `{stem}.safetensors` comes
-        first, then the sharded index, then the PyTorch file.
+      path: A weight file (`.safetensors`, a PyTorch archive, Flax's `.msgpack`, or the index of
+        shards), or a directory.
+      stem: In a directory, the name of the weights without suffix; see `weight_files` and
+        `other_weight_files` for what comes first.
 
     Raises:
       UserError: There are no weights, or a file is damaged or of another format.
@@ -48,15 +56,15 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
     if not os.path.isfile(path):
         raise UserError(f"there is no weight file {shown(path)}.")
     size = path.stat().st_size
-    if size > LARGE or path.name.endswith(".index.json"):
+    if size > LARGE or _INDEX.search(path.name):
         say(f"Reading {path}…" if size < LARGE else f"Reading {path}, {size / 2**30:.1f} GiB…")
-    if path.name.endswith(".index.json"):
+    if _INDEX.search(path.name):
         return _without_wrapper(_read_shards(path))
-    if path.suffix == ".safetensors":
-        return _without_wrapper(read_safetensors(path)[0])
-    if path.suffix in _TORCH_SUFFIXES:
-        return _without_wrapper(read_torch_archive(path))
-    raise UserError(f"{shown(path)} is neither a .safetensors file nor a PyTorch archive.")
+    if path.suffix in _READERS:
+        return _without_wrapper(_READERS[path.suffix](path))
+    raise UserError(
+        f"{shown(path)} is neither a .safetensors file nor a PyTorch archive nor Flax's .msgpack."
+    )
 
 
 def write_tensors(
@@ -99,10 +107,7 @@ def _in_order(header: bytes) -> bytes:
 
 def weight_files(stem: str) -> tuple[tuple[str, ...], ...]:
     """Return patterns of the files that may hold `stem`'s weights, the preferred first."""
-    folder, _, name = stem.rpartition("/")
-    base = f"{folder}/" if folder else ""
-    safe = f"{base}{name}"
-    torch = f"{base}{_TORCH_STEMS.get(name, name)}"
+    safe, torch, _ = _stems(stem)
     return (
         (f"{safe}.safetensors",),
         (f"{safe}.safetensors.index.json", f"{safe}-?????-of-?????.safetensors"),
@@ -110,10 +115,39 @@ def weight_files(stem: str) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def other_weight_files(stem: str) -> tuple[tuple[str, ...], ...]:
+    """Return patterns of files that are read where none of `weight_files` is there."""
+    safe, torch, flax = _stems(stem)
+    return (
+        (f"{torch}.bin.index.json", f"{torch}-?????-of-?????.bin"),
+        (f"{safe}.fp16.safetensors",),
+        (
+            f"{safe}.safetensors.index.fp16.json",
+            f"{safe}.fp16-?????-of-?????.safetensors",
+            f"{safe}-?????-of-?????.fp16.safetensors",
+        ),
+        (f"{torch}.fp16.bin",),
+        (f"{flax}.msgpack",),
+    )
+
+
+def _stems(stem: str) -> tuple[str, str, str]:
+    """Return what safetensors files, PyTorch's and Flax's are called, with their folder."""
+    folder, _, name = stem.rpartition("/")
+    base = f"{folder}/" if folder else ""
+    torch, flax = _TORCH_STEMS.get(name, name), _FLAX_STEMS.get(name, name)
+    return f"{base}{name}", f"{base}{torch}", f"{base}{flax}"
+
+
 def _in_directory(directory: Path, stem: str) -> Path:
     names = [patterns[0] for patterns in weight_files(stem)]
     for name in names:
         if (directory / name).is_file():
+            return directory / name
+    for name, *_ in other_weight_files(stem):
+        if (directory / name).is_file():
+            if "fp16" in name:
+                say(f"Only the fp16 variant of the weights is there: {directory / name}")
             return directory / name
     raise UserError(f"{shown(directory)} holds no weights; looked for {', '.join(names)}.")
 
@@ -128,7 +162,8 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
             raise UserError(f"{shown(index)} names the shard {shown(shard)} outside its folder.")
         if not os.path.isfile(index.parent / shard):
             raise UserError(f"the shard {shown(shard)} that {shown(index)} names is missing.")
-        part, _ = read_safetensors(index.parent / shard)
+        read = _READERS.get(Path(shard).suffix, _READERS[".safetensors"])
+        part = read(index.parent / shard)
         if twice := sorted(set(part) & set(tensors)):
             raise UserError(f"two shards of {shown(index)} hold {some(twice, 12, str)}.")
         tensors |= part

@@ -8,7 +8,7 @@ from pathlib import Path
 import common
 from common.errors import UserError
 from common.text import shown
-from common.weights.files import weight_files
+from common.weights.files import other_weight_files, weight_files
 from common.weights.model_names import known_id, refuse_file
 
 _ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
@@ -23,7 +23,8 @@ def resolve(source: str, patterns: Sequence[str], weights: Sequence[str] = ()) -
       source: "pocket" for the bundled models, a local directory, or a hub id `owner/name`.
       patterns: Shell patterns of the small files needed, relative to the directory.
       weights: Stems of the weight files needed, such as "unet/diffusion_pytorch_model". Of
-        each, one form is fetched: safetensors, else sharded safetensors, else PyTorch's.
+        each, one form is fetched: safetensors, else sharded safetensors, else PyTorch's, else
+        one of `other_weight_files`.
 
     Raises:
       UserError: There is no such directory, and the hub cannot give it; the message says what
@@ -61,7 +62,7 @@ def _fetch(source: str, patterns: list[str], weights: Sequence[str]) -> Path:
     # Local models need no hub client.
     from huggingface_hub import snapshot_download
 
-    forms = {stem: weight_files(stem) for stem in weights}
+    forms = {stem: weight_files(stem) + other_weight_files(stem) for stem in weights}
     wanted = patterns + [name for stem in weights for name in forms[stem][0]]
     try:
         directory = Path(snapshot_download(source, allow_patterns=wanted))
@@ -79,7 +80,8 @@ def _fetch(source: str, patterns: list[str], weights: Sequence[str]) -> Path:
 
 
 def _holds(directory: Path, stem: str) -> bool:
-    return any((directory / form[0]).exists() for form in weight_files(stem))
+    forms = weight_files(stem) + other_weight_files(stem)
+    return any((directory / form[0]).exists() for form in forms)
 
 
 def _unavailable(source: str, wanted: Sequence[str], reason: str) -> UserError:
