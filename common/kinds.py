@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.clip import CLIP, load_clip, save_clip
-from common.clip.checkpoint import find_clip, read_text_tensors
+from common.clip.checkpoint import open_clip, read_text_tensors
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.errors import UserError
 from common.files import read_json
@@ -63,9 +63,9 @@ class Part:
         return {"keys": keys, "ignored": sorted(set(self.tensors) - set(keys))}
 
 
-def _clip_parts(source: str, _: CLIP) -> list[Part]:
-    directory, family = find_clip(source)
-    return [Part("clip", read_tensors(directory, family.stem), family.table, family.ignore)]
+def _clip_parts(source: str, model: CLIP) -> list[Part]:
+    clip = open_clip(source, model.config.text.activation)
+    return [Part("clip", clip.tensors(), clip.family.table, clip.family.ignore)]
 
 
 def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:

@@ -15,6 +15,7 @@ from common.clip.config import CLIPConfig, TextConfig
 from common.clip.families import Family, family_of, find_family, small_files
 from common.clip.layers import repeat_block
 from common.clip.model import CLIP
+from common.clip.single_file import OpenedCLIP, open_clip_file
 from common.clip.text import TextTower
 from common.files import read_record, write_json
 from common.precision import frozen_dtype
@@ -23,40 +24,62 @@ from common.trees import Params
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
-from common.weights.resolve import resolve
+from common.weights.resolve import resolve, single_file
 from common.weights.table import to_flax, to_source
 
 
-def load_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
+def load_clip(
+    source: str, dtype: DTypeLike = jnp.float32, *, activation: str | None = None
+) -> CLIP:
     """Load CLIP: both towers, tokenizer and preprocessing.
 
     Args:
-      source: "pocket", a directory in Hugging Face's or open_clip's layout, or a hub id.
+      source: "pocket", a directory in Hugging Face's or open_clip's layout, a hub id, or one
+        file: OpenAI's own `.pt`, open_clip's `epoch_N.pt`, or weights beside a configuration.
       dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
         or "auto", which is bfloat16 on accelerators.
+      activation: Of the towers, "gelu" or "quick_gelu"; for a single file that does not say it.
 
     Raises:
       UserError: The model cannot be found, is of another kind, or its weights and its
         configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    directory, family = find_clip(source)
-    written = read_record(directory / family.config_file, REMEDY)
-    config = family.read_config(written)
-    preprocess = family.read_preprocess(directory, written, config.vision.image_size)
-    tokenizer = family.read_tokenizer(directory)
-    tokenizer.require_rows(config.text.vocab_size, directory)
+    clip = open_clip(source, activation)
+    config, tokenizer, family = clip.config, clip.tokenizer, clip.family
+    tokenizer.require_rows(config.text.vocab_size, clip.place)
     tokenizer.length = min(tokenizer.length, config.text.positions)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
-    tensors = read_tensors(directory, family.stem)
+    tensors = clip.tensors()
     expected = abstract_params(config)
     params = to_flax(family.table, tensors, ignore=family.ignore, expected=expected)
     params = _cast(params, dtype)
     name = fingerprint(params, repr(config))
-    return CLIP(config, params, tokenizer, preprocess, name, dtype)
+    return CLIP(config, params, tokenizer, clip.preprocess, name, dtype)
+
+
+def open_clip(source: str, activation: str | None = None) -> OpenedCLIP:
+    """Find a CLIP and read all but its weights; the arguments are those of `load_clip`.
+
+    Raises:
+      UserError: The model cannot be found, is of another kind, or its activation is not known.
+    """
+    if file := single_file(source):
+        return open_clip_file(file, activation)
+    directory, family = find_clip(source)
+    written = read_record(directory / family.config_file, REMEDY)
+    config = family.read_config(written)
+    return OpenedCLIP(
+        config,
+        family,
+        family.read_preprocess(directory, written, config.vision.image_size),
+        family.read_tokenizer(directory),
+        lambda: read_tensors(directory, family.stem),
+        directory,
+    )
 
 
 def save_clip(clip: CLIP, directory: Path | str) -> None:

@@ -17,12 +17,14 @@ from common.clip.config import CLIPConfig, TextConfig
 from common.clip.families import FAMILIES, find_family
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
+from common.clip.single_file import open_clip_file
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
 from common.files import read_record
 from common.sizes import REMEDY
 from common.text import shown
 from common.weights.resolve import local_directory as local_directory
+from common.weights.resolve import single_file as single_file
 
 Description = TypeVar("Description")
 
@@ -35,14 +37,18 @@ def describe_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
     """Return what `load_clip` does, with shapes and dtypes in place of weights.
 
     Args:
-      source: "pocket" or a directory, of which the small files are read; or a key of `KNOWN`.
+      source: "pocket" or a directory, of which the small files are read; a single file; or a key
+        of `KNOWN`.
       dtype: Of the weights and activations.
 
     Raises:
       UserError: The model is neither at hand nor known.
     """
     directory = local_directory(source)
-    if directory is None:
+    if file := single_file(source):
+        clip = open_clip_file(file)
+        config, tokenizer = clip.config, clip.tokenizer
+    elif directory is None:
         config = known(KNOWN, source)
         tokenizer = describe_tokenizer(None, config.text)
     else:

@@ -31,6 +31,9 @@ _READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {
     ".msgpack": read_flax_file,
 }
 
+SUFFIXES = frozenset(_READERS)
+"""Of the files that hold weights."""
+
 # What DistributedDataParallel and torch.compile call the module that they hold.
 _WRAPPERS = ("module.", "_orig_mod.")
 

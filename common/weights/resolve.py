@@ -8,7 +8,7 @@ from pathlib import Path
 import common
 from common.errors import UserError
 from common.text import shown
-from common.weights.files import other_weight_files, weight_files
+from common.weights.files import SUFFIXES, other_weight_files, weight_files
 from common.weights.model_names import known_id, refuse_file
 
 _ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
@@ -56,6 +56,15 @@ def local_directory(source: str) -> Path | None:
     except ValueError:  # Of a name with NUL.
         return None
     return directory if source and os.path.isdir(directory) else None
+
+
+def single_file(source: str) -> Path | None:
+    """Return the file of weights that a source names, if it names one."""
+    try:
+        file = Path(os.path.expanduser(source))
+    except ValueError:  # Of a name with NUL.
+        return None
+    return file if file.suffix in SUFFIXES and os.path.isfile(file) else None
 
 
 def _fetch(source: str, patterns: list[str], weights: Sequence[str]) -> Path:
