@@ -3,9 +3,11 @@
     python -m common.convert SOURCE OUT [--check]
 
 SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout, Stable Diffusion
-in diffusers', or GPT-2 or GPT-J in Hugging Face's; safetensors, sharded, or PyTorch's `.bin`. OUT
-becomes a directory that this project and transformers or diffusers load (of a CLIP with a ResNet:
-open_clip). Its `conversion.json` says where every key of the source went.
+in diffusers', or GPT-2 or GPT-J in Hugging Face's; safetensors, sharded, PyTorch's `.bin` or
+Flax's `.msgpack`. Or it is one file: OpenAI's `.pt`, open_clip's `epoch_N.pt` (say --activation),
+or a Stable Diffusion as web UIs use it (of 2.x, say --prediction). OUT becomes a directory that
+this project and transformers or diffusers load (of a CLIP with a ResNet: open_clip). Its
+`conversion.json` says where every key of the source went.
 
 For example:
 
@@ -13,7 +15,8 @@ For example:
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +44,11 @@ class ConversionDiffers(UserError):
     exit_status = 1  # The request was in order, and the files are written.
 
 
-def convert(source: str, out: Path) -> dict[str, Any]:
+def convert(source: str, out: Path, **options: str) -> dict[str, Any]:
     """Convert a model and return the report, which `out/conversion.json` holds too.
 
     The weights keep their floating-point type; where the source mixes several, the widest.
+    Options are the `activation` of `load_clip` or the `prediction` of `load_stable_diffusion`.
 
     Raises:
       UserError: The source is not such a model, keys or shapes do not fit it, or `out` holds
@@ -54,7 +58,7 @@ def convert(source: str, out: Path) -> dict[str, Any]:
         raise UserError(f"{str(out)!r} exists already; name a new directory for the result.")
     kind = find_kind(source)
     say(f"Loading {source}…")
-    model = kind.load(source)
+    model = kind.load(source, **_options_for(kind.load, options))
     parts = kind.parts(source, model)
     dtypes = (tensor.dtype for part in parts for tensor in part.tensors.values())
     dtype = jnp.result_type(*{x for x in dtypes if jnp.issubdtype(x, jnp.floating)})
@@ -73,6 +77,14 @@ def convert(source: str, out: Path) -> dict[str, Any]:
     }
     write_json(out / REPORT, report)
     return report
+
+
+def _options_for(load: Callable[..., Any], options: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the options, each of which `load` has to have."""
+    known = inspect.signature(load).parameters
+    if wrong := [name for name in options if name not in known]:
+        raise UserError(f"--{wrong[0]} is not an option for this kind of model: leave it out.")
+    return options
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -113,6 +125,18 @@ def check(out: Path) -> dict[str, float] | str:
 def define_flags() -> None:
     """Define the command's options."""
     flags.DEFINE_bool("check", False, "compare the result with PyTorch, where installed")
+    flags.DEFINE_enum(
+        "activation",
+        None,
+        ["gelu", "quick_gelu"],
+        "of a CLIP in one file that does not say it: gelu is open_clip's, quick_gelu OpenAI's",
+    )
+    flags.DEFINE_enum(
+        "prediction",
+        None,
+        ["epsilon", "v_prediction"],
+        "of a Stable Diffusion 2.x in one file: v_prediction is that of 768 pixels",
+    )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -122,7 +146,8 @@ def main(argv: Sequence[str]) -> None:
             f"{len(argv) - 1} arguments given, two needed: python -m common.convert SOURCE OUT."
         )
     source, out = argv[1], as_output_folder(argv[2], "OUT", local=True)
-    report = convert(source, out)
+    asked = {name: flags.FLAGS[name].value for name in ("activation", "prediction")}
+    report = convert(source, out, **{name: value for name, value in asked.items() if value})
     print(summary(report))
     if flags.FLAGS.check:
         say("Comparing with PyTorch…")

@@ -1,15 +1,13 @@
 """The kinds of models that a source may hold: how each is read and written, and its keys' table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from common.clip import CLIP, load_clip, save_clip
 from common.clip.checkpoint import open_clip, read_text_tensors
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
+from common.diffusion.single_file import is_single_file, open_single_file
 from common.errors import UserError
 from common.files import read_json
 from common.language import LM, load_lm, save_lm
@@ -18,49 +16,25 @@ from common.language.hugging_face import FAMILIES, family_of
 from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
 from common.weights.diffusion import VAE, unet_table
 from common.weights.files import read_tensors
-from common.weights.resolve import resolve
-from common.weights.table import Table, match_keys
+from common.weights.parts import Part
+from common.weights.resolve import resolve, single_file
 
 Model = CLIP | StableDiffusion | LM
 
 
 @dataclass(frozen=True)
 class ModelKind:
-    """How one kind of model is read and written."""
-
-    load: Callable[[str], Model]
-    save: Callable[[Model, Path], None]
-    parts: Callable[[str, Model], "list[Part]"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The weights of one folder.
+    """How one kind of model is read and written.
 
     Attributes:
-      name: What the report calls it.
-      tensors: By source key.
-      table: Where the keys go.
-      ignore: Patterns of keys that carry no weights.
+      load: Source to model; options say what single files of the kind do not.
+      save: Writes a model into a folder.
+      parts: The source's tensors and tables, for a model that was loaded of it.
     """
 
-    name: str
-    tensors: Mapping[str, np.ndarray]
-    table: Table
-    ignore: tuple[str, ...] = ()
-
-    def report(self) -> dict[str, Any]:
-        """Return where each key goes, and which keys carry no weights."""
-        matches = match_keys(self.table, self.tensors, ignore=self.ignore)
-        keys = {
-            key: {
-                "to": match.paths,
-                "shape": self.tensors[key].shape,
-                "dtype": self.tensors[key].dtype.name,
-            }
-            for key, match in matches.items()
-        }
-        return {"keys": keys, "ignored": sorted(set(self.tensors) - set(keys))}
+    load: Callable[..., Model]
+    save: Callable[[Model, Path], None]
+    parts: Callable[[str, Model], "list[Part]"]
 
 
 def _clip_parts(source: str, model: CLIP) -> list[Part]:
@@ -69,6 +43,8 @@ def _clip_parts(source: str, model: CLIP) -> list[Part]:
 
 
 def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
+    if file := single_file(source):
+        return list(open_single_file(file, model.schedule.prediction_type).parts.values())
     directory = resolve(source, ["model_index.json"])
     stem = "diffusion_pytorch_model"
     unet = unet_table(model.unet.config.use_linear_projection)
@@ -92,13 +68,15 @@ _LANGUAGE = ModelKind(load_lm, save_lm, _language_parts)
 
 
 def find_kind(source: str) -> ModelKind:
-    """Return the kind of a directory's or a hub id's model.
+    """Return the kind of a directory's, a file's or a hub id's model.
 
     Raises:
       UserError: The source stands for several models, or cannot be had.
     """
     if source == "pocket":
         raise UserError("'pocket' stands for several models: give the directory of one of them.")
+    if file := single_file(source):
+        return _DIFFUSION if is_single_file(read_tensors(file)) else _CLIP
     directory = resolve(source, ["model_index.json", "config.json"])
     if (directory / "model_index.json").is_file():
         return _DIFFUSION

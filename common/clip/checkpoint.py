@@ -94,9 +94,13 @@ def save_clip(clip: CLIP, directory: Path | str) -> None:
 
 
 def load_text_tower(
-    directory: Path | str, dtype: DTypeLike = jnp.float32
+    directory: Path | str, dtype: DTypeLike | None = jnp.float32
 ) -> tuple[TextConfig, dict[str, Any]]:
     """Load a text tower alone, such as Stable Diffusion's `text_encoder/`.
+
+    Args:
+      directory: Holds its configuration and its weights.
+      dtype: Of the weights; None leaves them as they are.
 
     Raises:
       UserError: The directory is incomplete, or weights and configuration disagree.
@@ -163,5 +167,7 @@ def abstract_text(config: TextConfig, text_tower: Callable[..., TextTower] = Tex
     return repeat_block(shapes, config.layers)
 
 
-def _cast(params: Params, dtype: DTypeLike) -> Params:
+def _cast(params: Params, dtype: DTypeLike | None) -> Params:
+    if dtype is None:
+        return params
     return jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)

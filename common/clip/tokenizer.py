@@ -48,13 +48,17 @@ class Tokenizer:
         self.length = min(tokenizer.model_max_length, CLIP_LENGTH)
 
     @classmethod
-    def from_directory(cls, path: Path | str) -> "Tokenizer":
+    def from_directory(cls, path: Path | str, pad: int | None = None) -> "Tokenizer":
         """Read `tokenizer.json`, or `vocab.json` with `merges.txt`.
+
+        Args:
+          path: A directory.
+          pad: Id that fills a sequence up, where it is not the one that the files name.
 
         Raises:
           UserError: The directory has neither, or they are damaged or of another kind.
         """
-        return cls(read_tokenizer(Path(path)))
+        return cls(read_tokenizer(Path(path), pad))
 
     def save(self, path: Path | str, length: int | None = None) -> None:
         """Write the files that `from_directory` and transformers read.

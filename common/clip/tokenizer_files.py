@@ -37,11 +37,15 @@ _SHORTEST = 3  # start, one token, end
 _UNLIMITED = 10**30
 
 
-def read_tokenizer(directory: Path) -> Any:
+def read_tokenizer(directory: Path, pad: int | None = None) -> Any:
     """Return a `transformers.CLIPTokenizer` of the files in a directory.
 
     It is built of words, merges and lengths alone. What else `tokenizer_config.json` may hold
     (chat templates, names of files and of code, arguments) is neither read nor kept.
+
+    Args:
+      directory: Holds them.
+      pad: Id of the word that fills sequences up; by default the files name one.
 
     Raises:
       UserError: The files are missing, damaged, or describe another kind of tokenizer.
@@ -53,6 +57,8 @@ def read_tokenizer(directory: Path) -> Any:
     by_number = config.record("added_tokens_decoder", default={})
     added = _together(_by_number(by_number), vocabulary.added, shown(directory))
     special = _special(config, directory, bool(by_number.content))
+    if words := [word for word, number in vocabulary.ids.items() if number == pad]:
+        special["pad_token"] = words[0]
 
     # Without PyTorch, which is not needed here, transformers would warn at every start.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")

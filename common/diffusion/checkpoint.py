@@ -1,7 +1,7 @@
 """Loading and saving Stable Diffusion in diffusers' layout."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import flax.linen as nn
@@ -10,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from common.clip.checkpoint import load_text_tower, save_text_tower
+from common.clip.checkpoint import abstract_text, load_text_tower, save_text_tower
+from common.clip.config import TextConfig
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import StableDiffusion
 from common.diffusion.parts import Modules
 from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.single_file import open_single_file
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
@@ -27,7 +29,7 @@ from common.trees import Params
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
-from common.weights.resolve import resolve
+from common.weights.resolve import resolve, single_file
 from common.weights.table import check_complete, to_flax, to_source
 
 _STEM = "diffusion_pytorch_model"
@@ -62,52 +64,86 @@ def load_stable_diffusion(
     *,
     attention: str = "plain",
     remat: str = "none",
+    prediction: str | None = None,
 ) -> StableDiffusion:
     """Load Stable Diffusion 1.x or 2.x.
 
     Args:
-      source: "pocket", a directory in diffusers' layout, or a hub id.
+      source: "pocket", a directory in diffusers' layout, a hub id, or one file in the layout of
+        web UIs, `.safetensors` or `.ckpt`.
       dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
         or "auto", which is bfloat16 on accelerators.
       attention: A key of `common.attention.IMPLEMENTATIONS`, for UNet and autoencoder.
       remat: What the UNet's backward pass recomputes; see `UNet`.
+      prediction: What the UNet predicts, "epsilon" or "v_prediction"; for a single file of 2.x,
+        which does not say it.
 
     Raises:
       UserError: The model cannot be found, is of another kind, or its files disagree.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    directory = resolve(source, _SMALL_FILES, _WEIGHTS)
-    if source == "pocket":
-        directory = directory / "sd"
-    unet = UNet(
-        UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
-        dtype,
-        attention,
-        remat,
-    )
-    vae = AutoencoderKL(
-        VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)), dtype, attention
-    )
-    schedule = NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json")
-    tokenizer = Tokenizer.from_directory(directory / "tokenizer")
-    text_config, text_params = load_text_tower(directory / "text_encoder", dtype)
-    tokenizer.require_rows(text_config.vocab_size, directory / "tokenizer")
+    file = single_file(source)
+    read = _read_file(file, prediction) if file else _read_directory(source)
+    tokenizer, schedule = read.tokenizer, read.schedule
+    unet = UNet(read.unet, dtype, attention, remat)
+    vae = AutoencoderKL(read.vae, dtype, attention)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
-    text_tower = TextTower(dataclasses.replace(text_config, **special), dtype)
+    text_tower = TextTower(dataclasses.replace(read.text, **special), dtype)
     _check_fit(unet.config, vae.config, text_tower.config.width)
 
-    table = unet_table(unet.config.use_linear_projection)
-    params = {
-        "unet": to_flax(table, read_tensors(directory / "unet", _STEM)),
-        "vae": vae_to_flax(read_tensors(directory / "vae", _STEM)),
-    }
+    params = read.networks()
     check_complete(params, {"unet": abstract_unet(unet), "vae": abstract_vae(vae)})
+    params["text"] = read.text_params
     params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
-    params["text"] = text_params
     facts = (unet.config, vae.config, text_tower.config, schedule)
     modules = Modules(unet, vae, text_tower, schedule)
     return StableDiffusion(modules, tokenizer, params, fingerprint(params, *map(repr, facts)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """What a directory or a file holds; `networks` converts the weights of UNet and autoencoder."""
+
+    unet: UNetConfig
+    vae: VAEConfig
+    text: TextConfig
+    text_params: Params
+    schedule: NoiseSchedule
+    tokenizer: Tokenizer
+    networks: Callable[[], dict[str, Params]]
+
+
+def _read_directory(source: str) -> _Read:
+    directory = resolve(source, _SMALL_FILES, _WEIGHTS)
+    if source == "pocket":
+        directory = directory / "sd"
+    unet = UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY))
+    vae = VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY))
+    schedule = NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json")
+    tokenizer = Tokenizer.from_directory(directory / "tokenizer")
+    text_config, text_params = load_text_tower(directory / "text_encoder", None)
+    tokenizer.require_rows(text_config.vocab_size, directory / "tokenizer")
+
+    def networks() -> dict[str, Params]:
+        table = unet_table(unet.use_linear_projection)
+        return {
+            "unet": to_flax(table, read_tensors(directory / "unet", _STEM)),
+            "vae": vae_to_flax(read_tensors(directory / "vae", _STEM)),
+        }
+
+    return _Read(unet, vae, text_config, text_params, schedule, tokenizer, networks)
+
+
+def _read_file(file: Path, prediction: str | None) -> _Read:
+    sd = open_single_file(file, prediction)
+    sd.tokenizer.require_rows(sd.text.vocab_size, sd.place)
+    text = sd.parts["text_encoder"].to_flax(abstract_text(sd.text))
+
+    def networks() -> dict[str, Params]:
+        return {name: sd.parts[name].to_flax() for name in ("unet", "vae")}
+
+    return _Read(sd.unet, sd.vae, sd.text, text, sd.schedule, sd.tokenizer, networks)
 
 
 def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None:

@@ -16,6 +16,7 @@ from common.clip.known import (
     known,
     local_directory,
     of_dtype,
+    single_file,
 )
 from common.clip.text import TextTower
 from common.diffusion.checkpoint import abstract_unet, abstract_vae
@@ -23,6 +24,7 @@ from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import StableDiffusion
 from common.diffusion.parts import Modules
 from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.single_file import open_single_file, text_sizes_of
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.files import read_record
@@ -93,14 +95,19 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
     """Return what `load_stable_diffusion` does, with shapes and dtypes in place of weights.
 
     Args:
-      source: "pocket" or a directory, of which the small files are read; or a key of `KNOWN`.
+      source: "pocket" or a directory, of which the small files are read; a single file; or a key
+        of `KNOWN`.
       dtype: Of the weights and activations.
 
     Raises:
       UserError: The model is neither at hand nor known.
     """
     directory = local_directory(source)
-    if directory is None:
+    if file := single_file(source):
+        opened = open_single_file(file)
+        sizes = Architecture(opened.unet, opened.vae, opened.text, opened.schedule)
+        tokenizer = opened.tokenizer
+    elif directory is None:
         sizes = known(KNOWN, source)
         tokenizer = describe_tokenizer(None, sizes.text)
     else:
@@ -123,6 +130,8 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
 
 def text_width(source: str) -> int | None:
     """Return the width of a local model's text states, from its small files; None: not local."""
+    if file := single_file(source):
+        return text_sizes_of(file).width
     directory = local_directory(source)
     if directory is None:
         return None

@@ -75,11 +75,16 @@ def _open_clip_block(source: str, target: str) -> tuple[Rule, ...]:
     )
 
 
+OPEN_CLIP_TEXT_TOWER = (
+    Rule("token_embedding.weight", "token_embedding"),
+    Rule("positional_embedding", "position_embedding"),
+    *_open_clip_block("transformer.resblocks.{i}", "block_{i}"),
+    *norm("ln_final", "final_norm"),
+)
+"""The text tower of Stable Diffusion 2.x in one file, without projection."""
+
 _OPEN_CLIP_TEXT = (
-    Rule("token_embedding.weight", "text/token_embedding"),
-    Rule("positional_embedding", "text/position_embedding"),
-    *_open_clip_block("transformer.resblocks.{i}", "text/block_{i}"),
-    *norm("ln_final", "text/final_norm"),
+    *_under("text", OPEN_CLIP_TEXT_TOWER),
     # Applied from the right, hence already [in, out].
     Rule("text_projection", "text/projection/kernel"),
     Rule("logit_scale", "logit_scale"),

@@ -25,7 +25,7 @@ def unet_table(linear_projection: bool) -> Table:
     ]
     for source, target in _LEVELS:
         rules += _resnet(f"{source}.resnets.{{j}}", f"{target}/resnet_{{j}}")
-        rules += _transformer(
+        rules += transformer(
             f"{source}.attentions.{{j}}", f"{target}/transformer_{{j}}", linear_projection
         )
     rules += layer("down_blocks.{i}.downsamplers.0.conv", "down_{i}/downsample/conv", "conv")
@@ -57,7 +57,8 @@ def _resnet(source: str, target: str) -> tuple[Rule, ...]:
     )
 
 
-def _transformer(source: str, target: str, linear_projection: bool) -> tuple[Rule, ...]:
+def transformer(source: str, target: str, linear_projection: bool) -> tuple[Rule, ...]:
+    """Return the rules of a transformer, which is the same in every layout."""
     projection = "linear" if linear_projection else "conv1x1_as_linear"
     inside, block = f"{source}.transformer_blocks.0", f"{target}/block"
     rules = [
