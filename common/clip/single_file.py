@@ -128,14 +128,14 @@ def sizes(file: Path, tensors: Mapping[str, np.ndarray], activation: str) -> CLI
             vision = _vit(tensors, projection, activation)
         else:
             vision = _resnet(tensors, projection)
-        config = CLIPConfig(text_sizes(tensors, activation, projection), vision)
-        _require(config)
+        text = text_sizes(tensors, activation, projection)
+        _require_bounds(text, vision)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise UserError(
             f"{shown(file)} is not a CLIP whose sizes can be told from its weights ({error}): put "
             f"its {open_clip.VIT.config_file} beside it."
         ) from error
-    return config
+    return CLIPConfig(text, vision)
 
 
 def text_sizes(
@@ -218,9 +218,9 @@ def _heads(width: int, head_width: int) -> int:
     return width // head_width
 
 
-def _require(config: CLIPConfig) -> None:
+def _require_bounds(*towers: TextConfig | ViTConfig | ResNetConfig) -> None:
     """Refuse sizes that no tower is built of, as those of configurations are refused."""
-    for tower in (config.text, config.vision):
+    for tower in towers:
         for field, value in vars(tower).items():
             kind = _BOUNDED.get(field, field)
             for number in value if isinstance(value, tuple) else (value,):
