@@ -14,6 +14,7 @@ __all__, __getattr__, __dir__ = lazily(
         "protext_jax.classifier": ("class_features",),
         "protext_jax.files": ("LearnedPrompts", "read_prompts"),
         "protext_jax.method": ("ProText",),
+        "protext_jax.released": ("load_checkpoint",),
         "protext_jax.trained": ("TrainedPrompts", "load"),
     },
 )

@@ -5,7 +5,8 @@
 
 The file holds `class_embeddings` `[C, D]` at unit length, in the order of the names, and the names
 as JSON in its metadata; a classifier is `image_features @ class_embeddings.T`. For a run that
-is not finished, the prompts of its newest checkpoint are taken and also written to DIR.
+is not finished, the prompts of its newest checkpoint are taken and also written to DIR. DIR may
+be a checkpoint of ProText's own code or of CoOp's (`model.pth.tar-N`), with --model and --classes.
 
 For example:
 
@@ -20,15 +21,16 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from common.clip import load_clip
-from common.errors import run_command
+from common.errors import UserError, run_command
 from common.files import read_strings
-from common.paths import as_output, as_path
+from common.paths import AnyPath, as_output, as_path, on_disk
 from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.weights.files import write_tensors
 from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts, read_run_prompts, write_latest
+from protext_jax.released import load_checkpoint
 from protext_jax.training_texts import NO_IMAGES, open_corpus
 
 
@@ -67,12 +69,30 @@ def export(
     return features.shape
 
 
+def _export_checkpoint(file: AnyPath, out: Path) -> None:
+    options = flags.FLAGS
+    if not (options.model and options.classes):
+        raise UserError(
+            f"{str(file)!r} names neither its CLIP nor its classes: give --model and --classes."
+        )
+    names = read_strings(as_path(options.classes), "give --classes=FILE, a JSON list of names")
+    with on_disk(file) as copy:
+        trained = load_checkpoint(copy, options.model)
+    use_precision(trained.config.dtype)
+    template = options.template or trained.config.template
+    shape = export(trained.prompts, options.model, trained.config.dtype, names, template, out)
+    say(f"wrote {out}: class_embeddings {shape}, template {template!r}")
+
+
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
     workdir = as_path(options.workdir)
     out = as_output(options.out, "--out")
+    if workdir.is_file():
+        _export_checkpoint(workdir, out)
+        return
     if not (workdir / "result.json").exists():
         write_latest(workdir, options.run)
         say(f"wrote {workdir / 'prompts.safetensors'} of the newest checkpoint")

@@ -13,6 +13,7 @@ from common.paths import AnyPath, as_path, on_disk
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, is_word, require_width, token_word
+from mcti_jax.formats.trainer_files import called_by_folders, finished
 
 _TORCH_SUFFIXES = (".bin", ".pt")
 _SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
@@ -30,7 +31,9 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
     the web UI's `.pt`, and kohya's safetensors (`emb_params`). A directory without such
-    files may hold one sub-directory per class. Reading runs no code from the files.
+    files may hold one sub-directory per class; where diffusers' trainer gave one word to several
+    of them, as the paper's code does, the tokens are called by their sub-directories. Of what it
+    saved on the way only the last is read. Reading runs no code from the files.
 
     Args:
       path: A file or a directory.
@@ -43,20 +46,20 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
     path = as_path(path)
     origin: dict[str, AnyPath] = {}
     tokens = []
-    for file in _token_files(path):
-        for token in read_file(file):
-            key = word_key(token.token)
-            if key in origin:
-                raise UserError(
-                    f"{str(origin[key])!r} and {str(file)!r} both claim the word "
-                    f"{token.token}; keep one of them, or read them one at a time."
-                )
-            origin[key] = file
-            tokens.append(token)
-            expected = width or tokens[0].vectors.shape[1]
-            wanted_by = "the model" if width else f"the file of {tokens[0].token}"
-            what = f"{token.token} in {str(file)!r}"
-            require_width(what, token.vectors.shape[1], expected, wanted_by)
+    read = [(file, token) for file in finished(_token_files(path)) for token in read_file(file)]
+    for file, token in called_by_folders(read):
+        key = word_key(token.token)
+        if key in origin:
+            raise UserError(
+                f"{str(origin[key])!r} and {str(file)!r} both claim the word "
+                f"{token.token}; keep one of them, or read them one at a time."
+            )
+        origin[key] = file
+        tokens.append(token)
+        expected = width or tokens[0].vectors.shape[1]
+        wanted_by = "the model" if width else f"the file of {tokens[0].token}"
+        what = f"{token.token} in {str(file)!r}"
+        require_width(what, token.vectors.shape[1], expected, wanted_by)
     return tokens
 
 

@@ -171,3 +171,41 @@ def test_reading_runs_no_code(tmp_path):
     with pytest.raises(UserError, match="convert it to safetensors"):
         read_tokens(tmp_path / "a.bin")
     assert not (tmp_path / "harm").exists()
+
+
+def write_saved(folder, value, word="<person-toy>", name="learned_embeds.bin"):
+    """What the trainer of the paper's code leaves for one class."""
+    content = torch_archive({word: np.full((1, 8), value, np.float32)})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / name, content)
+
+
+def test_one_word_for_every_class_is_that_of_the_folders(tmp_path, capsys):
+    for number, name in enumerate(("Siberian husky", "beagle", "mug 2")):
+        write_saved(tmp_path / name, number)
+        write_saved(tmp_path / name, 9, name="learned_embeds-steps-500.bin")
+    tokens = {token.token: float(token.vectors[0, 0]) for token in read_tokens(tmp_path)}
+    assert tokens == {"<siberian-husky>": 0, "<beagle>": 1, "<mug-2>": 2}
+    assert "3 tokens are called <person-toy>" in "".join(capsys.readouterr())
+    [alone] = read_tokens(tmp_path / "beagle")
+    assert alone.token == "<person-toy>"
+
+
+def test_of_what_was_saved_on_the_way_the_last_is_read(tmp_path):
+    for step in (500, 1500, 1000):
+        write_saved(tmp_path, step, name=f"learned_embeds-steps-{step}.bin")
+    [token] = read_tokens(tmp_path)
+    assert token.vectors[0, 0] == 1500
+
+
+def test_words_of_their_own_are_kept(tmp_path):
+    write_saved(tmp_path / "a", 1, "<one>")
+    write_saved(tmp_path / "b", 2, "<two>")
+    assert [token.token for token in read_tokens(tmp_path)] == ["<one>", "<two>"]
+
+
+def test_folders_that_would_have_one_word(tmp_path):
+    write_saved(tmp_path / "a b", 1)
+    write_saved(tmp_path / "a-b", 2)
+    with pytest.raises(UserError, match="both claim the word <a-b>"):
+        read_tokens(tmp_path)
