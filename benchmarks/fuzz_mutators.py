@@ -146,6 +146,8 @@ def odd_zip(content: bytes, rng: random.Random) -> bytes:
             members = [(info.filename, archive.read(info)) for info in archive.infolist()]
     except Exception:  # It is not one.
         return flipped(content, rng)
+    if not members:  # They were lost before.
+        return flipped(content, rng)
     place = rng.randrange(len(members))
     name, inside = members[place]
     match rng.randrange(6):

@@ -1,11 +1,12 @@
 """What `benchmarks.fuzz` reads: for each reader sound files, and how they are read."""
 
-from benchmarks.fuzz_readers import learned, models, photos, runs, texts
+from benchmarks.fuzz_readers import learned, models, photos, runs, texts, weights
 from benchmarks.fuzz_readers.reader import Reader
 from benchmarks.fuzz_readers.reader import write as write
 
 READERS: dict[str, Reader] = {
     **models.READERS,
+    **weights.READERS,
     **learned.READERS,
     **photos.READERS,
     **texts.READERS,

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.archives import checkpoint_archive, script_archive
 from common.clip import CLIP, CLIPConfig, Preprocess, ResNetConfig, ViTConfig, load_clip, save_clip
 from common.clip.checkpoint import abstract_params
 from common.clip.families import FAMILIES
@@ -18,7 +19,6 @@ from common.weights.clip import OPEN_CLIP_RESNET, OPEN_CLIP_VIT
 from common.weights.files import write_tensors
 from common.weights.table import to_source
 from tests.clip.conftest import small_text
-from tests.weights.archives import checkpoint_archive, script_archive
 
 VIT = ViTConfig(
     image_size=24, patch_size=8, width=64, layers=2, heads=1, mlp_width=96, projection=20

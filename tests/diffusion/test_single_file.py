@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.archives import checkpoint_archive
 from common.clip import TextTower
 from common.clip.checkpoint import abstract_text
 from common.convert import convert
@@ -19,7 +20,6 @@ from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
 from common.weights.files import read_tensors, write_tensors
 from tests.diffusion.web_ui import in_one_file, small_model
-from tests.weights.archives import checkpoint_archive
 
 YAML = "model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n"
 

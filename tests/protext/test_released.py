@@ -8,13 +8,13 @@ import pytest
 from safetensors.numpy import load_file
 
 import protext_jax
+from benchmarks.archives import Program, checkpoint_archive, named, text
 from common.clip import load_clip
 from common.errors import UserError
 from protext_jax.classifier import class_features
 from protext_jax.files import LearnedPrompts
 from protext_jax.released import read_checkpoint
 from tests.hostile import commands
-from tests.weights.archives import Program, checkpoint_archive, named, text
 
 NAMES = ["dog", "mug"]
 

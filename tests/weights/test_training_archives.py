@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
+from benchmarks.archives import Program, checkpoint_archive, named, script_archive, text
 from common.errors import UserError
 from common.weights import torch_script
 from common.weights.files import read_tensors
-from tests.weights.archives import Program, checkpoint_archive, named, script_archive, text
 
 TENSORS = {
     "a.b.weight": np.arange(6, dtype=np.float16).reshape(2, 3),
