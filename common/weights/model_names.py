@@ -45,8 +45,8 @@ _KINDS = (
     (
         "model.diffusion_model.",
         "a whole Stable Diffusion in one file, as web UIs use it",
-        "write it with diffusers' `StableDiffusionPipeline.from_single_file(FILE)"
-        ".save_pretrained(FOLDER)`, and give the folder",
+        "give it where a Stable Diffusion is wanted; diffusers reads it with "
+        "`StableDiffusionPipeline.from_single_file`",
     ),
     ("emb_params", "a learned token", "give it where tokens are read"),
 )
