@@ -70,10 +70,11 @@ def train_form(
     an_epoch = steps_per_epoch(examples, config.batch)
     config = changed(config, {"updates": epochs * an_epoch})
     objective, bank = Objective.from_config(config), material.bank.take(material.learned)
+    kind = objective.head.classes
     frozen = {
         "x": material.x,
         "labels": material.labels,
-        "classes": bank.classes,
+        "classes": {kind: bank.features(kind)},
         "prompts": bank.prompts,
         "mask": bank.mask,
     }
@@ -96,7 +97,7 @@ def train_form(
         def step(carry: PyTree, batch: jax.Array) -> tuple[PyTree, None]:
             trainable, state = carry
             gradient = jax.grad(
-                lambda tree: objective(tree["aape"], as_batch(frozen, batch, 0), key)[0]
+                lambda tree: objective(tree["aape"], as_batch(frozen, batch, 0, kind), key)[0]
             )(trainable)
             change, state = optimizer.update(gradient, state, trainable)
             return (optax.apply_updates(trainable, change), state), None
@@ -108,7 +109,7 @@ def train_form(
     heads = jax.jit(run)(keys, rows, jax.tree.map(jnp.asarray, frozen))
     accuracies = {}
     for suffix, test in material.tests.items():
-        x, w = jnp.asarray(test.x), jnp.asarray(test.w)
+        x, w = jnp.asarray(test.x), jnp.asarray(test.features(kind))
         answer = jax.vmap(lambda head, x=x, w=w: predict(head, x, w, objective.head))
         accuracies[suffix] = np.mean(np.asarray(answer(heads)) == test.labels, axis=1)
     return accuracies

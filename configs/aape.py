@@ -77,6 +77,7 @@ def defaults() -> ConfigDict:
     config.classifier = ConfigDict()
     config.classifier.mode = "template_and_aape"  # or aape_only, template_only
     config.classifier.template = "plain"  # "a photo of a {}"; or "coop", or the text itself
+    config.classifier.classes = "template"  # w_c: its feature; sentences: their mean; mix: both
 
     config.loss = loss()
 

@@ -93,6 +93,11 @@ def preset(name: str) -> Mapping[str, Any]:
     return PRESETS[name]
 
 
+def class_kinds(config: ConfigDict) -> frozenset[str]:
+    """Return what stands for the classes in a classifier's run and in the variants beside it."""
+    return frozenset(x.classifier.classes for x in variants(config, always=ALWAYS).values())
+
+
 def variants(
     config: ConfigDict,
     table: Mapping[str, Mapping[str, Any]] = VARIANTS,

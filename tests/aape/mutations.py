@@ -163,8 +163,8 @@ MUTATIONS = (
     Mutation(
         "rows of the bank in the file's order",
         "aape_jax/classification/bank.py",
-        "grouped[place], mask[place]",
-        "grouped, mask",
+        "sorted_prompts[place], mask[place]",
+        "sorted_prompts, mask",
         "aape/test_bank.py",
     ),
     Mutation(
