@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from aape_jax.core.class_features import CLASS_FEATURES
+from aape_jax.core.presets import PRESETS, USUAL
+
 Fields = dict[str, Any]
 
 LITERAL = {"projection.residual_alpha": 1.0, "projection.zero_init": False}
@@ -21,51 +24,43 @@ FORMS_OF_G: dict[str, Fields] = {
     },
 }
 
-H_AND_G = {
-    "classifier.mode": "template_and_aape",
-    "generator.residual": "none",
-    "generator.hidden": 32,
-    "learning_rate": 2e-2,
-    "loss.lambda": 5.0,
-}
-H_ALONE = {
-    "classifier.mode": "aape_only",
-    "generator.residual": "image",
-    "generator.hidden": 256,
-    "learning_rate": 2e-2,
-    "loss.lambda": 1.0,
-}
+H_AND_G = {**USUAL, "learning_rate": 2e-2}
+H_ALONE = {name: value for name, value in PRESETS["residual"].items() if name != "compare"}
 WITHOUT = {"loss.distill": False}
 
 
-def _each(name: str, field: str, values: tuple, base: Fields) -> dict[str, Fields]:
-    return {f"{name} {value}": base | {field: value} for value in values}
+def _each(name: str, field: str, *values: Any) -> dict[str, Fields]:
+    return {f"{name} {value}": H_ALONE | {field: value} for value in values}
 
 
 DISTILLATION: dict[str, Fields] = {
     f"{form}, {classes}, {taught}": fields | {"classifier.classes": classes} | how
-    for classes in ("template", "sentences", "mix")
-    for form, fields in (("h alone", H_ALONE), ("h and g", H_AND_G))
+    for classes in CLASS_FEATURES
+    for form, fields in (("h alone", H_ALONE | {"learning_rate": 2e-2}), ("h and g", H_AND_G))
     for taught, how in (("no distillation", WITHOUT), ("lambda 1", {"loss.lambda": 1.0}))
 }
-
-SENTENCES = H_ALONE | {"classifier.classes": "sentences"}
+RATES: dict[str, Fields] = {
+    f"rate {rate}, lambda {weight}": H_ALONE
+    | {"learning_rate": rate, "loss.lambda": weight, "classifier.classes": "template"}
+    for rate in (0.002, 0.005, 0.01, 0.02)
+    for weight in (0.0, 0.3, 1.0)
+}
 AROUND: dict[str, Fields] = {
-    "h alone: hidden 256, rate 0.02, lambda 1": SENTENCES,
-    **_each("classes", "classifier.classes", ("template", "mix"), SENTENCES),
-    **_each("hidden", "generator.hidden", (32, 64, 128, 512, 1024), SENTENCES),
-    **_each("rate", "learning_rate", (0.002, 0.005, 0.01, 0.05), SENTENCES),
-    "no distillation": SENTENCES | WITHOUT,
-    **_each("lambda", "loss.lambda", (0.3, 2.0, 5.0, 10.0, 30.0), SENTENCES),
-    **_each("aggregator", "aggregator.kind", ("random", "mean", "mlp"), SENTENCES),
-    "aggregator paper": SENTENCES | {"aggregator.kind": "paper", "aggregator.heads": 8},
-    **_each("distance", "loss.distance", ("cos",), SENTENCES),
-    **_each("updates", "updates", (100, 1000), SENTENCES),
-    **_each("weight decay", "weight_decay", (0.0, 5e-3), SENTENCES),
-    "g, too": SENTENCES | {"classifier.mode": "template_and_aape"},
+    "preset=residual": H_ALONE,
+    **_each("classes", "classifier.classes", "template", "mix"),
+    **_each("hidden", "generator.hidden", 32, 1024),
+    **_each("rate", "learning_rate", 0.002, 0.005, 0.02),
+    "no distillation": H_ALONE | WITHOUT,
+    **_each("lambda", "loss.lambda", 0.3, 3.0, 10.0),
+    **_each("aggregator", "aggregator.kind", "random", "mean", "mlp"),
+    "aggregator paper": H_ALONE | {"aggregator.kind": "paper", "aggregator.heads": 8},
+    **_each("distance", "loss.distance", "cos"),
+    **_each("updates", "updates", 100, 1000),
+    **_each("weight decay", "weight_decay", 0.0, 5e-3),
+    "g, too": H_ALONE | {"classifier.mode": "template_and_aape", "learning_rate": 2e-2},
     "g, too, and no residual": H_AND_G | {"classifier.classes": "sentences"},
-    "no residual": SENTENCES | {"generator.residual": "none", "learning_rate": 2e-3},
+    "no residual": H_ALONE | {"generator.residual": "none", "learning_rate": 2e-3},
 }
 """One factor at a time."""
 
-TABLES = {"g": FORMS_OF_G, "distillation": DISTILLATION, "around": AROUND}
+TABLES = {"g": FORMS_OF_G, "distillation": DISTILLATION, "rates": RATES, "around": AROUND}
