@@ -1,9 +1,10 @@
 """What a classification run reports: the variants and what they have to beat."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Int, PyTree, UInt8
+from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.classification.baselines.context import LEARNERS, train_context
@@ -17,6 +18,7 @@ from common.checks import check_choices
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.evaluation.figures import predictions_picture
+from common.evaluation.predictions import prediction_tables
 from common.protocols.coop import RATE, coop_sgd
 from common.protocols.epochs import Sampler
 from common.spread import over_devices
@@ -40,10 +42,22 @@ def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
     return row | {"parameters": float(parameter_count(params))}
 
 
-def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the confusion matrix of a trained head."""
-    predicted = _predicted(head, params, test)
-    return predictions_picture(predicted, test.labels, test.classnames)
+def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> dict[str, Any]:
+    """Return what a trained head did with the classes and photos of the first test set.
+
+    Returns:
+      Fields of an `Evaluation`; none where there is no test set.
+    """
+    if not tests:
+        return {}
+    test = next(iter(tests.values()))
+    answers = _predicted(head, params, test), test.labels, test.classnames
+    tables = prediction_tables(*answers, test.names)
+    return {
+        "pictures": {"confusion": predictions_picture(*answers)},
+        "details": {"classes": tables["classes"]},
+        "tables": tables,
+    }
 
 
 def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:

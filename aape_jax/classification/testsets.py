@@ -30,6 +30,7 @@ class TestSet:
       bank: Their text features; some classes may have no prompts.
       x: Unit-length image features, `[b p]`.
       labels: Numbered within `classnames`, `[b]`.
+      names: Of the photos.
       fingerprint: Of the photos.
     """
 
@@ -37,6 +38,7 @@ class TestSet:
     bank: Bank
     x: Float[np.ndarray, "b p"]
     labels: Int[np.ndarray, "b"]
+    names: tuple[str, ...] = ()
     fingerprint: str = ""
 
     @property
@@ -94,6 +96,7 @@ def own_sets(
             bank=bank.take(classes),
             x=x[rows],
             labels=np.searchsorted(classes, split.labels[rows]),
+            names=tuple(split.names[row] for row in rows),
             fingerprint=split.fingerprint,
         )
     return sets
@@ -139,6 +142,7 @@ def encode_target(
         bank=texts if bank is None else texts.told_by(bank, target.run_classes),
         x=encode(clip, dataset.test, cache),
         labels=dataset.test.labels,
+        names=dataset.test.names,
         fingerprint=dataset.test.fingerprint,
     )
 

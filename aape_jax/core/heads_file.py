@@ -9,8 +9,8 @@ from common.finite import require_finite
 from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
 from common.weights.files import write_tensors
+from common.weights.nesting import nest
 from common.weights.safetensors_file import read_safetensors
-from common.weights.table import nest
 
 
 def write_head(path: AnyPath, params: PyTree) -> None:
