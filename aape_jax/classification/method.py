@@ -165,8 +165,9 @@ class Classification(Task):
         if not (self.config.pictures and material.photos and material.bank.sentences):
             return {}
         rows = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
-        batch = as_batch(frozen, rows, 0, head.classes)
-        _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
+        objective = self.objectives[self.name]
+        batch = as_batch(frozen, rows, 0, objective.head.classes)
+        _, attention = teacher_report(objective, params, batch, jax.random.key(0))
         sentences = material.bank.take(material.learned).sentences
         return {
             "attention": attention_picture(
