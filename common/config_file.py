@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from common.errors import UserError
+from common.old_spellings import is_old_name, respelled, todays_names
 from common.progress import say
 from common.text import quoted
 from common.values import check_name, flatten, kind_of, parse_value
@@ -53,9 +55,40 @@ class ConfigFile(flags.ArgumentParser):
     def __init__(self, parser: flags.ArgumentParser) -> None:
         self._parser = parser
         self._fields: dict[str, Any] = {}
+        self._todays: dict[str, str] = {}
+        self._read_ahead: dict[str, ConfigDict] = {}
 
     def parse(self, path: str) -> ConfigDict:
         """Return the config of "FILE.py[:key=value,...]"."""
+        config = self._read_ahead.pop(path, None) or self._read(path)
+        self._fields = flatten(config)
+        self._todays = todays_names(config.get("method"), self._fields)
+        for argument in sys.argv[1:]:
+            if override := _OVERRIDE.fullmatch(argument):
+                _check_override(config, override["name"], override["text"])
+        return config
+
+    def respell(self, argv: list[str]) -> None:
+        """Write a command line's overrides of fields in today's spelling, in place.
+
+        The flags of overrides are made for the fields that the config has.
+        """
+        overrides = {i: _OVERRIDE.fullmatch(argument) for i, argument in enumerate(argv)}
+        old = {i: match for i, match in overrides.items() if match and is_old_name(match["name"])}
+        if not old or not (path := _named_config(argv)):
+            return
+        config = self._read_ahead[path] = self._read(path)
+        fields = flatten(config)
+        todays = todays_names(config.get("method"), fields)
+        for i, match in old.items():
+            name, text = match["name"], match["text"]
+            if text is None:
+                argv[i] = argv[i].replace(name, todays.get(name, name), 1)
+                continue
+            found = respelled({"method": config.get("method"), name: text}, fields)
+            argv[i] = f"--config.{'='.join(found.get(name, (name, text)))}"
+
+    def _read(self, path: str) -> ConfigDict:
         name, colon, arg = path.partition(":")
         file = str(find_config(name))
         try:
@@ -70,16 +103,13 @@ class ConfigFile(flags.ArgumentParser):
             raise UserError(f"{where}: {type(cause).__name__}: {cause}") from error
         if not isinstance(config, ConfigDict):
             raise UserError(f"{file}: get_config() returned no ConfigDict.")
-        self._fields = flatten(config)
-        for argument in sys.argv[1:]:
-            if override := _OVERRIDE.fullmatch(argument):
-                _check_override(config, override["name"], override["text"])
         return config
 
     def hint(self, name: str) -> str:
         """Return what to write for an unknown option that is a field of the config, else ""."""
-        field = f"--config.{name}=VALUE"
-        return f"'{name}' is a field of the config: write {field}." if name in self._fields else ""
+        today = self._todays.get(name, name)
+        field = f"--config.{today}=VALUE"
+        return f"'{name}' is a field of the config: write {field}." if today in self._fields else ""
 
 
 class WholeNumber(flags.IntegerParser):
@@ -88,6 +118,15 @@ class WholeNumber(flags.IntegerParser):
     def convert(self, argument: int | str) -> int:
         """Return the number of a text."""
         return argument if isinstance(argument, int) else parse_value("", argument, int, None)
+
+
+def _named_config(argv: Sequence[str]) -> str | None:
+    """Return what a command line says behind `--config`."""
+    for i, argument in enumerate(argv):
+        flag, equals, path = argument.partition("=")
+        if flag in ("--config", "-config"):
+            return path if equals else next(iter(argv[i + 1 :]), None)
+    return None
 
 
 def _check_override(config: ConfigDict, name: str, text: str | None) -> None:

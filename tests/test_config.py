@@ -231,7 +231,7 @@ def test_a_program_gives_fields_by_name(tmp_path):
     assert dict(config.generate, per_class=0) == dict(
         mcti.defaults().generate, steps=3, prompt="a {}", batch=5, per_class=0
     )
-    paper = choose_config(mcti.get_config, None, {"paper": "flowers", "updates": 7})
+    paper = choose_config(mcti.get_config, None, {"recipe": "oxford_flowers", "updates": 7})
     assert paper.init_word == "flower" and paper.updates == 7
     assert choose_config(aape.get_config, None, {"compare": ["aape_only"]}).compare == (
         "aape_only",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
+from common.choices import check_choice
 from common.data.matching import match_names, require_matches
 from common.data.phrases import read_phrases
 from common.errors import UserError
@@ -88,10 +89,8 @@ def _sentences(
 def _opened(config: ConfigDict, dataset: str) -> Mapping[str, Sequence[str]]:
     kind, _, where = config.prompts.source.partition(":")
     if kind not in CORPORA:
-        raise UserError(
-            f"prompts.source={config.prompts.source!r} is unknown; write pocket, json:FILE, "
-            "features:FILE.npz or none."
-        )
+        known = ("pocket", "json:FILE", "features:FILE.npz", "none")
+        check_choice("prompts.source", config.prompts.source, known)
     return CORPORA[kind](where, dataset)
 
 
