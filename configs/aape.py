@@ -50,7 +50,7 @@ def defaults() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.views = 1  # cached views of each photo; further ones are random crops and flips
 
-    # Reference prompts, for training only.
+    # Reference prompts: of training, and of class features where classifier.classes says so.
     config.prompts = ConfigDict()
     config.prompts.source = "pocket"  # or FILE.json (json:FILE), features:FILE.npz, none
     config.prompts.aliases = ""  # JSON file, class name -> its key in the source

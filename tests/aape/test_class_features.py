@@ -211,6 +211,8 @@ def test_a_loaded_run_says_what_evaluation_measured(tmp_path, capsys):
     assert hits == pytest.approx(result["metrics"]["new/accuracy"])
     base = gather(read_config(tmp_path / "run", defaults())).tests["base/"]
     np.testing.assert_allclose(run.class_features(), base.features("mix"), atol=1e-5)
+    outline = find_method(config).abstract(make_mesh(1, 1)).frozen["classes"]
+    assert {kind: x.shape for kind, x in outline.items()} == {"mix": run.class_features().shape}
     capsys.readouterr()
     run.class_features(("nobody", dataset.classnames[0]))
     assert "has no sentence of 'nobody'" in capsys.readouterr().out
