@@ -13,7 +13,7 @@ from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
-from common.diffusion.drawing import embed_prompt
+from common.diffusion.embedding import embed_prompt
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
