@@ -13,7 +13,7 @@ from common.diffusion.embedding import Vocabulary, embed_prompt
 from common.diffusion.parts import DiffusionModel
 from common.spread import over_devices
 
-_REMEDY = "shorten it, or draw with --weights (in Python weighted=True), which takes any length"
+_REMEDY = "shorten it, or draw with --weighted (in Python weighted=True), which takes any length"
 
 
 def vocabulary_of(sd: DiffusionModel, words: Mapping[str, np.ndarray]) -> Vocabulary:
