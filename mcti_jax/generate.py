@@ -134,7 +134,7 @@ def draw_prompts(
     drawing = Drawing(
         model=model,
         fingerprint=sd.fingerprint,
-        dtype=config.dtype,
+        dtype=frozen_dtype(config.dtype).name,
         prompts=tuple(prompts),
         negative=negative,
         num=num,

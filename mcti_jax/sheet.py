@@ -61,7 +61,7 @@ def draw_again(
     *,
     workdir: AnyPath | None = None,
     embeddings: Sequence[AnyPath] = (),
-    model: str = "",
+    model: str | None = None,
 ) -> Sheet:
     """Draw the pictures of a file again, with the same bytes on the same kind of device.
 

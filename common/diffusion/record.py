@@ -152,8 +152,8 @@ class Drawing:
         """
         if sd.fingerprint != self.fingerprint:
             raise UserError(
-                f"the weights of {quoted(self.model)} have changed since the picture was drawn "
-                f"({self.fingerprint}, now {sd.fingerprint}): name its own by --model."
+                f"the picture was drawn with the weights {self.fingerprint} of "
+                f"{quoted(self.model)}, and these are {sd.fingerprint}: name its own by --model."
             )
         for word, digest in self.words.items():
             if word not in words:
