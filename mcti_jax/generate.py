@@ -14,6 +14,7 @@ For example:
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -68,7 +69,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("height", None, "Likewise.")
 
 
-def draw(workdir: AnyPath, prompts: Sequence[str], **options) -> UInt8[np.ndarray, "h w 3"]:
+def draw(workdir: AnyPath, prompts: Sequence[str], **options: Any) -> UInt8[np.ndarray, "h w 3"]:
     """Draw one grid with a row per prompt; see `draw_prompts`."""
     return draw_prompts(workdir, prompts, **options).grid()
 

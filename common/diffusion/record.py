@@ -140,7 +140,7 @@ class Drawing:
             "CFG scale": f"{self.guidance:g}",
             "Seed": self.seed,
             "Size": f"{self.width}x{self.height}",
-            "Model": self.model,
+            "Model": self.model.rstrip("/").rpartition("/")[2],
         }
         return infotext(*texts, facts)
 

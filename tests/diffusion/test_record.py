@@ -59,7 +59,9 @@ def test_web_uis_read_the_settings():
         "Schedule type: Karras, CFG scale: 2.1, Seed: 9223372036854775809, Size: 16x32, "
         "Model: pocket"
     )
-    second = dataclasses.replace(DRAWING, picture=2, negative="", model="a, b", sampler="euler")
+    second = dataclasses.replace(
+        DRAWING, picture=2, negative="", model="/home/a, b/", sampler="euler"
+    )
     assert second.parameters() == (
         "a <two>, 犬\nSteps: 3, Sampler: Euler, CFG scale: 2.1, Seed: 9223372036854775809, "
         'Size: 16x32, Model: "a, b"'
