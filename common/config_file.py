@@ -12,7 +12,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from common.errors import UserError
-from common.old_spellings import is_old_name, respelled, todays_names
+from common.old_spellings import is_old_name, is_ours, respelled, todays_names
 from common.progress import say
 from common.text import quoted
 from common.values import check_name, flatten, kind_of, parse_value
@@ -49,6 +49,10 @@ def find_config(file: str) -> Path:
     )
 
 
+SETS_OTHERS = ("preset", "recipe", "recipe_from")
+"""Fields of our configs that set other fields."""
+
+
 class ConfigFile(flags.ArgumentParser):
     """Reads a config file and says in a sentence what is wrong with it or its overrides."""
 
@@ -71,22 +75,32 @@ class ConfigFile(flags.ArgumentParser):
     def respell(self, argv: list[str]) -> None:
         """Write a command line's overrides of fields in today's spelling, in place.
 
-        The flags of overrides are made for the fields that the config has.
+        The flags of overrides are made for the fields that the config has. An override of a field
+        that sets others is moved behind the colon of `--config`, where it sets them.
         """
         overrides = {i: _OVERRIDE.fullmatch(argument) for i, argument in enumerate(argv)}
-        old = {i: match for i, match in overrides.items() if match and is_old_name(match["name"])}
-        if not old or not (path := _named_config(argv)):
+        special = {i: x for i, x in overrides.items() if x and _is_special(x["name"])}
+        if not special or not (place := _place_of_config(argv)):
             return
+        row, prefix = place
+        path = argv[row].removeprefix(prefix)
         config = self._read_ahead[path] = self._read(path)
-        fields = flatten(config)
+        fields, moved = flatten(config), {}
         todays = todays_names(config.get("method"), fields)
-        for i, match in old.items():
+        for i, match in special.items():
             name, text = match["name"], match["text"]
             if text is None:
                 argv[i] = argv[i].replace(name, todays.get(name, name), 1)
                 continue
             found = respelled({"method": config.get("method"), name: text}, fields)
-            argv[i] = f"--config.{'='.join(found.get(name, (name, text)))}"
+            name, text = found.get(name, (name, text))
+            argv[i] = f"--config.{name}={text}"
+            if name in SETS_OTHERS and name in fields and is_ours(config.get("method")):
+                moved[i] = f"{name}={text}"
+        if moved:
+            settings = ",".join(moved.values())
+            argv[row] = f"{prefix}{path}{',' if ':' in path else ':'}{settings}"
+            argv[:] = [argument for i, argument in enumerate(argv) if i not in moved]
 
     def _read(self, path: str) -> ConfigDict:
         name, colon, arg = path.partition(":")
@@ -120,12 +134,16 @@ class WholeNumber(flags.IntegerParser):
         return argument if isinstance(argument, int) else parse_value("", argument, int, None)
 
 
-def _named_config(argv: Sequence[str]) -> str | None:
-    """Return what a command line says behind `--config`."""
+def _is_special(name: str) -> bool:
+    return name in SETS_OTHERS or is_old_name(name)
+
+
+def _place_of_config(argv: Sequence[str]) -> tuple[int, str] | None:
+    """Return which argument of a command line names the config, and what stands before the name."""
     for i, argument in enumerate(argv):
-        flag, equals, path = argument.partition("=")
+        flag, equals, _ = argument.partition("=")
         if flag in ("--config", "-config"):
-            return path if equals else next(iter(argv[i + 1 :]), None)
+            return (i, f"{flag}=") if equals else (i + 1, "") if i + 1 < len(argv) else None
     return None
 
 

@@ -116,6 +116,11 @@ def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
     return today
 
 
+def is_ours(method: Any) -> bool:
+    """Return whether a config's `method` is of one of our packages."""
+    return _package(method) is not None
+
+
 def _package(method: Any) -> str | None:
     """Return the package of a method, if it is ours."""
     package = method.partition(":")[0].partition(".")[0] if isinstance(method, str) else ""

@@ -9,7 +9,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from common.config import choose_config, flatten, read_config, to_json
-from common.config_file import ConfigFile
+from common.config_file import SETS_OTHERS, ConfigFile
 from common.old_spellings import tell
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa, mcti, protext
 from tests.hostile import commands
@@ -116,10 +116,11 @@ CASES = {
 
 def todays(way, module, setting):
     """The config that today's spelling makes: defaults with one change where none is derived."""
-    if way in (behind_the_colon, as_a_field):
+    name, _, value = setting.partition("=")
+    moved = way is as_an_override and name in SETS_OTHERS
+    if moved or way in (behind_the_colon, as_a_field):
         return module.get_config(setting)
     config = module.defaults()
-    name, _, value = setting.partition("=")
     config.update_from_flattened_dict({name: value})
     return config
 

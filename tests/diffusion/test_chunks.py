@@ -16,25 +16,25 @@ def lengths(model, prompt, words=MANY):
     return [sum(len(piece.vectors) for piece in chunk) for chunk in chunks]
 
 
-@pytest.mark.parametrize(
-    ("prompt", "expected"),
-    [
-        ("", [0]),
-        ("d" * 75, [75]),
-        ("d" * 76, [75, 1]),
-        ("d" * 150, [75, 75]),
-        ("d" * 151, [75, 75, 1]),
-        ("a BREAK b", [1, 1]),
-        ("BREAK BREAK", [0, 0]),
-        (f"{'d' * 60}, {'c' * 30}", [61, 30]),
-        (f"{'d' * 54}, {'c' * 30}", [75, 10]),
-        (f"{'d' * 70} <ten> b", [70, 11]),
-        (f"{'d' * 65} <ten> b", [75, 1]),
-        (f"{'d' * 64} <ten> b", [75]),
-        (f"{'d' * 60}, c<ten> bbbb", [61, 15]),
-        (f"{'d' * 60}, {'c' * 14} <ten>", [61, 24]),
-    ],
-)
+CHUNKS = {
+    "nothing": ("", [0]),
+    "75 tokens": ("d" * 75, [75]),
+    "76 tokens": ("d" * 76, [75, 1]),
+    "150 tokens": ("d" * 150, [75, 75]),
+    "151 tokens": ("d" * 151, [75, 75, 1]),
+    "BREAK": ("a BREAK b", [1, 1]),
+    "BREAKs alone": ("BREAK BREAK", [0, 0]),
+    "a phrase at the end": (f"{'d' * 60}, {'c' * 30}", [61, 30]),
+    "a long phrase at the end": (f"{'d' * 54}, {'c' * 30}", [75, 10]),
+    "a word that does not fit": (f"{'d' * 70} <ten> b", [70, 11]),
+    "a word that just fits": (f"{'d' * 65} <ten> b", [75, 1]),
+    "a word and a letter": (f"{'d' * 64} <ten> b", [75]),
+    "a phrase with a word": (f"{'d' * 60}, c<ten> bbbb", [61, 15]),
+    "a word behind a phrase": (f"{'d' * 60}, {'c' * 14} <ten>", [61, 24]),
+}
+
+
+@pytest.mark.parametrize(("prompt", "expected"), CHUNKS.values(), ids=CHUNKS)
 def test_chunks_of_a_prompt(model, prompt, expected):
     assert lengths(model, prompt) == expected
 
