@@ -93,7 +93,7 @@ MUTATIONS = (
         "common/config_file.py",
         'moved[i] = f"{name}={text}"',
         "pass",
-        ("tests/test_config.py", "tests/test_old_fields.py"),
+        EARLIER,
     ),
     Mutation(
         "a recipe's source read as its name",
