@@ -71,6 +71,7 @@ def defaults() -> ConfigDict:
     # The objective: alpha * denoising + gamma * classification.
     config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
+    config.classification = "paper"  # a text among K images; "joint": a photo among K texts; "both"
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
@@ -80,6 +81,12 @@ def defaults() -> ConfigDict:
     config.feature_draws = 1  # f, draws averaged per sample
     config.samples = 4  # m, samples per class and update (the reference's accumulation)
     config.compare_ti = True  # trains plain textual inversion beside it, in the same program
+
+    # The joint term, where `classification` has one.
+    config.joint = ConfigDict()
+    config.joint.weight = 1.0  # beside the paper's term, times gamma
+    config.joint.logit_scale = 30.0  # its s
+    config.joint.photos = 16  # of each class and update, mirrors too; 0 takes all
 
     # AdamW on the tokens alone.
     config.updates = 100  # of every token
@@ -132,6 +139,7 @@ def paper(name: str) -> ConfigDict:
             "init_word": noun,
             "resolution": 512,
             "shots": -1 if name == "photos" else 5,
+            "classification": "paper",
             "updates": 3100,
             "learning_rate": 5e-4,
             "compare_ti": False,

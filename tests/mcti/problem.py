@@ -170,6 +170,10 @@ def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
     if networks.clip_text:
         clip_table = params["clip_text"]["token_embedding"]
         frozen["clip_prompts"] = prepare(clip_table, prompts.cut(), config.pool)
+    if config.classification != "paper":
+        frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
+            table, prompts.cut(), config.pool
+        )
     rng = np.random.default_rng(seed)
     noise = rng.normal(0, 0.1, (layout.size, config.vectors, table.shape[1]))
     return Problem(
