@@ -21,7 +21,6 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from common.clip.encode import unit
 from common.gradients import with_gradient
-from mcti_jax.draws import uniform_index
 from mcti_jax.losses import Bank, Networks, Rows, read_prompts
 
 
