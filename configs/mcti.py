@@ -85,7 +85,6 @@ def defaults() -> ConfigDict:
     # The joint term, where `classification` has one.
     config.joint = ConfigDict()
     config.joint.weight = 1.0  # beside the paper's term, times gamma
-    config.joint.logit_scale = 30.0  # its s
     config.joint.photos = 16  # of each class and update, mirrors too; 0 takes all
 
     # AdamW on the tokens alone.

@@ -23,6 +23,22 @@ TERMS: Mapping[str, str] = {
     "nearest words": "what the vocabulary has in the direction of the token",
 }
 
+_IMAGES = {
+    "ce": "cross-entropy of the class among all classes",
+    "bank_accuracy": "share of training photos that find their class",
+}
+_TEXTS = {
+    "joint_ce": "cross-entropy of a photo's class among all tokens",
+    "joint_accuracy": "share of training photos that find their token",
+}
+_CLASSIFICATION = {"paper": _IMAGES, "joint": _TEXTS, "both": _IMAGES | _TEXTS}
+
+
+def update_terms(classification: str) -> Mapping[str, str]:
+    """Return what an update reports, and what it means, by the form of classification."""
+    terms = {"mse": "mean squared error of the predicted noise", **_CLASSIFICATION[classification]}
+    return {f"mcti/{name}": text for name, text in terms.items()}
+
 
 def legend(result: Mapping[str, Any]) -> str:
     """Return a line for each term that the tables of a result hold."""

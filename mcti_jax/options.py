@@ -30,7 +30,6 @@ RANGES: Ranges = {
     "feature_draws": Range(1, 1024),
     "samples": Range(1, 4096),
     "joint.weight": POSITIVE,
-    "joint.logit_scale": POSITIVE,
     "joint.photos": Range(0),
     "learning_rate": POSITIVE,
     "beta1": Range(0, 0.999999),

@@ -64,6 +64,8 @@ METRICS: Mapping[str, str] = {
     "bank_accuracy": "share of the training photos that find their class",
     "mse": "mean squared error of the predicted noise",
     "ce": "cross-entropy of the class among all classes",
+    "joint_ce": "cross-entropy of a photo's class among all tokens",
+    "joint_accuracy": "share of the training photos that find their token",
     "loss": "what training minimises",
     "task": "mean cross-entropy of the task",
     "distill": "mean distance of the generated feature from the aggregated prompt",
