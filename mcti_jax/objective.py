@@ -115,7 +115,7 @@ class Objective:
             config.joint.weight * factor,
             logit_scale=config.logit_scale,
             photos=config.joint.photos,
-            at_once=self.layout.at_once * config.samples,
+            at_once=self.layout.at_once,
         )
 
     def _means(self, rows: dict[str, Array]) -> dict[str, Array]:
