@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from absl import flags
 from jaxtyping import PyTree
 
-from aape_jax.core.heads_file import heads_in, read_head, write_heads
+from aape_jax.core.heads_file import heads_in, write_heads
 from aape_jax.evaluate import TASKS
+from aape_jax.task import read_heads
 from common.errors import UserError, run_command
 from common.paths import AnyPath, as_output_folder, as_path
 from common.progress import say
@@ -52,7 +53,7 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
 
 def _finished(workdir: AnyPath) -> PyTree:
     files = sorted((workdir / "heads").glob("*.safetensors"))
-    return {file.stem: {"head": read_head(file)} for file in files}
+    return read_heads(workdir, [file.stem for file in files])
 
 
 def main(argv: Sequence[str]) -> None:

@@ -117,7 +117,7 @@ class Task(Method):
 
     def read(self, workdir: AnyPath) -> PyTree:
         """Return the heads of all variants."""
-        return {name: {"head": read_head(head_file(workdir, name))} for name in self.names}
+        return read_heads(workdir, self.names)
 
     def require_fit(self, learned: PyTree) -> None:
         """Refuse what `read` gave, where the models that are open ask for other sizes.
@@ -165,6 +165,15 @@ class Task(Method):
 def head_file(workdir: AnyPath, name: str) -> AnyPath:
     """Return where a run's folder holds what is kept of a variant."""
     return workdir / "heads" / f"{name}.safetensors"
+
+
+def read_heads(workdir: AnyPath, names: Iterable[str]) -> PyTree:
+    """Return what a run kept of some variants, as they lie in its trainable tree.
+
+    Raises:
+      UserError: A file is missing or damaged.
+    """
+    return {name: {"head": read_head(head_file(workdir, name))} for name in names}
 
 
 def summed(

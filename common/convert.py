@@ -28,7 +28,7 @@ from common.kinds import find_kind
 from common.paths import as_output_folder
 from common.progress import say
 from common.torch_check import NotComparableError, torch_errors
-from common.weights.table import flatten
+from common.weights.nesting import flatten
 
 REPORT = "conversion.json"
 TOLERANCE = 1e-4

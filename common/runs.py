@@ -47,9 +47,9 @@ def read_run(folder: AnyPath) -> Run:
     file, config = folder / "result.json", folder / "config.json"
     if not file.exists():
         raise UserError(f"{folder} holds no finished run: there is no {file}.")
-    for each in (file, config):
-        if not in_bucket(each) and each.is_symlink():
-            raise UserError(f"{each} is a link, which is not followed: copy the file itself.")
+    for path in (file, config):
+        if not in_bucket(path) and path.is_symlink():
+            raise UserError(f"{path} is a link, which is not followed: copy the file itself.")
     fields = flatten(spelled_today(read_json(config, REMEDY))) if config.exists() else {}
     return Run(folder, read_result(file, REMEDY), fields)
 
@@ -73,10 +73,10 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
             groups.setdefault((dataset, model, label), []).append(run)
     for group in groups.values():
         group.sort(key=_seeds)
-        for run, other in pairwise(group):
-            if _seeds(run) == _seeds(other):
+        for run, following in pairwise(group):
+            if _seeds(run) == _seeds(following):
                 raise UserError(
-                    f"{run.folder} and {other.folder} are the same run, seed "
+                    f"{run.folder} and {following.folder} are the same run, seed "
                     f"{run.result['seed']}: name one of them."
                 )
     return groups

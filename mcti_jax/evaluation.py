@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.evaluation import baselines, classification, figures, generation
+from common.evaluation.predictions import Tables, prediction_tables
 from common.spread import over_devices
 from common.training import Evaluation
 from mcti_jax.classifier import mean_over_prompts, predict, prompt_features
@@ -142,6 +144,7 @@ def evaluate(
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
+    tables: Tables = {}
     for variant, vectors in tokens.items():
         modes = classifiers(config, material, vectors)
         results[variant] = {
@@ -154,9 +157,9 @@ def evaluate(
             results[variant] |= picture_scores(material, samples[variant], modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
         if not pictures and measured:  # of the run's own variant
-            pictures["confusion"] = figures.predictions_picture(
-                modes[ENSEMBLE].predicted, material.test.labels, material.classnames
-            )
+            answers = modes[ENSEMBLE].predicted, material.test.labels, material.classnames
+            pictures["confusion"] = figures.predictions_picture(*answers)
+            tables = prediction_tables(*answers, material.test.names)
     if samples:
         size = next(iter(samples.values())).shape[2]
         pictures["samples"] = figures.class_sheet(
@@ -167,7 +170,10 @@ def evaluate(
     if measured:
         beside |= feature_baselines(material) | {"names": name_baseline(material)}
     followed = [dataclasses.asdict(token) for token in follow(material, tokens[first], start)]
-    return Evaluation(results[first], beside, pictures, {"tokens": followed})
+    details: dict[str, Any] = {"tokens": followed}
+    if tables:
+        details["classes"] = tables["classes"]
+    return Evaluation(results[first], beside, pictures, details, tables=tables)
 
 
 def follow(

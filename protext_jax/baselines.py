@@ -56,7 +56,11 @@ def text_baselines(
     """
     texts = {test.prefix: baseline_texts(config, test, sentences) for test in tests}
     flat = [
-        x for own in texts.values() for groups in own.values() for group in groups for x in group
+        x
+        for by_name in texts.values()
+        for groups in by_name.values()
+        for group in groups
+        for x in group
     ]
     # All at once, so that every length of text is compiled for once.
     features = normalise(text_features(clip, flat, Path(config.cache).expanduser()))
@@ -66,14 +70,14 @@ def text_baselines(
         means = np.stack([np.mean([feature[x] for x in group], axis=0) for group in groups])
         return means if name in MEAN_SIMILARITY else normalise(means)
 
-    found = {
-        prefix: {name: ensemble(name, groups) for name, groups in own.items()}
-        for prefix, own in texts.items()
+    classifiers = {
+        prefix: {name: ensemble(name, groups) for name, groups in by_name.items()}
+        for prefix, by_name in texts.items()
     }
     if "cupl" in config.baselines:
-        for own in found.values():
-            own.setdefault("cupl", own["clip"])
-    return found
+        for by_name in classifiers.values():
+            by_name.setdefault("cupl", by_name["clip"])
+    return classifiers
 
 
 def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict[str, Groups]:
@@ -85,19 +89,19 @@ def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict
         "attributes": _filled(ATTRIBUTES, names),
         "waffle_clip": _waffle(config, names),
     }
-    told = match_texts(test.classnames, sentences, "the corpus")
-    if not told.unmatched:
-        texts["cupl"] = [list(sentences[told.keys[name]]) for name in test.classnames]
+    matches = match_texts(test.classnames, sentences, "the corpus")
+    if not matches.unmatched:
+        texts["cupl"] = [list(sentences[matches.keys[name]]) for name in test.classnames]
     if config.descriptors:
         corpus = read_corpus(config.descriptors, DESCRIPTORS)
-        found = described(config, corpus, test)
+        descriptors = described(config, corpus, test)
         # A class without descriptors keeps its plain template, as in DCLIP's code.
-        if found.keys:
+        if descriptors.keys:
             texts["dclip"] = [
-                [*_phrases(corpus, found, name)] or [test.plain.replace("{}", readable(name))]
+                [*_phrases(corpus, descriptors, name)] or [test.plain.replace("{}", readable(name))]
                 for name in test.classnames
             ]
-    return {name: own for name, own in texts.items() if name in ("clip", *config.baselines)}
+    return {name: groups for name, groups in texts.items() if name in ("clip", *config.baselines)}
 
 
 def described(config: ConfigDict, corpus: Corpus, test: TestSet) -> Matches:
@@ -121,19 +125,21 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
     if not config.descriptors:
         return []
     corpus, lines = read_corpus(config.descriptors, DESCRIPTORS), []
-    found = [(test, described(config, corpus, test)) for test in tests]
-    if found and not any(matches.keys for _, matches in found):
+    matched = [(test, described(config, corpus, test)) for test in tests]
+    if matched and not any(matches.keys for _, matches in matched):
         names = [name for test in tests for name in test.classnames]
-        require_matches(found[0][1], names, list(corpus), _source(config))
-    for test, matches in found:
-        where = f"{_source(config)} for {test.prefix or 'the test'}"
+        require_matches(matched[0][1], names, list(corpus), _source(config))
+    for test, matches in matched:
+        source = f"{_source(config)} for {test.prefix or 'the test'}"
         if not matches.keys:
-            lines.append(f"{where}: none of the {len(test.classnames)} classes is named; no dclip.")
+            lines.append(
+                f"{source}: none of the {len(test.classnames)} classes is named; no dclip."
+            )
             continue
-        lines += matches.report(where)
+        lines += matches.report(source)
         empty = [name for name, key in matches.keys.items() if not corpus[key]]
         if empty:
-            lines.append(f"{where}: the lists of {some(empty)} are empty.")
+            lines.append(f"{source}: the lists of {some(empty)} are empty.")
         if empty or matches.unmatched:
             lines.append("dclip takes the plain template for classes without descriptors.")
     return list(dict.fromkeys(lines))
@@ -162,8 +168,8 @@ def _source(config: ConfigDict) -> str:
     return f"descriptors={config.descriptors}"
 
 
-def _phrases(corpus: Corpus, found: Matches, name: str) -> tuple[str, ...]:
-    return corpus[found.keys[name]] if name in found.keys else ()
+def _phrases(corpus: Corpus, matches: Matches, name: str) -> tuple[str, ...]:
+    return corpus[matches.keys[name]] if name in matches.keys else ()
 
 
 def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
@@ -173,12 +179,12 @@ def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
 def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
     """Draw random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
-    known = read_words(config) if config.words else []
+    words = read_words(config) if config.words else []
     letters = list(string.ascii_lowercase)
 
     def phrase(index: int) -> str:
-        if known and index % 2:
-            return " ".join(generator.choice(known, 2))
+        if words and index % 2:
+            return " ".join(generator.choice(words, 2))
         return " ".join("".join(generator.choice(letters, 5)) for _ in range(2))
 
     phrases = [phrase(index) for index in range(WAFFLE_COUNT)]

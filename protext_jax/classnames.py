@@ -11,8 +11,8 @@ from pathlib import Path
 
 from common.data import open_dataset
 from common.data.coop_sets import identify
-from common.data.dataset import select_classes
 from common.data.names import readable
+from common.data.selection import select_classes
 from common.errors import UserError
 from common.files import read_json
 from common.protocols.corpus import match_texts
@@ -100,15 +100,15 @@ def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
       UserError: The data set or the file cannot be had.
     """
     dataset = open_dataset(spec, holdout=holdout)
-    wanted = read_names(names) if names else {}
-    found = match_texts(dataset.classnames, wanted, f"names={names}").keys
+    new_names = read_names(names) if names else {}
+    key_of = match_texts(dataset.classnames, new_names, f"names={names}").keys
     spelled = [
-        wanted[found[x]] if x in found else clean(dataset.name, x) for x in dataset.classnames
+        new_names[key_of[x]] if x in key_of else clean(dataset.name, x) for x in dataset.classnames
     ]
-    kept = [label for label, name in enumerate(spelled) if name]
-    if len(kept) < len(spelled):
-        dataset = select_classes(dataset, kept)
-    return dataclasses.replace(dataset, classnames=tuple(spelled[label] for label in kept))
+    labels = [label for label, name in enumerate(spelled) if name]
+    if len(labels) < len(spelled):
+        dataset = select_classes(dataset, labels)
+    return dataclasses.replace(dataset, classnames=tuple(spelled[label] for label in labels))
 
 
 def read_names(file: str) -> dict[str, str]:
@@ -117,12 +117,12 @@ def read_names(file: str) -> dict[str, str]:
     Raises:
       UserError: It is missing or holds something else.
     """
-    wanted = read_json(Path(file).expanduser(), "give {spelled: wanted}")
-    if odd := [name for name, value in wanted.items() if not isinstance(value, str)]:
-        raise UserError(f"the names file {file} has no name for {odd[0]!r}: give it a text.")
-    if empty := [name for name, value in wanted.items() if not readable(value)]:
+    names = read_json(Path(file).expanduser(), "give {spelled: wanted}")
+    if not_texts := [name for name, value in names.items() if not isinstance(value, str)]:
+        raise UserError(f"the names file {file} has no name for {not_texts[0]!r}: give it a text.")
+    if empty := [name for name, value in names.items() if not readable(value)]:
         raise UserError(f"the names file {file} has an empty name for {empty[0]!r}: give it one.")
-    return wanted
+    return names
 
 
 def check_names(file: str, classnames: Iterable[str]) -> list[str]:
@@ -138,14 +138,14 @@ def check_names(file: str, classnames: Iterable[str]) -> list[str]:
     Raises:
       UserError: All of it.
     """
-    wanted, held = (read_names(file) if file else {}), set(classnames)
-    idle = [spelled for spelled, name in wanted.items() if name not in held]
-    if wanted and len(idle) == len(wanted):
+    new_names, distinct = (read_names(file) if file else {}), set(classnames)
+    idle = [spelled for spelled, name in new_names.items() if name not in distinct]
+    if new_names and len(idle) == len(new_names):
         raise UserError(
             f"names={file} fits no class: it renames {some(idle)}, the classes are "
-            f"{some(sorted(held))}; spell its keys as the data set does."
+            f"{some(sorted(distinct))}; spell its keys as the data set does."
         )
-    fits = f"{len(wanted) - len(idle)} of {len(wanted)} keys fit a class"
+    fits = f"{len(new_names) - len(idle)} of {len(new_names)} keys fit a class"
     return [f"names={file}: {fits}, not {some(idle)}."] if idle else []
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.data.matching import SAME_WORDS, require_matches
+from common.data.matching import require_matches
 from common.data.names import readable
 from common.data.phrases import read_phrases
+from common.data.spellings import SAME_WORDS
 from common.data.templates import fill
 from common.errors import UserError
 from common.protocols.corpus import match_texts, tell_the_same
@@ -25,7 +26,7 @@ class MatchedCorpus:
         name may occur twice where a data set has it twice.
       groups: sentences of each, at least one.
       unmatched: keys that are not classes of the data set.
-      untold: classes of the data set without a sentence.
+      undescribed: classes of the data set without a sentence.
       duplicates: repeated sentences by name; they are kept, as the reference does.
       overlong: sentences by name that do not fit the text tower; they are left out.
       respelled: a line for each way in which the corpus spells classes otherwise.
@@ -34,7 +35,7 @@ class MatchedCorpus:
     names: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     unmatched: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
+    undescribed: tuple[str, ...] = ()
     duplicates: Mapping[str, int] = field(default_factory=dict)
     overlong: Mapping[str, int] = field(default_factory=dict)
     respelled: tuple[str, ...] = ()
@@ -53,10 +54,10 @@ class MatchedCorpus:
         """Return what of the corpus or the data set is passed over or read otherwise."""
         lines = list(self.respelled)
         if self.unmatched:
-            keys = _named(self.unmatched, "key", "keys")
+            keys = _numbered(self.unmatched, "key", "keys")
             lines.append(f"{keys} in the corpus and not among the trained classes: ignored.")
-        if self.untold:
-            classes = _named(self.untold, "class", "classes")
+        if self.undescribed:
+            classes = _numbered(self.undescribed, "class", "classes")
             lines.append(f"{classes} without a sentence: not trained.")
         if self.overlong:
             lines.append(f"{_counted(self.overlong)} too long for the text tower: left out.")
@@ -108,37 +109,39 @@ def match(
     Raises:
       UserError: No class has a sentence, or two keys mean the same class.
     """
-    found = match_texts(classnames, corpus, "the corpus")
-    require_matches(found, classnames, corpus, "the corpus")
+    matches = match_texts(classnames, corpus, "the corpus")
+    require_matches(matches, classnames, corpus, "the corpus")
     # Training says the corpus' key, as the reference does, unless its words are others.
     spelled: dict[str, str] = {}
-    for name, key in found.keys.items():
-        spelled.setdefault(key, key if found.rules[name] in SAME_WORDS else name)
+    for name, key in matches.keys.items():
+        spelled.setdefault(key, key if matches.rules[name] in SAME_WORDS else name)
     _require_distinct(spelled, corpus)
-    told = {key: corpus[key] for key in corpus if key in spelled}
-    fitting = {key: tuple(x for x in told[key] if lengths[x] <= longest) for key in told}
-    kept = {spelled[key]: sentences for key, sentences in fitting.items() if sentences}
-    if not kept and not any(told.values()):
+    described = {key: corpus[key] for key in corpus if key in spelled}
+    fitting = {key: tuple(x for x in described[key] if lengths[x] <= longest) for key in described}
+    trained = {spelled[key]: sentences for key, sentences in fitting.items() if sentences}
+    if not trained and not any(described.values()):
         raise UserError(
-            f"the corpus lists no sentence about any of its {len(told)} classes, only empty "
+            f"the corpus lists no sentence about any of its {len(described)} classes, only empty "
             "lists: add sentences."
         )
-    if not kept:
-        shortest = min(lengths[x] for sentences in told.values() for x in sentences)
+    if not trained:
+        shortest = min(lengths[x] for sentences in described.values() for x in sentences)
         raise UserError(
             f"every sentence of the corpus is too long: the shortest has {shortest} tokens and "
             f"the text tower {longest} positions; shorten the sentences."
         )
     return MatchedCorpus(
-        names=tuple(kept),
-        groups=tuple(kept.values()),
+        names=tuple(trained),
+        groups=tuple(trained.values()),
         unmatched=tuple(key for key in corpus if key not in spelled),
-        untold=tuple(
-            name for name in classnames if name not in found.keys or not fitting[found.keys[name]]
+        undescribed=tuple(
+            name
+            for name in classnames
+            if name not in matches.keys or not fitting[matches.keys[name]]
         ),
-        duplicates=_positive({k: len(v) - len(set(v)) for k, v in kept.items()}),
-        overlong=_positive({spelled[k]: len(told[k]) - len(v) for k, v in fitting.items()}),
-        respelled=tuple(found.respelled("the corpus")),
+        duplicates=_positive({k: len(v) - len(set(v)) for k, v in trained.items()}),
+        overlong=_positive({spelled[k]: len(described[k]) - len(v) for k, v in fitting.items()}),
+        respelled=tuple(matches.respelled("the corpus")),
     )
 
 
@@ -157,10 +160,10 @@ def _positive(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _named(names: Sequence[str], one: str, several: str) -> str:
-    return f"{len(names)} {one if len(names) == 1 else several} ({some(names, show=str)})"
+def _numbered(names: Sequence[str], singular: str, plural: str) -> str:
+    return f"{len(names)} {singular if len(names) == 1 else plural} ({some(names, show=str)})"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    each = [f"{name} {count}" for name, count in counts.items()]
-    return f"{sum(counts.values())} sentences ({some(each, show=str)})"
+    parts = [f"{name} {count}" for name, count in counts.items()]
+    return f"{sum(counts.values())} sentences ({some(parts, show=str)})"

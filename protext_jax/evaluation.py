@@ -1,111 +1,30 @@
 """What a run reports: accuracy by protocol beside the baselines, and signals of text alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, PyTree
-from ml_collections import ConfigDict
+from jaxtyping import Float, PyTree
 
-from common.clip import CLIP
-from common.data import few_shot
-from common.data.clip_features import text_features
 from common.data.coop_sets import MODEL
 from common.data.names import readable
-from common.evaluation.classification import accuracy, normalise
 from common.evaluation.figures import predictions_picture
-from common.photos.broken import named_together
-from common.protocols.class_parts import learned_part
+from common.evaluation.predictions import Tables, prediction_tables
 from common.training import Evaluation
-from protext_jax.baselines import combined, text_baselines
-from protext_jax.coop import as_learned, context_length, train_coop
-from protext_jax.files import LearnedPrompts, all_runs, class_features
-from protext_jax.pictures import encode_pictures
+from protext_jax.baselines import combined
+from protext_jax.classifier import class_features
+from protext_jax.coop import context_length
+from protext_jax.files import LearnedPrompts, all_runs
+from protext_jax.inputs import EvaluationInputs
 from protext_jax.prompts import default_template
 from protext_jax.published import published
 from protext_jax.runs import RunSetting
-from protext_jax.signals import Sentences, similarity_picture
+from protext_jax.signals import similarity_picture
 from protext_jax.sweep import choose
-from protext_jax.templates import PLAIN
-from protext_jax.testsets import TestSet
-from protext_jax.training_texts import TrainingTexts, training_name, training_template
-from protext_jax.types import AnyDataset
+from protext_jax.training_texts import training_name, training_template
 
 AVERAGE = "average/"
 """Prefix of the mean over `targets`."""
-
-
-@dataclass(frozen=True)
-class EvaluationInputs:
-    """What does not change between evaluations of a run; computed when asked for.
-
-    Attributes:
-      config: the run's.
-      clip: the model.
-      texts: what is learned from.
-      sentences: its features.
-      sets: what accuracy is measured on.
-    """
-
-    config: ConfigDict
-    clip: CLIP
-    texts: TrainingTexts
-    sentences: Sentences
-    sets: tuple[TestSet, ...]
-
-    @property
-    def cache(self) -> Path:
-        """The folder of features."""
-        return Path(self.config.cache).expanduser()
-
-    @cached_property
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Features of every set's test pictures, by prefix."""
-        return {x.prefix: encode_pictures(self.clip, x.split, self.cache) for x in self.sets}
-
-    @cached_property
-    def baselines(self) -> dict[str, dict[str, np.ndarray]]:
-        """Class features `[k p]` of each baseline, by set's prefix and baseline's name."""
-        told = self.texts.matched.sentences
-        return text_baselines(self.config, self.clip, self.sets, told)
-
-    @cached_property
-    def unprompted(self) -> Float[np.ndarray, "k p"]:
-        """CLIP's own features of the trained classes."""
-        plain = [PLAIN.replace("{}", readable(name)) for name in self.texts.names]
-        return normalise(text_features(self.clip, plain, self.cache))
-
-    def encode(self) -> None:
-        """Read all pictures, so that a broken one is found before training and not after it."""
-        with named_together(*(x.split for x in self.sets)):
-            _ = self.pictures
-            if self.config.coop_shots:
-                train = few_shot(self.photos.train, self.config.coop_shots, self.config.seed)
-                encode_pictures(self.clip, train, self.cache)
-
-    @property
-    def photos(self) -> AnyDataset:
-        """The photos of the trained classes."""
-        return learned_part(self.texts.dataset, self.config.protocol)
-
-    @cached_property
-    def coop(self) -> LearnedPrompts:
-        """CoOp's context, trained on photos of the trained classes."""
-        config = self.config
-        context = train_coop(self.clip, self.photos, config.coop_shots, config.seed, self.cache)
-        return as_learned(context)
-
-    def predicted(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> Int[np.ndarray, "b"]:
-        """Return the class of each of the set's test pictures."""
-        # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
-        return (normalise(self.pictures[test.prefix]) @ classes.T).argmax(1)
-
-    def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
-        """Return the share of the set's test pictures whose class is found."""
-        return accuracy(self.predicted(test, classes), test.split.labels)
 
 
 def evaluate(
@@ -119,20 +38,25 @@ def evaluate(
       trainable: Their trees, runs in front.
     """
     learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
-    found = [measure(measured, each) for each in learned]
-    chosen = choose(runs, [metrics for metrics, _ in found])
-    metrics, classes = found[chosen]
+    measurements = [measure(measured, prompts) for prompts in learned]
+    chosen = choose(runs, [metrics for metrics, _ in measurements])
+    metrics, classes = measurements[chosen]
     baselines = baseline_scores(measured, learned[chosen])
-    pictures = {"similarity": similarity_picture(measured.sentences, measured.unprompted, classes)}
+    names = [readable(name) for name in measured.texts.names]
+    similarity = similarity_picture(measured.sentences, measured.unprompted, classes, names)
+    pictures = {"similarity": similarity}
+    tables: Tables = {}
+    details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
     if measured.sets:
         test = measured.sets[0]
-        own = class_features(measured.clip, learned[chosen], test.template, test.classnames)
-        predicted = measured.predicted(test, own)
-        pictures["confusion"] = predictions_picture(predicted, test.split.labels, test.classnames)
-    details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
+        features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
+        answers = measured.predicted(test, features), test.split.labels, test.classnames
+        pictures["confusion"] = predictions_picture(*answers)
+        tables = prediction_tables(*answers, test.split.names)
+        details["classes"] = tables["classes"]
     if len(runs) > 1:
-        details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in found]}
-    return Evaluation(metrics, baselines, pictures, details)
+        details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
+    return Evaluation(metrics, baselines, pictures, details, tables=tables)
 
 
 def measure(
@@ -160,10 +84,10 @@ def accuracies(
 def with_average(measured: EvaluationInputs, scores: dict[str, float]) -> dict[str, float]:
     """Add the mean over the further data sets, where there are several and all are known."""
     halves = "base/", "new/", ""
-    others = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
-    if len(others) < 2 or not all(name in scores for name in others):
+    names = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
+    if len(names) < 2 or not all(name in scores for name in names):
         return scores
-    return scores | {f"{AVERAGE}accuracy": float(np.mean([scores[name] for name in others]))}
+    return scores | {f"{AVERAGE}accuracy": float(np.mean([scores[name] for name in names]))}
 
 
 def baseline_scores(
@@ -173,13 +97,13 @@ def baseline_scores(
     scores: dict[str, dict[str, float]] = {}
     for test in measured.sets:
         for name, classes in measured.baselines[test.prefix].items():
-            own = scores.setdefault(name, {})
-            own[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+            row = scores.setdefault(name, {})
+            row[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
     if together := _with_cupl(measured, learned):
         scores["protext_cupl"] = together
-    scores = {name: with_average(measured, own) for name, own in scores.items()}
-    own = measured.sentences.scores(measured.unprompted)
-    scores["clip"] = scores.get("clip", {}) | own
+    scores = {name: with_average(measured, row) for name, row in scores.items()}
+    of_text = measured.sentences.scores(measured.unprompted)
+    scores["clip"] = scores.get("clip", {}) | of_text
     if measured.config.coop_shots and measured.sets:
         template = default_template(context_length(measured.clip))
         scores["coop"] = accuracies(measured, measured.coop, template)
@@ -192,8 +116,8 @@ def _with_cupl(measured: EvaluationInputs, learned: LearnedPrompts) -> dict[str,
     for test in measured.sets:
         baselines = measured.baselines[test.prefix]
         if baselines.get("cupl", baselines["clip"]) is not baselines["clip"]:
-            own = class_features(measured.clip, learned, test.template, test.classnames)
-            both = combined([own, baselines["cupl"]])
+            prompted = class_features(measured.clip, learned, test.template, test.classnames)
+            both = combined([prompted, baselines["cupl"]])
             scores[f"{test.prefix}accuracy"] = measured.accuracy(test, both)
     return scores
 
@@ -203,8 +127,8 @@ def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:
     config = measured.config
     if not config.dataset or config.model != MODEL:
         return {}
-    rows = published(config.protocol, {test.prefix: test.known for test in measured.sets})
-    return {name: with_average(measured, own) for name, own in rows.items()}
+    rows = published(config.protocol, {test.prefix: test.paper_name for test in measured.sets})
+    return {name: with_average(measured, row) for name, row in rows.items()}
 
 
 def _by_class(measured: EvaluationInputs, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:

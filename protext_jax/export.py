@@ -26,8 +26,9 @@ from common.paths import as_output, as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
 from common.weights.files import write_tensors
+from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
-from protext_jax.files import LearnedPrompts, class_features, read_run_prompts, write_latest
+from protext_jax.files import LearnedPrompts, read_run_prompts, write_latest
 from protext_jax.training_texts import NO_IMAGES, open_corpus
 
 

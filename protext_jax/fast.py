@@ -102,12 +102,14 @@ def mix(
     scale = query.shape[-1] ** -0.5
 
     def logits(key: Array, mask: Array | None) -> Array:
-        found = jnp.einsum("...qhe,...khe->...hqk", query, key, preferred_element_type=jnp.float32)
-        found = found * scale
-        return found if mask is None else jnp.where(mask[..., None, :, :], found, -jnp.inf)
+        products = jnp.einsum(
+            "...qhe,...khe->...hqk", query, key, preferred_element_type=jnp.float32
+        )
+        products = products * scale
+        return products if mask is None else jnp.where(mask[..., None, :, :], products, -jnp.inf)
 
-    found = jnp.concatenate([logits(key, mask) for key, _, mask in parts], axis=-1)
-    weights = jax.nn.softmax(found, axis=-1).astype(query.dtype)
+    scores = jnp.concatenate([logits(key, mask) for key, _, mask in parts], axis=-1)
+    weights = jax.nn.softmax(scores, axis=-1).astype(query.dtype)
     edges = [sum(p[0].shape[-3] for p in parts[:i]) for i in range(1, len(parts))]
     split = jnp.split(weights, edges, axis=-1)
     return sum(
@@ -142,17 +144,17 @@ def prefix_heads(
     last = tower.config.layers - 1
     positions = jnp.asarray(params["position_embedding"])[1 : 1 + length]
     causal = jnp.arange(1 + length) <= jnp.arange(1, 1 + length)[:, None]
-    found, x = [], prompts[0] + positions
+    heads, x = [], prompts[0] + positions
     for layer, block in enumerate(blocks(tower, params)):
         if 1 <= layer < depth:
             x = prompts[layer]
         x = x.astype(tower.dtype)
         normed = block.norm1(jnp.concatenate([start[layer][None], x]))
         key, value = block.heads("key", normed), block.heads("value", normed)
-        found.append((key, value))
+        heads.append((key, value))
         if depth - 1 <= layer < last:
             x = block.finish(x, mix(block.heads("query", normed[1:]), [(key, value, causal)]))
-    return found
+    return heads
 
 
 def packed_features(

@@ -1,36 +1,29 @@
-"""What a run leaves behind: prompts in a file of kilobytes, and class features made of them."""
+"""What a run leaves behind: its prompts, in a file of kilobytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from common.clip import CLIP, TextConfig, TextTower, encode_text
-from common.clip.encode import unit
-from common.clip.text import require_causal
+from common.clip import CLIP, TextConfig
 from common.config import read_config
-from common.data.names import readable
 from common.errors import UserError
 from common.finite import require_finite
 from common.paths import AnyPath, on_disk
-from common.spread import over_devices
 from common.training.sharding import by_path
 from common.training.unfinished import read_unfinished
 from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
-from common.weights.table import nest
 from configs.protext import defaults
-from protext_jax.adapters import MAPPINGS, adapted, adapter_shapes
-from protext_jax.prompts import ClassTexts, default_template, tokenise
+from protext_jax.adapters import MAPPINGS, adapter_shapes
+from protext_jax.prompts import default_template
 from protext_jax.runs import RunSetting, make_runs
-from protext_jax.tower import encode_classes
 
 FORMAT = "protext_jax 1"
-ROWS, COLUMNS = 32, 8
-_NEEDED = ("fingerprint", "base_model", "template", "seed")
+REQUIRED_METADATA = ("fingerprint", "base_model", "template", "seed")
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ class LearnedPrompts:
         Raises:
           UserError: The weights are others, or the file does not hold what a run writes.
         """
-        if absent := [name for name in _NEEDED if name not in self.metadata]:
+        if absent := [name for name in REQUIRED_METADATA if name not in self.metadata]:
             raise UserError(
                 f"the file of the prompts does not say their {', '.join(absent)}: give it as the "
                 "run wrote it."
@@ -111,7 +104,7 @@ def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:
         shape = shapes["prompts"]
         return len(shape) == 3 and 1 <= shape[0] <= text.layers and shape[2] == text.width
     adapters = (adapter_shapes(mapping, text.projection) for mapping in MAPPINGS[1:])
-    return any(shapes == {f"adapter/{path}": each for path, each in x.items()} for x in adapters)
+    return any(shapes == {f"adapter/{path}": shape for path, shape in x.items()} for x in adapters)
 
 
 def write_prompts(path: AnyPath, learned: LearnedPrompts) -> None:
@@ -134,8 +127,8 @@ def all_runs(config: ConfigDict, weights: str, trainable: PyTree) -> list[Learne
 def write_runs(workdir: AnyPath, learned: Sequence[LearnedPrompts], chosen: int) -> None:
     """Write `prompts.safetensors`, of a sweep also one file per run."""
     write_prompts(workdir / "prompts.safetensors", learned[chosen])
-    for number, own in enumerate(learned if len(learned) > 1 else ()):
-        write_prompts(workdir / f"sweep/{number}.safetensors", own)
+    for number, prompts in enumerate(learned if len(learned) > 1 else ()):
+        write_prompts(workdir / f"sweep/{number}.safetensors", prompts)
 
 
 def write_latest(workdir: AnyPath, number: int | None = None) -> None:
@@ -150,8 +143,8 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
       UserError: there is no run or no checkpoint, or no such run in the sweep.
     """
     config = read_config(workdir, defaults())
-    found = read_unfinished(workdir)
-    learned = all_runs(config, found.fingerprints["model"], found.trainable)
+    unfinished = read_unfinished(workdir)
+    learned = all_runs(config, unfinished.fingerprints["model"], unfinished.trainable)
     if not 0 <= (number or 0) < len(learned):
         raise UserError(f"--run={number}: {workdir} has the runs 0 to {len(learned) - 1}.")
     write_runs(workdir, learned, number or 0)
@@ -209,39 +202,3 @@ def read_runs(config: ConfigDict, workdir: AnyPath) -> list[LearnedPrompts]:
     count = len(make_runs(config))
     numbers = range(count) if count > 1 else (None,)
     return [read_learned(config, workdir, number) for number in numbers]
-
-
-def _encode(
-    shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower, half: bool = False
-) -> Array:
-    params, learned = shared
-    ids, end = texts
-    if "prompts" in learned:
-        return encode_classes(tower, params, learned["prompts"], ids, end, half=half)
-    return unit(adapted(learned["adapter"], unit(encode_text(tower, params, ids))))
-
-
-def class_features(
-    clip: CLIP, learned: LearnedPrompts, template: str, names: Sequence[str]
-) -> Float[np.ndarray, "k p"]:
-    """Return unit-length features of any classes: the classifier that the prompts make.
-
-    Raises:
-      UserError: The prompts would overwrite class names in this template, a text is too long, or
-        the tower is not causal.
-    """
-    require_causal(clip.config.text, "ProText")
-    names = [readable(name) for name in names]
-    texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
-    shared = clip.params["text"], nest(learned.arrays)
-    options = {"tower": clip.text_tower, "half": learned.half}
-    found = over_devices(_encode, shared, (texts.ids, texts.end), **options)
-    return found[: len(names)]
-
-
-def _rounded_up(texts: ClassTexts) -> ClassTexts:
-    """Round a size up, so that few programs are compiled: padding changes no feature."""
-    rows = -(-len(texts.ids) // ROWS) * ROWS
-    columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
-    which = np.minimum(np.arange(rows), len(texts.ids) - 1)
-    return ClassTexts(texts.ids[which, :columns], texts.end[which])

@@ -68,16 +68,16 @@ def _contrastive_pairs(features: Array, targets: Array, label: Array) -> Array:
     """Compare each sentence with the distinct classes of the batch."""
     same = label[:, None] == label
     logits = CONTRASTIVE_SCALE * targets @ features.T - jnp.log(same.sum(0))
-    own = jnp.where(same, logits, -jnp.inf)
-    return (jax.nn.logsumexp(logits, axis=1) - jax.nn.logsumexp(own, axis=1)).mean()
+    positives = jnp.where(same, logits, -jnp.inf)
+    return (jax.nn.logsumexp(logits, axis=1) - jax.nn.logsumexp(positives, axis=1)).mean()
 
 
 def _contrastive(features: Features, targets: Targets, real: Array, gather: Gather) -> Array:
-    others, there = gather(features), gather(real.any(1))
-    logits = CONTRASTIVE_SCALE * jnp.einsum("ump,vp->umv", targets, others)
-    logits = jnp.where(there, logits, -jnp.inf)
-    own = CONTRASTIVE_SCALE * jnp.einsum("ump,up->um", targets, features)
-    return jnp.where(real, jax.nn.logsumexp(logits, axis=-1) - own, 0).sum()
+    all_features, present = gather(features), gather(real.any(1))
+    logits = CONTRASTIVE_SCALE * jnp.einsum("ump,vp->umv", targets, all_features)
+    logits = jnp.where(present, logits, -jnp.inf)
+    positives = CONTRASTIVE_SCALE * jnp.einsum("ump,up->um", targets, features)
+    return jnp.where(real, jax.nn.logsumexp(logits, axis=-1) - positives, 0).sum()
 
 
 LOSSES: dict[str, Loss] = {
@@ -92,5 +92,5 @@ def sentence_targets(
     targets: Float[Array, "n p"], rows: Int[Array, "u m"]
 ) -> tuple[Targets, Array]:
     """Return the targets that `rows` names, and which rows are real: those below n."""
-    found = jnp.take(targets, rows, axis=0, mode="fill", fill_value=0)
-    return found, rows < targets.shape[0]
+    class_targets = jnp.take(targets, rows, axis=0, mode="fill", fill_value=0)
+    return class_targets, rows < targets.shape[0]

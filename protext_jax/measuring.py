@@ -9,8 +9,9 @@ from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.training import Evaluation
 from protext_jax.classnames import remark
-from protext_jax.evaluation import EvaluationInputs, baseline_scores, measure
+from protext_jax.evaluation import baseline_scores, measure
 from protext_jax.files import read_learned
+from protext_jax.inputs import EvaluationInputs
 from protext_jax.signals import encode_sentences
 from protext_jax.testsets import make_test_sets, own_set
 from protext_jax.training_texts import gather_texts

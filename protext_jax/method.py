@@ -30,14 +30,15 @@ from common.protocols.epochs import Sampler, steps_per_epoch
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Tell, unheard
-from common.weights.table import nest
+from common.weights.nesting import nest
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
-from protext_jax.evaluation import EvaluationInputs, evaluate
+from protext_jax.evaluation import evaluate
 from protext_jax.files import all_runs, read_runs, write_runs
+from protext_jax.inputs import EvaluationInputs
 from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
@@ -209,12 +210,12 @@ class ProText(Method):
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure the accuracy by protocol, the baselines and the text-only signals."""
         del frozen
-        found = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
-        return replace(found, details={"remarks": self.remarks, **found.details})
+        evaluation = evaluate(self.measured, self.plan.runs, jax.device_get(trainable))
+        return replace(evaluation, details={"remarks": self.remarks, **evaluation.details})
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
         """Return whether the last `early_stop` evaluations gained nothing on held-out text."""
-        patience, ranks = self.config.early_stop, [rank(found) for found in evaluations]
+        patience, ranks = self.config.early_stop, [rank(metrics) for metrics in evaluations]
         if not 0 < patience < len(ranks):
             return False
         retrieval, cosine = max(ranks[-patience:])

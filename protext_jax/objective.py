@@ -112,11 +112,11 @@ class Objective:
             return lax.all_gather(x, "data", tiled=True)
 
         def device(trainable: PyTree, frozen: PyTree, layout: BatchLayout) -> tuple[Any, ...]:
-            own = jax.tree.map(lambda x: x[:, 0], layout)
+            shard = jax.tree.map(lambda x: x[:, 0], layout)
             grad = jax.value_and_grad(partial(self.packed, gather=gather), has_aux=True)
-            found = jax.vmap(grad, (0, None, 0))(trainable, frozen, own)
+            results = jax.vmap(grad, (0, None, 0))(trainable, frozen, shard)
             # One vector, so that a step has one collective.
-            flat, unravel = ravel_pytree(found)
+            flat, unravel = ravel_pytree(results)
             (values, metrics), gradient = unravel(lax.psum(flat, "data"))
             return values, gradient, metrics
 

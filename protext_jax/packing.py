@@ -74,10 +74,10 @@ class Sizes:
         classes = tokens = repeats = 1
         for sampler, epochs in samplers:
             for epoch in range(epochs):
-                drawn = label[sampler.epoch(epoch)]
-                flat = drawn + len(lengths) * np.arange(len(drawn))[:, None]
-                counts = np.bincount(flat.ravel(), minlength=len(drawn) * len(lengths))
-                counts = counts.reshape(len(drawn), -1)
+                batches = label[sampler.epoch(epoch)]
+                flat = batches + len(lengths) * np.arange(len(batches))[:, None]
+                counts = np.bincount(flat.ravel(), minlength=len(batches) * len(lengths))
+                counts = counts.reshape(len(batches), -1)
                 classes = max(classes, int((counts > 0).sum(1).max()))
                 tokens = max(tokens, int(((counts > 0) @ lengths).max()))
                 repeats = max(repeats, int(counts.max()))
@@ -108,7 +108,9 @@ class Packer:
         classes, slots = np.unique(self.label[pairs], return_inverse=True)
         by_length = np.argsort(-self.lengths[classes], kind="stable")
         shards = [by_length[i :: self.sizes.shards] for i in range(self.sizes.shards)]
-        packed = [self._shard(classes[own], _grouped(pairs, slots, own)) for own in shards]
+        packed = [
+            self._shard(classes[members], _grouped(pairs, slots, members)) for members in shards
+        ]
         return BatchLayout(**{name: np.stack([x[name] for x in packed]) for name in packed[0]})
 
     def _shard(
@@ -142,12 +144,12 @@ class Packer:
 
 
 def _grouped(
-    pairs: Int[np.ndarray, "b"], slots: Int[np.ndarray, "b"], own: Int[np.ndarray, "u"]
+    pairs: Int[np.ndarray, "b"], slots: Int[np.ndarray, "b"], classes: Int[np.ndarray, "u"]
 ) -> list[np.ndarray]:
-    """Return the pairs of each of the batch's classes `own`."""
+    """Return the pairs of each of the batch's `classes`."""
     order = np.argsort(slots, kind="stable")
     groups = np.split(pairs[order], np.cumsum(np.bincount(slots))[:-1])
-    return [groups[i] for i in own]
+    return [groups[i] for i in classes]
 
 
 def suffixes(

@@ -63,8 +63,8 @@ def rate(
     does not reach 0: it stops `WARMUP_EPOCHS` short.
     """
     warmup = WARMUP_EPOCHS, WARMUP_RATE
-    chosen = cosine_by_epoch(epoch, epochs, peak, *warmup, recounted=True)
-    return jnp.where(epoch < epochs, chosen, 0.0)
+    cosine = cosine_by_epoch(epoch, epochs, peak, *warmup, recounted=True)
+    return jnp.where(epoch < epochs, cosine, 0.0)
 
 
 @flax.struct.dataclass

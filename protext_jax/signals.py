@@ -3,7 +3,7 @@
 The signals choose among the runs of a sweep and tell when to stop.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +12,16 @@ from jaxtyping import Float, Int
 
 from common.clip import CLIP
 from common.data.clip_features import text_features
-from common.evaluation import figures
 from common.evaluation.classification import (
     accuracy,
     class_means,
     nearest_by_cosine,
     normalise,
 )
+from common.evaluation.similarity import similarity_matrices
 from protext_jax.training_texts import TrainingTexts
 
 RETRIEVAL, HELD_OUT_COSINE = "text/retrieval_accuracy", "text/held_out_cosine"
-SIDE = 240  # pixels of a picture of similarities
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,13 @@ class Sentences:
     def scores(self, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
         """Return mean and least of `cosines`, and whether held-out sentences find their class."""
         cosines = self.cosines(classes)
-        found = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
+        metrics = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
         if len(self.held_out):
             nearest = nearest_by_cosine(self.held_out, classes)
-            own = (self.held_out * classes[self.held_label]).sum(1)
-            found[RETRIEVAL] = accuracy(nearest, self.held_label)
-            found[HELD_OUT_COSINE] = float(own.mean())
-        return found
+            cosine = (self.held_out * classes[self.held_label]).sum(1)
+            metrics[RETRIEVAL] = accuracy(nearest, self.held_label)
+            metrics[HELD_OUT_COSINE] = float(cosine.mean())
+        return metrics
 
 
 def encode_sentences(clip: CLIP, texts: TrainingTexts, cache: Path) -> Sentences:
@@ -74,16 +73,11 @@ def rank(scores: Mapping[str, float]) -> tuple[float, float]:
 
 
 def similarity_picture(
-    sentences: Sentences, before: Float[np.ndarray, "k p"], after: Float[np.ndarray, "k p"]
+    sentences: Sentences,
+    before: Float[np.ndarray, "k p"],
+    after: Float[np.ndarray, "k p"],
+    classnames: Sequence[str],
 ) -> np.ndarray:
     """Draw the cosines between classes: of CLIP, of the prompts, of mean sentences."""
-    panels = [_heat(x @ x.T) for x in (before, after, sentences.means)]
-    columns = ["before", "after", "sentences"]
-    return figures.image_grid([panels], ["similarity of classes"], columns)
-
-
-def _heat(cosines: Float[np.ndarray, "k k"]) -> np.ndarray:
-    scaled = (cosines - cosines.min()) / max(np.ptp(cosines), 1e-6)
-    grey = np.round(255 * (1 - scaled)).astype(np.uint8)
-    each = -(-SIDE // len(grey))
-    return np.repeat(np.kron(grey, np.ones((each, each), np.uint8))[..., None], 3, axis=-1)
+    features = {"before": before, "after": after, "sentences": sentences.means}
+    return similarity_matrices({name: x @ x.T for name, x in features.items()}, classnames)

@@ -17,23 +17,23 @@ from protext_jax.training_texts import TrainingTexts
 
 def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -> dict[str, str]:
     """Return the rows of the table that a run begins with."""
-    matched, found = texts.matched, len(texts.names)
-    known = len(texts.dataset.classnames) if texts.dataset else found + len(matched.untold)
+    matched, trained = texts.matched, len(texts.names)
+    total = len(texts.dataset.classnames) if texts.dataset else trained + len(matched.undescribed)
     half = ", the base half" if config.protocol == BASE_TO_NEW and texts.dataset else ""
-    overlong, held = sum(matched.overlong.values()), len(texts.held_out)
-    told = texts.pairs + held + overlong
-    passed = {
-        "classes without a sentence": len(matched.untold),
+    overlong, held_out = sum(matched.overlong.values()), len(texts.held_out)
+    sentences = texts.pairs + held_out + overlong
+    counts = {
+        "classes without a sentence": len(matched.undescribed),
         "keys of the corpus": len(matched.unmatched),
         "sentences too long": overlong,
     }
-    counted = ", ".join(f"{count} {what}" for what, count in passed.items() if count)
+    counted = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     beside = listed(texts.dataset.passed_over) if texts.dataset else ""
     rows = {
-        "classes": f"{found} of {known}{half}" if known != found else str(found),
-        "learns from": f"{_of(texts.pairs, told)} sentences",
+        "classes": f"{trained} of {total}{half}" if total != trained else str(trained),
+        "learns from": f"{_of(texts.pairs, sentences)} sentences",
         "passed over": "; ".join(filter(None, (counted, beside))),
-        "held out": f"{held} sentences, for the signals of text alone" if held else "",
+        "held out": f"{held_out} sentences, for the signals of text alone" if held_out else "",
         "kept for the test": ", ".join(
             f"{len(test.split)} pictures of {len(test.classnames)} "
             f"{test.prefix.removesuffix('/') or 'known'} classes"
@@ -48,7 +48,7 @@ def fingerprints(
     config: ConfigDict, clip: CLIP, texts: TrainingTexts, sets: Sequence[TestSet]
 ) -> dict[str, str]:
     """Fingerprint everything that a run reads beside the sentences that it is trained on."""
-    found = {
+    prints = {
         "model": clip.fingerprint,
         "tokenizer": clip.tokenizer.fingerprint,
         "held-out sentences": digest([texts.held_out, texts.held_label.tolist()]),
@@ -66,7 +66,7 @@ def fingerprints(
         measured["words"] = read_words(config)
     if config.coop_shots and texts.dataset:
         measured["photos of CoOp"] = texts.dataset.train.fingerprint
-    return found | {f"{EVALUATION}{name}": digest([x]) for name, x in measured.items()}
+    return prints | {f"{EVALUATION}{name}": digest([x]) for name, x in measured.items()}
 
 
 def _of(part: int, whole: int) -> str:

@@ -27,13 +27,13 @@ def choose(runs: Sequence[RunSetting], metrics: Sequence[Mapping[str, float]]) -
 
 def sweep_table(runs: Sequence[RunSetting], result: Mapping[str, Any]) -> str:
     """Return a row per setting: mean and spread over its seeds; the chosen one bears a star."""
-    found, chosen = result["details"]["sweep"], result["details"]["chosen"]
-    names = list(found[0])
+    metrics, chosen = result["details"]["sweep"], result["details"]["chosen"]
+    names = list(metrics[0])
     rows = []
-    for (rate, epochs), own in _by_setting(runs).items():
-        values: list[Value] = [summarise(found[row][name] for row in own) for name in names]
-        shown = [value.show(is_share(name)) for name, value in zip(names, values, strict=True)]
-        rows.append([f"{rate:g}", str(epochs), *shown, "*" if chosen in own else ""])
+    for (rate, epochs), numbers in _by_setting(runs).items():
+        values: list[Value] = [summarise(metrics[row][name] for row in numbers) for name in names]
+        cells = [value.show(is_share(name)) for name, value in zip(names, values, strict=True)]
+        rows.append([f"{rate:g}", str(epochs), *cells, "*" if chosen in numbers else ""])
     heads = [heading(name) for name in names]
     return markdown_table(["learning rate", "epochs", *heads, "chosen"], rows)
 

@@ -28,7 +28,7 @@ class TestSet:
 
     Attributes:
       prefix: of the metrics' names, e.g. "base/"; empty for the whole of the run's own set.
-      known: the paper's name of the data set, or "".
+      paper_name: the paper's name of the data set, or "".
       classnames: k names.
       split: the test pictures.
       template: in front of which the prompts stand.
@@ -36,7 +36,7 @@ class TestSet:
     """
 
     prefix: str
-    known: str
+    paper_name: str
     classnames: tuple[str, ...]
     split: ImageSplit | FeatureSplit
     template: str
@@ -62,8 +62,8 @@ def make_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, .
     Raises:
       UserError: A target cannot be opened, or nothing can be measured on it.
     """
-    own = own_test_sets(config, texts)
-    return (*own, *(_target(config, spec) for spec in config.targets))
+    own_sets = own_test_sets(config, texts)
+    return (*own_sets, *(_target(config, spec) for spec in config.targets))
 
 
 def own_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ...]:
@@ -111,7 +111,7 @@ def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool)
             template = cross_template(dataset.name)
     return TestSet(
         prefix=prefix,
-        known=identify(dataset.name),
+        paper_name=identify(dataset.name),
         classnames=dataset.classnames,
         split=dataset.test,
         template=template,

@@ -64,7 +64,7 @@ def encode_classes(
 ) -> Float[Array, "b p"]:
     """Compute `prompted_features`, `at_once` rows at a time, for any number of classes."""
 
-    def one(row: tuple[Array, Array]) -> Array:
+    def encode(row: tuple[Array, Array]) -> Array:
         return prompted_features(tower, params, prompts, row[0][None], row[1][None], half=half)[0]
 
-    return jax.lax.map(one, (ids, end), batch_size=at_once)
+    return jax.lax.map(encode, (ids, end), batch_size=at_once)

@@ -21,7 +21,8 @@ from common.latest import Latest
 from common.paths import AnyPath, as_path
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
-from protext_jax.files import LearnedPrompts, class_features, read_run_prompts
+from protext_jax.classifier import class_features
+from protext_jax.files import LearnedPrompts, read_run_prompts
 from protext_jax.testsets import own_test_sets
 from protext_jax.training_texts import gather_texts, training_template
 
@@ -49,10 +50,10 @@ class TrainedPrompts:
     @property
     def classnames(self) -> tuple[str, ...]:
         """The classes that the run learned; its data set, or else its sentences, say them."""
-        return self._own[0]
+        return self._learned[0]
 
     @cached_property
-    def _own(self) -> tuple[tuple[str, ...], str]:
+    def _learned(self) -> tuple[tuple[str, ...], str]:
         """The learned classes and the template that they are measured in."""
         texts = gather_texts(self.config, self.clip.tokenizer)
         sets = own_test_sets(self.config, texts)
@@ -68,7 +69,7 @@ class TrainedPrompts:
         Raises:
           UserError: A name is not a text, or is too long.
         """
-        names, template = self._own if names is None else (require_names(names), self._template)
+        names, template = self._learned if names is None else (require_names(names), self._template)
 
         def encode() -> Float[np.ndarray, "k p"]:
             with jax.default_matmul_precision(product_precision(self.config.dtype)):

@@ -103,8 +103,8 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
 
 def templates_of(source: str, name: str) -> tuple[str, ...]:
     """Fill a source's templates with a class's name, but for the first, which the prompts use."""
-    others = [x for x in SOURCES[source] if x != f"{CONTEXT} {{}}."]
-    return tuple(x.replace("{}", readable(name)) for x in others)
+    templates = [x for x in SOURCES[source] if x != f"{CONTEXT} {{}}."]
+    return tuple(x.replace("{}", readable(name)) for x in templates)
 
 
 def training_template(config: ConfigDict) -> str:
@@ -134,12 +134,12 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     classnames = trained.classnames if trained else ()
     matched = _match(config, classnames, tokenizer)
 
-    kept, held = [], []
+    learned, held_out = [], []
     for label, group in enumerate(matched.groups):
         cut = len(group) - held_out_of(config, len(group))
-        kept += [(label, sentence) for sentence in group[:cut]]
-        held += [(label, sentence) for sentence in group[cut:]]
-    if config.early_stop and not held:
+        learned += [(label, sentence) for sentence in group[:cut]]
+        held_out += [(label, sentence) for sentence in group[cut:]]
+    if config.early_stop and not held_out:
         raise UserError(
             f"early_stop={config.early_stop} goes by held-out sentences, but no class has "
             f"{PLENTY}, of which some would be held out: give held_out=1 or more."
@@ -149,20 +149,20 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
         dataset=dataset,
         names=matched.names,
         matched=matched,
-        sentences=tuple(sentence for _, sentence in kept),
-        label=np.array([label for label, _ in kept], np.int32),
-        held_out=tuple(sentence for _, sentence in held),
-        held_label=np.array([label for label, _ in held], np.int32),
+        sentences=tuple(sentence for _, sentence in learned),
+        label=np.array([label for label, _ in learned], np.int32),
+        held_out=tuple(sentence for _, sentence in held_out),
+        held_label=np.array([label for label, _ in held_out], np.int32),
         templates=tokenise(tokenizer, training_template(config), spelled, config.length),
     )
 
 
 def held_out_of(config: ConfigDict, sentences: int) -> int:
     """Return how many of a class's sentences are held out; one is always learned from."""
-    wanted = config.held_out
-    if wanted == -1:
-        wanted = POCKET_HELD_OUT if sentences >= PLENTY else 0
-    return min(wanted, sentences - 1)
+    count = config.held_out
+    if count == -1:
+        count = POCKET_HELD_OUT if sentences >= PLENTY else 0
+    return min(count, sentences - 1)
 
 
 def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> MatchedCorpus:

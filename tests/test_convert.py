@@ -45,7 +45,8 @@ from common.errors import UserError
 from common.files import read_json
 from common.weights.clip import OPEN_CLIP_VIT
 from common.weights.files import read_tensors, write_tensors
-from common.weights.table import flatten, to_source
+from common.weights.nesting import flatten
+from common.weights.table import to_source
 from tests.hostile import commands
 
 LETTERS = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]

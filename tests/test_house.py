@@ -12,9 +12,9 @@ PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
     {"gradients", "latest", "lazy", "packages", "text", "trees", "version"},
-    {"damage", "interrupts", "strict_json"},
+    {"damage", "interrupts", "strict_json", "terms"},
     {"errors", "progress"},
-    {"choices", "finite", "names", "old_spellings", "photos", "records"},
+    {"choices", "csv_text", "finite", "names", "old_spellings", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks", "pictures"},
@@ -26,7 +26,7 @@ FLOORS = (
     {"data", "pocket"},
     {"evaluation", "training"},
     {"protocols"},
-    {"aot", "fields", "page", "runs", "torch_check"},
+    {"aot", "describe", "fields", "page", "runs", "split", "torch_check"},
     {"commands", "convert", "report"},
     {"notebook"},
     {"configs", "tools", *METHODS},

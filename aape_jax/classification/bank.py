@@ -56,11 +56,11 @@ class BankTexts:
     """What a bank is made of where nothing is encoded yet.
 
     Attributes:
-      named: The filled template of each class.
+      class_texts: The filled template of each class.
       sentences: The reference prompts of each class.
     """
 
-    named: tuple[str, ...]
+    class_texts: tuple[str, ...]
     sentences: tuple[tuple[str, ...], ...]
 
 
@@ -76,10 +76,10 @@ def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Ba
     """
     if file := features_file(config):
         return read_bank(file, classnames)
-    named = _named(config, dataset, classnames)
+    class_texts = _class_texts(config, dataset, classnames)
     if config.prompts.source == "none":
-        return BankTexts(named, tuple((text,) for text in named))
-    return BankTexts(named, read_corpus(config, dataset, classnames))
+        return BankTexts(class_texts, tuple((text,) for text in class_texts))
+    return BankTexts(class_texts, read_corpus(config, dataset, classnames))
 
 
 def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
@@ -87,8 +87,8 @@ def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Ban
     if isinstance(opened, Bank):
         return opened
     flat, labels = flattened(opened.sentences)
-    prompts, mask = by_class(text_features(clip, flat, cache), labels, len(opened.named))
-    return Bank(encode_classes(opened.named, clip, cache), prompts, mask, opened.sentences)
+    prompts, mask = by_class(text_features(clip, flat, cache), labels, len(opened.class_texts))
+    return Bank(encode_classes(opened.class_texts, clip, cache), prompts, mask, opened.sentences)
 
 
 def open_classes(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> ClassTexts:
@@ -98,9 +98,9 @@ def open_classes(config: ConfigDict, dataset: str, classnames: Sequence[str]) ->
       UserError: a class is not in the file of features, or there is no text tower.
     """
     if file := features_file(config):
-        arrays, chosen = _read_classes(file, classnames)
-        return normalise(arrays["class_features"])[chosen]
-    return _named(config, dataset, classnames)
+        arrays, rows = _read_classes(file, classnames)
+        return normalise(arrays["class_features"])[rows]
+    return _class_texts(config, dataset, classnames)
 
 
 def encode_classes(texts: ClassTexts, clip: CLIP | None, cache: Path) -> Float[np.ndarray, "k p"]:
@@ -114,7 +114,7 @@ def features_file(config: ConfigDict) -> Path | None:
     return local_path(where) if kind == "features" else None
 
 
-def _named(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple[str, ...]:
+def _class_texts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple[str, ...]:
     if not config.model:
         raise UserError(
             f"prompts.source={config.prompts.source!r} needs a text tower: name one with model=, "
@@ -134,27 +134,27 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
     Raises:
       UserError: an array is missing, the arrays do not fit, or a class has no prompts.
     """
-    arrays, chosen = _read_classes(file, classnames)
-    own = arrays["class_features"]
-    prompts = arrays.get("prompt_features", own)
-    labels = arrays.get("prompt_labels", np.arange(len(own)))
-    if prompts.shape != (*labels.shape, own.shape[1]):
+    arrays, rows = _read_classes(file, classnames)
+    class_features = arrays["class_features"]
+    prompts = arrays.get("prompt_features", class_features)
+    labels = arrays.get("prompt_labels", np.arange(len(class_features)))
+    if prompts.shape != (*labels.shape, class_features.shape[1]):
         raise UserError(
             f"prompt_features {prompts.shape} and prompt_labels {labels.shape} of {file} do not "
-            f"fit each other and class_features {own.shape}: write a row and a label for each "
-            "prompt."
+            f"fit each other and class_features {class_features.shape}: write a row and a label "
+            "for each prompt."
         )
     prompts = require_features(prompts, f"prompt_features of {file}")
-    labels = require_labels(labels, len(own), f"prompt_labels of {file}")
-    empty = sorted(set(chosen.tolist()) - set(labels.tolist()))
+    labels = require_labels(labels, len(class_features), f"prompt_labels of {file}")
+    empty = sorted(set(rows.tolist()) - set(labels.tolist()))
     if empty:
         raise UserError(
             f"the class {arrays['classnames'][empty[0]]!s} has no prompts in {file}: add some."
         )
-    kept = np.isin(labels, chosen)
-    rows, place = np.unique(chosen, return_inverse=True)
-    grouped, mask = by_class(prompts[kept], np.searchsorted(rows, labels[kept]), len(rows))
-    return Bank(normalise(own)[chosen], grouped[place], mask[place])
+    used = np.isin(labels, rows)
+    distinct, place = np.unique(rows, return_inverse=True)
+    grouped, mask = by_class(prompts[used], np.searchsorted(distinct, labels[used]), len(distinct))
+    return Bank(normalise(class_features)[rows], grouped[place], mask[place])
 
 
 def _read_classes(
@@ -165,22 +165,22 @@ def _read_classes(
     for name in ("classnames", "class_features"):
         if name not in arrays:
             raise UserError(f"the prompt file {file} holds no array {name!r}: add it.")
-    listed = list(require_names(arrays["classnames"], f"classnames of {file}"))
-    own = arrays["class_features"]
-    if own.ndim != 2 or len(own) != len(listed):
+    names = list(require_names(arrays["classnames"], f"classnames of {file}"))
+    features = arrays["class_features"]
+    if features.ndim != 2 or len(features) != len(names):
         raise UserError(
-            f"class_features of {file} must be [{len(listed)},p], not {own.shape}: write a row for "
-            "each class."
+            f"class_features of {file} must be [{len(names)},p], not {features.shape}: write a row "
+            "for each class."
         )
-    arrays["class_features"] = require_features(own, f"class_features of {file}")
-    if listed == list(classnames):  # Names may occur twice, as two of ImageNet's do.
-        return arrays, np.arange(len(listed))
-    known = {name: row for row, name in enumerate(listed)}
-    found = match_names(classnames, known, f"the prompt file {file}")
-    require_matches(found, classnames, known, f"the prompt file {file}")
-    if found.unmatched:
+    arrays["class_features"] = require_features(features, f"class_features of {file}")
+    if names == list(classnames):  # Names may occur twice, as two of ImageNet's do.
+        return arrays, np.arange(len(names))
+    row_of = {name: row for row, name in enumerate(names)}
+    matches = match_names(classnames, row_of, f"the prompt file {file}")
+    require_matches(matches, classnames, row_of, f"the prompt file {file}")
+    if matches.unmatched:
         raise UserError(
-            f"the prompt file {file} has no feature of the class {found.unmatched[0]!r}: add it, "
+            f"the prompt file {file} has no feature of the class {matches.unmatched[0]!r}: add it, "
             "or spell it as the data set does."
         )
-    return arrays, np.array([known[found.keys[name]] for name in classnames])
+    return arrays, np.array([row_of[matches.keys[name]] for name in classnames])

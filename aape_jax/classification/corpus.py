@@ -61,12 +61,12 @@ def choose(sentences: Sequence[str], per_template: int, seed: Sequence[int]) -> 
             f"prompts.per_template={per_template} is out of range: give 1 to {PER_TEMPLATE}."
         )
     generator = np.random.default_rng(tuple(seed))
-    kept: list[str] = []
+    drawn: list[str] = []
     for start in range(0, len(sentences), PER_TEMPLATE):
         group = sentences[start : start + PER_TEMPLATE]
         order = generator.permutation(len(group))[:per_template]
-        kept += [group[i] for i in sorted(order)]
-    return tuple(kept)
+        drawn += [group[i] for i in sorted(order)]
+    return tuple(drawn)
 
 
 def _pocket(where: str, dataset: str) -> Mapping[str, Sequence[str]]:
@@ -102,13 +102,13 @@ def _keys(
     """
     source = config.prompts.source
     aliased = _aliased(config.prompts.aliases, classnames, by_name)
-    others = [name for name in classnames if name not in aliased]
-    found = match_texts(others, by_name, source)
-    if others and not aliased:
-        require_matches(found, classnames, by_name, source)
-    for line in found.respelled(source):
+    unaliased = [name for name in classnames if name not in aliased]
+    matches = match_texts(unaliased, by_name, source)
+    if unaliased and not aliased:
+        require_matches(matches, classnames, by_name, source)
+    for line in matches.respelled(source):
         say(line)
-    return {**found.keys, **aliased}
+    return {**matches.keys, **aliased}
 
 
 def _aliased(
@@ -123,13 +123,13 @@ def _aliased(
         return {}
     source = f"prompts.aliases={file}"
     aliases = read_json(Path(file).expanduser(), "give {class name: key of the corpus}")
-    if odd := [name for name, key in aliases.items() if not isinstance(key, str)]:
-        raise UserError(f"{source} has no text at {odd[0]!r}: give {{class name: key}}.")
+    if not_texts := [name for name, key in aliases.items() if not isinstance(key, str)]:
+        raise UserError(f"{source} has no text at {not_texts[0]!r}: give {{class name: key}}.")
     of_class = match_texts(classnames, aliases, source)
     if aliases:
         require_matches(of_class, classnames, aliases, source)
-    wanted = {name: aliases[alias] for name, alias in of_class.keys.items()}
-    keys = match_names(wanted.values(), by_name, source)
+    key_of = {name: aliases[alias] for name, alias in of_class.keys.items()}
+    keys = match_names(key_of.values(), by_name, source)
     if keys.unmatched:
         raise UserError(
             f"{source} names {some(keys.unmatched)}, which the corpus does not have: it has "
@@ -137,4 +137,4 @@ def _aliased(
         )
     if of_class.unused:
         say(f"{source}: {some(of_class.unused)} fit no class.")
-    return {name: keys.keys[key] for name, key in wanted.items()}
+    return {name: keys.keys[key] for name, key in key_of.items()}

@@ -1,9 +1,10 @@
 """What a classification run reports: the variants and what they have to beat."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Int, PyTree, UInt8
+from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.classification.baselines.context import LEARNERS, train_context
@@ -17,6 +18,7 @@ from common.checks import check_choices
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.evaluation.figures import predictions_picture
+from common.evaluation.predictions import prediction_tables
 from common.protocols.coop import RATE, coop_sgd
 from common.protocols.epochs import Sampler
 from common.spread import over_devices
@@ -36,14 +38,26 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
 def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
     """Return the accuracy and size of a trained head; it sees only the classes' features."""
 
-    found = scores(tests, lambda test: _predicted(head, params, test))
-    return found | {"parameters": float(parameter_count(params))}
+    row = scores(tests, lambda test: _predicted(head, params, test))
+    return row | {"parameters": float(parameter_count(params))}
 
 
-def confusion(head: Head, params: PyTree, test: TestSet) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the confusion matrix of a trained head."""
-    predicted = _predicted(head, params, test)
-    return predictions_picture(predicted, test.labels, test.classnames)
+def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> dict[str, Any]:
+    """Return what a trained head did with the classes and photos of the first test set.
+
+    Returns:
+      Fields of an `Evaluation`; none where there is no test set.
+    """
+    if not tests:
+        return {}
+    test = next(iter(tests.values()))
+    answers = _predicted(head, params, test), test.labels, test.classnames
+    tables = prediction_tables(*answers, test.names)
+    return {
+        "pictures": {"confusion": predictions_picture(*answers)},
+        "details": {"classes": tables["classes"]},
+        "tables": tables,
+    }
 
 
 def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
@@ -57,10 +71,10 @@ def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
 
 def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
     """Measure classifiers from text alone: CLIP's template, and the mean of CuPL's sentences."""
-    told = {prefix: test for prefix, test in tests.items() if test.means is not None}
+    with_sentences = {prefix: test for prefix, test in tests.items() if test.means is not None}
     rows = {
         "clip": scores(tests, lambda test: nearest_by_cosine(test.x, test.w)),
-        "cupl": scores(told, lambda test: nearest_by_cosine(test.x, test.means)),
+        "cupl": scores(with_sentences, lambda test: nearest_by_cosine(test.x, test.means)),
     }
     return {name: row for name, row in rows.items() if row}
 
@@ -72,21 +86,21 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
       UserError: a name is unknown.
     """
     check_baselines(config)
-    found = {}
+    rows = {}
     for name in config.baselines:
         if name in LEARNERS:
             if material.clip is None:
                 say(f"{name} is left out: it needs a text tower, and model='' names none.")
             else:
-                found[name] = _context_row(name, config, material)
+                rows[name] = _context_row(name, config, material)
         elif name in FEW_SHOT:
-            found[name] = _few_shot_row(name, config, material)
+            rows[name] = _few_shot_row(name, config, material)
         else:
-            found[name] = scores(
+            rows[name] = scores(
                 learned_tests(material),
                 lambda test, name=name: BASELINES[name](material.x[0], material.labels, test.x),
             )
-    return found
+    return rows
 
 
 def check_baselines(config: ConfigDict) -> None:
@@ -112,11 +126,11 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
             seed=config.seed,
         )
     )
-    own = learned_tests(material)
-    row = scores(own, lambda test: classify(test.x, None).argmax(axis=1))
+    tests = learned_tests(material)
+    row = scores(tests, lambda test: classify(test.x, None).argmax(axis=1))
     if name.startswith("tip"):
         return row
-    others = {prefix: test for prefix, test in material.tests.items() if prefix not in own}
+    others = {prefix: test for prefix, test in material.tests.items() if prefix not in tests}
     return row | scores(others, lambda test: classify(test.x, test.w).argmax(axis=1))
 
 

@@ -57,7 +57,7 @@ class ClassificationInputs:
         return text_width(self.texts, self.clip)
 
     @property
-    def found(self) -> int:
+    def available(self) -> int:
         """How many training photos of the learned classes there are, used or not."""
         return int(np.isin(self.dataset.train.labels, self.learned).sum())
 
@@ -88,12 +88,13 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         require_one_width(clip, split, texts, "the test")
     for target in targets:
         require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))
-    own = {
+    own_sizes = {
         prefix: (int(np.isin(dataset.test.labels, classes).sum()), len(classes))
         for prefix, classes in parts.items()
     }
-    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in own.items()}
-    others = {x.prefix: (len(x.dataset.test), len(x.dataset.classnames)) for x in targets}
+    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in own_sizes.items()}
+    measured = {prefix: size for prefix, size in own_sizes.items() if not faults[prefix]}
+    target_sizes = {x.prefix: (len(x.dataset.test), len(x.dataset.classnames)) for x in targets}
     return ClassificationInputs(
         config=config,
         clip=clip,
@@ -102,7 +103,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         train=train,
         texts=texts,
         targets=targets,
-        sizes={prefix: own[prefix] for prefix in own if not faults[prefix]} | others,
+        sizes=measured | target_sizes,
         idle=tuple(
             idle_line(config.data, prefix, reason) for prefix, reason in faults.items() if reason
         ),

@@ -68,14 +68,15 @@ def encode_all(opened: ClassificationInputs) -> Material:
     bank = encode_bank(opened.texts, clip, cache)
     targets, validation = opened.targets, None
     with named_together(train, dataset.test, dataset.val, *(x.dataset.test for x in targets)):
-        others = {x.prefix: encode_target(x, clip, cache, bank) for x in targets}
+        target_tests = {x.prefix: encode_target(x, clip, cache, bank) for x in targets}
         x = np.stack([encode(clip, train, cache, v, config.seed) for v in range(config.views)])
-        own = own_sets(clip, dataset.test, dataset.classnames, bank, opened.parts, cache)
+        own_tests = own_sets(clip, dataset.test, dataset.classnames, bank, opened.parts, cache)
         if dataset.val is not None:
             learned = {"": opened.learned}
             (validation,) = own_sets(
                 clip, dataset.val, dataset.classnames, bank, learned, cache
             ).values()
+    measured = {prefix: test for prefix, test in own_tests.items() if prefix in opened.sizes}
     return Material(
         clip=clip,
         classnames=dataset.classnames,
@@ -83,7 +84,7 @@ def encode_all(opened: ClassificationInputs) -> Material:
         learned=opened.learned,
         x=x,
         labels=np.searchsorted(opened.learned, train.labels),
-        tests={prefix: test for prefix, test in own.items() if prefix in opened.sizes} | others,
+        tests=measured | target_tests,
         validation=validation if validation and len(validation.labels) else None,
         photos=train if isinstance(train, ImageSplit) else None,
         idle=opened.idle,

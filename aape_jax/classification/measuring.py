@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from aape_jax.classification.evaluation import head_row, text_rows
+from aape_jax.classification.evaluation import head_row, predictions, text_rows
 from aape_jax.classification.inputs import open_inputs, require_one_width, text_width
 from aape_jax.classification.material import encode_all
 from aape_jax.classification.testsets import TestSet, encode_target, open_target
@@ -44,7 +44,9 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
         require_fit(name, params[name], head.shapes(width))
     tests = encode()
     rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
-    return evaluated(rows, text_rows(tests))
+    first = next(iter(heads))
+    further = predictions(heads[first], params[first], tests)
+    return evaluated(rows, text_rows(tests), **further)
 
 
 def own_sets(config: ConfigDict) -> OpenedSets:

@@ -139,8 +139,10 @@ class Classification(Task):
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure every variant and baseline, and what the aggregators do."""
         rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
-        pictures = self._pictures(trainable[self.name], frozen)
-        return evaluated(rows, self.baselines, pictures=pictures)
+        params, head = trainable[self.name], self.objectives[self.name].head
+        further = evaluation.predictions(head, params["head"], self.material.tests)
+        pictures = further.pop("pictures", {}) | self._attention(params, frozen)
+        return evaluated(rows, self.baselines, pictures=pictures, **further)
 
     @cached_property
     def baselines(self) -> Mapping[str, Row]:
@@ -155,22 +157,18 @@ class Classification(Task):
         warn_if_drifted(name, metrics)
         return row | metrics
 
-    def _pictures(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
+    def _attention(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
         material: Material = self.material
-        head, tests = self.objectives[self.name].head, list(material.tests.values())
-        found = {}
-        if tests:
-            found["confusion"] = evaluation.confusion(head, params["head"], tests[0])
         if not (self.config.pictures and material.photos and material.bank.sentences):
-            return found
-        shown = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
-        batch = as_batch(frozen, shown, 0)
+            return {}
+        rows = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
+        batch = as_batch(frozen, rows, 0)
         _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
         sentences = material.bank.take(material.learned).sentences
-        return found | {
+        return {
             "attention": attention_picture(
-                [material.photos.load(int(row)) for row in shown],
-                [sentences[material.labels[row]] for row in shown],
+                [material.photos.load(int(row)) for row in rows],
+                [sentences[material.labels[row]] for row in rows],
                 attention,
             )
         }

@@ -100,13 +100,13 @@ def check_applied(config: ConfigDict) -> None:
     Raises:
       UserError: `preset`, `paper` or `protocol` was given as an override.
     """
-    own = (f"preset={config.preset}", preset(config.preset), preset("default"))
-    named = f"paper={config.paper},protocol={config.protocol}"
-    source = (named, recipe(config.paper, config.protocol), recipe("", AUTO))
-    held = flatten(config)
-    for name, fields, usual in (own, source):
-        wanted = {key: value for key, value in fields.items() if usual.get(key) != value}
-        if wanted and not any(held[key] == value for key, value in wanted.items()):
+    by_preset = (f"preset={config.preset}", preset(config.preset), preset("default"))
+    names = f"paper={config.paper},protocol={config.protocol}"
+    by_recipe = (names, recipe(config.paper, config.protocol), recipe("", AUTO))
+    values = flatten(config)
+    for name, fields, usual in (by_preset, by_recipe):
+        expected = {key: value for key, value in fields.items() if usual.get(key) != value}
+        if expected and not any(values[key] == value for key, value in expected.items()):
             raise UserError(
                 f"{name} stands for other fields, none of which is set: write it behind the "
                 f"colon, --config=configs/aape.py:{name}."

@@ -16,18 +16,18 @@ from common.weights.fingerprint import digest
 def summary(opened: ClassificationInputs) -> dict[str, str]:
     """Return the rows of the table that a classification run begins with."""
     config, dataset, classes = opened.config, opened.dataset, opened.learned
-    known, learned, used = len(dataset.classnames), len(classes), len(opened.train)
-    half = "" if learned == known else f" of {known}, subsample={config.subsample}"
+    total, learned, used = len(dataset.classnames), len(classes), len(opened.train)
+    half = "" if learned == total else f" of {total}, subsample={config.subsample}"
     kind = "photos" if isinstance(opened.train, ImageSplit) else "rows of features"
-    told = opened.texts.sentences
-    sentences = sum(len(told[row]) for row in classes) if told else 0
-    taught = f", with {sentences} sentences" if sentences else ""
-    left = opened.found - used
-    drawn = f"{left} {kind}, for shots={config.shots}" if left else ""
+    sentences = opened.texts.sentences
+    sentence_count = sum(len(sentences[row]) for row in classes) if sentences else 0
+    sentence_note = f", with {sentence_count} sentences" if sentence_count else ""
+    unused = opened.available - used
+    not_drawn = f"{unused} {kind}, for shots={config.shots}" if unused else ""
     return {
         "classes": f"{learned}{half}",
-        "learns from": f"{used} of {opened.found} {kind} of these classes{taught}",
-        "passed over": "; ".join(filter(None, (drawn, listed(dataset.passed_over)))),
+        "learns from": f"{used} of {opened.available} {kind} of these classes{sentence_note}",
+        "passed over": "; ".join(filter(None, (not_drawn, listed(dataset.passed_over)))),
         "kept for the test": tests_row(
             {prefix: f"{photos} of {count}" for prefix, (photos, count) in opened.sizes.items()},
             "classes",
@@ -37,11 +37,11 @@ def summary(opened: ClassificationInputs) -> dict[str, str]:
 
 def tests_row(sizes: Mapping[str, str], what: str) -> str:
     """Return what each test set holds, or that nothing is measured."""
-    named = [
+    phrases = [
         f"{size} {prefix.removesuffix('/')} {what}" if prefix else f"{size} {what}"
         for prefix, size in sizes.items()
     ]
-    return ", ".join(named) or "nothing: nothing is measured"
+    return ", ".join(phrases) or "nothing: nothing is measured"
 
 
 def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
@@ -50,7 +50,7 @@ def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
     names = [material.classnames[row] for row in material.learned]
     texts = bank.sentences or [array_digest(bank.prompts), array_digest(bank.classes)]
     tests = {prefix: [test.classnames, test.fingerprint] for prefix, test in material.tests.items()}
-    found = {"prompts": digest([names, config.classifier.template, texts])}
+    prints = {"prompts": digest([names, config.classifier.template, texts])}
     measured: dict[str, Any] = {"test photos": tests}
     if material.validation:
         measured["validation photos"] = material.validation.fingerprint
@@ -58,4 +58,4 @@ def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
         measured["class features"] = {
             prefix: array_digest(test.w) for prefix, test in material.tests.items()
         }
-    return found | encoders(material.clip) | evaluation(measured)
+    return prints | encoders(material.clip) | evaluation(measured)

@@ -29,6 +29,7 @@ class TestSet:
       means: CuPL's features of them, `[k p]`; None where some class has no sentence.
       x: Unit-length image features, `[b p]`.
       labels: Numbered within `classnames`, `[b]`.
+      names: Of the photos.
       fingerprint: Of the photos.
     """
 
@@ -37,6 +38,7 @@ class TestSet:
     means: Float[np.ndarray, "k p"] | None
     x: Float[np.ndarray, "b p"]
     labels: Int[np.ndarray, "b"]
+    names: tuple[str, ...] = ()
     fingerprint: str = ""
 
 
@@ -48,13 +50,13 @@ class Target:
       spec: Its string.
       dataset: Those of its classes that compete.
       texts: What tells of them.
-      told: The run's own class of each; None where one has no sentence there.
+      run_classes: The run's own class of each; None where one has no sentence there.
     """
 
     spec: str
     dataset: Dataset | FeatureDataset
     texts: ClassTexts
-    told: Int[np.ndarray, "k"] | None
+    run_classes: Int[np.ndarray, "k"] | None
 
     @property
     def prefix(self) -> str:
@@ -81,18 +83,19 @@ def own_sets(
             means=bank.means[classes],
             x=x[rows],
             labels=np.searchsorted(classes, split.labels[rows]),
+            names=tuple(split.names[row] for row in rows),
             fingerprint=split.fingerprint,
         )
     return sets
 
 
-def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Target:
+def open_target(config: ConfigDict, spec: str, run_classnames: Sequence[str] = ()) -> Target:
     """Open the test part of another data set, over all of its classes.
 
     Args:
       config: The run's.
       spec: The data set's string.
-      told: The classes that the run has sentences of, in their order.
+      run_classnames: The classes that the run has sentences of, in their order.
 
     Raises:
       UserError: it cannot be opened, or nothing can be measured on it.
@@ -101,12 +104,12 @@ def open_target(config: ConfigDict, spec: str, told: Sequence[str] = ()) -> Targ
     shown_alone = config.protocol == DOMAIN_GENERALISATION
     dataset = measurable(spec, dataset, shown_alone=shown_alone)
     texts = open_classes(config, spec, dataset.classnames)
-    row_of = {name: row for row, name in enumerate(told)}
+    row_of = {name: row for row, name in enumerate(run_classnames)}
     matches = match_names(dataset.classnames, row_of, "the classes of data")
-    rows = None
+    run_classes = None
     if not matches.unmatched:
-        rows = np.array([row_of[matches.keys[name]] for name in dataset.classnames])
-    return Target(spec, dataset, texts, rows)
+        run_classes = np.array([row_of[matches.keys[name]] for name in dataset.classnames])
+    return Target(spec, dataset, texts, run_classes)
 
 
 def encode_target(
@@ -118,15 +121,18 @@ def encode_target(
       target: Of `open_target`.
       clip: None where only features are at hand.
       cache: Folder of what was encoded before.
-      bank: Of the classes that `target.told` numbers.
+      bank: Of the classes that `target.run_classes` numbers.
     """
     dataset = target.dataset
     return TestSet(
         classnames=dataset.classnames,
         w=encode_classes(target.texts, clip, cache),
-        means=None if bank is None or target.told is None else bank.means[target.told],
+        means=None
+        if bank is None or target.run_classes is None
+        else bank.means[target.run_classes],
         x=encode(clip, dataset.test, cache),
         labels=dataset.test.labels,
+        names=dataset.test.names,
         fingerprint=dataset.test.fingerprint,
     )
 

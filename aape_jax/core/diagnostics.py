@@ -24,8 +24,8 @@ def teacher_report(
 
     @jax.jit
     def run(params: PyTree, batch: Batch, key: jax.Array):
-        read, teacher = objective.aggregate(params, batch.prompted, key)
-        return watch(read, teacher), teacher.attention.mean(axis=1)
+        inputs, teacher = objective.aggregate(params, batch.prompted, key)
+        return watch(inputs, teacher), teacher.attention.mean(axis=1)
 
     metrics, attention = jax.device_get(run(params, batch, key))
     return {f"teacher/{name}": float(value) for name, value in metrics.items()}, attention

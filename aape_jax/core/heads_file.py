@@ -9,8 +9,8 @@ from common.finite import require_finite
 from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
 from common.weights.files import write_tensors
+from common.weights.nesting import nest
 from common.weights.safetensors_file import read_safetensors
-from common.weights.table import nest
 
 
 def write_head(path: AnyPath, params: PyTree) -> None:
@@ -41,12 +41,12 @@ def heads_in(trainable: PyTree) -> dict[str, PyTree]:
     heads = {}
     for name, params in trainable.items():
         # A captioning run's visual map is not a head and stands beside them.
-        kept = [part for part in ("map", "head") if isinstance(params, dict) and part in params]
-        if not kept:
+        parts = [part for part in ("map", "head") if isinstance(params, dict) and part in params]
+        if not parts:
             raise UserError(
                 f"what was learned as {name!r} has no head: give the run as it was written."
             )
-        heads[name] = params[kept[0]]
+        heads[name] = params[parts[0]]
     return heads
 
 
@@ -78,12 +78,13 @@ def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:
     Raises:
       UserError: the two differ.
     """
-    got, wanted = (
+    shapes, expected = (
         {path: np.shape(leaf) for path, leaf in by_path(tree).items()} for tree in (params, fresh)
     )
-    if differing := sorted(set(got.items()) ^ set(wanted.items())):
+    if differing := sorted(set(shapes.items()) ^ set(expected.items())):
         path = differing[0][0]
         raise UserError(
-            f"the head {name!r} has {path} of the shape {got.get(path, 'none')}, but the model and "
-            f"the run's config ask for {wanted.get(path, 'none')}: give the run as it was written."
+            f"the head {name!r} has {path} of the shape {shapes.get(path, 'none')}, but the model "
+            f"and the run's config ask for {expected.get(path, 'none')}: give the run as it was "
+            "written."
         )

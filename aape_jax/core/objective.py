@@ -111,8 +111,8 @@ class Objective:
         """Return what the aggregator reads, and the prompts aggregated for each image."""
         rows = images.rows
         tokens = {"class": images.labels, "image": rows, "none": jnp.zeros_like(rows)}
-        read = AggregatorInput(images.prompts, images.mask, images.x, tokens[self.token])
-        return read, self.aggregator(params["aggregator"], read, key)
+        inputs = AggregatorInput(images.prompts, images.mask, images.x, tokens[self.token])
+        return inputs, self.aggregator(params["aggregator"], inputs, key)
 
     def __call__(
         self, params: PyTree, batch: Batch, key: Key[Array, ""]
@@ -122,18 +122,18 @@ class Objective:
         task = classification(
             self.head.logits(params["head"], batch.x, batch.classes), batch.labels
         )
-        taught, metrics = self.teach(params, batch.prompted, h, key)
-        return task + taught, {"task": task, **metrics}
+        teaching, metrics = self.teach(params, batch.prompted, h, key)
+        return task + teaching, {"task": task, **metrics}
 
     def teach(
         self, params: PyTree, images: PromptedImages, h: Float[Array, "b p"], key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """Return the loss without the task's term."""
-        read, teacher = self.aggregate(params, images, key)
+        inputs, teacher = self.aggregate(params, images, key)
         distill = self.distillation(h, teacher.p_a)
-        reward = self.reward.loss(images.x, teacher.p_a, read.mean)
+        reward = self.reward.loss(images.x, teacher.p_a, inputs.mean)
         score = self.reward.score(images.x, teacher.p_a)
-        metrics = {"distill": distill, "clip_score": score, **watch(read, teacher)}
+        metrics = {"distill": distill, "clip_score": score, **watch(inputs, teacher)}
         return self.distillation.weight * distill + reward, metrics
 
 

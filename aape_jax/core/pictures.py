@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from aape_jax.datasets.question_set import QuestionSet
 
 TILE, LINE, WIDTH = 128, 15, 620
-SHOWN = 6  # questions of a picture
+QUESTIONS = 6  # questions of a picture
 
 
 def text_picture(
@@ -37,17 +37,17 @@ def answer_page(
       answers: To each of these.
       pictures: How many are shown.
     """
-    image = source.image[rows]
-    known = np.unique(image)
-    chosen = known[np.unique(np.linspace(0, len(known) - 1, pictures).astype(int))]
+    image_of = source.image[rows]
+    images = np.unique(image_of)
+    chosen = images[np.unique(np.linspace(0, len(images) - 1, pictures).astype(int))]
     lines = [
         [
             f"{source.texts[rows[i]]} {answers[i]} ({source.answers[rows[i]][0]})"
-            for i in np.flatnonzero(image == number)[:SHOWN]
+            for i in np.flatnonzero(image_of == image)[:QUESTIONS]
         ]
-        for number in chosen
+        for image in chosen
     ]
-    return text_picture([source.pictures.load(int(number)) for number in chosen], lines)
+    return text_picture([source.pictures.load(int(image)) for image in chosen], lines)
 
 
 def _row(photo: Image.Image, texts: Sequence[str]) -> Image.Image:

@@ -111,7 +111,7 @@ def variants(
     configs = {OWN: config}
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
-        other = changed(config, table[name])
-        if flatten(other) != flatten(config):
-            configs[name] = other
+        variant = changed(config, table[name])
+        if flatten(variant) != flatten(config):
+            configs[name] = variant
     return configs

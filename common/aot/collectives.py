@@ -61,8 +61,8 @@ def collectives(hlo: str, updates: int = 1) -> tuple[Collectives, ...]:
             len(sizes[kind]),
             sum(sizes[kind]),
             max(sizes[kind]),
-            sum(found[f"{kind} runs"] for found in totals) / updates,
-            sum(found[f"{kind} bytes"] for found in totals) / updates,
+            sum(counts[f"{kind} runs"] for counts in totals) / updates,
+            sum(counts[f"{kind} bytes"] for counts in totals) / updates,
         )
         for kind in _KINDS
         if kind in sizes

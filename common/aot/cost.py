@@ -173,7 +173,9 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("missing --utilisation, e.g. 0.3, or the measured --seconds of an update.")
     numbers = {"price": options.price, "updates": options.updates, "seconds": options.seconds}
     reports = [read_report(as_path(file)) for file in argv[1:]]
-    print(cost_table([estimate(each, options.utilisation or 1.0, **numbers) for each in reports]))
+    print(
+        cost_table([estimate(report, options.utilisation or 1.0, **numbers) for report in reports])
+    )
 
 
 if __name__ == "__main__":

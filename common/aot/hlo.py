@@ -43,8 +43,8 @@ class Instruction:
 
     def called(self, role: str) -> tuple[str, ...]:
         """Return the computations behind "role=%name" or "role={%name, %name}"."""
-        found = re.search(rf"\b{role}=(%[\w.-]+|\{{[^}}]*\}})", self.rest)
-        return tuple(_NAME.findall(found[1])) if found else ()
+        match = re.search(rf"\b{role}=(%[\w.-]+|\{{[^}}]*\}})", self.rest)
+        return tuple(_NAME.findall(match[1])) if match else ()
 
 
 Computation = Mapping[str, Instruction]
@@ -85,15 +85,15 @@ def total(module: Module, measure: Measure, inside_fusions: bool) -> Counter[str
     """
     sums: dict[str, Counter[str]] = {}
     for name, computation in module.computations.items():
-        sums[name] = found = Counter()
+        sums[name] = counts = Counter()
         for instruction in computation.values():
-            found.update(measure(computation, instruction))
+            counts.update(measure(computation, instruction))
             if instruction.opcode == "fusion" and not inside_fusions:
                 continue
             for repeats, bodies in _runs(module, instruction):
-                known = [sums[body] for body in bodies if body in sums]
-                largest = max(known, key=Counter.total, default=Counter())
-                found.update({key: repeats * value for key, value in largest.items()})
+                branches = [sums[body] for body in bodies if body in sums]
+                largest = max(branches, key=Counter.total, default=Counter())
+                counts.update({key: repeats * value for key, value in largest.items()})
     return sums[module.entry]
 
 
@@ -155,15 +155,15 @@ def _runs(module: Module, instruction: Instruction) -> Iterator[tuple[int, tuple
 
 def _trips(module: Module, loop: Instruction) -> int:
     """Return how often a loop runs: the one whole number that its condition compares with."""
-    if known := _TRIPS.search(loop.rest):
-        return int(known[1])
-    found, waiting = set(), list(loop.called("condition"))
+    if match := _TRIPS.search(loop.rest):
+        return int(match[1])
+    numbers, waiting = set(), list(loop.called("condition"))
     while waiting:
         for instruction in module.computations.get(waiting.pop(), {}).values():
             waiting += instruction.called("calls")
             if instruction.opcode == "constant" and _WHOLE_NUMBER.match(instruction.shape):
-                found.add(int(instruction.rest.partition(")")[0]))
-    return max(found.pop(), 1) if len(found) == 1 else 1
+                numbers.add(int(instruction.rest.partition(")")[0]))
+    return max(numbers.pop(), 1) if len(numbers) == 1 else 1
 
 
 def _bits(dtype: str) -> int:

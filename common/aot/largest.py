@@ -35,7 +35,7 @@ def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:
         raise UserError(
             f"--largest={field} is not a field of the config that holds a whole number above 0."
         )
-    unit, found = _halve(config, topology, field, start)
+    unit, best = _halve(config, topology, field, start)
     fits, fails = 1, 2 if unit < start else None
     while fails is None or fails - fits > 1:
         times = 2 * fits if fails is None else (fits + fails) // 2
@@ -44,11 +44,11 @@ def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:
         except DoesNotFit:
             fails = times
             continue
-        if fails is None and _cost(report) == _cost(found):
+        if fails is None and _cost(report) == _cost(best):
             say(f"{field}={unit * times} is the same program as {field}={unit * fits}")
             break
-        fits, found = times, report
-    return found
+        fits, best = times, report
+    return best
 
 
 def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[int, ProgramReport]:

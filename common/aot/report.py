@@ -103,16 +103,15 @@ class ProgramReport:
         table.add_column()
         table.add_column(justify="right")
         memory = self.memory
-        known = memory.available is not None
-        limit = f" of {memory.available / GIB:.2f}" if known else ""
+        limit = "" if memory.available is None else f" of {memory.available / GIB:.2f}"
         table.add_row("HBM peak per device", f"{_gib(memory.peak)}{limit} GiB")
         for name in ("arguments", "outputs", "reused", "temporary"):
             table.add_row(f"  {name}", f"{_gib(getattr(memory, name))} GiB")
         table.add_row("TFLOP per device and update", f"{self.flops / 1e12:.4g}")
         table.add_row("HBM traffic per device and update", f"{_gib(self.traffic)} GiB")
-        for each in self.collectives:
-            sent = f"{each.sent:,.0f} bytes in {each.runs:.4g} runs"
-            table.add_row(f"{each.kind}, {each.count} of", sent)
+        for group in self.collectives:
+            traffic = f"{group.sent:,.0f} bytes in {group.runs:.4g} runs"
+            table.add_row(f"{group.kind}, {group.count} of", traffic)
         if not self.collectives:
             table.add_row("collectives", "none")
         if bounds := self.roofline:

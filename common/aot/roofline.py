@@ -68,11 +68,11 @@ def roofline(
         ridge=chip.ridge,
         compute=flops / chip.flops,
         memory=traffic / chip.hbm,
-        network=math.fsum(_seconds(each, chip, shape) for each in collectives),
+        network=math.fsum(_seconds(group, chip, shape) for group in collectives),
     )
 
 
-def _seconds(each: Collectives, chip: Chip, shape: Sequence[int]) -> float:
+def _seconds(group: Collectives, chip: Chip, shape: Sequence[int]) -> float:
     """Return the seconds of all collectives of a kind in an update, without wraparound.
 
     A chip in a corner has one link along each side that is longer than one; the farthest chip is
@@ -80,5 +80,5 @@ def _seconds(each: Collectives, chip: Chip, shape: Sequence[int]) -> float:
     """
     links = sum(side > 1 for side in shape) or 1
     hops = sum(side - 1 for side in shape)
-    passes = _PASSES.get(each.kind, 1)
-    return passes * (each.sent / (chip.link * links) + each.runs * hops * HOP)
+    passes = _PASSES.get(group.kind, 1)
+    return passes * (group.sent / (chip.link * links) + group.runs * hops * HOP)

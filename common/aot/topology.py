@@ -107,10 +107,10 @@ def refusing_what_does_not_fit(what: str) -> Iterator[None]:
 
 
 def _sizes(error: Exception) -> tuple[float, float] | None:
-    found = _OUT_OF_MEMORY.search(str(error))
-    if found is None:
+    match = _OUT_OF_MEMORY.search(str(error))
+    if match is None:
         return None
-    needed, unit, available, unit_available = found.groups()
+    needed, unit, available, unit_available = match.groups()
     return float(needed) * _GIB[unit], float(available) * _GIB[unit_available]
 
 

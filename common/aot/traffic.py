@@ -98,16 +98,16 @@ def _written(module: Module, computation: Computation, instruction: Instruction)
 
 
 def _untouched_inside(fused: Computation) -> int:
-    root = next((each for each in fused.values() if each.root), None)
+    root = next((instruction for instruction in fused.values() if instruction.root), None)
     if root is None:
         return 0
     results = [fused[name] for name in root.operands] if root.opcode == "tuple" else [root]
-    found = 0
+    untouched = 0
     for result in results:
         while result.opcode == "bitcast":
             result = fused[result.operands[0]]
-        found += _untouched(fused, result)
-    return found
+        untouched += _untouched(fused, result)
+    return untouched
 
 
 def _untouched(computation: Computation, update: Instruction) -> int:

@@ -19,11 +19,11 @@ from absl import flags
 from common.errors import run_command
 from common.evaluation.tables import print_table
 from common.paths import as_path
-from common.pictures import write_png
 from common.precision import use_precision
 from common.progress import say
 from common.training.method import Method, method_class, read_run_config
-from common.training.results import write_evaluation
+from common.training.outputs import write_outputs
+from common.training.results import evaluation_record, write_evaluation
 from common.training.workdir import evaluation_file
 
 
@@ -57,21 +57,12 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     if "dtype" in config:  # A method of one's own may do without.
         use_precision(config.dtype)
     evaluation = method.measure(config, workdir, data, **options)
-    result = {
-        "method": method.name,
-        "dataset": dataset,
-        "model": config.model,
-        "seed": config.seed if evaluation.seed is None else evaluation.seed,
-        "metrics": dict(evaluation.metrics),
-        "baselines": dict(evaluation.baselines),
-        "details": dict(evaluation.details),
-    }
+    result = evaluation_record(method.name, config, evaluation, dataset)
     print_table(result)
     for table in method.tables(config, result):
         say(table)
     write_evaluation(out, result)
-    for name, picture in evaluation.pictures.items():
-        write_png(out.with_name(f"{out.stem}-{name}.png"), picture)
+    write_outputs(evaluation, out.parent, f"{out.stem}-")
     say(f"wrote {out}")
 
 

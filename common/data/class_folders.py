@@ -26,7 +26,7 @@ def photos_in(folder: Path) -> Photos:
       UserError: There are none; the message lists what the folder holds.
     """
     listed = entries(folder)
-    paths = tuple(entry for entry in listed if _is_photo(entry))
+    paths = tuple(entry for entry in listed if is_photo(entry))
     taken = set(paths)
     passed_over = merged(_other(entry) for entry in listed if entry not in taken)
     if not paths:
@@ -59,7 +59,7 @@ def class_folders(root: Path) -> dict[str, Path]:
         classes[name] = folder
     if classes:
         return classes
-    loose = [entry for entry in entries(root) if _is_photo(entry)]
+    loose = [entry for entry in entries(root) if is_photo(entry)]
     if loose:
         raise UserError(
             f"the data folder {root} holds {len(loose)} photos and no folders: put the photos of "
@@ -73,7 +73,8 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _is_photo(entry: Path) -> bool:
+def is_photo(entry: Path) -> bool:
+    """Return whether a path is a file that is called like a photo; never raises."""
     return entry.suffix.lower() in suffixes() and is_file(entry)
 
 
@@ -91,7 +92,7 @@ def _other(entry: Path) -> PassedOver:
 
 
 def _without_photos(folder: Path, listed: list[Path], passed_over: tuple[PassedOver, ...]) -> str:
-    if any(_is_photo(photo) for inner in listed if is_folder(inner) for photo in entries(inner)):
+    if any(is_photo(photo) for inner in listed if is_folder(inner) for photo in entries(inner)):
         return (
             f"the class folder {folder} holds folders and no photos, which lie one level deeper: "
             f"give {folder}, or move the photos up."

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from common.data.coop_layouts import open_without_split
-from common.data.dataset import Dataset, ImageSplit, hold_out
+from common.data.dataset import Dataset, ImageSplit
 from common.data.places import entries, folders, is_file, is_folder, local_path
+from common.data.selection import hold_out
 from common.errors import UserError
 from common.files import read_json
 from common.photos.photo import photo_file
@@ -25,10 +26,10 @@ def open_coop(path: str, holdout: int) -> Dataset:
     Raises:
       UserError: No or several split files, a malformed one, or photos that are not there.
     """
-    where = local_path(path)
-    if not _split_files(where) and (known := open_without_split(where)):
-        return known
-    file = _split_file(where)
+    location = local_path(path)
+    if not _split_files(location) and (dataset := open_without_split(location)):
+        return dataset
+    file = _split_file(location)
     content = read_json(file, "give CoOp's split file")
     rows = {part: _rows(file, part, content[part]) for part in PARTS if content.get(part)}
     if "train" not in rows:
@@ -38,7 +39,7 @@ def open_coop(path: str, holdout: int) -> Dataset:
         )
     classnames = _classnames(file, [row for part in rows.values() for row in part])
     root = _image_root(file, rows["train"][0][0])
-    splits = {part: _split(root, listed) for part, listed in rows.items()}
+    splits = {part: _split(root, part_rows) for part, part_rows in rows.items()}
     if "test" not in splits:
         halves = hold_out(splits["train"], classnames, holdout, str(file))
         splits["train"], splits["test"] = halves
@@ -67,10 +68,10 @@ def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train")
     indices, data = entry.integers("indices"), list(entry.records("data"))
     if len(indices) != len(data):
         raise UserError(f"{path} has {len(indices)} indices and {len(data)} data: {remedy}.")
-    for row, listed in zip(indices, data, strict=True):
-        impath, label = listed.text("impath"), listed.integer("label")
-        found = row < len(split) and (split.names[row], int(split.labels[row]))
-        if not found or not _same(found, impath, label):
+    for row, datum in zip(indices, data, strict=True):
+        impath, label = datum.text("impath"), datum.integer("label")
+        photo = row < len(split) and (split.names[row], int(split.labels[row]))
+        if not photo or not _same(photo, impath, label):
             raise UserError(
                 f"{path} calls row {row} {impath!r}, which this data set does not: "
                 "the index file was made for another split."
@@ -78,9 +79,9 @@ def few_shot_from_file(split: ImageSplit, path: Path | str, part: str = "train")
     return split.take(indices)
 
 
-def _same(found: tuple[str, int], impath: str, label: int) -> bool:
-    name, own_label = found
-    return own_label == label and f"/{impath}".endswith(f"/{name}")
+def _same(photo: tuple[str, int], impath: str, label: int) -> bool:
+    name, photo_label = photo
+    return photo_label == label and f"/{impath}".endswith(f"/{name}")
 
 
 def _split_file(path: Path) -> Path:
@@ -107,8 +108,8 @@ def _split_files(path: Path) -> list[Path]:
     ]
 
 
-def _rows(file: Path, part: str, listed: object) -> list[tuple[str, int, str]]:
-    rows = listed if isinstance(listed, list) else [listed]
+def _rows(file: Path, part: str, content: object) -> list[tuple[str, int, str]]:
+    rows = content if isinstance(content, list) else [content]
     for row in rows:
         match row:
             case [str(), int(label), str()] if label >= 0 and not isinstance(label, bool):

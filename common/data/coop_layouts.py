@@ -46,14 +46,16 @@ def _open_aircraft(root: Path) -> Dataset:
     def split(part: str) -> ImageSplit:
         file = root / f"images_variant_{part}.txt"
         rows = [line.partition(" ")[::2] for line in _lines(file)]
-        if unknown := [name for _, name in rows if name.strip() not in label_of]:
+        if unknown := [variant for _, variant in rows if variant.strip() not in label_of]:
             raise UserError(f"{file} names {unknown[0]!r}, which {VARIANTS_FILE} does not.")
-        found = [(root / "images" / f"{photo}.jpg", label_of[name.strip()]) for photo, name in rows]
-        if missing := [path for path, _ in found if not is_file(path)]:
+        photos = [
+            (root / "images" / f"{name}.jpg", label_of[variant.strip()]) for name, variant in rows
+        ]
+        if missing := [path for path, _ in photos if not is_file(path)]:
             raise UserError(
                 f"{len(missing)} photos of {file} are missing, first {missing[0]}: add them."
             )
-        return split_of_files(root, found)
+        return split_of_files(root, photos)
 
     return Dataset(root.resolve().name, classnames, split("train"), split("test"), val=split("val"))
 
@@ -69,23 +71,23 @@ def _open_imagenet(root: Path) -> Dataset:
     passed_over: list[PassedOver] = []
     parts = {part: root / "images" / part for part in ("train", "val")}
     if all(is_folder(path) for path in parts.values()):
-        shown = _classes(parts["train"], readings)
+        classes = _classes(parts["train"], readings)
         for folder in parts.values():  # Before the photos of any are listed: there are a million.
-            _require_folders(folder, shown)
-        train, test = (_class_folders(root, parts[x], shown, passed_over) for x in parts)
-        name, classnames = root.resolve().name, tuple(shown.values())
+            _require_folders(folder, classes)
+        train, test = (_class_folders(root, parts[x], classes, passed_over) for x in parts)
+        name, classnames = root.resolve().name, tuple(classes.values())
         return Dataset(name, classnames, train, test, passed_over=merged(passed_over))
-    listed = folders(root)
-    if len(listed) != 1:
+    subfolders = folders(root)
+    if len(subfolders) != 1:
         raise UserError(
-            f"{root} has {len(listed)} folders beside {NAMES_FILE}: it needs one that holds the "
-            "classes, or images/train and images/val."
+            f"{root} has {len(subfolders)} folders beside {NAMES_FILE}: it needs one that holds "
+            "the classes, or images/train and images/val."
         )
-    shown = _classes(listed[0], readings)
-    test = _class_folders(root, listed[0], shown, passed_over)
+    classes = _classes(subfolders[0], readings)
+    test = _class_folders(root, subfolders[0], classes, passed_over)
     return Dataset(
         name=root.resolve().name,
-        classnames=tuple(shown.values()),
+        classnames=tuple(classes.values()),
         train=test.take([]),
         test=test,
         passed_over=merged(passed_over),
@@ -128,38 +130,38 @@ def _classes(folder: Path, readings: list[dict[str, str]]) -> dict[str, str]:
 
     A folder is called by its class's id, or by the id's number: WordNet's are counted in order.
     """
-    found = {path.name for path in folders(folder)}
-    if not found:
+    present = {path.name for path in folders(folder)}
+    if not present:
         raise UserError(f"{folder} holds no class folders: {_SORT}.")
     unknown = []
     for names in readings:
         of_folder = {name: name for name in names}
         counted = sorted(names) if all(map(_ID.fullmatch, names)) else names
         of_folder |= {str(number): name for number, name in enumerate(counted)}
-        if found <= set(of_folder):
+        if present <= set(of_folder):
             place = {name: number for number, name in enumerate(names)}
-            listed = sorted(found, key=lambda x: place[of_folder[x]])
-            return {x: names[of_folder[x]] for x in listed}
-        unknown.append(min(found - set(of_folder)))
+            ordered = sorted(present, key=lambda x: place[of_folder[x]])
+            return {x: names[of_folder[x]] for x in ordered}
+        unknown.append(min(present - set(of_folder)))
     raise UserError(
         f"{folder} has a class {unknown[0]!r}, which {NAMES_FILE} does not name: give a line such "
         'as "n01440764 tench" for each folder.'
     )
 
 
-def _require_folders(folder: Path, shown: Iterable[str]) -> None:
-    found = {path.name for path in folders(folder)}
-    if not found:
+def _require_folders(folder: Path, names: Iterable[str]) -> None:
+    present = {path.name for path in folders(folder)}
+    if not present:
         raise UserError(f"{folder} holds no class folders: {_SORT}.")
-    if missing := [name for name in shown if name not in found]:
+    if missing := [name for name in names if name not in present]:
         raise UserError(f"{folder} has no folder of the class {missing[0]!r}: {_SORT}.")
 
 
 def _class_folders(
-    root: Path, folder: Path, shown: Mapping[str, str], passed_over: list[PassedOver]
+    root: Path, folder: Path, classes: Mapping[str, str], passed_over: list[PassedOver]
 ) -> ImageSplit:
     rows = []
-    for label, name in enumerate(shown):
+    for label, name in enumerate(classes):
         photos = photos_in(folder / name)
         passed_over += photos.passed_over
         rows += [(photo, label) for photo in photos.paths]

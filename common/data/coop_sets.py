@@ -79,8 +79,8 @@ _PATTERNS = {
 
 def identify(name: str) -> str:
     """Return which of the eleven a folder or builder is, by its name; empty for any other."""
-    found = (known for pattern, known in _PATTERNS.items() if re.search(pattern, name.lower()))
-    return next(found, "")
+    matches = (known for pattern, known in _PATTERNS.items() if re.search(pattern, name.lower()))
+    return next(matches, "")
 
 
 def own_template(name: str) -> str:

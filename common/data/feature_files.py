@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from common.data.checks import require_features, require_labels, require_names
-from common.data.dataset import FeatureDataset, FeatureSplit, hold_out
+from common.data.dataset import FeatureDataset, FeatureSplit
 from common.data.npz import read_npz
 from common.data.places import is_file, local_path
+from common.data.selection import hold_out
 from common.errors import UserError
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from common.data.dataset import Split, class_counts
+from common.data.dataset import Split
+from common.data.selection import class_counts
 from common.errors import UserError
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from common.data.class_folders import class_folders, composed, loose_files, photos_in
-from common.data.dataset import Dataset, ImageSplit, hold_out
+from common.data.dataset import Dataset, ImageSplit
 from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_folder, local_path
+from common.data.selection import hold_out
 from common.errors import UserError
 from common.photos.photo import photo_file
 from common.progress import say

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from common.data.coop import open_coop
-from common.data.dataset import Dataset, FeatureDataset, hold_out
+from common.data.dataset import Dataset, FeatureDataset
 from common.data.feature_files import open_features
 from common.data.folder import open_folder
 from common.data.memory import KIND as MEMORY
 from common.data.memory import kept
 from common.data.places import is_folder
+from common.data.selection import hold_out
 from common.data.tfds import open_tfds
 from common.errors import UserError
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from common.data.checks import require_labels
-from common.data.dataset import Dataset, ImageSplit, hold_out
+from common.data.dataset import Dataset, ImageSplit
+from common.data.selection import hold_out
 from common.errors import UserError
 from common.photos.photo import EncodedPhoto
 from common.progress import say

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from common.diffusion.basic import ddim, ddpm, euler, euler_ancestral, heun, lms
 from common.diffusion.multistep import deis, dpm_solver
-from common.diffusion.plans import Row, SamplingPlan, ddim, ddpm, euler, euler_ancestral, heun, lms
+from common.diffusion.plans import Row, SamplingPlan
 from common.diffusion.pndm import pndm
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.scheduler_file import read_options

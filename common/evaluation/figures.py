@@ -1,22 +1,26 @@
 """Pictures for people: confusion matrices and grids of images, as uint8 arrays."""
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from common.data.dataset import ImageSplit
 from common.evaluation.classification import confusion
+from common.evaluation.lettering import (
+    BLACK,
+    MARGIN,
+    WHITE,
+    label_columns,
+    label_rows,
+    text_font,
+    text_image,
+)
 from common.photos.images import squash
 
-WHITE, BLACK, PALE, BLUE = (255, 255, 255), (0, 0, 0), (243, 246, 250), (8, 69, 148)
-MARGIN = 8
-TEXT_SIZE = 14
+PALE, BLUE = (243, 246, 250), (8, 69, 148)
 WRAP = 28  # letters in a line of a row label
 
 
@@ -50,8 +54,8 @@ def confusion_picture(
     shown = np.sort(np.argsort(-errors, kind="stable")[:limit])
     counts, shares = (matrix[np.ix_(shown, shown)] for matrix in (confusion, confusion / totals))
 
-    labels = [_text(classnames[label]) for label in shown]
-    axes = [_text("true"), _text("predicted")]
+    labels = [text_image(classnames[label]) for label in shown]
+    axes = [text_image("true"), text_image("predicted")]
     band = axes[0].height + MARGIN
     edge = band + max(label.width for label in labels) + 2 * MARGIN
     side = edge + cell * len(labels) + MARGIN
@@ -60,19 +64,17 @@ def confusion_picture(
     true, predicted = axes[0].transpose(Image.Transpose.ROTATE_90), axes[1]
     canvas.paste(true, (MARGIN // 2, max(MARGIN, (edge + side - true.height) // 2)))
     canvas.paste(predicted, (max(MARGIN, (edge + side - predicted.width) // 2), MARGIN // 2))
-    for row, label in enumerate(labels):
+    label_rows(canvas, labels, edge - MARGIN, edge, cell)
+    label_columns(canvas, labels, edge, edge - MARGIN, cell)
+    for row in range(len(labels)):
         top = edge + row * cell
-        middle = top + (cell - label.height) // 2
-        canvas.paste(label, (edge - MARGIN - label.width, middle))
-        upright = label.transpose(Image.Transpose.ROTATE_90)
-        canvas.paste(upright, (middle, edge - MARGIN - label.width))
         for column, (count, share) in enumerate(zip(counts[row], shares[row], strict=True)):
             left = edge + column * cell
             draw.rectangle((left, top, left + cell - 2, top + cell - 2), fill=_shade(share))
             if count:
                 centre = (left + cell / 2 - 1, top + cell / 2 - 1)
                 fill = WHITE if share > 0.5 else BLACK
-                draw.text(centre, str(count), font=_font(), fill=fill, anchor="mm")
+                draw.text(centre, str(count), font=text_font(), fill=fill, anchor="mm")
     return np.asarray(canvas)
 
 
@@ -96,8 +98,8 @@ def image_grid(
     height, width, _ = next(image.shape for row in rows for image in row)
     factor = max(1, -(-least_side // min(height, width)))
     step_x, step_y = width * factor + MARGIN, height * factor + MARGIN
-    labels = [_text(textwrap.fill(label, WRAP)) for label in row_labels]
-    headings = [_text(label) for label in column_labels]
+    labels = [text_image(textwrap.fill(label, WRAP)) for label in row_labels]
+    headings = [text_image(label) for label in column_labels]
     left = max(label.width for label in labels) + 2 * MARGIN
     top = MARGIN + (max(label.height for label in headings) + MARGIN if headings else 0)
     columns = max(len(headings), *(len(row) for row in rows))
@@ -146,23 +148,3 @@ def class_sheet(
 
 def _shade(share: float) -> tuple[int, ...]:
     return tuple(round(w + share * (b - w)) for w, b in zip(PALE, BLUE, strict=True))
-
-
-def _text(words: str) -> Image.Image:
-    """Draw the words on white, as small as they fit."""
-    measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    left, top, right, bottom = measure.multiline_textbbox((0, 0), words or " ", font=_font())
-    size = max(1, math.ceil(right - left)), max(1, math.ceil(bottom - top))
-    picture = Image.new("RGB", size, WHITE)
-    ImageDraw.Draw(picture).multiline_text((-left, -top), words, font=_font(), fill=BLACK)
-    return picture
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    import matplotlib  # here, since it takes longer to import than all other things of this file
-
-    # Its own font knows far more alphabets than Pillow's.
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), TEXT_SIZE
-    )

@@ -34,7 +34,9 @@ def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, 
         html.title(title, 1),
         html.note(_origin(result)),
         *_tables(result),
-        _legend(result, curves, [file.stem for file, _, _ in finished]),
+        _legend(
+            result, curves, [file.stem for file, _, _ in finished], str(config.get("method", ""))
+        ),
         *_section("Over the steps", _curves(curves, result["method"])),
         *_section("Pictures", _pictures(finished)),
         *_section("Pictures over the steps", _evolution(files)),
@@ -72,10 +74,12 @@ def _section(title: str, content: str) -> list[str]:
     return [html.title(title, 2), content] if content else []
 
 
-def _legend(result: Mapping[str, Any], curves: Mapping[str, Curve], pictures: Sequence[str]) -> str:
+def _legend(
+    result: Mapping[str, Any], curves: Mapping[str, Curve], pictures: Sequence[str], method: str
+) -> str:
     rows = result_rows(result)
     metrics = [*(name for row in rows.values() for name in row), *curves]
-    named = legend(rows, (name.removeprefix(PREFIX) for name in metrics), pictures)
+    named = legend(rows, (name.removeprefix(PREFIX) for name in metrics), pictures, method)
     meaning = html.table(("name", "meaning"), named, fold=False)
     return html.unfolded("What the names mean", meaning) if named else ""
 

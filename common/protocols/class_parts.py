@@ -5,7 +5,8 @@ from jaxtyping import Int
 
 from common.choices import check_choice
 from common.data import base_new
-from common.data.dataset import AnyDataset, halves
+from common.data.dataset import AnyDataset
+from common.data.selection import halves
 from common.protocols.table import BASE_TO_NEW
 
 BASE, NEW = "base/", "new/"

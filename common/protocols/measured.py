@@ -3,7 +3,8 @@
 import numpy as np
 
 from common.data import Dataset, FeatureDataset
-from common.data.dataset import AnyDataset, select_classes
+from common.data.dataset import AnyDataset
+from common.data.selection import select_classes
 from common.errors import UserError
 
 

@@ -21,10 +21,9 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.errors import UserError
-from common.files import remove_partial, write_json
+from common.files import remove_partial
 from common.hosts import to_host
 from common.paths import AnyPath, as_path
-from common.pictures import write_png
 from common.precision import use_precision
 from common.progress import Progress, say
 from common.training.checkpoints import Checkpoints, Position
@@ -32,6 +31,7 @@ from common.training.ledger import Ledger, TrainingDiverged, legend
 from common.training.lock import locked, require_free
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Method
+from common.training.outputs import write_outputs
 from common.training.results import make_result, tell_not_finite, write_result
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, place, placed
@@ -134,10 +134,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
         evaluation = outcome.evaluation
         result = make_result(method.name, config, evaluation, outcome.step, outcome.seconds)
         if jax.process_index() == 0:
-            for name, picture in evaluation.pictures.items():
-                write_png(workdir / f"{name}.png", picture)
-            for name, content in evaluation.files.items():
-                write_json(workdir / f"{name}.json", content)
+            write_outputs(evaluation, workdir)
             method.save(outcome.trainable, evaluation, workdir)
             write_result(workdir, result)
             # Last, so that another evaluation that was interrupted is made up for.
@@ -225,12 +222,12 @@ def _run(
             with StopRequest() as stop:
                 for steps in () if finished else schedule.calls(position.step):
                     if schedule.evaluates_at(steps.start):
-                        here = ledger.position()
+                        reached = ledger.position()
                         latest = evaluate(steps.start)
                         if method.stops(evaluations):
                             evaluation, done = latest, steps.start
                             if not schedule.saves_at(done):
-                                save(here)
+                                save(reached)
                             say(f"{method.name}: stops after step {done} of {schedule.updates}.")
                             break
                     feed = make_feed(material.source, steps, schedule.steps_per_call)

@@ -58,19 +58,36 @@ def not_finite(value: Any, name: str = "") -> list[str]:
     return [dotted for key, item in items for dotted in not_finite(item, key)]
 
 
+def evaluation_record(
+    method: str, config: ConfigDict, evaluation: Evaluation, dataset: str = "", **facts: Any
+) -> dict[str, Any]:
+    """Return what was measured and what it came to.
+
+    Args:
+      method: Its name.
+      config: The run's.
+      evaluation: Of the run.
+      dataset: What was measured on, where it is not the run's own.
+      facts: What else stands in front of the numbers.
+    """
+    return {
+        "method": method,
+        "dataset": dataset or config.data,
+        "model": config.model,
+        "seed": config.seed if evaluation.seed is None else evaluation.seed,
+        **facts,
+        "metrics": dict(evaluation.metrics),
+        "baselines": dict(evaluation.baselines),
+        "details": dict(evaluation.details),
+    }
+
+
 def make_result(
     method: str, config: ConfigDict, evaluation: Evaluation, updates: int, seconds: float
 ) -> dict[str, Any]:
     """Return what `result.json` holds: what was run, what it came to and what it ran on."""
     return {
-        "method": method,
-        "dataset": config.data,
-        "model": config.model,
-        "seed": config.seed,
-        "updates": updates,
-        "metrics": plain(evaluation.metrics),
-        "baselines": plain(evaluation.baselines),
-        "details": plain(evaluation.details),
+        **plain(evaluation_record(method, config, evaluation, updates=updates)),
         "seconds": seconds,
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": _versions(),

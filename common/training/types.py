@@ -1,6 +1,6 @@
 """What a method and the training loop hand each other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -85,6 +85,7 @@ class Evaluation:
         the run's folder and shows them in TensorBoard.
       details: what no single number says, by name, as JSON would hold it.
       files: name -> what JSON holds. The loop writes them as `NAME.json`.
+      tables: name -> rows of the same columns. The loop writes them as `NAME.csv`.
       seed: of what was measured, where it is not the config's.
     """
 
@@ -93,4 +94,5 @@ class Evaluation:
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     seed: int | None = None

@@ -37,7 +37,7 @@ HARMLESS = (
 )
 """Fields that may change between a run and its resumption: what is learned stays the same."""
 
-OWN = (
+LOOP_WRITES = (
     "checkpoints",
     "config.json",
     "eval",
@@ -82,12 +82,12 @@ def check_workdir(
     require_bucket(workdir)
     if not in_bucket(workdir):
         _check_folder(workdir, writes)
-    written, finished = workdir / "config.json", workdir / "result.json"
-    if written.exists():
-        theirs = _read_config(written)
+    config_file, result_file = workdir / "config.json", workdir / "result.json"
+    if config_file.exists():
+        theirs = _read_config(config_file)
         if has_update(workdir):
             _check_same(workdir, theirs, json.loads(to_json(config)), evaluation_fields)
-    return _read_result(finished) if finished.exists() else None
+    return _read_result(result_file) if result_file.exists() else None
 
 
 def changed_fields(workdir: AnyPath, config: ConfigDict) -> dict[str, Any]:
@@ -117,25 +117,25 @@ def has_update(workdir: AnyPath) -> bool:
 
 
 def _read_config(path: AnyPath) -> dict[str, Any]:
-    found = spelled_today(read_json(path, UNREADABLE))
-    if lacking := [name for name in ESSENTIAL if name not in found]:
+    fields = spelled_today(read_json(path, UNREADABLE))
+    if lacking := [name for name in ESSENTIAL if name not in fields]:
         raise UserError(
             f"{path} has no field {lacking[0]!r}, so it is not a run's: give a new --workdir."
         )
-    return found
+    return fields
 
 
 def _read_result(path: AnyPath) -> dict[str, Any]:
     read_result(path, UNREADABLE)  # Refuses what tables could not show.
-    found = read_json(path, UNREADABLE)
-    if type(found.get("updates")) is not int:
+    result = read_json(path, UNREADABLE)
+    if type(result.get("updates")) is not int:
         raise UserError(f"{path} does not say how many updates it is of: {UNREADABLE}.")
-    return found
+    return result
 
 
 def _check_folder(workdir: Path, writes: Sequence[str]) -> None:
     require_writable(workdir, "--workdir", workdir)
-    for path in (*(workdir / name for name in (*OWN, *writes)), *workdir.glob(EVENTS)):
+    for path in (*(workdir / name for name in (*LOOP_WRITES, *writes)), *workdir.glob(EVENTS)):
         require_plain(path, below=True)
 
 
@@ -163,20 +163,22 @@ def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
 
 
 def _check_same(
-    workdir: AnyPath, written: Mapping, given: Mapping, evaluation_fields: Sequence[str]
+    workdir: AnyPath, stored: Mapping, requested: Mapping, evaluation_fields: Sequence[str]
 ) -> None:
-    written, given = flatten(written), flatten(given)
+    stored, requested = flatten(stored), flatten(requested)
     free = {
-        name for name in (*written, *given) if name in HARMLESS or is_among(name, evaluation_fields)
+        name
+        for name in (*stored, *requested)
+        if name in HARMLESS or is_among(name, evaluation_fields)
     }
-    for name in sorted((written.keys() & given.keys()) - free):
-        if written[name] != given[name]:
+    for name in sorted((stored.keys() & requested.keys()) - free):
+        if stored[name] != requested[name]:
             raise UserError(
-                f"{workdir} holds a run with {name}={written[name]!r}, but now "
-                f"{name}={given[name]!r}: give the same value, or a new --workdir."
+                f"{workdir} holds a run with {name}={stored[name]!r}, but now "
+                f"{name}={requested[name]!r}: give the same value, or a new --workdir."
             )
-    for name in sorted((written.keys() ^ given.keys()) - free):
-        has = "lacks" if name in given else "has"
+    for name in sorted((stored.keys() ^ requested.keys()) - free):
+        has = "lacks" if name in requested else "has"
         raise UserError(
             f"{workdir} holds a run of another version, whose config {has} the field {name!r}: "
             "give a new --workdir."

@@ -13,6 +13,7 @@ import numpy as np
 from common.errors import UserError
 from common.finite import require_finite
 from common.text import some
+from common.weights.nesting import flatten, nest
 from common.weights.rules import TRANSFORMS, Rule, Transform, fill, pattern
 
 _LISTED = 12  # how many names an error spells out before it only counts the rest
@@ -123,34 +124,6 @@ def check_complete(params: Mapping[str, Any], expected: Mapping[str, Any]) -> No
       UserError: It lists the missing paths, the unexpected paths and the wrong shapes.
     """
     _refuse(_differences(params, expected))
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn a nested mapping into `{"a/b/c": leaf}`."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}/")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn `{"a/b/c": leaf}` into a nested dict; inverse of `flatten`.
-
-    Raises:
-      UserError: A path leads through another's leaf.
-    """
-    tree: dict[str, Any] = {}
-    for path, value in flat.items():
-        *parents, name = path.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {}) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or node.setdefault(name, value) is not value:
-            raise UserError(f"{path!r} is in another tensor's place: is the file damaged?")
-    return tree
 
 
 def _match(

@@ -72,8 +72,8 @@ MUTATIONS = (
     Mutation(
         "lambda applied to the task loss",
         "aape_jax/core/objective.py",
-        "return task + taught,",
-        "return self.distillation.weight * task + taught,",
+        "return task + teaching,",
+        "return self.distillation.weight * task + teaching,",
         "aape/test_objective.py",
     ),
     Mutation(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aape_jax.core.heads_file import read_head
 from common.errors import UserError
@@ -203,3 +204,10 @@ def test_features_of_another_width(world, tmp_path):
     corpus = f"features:{tmp_path / 'narrow.npz'}"
     with pytest.raises(UserError, match="have width 16 and the text features 12"):
         train_here(world, tmp_path / "x", **{"prompts.source": corpus})
+
+
+def test_a_head_without_an_image_tower_cannot_see_photos(finished, tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "photo.png")
+    done = run("classify", f"--workdir={finished}", f"--images={tmp_path}")
+    assert done.returncode == 2
+    assert "the run has model='', so no image tower for photos" in done.stderr

@@ -22,8 +22,9 @@ from common.files import write_json
 from common.kinds import find_kind
 from common.weights.files import read_tensors, write_tensors
 from mcti_jax.evaluation import token_features
+from protext_jax.classifier import class_features
 from protext_jax.fast import start_states
-from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.files import LearnedPrompts
 from tests.extending.toy_family import TOY
 
 

@@ -9,7 +9,7 @@ from common.clip import CLIPConfig, ResNetConfig, TextConfig, ViTConfig, encode_
 from common.clip.checkpoint import abstract_params
 from common.clip.layers import ACTIVATIONS, LayerNorm
 from common.clip.resnet import AttentionPool, FrozenBatchNorm
-from common.weights.table import flatten
+from common.weights.nesting import flatten
 
 
 def test_outputs(clip):

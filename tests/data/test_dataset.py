@@ -1,15 +1,8 @@
 import numpy as np
 import pytest
 
-from common.data.dataset import (
-    FeatureDataset,
-    FeatureSplit,
-    ImageSplit,
-    base_new,
-    class_counts,
-    hold_out,
-    select_classes,
-)
+from common.data.dataset import FeatureDataset, FeatureSplit, ImageSplit
+from common.data.selection import base_new, class_counts, hold_out, select_classes
 from common.errors import UserError
 from common.photos.photo import ArrayPhoto
 

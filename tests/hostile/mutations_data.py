@@ -73,7 +73,7 @@ MUTATIONS = (
     ),
     Mutation(
         "halves of one class",
-        "common/data/dataset.py",
+        "common/data/selection.py",
         "if len(new) < 2:",
         "if len(new) < 0:",
         "hostile/test_data_sets.py",
@@ -109,7 +109,7 @@ MUTATIONS = (
     Mutation(
         "a flat folder of validation",
         "common/data/coop_layouts.py",
-        "    if missing := [name for name in shown if name not in found]:",
+        "    if missing := [name for name in names if name not in present]:",
         "    if missing := []:",
         "hostile/test_data_sets.py",
     ),

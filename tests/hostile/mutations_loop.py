@@ -118,7 +118,7 @@ MUTATIONS = (
     Mutation(
         "another program's config is overwritten",
         "common/training/workdir.py",
-        "    if lacking := [name for name in ESSENTIAL if name not in found]:\n",
+        "    if lacking := [name for name in ESSENTIAL if name not in fields]:\n",
         "    if lacking := []:\n",
         FOLDERS,
     ),

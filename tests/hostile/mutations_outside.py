@@ -121,7 +121,7 @@ MUTATIONS = (
     Mutation(
         "links for a result",
         "common/runs.py",
-        "if not in_bucket(each) and each.is_symlink():",
+        "if not in_bucket(path) and path.is_symlink():",
         "if False:",
         "hostile/test_run_folders.py",
     ),

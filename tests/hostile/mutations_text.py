@@ -23,7 +23,7 @@ MUTATIONS = (
     Mutation(
         "two classes for one key",
         "common/data/matching.py",
-        "if _words(other) != _words(name):",
+        "if folded(first) != folded(name):",
         "if False:",
         NAMES,
     ),
@@ -43,7 +43,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the year stays where it is",
-        "common/data/matching.py",
+        "common/data/spellings.py",
         'r"\\2 \\1", words',
         'r"\\1 \\2", words',
         NAMES,
@@ -65,14 +65,14 @@ MUTATIONS = (
     Mutation(
         "a names file that fits nothing",
         "protext_jax/classnames.py",
-        "if wanted and len(idle) == len(wanted):",
+        "if new_names and len(idle) == len(new_names):",
         "if False:",
         NAMES,
     ),
     Mutation(
         "names that are not texts",
         "protext_jax/classnames.py",
-        "if odd := [",
+        "if not_texts := [",
         "if False and [",
         NAMES,
     ),
@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "too long and empty are one",
         "protext_jax/corpus.py",
-        "if not kept and not any(told.values()):",
+        "if not trained and not any(described.values()):",
         "if False:",
         CORPORA,
     ),
@@ -121,14 +121,14 @@ MUTATIONS = (
     Mutation(
         "descriptors of nothing",
         "protext_jax/baselines.py",
-        "if found and not any(matches.keys for _, matches in found):",
+        "if matched and not any(matches.keys for _, matches in matched):",
         "if False:",
         CORPORA,
     ),
     Mutation(
         "plain templates called descriptors",
         "protext_jax/baselines.py",
-        "if found.keys:",
+        "if descriptors.keys:",
         "if True:",
         CORPORA,
     ),
@@ -176,7 +176,7 @@ MUTATIONS = (
     ),
     Mutation(
         "rounding stops at training",
-        "protext_jax/files.py",
+        "protext_jax/classifier.py",
         '"half": learned.half}',
         '"half": False}',
         PROTEXT,
@@ -240,8 +240,8 @@ MUTATIONS = (
     Mutation(
         "prompts without a fingerprint",
         "aape_jax/classification/summary.py",
-        'found = {"prompts": digest([names, config.classifier.template, texts])}',
-        "found = {}",
+        'prints = {"prompts": digest([names, config.classifier.template, texts])}',
+        "prints = {}",
         INPUTS,
     ),
     Mutation(

@@ -20,7 +20,7 @@ from common.data import (
 from common.data.checks import require_labels
 from common.data.coop import few_shot_from_file
 from common.data.coop_layouts import read_names
-from common.data.dataset import hold_out
+from common.data.selection import hold_out
 from common.errors import UserError
 from common.photos.photo import ArrayPhoto
 from tests.hostile.photo_files import classes, encoded, noise, photo

@@ -12,8 +12,9 @@ from common.errors import UserError
 from common.training.mesh import make_mesh
 from configs.protext import get_config
 from protext_jax import testsets, training_texts
+from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
-from protext_jax.files import LearnedPrompts, class_features
+from protext_jax.files import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.recipes import RECIPES
 from protext_jax.runs import RunSetting

@@ -10,8 +10,9 @@ import pytest
 
 from common.errors import UserError
 from common.weights.files import read_tensors, write_tensors
+from common.weights.nesting import nest
 from common.weights.safetensors_file import read_safetensors
-from common.weights.table import Rule, nest, to_flax
+from common.weights.table import Rule, to_flax
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 99\n"
 

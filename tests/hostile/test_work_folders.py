@@ -20,7 +20,7 @@ from common.training.results import make_result, not_finite, write_evaluation, w
 from common.training.types import Evaluation
 from common.training.workdir import (
     EVENTS,
-    OWN,
+    LOOP_WRITES,
     changed_fields,
     check_workdir,
     has_update,
@@ -67,7 +67,13 @@ def replace(path: Path, target: Path) -> None:
 
 # ---- Links and pipes
 
-PLACES = [*OWN, *WRITES, "checkpoints/00000005", "checkpoints/00000005/state/x", "pictures/0005"]
+PLACES = [
+    *LOOP_WRITES,
+    *WRITES,
+    "checkpoints/00000005",
+    "checkpoints/00000005/state/x",
+    "pictures/0005",
+]
 
 
 @pytest.mark.parametrize("place", [*PLACES, "events.out.tfevents.1.a"])
@@ -91,7 +97,7 @@ def test_links_that_no_run_writes_to_are_left_alone(run, victim):
     (run / "wandb").mkdir()
     (run / "wandb" / "latest-run").symlink_to(victim)
     assert check_workdir(run, make_config(), (), WRITES) is None
-    assert EVENTS not in OWN
+    assert EVENTS not in LOOP_WRITES
 
 
 def test_the_folder_itself_may_be_a_link(run, tmp_path):

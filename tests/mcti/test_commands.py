@@ -4,6 +4,7 @@ Where a process of its own is not what is tested, a command runs in that of the 
 imported everything.
 """
 
+import csv
 import json
 import signal
 import subprocess
@@ -234,6 +235,18 @@ def test_in_python_a_run_classifies_as_it_was_measured(world, finished):
     assert np.mean(found.labels == dataset.test.labels) == result["metrics"]["accuracy"]
     paths = [str(path) for path in sorted((world / "photos" / "cat").glob("*.png"))]
     assert len(run.classify(paths).names) == SHOTS + 1
+
+
+def test_the_command_classifies_as_python_does(world, finished, tmp_path):
+    out = tmp_path / "answers.csv"
+    done = run("classify", f"--workdir={finished}", f"--images={world / 'photos'}", f"--out={out}")
+    assert done.status == 0, done.err
+    records = list(csv.DictReader(out.read_text().splitlines()))
+    predictions = mcti_jax.load(finished).classify([record["image"] for record in records])
+    assert [record["name"] for record in records] == predictions.names
+    assert len(records) == 3 * (SHOTS + 1)
+    best = predictions.probabilities.max(axis=1)
+    np.testing.assert_allclose([float(r["probability"]) for r in records], best, atol=1e-6)
 
 
 def test_in_python_a_run_draws_what_the_command_draws(finished):

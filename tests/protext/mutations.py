@@ -113,7 +113,7 @@ MUTATIONS = (
     ),
     Mutation(
         "underscores kept at test time",
-        "protext_jax/files.py",
+        "protext_jax/classifier.py",
         "[readable(name) for name in names]",
         "list(names)",
         "protext/test_files.py",
@@ -162,7 +162,7 @@ MUTATIONS = (
     ),
     Mutation(
         "base half rounded down",
-        "common/data/dataset.py",
+        "common/data/selection.py",
         "middle = (classes + 1) // 2",
         "middle = classes // 2",
         "protext/test_protocols.py",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
@@ -160,3 +161,20 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert sentence in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "x").exists(), "something was written"
+
+
+def test_photos_are_classified_among_names_of_one_s_own(finished, tmp_path):
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "photo.png")
+    (tmp_path / "names.json").write_text('["red star", "blue heart", "green fish"]')
+    out = tmp_path / "answers.json"
+    done = run(
+        "classify",
+        f"--workdir={finished}",
+        f"--images={tmp_path / 'photo.png'}",
+        f"--classes={tmp_path / 'names.json'}",
+        f"--out={out}",
+    )
+    assert done.status == 0, done.err
+    (answer,) = json.loads(out.read_text())
+    assert answer["name"] == "red star"
+    assert answer["second"] in ("blue heart", "green fish")

@@ -69,7 +69,7 @@ def test_matching_is_by_name_and_reported():
     found = match(corpus, ["cow", "dog", "yin yang", "fox", "ant"], lengths(corpus), longest=9)
     assert found.sentences == {"Yin_Yang": ("aa", "bb", "aa"), "dog": ("d",)}
     assert found.unmatched == ("sky",)
-    assert found.untold == ("cow", "fox", "ant")
+    assert found.undescribed == ("cow", "fox", "ant")
     assert found.duplicates == {"Yin_Yang": 1}
     assert found.overlong == {"dog": 1, "fox": 1}
     report = " ".join(found.report())
@@ -86,7 +86,7 @@ def test_no_match_and_two_keys_for_one_class():
 
 def test_a_name_that_occurs_twice_is_trained_once():
     found = match({"missile": ("a",)}, ["missile", "Missile"], {"a": 1}, 9)
-    assert (list(found.sentences), found.untold) == (["missile"], ())
+    assert (list(found.sentences), found.undescribed) == (["missile"], ())
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_papers_files(shared_data, file, split, classes, pairs):
     )["train"]
     names = {label: name for _, label, name in rows}
     found = match(corpus, [names[k] for k in sorted(names)], dict.fromkeys(lengths(corpus), 1), 77)
-    assert len(found.sentences) == classes and not found.untold
+    assert len(found.sentences) == classes and not found.undescribed
     assert sum(map(len, found.sentences.values())) == pairs
 
 
@@ -116,5 +116,5 @@ def test_imagenets_names(shared_data):
     corpus = read_corpus(shared_data / "llm_prompts/mapper_data_gpt.json.gz", SENTENCES)
     names = json.loads((shared_data / "clip_vocab/imagenet_classnames.json").read_text())
     found = match(corpus, names, dict.fromkeys(lengths(corpus), 1), 77)
-    assert (len(found.sentences), found.untold, len(names)) == (998, (), 1000)
+    assert (len(found.sentences), found.undescribed, len(names)) == (998, (), 1000)
     assert len({normalised(name) for name in names}) == 998

@@ -8,7 +8,8 @@ from common.clip import load_clip
 from common.errors import UserError
 from common.training.sharding import by_path
 from protext_jax.adapters import initial_adapter
-from protext_jax.files import LearnedPrompts, class_features, read_prompts, write_prompts
+from protext_jax.classifier import class_features
+from protext_jax.files import LearnedPrompts, read_prompts, write_prompts
 from protext_jax.interpret import nearest_words
 from protext_jax.runs import RunSetting
 from tests.protext import plain

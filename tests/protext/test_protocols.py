@@ -80,7 +80,7 @@ def test_imagenet_a_and_r_are_over_their_own_classes_in_every_protocol(sets, mon
         testsets, "open_named", lambda spec, *_: few if spec == "r" else dataset(spec, 7)
     )
     _, other, whole = sets(protocol="cross_dataset", data="imagenet", targets=("r", "cars"))
-    assert (other.known, other.classnames) == ("imagenet_r", ("class 1", "class 4", "class 6"))
+    assert (other.paper_name, other.classnames) == ("imagenet_r", ("class 1", "class 4", "class 6"))
     assert len(whole.classnames) == 7
 
 

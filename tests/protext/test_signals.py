@@ -36,11 +36,16 @@ def test_without_held_out_sentences_there_is_no_retrieval():
 
 
 def test_the_picture_shows_before_after_and_what_is_wanted():
-    before, after = np.ones((2, 3), np.float32), EYE[:2]
-    picture = similarity_picture(SENTENCES, before, after)
-    dark = [(picture[..., 0] < 50)[:, part].sum() for part in np.split(np.arange(720) + 160, 3)]
+    before, after, names = np.ones((2, 3), np.float32), EYE[:2], ["cat", "dog"]
+    picture = similarity_picture(SENTENCES, before, after, names)
+    dark = [
+        (picture[..., 0] < 50)[:, part].sum()
+        for part in np.array_split(np.arange(picture.shape[1]), 3)
+    ]
     assert picture.dtype == np.uint8 and picture.shape[1] > 720
-    assert dark[0] > 0 and not np.array_equal(similarity_picture(SENTENCES, after, after), picture)
+    assert dark[0] > 0 and not np.array_equal(
+        similarity_picture(SENTENCES, after, after, names), picture
+    )
 
 
 def found(*retrieval):

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.weights.table import (
-    TRANSFORMS,
-    Rule,
-    check_complete,
-    flatten,
-    nest,
-    to_flax,
-    to_source,
-)
+from common.weights.nesting import flatten, nest
+from common.weights.table import TRANSFORMS, Rule, check_complete, to_flax, to_source
 
 TABLE = (
     Rule("embedding.weight", "embedding"),

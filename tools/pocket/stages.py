@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.files import atomic_write, read_json, read_text
 from common.progress import say
 from common.weights.files import read_tensors, write_tensors
-from common.weights.table import flatten, nest
+from common.weights.nesting import flatten, nest
 from tools.pocket.recipe import Recipe
 
 

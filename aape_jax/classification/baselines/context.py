@@ -162,8 +162,8 @@ def train_context(
     logits = jax.jit(learner.logits)
 
     def predict(x: np.ndarray, classnames: Sequence[str]) -> np.ndarray:
-        own = context_prompts(clip, classnames)
-        found = logits(params, text, (own.embedded, own.pool_at), jnp.asarray(x))
-        return np.asarray(found).argmax(axis=1)
+        prompts = context_prompts(clip, classnames)
+        scores = logits(params, text, (prompts.embedded, prompts.pool_at), jnp.asarray(x))
+        return np.asarray(scores).argmax(axis=1)
 
     return predict

@@ -136,14 +136,14 @@ def _search(
     labels: Int[np.ndarray, "b"],
 ) -> tuple[float, float]:
     """Return the first alpha and beta of the highest accuracy."""
-    best, chosen = -1.0, (TIP_ALPHA, TIP_BETA)
+    best, best_pair = -1.0, (TIP_ALPHA, TIP_BETA)
     for beta in TIP_BETAS:
         added = cached(beta)
         for alpha in TIP_ALPHAS:
-            found = accuracy((zero_shot + alpha * added).argmax(axis=1), labels)
-            if found > best:
-                best, chosen = found, (alpha, beta)
-    return chosen
+            score = accuracy((zero_shot + alpha * added).argmax(axis=1), labels)
+            if score > best:
+                best, best_pair = score, (alpha, beta)
+    return best_pair
 
 
 def _adapt(params: dict, x: jax.Array) -> jax.Array:

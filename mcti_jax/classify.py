@@ -1,0 +1,29 @@
+"""Says which of a run's classes each photo shows.
+
+    python -m mcti_jax.classify --workdir=DIR --images=PHOTOS [--out=FILE.csv]
+
+PHOTOS is a photo, a folder of photos at any depth, a `.txt` file with a path on each line, or `-`
+for such lines on the standard input; `--images` may be given several times. Each line of the answer
+has the photo, its class, the class's probability, and the runner-up with its own. `--out` takes
+`.csv`, `.json` and `.jsonl`; without it the first answers are printed.
+
+For example:
+
+    python -m mcti_jax.classify --workdir=runs/mine --images=holiday --out=answers.csv
+"""
+
+from collections.abc import Sequence
+
+from common.commands.classify import classify_run, define_flags
+from common.errors import run_command
+from mcti_jax.trained import load
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    del argv
+    classify_run(load)
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

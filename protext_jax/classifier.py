@@ -1,0 +1,55 @@
+"""Class features that learned prompts make: a classifier of any class names."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from common.clip import CLIP, TextTower, encode_text
+from common.clip.encode import unit
+from common.clip.text import require_causal
+from common.data.names import readable
+from common.spread import over_devices
+from common.weights.nesting import nest
+from protext_jax.adapters import adapted
+from protext_jax.files import LearnedPrompts
+from protext_jax.prompts import ClassTexts, tokenise
+from protext_jax.tower import encode_classes
+
+ROWS, COLUMNS = 32, 8
+
+
+def class_features(
+    clip: CLIP, learned: LearnedPrompts, template: str, names: Sequence[str]
+) -> Float[np.ndarray, "k p"]:
+    """Return unit-length features of any classes: the classifier that the prompts make.
+
+    Raises:
+      UserError: The prompts would overwrite class names in this template, a text is too long, or
+        the tower is not causal.
+    """
+    require_causal(clip.config.text, "ProText")
+    names = [readable(name) for name in names]
+    texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
+    shared = clip.params["text"], nest(learned.arrays)
+    options = {"tower": clip.text_tower, "half": learned.half}
+    features = over_devices(_encode, shared, (texts.ids, texts.end), **options)
+    return features[: len(names)]
+
+
+def _encode(
+    shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower, half: bool = False
+) -> Array:
+    params, learned = shared
+    ids, end = texts
+    if "prompts" in learned:
+        return encode_classes(tower, params, learned["prompts"], ids, end, half=half)
+    return unit(adapted(learned["adapter"], unit(encode_text(tower, params, ids))))
+
+
+def _rounded_up(texts: ClassTexts) -> ClassTexts:
+    """Round a size up, so that few programs are compiled: padding changes no feature."""
+    rows = -(-len(texts.ids) // ROWS) * ROWS
+    columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
+    which = np.minimum(np.arange(rows), len(texts.ids) - 1)
+    return ClassTexts(texts.ids[which, :columns], texts.end[which])

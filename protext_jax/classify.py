@@ -1,0 +1,38 @@
+"""Says which class each photo shows, by the prompts of a run.
+
+    python -m protext_jax.classify --workdir=DIR --images=PHOTOS [--out=FILE.csv]
+        [--classes=FILE.json]
+
+PHOTOS is a photo, a folder of photos at any depth, a `.txt` file with a path on each line, or `-`
+for such lines on the standard input; `--images` may be given several times. Each line of the answer
+has the photo, its class, the class's probability, and the runner-up with its own. `--out` takes
+`.csv`, `.json` and `.jsonl`; without it the first answers are printed.
+
+`--classes` names the classes to choose from, any of them; by default those that the run learned.
+
+For example:
+
+    python -m protext_jax.classify --workdir=runs/text --images=holiday --out=answers.csv
+"""
+
+from collections.abc import Sequence
+
+from common.commands import classify
+from common.errors import run_command
+from protext_jax.trained import load
+
+
+def define_flags() -> None:
+    """Define the command's options."""
+    classify.define_flags()
+    classify.define_classes_flag()
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    del argv
+    classify.classify_run(load)
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)
