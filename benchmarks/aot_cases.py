@@ -30,14 +30,14 @@ CORPUS = "CORPUS"
 """Stands in a case's settings for the file of sentences."""
 
 SETTINGS = {
-    "mcti": "paper=oxford_flowers",
+    "mcti": "recipe=oxford_flowers",
     # ImageNet's text-only run, `protocol=cross_dataset`, but for its pictures.
     "protext": (
-        f"model=openai/clip-vit-base-patch16,data=none,prompts={CORPUS},held_out=0,depth=9,"
+        f"model=openai/clip-vit-base-patch16,data=none,prompts.source={CORPUS},held_out=0,depth=9,"
         "length=4,learning_rate=0.03,epochs=10,updates=1820"
     ),
-    "aape": "paper=imagenet,protocol=all_classes,compare=()",
-    "retrieval": "paper=coco,examples=113287,compare=()",
+    "aape": "recipe=imagenet,protocol=all_classes,compare=()",
+    "retrieval": "recipe=coco,examples=113287,compare=()",
 }
 
 # 256 chips cannot share a batch of 32: all would compute the same.
@@ -96,11 +96,11 @@ def cases() -> list[Case]:
         for batch in batches:
             samples = min(batch, SAMPLES)
             settings = (
-                f"paper=oxford_flowers,attention={attention},remat={remat},samples={samples},"
+                f"recipe=oxford_flowers,attention={attention},remat={remat},samples={samples},"
                 f"classes_per_chunk={batch // samples}"
             )
             rows.append(Case("mcti", "v5e-1", settings))
-    rows += [Case("mcti", "v5e-8", f"paper={name}") for name in mcti.PAPER]
+    rows += [Case("mcti", "v5e-8", f"recipe={name}") for name in mcti.RECIPES]
     return list(dict.fromkeys(rows))
 
 
@@ -108,4 +108,4 @@ def _captioning(slice: str) -> str:
     chips = math.prod(sides(TOPOLOGIES[slice]))
     model = min(8, chips)
     data = chips // model
-    return f"paper=coco,examples=113287,batch={IMAGES * data},mesh.data={data},mesh.model={model}"
+    return f"recipe=coco,examples=113287,batch={IMAGES * data},mesh.data={data},mesh.model={model}"

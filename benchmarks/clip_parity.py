@@ -61,21 +61,23 @@ MODELS = {
 
 
 class Transformers:
-    """A ViT CLIP of transformers with random weights."""
+    """A ViT CLIP of transformers with random weights, on PyTorch's `device`."""
 
-    def __init__(self, config: CLIPConfig):
+    def __init__(self, config: CLIPConfig, device: str = "cpu"):
         """Draw the weights."""
         self.model = transformers.CLIPModel(transformers.CLIPConfig(**clip_to_json(config)))
         self.model.eval().requires_grad_(False)
         ORACLE.randomise(self.model, 0.03)
+        self.model.to(device)
+        self.device = device
 
     def params(self) -> dict[str, Any]:
         """Return the weights as ours."""
-        return to_flax(HF_CLIP, {k: v.numpy() for k, v in self.model.state_dict().items()})
+        return to_flax(HF_CLIP, {k: v.cpu().numpy() for k, v in self.model.state_dict().items()})
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
         """Run the text tower on embeddings, pooled at one position."""
-        ids = torch.zeros(embeddings.shape[:2], dtype=torch.long)
+        ids = torch.zeros(embeddings.shape[:2], dtype=torch.long, device=self.device)
         ids[:, at] = self.model.config.text_config.eos_token_id
         tower = self.model.text_model
         hook = tower.embeddings.token_embedding.register_forward_hook(lambda *_: embeddings)
@@ -102,7 +104,9 @@ class Transformers:
 
 
 class Oracle:
-    """A ResNet CLIP of the tests' oracle with random weights."""
+    """A ResNet CLIP of the tests' oracle with random weights, on the CPU."""
+
+    device = "cpu"
 
     def __init__(self, config: CLIPConfig):
         """Draw the weights."""
@@ -128,12 +132,13 @@ def compare(
     oracle: Callable[[torch.Tensor], Outputs],
     inputs: np.ndarray,
     head: str,
+    device: str,
 ) -> Iterator[tuple[str, float]]:
     """Yield (output, relative error), and last the gradient of a random sum of `head`."""
-    x = torch.tensor(inputs, requires_grad=True)
+    x = torch.tensor(inputs, requires_grad=True, device=device)
     wanted = oracle(x)
     direction = np.random.default_rng(1).normal(size=wanted[head].shape).astype(inputs.dtype)
-    (wanted[head] * torch.tensor(direction)).sum().backward()
+    (wanted[head] * torch.tensor(direction, device=device)).sum().backward()
 
     def loss(x: jax.Array, params: Any) -> tuple[jax.Array, Any]:
         output = run(params, x)
@@ -142,8 +147,8 @@ def compare(
     gradient, output = jax.jit(jax.grad(loss, has_aux=True))(jnp.asarray(inputs), params)
     for name, value in wanted.items():
         pairs = zip(jax.tree.leaves(getattr(output, name)), _leaves(value), strict=True)
-        yield name, max(relative_error(a, b.detach().numpy()) for a, b in pairs)
-    yield "gradient", relative_error(gradient, x.grad.numpy())
+        yield name, max(relative_error(a, b.detach().cpu().numpy()) for a, b in pairs)
+    yield "gradient", relative_error(gradient, x.grad.cpu().numpy())
 
 
 def relative_error(actual: Any, desired: np.ndarray) -> float:
@@ -161,6 +166,7 @@ def compare_text(config: CLIPConfig, oracle: Transformers | Oracle) -> Iterator[
         lambda x: oracle.text(x, at),
         embeddings.astype(np.float32),
         "projected",
+        oracle.device,
     )
 
 
@@ -176,6 +182,7 @@ def compare_image(
         lambda x: oracle.image(x.permute(0, 3, 1, 2)),
         pixels.astype(dtype),
         "features",
+        oracle.device,
     )
 
 

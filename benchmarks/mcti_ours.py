@@ -1,6 +1,8 @@
 """MC-TI's training step as the loop runs it: caches, all classes, several updates a call."""
 
 import time
+from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from jax.typing import DTypeLike
 
 from benchmarks.mcti_plain import cast, draw_options
 from benchmarks.mcti_problem import Problem
+from common.aot.flops import count_flops
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
 from common.training.state import TrainState, init_state, state_shardings
@@ -61,17 +64,48 @@ class OurStep:
         self.key = place(jax.random.key(1), NamedSharding(self.mesh, jax.P()))
         self.frozen = place(frozen, shardings(frozen, method.frozen_rules, self.mesh))
         self.state, self.step = self.first(), 0
+
+    @cached_property
+    def traced(self) -> jax.stages.Traced:
+        """The program before any compiler saw it."""
+        where = jax.tree.map(lambda leaf: leaf.sharding, self.state)
         with jax.set_mesh(self.mesh):
-            where = jax.tree.map(lambda leaf: leaf.sharding, self.state)
-            lowered = make_call(method, where, self.mesh).lower(
-                self.state, self.frozen, self.key, self.feed(1)
-            )
-            started = time.perf_counter()
-            self.program = lowered.compile()
-            self.compile_seconds = time.perf_counter() - started
+            call = make_call(self.method, where, self.mesh)
+            return call.trace(self.state, self.frozen, self.key, self.feed(1))
+
+    @cached_property
+    def lowered(self) -> jax.stages.Lowered:
+        """The program that the compiler is given."""
+        with jax.set_mesh(self.mesh):
+            return self.traced.lower()
+
+    @cached_property
+    def program(self) -> jax.stages.Compiled:
+        """The compiled program; `compile_seconds` says how long that took."""
+        lowered = self.lowered
+        started = time.perf_counter()
+        with jax.set_mesh(self.mesh):
+            program = lowered.compile()
+        self.compile_seconds = time.perf_counter() - started
+        return program
+
+    @property
+    def flops(self) -> float:
+        """Operations of a sample by the compiler's count, a kernel's left out."""
         # The count takes the body of a loop once, whatever its length.
-        self.flops = lowered.cost_analysis()["flops"] / (self.layout.at_once * config.samples)
-        self.memory = self.program.memory_analysis()
+        at_once = self.layout.at_once * self.problem.config.samples
+        return self.lowered.cost_analysis()["flops"] / at_once
+
+    @property
+    def products(self) -> float:
+        """Operations of a sample's matrix products and convolutions, a kernel's left out."""
+        samples = self.problem.steps_per_call * self.layout.size * self.problem.config.samples
+        return count_flops(self.traced.jaxpr) / samples
+
+    @property
+    def memory(self) -> Any:
+        """What the compiled program holds on the device."""
+        return self.program.memory_analysis()
 
     def first(self) -> TrainState:
         """Return the state before the first update."""

@@ -3,10 +3,8 @@
 Everything is a numpy array in float32, so that each framework can train on the same.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-import common.pocket
+from benchmarks.mcti_sizes import SIZES
 from common.clip.hugging_face import text_from_json
 from common.clip.text import TextTower
 from common.data.few_shot import class_rows
@@ -26,53 +24,6 @@ from mcti_jax.prompts import Prompts
 SHOTS = 2  # photos per class; how many there are hardly matters to the time of a step
 TEMPLATES = 27
 SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
-BUNDLED = Path(common.pocket.__file__).with_name("models") / "sd"
-
-
-@dataclass(frozen=True)
-class Size:
-    """Shapes of the networks and of our program.
-
-    Attributes:
-      text, unet, vae: what the `config.json` of each says.
-      classes_per_chunk: how many classes our program treats at once; 0 for all.
-      steps_per_call: updates in one call of our program.
-    """
-
-    text: Mapping[str, Any]
-    unet: Mapping[str, Any]
-    vae: Mapping[str, Any]
-    classes_per_chunk: int
-    steps_per_call: int
-
-
-def bundled() -> dict[str, Any]:
-    """Return the shapes of the bundled model."""
-    parts = {"text": "text_encoder", "unet": "unet", "vae": "vae"}
-    return {k: json.loads((BUNDLED / v / "config.json").read_text()) for k, v in parts.items()}
-
-
-SIZES = {
-    "pocket": Size(**bundled(), classes_per_chunk=0, steps_per_call=10),
-    # Stable Diffusion 1.x with a fifth of its channels, at a quarter of its pixels.
-    "reduced": Size(
-        text={
-            "vocab_size": 49408,
-            "hidden_size": 256,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 4,
-            "intermediate_size": 1024,
-        },
-        unet={
-            "sample_size": 32,
-            "block_out_channels": [64, 128, 256, 256],
-            "cross_attention_dim": 256,
-        },
-        vae={"sample_size": 256, "block_out_channels": [32, 64, 128, 128]},
-        classes_per_chunk=1,
-        steps_per_call=1,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -137,10 +88,11 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
     side = modules.unet.config.sample_size * modules.vae.config.downsampling
     latents = jnp.zeros((1, *latent_shape(modules.unet)))
     states, at = jnp.zeros((1, text.positions, text.width)), jnp.zeros(1, int)
+    draw = Repeating(rng) if shapes.repeating else normal
     params = {
-        "text": random_params(rng, modules.text_tower, states, at),
-        "unet": random_params(rng, modules.unet, latents, at, states),
-        "vae": random_params(rng, modules.vae, jnp.zeros((1, side, side, 3))),
+        "text": random_params(rng, modules.text_tower, states, at, draw=draw),
+        "unet": random_params(rng, modules.unet, latents, at, states, draw=draw),
+        "vae": random_params(rng, modules.vae, jnp.zeros((1, side, side, 3)), draw=draw),
         "projection": normal(rng, text.width, text.width) / np.float32(text.width**0.5),
     }
     config = mcti.defaults()
@@ -165,11 +117,24 @@ def latent_shape(unet: UNet) -> tuple[int, int, int]:
     return unet.config.sample_size, unet.config.sample_size, unet.config.in_channels
 
 
-def random_params(rng: np.random.Generator, module: nn.Module, *inputs: Any) -> dict[str, Any]:
-    """Return weights of usual size; zeros and ones are disturbed, so that each one matters."""
+def random_params(
+    rng: np.random.Generator,
+    module: nn.Module,
+    *inputs: Any,
+    draw: Callable[..., np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """Return weights of usual size; zeros and ones are disturbed, so that each one matters.
+
+    Args:
+      rng: Where they come from.
+      module: Whose weights.
+      *inputs: What it is called with.
+      draw: `draw(rng, *shape)` returns standard normal numbers; `normal` by default.
+    """
+    draw = draw or normal
 
     def leaf(path: tuple, shape: jax.ShapeDtypeStruct) -> np.ndarray:
-        noise, name = normal(rng, *shape.shape), path[-1].key
+        noise, name = draw(rng, *shape.shape), path[-1].key
         if name == "kernel":
             return noise / np.float32(np.prod(shape.shape[:-1]) ** 0.5)
         return {"scale": 1 + 0.1 * noise, "bias": 0.1 * noise}.get(name, 0.5 * noise)
@@ -192,3 +157,15 @@ def random_prompts(rng: np.random.Generator, vocabulary: int, length: int) -> Pr
 def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Draw standard normal numbers in float32."""
     return rng.standard_normal(shape, dtype=np.float32)
+
+
+class Repeating:
+    """Standard normal numbers that repeat: a billion fresh ones take longer than a benchmark."""
+
+    def __init__(self, rng: np.random.Generator, length: int = 2**22):
+        self.numbers = normal(rng, length)
+
+    def __call__(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
+        """Return numbers of a shape, from a random place on."""
+        place = int(rng.integers(len(self.numbers)))
+        return np.resize(np.roll(self.numbers, -place), shape)

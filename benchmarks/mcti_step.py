@@ -29,11 +29,13 @@ from absl import flags
 from benchmarks.machine import describe_machine
 from benchmarks.mcti_ours import OurStep
 from benchmarks.mcti_plain import PlainStep, encode
-from benchmarks.mcti_problem import SIZES, Problem, make_problem
+from benchmarks.mcti_problem import Problem, make_problem
+from benchmarks.mcti_sizes import SIZES
 from common.errors import UserError, run_command
 from common.precision import frozen_dtype
 
 TOLERANCE = 1e-4
+ALL = ("pocket", "reduced")  # what --size=all measures
 NAMES = {
     "a": "PyTorch, the reference's step",
     "b": "PyTorch, cached posteriors",
@@ -44,7 +46,9 @@ NAMES = {
 
 def define_flags() -> None:
     """Define the command's options."""
-    flags.DEFINE_enum("size", "all", [*SIZES, "all"], "Size of the networks.")
+    flags.DEFINE_enum(
+        "size", "all", [*SIZES, "all"], f"Size of the networks; all: {' and '.join(ALL)}."
+    )
     flags.DEFINE_integer("classes", 16, "K.", lower_bound=2)
     flags.DEFINE_float("seconds", 5.0, "Least time of one measurement.", lower_bound=0)
     flags.DEFINE_integer("repeats", 3, "Measurements of each step.", lower_bound=1)
@@ -177,7 +181,7 @@ def main(argv: Sequence[str]) -> None:
     options = flags.FLAGS
     device = choose_device(options.device)
     dtype = frozen_dtype(options.dtype)
-    for size in SIZES if options.size == "all" else [options.size]:
+    for size in ALL if options.size == "all" else [options.size]:
         report(size, device, dtype, options)
     machine = describe_machine("jax", "flax", "torch", "transformers", "diffusers")
     print(f"\n{jax.devices()[0].device_kind} ({device}), {machine}")

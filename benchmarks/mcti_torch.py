@@ -3,7 +3,7 @@
 Followed: wangkai930418/mc_ti, `mcti.py` 872-928: one class at a time, batch 1, accumulation 4,
 AdamW on the whole token table whose other rows are restored after every micro-step, image
 features drawn by Python's `random`, three scalars read back per micro-step. Left out, to the
-reference's advantage: reading and resizing the photos, the progress bar and the tracker.
+reference's advantage: reading, resizing and sending the photos, the progress bar and the tracker.
 """
 
 import random
@@ -65,10 +65,11 @@ class TorchStep:
         self.device, self.dtype, self.generator = torch.device(device), dtype, random.Random(0)
         params, unet_config = problem.params, problem.modules.unet.config
 
-        unet = diffusers.UNet2DConditionModel.from_config(problem.modules.unet.config.to_dict())
+        with self.device:  # on which the weights, soon replaced, are drawn sooner
+            unet = diffusers.UNet2DConditionModel.from_config(unet_config.to_dict())
+            vae = diffusers.AutoencoderKL.from_config(problem.modules.vae.config.to_dict())
         table = unet_table(unet_config.use_linear_projection)
         self.unet = self._frozen(unet, table, params["unet"]).to(dtype)
-        vae = diffusers.AutoencoderKL.from_config(problem.modules.vae.config.to_dict())
         self.vae = self._frozen(vae, VAE, params["vae"]).to(dtype)
         self.scheduler = diffusers.DDPMScheduler.from_config(SCHEDULE)
 
@@ -92,7 +93,7 @@ class TorchStep:
         )
 
         self.ids = torch.from_numpy(problem.prompts.ids)
-        self.pictures = nchw(problem.by_class(problem.pixels)[label])
+        self.pictures = nchw(problem.by_class(problem.pixels)[label]).to(self.device)
         self.posteriors = None
         if posteriors is not None:
             moments = [nchw(problem.by_class(x)[label]) for x in posteriors]

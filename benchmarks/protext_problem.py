@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
 from common.clip import TextConfig, TextTower
@@ -19,6 +20,7 @@ from protext_jax.packing import Packer, Sizes, suffixes
 from protext_jax.runs import Batches
 
 SIZES = {
+    "tiny": TextConfig(300, 16, 2, 2, 32, bos=298, eos=299, pad=299, projection=8),
     "small": TextConfig(49408, 64, 3, 2, 128, projection=32),
     "vit-b16": TextConfig(49408, 512, 12, 8, 2048, projection=512),
 }
@@ -54,6 +56,7 @@ class Problem:
       label: Class of each pair.
       batch: Pairs of a step.
       epochs: How many the shapes of the fast form must serve.
+      dtype: Of the frozen tower.
     """
 
     config: TextConfig
@@ -64,11 +67,12 @@ class Problem:
     label: np.ndarray
     batch: int
     epochs: int = 20
+    dtype: DTypeLike = jnp.float32
 
     @property
     def tower(self) -> TextTower:
         """The module."""
-        return TextTower(self.config)
+        return TextTower(self.config, self.dtype)
 
     def objective(self) -> Objective:
         """Return the paper's loss."""
@@ -86,6 +90,7 @@ class Problem:
 
     def frozen(self, params: PyTree, targets: np.ndarray) -> PyTree:
         """Return what either form reads, on the device."""
+        params = jax.tree.map(lambda x: np.asarray(x, self.dtype), params)
         ids, position, _, _ = suffixes(self.templates, self.ends, self.prompts.shape[1])
         suffix = params["token_embedding"][ids] + params["position_embedding"][position]
         frozen = {

@@ -57,10 +57,13 @@ def define_flags() -> None:
     flags.DEFINE_integer("steps_per_call", 4, "Steps in a call of (c).", lower_bound=1)
 
 
-def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, Callable]:
-    """Return (a), (b) and (c), for so many calls of each.
+def make_steps(
+    problem: Problem, steps_per_call: int, calls: int, device: str = "cpu", names: str = "abc"
+) -> dict[str, Callable]:
+    """Return the steps of these names, (a) always, for so many calls of each.
 
-    (a)'s loss and gradient are under "reference", its arithmetic under "flops".
+    (a) runs on PyTorch's `device`. Its loss and gradient are under "reference", its arithmetic
+    under "flops".
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -69,9 +72,11 @@ def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, C
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
-    torch_step = TorchStep(problem.config, problem.prompts, RATE)
+    dtype = getattr(torch, jnp.dtype(problem.dtype).name)
+    torch_step = TorchStep(problem.config, problem.prompts, RATE, device=device, dtype=dtype)
     params = to_flax(HF_TEXT_TOWER, published(torch_step.state()))
-    params["projection"] = {"kernel": torch_step.model.text_projection.weight.numpy().T.copy()}
+    projection = torch_step.model.text_projection.weight.float().cpu().numpy()
+    params["projection"] = {"kernel": projection.T.copy()}
     source = problem.batches(fast=False)
     position = iter(range(10**9))
 
@@ -86,7 +91,7 @@ def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, C
     def reference() -> tuple[float, np.ndarray]:
         loss = torch_step.loss(*pairs(0))
         gradient = torch.autograd.grad(loss, torch_step.prompts)
-        return loss.item(), np.stack([x.numpy() for x in gradient])
+        return loss.item(), np.stack([x.cpu().numpy() for x in gradient])
 
     def flops() -> int:
         with FlopCounterMode(display=False) as counter:
@@ -94,13 +99,12 @@ def make_steps(problem: Problem, steps_per_call: int, calls: int) -> dict[str, C
         return counter.get_total_flops()
 
     targets = encode_targets(problem, params, steps_per_call * calls)
-    return {
-        "reference": reference,
-        "flops": flops,
-        "a": update,
-        "b": JaxStep(problem, params, targets, RATE, 0),
-        "c": JaxStep(problem, params, targets, RATE, steps_per_call),
+    ours = {
+        name: JaxStep(problem, params, targets, RATE, at_once)
+        for name, at_once in {"b": 0, "c": steps_per_call}.items()
+        if name in names
     }
+    return {"reference": reference, "flops": flops, "a": update, **ours}
 
 
 def check(steps: dict[str, Callable]) -> float:
@@ -111,7 +115,7 @@ def check(steps: dict[str, Callable]) -> float:
     """
     wanted = steps["reference"]()
     errors = []
-    for name in "bc":
+    for name in [name for name in "bc" if name in steps]:
         results = steps[name].differentiate()
         for value, other in zip(results, wanted, strict=True):
             errors.append(float(np.abs(value - other).max() / np.abs(other).max()))

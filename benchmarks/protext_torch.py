@@ -23,8 +23,26 @@ class TorchStep:
       prompts: leaf tensors P_0 to P_{j-1}, `[t d]` each.
     """
 
-    def __init__(self, config: TextConfig, prompts: np.ndarray, rate: float, half: bool = False):
-        """Draw random weights of the current torch seed; `half` rounds as the reference does."""
+    def __init__(
+        self,
+        config: TextConfig,
+        prompts: np.ndarray,
+        rate: float,
+        half: bool = False,
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        """Draw random weights of the current torch seed.
+
+        Args:
+          config: Sizes of the tower.
+          prompts: Where training begins, `[j t d]`.
+          rate: AdamW's.
+          half: Whether prompts are rounded as the reference does.
+          device: Where all of it runs.
+          dtype: Of the frozen tower.
+        """
         torch_config = transformers.CLIPTextConfig(
             vocab_size=config.vocab_size,
             hidden_size=config.width,
@@ -38,9 +56,9 @@ class TorchStep:
             attn_implementation="eager",
         )
         self.model = transformers.CLIPTextModelWithProjection(torch_config)
-        self.model.eval().requires_grad_(False)
-        self.half = half
-        self.prompts = [torch.tensor(p, requires_grad=True) for p in prompts]
+        self.model.eval().requires_grad_(False).to(device, dtype)
+        self.half, self.device = half, device
+        self.prompts = [torch.tensor(p, requires_grad=True, device=device) for p in prompts]
         self.optimizer = torch.optim.AdamW(
             self.prompts, lr=rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.1
         )
@@ -53,25 +71,25 @@ class TorchStep:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights under their published names."""
-        return {name: x.numpy() for name, x in self.model.state_dict().items()}
+        return {name: x.float().cpu().numpy() for name, x in self.model.state_dict().items()}
 
     def encode(self, ids: np.ndarray, prompted: bool) -> torch.Tensor:
         """Return unit features `[b p]` of token ids `[b 77]`, with or without prompts."""
         text: Any = self.model.text_model
-        tokens = torch.from_numpy(np.asarray(ids, np.int64))
+        tokens = torch.from_numpy(np.asarray(ids, np.int64)).to(self.device)
         batch, length = tokens.shape
         x = text.embeddings.token_embedding(tokens)
         if prompted:
             x = self._overwritten(x, self.prompts[0])
         x = x + text.embeddings.position_embedding.weight[:length]
-        mask = torch.full((length, length), float("-inf"), dtype=x.dtype).triu(1)
-        mask = mask.expand(batch, 1, length, length)
+        mask = torch.full((length, length), float("-inf"), dtype=x.dtype, device=x.device)
+        mask = mask.triu(1).expand(batch, 1, length, length)
         for number, layer in enumerate(text.encoder.layers):
             if prompted and 1 <= number < len(self.prompts):
                 x = self._overwritten(x, self.prompts[number], self.half)
             x = layer(x, mask)
         x = text.final_layer_norm(x)[torch.arange(batch), tokens.argmax(-1)]
-        return normalize(self.model.text_projection(x), dim=-1)
+        return normalize(self.model.text_projection(x).float(), dim=-1)
 
     def loss(self, templates: np.ndarray, sentences: np.ndarray, l1: bool = False) -> torch.Tensor:
         """Return the loss of a batch of token ids; both `[b 77]`."""
@@ -91,7 +109,7 @@ class TorchStep:
     def _overwritten(self, x: torch.Tensor, prompt: torch.Tensor, half: bool = False):
         rows = prompt.expand(len(x), -1, -1)
         rows = rows.half() if half else rows
-        return torch.cat([x[:, :1], rows, x[:, 1 + len(prompt) :]], dim=1)
+        return torch.cat([x[:, :1], rows.to(x.dtype), x[:, 1 + len(prompt) :]], dim=1)
 
 
 def published(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -99,7 +99,7 @@ def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) ->
     epochs, length, rate = ALL_CLASSES[case]
     fields = {
         "model": model,
-        "prompts": Path(options.texts) / f"{CASES[case].file}.json.gz",
+        "prompts.source": Path(options.texts) / f"{CASES[case].file}.json.gz",
         "epochs": options.epochs or epochs,
         "length": length,
         "learning_rate": rate,

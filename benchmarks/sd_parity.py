@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ import numpy as np
 from absl import flags
 
 from common.diffusion import AutoencoderKL, UNet
-from common.diffusion.known import KNOWN
+from common.diffusion.known import KNOWN, Architecture
 from common.errors import UserError, run_command
 from common.weights.diffusion import unet_table, vae_to_flax
 from common.weights.table import to_flax
@@ -70,9 +71,39 @@ class Block:
     method: str = "__call__"
 
 
-def networks(model: str, side: int) -> list[tuple[Network, list[Block]]]:
+@dataclass(frozen=True)
+class Outcome:
+    """What a block says of its inputs: the output, and the gradient of a random sum of it.
+
+    Attributes:
+      output: In our layout.
+      gradient: To the first input; None where nobody asked.
+    """
+
+    output: np.ndarray
+    gradient: np.ndarray | None = None
+
+    def error(self, other: "Outcome") -> float:
+        """Return the largest difference of the outputs over the largest value of the other's."""
+        return relative_error(self.output, other.output)
+
+    def gradient_error(self, other: "Outcome") -> float:
+        """Return the same of the gradients."""
+        return relative_error(self.gradient, other.gradient)
+
+
+def relative_error(actual: np.ndarray, desired: np.ndarray) -> float:
+    """Return largest difference over largest value."""
+    return float(np.abs(actual - desired).max() / np.abs(desired).max())
+
+
+def direction(shape: Sequence[int]) -> np.ndarray:
+    """Return the weights of the random sum, in our layout."""
+    return np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+
+
+def networks(sizes: Architecture, side: int) -> list[tuple[Network, list[Block]]]:
     """Return the two networks, and what to compare of each."""
-    sizes = KNOWN[MODELS[model]]
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> np.ndarray:
@@ -96,32 +127,58 @@ def networks(model: str, side: int) -> list[tuple[Network, list[Block]]]:
     ]
 
 
-def run_theirs(network: Network, blocks: Sequence[Block]) -> tuple[list[np.ndarray], dict]:
-    """Return the outputs of diffusers' network with random weights, and our parameters."""
+def run_theirs(
+    network: Network, blocks: Sequence[Block], device: str = "cpu", gradient: bool = False
+) -> tuple[list[Outcome], dict]:
+    """Return what diffusers' network makes of the blocks, its weights random, and our parameters.
+
+    Args:
+      network: Of both sides.
+      blocks: What is compared.
+      device: PyTorch's.
+      gradient: Whether gradients are wanted as well.
+    """
     import diffusers
     import torch
 
     torch.manual_seed(0)
-    reference = getattr(diffusers, network.theirs).from_config(network.ours.config.to_dict())
+    with torch.device(device):
+        reference = getattr(diffusers, network.theirs).from_config(network.ours.config.to_dict())
     reference = reference.eval().requires_grad_(False)
     for parameter in reference.parameters():
         # Norms start as the identity, which would hide a wrong or missing one.
         if parameter.ndim == 1:
             parameter.add_(0.1 * torch.randn_like(parameter))
-    outputs = []
+    outcomes = []
     for block in blocks:
-        inputs = [torch.from_numpy(x) for x in block.inputs]
-        inputs = [x.permute(0, 3, 1, 2) if x.ndim == 4 else x for x in inputs]
-        outputs.append(block.theirs(reference, *inputs).permute(0, 2, 3, 1).numpy())
-    params = network.convert({name: x.numpy() for name, x in reference.state_dict().items()})
-    return outputs, params
+        arrays = [torch.from_numpy(x).to(device) for x in block.inputs]
+        arrays[0].requires_grad_(gradient)
+        inputs = [x.permute(0, 3, 1, 2) if x.ndim == 4 else x for x in arrays]
+        output = block.theirs(reference, *inputs).permute(0, 2, 3, 1)
+        if gradient:
+            (output * torch.from_numpy(direction(output.shape)).to(device)).sum().backward()
+        slope = arrays[0].grad.cpu().numpy() if gradient else None
+        outcomes.append(Outcome(output.detach().cpu().numpy(), slope))
+    state = {name: x.cpu().numpy() for name, x in reference.state_dict().items()}
+    return outcomes, network.convert(state)
 
 
-def run_ours(network: Network, block: Block, params: dict) -> np.ndarray:
-    """Return our output of the same block."""
-    apply = jax.jit(lambda p, *x: network.ours.apply({"params": p}, *x, method=block.method))
-    output = apply(params, *(jnp.asarray(x) for x in block.inputs))
-    return np.asarray(output.mean if block.method == "encode" else output)
+def run_ours(network: Network, block: Block, params: dict, gradient: bool = False) -> Outcome:
+    """Return what our network makes of the same block."""
+
+    def apply(first: jax.Array, params: dict, *rest: jax.Array) -> jax.Array:
+        output = network.ours.apply({"params": params}, first, *rest, method=block.method)
+        return output.mean if block.method == "encode" else output
+
+    def total(*arrays: Any) -> tuple[jax.Array, jax.Array]:
+        output = apply(*arrays)
+        return (output * direction(output.shape)).sum(), output
+
+    first, *rest = (jnp.asarray(x) for x in block.inputs)
+    if not gradient:
+        return Outcome(np.asarray(jax.jit(apply)(first, params, *rest)))
+    slope, output = jax.jit(jax.grad(total, has_aux=True))(first, params, *rest)
+    return Outcome(np.asarray(output), np.asarray(slope))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -135,16 +192,17 @@ def main(argv: Sequence[str]) -> None:
     jax.config.update("jax_default_matmul_precision", "highest")
     options, worst = flags.FLAGS, 0.0
     print(f"{'block':<16} {'size':>14} {'parameters':>12} {'max rel. error':>15} {'s':>6}")
-    for network, blocks in networks(options.model, options.latents):
-        outputs, params = run_theirs(network, blocks)
+    sizes = KNOWN[MODELS[options.model]]
+    for network, blocks in networks(sizes, options.latents):
+        outcomes, params = run_theirs(network, blocks)
         gc.collect()  # diffusers' network is gone before ours is compiled
         count = sum(x.size for x in jax.tree.leaves(params)) / 1e6
         params = jax.device_put(params)
-        for block, desired in zip(blocks, outputs, strict=True):
+        for block, desired in zip(blocks, outcomes, strict=True):
             start = time.perf_counter()
             actual = run_ours(network, block, params)
             seconds = time.perf_counter() - start
-            error = float(np.abs(actual - desired).max() / np.abs(desired).max())
+            error = actual.error(desired)
             worst = max(worst, error)
             size = "x".join(map(str, block.inputs[0].shape[1:]))
             print(f"{block.name:<16} {size:>14} {count:>10.1f} M {error:>15.1e} {seconds:>6.0f}")

@@ -52,7 +52,7 @@ RUNS = {
         SmallRun(
             "protext",
             {
-                **{"data": "folder:{world}/photos", "prompts": "{world}/corpus.json"},
+                **{"data": "folder:{world}/photos", "prompts.source": "json:{world}/corpus.json"},
                 **{"depth": 2, "batch": 7, "updates": 24, "epochs": 8, "baselines": ""},
                 **{"steps_per_call": 2, "log_every": 4, "save_every": 2, "eval_every": 8},
             },

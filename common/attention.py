@@ -9,7 +9,7 @@ from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
-from common.choices import NOT_ONE, check_choice
+from common.choices import check_choice
 from common.errors import UserError
 
 _FLASH_BLOCK = 512
@@ -35,7 +35,7 @@ def choose_attention(name: str, chip: Chip) -> str:
     Raises:
       UserError: There is no such implementation, or the chip cannot run it.
     """
-    check_choice("attention", name, CHOICES, NOT_ONE)
+    check_choice("attention", name, CHOICES)
     flash = chip.platform == "tpu" and not chip.device_kind.startswith(_WITHOUT_FLASH)
     if name == "flash" and not flash:
         raise UserError(
@@ -73,7 +73,7 @@ def attend(
     Raises:
       UserError: There is no such implementation.
     """
-    check_choice("attention", implementation, IMPLEMENTATIONS, NOT_ONE)
+    check_choice("attention", implementation, IMPLEMENTATIONS)
     return IMPLEMENTATIONS[implementation](query, key, value, causal)
 
 

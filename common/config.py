@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 from common.config_file import ConfigFile, WholeNumber
 from common.errors import UserError
 from common.files import read_json
-from common.old_spellings import respelled, spelled_today
+from common.old_spellings import respelled, spelled_today, todays_names
 from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
 from common.text import quoted, some
@@ -65,25 +65,27 @@ def apply_arg(config: ConfigDict, arg: str | Mapping[str, Any] | None) -> Config
     if isinstance(arg, Mapping):
         return _apply_fields(config, flatten(arg))
     fields = flatten(config)
+    todays = todays_names(config.get("method"), fields)
     given: dict[str, str | None] = {}
+    last = ""  # Today's name of the field before.
     for setting in _settings(arg or ""):
-        name, equals, text = (part.strip() for part in setting.partition("="))
-        if not equals and given and _goes_on(config, fields, [*given][-1], name):
-            last = [*given][-1]
-            given[last] = f"{given[last]},{setting}"
+        written, equals, text = (part.strip() for part in setting.partition("="))
+        name = todays.get(written, written)
+        if not equals and given and _goes_on(config, fields, last, name):
+            before = [*given][-1]
+            given[before] = f"{given[before]},{setting}"
             continue
-        if name not in fields and given and type(fields[[*given][-1]]) is str:
-            _check_continued(name, fields, [*given][-1])
+        if name not in fields and given and type(fields[last]) is str:
+            _check_continued(name, fields, last)
         check_name(name, fields)
         if not equals and kind_of(config, name) is not bool:
             raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
-        given.pop(name, None)  # Of two settings the last one counts.
-        given[name] = text if equals else None
-    for name, text in given.items():
+        given.pop(written, None)  # Of two settings the last one counts.
+        given[written], last = text if equals else None, name
+    for name, text in _in_todays_spelling(config, given).items():
         kind = kind_of(config, name)
         value = True if text is None else parse_value(name, text, kind, fields[name])
         config.update_from_flattened_dict({name: value})
-    config.update(respelled(config))
     return config
 
 
@@ -107,8 +109,9 @@ def choose_config(
         return get_config(fields)
     if fields:
         raise TypeError(f"give a config or fields, not both; the fields are {', '.join(fields)}.")
-    new = respelled(config)
-    return changed(config, new) if new else config
+    written = config.to_dict()
+    today = spelled_today(written)
+    return config if today == written else ConfigDict(today).lock()
 
 
 def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
@@ -120,12 +123,23 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
 
 def _apply_fields(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
     defaults = flatten(config)
-    for name in fields:
-        check_name(name, defaults)
     values = {name: _plain(value) for name, value in fields.items()}
+    values = _in_todays_spelling(config, values)
+    for name in values:
+        check_name(name, defaults)
     config.update_from_flattened_dict(typed(values, defaults, "", "give one"))
-    config.update(respelled(config))
     return config
+
+
+def _in_todays_spelling(config: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields by dotted name as today's version of the config calls them; say which."""
+    todays = respelled({"method": config.get("method"), **fields}, flatten(config))
+    found: dict[str, Any] = {}
+    for written, value in fields.items():
+        name, today = todays.get(written, (written, value))
+        found.pop(name, None)  # Of two settings the last one counts.
+        found[name] = today
+    return found
 
 
 def _plain(value: Any) -> Any:

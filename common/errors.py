@@ -56,6 +56,7 @@ def run_command(
 
     def parse(argv: list[str]) -> list[str]:
         try:
+            _respell(argv)
             rest = flags.FLAGS(argv)
         except SystemExit:  # `--version`, and `--help`, which absl ends as a failure.
             sys.exit(0)
@@ -114,6 +115,12 @@ class _VersionFlag(flags.BooleanFlag):
         if self._parse(argument):
             print(f"promptax {__version__}")
             sys.exit(0)
+
+
+def _respell(argv: list[str]) -> None:
+    """Write a command line in today's spelling, in place."""
+    if "config" in flags.FLAGS:
+        flags.FLAGS["config"].parser.respell(argv)
 
 
 def _hint(name: str) -> str:

@@ -17,7 +17,7 @@ import os
 import jax
 import jax.numpy as jnp
 
-from common.errors import UserError
+from common.choices import check_choice
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _EXACT = "highest"
@@ -33,8 +33,7 @@ def frozen_dtype(name: str, platform: str | None = None) -> jnp.dtype:
     """
     if name == "auto":
         name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
-    if name not in _DTYPES:
-        raise UserError(f"dtype={name!r} is unknown; choose auto, {' or '.join(_DTYPES)}.")
+    check_choice("dtype", name, ("auto", *_DTYPES))
     return jnp.dtype(_DTYPES[name])
 
 

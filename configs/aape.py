@@ -1,15 +1,15 @@
 """AAPE (arXiv 2410.23698) for few-shot classification.
 
     python -m aape_jax.train --config=configs/aape.py --workdir=runs/aape
-    python -m aape_jax.train --config=configs/aape.py:paper=dtd --workdir=runs/dtd
-    python -m aape_jax.train --config=configs/aape.py:paper=imagenet,\\
+    python -m aape_jax.train --config=configs/aape.py:recipe=dtd --workdir=runs/dtd
+    python -m aape_jax.train --config=configs/aape.py:recipe=imagenet,\\
 protocol=domain_generalisation --workdir=runs/imagenet
     python -m aape_jax.train --config=configs/aape.py:model=,data=features:my.npz,\\
 prompts.source=features:my_texts.npz --workdir=runs/mine
 
 Without an argument: the bundled CLIP, pictures and sentences, a minute on a laptop. With
-`paper=NAME`: CLIP ViT-B/16 and the paper's protocol on one of its data sets; the sentences are
-files of yours, e.g. CuPL's, which carry no licence and are not shipped. `paper`, `protocol` and
+`recipe=NAME`: CLIP ViT-B/16 and the paper's protocol on one of its data sets; the sentences are
+files of yours, e.g. CuPL's, which carry no licence and are not shipped. `recipe`, `protocol` and
 `preset` set other fields, so they are written behind the colon. Of data of your own all classes
 and photos are learned from unless you say otherwise.
 """
@@ -25,7 +25,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
-    config.update_from_flattened_dict(recipe(config.paper, config.protocol))
+    config.update_from_flattened_dict(recipe(config.recipe, config.protocol))
     config.update_from_flattened_dict(dict(preset(config.preset)))
     return apply_arg(config, arg)  # what the user wrote wins
 
@@ -35,7 +35,7 @@ def defaults() -> ConfigDict:
     config = ConfigDict()
     config.method = "aape_jax:Classification"  # package:class
     config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/core/presets.py
-    config.paper = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
+    config.recipe = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
     config.protocol = "auto"  # one of common/protocols/table.py: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
 
@@ -52,7 +52,7 @@ def defaults() -> ConfigDict:
 
     # Reference prompts, for training only.
     config.prompts = ConfigDict()
-    config.prompts.source = "pocket"  # or json:FILE, features:FILE.npz, none
+    config.prompts.source = "pocket"  # or FILE.json (json:FILE), features:FILE.npz, none
     config.prompts.aliases = ""  # JSON file, class name -> its key in the source
     config.prompts.per_template = 10  # of each ten sentences, 1 to 10
     config.prompts.seed = 0  # which of them

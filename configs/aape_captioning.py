@@ -2,7 +2,7 @@
 
     python -m aape_jax.train --config=configs/aape_captioning.py --workdir=runs/captioning
     python -m aape_jax.evaluate --workdir=runs/captioning --data=pocket:questions
-    python -m aape_jax.train --config=configs/aape_captioning.py:paper=coco --workdir=runs/coco
+    python -m aape_jax.train --config=configs/aape_captioning.py:recipe=coco --workdir=runs/coco
 
 First a linear map from the cells of the image tower to the language model is trained on captions,
 then what AAPE adds: h, taught by distillation and captions, and its own map. `none` in the result
@@ -14,15 +14,15 @@ from ml_collections import ConfigDict
 from common.choices import check_choice
 from common.config import apply_arg
 from configs.aape import aggregator, loss
-from configs.aape_retrieval import PAPER
+from configs.aape_retrieval import RECIPES
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
-    if config.paper:
-        config.update(paper(config.paper))
+    if config.recipe:
+        config.update(recipe(config.recipe))
         apply_arg(config, arg)  # what the user wrote wins
     return config
 
@@ -31,7 +31,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax:Captioning"  # package:class
-    config.paper = ""  # coco or flickr30k: the paper's protocol
+    config.recipe = ""  # coco or flickr30k: takes the paper's protocol
     config.seed = 0  # of the start and of the order of the images
 
     # What is learned from: images with their own captions.
@@ -98,13 +98,13 @@ def defaults() -> ConfigDict:
     return config
 
 
-def paper(name: str) -> ConfigDict:
+def recipe(name: str) -> ConfigDict:
     """Use GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; stage two's counts are ours."""
-    check_choice("paper", name, PAPER)
+    check_choice("recipe", name, RECIPES)
     return ConfigDict(
         {
             "model": "timm/resnet50x16_clip.openai",
-            "data": PAPER[name],
+            "data": RECIPES[name],
             "grid": "host",
             "lm": {"model": "EleutherAI/gpt-j-6b", "remat": True},
             "scorer": "openai/clip-vit-base-patch32",

@@ -1,10 +1,10 @@
 """AAPE (arXiv 2410.23698) for image-to-text retrieval: h(x) is the query, captions the gallery.
 
     python -m aape_jax.train --config=configs/aape_retrieval.py --workdir=runs/retrieval
-    python -m aape_jax.train --config=configs/aape_retrieval.py:paper=coco --workdir=runs/coco
+    python -m aape_jax.train --config=configs/aape_retrieval.py:recipe=coco --workdir=runs/coco
     python -m aape_jax.evaluate --workdir=runs/coco --data=karpathy:FILE.json,FOLDER
     python -m aape_jax.train --workdir=runs/flickr \\
-        --config=configs/aape_retrieval.py:paper=flickr30k,start=runs/coco,learning_rate=1e-4
+        --config=configs/aape_retrieval.py:recipe=flickr30k,start=runs/coco,learning_rate=1e-4
 
 The last two are the paper's Flickr30k without training on it, and after fine-tuning.
 """
@@ -16,7 +16,7 @@ from common.config import apply_arg
 from configs.aape import aggregator, loss
 
 # The paper's data sets, in Karpathy's splits: JSON file and folder of photos.
-PAPER = {
+RECIPES = {
     "coco": "karpathy:data/dataset_coco.json,data/coco",
     "flickr30k": "karpathy:data/dataset_flickr30k.json,data/flickr30k-images",
 }
@@ -26,8 +26,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
-    if config.paper:
-        config.update(paper(config.paper))
+    if config.recipe:
+        config.update(recipe(config.recipe))
         apply_arg(config, arg)  # what the user wrote wins
     return config
 
@@ -36,7 +36,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax:Retrieval"  # package:class
-    config.paper = ""  # coco or flickr30k: the paper's protocol
+    config.recipe = ""  # coco or flickr30k: takes the paper's protocol
     config.start = ""  # folder of a finished run whose h training starts from
     config.seed = 0  # of the start of h and of the order of the images
 
@@ -85,13 +85,13 @@ def defaults() -> ConfigDict:
     return config
 
 
-def paper(name: str) -> ConfigDict:
+def recipe(name: str) -> ConfigDict:
     """Use CLIP ViT-L/14; batch, epochs and optimizer are ours, for the paper states none."""
-    check_choice("paper", name, PAPER)
+    check_choice("recipe", name, RECIPES)
     return ConfigDict(
         {
             "model": "openai/clip-vit-large-patch14",
-            "data": PAPER[name],
+            "data": RECIPES[name],
             "batch": 1024,
             "updates": 3300,
             "steps_per_call": 110,

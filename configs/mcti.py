@@ -1,12 +1,12 @@
 """MC-TI (arXiv 2410.22317): a token per nameless class from a few photos.
 
     python -m mcti_jax.train --config=configs/mcti.py --workdir=runs/mcti
-    python -m mcti_jax.train --config=configs/mcti.py:paper=photos,data=folder:mine \\
+    python -m mcti_jax.train --config=configs/mcti.py:recipe=photos,data=folder:mine \\
         --workdir=runs/mine
-    python -m mcti_jax.train --config=configs/mcti.py:paper=oxford_flowers --workdir=runs/flowers
+    python -m mcti_jax.train --config=configs/mcti.py:recipe=oxford_flowers --workdir=runs/flowers
 
 Without an argument: the bundled pocket models and pictures, minutes on a laptop. With
-`paper=NAME`: Stable Diffusion 1.5 at the settings of the published recipe, on one of the paper's
+`recipe=NAME`: Stable Diffusion 1.5 at the settings of the published recipe, on one of the paper's
 twelve datasets, or, as `photos`, on your own.
 """
 
@@ -18,7 +18,7 @@ from common.config import apply_arg
 # The paper's twelve datasets: where the data is looked for, how many classes the reference
 # counts in it, and the coarse noun that every token starts from. Of the nouns only "person" is
 # published (for a private set); the others are ours.
-PAPER = {
+RECIPES = {
     "imagenet": ("coop:data/imagenet", 1000, "object"),
     "caltech101": ("coop:data/caltech-101", 102, "object"),
     "oxford_pets": ("coop:data/oxford_pets", 37, "pet"),
@@ -40,8 +40,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
-    if config.paper:
-        config.update(paper(config.paper))
+    if config.recipe:
+        config.update(recipe(config.recipe))
         apply_arg(config, arg)  # what the user wrote wins over the recipe
     return config
 
@@ -50,7 +50,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "mcti_jax:MCTI"  # package:class, for commands that serve all methods
-    config.paper = ""  # name of one of the paper's datasets: takes the published recipe
+    config.recipe = ""  # name of one of the paper's datasets: takes the published settings
     config.seed = 0  # of the draws of training and of the pictures
 
     # What is learned from.
@@ -125,10 +125,10 @@ def defaults() -> ConfigDict:
     return config
 
 
-def paper(name: str) -> ConfigDict:
+def recipe(name: str) -> ConfigDict:
     """Use the published recipe on one of the paper's datasets."""
-    check_choice("paper", name, PAPER)
-    data, classes, noun = PAPER[name]
+    check_choice("recipe", name, RECIPES)
+    data, classes, noun = RECIPES[name]
     return ConfigDict(
         {
             "model": "stable-diffusion-v1-5/stable-diffusion-v1-5",

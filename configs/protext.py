@@ -2,15 +2,15 @@
 
     python -m protext_jax.train --config=configs/protext.py --workdir=runs/protext
     python -m protext_jax.train \\
-        --config=configs/protext.py:prompts=FILE.json,model=openai/clip-vit-base-patch16,depth=9 \\
-        --workdir=runs/mine
-    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_new,dataset=dtd \\
+        --config=configs/protext.py:prompts.source=FILE.json,\\
+model=openai/clip-vit-base-patch16,depth=9 --workdir=runs/mine
+    python -m protext_jax.train --config=configs/protext.py:protocol=base_to_new,recipe=dtd \\
         --workdir=runs/dtd
 
-Without an argument: the bundled pocket CLIP and world. With `prompts=FILE.json`, which holds
+Without an argument: the bundled pocket CLIP and world. With `prompts.source=FILE.json`, which holds
 {class: [sentence, ...]}, nothing else is needed; give `data` to measure on pictures. All classes
 and sentences of data of your own are learned from unless you say otherwise. With
-`dataset=NAME`: the published settings for one of the paper's data sets.
+`recipe=NAME`: the published settings for one of the paper's data sets.
 """
 
 from ml_collections import ConfigDict
@@ -24,9 +24,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
-    if config.dataset:
+    if config.recipe:
         protocol = BASE_TO_NEW if config.protocol == AUTO else config.protocol
-        config.update(recipe(config.recipe, protocol, config.dataset))
+        config.update_from_flattened_dict(recipe(config.recipe, protocol, config.recipe_from))
         apply_arg(config, arg)  # what the user wrote wins over the recipe
     return config
 
@@ -35,16 +35,17 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "protext_jax:ProText"  # package:class, for commands of all methods
-    config.dataset = ""  # name of one of the paper's data sets: takes the published settings
-    config.recipe = "yaml"  # the reference's files; "paper" where the paper prints others
+    config.recipe = ""  # name of one of the paper's data sets: takes the published settings
+    config.recipe_from = "code"  # the reference's files; "paper" where the paper prints others
     config.protocol = "auto"  # base_to_new of known sets, else all_classes; see docs/protext.md
     config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.
     config.model = "pocket"  # CLIP: "pocket", a local directory or a hub id
-    config.prompts = ""  # JSON {class: [sentence, ...]}, maybe gzipped; "": the pocket world's
-    config.pattern = "{phrase}"  # "{name}, which has {phrase}." makes sentences of descriptors
-    config.source = "sentences"  # or "templates", "attributes": class names in many templates
+    config.prompts = ConfigDict()
+    config.prompts.source = "pocket"  # or FILE.json (json:FILE), {class: [sentence, ...]}; .gz too
+    config.prompts.pattern = "{phrase}"  # "{name}, which has {phrase}." for descriptors
+    config.prompts.kind = "sentences"  # or templates, attributes: class names in many templates
     config.data = "auto"  # pictures to measure on; "none": text alone, the default with prompts
     config.targets = ("auto",)  # further data sets to measure on; none but for pocket sets
     config.holdout = 1  # photos per class kept for the test where a folder has no split

@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from absl import flags
 
+from common.choices import check_choice
 from common.diffusion.words import word_stem
 from common.errors import UserError, run_command
 from common.paths import AnyPath, as_output_folder, as_path, within
@@ -55,8 +56,7 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
       UserError: There are no tokens, or `out` cannot take them. Bad input is noticed before
         anything is written.
     """
-    if format not in FORMATS:
-        raise UserError(f"--format={format} is unknown; choose one of {', '.join(FORMATS)}.")
+    check_choice("--format", format, FORMATS)
     source = workdir / TOKENS
     unfinished = is_unfinished(workdir)
     out = _check_out(source, out, unfinished and format == _OURS and not prefix)

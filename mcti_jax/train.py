@@ -5,7 +5,7 @@
 For example the bundled pocket models and pictures, or your own photos, a folder per class:
 
     python -m mcti_jax.train --config=configs/mcti.py --workdir=runs/mcti
-    python -m mcti_jax.train --config=configs/mcti.py:paper=photos,data=folder:photos \\
+    python -m mcti_jax.train --config=configs/mcti.py:recipe=photos,data=folder:photos \\
         --config.init_word=dog --workdir=runs/mine
 
 `python -m common.fields configs/mcti.py` lists the fields that can be set, behind the colon or

@@ -11,7 +11,8 @@ from common.version import __version__ as __version__
 __all__, __getattr__, __dir__ = lazily(
     __name__,
     {
-        "protext_jax.files": ("LearnedPrompts", "class_features", "read_prompts"),
+        "protext_jax.classifier": ("class_features",),
+        "protext_jax.files": ("LearnedPrompts", "read_prompts"),
         "protext_jax.method": ("ProText",),
         "protext_jax.trained": ("TrainedPrompts", "load"),
     },

@@ -78,7 +78,7 @@ def read_corpus(path: Path | str, pattern: str) -> Corpus:
       UserError: It is not such a file, is empty, or `pattern` has no {phrase}.
     """
     if "{phrase}" not in pattern:
-        raise UserError(f"pattern={pattern!r} needs {{phrase}} for what the file lists.")
+        raise UserError(f"prompts.pattern={pattern!r} needs {{phrase}} for what the file lists.")
     content = read_phrases(path)
 
     def sentence(name: str, phrase: str) -> str:

@@ -125,7 +125,7 @@ def _with_cupl(measured: EvaluationInputs, learned: LearnedPrompts) -> dict[str,
 def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:
     """Return the paper's figures, for a run of its settings on its model."""
     config = measured.config
-    if not config.dataset or config.model != MODEL:
+    if not config.recipe or config.model != MODEL:
         return {}
     rows = published(config.protocol, {test.prefix: test.paper_name for test in measured.sets})
     return {name: with_average(measured, row) for name, row in rows.items()}

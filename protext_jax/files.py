@@ -51,7 +51,7 @@ class LearnedPrompts:
             "length": config.length,
             "mapping": config.mapping,
             "data": config.data,
-            "prompts": config.prompts,
+            "prompts": config.prompts.source,
             "protocol": config.protocol,
             "learning_rate": run.learning_rate,
             "epochs": run.epochs,

@@ -38,7 +38,7 @@ ALL_CLASSES: dict[str, Setting] = {
     "eurosat": (300, 4, 0.0025),
     "ucf101": (100, 8, 0.0025),
 }
-YAML: dict[str, dict[str, Setting]] = {
+CODE: dict[str, dict[str, Setting]] = {
     "base_to_new": BASE_TO_NEW,
     "all_classes": ALL_CLASSES,
     "cross_dataset": {"imagenet": (10, 4, 0.03)},
@@ -57,26 +57,31 @@ PAPER: dict[str, dict[str, Setting]] = {
     "domain_generalisation": {"imagenet": (200, 16, 0.03)},
 }
 RECIPES = {
-    "yaml": YAML,
-    "paper": {name: YAML[name] | PAPER[name] for name in YAML},
+    "code": CODE,
+    "paper": {name: CODE[name] | PAPER[name] for name in CODE},
 }
 
 
-def recipe(name: str, protocol: str, dataset: str) -> dict[str, Any]:
-    """Return the fields of the config that a published run sets.
+def recipe(name: str, protocol: str, source: str) -> dict[str, Any]:
+    """Return the fields of the config that a published run sets, by dotted name.
+
+    Args:
+      name: Of one of the paper's data sets.
+      protocol: One of `common.protocols.table.PROTOCOLS`.
+      source: "code" or "paper".
 
     Raises:
       UserError: The reference has no such run.
     """
-    check_choice("recipe", name, RECIPES)
-    settings = RECIPES[name].get(protocol, {})
-    if dataset not in settings:
+    check_choice("recipe_from", source, RECIPES)
+    settings = RECIPES[source].get(protocol, {})
+    if name not in settings:
         known = ", ".join(settings) or "none; choose another protocol"
-        raise UserError(f"dataset={dataset!r} has no recipe for {protocol!r}; known: {known}.")
-    epochs, length, rate = settings[dataset]
+        raise UserError(f"recipe={name!r} has no settings for {protocol!r}; known: {known}.")
+    epochs, length, rate = settings[name]
     return {
-        **published_data(dataset, protocol),
-        "prompts": published_sentences(dataset),
+        **published_data(name, protocol),
+        "prompts.source": f"json:{published_sentences(name)}",
         "epochs": epochs,
         "length": length,
         "learning_rate": rate,

@@ -5,7 +5,7 @@
 For example the bundled pocket world, or your own sentences, a JSON {class: [sentence, ...]}:
 
     python -m protext_jax.train --config=configs/protext.py --workdir=runs/protext
-    python -m protext_jax.train --config=configs/protext.py:prompts=corpus.json \\
+    python -m protext_jax.train --config=configs/protext.py:prompts.source=corpus.json \\
         --config.model=openai/clip-vit-base-patch16 --config.depth=9 --workdir=runs/mine
 
 `python -m common.fields configs/protext.py` lists the fields that can be set, behind the colon or

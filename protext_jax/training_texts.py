@@ -69,14 +69,14 @@ def with_data(config: ConfigDict) -> ConfigDict:
     """Fill in what is "auto": a file of prompts is enough, and one's own data are all used."""
     fields: dict[str, Any] = {}
     if config.data == AUTO:
-        fields["data"] = NO_IMAGES if config.prompts else "pocket:rare"
+        fields["data"] = NO_IMAGES if _file(config) else "pocket:rare"
     data = fields.get("data", config.data)
     pocket = data.startswith(POCKET)
     if tuple(config.targets) == (AUTO,):
         fields["targets"] = ("pocket:second", "pocket:rare_sketch") if pocket else ()
     if config.protocol == AUTO:
-        fields["protocol"] = usual_protocol(data, config.dataset)
-    if config.held_out == -1 and pocket and not config.prompts:
+        fields["protocol"] = usual_protocol(data, config.recipe)
+    if config.held_out == -1 and pocket and not _file(config):
         fields["held_out"] = POCKET_HELD_OUT
     return changed(config, fields)
 
@@ -87,18 +87,26 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
     Raises:
       UserError: There are none.
     """
-    if config.source in SOURCES:
-        return {name: templates_of(config.source, name) for name in classnames}
-    check_choice("source", config.source, ("sentences", *SOURCES))
-    if config.prompts:
-        return read_corpus(config.prompts, config.pattern)
+    kind = config.prompts.kind
+    if kind in SOURCES:
+        return {name: templates_of(kind, name) for name in classnames}
+    check_choice("prompts.kind", kind, ("sentences", *SOURCES))
+    if file := _file(config):
+        return read_corpus(file, config.prompts.pattern)
+    check_choice("prompts.source", config.prompts.source, ("pocket", "json:FILE"))
     name = config.data.removeprefix(POCKET)
     if config.data.startswith(POCKET) and name in SETS:
         return pocket_descriptions(name)
     raise UserError(
-        f"data={config.data!r} comes without sentences: give prompts=FILE.json, "
+        f"data={config.data!r} comes without sentences: give prompts.source=FILE.json, "
         "{class: [sentence, ...]}."
     )
+
+
+def _file(config: ConfigDict) -> str:
+    """Return the JSON file of the prompts; "" for the pocket world's."""
+    kind, _, file = config.prompts.source.partition(":")
+    return file if kind == "json" else ""
 
 
 def templates_of(source: str, name: str) -> tuple[str, ...]:
@@ -115,7 +123,7 @@ def training_template(config: ConfigDict) -> str:
 def training_name(config: ConfigDict, key: str) -> str:
     """Return how the template spells a class; see `faithful.underscores` in the config."""
     # The reference keeps them in keys of its files alone.
-    raw = config.source == "sentences" and config.faithful.underscores
+    raw = config.prompts.kind == "sentences" and config.faithful.underscores
     raw = raw and training_template(config).startswith(FILLER)
     return key if raw else readable(key)
 
@@ -167,7 +175,7 @@ def held_out_of(config: ConfigDict, sentences: int) -> int:
 
 def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> MatchedCorpus:
     """Return what is learned from, without what is too long for the tower."""
-    if config.source in SOURCES:
+    if config.prompts.kind in SOURCES:
         return _filled(config, classnames, tokenizer)
     corpus = open_corpus(config, classnames)
     sentences = list(dict.fromkeys(x for group in corpus.values() for x in group))
@@ -180,14 +188,15 @@ def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer)
     """Fill templates with every class's name, by label: two classes may share a name."""
     if not classnames:
         raise UserError(
-            f"source={config.source!r} is about the classes of data: give data=DATASET."
+            f"prompts.kind={config.prompts.kind!r} is about the classes of data: give data=DATASET."
         )
-    groups = [templates_of(config.source, name) for name in classnames]
+    groups = [templates_of(config.prompts.kind, name) for name in classnames]
     longest = max(len(ids) + 2 for group in groups for ids in tokenizer.encode_all(group))
     if longest > tokenizer.length:
         raise UserError(
-            f"a template of source={config.source!r} is {longest} tokens with its class name, but "
-            f"the text tower has {tokenizer.length} positions: shorten the names with names=FILE."
+            f"a template of prompts.kind={config.prompts.kind!r} is {longest} tokens with its "
+            f"class name, but the text tower has {tokenizer.length} positions: shorten the names "
+            "with names=FILE."
         )
     return MatchedCorpus(tuple(classnames), tuple(groups))
 

@@ -56,7 +56,7 @@ def test_half_precision_keeps_softmax_in_float32(name):
 
 
 def test_unknown_name():
-    with pytest.raises(UserError, match=r"'quick' is not one of plain, fused, flash"):
+    with pytest.raises(UserError, match=r"'quick' is unknown; choose one of plain, fused, flash"):
         attend(*draw(1, 2, 2, 1, 4), implementation="quick")
 
 

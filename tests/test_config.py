@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, config_dict
 
 from common.config import apply_arg, choose_config, flatten, read_config, to_json
 from common.errors import UserError
-from configs import aape, mcti
+from configs import aape, aape_retrieval, mcti
 
 ROOT = Path(__file__).parents[1]
 
@@ -231,7 +231,7 @@ def test_a_program_gives_fields_by_name(tmp_path):
     assert dict(config.generate, per_class=0) == dict(
         mcti.defaults().generate, steps=3, prompt="a {}", batch=5, per_class=0
     )
-    paper = choose_config(mcti.get_config, None, {"paper": "flowers", "updates": 7})
+    paper = choose_config(mcti.get_config, None, {"recipe": "oxford_flowers", "updates": 7})
     assert paper.init_word == "flower" and paper.updates == 7
     assert choose_config(aape.get_config, None, {"compare": ["aape_only"]}).compare == (
         "aape_only",
@@ -259,3 +259,35 @@ def test_a_config_or_fields():
     assert choose_config(mcti.get_config, config, {}) is config
     with pytest.raises(TypeError, match="not both"):
         choose_config(mcti.get_config, config, {"updates": 3})
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize(
+    "file, override, field, value",
+    [
+        ("mcti", "recipe=oxford_flowers", "resolution", 512),
+        ("mcti", "paper=flowers", "init_word", "flower"),
+        ("protext", "recipe=dtd", "depth", 9),
+        ("aape", "preset=paper", "aggregator.kind", "paper"),
+        ("aape_retrieval", "recipe=coco", "data", aape_retrieval.RECIPES["coco"]),
+    ],
+)
+def test_an_override_of_a_field_that_sets_others_sets_them(command, file, override, field, value):
+    overrides = f"--config.{override}", "--config.keep=7", "--workdir=run"
+    for named in (["--config", f"configs/{file}.py"], [f"--config=configs/{file}.py:seed=3"]):
+        config = printed_config(command(*named, *overrides))
+        assert flatten(config)[field] == value
+        assert config.keep == 7
+        assert config.seed == (3 if len(named) == 1 else 0)
+
+
+@pytest.mark.multiprocess
+def test_other_overrides_win_over_a_recipe_s(command):
+    overrides = "--config.recipe=dtd", "--config.updates=5", "--workdir=run"
+    config = printed_config(command("--config=configs/mcti.py", *overrides))
+    assert (config.resolution, config.updates) == (512, 5)
+
+
+def printed_config(done):
+    assert done.returncode == 0, done.stderr
+    return ConfigDict(json.loads(done.stdout[done.stdout.index("{") :]))

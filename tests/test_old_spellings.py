@@ -15,17 +15,17 @@ CONFIGS = {
     "protext protocol": (protext, "protocol=supervised", "protocol=all_classes"),
     "protext halves": (
         protext,
-        "protocol=base_to_novel,dataset=dtd",
-        "protocol=base_to_new,dataset=dtd",
+        "protocol=base_to_novel,recipe=dtd",
+        "protocol=base_to_new,recipe=dtd",
     ),
-    "protext set": (protext, "dataset=pets", "dataset=oxford_pets"),
+    "protext set": (protext, "recipe=pets", "recipe=oxford_pets"),
     "aape protocol": (
         aape,
-        "paper=dtd,protocol=all_class,shots=4",
-        "paper=dtd,protocol=all_classes,shots=4",
+        "recipe=dtd,protocol=all_class,shots=4",
+        "recipe=dtd,protocol=all_classes,shots=4",
     ),
-    "aape set": (aape, "paper=flowers", "paper=oxford_flowers"),
-    "mcti set": (mcti, "paper=aircrafts", "paper=fgvc_aircraft"),
+    "aape set": (aape, "recipe=flowers", "recipe=oxford_flowers"),
+    "mcti set": (mcti, "recipe=aircrafts", "recipe=fgvc_aircraft"),
 }
 
 

@@ -51,7 +51,7 @@ def test_the_environment_wins(monkeypatch):
 
 @pytest.mark.parametrize("name", ["float16", "", "half", "Float32"])
 def test_an_unknown_dtype(name):
-    with pytest.raises(UserError, match=f"dtype='{name}' is unknown; choose auto, float32 or bf"):
+    with pytest.raises(UserError, match=f"'{name}' is unknown; choose one of auto, float32, bf"):
         use_precision(name)
 
 

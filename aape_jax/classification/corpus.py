@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
+from common.choices import check_choice
 from common.data.matching import match_names, require_matches
 from common.data.phrases import read_phrases
 from common.errors import UserError
@@ -34,10 +35,8 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
     """
     kind, _, where = config.prompts.source.partition(":")
     if kind not in CORPORA:
-        raise UserError(
-            f"prompts.source={config.prompts.source!r} is unknown; write pocket, json:FILE, "
-            "features:FILE.npz or none."
-        )
+        known = ("pocket", "json:FILE", "features:FILE.npz", "none")
+        check_choice("prompts.source", config.prompts.source, known)
     by_name = CORPORA[kind](where, dataset)
     keys = _keys(config, classnames, by_name)
     chosen = []

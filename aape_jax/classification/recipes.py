@@ -52,28 +52,28 @@ POCKET_TARGETS = {
 }
 
 
-def recipe(paper: str, protocol: str) -> dict[str, Any]:
+def recipe(name: str, protocol: str) -> dict[str, Any]:
     """Return the fields that a protocol sets for one of the paper's data sets, or "" for others.
 
     Raises:
       UserError: either is unknown, or the paper learns from ImageNet alone here.
     """
-    if protocol == AUTO and not paper:
+    if protocol == AUTO and not name:
         return {"subsample": AUTO, "targets": ()}  # `with_defaults` knows by the data.
     protocol, shots = (BASE_TO_NEW if protocol == AUTO else protocol), {"shots": PAPERS_SHOTS}
     check_choice("protocol", protocol, PROTOCOLS)
     fields = FIELDS[protocol]
-    if not paper:
+    if not name:
         return {"subsample": fields["subsample"], "targets": POCKET_TARGETS.get(protocol, ())}
-    check_choice("paper", paper, COOP_SETS)
-    if TARGETS[protocol] and paper != IMAGENET:
-        raise UserError(f"protocol={protocol} learns from paper=imagenet, not from {paper}.")
+    check_choice("recipe", name, COOP_SETS)
+    if TARGETS[protocol] and name != IMAGENET:
+        raise UserError(f"protocol={protocol} learns from recipe=imagenet, not from {name}.")
     return {
         **fields,
         **shots,
-        **published_data(paper, protocol),
-        "classes": COOP_SETS[paper].classes,
-        "prompts.source": f"json:{published_sentences(paper)}",
+        **published_data(name, protocol),
+        "classes": COOP_SETS[name].classes,
+        "prompts.source": f"json:{published_sentences(name)}",
         "prompts.padded": 90,
     }
 
@@ -83,10 +83,10 @@ def with_defaults(config: ConfigDict) -> ConfigDict:
 
     The first half of the classes and a few shots are for comparing with papers.
     """
-    of_papers = is_shared(config.data, config.paper)
+    of_papers = is_shared(config.data, config.recipe)
     fields: dict[str, Any] = {}
     if config.protocol == AUTO:
-        fields["protocol"] = usual_protocol(config.data, config.paper)
+        fields["protocol"] = usual_protocol(config.data, config.recipe)
     if config.subsample == AUTO:
         fields["subsample"] = "base" if of_papers else "all"
     if config.shots == -1:
@@ -98,11 +98,11 @@ def check_applied(config: ConfigDict) -> None:
     """Refuse names that came too late to set the fields that they stand for.
 
     Raises:
-      UserError: `preset`, `paper` or `protocol` was given as an override.
+      UserError: `preset`, `recipe` or `protocol` was given as an override.
     """
     by_preset = (f"preset={config.preset}", preset(config.preset), preset("default"))
-    names = f"paper={config.paper},protocol={config.protocol}"
-    by_recipe = (names, recipe(config.paper, config.protocol), recipe("", AUTO))
+    names = f"recipe={config.recipe},protocol={config.protocol}"
+    by_recipe = (names, recipe(config.recipe, config.protocol), recipe("", AUTO))
     values = flatten(config)
     for name, fields, usual in (by_preset, by_recipe):
         expected = {key: value for key, value in fields.items() if usual.get(key) != value}

@@ -24,7 +24,7 @@ IMAGENET_EPOCHS = 50
 """Of ImageNet, however many shots (CoOp)."""
 
 
-def epochs(schedule: str, shots: int, paper: str = "") -> int:
+def epochs(schedule: str, shots: int, recipe: str = "") -> int:
     """Return the number of epochs of a schedule on a data set of the paper.
 
     Raises:
@@ -32,7 +32,7 @@ def epochs(schedule: str, shots: int, paper: str = "") -> int:
     """
     if schedule == "short":
         return SHORT_EPOCHS
-    if schedule == "coop" and paper == IMAGENET:
+    if schedule == "coop" and recipe == IMAGENET:
         return IMAGENET_EPOCHS
     if schedule == "coop":
         return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
@@ -43,7 +43,7 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
     """Return the loop's counts for a schedule: one call and one line of metrics an epoch."""
     an_epoch = steps_per_epoch(examples, config.batch)
     return {
-        "updates": an_epoch * epochs(config.schedule, config.shots, config.paper),
+        "updates": an_epoch * epochs(config.schedule, config.shots, config.recipe),
         "steps_per_call": an_epoch,
         "log_every": an_epoch,
         "save_every": 0,

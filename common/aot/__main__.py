@@ -10,7 +10,7 @@ the memory.
 
 For example:
 
-    python -m common.aot --config=configs/mcti.py:paper=oxford_flowers --topology=v5e:2x4
+    python -m common.aot --config=configs/mcti.py:recipe=oxford_flowers --topology=v5e:2x4
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.attention import attend
-from common.choices import NOT_ONE, check_choice
+from common.choices import check_choice
 
 REMAT = ("none", "attention", "block")
 
@@ -32,7 +32,7 @@ class Execution:
     remat: str = "none"
 
     def __post_init__(self):
-        check_choice("remat", self.remat, REMAT, NOT_ONE)
+        check_choice("remat", self.remat, REMAT)
 
     def attend(
         self,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from common.choices import check_choice
 from common.diffusion.basic import ddim, ddpm, euler, euler_ancestral, heun, lms
 from common.diffusion.multistep import deis, dpm_solver
 from common.diffusion.plans import Row, SamplingPlan
@@ -134,8 +135,7 @@ def make_plan(schedule: NoiseSchedule, sampler: str, steps: int) -> SamplingPlan
     Raises:
       UserError: See `check_sampling`.
     """
-    if sampler not in SAMPLERS:
-        raise UserError(f"sampler {sampler!r} is not one of {', '.join(SAMPLERS)}.")
+    check_choice("sampler", sampler, SAMPLERS)
     return SAMPLERS[sampler](schedule, steps)
 
 

@@ -29,38 +29,38 @@ POCKET = "pocket:"
 """How the bundled data sets are called."""
 
 
-def is_shared(data: str, paper: str) -> bool:
+def is_shared(data: str, recipe: str) -> bool:
     """Return whether papers share a data set, or it is bundled: it is not one's own.
 
     Args:
       data: The data set's string.
-      paper: The name of one of the papers' data sets, or "".
+      recipe: The name of one of the papers' data sets, or "".
     """
-    return bool(paper) or data.startswith(POCKET)
+    return bool(recipe) or data.startswith(POCKET)
 
 
-def usual_protocol(data: str, paper: str) -> str:
+def usual_protocol(data: str, recipe: str) -> str:
     """Return what "auto" stands for; the arguments are as of `is_shared`.
 
     Halves of the classes are for comparing with papers: of data of one's own, all are learned.
     """
-    return BASE_TO_NEW if is_shared(data, paper) else ALL_CLASSES
+    return BASE_TO_NEW if is_shared(data, recipe) else ALL_CLASSES
 
 
-def published_data(paper: str, protocol: str) -> dict[str, Any]:
+def published_data(name: str, protocol: str) -> dict[str, Any]:
     """Return the model and the data sets of a published run, as fields of a config.
 
     Args:
-      paper: The name of one of the papers' data sets.
+      name: Of one of the papers' data sets.
       protocol: The protocol.
     """
     return {
         "model": MODEL,
-        "data": f"coop:data/{COOP_SETS[paper].folder}",
+        "data": f"coop:data/{COOP_SETS[name].folder}",
         "targets": tuple(f"coop:data/{folder}" for folder in TARGETS[protocol]),
     }
 
 
-def published_sentences(paper: str) -> str:
+def published_sentences(name: str) -> str:
     """Return where the sentences about a data set's classes are looked for."""
-    return f"data/gpt/{COOP_SETS[paper].sentences}"
+    return f"data/gpt/{COOP_SETS[name].sentences}"

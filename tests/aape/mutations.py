@@ -128,8 +128,8 @@ MUTATIONS = (
     Mutation(
         "ImageNet trained like the others",
         "aape_jax/core/optimizer.py",
-        'if schedule == "coop" and paper == IMAGENET:',
-        'if schedule == "coop" and paper == "other":',
+        'if schedule == "coop" and recipe == IMAGENET:',
+        'if schedule == "coop" and recipe == "other":',
         "aape/test_recipes.py",
     ),
     Mutation(

@@ -13,28 +13,28 @@ from configs.aape import get_config
 def test_the_eleven_data_sets_and_two_halves():
     assert len(COOP_SETS) == 11
     for name, known in COOP_SETS.items():
-        config = get_config(f"paper={name}")
+        config = get_config(f"recipe={name}")
         assert config.data == f"coop:data/{known.folder}" and config.classes == known.classes
         assert (config.subsample, config.schedule, config.shots) == ("base", "short", 16)
         assert config.targets == ()
 
 
 def test_all_classes_with_few_shots():
-    config = get_config("paper=eurosat,protocol=all_classes,shots=1,shots_seed=3,seed=3")
+    config = get_config("recipe=eurosat,protocol=all_classes,shots=1,shots_seed=3,seed=3")
     assert (config.subsample, config.schedule, config.shots) == ("all", "coop", 1)
-    assert epochs(config.schedule, config.shots, config.paper) == 50
+    assert epochs(config.schedule, config.shots, config.recipe) == 50
 
 
 @pytest.mark.parametrize(
     ("protocol", "count"), [("domain_generalisation", 4), ("cross_dataset", 10)]
 )
 def test_protocols_of_imagenet(protocol, count):
-    config = get_config(f"paper=imagenet,protocol={protocol}")
+    config = get_config(f"recipe=imagenet,protocol={protocol}")
     assert config.subsample == "all" and len(set(config.targets)) == count
     assert config.data not in config.targets
-    assert epochs(config.schedule, config.shots, config.paper) == 50
-    with pytest.raises(UserError, match=f"protocol={protocol} learns from paper=imagenet"):
-        get_config(f"paper=dtd,protocol={protocol}")
+    assert epochs(config.schedule, config.shots, config.recipe) == 50
+    with pytest.raises(UserError, match=f"protocol={protocol} learns from recipe=imagenet"):
+        get_config(f"recipe=dtd,protocol={protocol}")
 
 
 def test_protocols_of_the_pocket_world():
@@ -50,7 +50,7 @@ def test_protocols_of_the_pocket_world():
 
 
 def test_what_the_user_wrote_wins():
-    config = get_config("paper=dtd,data=tfds:dtd,preset=paper,aggregator.heads=4")
+    config = get_config("recipe=dtd,data=tfds:dtd,preset=paper,aggregator.heads=4")
     assert config.data == "tfds:dtd" and config.aggregator.heads == 4
     assert config.projection.residual_alpha == 1.0
 
@@ -58,7 +58,7 @@ def test_what_the_user_wrote_wins():
 @pytest.mark.parametrize(
     ("arg", "sentence"),
     [
-        ("paper=birds", "paper='birds' is unknown; choose one of imagenet"),
+        ("recipe=birds", "recipe='birds' is unknown; choose one of imagenet"),
         ("protocol=zero_shot", "protocol='zero_shot' is unknown; choose one of base_to_new"),
     ],
 )
@@ -69,10 +69,10 @@ def test_names_that_do_not_exist(arg, sentence):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("preset", "paper"), ("paper", "dtd"), ("protocol", "cross_dataset")],
+    [("preset", "paper"), ("recipe", "dtd"), ("protocol", "cross_dataset")],
 )
 def test_names_that_come_too_late_are_refused(name, value):
-    check_applied(get_config(f"{name}={value}" if value != "dtd" else "paper=dtd"))
+    check_applied(get_config(f"{name}={value}" if value != "dtd" else "recipe=dtd"))
     config = get_config()
     config[name] = value  # as --config.NAME=VALUE does
     with pytest.raises(UserError, match="write it behind the colon"):

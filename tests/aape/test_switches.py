@@ -111,7 +111,7 @@ def test_switches_of_the_data(tmp_path):
 
 
 def test_switch_of_the_schedule():
-    assert get_config("paper=dtd").schedule == "short"
+    assert get_config("recipe=dtd").schedule == "short"
     steps = {
         name: counts(changed(schedule=name), examples=320)["updates"] for name in ("short", "coop")
     }

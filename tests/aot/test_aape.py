@@ -55,7 +55,7 @@ def test_retrieval_does_not_copy_all_captions_in_every_update(models):
 
 @pytest.mark.parametrize("name", COOP_SETS)
 def test_the_papers_sets_have_their_protocol(name):
-    config = aape.get_config(f"paper={name},compare=()").lock()
+    config = aape.get_config(f"recipe={name},compare=()").lock()
     state, frozen, _, _ = arguments(find_method(config), make_mesh(8, 1))
     classes = (COOP_SETS[name].classes + 1) // 2
     assert frozen["x"].shape == (1, 16 * classes, 512)

@@ -117,11 +117,11 @@ def test_the_command_refuses(options, sentence):
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_papers_sets_have_their_recipe(name, models):
-    recipe = get_config(f"paper={name}")
+    recipe = get_config(f"recipe={name}")
     assert (recipe.resolution, recipe.updates, recipe.shots) == (512, 3100, 5)
 
     where = f"model={models}/sd,clip={models}/clip,resolution=8"
-    config = get_config(f"paper={name},{where}")
+    config = get_config(f"recipe={name},{where}")
     method = find_method(config)
     state, frozen, _, _ = arguments(method, make_mesh(8, 1))
     classes = CLASSES[name]
@@ -132,7 +132,7 @@ def test_the_papers_sets_have_their_recipe(name, models):
 
 
 def test_the_papers_networks():
-    config = get_config("paper=flowers,dtype=bfloat16").lock()
+    config = get_config("recipe=oxford_flowers,dtype=bfloat16").lock()
     _, frozen, _, _ = arguments(find_method(config), make_mesh(8, 1))
     params = by_path(frozen["params"])
     sizes = {

@@ -16,7 +16,9 @@ def settings(models, tmp_path):
     """A config for the small CLIP and a corpus of as many classes, changed by "key=value,..."."""
     corpus = {f"class {'abcdefghijkl'[k]}": ["a thing", "a photo"] for k in range(CLASSES)}
     (tmp_path / "corpus.json").write_text(json.dumps(corpus))
-    where = f"model={models}/clip,prompts={tmp_path}/corpus.json,updates=2,epochs=2,held_out=0"
+    where = (
+        f"model={models}/clip,prompts.source={tmp_path}/corpus.json,updates=2,epochs=2,held_out=0"
+    )
     steps = "steps_per_call=2,log_every=2,save_every=2"
 
     def make(arg):

@@ -39,7 +39,7 @@ def test_settings_are_fields_of_the_configs():
         config = case.config("corpus.json", "seed=3")
         assert config.seed == 3
         if CORPUS in case.settings:
-            assert config.prompts == "corpus.json"
+            assert config.prompts.source == "json:corpus.json"
 
 
 def test_captioning_spreads_its_model_over_all_chips_but_eight_at_most():

@@ -9,38 +9,9 @@ import pytest
 from benchmarks import mcti_problem, mcti_step
 from common.errors import UserError
 
-TINY = mcti_problem.Size(
-    text={
-        "vocab_size": 100,
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-    },
-    unet={
-        "sample_size": 4,
-        "block_out_channels": [16],
-        "down_block_types": ["CrossAttnDownBlock2D"],
-        "up_block_types": ["CrossAttnUpBlock2D"],
-        "layers_per_block": 1,
-        "attention_head_dim": 2,
-        "cross_attention_dim": 16,
-        "norm_num_groups": 4,
-    },
-    vae={
-        "sample_size": 8,
-        "block_out_channels": [8, 8],
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
-    },
-    classes_per_chunk=2,
-    steps_per_call=3,
-)
-
 
 @pytest.fixture
-def tiny(monkeypatch):
-    monkeypatch.setitem(mcti_step.SIZES, "tiny", TINY)
+def tiny():
     yield "tiny"
     jax.config.update("jax_default_matmul_precision", None)
 

@@ -10,17 +10,13 @@ import pytest
 
 from benchmarks import protext_problem, protext_step
 from benchmarks.protext_tables import show
-from common.clip import TextConfig
 from common.errors import UserError
 from common.training.mesh import make_mesh
 
-TINY = TextConfig(300, 16, 2, 2, 32, bos=298, eos=299, pad=299, projection=8)
-
 
 @pytest.fixture
-def options(monkeypatch, tmp_path):
+def options(tmp_path):
     """A tower of two blocks and twelve sentences about three classes."""
-    monkeypatch.setitem(protext_problem.SIZES, "tiny", TINY)
     names = ("red", "blue", "green sky")
     corpus = {name: [f"{name} number {k}." for k in "abcd"] for name in names}
     content = gzip.compress(json.dumps(corpus).encode())

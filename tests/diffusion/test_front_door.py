@@ -80,7 +80,7 @@ def test_weights_are_placed_once(sd):
         ({"steps": True}, "steps=True is out of range"),
         ({"seed": -1}, "seed=-1 is out of range"),
         ({"guidance": float("nan")}, "guidance=nan is out of range"),
-        ({"sampler": "best"}, "sampler 'best' is not one of"),
+        ({"sampler": "best"}, "sampler='best' is unknown; choose one of"),
         ({"size": 17}, "size=17 is not a multiple of"),
         ({"prompt": "<a>", "tokens": {"<a>": np.zeros(3)}}, "are 3 wide, and this text tower"),
         ({"tokens": {"<a>": np.zeros((2, 2, 2))}}, r"tokens\['<a>'\] has the shape \(2, 2, 2\)"),

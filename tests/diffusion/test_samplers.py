@@ -102,7 +102,7 @@ def test_the_model_is_traced_once():
 @pytest.mark.parametrize(
     ("sampler", "steps", "sentence"),
     [
-        ("plms", 5, "'plms' is not one of ddpm, ddim, euler, dpmpp_2m"),
+        ("plms", 5, "'plms' is unknown; choose one of ddpm, ddim, euler, dpmpp_2m"),
         ("ddim", 0, "steps=0 must lie between 1 and 1000"),
         ("ddim", 1001, "steps=1001 must lie between 1 and 1000"),
         ("ddim", 1000, "would start at timestep 1000, beyond the last one, 999"),

@@ -61,7 +61,7 @@ def test_refuses_latents_that_cannot_be_halved(pocket_unet, unet_inputs):
 @pytest.mark.parametrize("option", ["remat", "attention"])
 def test_unknown_options_name_the_choices(option, pocket_unet, unet_inputs):
     unet, params = pocket_unet
-    with pytest.raises(UserError, match=f"{option}='some' is not one of"):
+    with pytest.raises(UserError, match=f"{option}='some' is unknown; choose one of"):
         unet.clone(**{option: "some"}).apply({"params": params}, *unet_inputs)
 
 

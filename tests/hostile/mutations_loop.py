@@ -8,6 +8,7 @@ from tests.mutations import Mutation, main
 STRINGS = "hostile/test_config_strings.py"
 FOLDERS = "hostile/test_work_folders.py"
 FOREIGN = "hostile/test_foreign_runs.py"
+EARLIER = "test_old_fields.py"
 
 MUTATIONS = (
     Mutation(
@@ -62,7 +63,7 @@ MUTATIONS = (
     Mutation(
         "a comma belongs to the first of two settings",
         "common/config.py",
-        "        given.pop(name, None)",
+        "        given.pop(written, None)",
         "        pass",
         STRINGS,
     ),
@@ -79,6 +80,27 @@ MUTATIONS = (
         "if (candidate := folder / path.name).is_file():",
         "if candidate := None:",
         STRINGS,
+    ),
+    Mutation(
+        "overrides by earlier names unread",
+        "common/config_file.py",
+        "if not old or not (path := _named_config(argv)):",
+        "if True:",
+        EARLIER,
+    ),
+    Mutation(
+        "a recipe's source read as its name",
+        "common/old_spellings.py",
+        'if moved := OLD_SETTINGS.get(package, {}).get(f"{name}={value}"):',
+        "if moved := None:",
+        EARLIER,
+    ),
+    Mutation(
+        "the group of an earlier field loses its others",
+        "common/old_spellings.py",
+        "today[group] = {**others, last: value}",
+        "today[group] = {last: value}",
+        EARLIER,
     ),
     Mutation(
         "links are followed",

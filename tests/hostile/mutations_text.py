@@ -149,7 +149,7 @@ MUTATIONS = (
     Mutation(
         "half of one's own classes",
         "protext_jax/training_texts.py",
-        "usual_protocol(data, config.dataset)",
+        "usual_protocol(data, config.recipe)",
         '"base_to_new"',
         PROTEXT,
     ),
@@ -170,7 +170,7 @@ MUTATIONS = (
     Mutation(
         "underscores of data sets kept",
         "protext_jax/training_texts.py",
-        'raw = config.source == "sentences" and config.faithful.underscores',
+        'raw = config.prompts.kind == "sentences" and config.faithful.underscores',
         "raw = config.faithful.underscores",
         PROTEXT,
     ),

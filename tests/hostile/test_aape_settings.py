@@ -53,10 +53,10 @@ def settings(folder, arg="", data=""):
         ("data=folder:x,subsample=base", "all_classes", "base", 0),
         ("data=folder:x,shots=4", "all_classes", "all", 4),
         ("data=folder:x,protocol=base_to_new", "base_to_new", "base", 0),
-        ("paper=dtd", "base_to_new", "base", 16),
-        ("paper=dtd,data=tfds:dtd", "base_to_new", "base", 16),
-        ("paper=imagenet,protocol=cross_dataset", "cross_dataset", "all", 16),
-        ("paper=dtd,protocol=all_classes,shots=1", "all_classes", "all", 1),
+        ("recipe=dtd", "base_to_new", "base", 16),
+        ("recipe=dtd,data=tfds:dtd", "base_to_new", "base", 16),
+        ("recipe=imagenet,protocol=cross_dataset", "cross_dataset", "all", 16),
+        ("recipe=dtd,protocol=all_classes,shots=1", "all_classes", "all", 1),
     ],
 )
 def test_ones_own_data_are_all_learned_from(arg, protocol, subsample, shots):

@@ -9,7 +9,7 @@ from common import attention
 from common.attention import choose_attention
 from common.errors import UserError
 from common.training.mesh import make_mesh
-from configs.mcti import PAPER, get_config
+from configs.mcti import RECIPES, get_config
 from mcti_jax import method
 from mcti_jax.method import MCTI
 
@@ -53,13 +53,13 @@ def test_the_kernel_for_tpus_is_refused_elsewhere(device):
 
 @pytest.mark.parametrize("name", ["", "quick", "Flash", "auto ", "none"])
 def test_other_names_are_refused_everywhere(name):
-    with pytest.raises(UserError, match="is not one of auto, plain, fused, flash"):
+    with pytest.raises(UserError, match="is unknown; choose one of auto, plain, fused, flash"):
         choose_attention(name, chip(*V5))
 
 
-@pytest.mark.parametrize("paper", ["", *PAPER])
-def test_every_recipe_leaves_it_to_the_device(paper):
-    assert get_config(f"paper={paper}" if paper else None).attention == "auto"
+@pytest.mark.parametrize("recipe", ["", *RECIPES])
+def test_every_recipe_leaves_it_to_the_device(recipe):
+    assert get_config(f"recipe={recipe}" if recipe else None).attention == "auto"
 
 
 @pytest.mark.parametrize("name", ["flash", "quick"])
@@ -68,7 +68,7 @@ def test_a_run_is_refused_before_anything_is_loaded(name, monkeypatch):
         raise AssertionError("the models were loaded")
 
     monkeypatch.setattr(method, "gather", never)
-    config = get_config(f"paper=photos,attention={name}")
+    config = get_config(f"recipe=photos,attention={name}")
     with pytest.raises(UserError, match=f"attention='{name}'"):
         MCTI(config).load(make_mesh(1, 1))
 

@@ -74,8 +74,9 @@ def asked_otherwise(path):
 
 def test_protext(inputs, cache):
     names = {"n01": "red star", "n02": "fish"}
+    sentences = {"red star": ["A star.", "Red."], "fish": ["Fins."]}
     config = settings(
-        prompts=wrote(inputs, "corpus.json", {"red star": ["A star.", "Red."], "fish": ["Fins."]}),
+        prompts={"source": f"json:{wrote(inputs, 'corpus.json', sentences)}"},
         data=write(inputs, "own", ["n01", "n02"], test=[0, 1]),
         targets=(write(inputs, "other", ["ox", "red star"], test=[0, 1]),),
         names=wrote(inputs, "names.json", names),

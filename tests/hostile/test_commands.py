@@ -18,7 +18,7 @@ CONFIGS = {name: ROOT / "configs" / f"{name}.py" for name in ("mcti", "protext",
 # With data of which there is little, so that whatever is read is read at once.
 TRAIN = {
     "mcti_jax.train": f"--config={CONFIGS['mcti']}:data=folder:photos",
-    "protext_jax.train": f"--config={CONFIGS['protext']}:prompts=texts.json",
+    "protext_jax.train": f"--config={CONFIGS['protext']}:prompts.source=texts.json",
     "aape_jax.train": (
         f"--config={CONFIGS['aape']}:data=folder:photos,prompts.source=json:texts.json"
     ),

@@ -53,7 +53,11 @@ def load(tmp_path):
     corpus.write_text(json.dumps(CORPUS))
 
     def make(**changes):
-        where = {"prompts": str(corpus), "cache": str(tmp_path / "cache"), "baselines": ()}
+        where = {
+            "prompts.source": f"json:{corpus}",
+            "cache": str(tmp_path / "cache"),
+            "baselines": (),
+        }
         method = ProText(settings(**{**where, "epochs": 7, **changes}))
         method.told = []
         return method, method.load(make_mesh(1, 1), method.told.append)
@@ -88,9 +92,9 @@ def test_targets_are_looked_at_before_training(load, tmp_path, name):
         ({"template": "a {}"}, "would overwrite the class name"),
         ({"early_stop": 1, "eval_every": 1}, "goes by held-out sentences"),
         ({"protocol": "zero_shot"}, "protocol='zero_shot' is unknown"),
-        ({"source": "web"}, "source='web' is unknown"),
-        ({"source": "attributes", "data": "none"}, "is about the classes of data"),
-        ({"pattern": "a {name}"}, "needs {phrase}"),
+        ({"prompts.kind": "web"}, "kind='web' is unknown"),
+        ({"prompts.kind": "attributes", "data": "none"}, "is about the classes of data"),
+        ({"prompts.pattern": "a {name}"}, "needs {phrase}"),
         ({"length": 60}, "positions|tokens"),
     ],
 )
@@ -133,7 +137,7 @@ SETS = {
 def test_what_cannot_be_measured_is_said(monkeypatch, clip, name):
     protocol, classes, test, prefixes, lines = SETS[name]
     opened(monkeypatch, [f"class {n}" for n in range(classes)], test)
-    config = settings(data="x", source="templates", protocol=protocol, targets=())
+    config = settings(data="x", prompts={"kind": "templates"}, protocol=protocol, targets=())
     found = gather_texts(config, clip.tokenizer)
     assert [test.prefix for test in make_test_sets(config, found)] == prefixes
     said = unmeasured(config, found)
@@ -142,11 +146,19 @@ def test_what_cannot_be_measured_is_said(monkeypatch, clip, name):
 
 def test_a_class_whose_name_occurs_twice_is_trained_twice_from_templates(monkeypatch, clip):
     opened(monkeypatch, ["missile", "sunglasses", "missile"], [0, 1, 2])
-    config = settings(data="x", source="templates", protocol="all_classes", held_out=0, targets=())
+    config = settings(
+        data="x", prompts={"kind": "templates"}, protocol="all_classes", held_out=0, targets=()
+    )
     found = gather_texts(config, clip.tokenizer)
     assert found.names == ("missile", "sunglasses", "missile")
     assert np.bincount(found.label).tolist() == [79, 79, 79]
-    config = settings(data="x", source="attributes", protocol="all_classes", targets=(), held_out=0)
+    config = settings(
+        data="x",
+        prompts={"kind": "attributes"},
+        protocol="all_classes",
+        targets=(),
+        held_out=0,
+    )
     assert np.bincount(gather_texts(config, clip.tokenizer).label).tolist() == [46, 46, 46]
 
 
@@ -155,7 +167,10 @@ def test_underscores_stay_in_keys_of_files_alone(monkeypatch, clip, tmp_path, so
     opened(monkeypatch, ["yin_yang", "fish"], [0, 1])
     corpus = tmp_path / "corpus.json"
     corpus.write_text(json.dumps({"yin_yang": ["a"], "fish": ["b"]}))
-    changes = {"source": source, "prompts": str(corpus), "length": 5, "protocol": "all_classes"}
+    changes = {
+        **{"prompts.kind": source, "prompts.source": f"json:{corpus}"},
+        **{"length": 5, "protocol": "all_classes"},
+    }
     config = settings(data="x", targets=(), **changes)
     config.faithful.underscores = True
     ids = gather_texts(config, clip.tokenizer).templates.ids
@@ -175,7 +190,7 @@ def test_across_data_sets_the_own_has_its_template_too(monkeypatch, clip, protoc
     made = FeatureDataset("dtd", ("a", "b"), train=split([]), test=split([0, 1]))
     for module in (testsets, training_texts):
         monkeypatch.setattr(module, "open_named", lambda *_: made)
-    config = settings(data="x", source="templates", protocol=protocol, targets=())
+    config = settings(data="x", prompts={"kind": "templates"}, protocol=protocol, targets=())
     (own,) = make_test_sets(config, gather_texts(config, clip.tokenizer))
     assert own.template == template
 
@@ -218,26 +233,26 @@ def test_few_sentences_are_all_learned_from(wanted, sentences, held):
     [
         ("", "base_to_new", 2),
         ("data=pocket:named", "base_to_new", 2),
-        ("prompts=x.json", "all_classes", -1),
-        ("data=folder:x,prompts=x.json", "all_classes", -1),
-        ("data=folder:x,prompts=x.json,protocol=base_to_new", "base_to_new", -1),
-        ("dataset=dtd", "base_to_new", 0),
-        ("dataset=dtd,protocol=all_classes", "all_classes", 0),
-        ("dataset=imagenet,protocol=cross_dataset", "cross_dataset", 0),
+        ("prompts.source=x.json", "all_classes", -1),
+        ("data=folder:x,prompts.source=x.json", "all_classes", -1),
+        ("data=folder:x,prompts.source=x.json,protocol=base_to_new", "base_to_new", -1),
+        ("recipe=dtd", "base_to_new", 0),
+        ("recipe=dtd,protocol=all_classes", "all_classes", 0),
+        ("recipe=imagenet,protocol=cross_dataset", "cross_dataset", 0),
     ],
 )
 def test_papers_halves_are_for_papers_data(arg, protocol, held):
     config = with_data(get_config(arg))
     assert (config.protocol, config.held_out) == (protocol, held)
-    if config.dataset:
-        assert config.epochs == RECIPES["yaml"][protocol][config.dataset][0]
+    if config.recipe:
+        assert config.epochs == RECIPES["code"][protocol][config.recipe][0]
 
 
 def test_a_summary_says_what_is_learned_from(load, tmp_path):
     own = write(tmp_path, "own", [*CORPUS, "ox"], test=[0, 1, 2, 2])
     corpus = {**CORPUS, "cow": ["A cow."], "fish": ["fish " * 99, "A fish."]}
     (tmp_path / "more.json").write_text(json.dumps(corpus))
-    method, _ = load(data=own, prompts=str(tmp_path / "more.json"))
+    method, _ = load(data=own, prompts={"source": f"json:{tmp_path}/more.json"})
     (summary,) = method.told
     assert summary == {
         "classes": "2 of 3",

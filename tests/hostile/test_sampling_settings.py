@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import UserError
 from common.seeds import seed_key, seed_words
-from configs.mcti import PAPER, get_config
+from configs.mcti import RECIPES, get_config
 from mcti_jax import generate, method
 from mcti_jax.assembly import check_pictures
 from mcti_jax.material import check_classes, resolution
@@ -109,9 +109,9 @@ def test_a_run_is_refused_before_its_models_are_loaded(monkeypatch):
         MCTI(config).complete(config)
 
 
-@pytest.mark.parametrize("paper", ["", *PAPER])
-def test_our_own_recipes_are_in_order(paper):
-    check_values(get_config(f"paper={paper}"))
+@pytest.mark.parametrize("recipe", ["", *RECIPES])
+def test_our_own_recipes_are_in_order(recipe):
+    check_values(get_config(f"recipe={recipe}"))
 
 
 TABLE, START = np.ones((1009, 32), np.float32), np.ones((1, 32), np.float32)

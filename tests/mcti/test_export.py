@@ -77,7 +77,7 @@ def test_workdir_without_tokens(tmp_path):
 
 
 def test_unknown_format(workdir, tmp_path):
-    refuse("--format=onnx is unknown", workdir, "onnx", tmp_path / "out")
+    refuse("--format='onnx' is unknown", workdir, "onnx", tmp_path / "out")
 
 
 def test_out_is_a_file(workdir, tmp_path):

@@ -33,7 +33,7 @@ RECIPE = {
 
 
 def test_papers_configuration_is_the_recipe():
-    config = get_config("paper=flowers")
+    config = get_config("recipe=oxford_flowers")
     assert {name: config[name] for name in RECIPE} == RECIPE
 
 

@@ -47,7 +47,7 @@ def world(tmp_path_factory) -> Path:
 
 def config(world: Path, **changes: object) -> str:
     fields = {
-        "prompts": world / "corpus.json",
+        "prompts.source": world / "corpus.json",
         "data": f"features:{world / 'features.npz'}",
         "protocol": "all_classes",
         "held_out": 1,
@@ -139,7 +139,7 @@ def test_interpret_names_words(finished):
 @pytest.mark.parametrize(
     ("command", "options", "sentence"),
     [
-        ("train", ["--config={config},prompts=none.json", "--workdir={tmp}/x"], "none.json"),
+        ("train", ["--config={config},prompts.source=none.json", "--workdir={tmp}/x"], "none.json"),
         ("train", ["--config={config},length=9,template=a {{}}.", "--workdir={tmp}/x"], "length=9"),
         (
             "train",

@@ -37,7 +37,7 @@ def config(corpus, tmp_path):
     """Changes of the default config for the corpus, as `settings` takes them."""
 
     def make(**changes):
-        where = {"prompts": str(corpus), "cache": str(tmp_path / "cache")}
+        where = {"prompts.source": f"json:{corpus}", "cache": str(tmp_path / "cache")}
         return with_data(settings(**{**where, "held_out": 0, "epochs": 7, **changes}))
 
     return make
@@ -126,12 +126,12 @@ def test_base_classes_only(tmp_path, clip):
         ({"length": 5, "template": "a photo of a {}."}, "overwrite the class name"),
         ({"held_out": -2}, "held_out=-2"),
         ({"protocol": "novel"}, "base_to_new"),
-        ({"source": "books"}, "source='books'"),
+        ({"prompts.kind": "books"}, "kind='books'"),
         ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
         ({"early_stop": -1}, "early_stop=-1"),
         ({"early_stop": 1}, "give eval_every and held_out above 0"),
         ({"early_stop": 1, "eval_every": 5, "held_out": 1, "sweep": True}, "no sweep"),
-        ({"prompts": "", "data": "none"}, "prompts=FILE.json"),
+        ({"prompts.source": "pocket", "data": "none"}, "prompts.source=FILE.json"),
         ({"data": "pocket:nothing"}, "no bundled data set"),
     ],
 )

@@ -26,7 +26,7 @@ def described_once():
 def test_every_clip_takes_prompts(model, length, depth, tmp_path):
     corpus = tmp_path / "corpus.json"
     corpus.write_text(json.dumps({"cat": ["It purrs.", "It scratches."], "dog": ["It barks."]}))
-    changes = {"prompts": str(corpus), "held_out": 0, "updates": 1}
+    changes = {"prompts.source": f"json:{corpus}", "held_out": 0, "updates": 1}
     config = with_data(settings(model=model, length=length, depth=depth, **changes))
     mesh = make_mesh(1, 1)
     method = ProText(config)

@@ -27,7 +27,7 @@ def sets(monkeypatch):
         monkeypatch.setattr(module, "open_named", lambda spec, *_: known[spec])
 
     def make(**changes):
-        config = settings(**{"targets": (), "source": "templates", "data": "dtd", **changes})
+        config = settings(**{"targets": (), "prompts.kind": "templates", "data": "dtd", **changes})
         return make_test_sets(
             config, training_texts.gather_texts(config, load_clip("pocket").tokenizer)
         )

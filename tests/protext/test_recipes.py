@@ -9,14 +9,14 @@ from configs.protext import get_config
 @pytest.mark.parametrize(
     ("arg", "epochs", "length", "rate"),
     [
-        ("protocol=base_to_new,dataset=dtd", 200, 4, 0.03),
-        ("protocol=all_classes,dataset=dtd", 200, 16, 0.03),
-        ("protocol=all_classes,dataset=eurosat", 300, 4, 0.0025),
-        ("protocol=base_to_new,dataset=ucf101", 30, 16, 0.03),
-        ("protocol=base_to_new,dataset=ucf101,recipe=paper", 20, 16, 0.0025),
-        ("protocol=cross_dataset,dataset=imagenet", 10, 4, 0.03),
-        ("protocol=domain_generalisation,dataset=imagenet", 200, 16, 0.0025),
-        ("protocol=all_classes,dataset=dtd,epochs=3,length=2", 3, 2, 0.03),
+        ("protocol=base_to_new,recipe=dtd", 200, 4, 0.03),
+        ("protocol=all_classes,recipe=dtd", 200, 16, 0.03),
+        ("protocol=all_classes,recipe=eurosat", 300, 4, 0.0025),
+        ("protocol=base_to_new,recipe=ucf101", 30, 16, 0.03),
+        ("protocol=base_to_new,recipe=ucf101,recipe_from=paper", 20, 16, 0.0025),
+        ("protocol=cross_dataset,recipe=imagenet", 10, 4, 0.03),
+        ("protocol=domain_generalisation,recipe=imagenet", 200, 16, 0.0025),
+        ("protocol=all_classes,recipe=dtd,epochs=3,length=2", 3, 2, 0.03),
     ],
 )
 def test_settings(arg, epochs, length, rate):
@@ -27,14 +27,14 @@ def test_settings(arg, epochs, length, rate):
 
 
 def test_the_protocols_other_sets():
-    assert len(get_config("protocol=cross_dataset,dataset=imagenet").targets) == 10
-    assert len(get_config("protocol=domain_generalisation,dataset=imagenet").targets) == 4
-    assert get_config("protocol=all_classes,dataset=dtd").targets == ()
+    assert len(get_config("protocol=cross_dataset,recipe=imagenet").targets) == 10
+    assert len(get_config("protocol=domain_generalisation,recipe=imagenet").targets) == 4
+    assert get_config("protocol=all_classes,recipe=dtd").targets == ()
 
 
 @pytest.mark.parametrize(
-    "arg", ["dataset=cub", "dataset=dtd,recipe=mine", "dataset=dtd,protocol=cross_dataset"]
+    "arg", ["recipe=cub", "recipe=dtd,recipe_from=mine", "recipe=dtd,protocol=cross_dataset"]
 )
 def test_unknown_ones(arg):
-    with pytest.raises(UserError, match=r"unknown|no recipe"):
+    with pytest.raises(UserError, match=r"unknown|no settings"):
         get_config(arg)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from common.clip import TextConfig, TextTower
+from common.config import flatten
 from common.protocols.epochs import Sampler
 from configs.protext import defaults
 from protext_jax.fast import start_states
@@ -123,7 +124,7 @@ def random_params(text=TEXT, seed=0):
 def settings(**changes):
     """The default configuration with some fields changed."""
     config = defaults()
-    config.update(changes)
+    config.update_from_flattened_dict(flatten(changes))
     return config
 
 
