@@ -139,6 +139,7 @@ def recipe(name: str) -> ConfigDict:
             "resolution": 512,
             "shots": -1 if name == "photos" else 5,
             "classification": "paper",
+            "logit_scale": 10.0,
             "updates": 3100,
             "learning_rate": 5e-4,
             "compare_ti": False,
