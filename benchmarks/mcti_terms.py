@@ -25,7 +25,7 @@ from configs.mcti import get_config
 TERMS = (
     "classification=paper,logit_scale=10",
     "classification=joint,logit_scale=30",
-    "classification=both,logit_scale=30",
+    "classification=both,logit_scale=30,joint.weight=1",
 )
 CHEAP = "alpha=0,updates=300,generate.per_class=0"
 
