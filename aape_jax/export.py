@@ -6,6 +6,9 @@ A finished run has written them itself, to `DIR/heads`. Of a run that is not fin
 newest checkpoint are written to `DIR2/heads`, by default to DIR, where `aape_jax.evaluate` looks
 for them; the same training command still goes on with the run.
 
+AAPE has no features of classes to export: its classifier is another one for every photo. Ask it by
+`aape_jax.classify`, or in Python by `aape_jax.load`.
+
 For example:
 
     python -m aape_jax.export --workdir=runs/aape

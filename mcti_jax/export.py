@@ -2,10 +2,14 @@
 
     python -m mcti_jax.export --workdir=DIR --out=DIR2 [--format=diffusers|a1111|kohya|bin]
         [--prefix=TEXT]
+    python -m mcti_jax.export --workdir=DIR --out=DIR2 --format=classes
 
 One file per class; the word to type in a prompt is printed beside each file. For a run that is not
 finished, the tokens of its newest checkpoint are written; without `--out` they go to `DIR/tokens`,
 where `mcti_jax.generate` finds them.
+
+`--format=classes` writes `DIR2/classes.safetensors` instead: `class_embeddings` `[C, D]`, the
+features by which a finished run classifies, for any pipeline of the same CLIP.
 
 Web UIs take a file's name as the word: the token of a class `dog` would replace every "dog" of a
 prompt. `--prefix=my-` makes the word `my-dog`.
@@ -38,6 +42,8 @@ from mcti_jax.formats import (
 from mcti_jax.saving import TOKENS, is_unfinished, unfinished_tokens
 
 _OURS = "diffusers"  # the format of a run's own `tokens/`
+CLASSES = "classes"
+"""What is written of all tokens together: the classifier that they make."""
 
 
 def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "") -> dict:
@@ -72,6 +78,23 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
         )
         for token in tokens
     }
+
+
+def export_classes(workdir: AnyPath, out: AnyPath) -> AnyPath:
+    """Write the features of a run's classes into the directory `out` and return the file.
+
+    Raises:
+      UserError: The run is not finished, or `out` cannot take them.
+    """
+    # Models take seconds to import, and the other formats need none.
+    from common.clip.class_file import write_class_features
+    from mcti_jax.trained import load
+
+    file = as_output_folder(out, "--out") / "classes.safetensors"
+    learned = load(workdir)
+    metadata = {"clip": learned.config.clip, "fingerprint": learned.clip.fingerprint}
+    write_class_features(file, learned.class_features, learned.classnames, metadata)
+    return file
 
 
 def _check_out(tokens: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPath:
@@ -126,7 +149,7 @@ def _prefixed(token: LearnedToken, prefix: str) -> LearnedToken:
 def define_flags() -> None:
     """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
-    flags.DEFINE_enum("format", _OURS, list(FORMATS), "What the files are for.")
+    flags.DEFINE_string("format", _OURS, "What the files are for, or classes.")
     flags.DEFINE_string("out", None, "Folder for the embeddings.")
     flags.DEFINE_string("prefix", "", 'What words and files begin with, e.g. "my-".')
 
@@ -135,7 +158,13 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
+    check_choice("--format", options.format, (*FORMATS, CLASSES))
     out = None if options.out is None else as_path(options.out)
+    if options.format == CLASSES:
+        if out is None:
+            raise UserError("missing --out: name a folder for classes.safetensors.")
+        say(f"wrote {export_classes(as_path(options.workdir), out)}")
+        return
     written = export(as_path(options.workdir), options.format, out, options.prefix)
     for path, usage in written.items():
         say(f"{path}: type {usage}")

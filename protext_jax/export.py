@@ -12,7 +12,6 @@ For example:
     python -m protext_jax.export --workdir=runs/protext --out=classes.safetensors
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,12 +19,12 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from common.clip import load_clip
+from common.clip.class_file import write_class_features
 from common.errors import run_command
 from common.files import read_strings
 from common.paths import as_output, as_path
 from common.precision import frozen_dtype, use_precision
 from common.training import say
-from common.weights.files import write_tensors
 from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts, read_run_prompts, write_latest
@@ -62,8 +61,7 @@ def export(
     clip = load_clip(model, frozen_dtype(dtype))
     learned.require_model(clip)
     features = class_features(clip, learned, template, names)
-    metadata = {**learned.metadata, "template": template, "classes": json.dumps(list(names))}
-    write_tensors(out, {"class_embeddings": features}, metadata | {"format": "class embeddings"})
+    write_class_features(out, features, names, {**learned.metadata, "template": template})
     return features.shape
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
 import mcti_jax
 from common.data import open_dataset
@@ -103,8 +105,6 @@ def picture_width(path: Path) -> int:
 
 
 def token_bytes(workdir: Path) -> dict[str, bytes]:
-    from safetensors.numpy import load_file
-
     files = sorted((workdir / "tokens").glob("*.safetensors"))
     return {path.stem: next(iter(load_file(path).values())).tobytes() for path in files}
 
@@ -247,6 +247,19 @@ def test_the_command_classifies_as_python_does(world, finished, tmp_path):
     assert len(records) == 3 * (SHOTS + 1)
     best = predictions.probabilities.max(axis=1)
     np.testing.assert_allclose([float(r["probability"]) for r in records], best, atol=1e-6)
+
+
+def test_the_exported_classifier_is_the_run_s(world, finished, tmp_path):
+    done = run("export", f"--workdir={finished}", f"--out={tmp_path}", "--format=classes")
+    assert done.status == 0, done.err
+    tensors = load_file(tmp_path / "classes.safetensors")
+    learned = mcti_jax.load(finished)
+    np.testing.assert_array_equal(tensors["class_embeddings"], learned.class_features)
+    with safe_open(tmp_path / "classes.safetensors", "numpy") as file:
+        assert json.loads(file.metadata()["classes"]) == list(learned.classnames)
+    photos = sorted((world / "photos" / "cat").glob("*.png"))
+    scores = learned.clip.image_features(photos) @ tensors["class_embeddings"].T
+    assert scores.argmax(1).tolist() == learned.classify(photos).labels.tolist()
 
 
 def test_in_python_a_run_draws_what_the_command_draws(finished):
