@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.classification.bank import encode_classes, open_classes
+from aape_jax.classification.class_texts import encode_bank, open_classes, say_untold
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.head import Head
 from aape_jax.core.heads_file import read_head, require_fit
@@ -77,17 +77,21 @@ class TrainedHead:
     def class_features(self, names: Iterable[Any] | None = None) -> Float[np.ndarray, "k p"]:
         """Return CLIP's features of the given classes, or of those that the run learned.
 
+        They are of what `classifier.classes` says; where that is sentences, of those in the run's
+        `prompts.source`.
+
         Raises:
           UserError: A name is not a text, or is not in the run's file of features.
         """
         names = self.classnames if names is None else require_names(names)
-        config = self.config
+        config, kind = self.config, self.config.classifier.classes
 
         def encode() -> Float[np.ndarray, "k p"]:
             cache = Path(config.cache).expanduser()
             with jax.default_matmul_precision(product_precision(config.dtype)):
-                texts = open_classes(config, config.data, names)
-                return encode_classes(texts, self.clip, cache)
+                texts = open_classes(config, config.data, names, (kind,))
+                say_untold(config, (kind,), names, texts.told)
+                return encode_bank(texts, self.clip, cache).features(kind)
 
         return self._latest.get(names, encode)
 

@@ -1,15 +1,18 @@
-"""Which form of g keeps unseen classes: base and new accuracy after a number of epochs.
+"""Forms of AAPE beside each other: base and new accuracy and their harmonic mean.
 
-    python -m benchmarks.aape_forms --data=features:FILE.npz --source=features:FILE.npz
-    python -m benchmarks.aape_forms --data=pocket:second --distill --rates=0.002,0.02
+    python -m benchmarks.aape_forms --table=around --data=pocket:rare,pocket:second
+    python -m benchmarks.aape_forms --table=g --data=pocket:rare --epochs=50 --rates=0.002,0.02
+    python -m benchmarks.aape_forms --table=g --data=features:FILE.npz --epochs=10,50,200 \
+--base=model=,prompts.source=features:FILE.npz,loss.distill=false
 
-Image features and text features must come from one CLIP. Cross-entropy only unless
-`--distill`; mean and standard deviation over seeds, which run side by side in one program.
+`benchmarks.aape_form_tables` says what each form of a table changes. Image features and text
+features must come from one CLIP; photos are encoded by the pocket CLIP. Mean and standard
+deviation over seeds, which run side by side in one program and learn from all photos: a seed is
+another start and another order.
 """
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,73 +22,61 @@ from absl import flags
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.classification.evaluation import text_rows
 from aape_jax.classification.material import Material, gather
 from aape_jax.classification.method import as_batch
-from aape_jax.classification.serving import predict
+from aape_jax.core.class_features import CLASS_FEATURES
 from aape_jax.core.objective import Objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.task import Epochs
+from benchmarks.aape_form_tables import TABLES
 from common.config import changed
 from common.errors import run_command
+from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.evaluation.tables import markdown_table
 from common.protocols.epochs import steps_per_epoch
 from configs.aape import get_config
 
-LITERAL = {"projection.residual_alpha": 1.0, "projection.zero_init": False}
-RELU_FC = {"projection.kind": "fc", "projection.out_relu": True}
-FORMS: dict[str, dict[str, Any]] = {
-    "bottleneck, random start, no residual": LITERAL,
-    "one FC + output ReLU, random start": LITERAL | RELU_FC,
-    "one FC + output ReLU, identity start on w": LITERAL
-    | RELU_FC
-    | {"projection.identity_init": True},
-    "0.8 w + 0.2 bottleneck, zero-init": {},
-    "0.8 w + 0.2 bottleneck, random start": {"projection.zero_init": False},
-    "0.8 w + 0.2 FC-ReLU": RELU_FC | {"projection.zero_init": False},
-    "w + bottleneck, zero-init": {
-        "projection.residual_alpha": 1.0,
-        "projection.residual": "add",
-    },
-}
+Accuracies = Mapping[str, np.ndarray]
+"""By the test set's prefix, a number for each seed."""
 
 
 def define_flags() -> None:
     """Define the command's options."""
-    flags.DEFINE_string("data", None, "Data set; photos are encoded by the pocket CLIP.")
-    flags.DEFINE_string("source", "pocket", "Prompts: pocket, or features:FILE.npz.")
-    flags.DEFINE_list("epochs", ["10", "50", "200"], "Lengths of training.")
-    flags.DEFINE_list("rates", ["0.002"], "Learning rates.")
-    flags.DEFINE_multi_string("form", list(FORMS), "A form of g, by the table's words; repeatable.")
-    flags.DEFINE_integer("seeds", 3, "Seeds, from 0.")
-    flags.DEFINE_bool("distill", False, "Whether to distil from the aggregator, lambda 5.")
+    flags.DEFINE_list("data", None, "Data sets.")
+    flags.DEFINE_enum("table", "around", list(TABLES), "Which forms.")
+    flags.DEFINE_list("epochs", [], "Lengths of training; by default the form's updates.")
+    flags.DEFINE_list("rates", [], "Learning rates; by default the form's.")
+    flags.DEFINE_multi_string("form", [], "A form of the table, by its name; repeatable.")
+    flags.DEFINE_integer("seeds", 3, "Seeds, from 0.", lower_bound=1)
+    flags.DEFINE_string("base", "", "Fields of all runs, key=value,...")
     flags.mark_flags_as_required(["data"])
 
 
+def open_material(data: str, base: str) -> tuple[ConfigDict, Material]:
+    """Return the config of all forms on a data set, and its features."""
+    config = get_config(",".join(filter(None, ("subsample=base,shots=0", f"data={data}", base))))
+    return config, gather(config)
+
+
 def train_form(
-    config: ConfigDict, material: Material, epochs: int, seeds: int
-) -> dict[str, np.ndarray]:
-    """Return the accuracy by the test set's prefix, one number per seed."""
+    config: ConfigDict, material: Material, epochs: int | None, seeds: int
+) -> Accuracies:
+    """Train heads, one for each seed, and return what they come to."""
     examples, classes = len(material.labels), len(material.learned)
-    an_epoch = steps_per_epoch(examples, config.batch)
-    config = changed(config, {"updates": epochs * an_epoch})
+    batch = min(config.batch, examples)
+    an_epoch = steps_per_epoch(examples, batch)
+    config = changed(config, {"updates": epochs * an_epoch if epochs else config.updates})
     objective, bank = Objective.from_config(config), material.bank.take(material.learned)
+    kind = objective.head.classes
     frozen = {
         "x": material.x,
         "labels": material.labels,
-        "classes": bank.classes,
+        "classes": {kind: bank.features(kind)},
         "prompts": bank.prompts,
         "mask": bank.mask,
     }
-    rows = np.stack(
-        [
-            [
-                Epochs("", examples, 1, config.batch, seed).batch(step)["rows"]
-                for step in range(config.updates)
-            ]
-            for seed in range(seeds)
-        ]
-    )
+    sources = [Epochs("", examples, 1, batch, seed) for seed in range(seeds)]
+    rows = np.stack([[x.batch(step)["rows"] for step in range(config.updates)] for x in sources])
     optimizer = make_optimizer(config, an_epoch)
 
     @functools.partial(jax.vmap, in_axes=(0, 0, None))
@@ -93,70 +84,81 @@ def train_form(
         width = bank.classes.shape[-1]
         trainable = {"aape": objective.init(key, width, classes, examples)}
 
-        def step(carry: PyTree, batch: jax.Array) -> tuple[PyTree, None]:
-            trainable, state = carry
-            gradient = jax.grad(
-                lambda tree: objective(tree["aape"], as_batch(frozen, batch, 0), key)[0]
-            )(trainable)
+        def step(carry: PyTree, batch: tuple) -> tuple[PyTree, None]:
+            (trainable, state), (rows, number) = carry, batch
+            images, drawn = as_batch(frozen, rows, 0, kind), jax.random.fold_in(key, number)
+            gradient = jax.grad(lambda tree: objective(tree["aape"], images, drawn)[0])(trainable)
             change, state = optimizer.update(gradient, state, trainable)
             return (optax.apply_updates(trainable, change), state), None
 
-        (trainable, _), _ = jax.lax.scan(step, (trainable, optimizer.init(trainable)), rows)
+        start = (trainable, optimizer.init(trainable))
+        (trainable, _), _ = jax.lax.scan(step, start, (rows, jnp.arange(len(rows))))
         return trainable["aape"]["head"]
 
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
     heads = jax.jit(run)(keys, rows, jax.tree.map(jnp.asarray, frozen))
     accuracies = {}
-    for suffix, test in material.tests.items():
-        x, w = jnp.asarray(test.x), jnp.asarray(test.w)
-        answer = jax.vmap(lambda head, x=x, w=w: predict(head, x, w, objective.head))
-        accuracies[suffix] = np.mean(np.asarray(answer(heads)) == test.labels, axis=1)
+    for prefix, test in material.tests.items():
+        x, w = jnp.asarray(test.x), jnp.asarray(test.features(kind))
+        logits = jax.vmap(lambda head, x=x, w=w: objective.head.logits(head, x, w))(heads)
+        accuracies[prefix] = np.mean(np.asarray(logits.argmax(axis=-1)) == test.labels, axis=1)
     return accuracies
 
 
-def show(accuracies: Mapping[str, np.ndarray]) -> str:
-    """Return base / new with standard deviations, in percent."""
-    return " / ".join(
+def text_alone(material: Material, kind: str) -> Accuracies:
+    """Return what class features come to without any training: CLIP's, CuPL's, or both."""
+    accuracies = {}
+    for prefix, test in material.tests.items():
+        predicted = nearest_by_cosine(test.x, test.features(kind))
+        accuracies[prefix] = np.array([accuracy(predicted, test.labels)])
+    return accuracies
+
+
+def harmonic(accuracies: Accuracies) -> float:
+    """Return the harmonic mean of the mean accuracies."""
+    means = [values.mean() for values in accuracies.values()]
+    return len(means) / sum(1 / value for value in means) if all(means) else 0.0
+
+
+def show(accuracies: Accuracies) -> str:
+    """Return base / new with standard deviations and the harmonic mean, in percent."""
+    both = " / ".join(
         f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
         if len(values) > 1
         else f"{100 * values[0]:.1f}"
         for values in accuracies.values()
     )
+    return f"{both} ({100 * harmonic(accuracies):.1f})"
 
 
 def main(argv: Sequence[str]) -> None:
-    """Print a row for each form, as soon as it is known."""
+    """Print each cell as soon as it is known, then the table."""
     del argv
-    options = flags.FLAGS
-    features = options.data.startswith("features:")
-    config = get_config("subsample=base")
-    config.update_from_flattened_dict(
-        {
-            "model": "" if features else "pocket",
-            "data": options.data,
-            "prompts.source": options.source,
-            "shots": 0,
-            "loss.distill": options.distill,
+    options, table = flags.FLAGS, TABLES[flags.FLAGS.table]
+    lengths = [int(n) for n in options.epochs] or [None]
+    rates = [{"learning_rate": float(rate)} for rate in options.rates] or [{}]
+    rows: dict[str, list[str]] = {}
+    header = []
+    for data in options.data:
+        config, material = open_material(data, options.base)
+        settings = [(epochs, rate) for rate in rates for epochs in lengths]
+        for epochs, rate in settings:
+            told = [f"{epochs} epochs"] * bool(epochs) + [f"at {x:g}" for x in rate.values()]
+            header.append(" ".join([data, *told]))
+        cells = {
+            f"text alone, {kind}": [show(text_alone(material, kind)), *[""] * (len(settings) - 1)]
+            for kind in CLASS_FEATURES
         }
-    )
-    if not options.distill:
-        config.aggregator.kind = "mean"  # It teaches nobody; the cheapest form will do.
-    material = gather(config)
-    for name, row in text_rows(material.tests).items():
-        print(f"{name}: {' / '.join(f'{100 * value:.1f}' for value in row.values())}", flush=True)
-    settings = [(int(n), float(rate)) for rate in options.rates for n in options.epochs]
-    rows = []
-    for name in options.form:
-        results = [
-            train_form(
-                changed(config, FORMS[name] | {"learning_rate": rate}), material, n, options.seeds
-            )
-            for n, rate in settings
-        ]
-        rows.append([name, *map(show, results)])
-        print(*rows[-1], sep=" | ", flush=True)
-    header = [f"{n} epochs at {rate:g}, base / new" for n, rate in settings]
-    print(markdown_table(["g", *header], rows))
+        for name in options.form or table:
+            fields = table[name]
+            cells[name] = [
+                show(train_form(changed(config, fields | rate), material, epochs, options.seeds))
+                for epochs, rate in settings
+            ]
+            print(data, name, *cells[name], sep=" | ", flush=True)
+        for name, shown in cells.items():
+            rows.setdefault(name, []).extend(shown)
+    print(markdown_table(["base / new (H), %", *header], [[name, *x] for name, x in rows.items()]))
 
 
 if __name__ == "__main__":

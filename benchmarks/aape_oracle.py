@@ -24,6 +24,7 @@ from common.config import read_config
 from common.errors import UserError, run_command
 from common.evaluation.classification import accuracy
 from common.evaluation.tables import markdown_table
+from configs.aape import defaults
 
 PROMPTS = ("own", "none", "mean", "stranger", "oracle")
 
@@ -36,7 +37,7 @@ def define_flags() -> None:
 
 def with_prompts(head: Head, params: dict, test: TestSet) -> dict[str, float]:
     """Return the accuracy on a test set by what stands in h(x)'s place."""
-    x, w = jnp.asarray(test.x), jnp.asarray(test.w)
+    x, w = jnp.asarray(test.x), jnp.asarray(test.features(head.classes))
     h = head.generator(params["generator"], x)
     order = np.random.default_rng(0).permutation(len(x))
     prompts = {
@@ -57,7 +58,7 @@ def main(argv: Sequence[str]) -> None:
     """Print a row for each variant with a projection and each of its test sets."""
     del argv
     workdir = Path(flags.FLAGS.workdir)
-    config = read_config(workdir)
+    config = read_config(workdir, defaults())
     tests = {
         prefix: test for prefix, test in gather(config).tests.items() if test.means is not None
     }

@@ -30,7 +30,7 @@ ABLATIONS = (
     "attention_prompt",
     "mean_prompt_only",
 )
-SHOWN = ("clip", "cupl", "no_distillation", "aape", "aape_only", "paper")
+SHOWN = ("clip", "cupl", "no_distillation", "aape", "default", "aape_only", "paper")
 SWEPT = "compare=(no_distillation,),baselines=(),pictures=0"
 MANY = "compare=(no_distillation,aape_only),baselines=(),pictures=0"
 EPOCHS = "updates={0}00,steps_per_call={1},log_every={1},save_every={0}00"

@@ -34,7 +34,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax:Classification"  # package:class
-    config.preset = "default"  # or paper, full_fc, clip_adapter: see aape_jax/core/presets.py
+    config.preset = "default"  # residual, paper, full_fc, clip_adapter: aape_jax/core/presets.py
     config.recipe = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
     config.protocol = "auto"  # one of common/protocols/table.py: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
@@ -50,7 +50,7 @@ def defaults() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.views = 1  # cached views of each photo; further ones are random crops and flips
 
-    # Reference prompts, for training only.
+    # Reference prompts: of training, and of class features where classifier.classes says so.
     config.prompts = ConfigDict()
     config.prompts.source = "pocket"  # or FILE.json (json:FILE), features:FILE.npz, none
     config.prompts.aliases = ""  # JSON file, class name -> its key in the source
@@ -77,6 +77,7 @@ def defaults() -> ConfigDict:
     config.classifier = ConfigDict()
     config.classifier.mode = "template_and_aape"  # or aape_only, template_only
     config.classifier.template = "plain"  # "a photo of a {}"; or "coop", or the text itself
+    config.classifier.classes = "template"  # w_c: its feature; sentences: their mean; mix: both
 
     config.loss = loss()
 

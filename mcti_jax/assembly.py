@@ -145,4 +145,8 @@ def frozen_tree(
         clip_prompts = training_prompts(config, clip.tokenizer, diffusion=False)
         clip_table = clip.params["text"]["token_embedding"]
         frozen["clip_prompts"] = prepare(clip_table, clip_prompts, config.pool)
+    if config.classification != "paper":
+        frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
+            table, prompts.cut(), config.pool
+        )
     return frozen

@@ -1,4 +1,4 @@
-"""The prompt bank: features of the class templates and of all reference prompts."""
+"""The prompt bank: features of the class templates and of all reference prompts; as a file, too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from ml_collections import ConfigDict
 
-from aape_jax.classification.corpus import read_corpus
-from aape_jax.classification.recipes import class_template
-from aape_jax.core.texts import by_class, flattened
-from common.clip import CLIP
+from aape_jax.core.class_features import CLASS_FEATURES
+from aape_jax.core.texts import by_class
 from common.data.checks import require_features, require_labels, require_names
-from common.data.clip_features import text_features
 from common.data.feature_files import read_feature_file
 from common.data.matching import match_names, require_matches
-from common.data.names import readable
-from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
 
@@ -27,8 +21,8 @@ class Bank:
     """Text features of k classes, unit length.
 
     Attributes:
-      classes: Of the filled template, `w_i`, `[k p]`.
-      prompts: P, padded with zeros, `[k n p]`.
+      classes: Of the filled template, `[k p]`.
+      prompts: P, padded with zeros, `[k n p]`; classes of another data set may have none.
       mask: Which prompts there are, `[k n]`.
       sentences: The prompts as text; empty where only features are known.
     """
@@ -39,10 +33,22 @@ class Bank:
     sentences: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def told(self) -> Bool[np.ndarray, "k"]:
+        """Which classes have prompts."""
+        return self.mask.any(axis=1)
+
+    @property
     def means(self) -> Float[np.ndarray, "k p"]:
-        """pbar of each class, at unit length: CuPL's classifier."""
+        """pbar of each class, at unit length: CuPL's classifier.
+
+        Of a class without prompts it is the template's feature.
+        """
         total = (self.prompts * self.mask[..., None]).sum(axis=1)
-        return normalise(total)
+        return np.where(self.told[:, None], normalise(total), self.classes)
+
+    def features(self, kind: str) -> Float[np.ndarray, "k p"]:
+        """Return `w_i` of each class as a key of `CLASS_FEATURES` says."""
+        return CLASS_FEATURES[kind](self.classes, self.means)
 
     def take(self, labels: Sequence[int] | Int[np.ndarray, "chosen"]) -> "Bank":
         """Return the given classes in the given order."""
@@ -50,78 +56,35 @@ class Bank:
         sentences = tuple(self.sentences[i] for i in chosen) if self.sentences else ()
         return Bank(self.classes[chosen], self.prompts[chosen], self.mask[chosen], sentences)
 
-
-@dataclass(frozen=True)
-class BankTexts:
-    """What a bank is made of where nothing is encoded yet.
-
-    Attributes:
-      class_texts: The filled template of each class.
-      sentences: The reference prompts of each class.
-    """
-
-    class_texts: tuple[str, ...]
-    sentences: tuple[tuple[str, ...], ...]
+    def told_by(self, other: "Bank", rows: Int[np.ndarray, "k"]) -> "Bank":
+        """Return these classes with the prompts of another bank's rows; a row of -1 is nobody's."""
+        known, longest = rows >= 0, max(self.mask.shape[1], other.mask.shape[1])
+        prompts, mask = (_widened(x, longest) for x in (self.prompts, self.mask))
+        prompts[known] = _widened(other.prompts, longest)[rows[known]]
+        mask[known] = _widened(other.mask, longest)[rows[known]]
+        return Bank(self.classes, prompts, mask)
 
 
-ClassTexts = tuple[str, ...] | np.ndarray
-"""The filled template of each class, or its features, `[k p]`, of unit length."""
+def _widened(array: np.ndarray, columns: int) -> np.ndarray:
+    """Return a copy of `[k n ...]` that is filled up with zeros."""
+    more = (0, columns - array.shape[1])
+    return np.pad(array, [(0, 0), more, *[(0, 0)] * (array.ndim - 2)])
 
 
-def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
-    """Read what `config.prompts` and `config.classifier.template` name.
-
-    Raises:
-      UserError: a class has no prompts, or there is no text tower to encode them.
-    """
-    if file := features_file(config):
-        return read_bank(file, classnames)
-    class_texts = _class_texts(config, dataset, classnames)
-    if config.prompts.source == "none":
-        return BankTexts(class_texts, tuple((text,) for text in class_texts))
-    return BankTexts(class_texts, read_corpus(config, dataset, classnames))
-
-
-def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
-    """Return the features of all sentences, or the bank as it was read."""
-    if isinstance(opened, Bank):
-        return opened
-    flat, labels = flattened(opened.sentences)
-    prompts, mask = by_class(text_features(clip, flat, cache), labels, len(opened.class_texts))
-    return Bank(encode_classes(opened.class_texts, clip, cache), prompts, mask, opened.sentences)
-
-
-def open_classes(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> ClassTexts:
-    """Describe classes that need no prompts: those of another data set.
-
-    Raises:
-      UserError: a class is not in the file of features, or there is no text tower.
-    """
-    if file := features_file(config):
-        arrays, rows = _read_classes(file, classnames)
-        return normalise(arrays["class_features"])[rows]
-    return _class_texts(config, dataset, classnames)
-
-
-def encode_classes(texts: ClassTexts, clip: CLIP | None, cache: Path) -> Float[np.ndarray, "k p"]:
-    """Return `w_i` of each class."""
-    return texts if isinstance(texts, np.ndarray) else normalise(text_features(clip, texts, cache))
-
-
-def features_file(config: ConfigDict) -> Path | None:
-    """Return the file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
-    kind, _, where = config.prompts.source.partition(":")
-    return local_path(where) if kind == "features" else None
-
-
-def _class_texts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple[str, ...]:
-    if not config.model:
-        raise UserError(
-            f"prompts.source={config.prompts.source!r} needs a text tower: name one with model=, "
-            "or give encoded prompts as prompts.source=features:FILE.npz."
-        )
-    template = class_template(config.classifier.template, dataset)
-    return tuple(template.replace("{}", readable(name)) for name in classnames)
+def grouped(
+    features: Float[np.ndarray, "b p"], labels: Int[np.ndarray, "b"], classes: int
+) -> tuple[Float[np.ndarray, "k n p"], Bool[np.ndarray, "k n"]]:
+    """Sort prompts as `by_class` does, where classes may have none."""
+    told = np.unique(labels)
+    if not len(told):
+        return np.zeros((classes, 0, features.shape[1]), np.float32), np.zeros((classes, 0), bool)
+    some, real = by_class(features, np.searchsorted(told, labels), len(told))
+    if len(told) == classes:
+        return some, real
+    prompts = np.zeros((classes, *some.shape[1:]), some.dtype)
+    mask = np.zeros((classes, real.shape[1]), bool)
+    prompts[told], mask[told] = some, real
+    return prompts, mask
 
 
 def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
@@ -135,6 +98,32 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
       UserError: an array is missing, the arrays do not fit, or a class has no prompts.
     """
     arrays, rows = _read_classes(file, classnames)
+    bank = _bank(arrays, rows, file)
+    if not bank.told.all():
+        name = arrays["classnames"][rows[~bank.told].min()]
+        raise UserError(f"the class {name!s} has no prompts in {file}: add some.")
+    return bank
+
+
+def read_known(file: Path, classnames: Sequence[str], with_prompts: bool = True) -> Bank:
+    """Read what such a file has of classes that can do without prompts, or without reading any.
+
+    Raises:
+      UserError: an array is missing, or the arrays do not fit.
+    """
+    arrays, rows = _read_classes(file, classnames)
+    if with_prompts:
+        return _bank(arrays, rows, file)
+    classes = normalise(arrays["class_features"])[rows]
+    return Bank(classes, *grouped(classes[:0], np.zeros(0, int), len(rows)))
+
+
+def has_prompts(file: Path) -> bool:
+    """Return whether a file of text features holds reference prompts."""
+    return "prompt_features" in read_feature_file(file)
+
+
+def _bank(arrays: dict[str, np.ndarray], rows: Int[np.ndarray, "k"], file: Path) -> Bank:
     class_features = arrays["class_features"]
     prompts = arrays.get("prompt_features", class_features)
     labels = arrays.get("prompt_labels", np.arange(len(class_features)))
@@ -146,15 +135,12 @@ def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
         )
     prompts = require_features(prompts, f"prompt_features of {file}")
     labels = require_labels(labels, len(class_features), f"prompt_labels of {file}")
-    empty = sorted(set(rows.tolist()) - set(labels.tolist()))
-    if empty:
-        raise UserError(
-            f"the class {arrays['classnames'][empty[0]]!s} has no prompts in {file}: add some."
-        )
     used = np.isin(labels, rows)
     distinct, place = np.unique(rows, return_inverse=True)
-    grouped, mask = by_class(prompts[used], np.searchsorted(distinct, labels[used]), len(distinct))
-    return Bank(normalise(class_features)[rows], grouped[place], mask[place])
+    sorted_prompts, mask = grouped(
+        prompts[used], np.searchsorted(distinct, labels[used]), len(distinct)
+    )
+    return Bank(normalise(class_features)[rows], sorted_prompts[place], mask[place])
 
 
 def _read_classes(

@@ -1,5 +1,6 @@
 """Reference prompts as text: sentences of each class from a file or the bundled world."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,15 +34,11 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
     Raises:
       UserError: a class has no sentence, or the corpus cannot be read.
     """
-    kind, _, where = config.prompts.source.partition(":")
-    if kind not in CORPORA:
-        known = ("pocket", "json:FILE", "features:FILE.npz", "none")
-        check_choice("prompts.source", config.prompts.source, known)
-    by_name = CORPORA[kind](where, dataset)
+    by_name = _opened(config, dataset)
     keys = _keys(config, classnames, by_name)
     chosen = []
     for label, name in enumerate(classnames):
-        sentences = [x for x in by_name[keys[name]] if x.strip()] if name in keys else []
+        sentences = _sentences(by_name, keys, name)
         if not sentences:
             empty = " but an empty list" if name in keys else ""
             raise UserError(
@@ -51,6 +48,50 @@ def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> 
         seed = (config.prompts.seed, label)
         chosen.append(choose(sentences, config.prompts.per_template, seed))
     return tuple(chosen)
+
+
+def known_sentences(
+    config: ConfigDict, dataset: str, classnames: Sequence[str], numbered: Sequence[str] = ()
+) -> Sentences:
+    """Return what the corpus tells of classes that can do without: of some of them nothing.
+
+    Args:
+      config: The run's.
+      dataset: The data set's string.
+      classnames: Any classes.
+      numbered: The classes of the run's own data set, of which the same are drawn as there.
+
+    Raises:
+      UserError: The corpus cannot be read, or two of its keys mean one class.
+    """
+    source = config.prompts.source
+    if source == "pocket" and not dataset.startswith("pocket:"):
+        return ((),) * len(classnames)
+    by_name = _opened(config, dataset)
+    aliased = _aliased(config.prompts.aliases, classnames, by_name, strangers=True)
+    keys = {**match_texts(classnames, by_name, source).keys, **aliased}
+    labels = {name: label for label, name in enumerate(numbered)}
+    chosen = []
+    for name in classnames:
+        # A class without a number draws by its name, whatever stands beside it.
+        seed = (config.prompts.seed, labels.get(name, zlib.crc32(name.encode())))
+        sentences = _sentences(by_name, keys, name)
+        chosen.append(choose(sentences, config.prompts.per_template, seed))
+    return tuple(chosen)
+
+
+def _sentences(
+    by_name: Mapping[str, Sequence[str]], keys: Mapping[str, str], name: str
+) -> list[str]:
+    return [x for x in by_name[keys[name]] if x.strip()] if name in keys else []
+
+
+def _opened(config: ConfigDict, dataset: str) -> Mapping[str, Sequence[str]]:
+    kind, _, where = config.prompts.source.partition(":")
+    if kind not in CORPORA:
+        known = ("pocket", "json:FILE", "features:FILE.npz", "none")
+        check_choice("prompts.source", config.prompts.source, known)
+    return CORPORA[kind](where, dataset)
 
 
 def choose(sentences: Sequence[str], per_template: int, seed: Sequence[int]) -> tuple[str, ...]:
@@ -111,12 +152,16 @@ def _keys(
 
 
 def _aliased(
-    file: str, classnames: Sequence[str], by_name: Mapping[str, Sequence[str]]
+    file: str,
+    classnames: Sequence[str],
+    by_name: Mapping[str, Sequence[str]],
+    strangers: bool = False,
 ) -> dict[str, str]:
     """Return the keys of classes that the file of aliases names.
 
     Raises:
-      UserError: It fits none of the classes, or names a key that the corpus has not.
+      UserError: It fits none of the classes, which may not be strangers to it, or names a key that
+        the corpus has not.
     """
     if not file:
         return {}
@@ -125,7 +170,7 @@ def _aliased(
     if not_texts := [name for name, key in aliases.items() if not isinstance(key, str)]:
         raise UserError(f"{source} has no text at {not_texts[0]!r}: give {{class name: key}}.")
     of_class = match_texts(classnames, aliases, source)
-    if aliases:
+    if aliases and not strangers:
         require_matches(of_class, classnames, aliases, source)
     key_of = {name: aliases[alias] for name, alias in of_class.keys.items()}
     keys = match_names(key_of.values(), by_name, source)
@@ -134,6 +179,6 @@ def _aliased(
             f"{source} names {some(keys.unmatched)}, which the corpus does not have: it has "
             f"{some(by_name)}."
         )
-    if of_class.unused:
+    if of_class.unused and not strangers:
         say(f"{source}: {some(of_class.unused)} fit no class.")
     return {name: keys.keys[key] for name, key in key_of.items()}

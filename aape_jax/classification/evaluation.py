@@ -61,7 +61,7 @@ def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> dic
 
 
 def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
-    return over_devices(_predict, (params, test.w), test.x, head=head)
+    return over_devices(_predict, (params, test.features(head.classes)), test.x, head=head)
 
 
 def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
@@ -115,12 +115,12 @@ def learned_tests(material: Material) -> dict[str, TestSet]:
 
 
 def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
-    validation = material.validation
+    validation, kind = material.validation, config.classifier.classes
     classify = FEW_SHOT[name](
         Problem(
             x=material.x[0],
             labels=material.labels,
-            w=material.bank.classes[material.learned],
+            w=material.bank.take(material.learned).features(kind),
             validation=None if validation is None else (validation.x, validation.labels),
             batch=config.batch,
             seed=config.seed,
@@ -131,7 +131,7 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
     if name.startswith("tip"):
         return row
     others = {prefix: test for prefix, test in material.tests.items() if prefix not in tests}
-    return row | scores(others, lambda test: classify(test.x, test.w).argmax(axis=1))
+    return row | scores(others, lambda test: classify(test.x, test.features(kind)).argmax(axis=1))
 
 
 def _context_row(name: str, config: ConfigDict, material: Material) -> Row:

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Int
 from ml_collections import ConfigDict
 
-from aape_jax.classification.bank import Bank, BankTexts, ClassTexts, open_bank
+from aape_jax.classification.bank import Bank
+from aape_jax.classification.class_texts import BankTexts, open_bank
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.classification.testsets import Target, open_target
 from common.clip import CLIP, load_clip
@@ -120,14 +121,14 @@ def training_split(
     return few_shot(train, config.shots, config.shots_seed) if config.shots else train
 
 
-def text_width(texts: Bank | BankTexts | ClassTexts, clip: CLIP | None) -> int:
+def text_width(texts: Bank | BankTexts, clip: CLIP | None) -> int:
     """Return the width of some texts' features, present or to come."""
-    features = texts.classes if isinstance(texts, Bank) else texts
-    return features.shape[1] if isinstance(features, np.ndarray) else clip.config.text.projection
+    known = isinstance(texts, Bank)
+    return texts.classes.shape[1] if known else clip.config.text.projection
 
 
 def require_one_width(
-    clip: CLIP | None, split: AnySplit, texts: Bank | BankTexts | ClassTexts, what: str
+    clip: CLIP | None, split: AnySplit, texts: Bank | BankTexts, what: str
 ) -> None:
     """Refuse photos whose features cannot be compared with those of texts.
 

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from aape_jax.classification.bank import Bank, encode_bank
+from aape_jax.classification.bank import Bank
+from aape_jax.classification.class_texts import encode_bank
 from aape_jax.classification.inputs import ClassificationInputs, open_inputs
 from aape_jax.classification.testsets import TestSet, encode, encode_target, own_sets
 from common.clip import CLIP

@@ -29,7 +29,7 @@ from aape_jax.classification.summary import fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import counts, make_optimizer
-from aape_jax.core.presets import ALWAYS, variants
+from aape_jax.core.presets import ALWAYS, class_kinds, variants
 from aape_jax.task import Task, evaluated, summed
 from common.checks import Range, check_ranges
 from common.config import changed
@@ -82,7 +82,9 @@ class Classification(Task):
         frozen = {
             "x": material.x.astype(np.float32),
             "labels": material.labels.astype(np.int32),
-            "classes": bank.classes.astype(np.float32),
+            "classes": {
+                kind: bank.features(kind).astype(np.float32) for kind in class_kinds(self.config)
+            },
             "prompts": bank.prompts.astype(np.float32),
             "mask": bank.mask,
         }
@@ -131,9 +133,10 @@ class Classification(Task):
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Array, dict[str, Array]]:
         """Return the sum over variants, which share no parameter, and the metrics."""
-        images = as_batch(frozen, batch["rows"], batch["views"])
+        rows, views = batch["rows"], batch["views"]
         return summed(
-            (name, x(trainable[name], images, key)) for name, x in self.objectives.items()
+            (name, x(trainable[name], as_batch(frozen, rows, views, x.head.classes), key))
+            for name, x in self.objectives.items()
         )
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
@@ -152,7 +155,7 @@ class Classification(Task):
     def _variant_row(self, name: str, params: PyTree, frozen: PyTree) -> Row:
         objective = self.objectives[name]
         row = head_row(objective.head, params["head"], self.material.tests)
-        everything = as_batch(frozen, np.arange(self.examples), 0)
+        everything = as_batch(frozen, np.arange(self.examples), 0, objective.head.classes)
         metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
         warn_if_drifted(name, metrics)
         return row | metrics
@@ -162,8 +165,9 @@ class Classification(Task):
         if not (self.config.pictures and material.photos and material.bank.sentences):
             return {}
         rows = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
-        batch = as_batch(frozen, rows, 0)
-        _, attention = teacher_report(self.objectives[self.name], params, batch, jax.random.key(0))
+        objective = self.objectives[self.name]
+        batch = as_batch(frozen, rows, 0, objective.head.classes)
+        _, attention = teacher_report(objective, params, batch, jax.random.key(0))
         sentences = material.bank.take(material.learned).sentences
         return {
             "attention": attention_picture(
@@ -179,13 +183,16 @@ class Classification(Task):
         return measure_heads(config, workdir, data)
 
 
-def as_batch(frozen: PyTree, rows: Int[Array | np.ndarray, "b"], views: object) -> Batch:
-    """Return the images of some rows; `views` is one view or one for each."""
+def as_batch(frozen: PyTree, rows: Int[Array | np.ndarray, "b"], views: object, kind: str) -> Batch:
+    """Return the images of some rows, with the class features of a kind.
+
+    `views` is one view or one for each.
+    """
     return Batch(
         x=frozen["x"][views, rows],
         labels=frozen["labels"][rows],
         rows=jnp.asarray(rows),
-        classes=frozen["classes"],
+        classes=frozen["classes"][kind],
         prompts=frozen["prompts"],
         mask=frozen["mask"],
     )

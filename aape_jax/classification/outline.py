@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from aape_jax.classification.inputs import training_split
 from aape_jax.classification.recipes import with_defaults
+from aape_jax.core.presets import class_kinds
 from common.clip.known import describe_clip
 from common.data import open_dataset
 from common.errors import UserError
@@ -35,7 +36,10 @@ class Outline:
         return {
             "x": jax.ShapeDtypeStruct((config.views, self.examples, self.width), jnp.float32),
             "labels": jax.ShapeDtypeStruct((self.examples,), jnp.int32),
-            "classes": jax.ShapeDtypeStruct((self.classes, self.width), jnp.float32),
+            "classes": {
+                kind: jax.ShapeDtypeStruct((self.classes, self.width), jnp.float32)
+                for kind in class_kinds(config)
+            },
             "prompts": jax.ShapeDtypeStruct((*prompts, self.width), jnp.float32),
             "mask": jax.ShapeDtypeStruct(prompts, jnp.bool_),
         }

@@ -7,6 +7,8 @@ from ml_collections import ConfigDict
 
 from aape_jax.classification.inputs import ClassificationInputs
 from aape_jax.classification.material import Material
+from aape_jax.core.class_features import TEMPLATE
+from aape_jax.core.presets import class_kinds
 from aape_jax.core.summary import array_digest, encoders, evaluation
 from common.data import ImageSplit
 from common.data.passed_over import listed
@@ -54,6 +56,10 @@ def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
     measured: dict[str, Any] = {"test photos": tests}
     if material.validation:
         measured["validation photos"] = material.validation.fingerprint
+    if class_kinds(config) - {TEMPLATE}:
+        measured["class sentences"] = {
+            prefix: array_digest(test.bank.means) for prefix, test in material.tests.items()
+        }
     if not material.bank.sentences:
         measured["class features"] = {
             prefix: array_digest(test.w) for prefix, test in material.tests.items()

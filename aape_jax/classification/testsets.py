@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from aape_jax.classification.bank import Bank, ClassTexts, encode_classes, open_classes
+from aape_jax.classification.bank import Bank
+from aape_jax.classification.class_texts import BankTexts, encode_bank, open_classes, say_untold
 from aape_jax.classification.views import view as photo_view
+from aape_jax.core.presets import class_kinds
 from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, open_dataset
 from common.data.clip_features import image_features
@@ -25,8 +27,7 @@ class TestSet:
 
     Attributes:
       classnames: Of these classes.
-      w: Their features, unit length, `[k p]`.
-      means: CuPL's features of them, `[k p]`; None where some class has no sentence.
+      bank: Their text features; some classes may have no prompts.
       x: Unit-length image features, `[b p]`.
       labels: Numbered within `classnames`, `[b]`.
       names: Of the photos.
@@ -34,12 +35,25 @@ class TestSet:
     """
 
     classnames: tuple[str, ...]
-    w: Float[np.ndarray, "k p"]
-    means: Float[np.ndarray, "k p"] | None
+    bank: Bank
     x: Float[np.ndarray, "b p"]
     labels: Int[np.ndarray, "b"]
     names: tuple[str, ...] = ()
     fingerprint: str = ""
+
+    @property
+    def w(self) -> Float[np.ndarray, "k p"]:
+        """The classes' features by the template alone: CLIP's classifier."""
+        return self.bank.classes
+
+    @property
+    def means(self) -> Float[np.ndarray, "k p"] | None:
+        """CuPL's classifier; None where some class has no sentence."""
+        return self.bank.means if self.bank.told.all() else None
+
+    def features(self, kind: str) -> Float[np.ndarray, "k p"]:
+        """Return what stands for the classes, by a key of `CLASS_FEATURES`."""
+        return self.bank.features(kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +64,13 @@ class Target:
       spec: Its string.
       dataset: Those of its classes that compete.
       texts: What tells of them.
-      run_classes: The run's own class of each; None where one has no sentence there.
+      run_classes: The run's own class of each, whose sentences it has; -1 where there is none.
     """
 
     spec: str
     dataset: Dataset | FeatureDataset
-    texts: ClassTexts
-    run_classes: Int[np.ndarray, "k"] | None
+    texts: Bank | BankTexts
+    run_classes: Int[np.ndarray, "k"]
 
     @property
     def prefix(self) -> str:
@@ -79,8 +93,7 @@ def own_sets(
         rows = np.flatnonzero(np.isin(split.labels, classes))
         sets[prefix] = TestSet(
             classnames=tuple(classnames[row] for row in classes),
-            w=bank.classes[classes],
-            means=bank.means[classes],
+            bank=bank.take(classes),
             x=x[rows],
             labels=np.searchsorted(classes, split.labels[rows]),
             names=tuple(split.names[row] for row in rows),
@@ -103,12 +116,12 @@ def open_target(config: ConfigDict, spec: str, run_classnames: Sequence[str] = (
     dataset = open_dataset(spec, holdout=config.holdout)
     shown_alone = config.protocol == DOMAIN_GENERALISATION
     dataset = measurable(spec, dataset, shown_alone=shown_alone)
-    texts = open_classes(config, spec, dataset.classnames)
+    names, kinds = dataset.classnames, class_kinds(config)
+    texts = open_classes(config, spec, names, kinds)
     row_of = {name: row for row, name in enumerate(run_classnames)}
-    matches = match_names(dataset.classnames, row_of, "the classes of data")
-    run_classes = None
-    if not matches.unmatched:
-        run_classes = np.array([row_of[matches.keys[name]] for name in dataset.classnames])
+    keys = match_names(names, row_of, "the classes of data").keys
+    run_classes = np.array([row_of[keys[name]] if name in keys else -1 for name in names])
+    say_untold(config, kinds, names, texts.told | (run_classes >= 0))
     return Target(spec, dataset, texts, run_classes)
 
 
@@ -123,13 +136,10 @@ def encode_target(
       cache: Folder of what was encoded before.
       bank: Of the classes that `target.run_classes` numbers.
     """
-    dataset = target.dataset
+    dataset, texts = target.dataset, encode_bank(target.texts, clip, cache)
     return TestSet(
         classnames=dataset.classnames,
-        w=encode_classes(target.texts, clip, cache),
-        means=None
-        if bank is None or target.run_classes is None
-        else bank.means[target.run_classes],
+        bank=texts if bank is None else texts.told_by(bank, target.run_classes),
         x=encode(clip, dataset.test, cache),
         labels=dataset.test.labels,
         names=dataset.test.names,

@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.core.class_features import CLASS_FEATURES, TEMPLATE
 from aape_jax.core.generator import Generator
 from aape_jax.core.logits import cosines
 from aape_jax.core.projection import Projection
@@ -26,27 +27,30 @@ class Head:
       mode: "aape_only" asks `cos(h(x), w_c)` instead and has no g (paper, table 5);
         "template_only" is zero-shot CLIP.
       tau: CLIP's own is 0.01.
+      classes: What `w_c` is made of, a key of `CLASS_FEATURES`.
     """
 
     generator: Generator
     projection: Projection
     mode: str = "template_and_aape"
     tau: float = 0.01
+    classes: str = TEMPLATE
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Head":
-        """Read `generator`, `projection`, `classifier.mode` and `loss.tau`.
+        """Read `generator`, `projection`, `loss.tau`, and `mode` and `classes` of `classifier`.
 
         Raises:
           UserError: an option is out of range.
         """
-        check_choices(config, {"classifier.mode": MODES})
+        check_choices(config, {"classifier.mode": MODES, "classifier.classes": CLASS_FEATURES})
         check_ranges(config, {"loss.tau": POSITIVE})
         return cls(
             Generator.from_config(config.generator),
             Projection.from_config(config.projection),
             config.classifier.mode,
             config.loss.tau,
+            config.classifier.classes,
         )
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:

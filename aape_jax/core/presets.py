@@ -63,6 +63,26 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
     },
 }
+PRESETS["residual"] = PRESETS["default"] | {
+    # h alone, which starts as CLIP's own query and is held by the distillation at what sentences
+    # say; these stand for the classes, too.
+    "classifier.mode": "aape_only",
+    "classifier.classes": "sentences",
+    "generator.residual": "image",
+    "generator.hidden": 256,
+    "loss.lambda": 1.0,
+    "learning_rate": 1e-2,
+    "compare": ("no_distillation", "with_g", "mean_prompt"),
+}
+
+USUAL: dict[str, Any] = {
+    "classifier.mode": "template_and_aape",
+    "classifier.classes": "template",
+    "generator.residual": "none",
+    "generator.hidden": 32,
+    "loss.lambda": 5.0,
+}
+"""What a preset leaves as `configs/aape.py` has it, unless it says otherwise."""
 
 # The rate that suits a fifth of the classifier is too much for all of it.
 ALONE = {"classifier.mode": "aape_only", "learning_rate": 2e-3}
@@ -71,6 +91,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **PRESETS,
     "no_distillation": {"loss.distill": False},
     "aape_only": ALONE,
+    "with_g": {"classifier.mode": "template_and_aape", "learning_rate": 2e-2},
     "mean_prompt": {"aggregator.kind": "mean"},
     "mean_prompt_only": {"aggregator.kind": "mean"} | ALONE,
     "random_prompt": {"aggregator.kind": "random"},
@@ -93,6 +114,11 @@ def preset(name: str) -> Mapping[str, Any]:
     return PRESETS[name]
 
 
+def class_kinds(config: ConfigDict) -> frozenset[str]:
+    """Return what stands for the classes in a classifier's run and in the variants beside it."""
+    return frozenset(x.classifier.classes for x in variants(config, always=ALWAYS).values())
+
+
 def variants(
     config: ConfigDict,
     table: Mapping[str, Mapping[str, Any]] = VARIANTS,
@@ -111,7 +137,11 @@ def variants(
     configs = {OWN: config}
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
-        variant = changed(config, table[name])
+        # A preset beside another undoes what that one sets and it does not name itself.
+        ours = PRESETS.get(config.get("preset", ""), {}) if name in PRESETS else {}
+        undone = {field: USUAL[field] for field in ours if field in USUAL}
+        fields = {**undone, **table[name], "compare": config.compare}
+        variant = changed(config, fields)
         if flatten(variant) != flatten(config):
             configs[name] = variant
     return configs

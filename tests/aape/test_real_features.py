@@ -9,7 +9,8 @@ import pytest
 
 from aape_jax.classification.evaluation import text_rows
 from aape_jax.classification.material import gather
-from benchmarks.aape_forms import FORMS, train_form
+from benchmarks.aape_form_tables import FORMS_OF_G
+from benchmarks.aape_forms import train_form
 from common.config import changed
 from tests.aape.caltech import settings, write_files
 from tests.conftest import SHARED_DATA
@@ -48,7 +49,7 @@ def test_zero_shot(caltech):
 @pytest.mark.parametrize("form", STABLE)
 def test_forms_with_a_path_for_the_class_feature(caltech, form):
     config, material = caltech
-    found = train_form(changed(config, FORMS[form]), material, epochs=10, seeds=3)
+    found = train_form(changed(config, FORMS_OF_G[form]), material, epochs=10, seeds=3)
     for suffix, expected in zip(("base/", "new/"), STABLE[form], strict=True):
         assert abs(100 * found[suffix].mean() - expected) < POINTS
 
@@ -56,6 +57,6 @@ def test_forms_with_a_path_for_the_class_feature(caltech, form):
 @pytest.mark.parametrize("form", DESTROYED)
 def test_forms_without_one_destroy_unseen_classes(caltech, form):
     config, material = caltech
-    found = train_form(changed(config, FORMS[form]), material, epochs=10, seeds=3)
+    found = train_form(changed(config, FORMS_OF_G[form]), material, epochs=10, seeds=3)
     assert found["new/"].mean() < 0.6
     assert found["base/"].mean() < 0.984

@@ -5,6 +5,7 @@ import pytest
 from aape_jax.classification.recipes import check_applied
 from aape_jax.core.optimizer import epochs
 from aape_jax.core.presets import ALWAYS, PRESETS, variants
+from common.config import flatten
 from common.data.coop_sets import COOP_SETS
 from common.errors import UserError
 from configs.aape import get_config
@@ -83,3 +84,21 @@ def test_names_that_come_too_late_are_refused(name, value):
 def test_default_and_paper_stand_beside_every_run(name):
     found = variants(get_config(f"preset={name},compare=()"), always=ALWAYS)
     assert set(found) == {"aape", "default", "paper"} - {name}
+
+
+def test_a_preset_beside_another_is_what_it_is_alone():
+    """But for what the user wrote, which holds for all of them."""
+    alone = {name: flatten(get_config(f"preset={name},compare=()")) for name in PRESETS}
+    for own in PRESETS:
+        config = get_config(f"preset={own},compare=({','.join(PRESETS)})")
+        for name, found in variants(config).items():
+            if name != "aape":
+                fields = flatten(found) | {"preset": name, "compare": ()}
+                assert fields == alone[name], (own, name)
+
+
+def test_a_variant_keeps_what_the_user_wrote_where_no_preset_says_otherwise():
+    found = variants(get_config("loss.lambda=1"), always=ALWAYS)
+    assert "default" not in found and found["paper"].loss["lambda"] == 1.0
+    found = variants(get_config("preset=residual,momentum=0.8"), always=ALWAYS)
+    assert found["default"].momentum == 0.8 and found["default"].generator.hidden == 32

@@ -3,6 +3,7 @@
 import numpy as np
 
 from aape_jax.classification import testsets
+from aape_jax.classification.bank import Bank
 from aape_jax.core.head import DEFAULT
 from benchmarks.aape_oracle import PROMPTS, with_prompts
 from common.evaluation.classification import accuracy
@@ -10,7 +11,8 @@ from tests.aape.problem import KEY, WIDTH, disturbed, vectors
 
 CLASSES, PHOTOS = 4, 40
 W, MEANS, X = (vectors(n, WIDTH, seed=seed) for n, seed in ((4, 1), (4, 2), (40, 3)))
-TEST = testsets.TestSet(("a", "b", "c", "d"), W, MEANS, X, np.arange(PHOTOS) % CLASSES)
+BANK = Bank(W, MEANS[:, None], np.ones((CLASSES, 1), bool))
+TEST = testsets.TestSet(("a", "b", "c", "d"), BANK, X, np.arange(PHOTOS) % CLASSES)
 
 
 def test_a_projection_of_zero_reads_none_of_them():

@@ -1,0 +1,155 @@
+"""What tells of classes, opened and not encoded: filled templates, and sentences or none."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from ml_collections import ConfigDict
+
+from aape_jax.classification.bank import Bank, grouped, has_prompts, read_bank, read_known
+from aape_jax.classification.corpus import PER_TEMPLATE, known_sentences, read_corpus
+from aape_jax.classification.recipes import class_template
+from aape_jax.core.class_features import TEMPLATE
+from aape_jax.core.presets import class_kinds
+from aape_jax.core.texts import flattened
+from common.clip import CLIP
+from common.data import open_dataset
+from common.data.clip_features import text_features
+from common.data.names import readable
+from common.data.places import local_path
+from common.errors import UserError
+from common.evaluation.classification import normalise
+from common.progress import say
+from common.text import some
+
+
+@dataclass(frozen=True)
+class BankTexts:
+    """What a bank is made of where nothing is encoded yet.
+
+    Attributes:
+      class_texts: The filled template of each class.
+      sentences: The reference prompts of each class, of which other data sets' may have none.
+    """
+
+    class_texts: tuple[str, ...]
+    sentences: tuple[tuple[str, ...], ...]
+
+    @property
+    def told(self) -> Bool[np.ndarray, "k"]:
+        """Which classes have prompts."""
+        return np.array([bool(row) for row in self.sentences], bool)
+
+
+def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+    """Read what `config.prompts` and `config.classifier.template` name.
+
+    Raises:
+      UserError: a class has no prompts, or there is no text tower to encode them.
+    """
+    require_sentences(config, class_kinds(config))
+    if file := features_file(config):
+        return read_bank(file, classnames)
+    class_texts = _class_texts(config, dataset, classnames)
+    if config.prompts.source == "none":
+        return BankTexts(class_texts, tuple((text,) for text in class_texts))
+    return BankTexts(class_texts, read_corpus(config, dataset, classnames))
+
+
+def require_sentences(config: ConfigDict, kinds: Collection[str]) -> None:
+    """Refuse class features that are made of sentences where there are none.
+
+    Args:
+      config: The run's.
+      kinds: What stands for the classes, keys of `CLASS_FEATURES`.
+
+    Raises:
+      UserError: There are none.
+    """
+    file = features_file(config)
+    none = config.prompts.source == "none"
+    if set(kinds) <= {TEMPLATE} or not (none or (file and not has_prompts(file))):
+        return
+    (kind, *_) = sorted(set(kinds) - {TEMPLATE})
+    lacking = "prompts.source=none names none" if none else f"{file} has no prompt_features"
+    raise UserError(
+        f"classifier.classes={kind} makes class features of sentences, and {lacking}: give "
+        "sentences, or set classifier.classes=template."
+    )
+
+
+def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
+    """Return the features of all sentences, or the bank as it was read."""
+    if isinstance(opened, Bank):
+        return opened
+    classes = normalise(text_features(clip, opened.class_texts, cache))
+    flat, labels = flattened(opened.sentences)
+    encoded = text_features(clip, flat, cache) if flat else np.zeros((0, classes.shape[1]))
+    return Bank(classes, *grouped(encoded, labels, len(classes)), opened.sentences)
+
+
+def open_classes(
+    config: ConfigDict, dataset: str, classnames: Sequence[str], kinds: Collection[str]
+) -> Bank | BankTexts:
+    """Describe classes that need no prompts: those of another data set, or any at all.
+
+    Sentences are looked for where class features are made of them.
+
+    Args:
+      config: The run's.
+      dataset: The data set's string.
+      classnames: Of these classes.
+      kinds: What stands for the classes, keys of `CLASS_FEATURES`.
+
+    Raises:
+      UserError: a class is not in the file of features, or there is no text tower.
+    """
+    require_sentences(config, kinds)
+    needed = not set(kinds) <= {TEMPLATE}
+    if file := features_file(config):
+        return read_known(file, classnames, with_prompts=needed)
+    class_texts = _class_texts(config, dataset, classnames)
+    if needed:
+        numbered = _numbered(config)
+        return BankTexts(class_texts, known_sentences(config, dataset, classnames, numbered))
+    return BankTexts(class_texts, ((),) * len(classnames))
+
+
+def say_untold(
+    config: ConfigDict,
+    kinds: Collection[str],
+    classnames: Sequence[str],
+    told: Bool[np.ndarray, "k"],
+) -> None:
+    """Say in a line of which classes there is no sentence, where they are asked for."""
+    untold = [name for name, known in zip(classnames, told, strict=True) if not known]
+    if untold and not set(kinds) <= {TEMPLATE}:
+        say(
+            f"{config.prompts.source} has no sentence of {some(untold)}: the template's feature "
+            "stands for what has none."
+        )
+
+
+def _numbered(config: ConfigDict) -> tuple[str, ...]:
+    """Return the classes whose sentences were drawn by their number; () where none are drawn."""
+    if config.prompts.per_template == PER_TEMPLATE:
+        return ()
+    return open_dataset(config.data, holdout=config.holdout).classnames
+
+
+def features_file(config: ConfigDict) -> Path | None:
+    """Return the file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
+    kind, _, where = config.prompts.source.partition(":")
+    return local_path(where) if kind == "features" else None
+
+
+def _class_texts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple[str, ...]:
+    if not config.model:
+        raise UserError(
+            f"prompts.source={config.prompts.source!r} needs a text tower: name one with model=, "
+            "or give encoded prompts as prompts.source=features:FILE.npz."
+        )
+    template = class_template(config.classifier.template, dataset)
+    return tuple(template.replace("{}", readable(name)) for name in classnames)
