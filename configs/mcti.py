@@ -71,15 +71,21 @@ def defaults() -> ConfigDict:
     # The objective: alpha * denoising + gamma * classification.
     config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
+    config.classification = "paper"  # a text among K images; "joint": a photo among K texts; "both"
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
-    config.logit_scale = 10.0  # s; CLIP's own is 100
+    config.logit_scale = 10.0  # s; 30 suits the joint term, CLIP's own is 100
     config.prototypes = False  # one mean feature per class instead of a drawn one
     config.shared_features = True  # one draw of K features for all classes of an update
     config.feature_draws = 1  # f, draws averaged per sample
     config.samples = 4  # m, samples per class and update (the reference's accumulation)
     config.compare_ti = True  # trains plain textual inversion beside it, in the same program
+
+    # The joint term, where `classification` has one.
+    config.joint = ConfigDict()
+    config.joint.weight = 0.1  # times gamma; larger: a better classifier, worse pictures
+    config.joint.photos = 16  # of each class and update, mirrors too; 0 takes all
 
     # AdamW on the tokens alone.
     config.updates = 100  # of every token
@@ -132,6 +138,8 @@ def recipe(name: str) -> ConfigDict:
             "init_word": noun,
             "resolution": 512,
             "shots": -1 if name == "photos" else 5,
+            "classification": "paper",
+            "logit_scale": 10.0,
             "updates": 3100,
             "learning_rate": 5e-4,
             "compare_ti": False,

@@ -13,7 +13,7 @@ from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
-from common.diffusion.drawing import embed_prompt
+from common.diffusion.embedding import embed_prompt
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
@@ -145,4 +145,8 @@ def frozen_tree(
         clip_prompts = training_prompts(config, clip.tokenizer, diffusion=False)
         clip_table = clip.params["text"]["token_embedding"]
         frozen["clip_prompts"] = prepare(clip_table, clip_prompts, config.pool)
+    if config.classification != "paper":
+        frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
+            table, prompts.cut(), config.pool
+        )
     return frozen

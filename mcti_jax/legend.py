@@ -26,12 +26,23 @@ TERMS = Terms(
         "drift/cosine_to_start": "cosine with that noun: 1 is the same direction",
         "mse": "mean squared error of the predicted noise",
         "ce": "cross-entropy of the class among all classes",
+        "joint_ce": "cross-entropy of a photo's class among all tokens",
+        "joint_accuracy": "share of the training photos that find their token",
     },
     pictures={"samples": "training photos, and what the tokens draw"},
 )
 
 NEAREST_WORDS = {"nearest words": "what the vocabulary has in the direction of the token"}
 """A column of the table of tokens."""
+
+PAPER, JOINT = ("ce", "bank_accuracy"), ("joint_ce", "joint_accuracy")
+UPDATE = {"paper": PAPER, "joint": JOINT, "both": PAPER + JOINT}
+"""What an update reports of its classification, by its form."""
+
+
+def update_terms(classification: str) -> Mapping[str, str]:
+    """Return what an update reports, and what it means."""
+    return {f"mcti/{name}": TERMS.metrics[name] for name in ("mse", *UPDATE[classification])}
 
 
 def legend(result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The two terms of MC-TI's objective, for a batch of independent rows.
+"""The two terms of the paper's objective, for a batch of independent rows.
 
 A row is one class under one setting. Its loss (paper section 3; reference `mcti.py` 872-928) is
 the mean over m samples of
@@ -149,6 +149,7 @@ def row_losses(
     rows: Rows,
     draws: Draws,
     *,
+    classified: bool,
     logit_scale: float,
     gamma_factor: Float[Array, ""],
 ) -> tuple[Float[Array, "r"], dict[str, Float[Array, "r"]]]:
@@ -160,6 +161,7 @@ def row_losses(
       tokens: the learned vectors, the only thing that is differentiated.
       rows: caches and weights of the rows.
       draws: the random choices.
+      classified: whether the classification term is one of the row's losses.
       logit_scale: s.
       gamma_factor: what the schedule makes of gamma at this update.
     """
@@ -178,6 +180,10 @@ def row_losses(
         per_sample = denoising_error(networks, params["unet"], output.last_hidden_state, *flat)
         error = per_sample.reshape(count, samples).mean(axis=1)
 
+    loss, metrics = rows.alpha * error, {"mse": error}
+    if not classified:
+        return loss, metrics
+
     if networks.clip_text is not None:
         output = read_prompts(
             networks.clip_text, params["clip_text"], frozen["clip_prompts"], template, vectors
@@ -188,6 +194,5 @@ def row_losses(
     label = jnp.repeat(rows.label, samples)
     ce, hit = classify(text, picked.reshape(-1, *picked.shape[2:]), label, logit_scale)
     ce, hit = (x.reshape(count, samples).mean(axis=1) for x in (ce, hit))
-
-    loss = rows.alpha * error + gamma_factor * rows.gamma * ce
-    return loss, {"mse": error, "ce": ce, "bank_accuracy": hit}
+    loss += gamma_factor * rows.gamma * ce
+    return loss, metrics | {"ce": ce, "bank_accuracy": hit}

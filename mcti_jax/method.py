@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -28,7 +27,7 @@ from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
-from mcti_jax.legend import legend
+from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import (
     EncodedPhotos,
     describe,
@@ -64,17 +63,15 @@ class MCTI(Method):
     name = "mcti"
     trainable_rules = (("tokens", P("data")),)
     frozen_rules = (("rows/.*", P("data")),)
-    terms = MappingProxyType(
-        {
-            "mcti/mse": "mean squared error of the predicted noise",
-            "mcti/ce": "cross-entropy of the class among all classes",
-            "mcti/bank_accuracy": "share of training photos that find their class",
-        }
-    )
     writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
     get_config = staticmethod(get_config)
+
+    @property
+    def terms(self) -> Mapping[str, str]:
+        """What an update reports of the terms that the config has."""
+        return update_terms(self.config.classification)
 
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:

@@ -10,11 +10,13 @@ from ml_collections import ConfigDict
 from common.choices import check_choice
 from common.errors import UserError
 from mcti_jax.draws import draw
+from mcti_jax.joint import sum_over_images
 from mcti_jax.layout import RowLayout
 from mcti_jax.losses import Networks, Rows, row_losses
 from mcti_jax.rows import sum_over_rows
 
 GAMMA_SCHEDULES = ("constant", "exponential")
+CLASSIFICATIONS = ("paper", "joint", "both")
 
 
 def gamma_factor(config: ConfigDict) -> Callable[[Array], Array]:
@@ -48,12 +50,27 @@ class Objective:
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """Return the sum over rows of their losses, and means over classes for each variant.
 
-        The sum makes each row's gradient what it would be alone (spec 6.2); AdamW being
-        element-wise, all rows together train as they would one by one.
+        In the paper's form the sum makes each row's gradient what it would be alone (spec 6.2);
+        AdamW being element-wise, all rows together train as they would one by one.
         """
-        config, networks, shared = self.config, self.networks, dict(frozen)
-        rows, start = shared.pop("rows"), shared.pop("start")
-        factor = gamma_factor(config)(batch["step"])
+        shared = dict(frozen)
+        rows, start, tokens = shared.pop("rows"), shared.pop("start"), trainable["tokens"]
+        factor = gamma_factor(self.config)(batch["step"])
+        kinds, total, metrics = self.config.classification, jnp.zeros(()), {}
+        if self.config.alpha or kinds != "joint":
+            total, metrics = self._row_terms(tokens, rows, shared, key, factor)
+        if kinds != "paper":
+            joint, parts = self._joint_term(tokens, rows, shared, key, factor)
+            total, metrics = total + joint, metrics | parts
+        moved = jnp.linalg.norm(tokens - start, axis=-1) / jnp.linalg.norm(start, axis=-1)
+        metrics["drift"] = moved.mean(axis=-1)
+        return total, self._means(metrics)
+
+    def _row_terms(
+        self, tokens: Array, rows: Rows, shared: PyTree, key: Array, factor: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the terms in which no row reads another's token: denoising and the paper's."""
+        config, networks = self.config, self.networks
 
         def losses(tokens: Array, rows: Rows, shared: PyTree) -> tuple[Array, dict]:
             frozen, key, factor = shared
@@ -75,17 +92,31 @@ class Objective:
                 tokens,
                 rows,
                 draws,
+                classified=config.classification != "joint",
                 logit_scale=config.logit_scale,
                 gamma_factor=factor,
             )
 
-        tokens = trainable["tokens"]
-        total, metrics = sum_over_rows(
+        return sum_over_rows(
             losses, tokens, rows, (shared, key, factor), at_once=self.layout.at_once
         )
-        moved = jnp.linalg.norm(tokens - start, axis=-1) / jnp.linalg.norm(start, axis=-1)
-        metrics["drift"] = moved.mean(axis=-1)
-        return total, self._means(metrics)
+
+    def _joint_term(
+        self, tokens: Array, rows: Rows, shared: PyTree, key: Array, factor: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the term in which each image reads the tokens of all classes."""
+        config = self.config
+        return sum_over_images(
+            self.networks,
+            {name: shared[name] for name in ("params", "class_prompts", "bank")},
+            tokens,
+            rows,
+            key,
+            config.joint.weight * factor,
+            logit_scale=config.logit_scale,
+            photos=config.joint.photos,
+            at_once=self.layout.at_once,
+        )
 
     def _means(self, rows: dict[str, Array]) -> dict[str, Array]:
         averaging = self.layout.averaging()

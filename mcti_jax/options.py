@@ -13,7 +13,7 @@ from common.diffusion.words import BRACKETED
 from common.errors import UserError
 from common.precision import frozen_dtype
 from common.training.config_fields import RANGES as SHARED
-from mcti_jax.objective import GAMMA_SCHEDULES
+from mcti_jax.objective import CLASSIFICATIONS, GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
 
 OF_A_SET = 5  # photos per class of the published recipe
@@ -29,6 +29,8 @@ RANGES: Ranges = {
     "logit_scale": POSITIVE,
     "feature_draws": Range(1, 1024),
     "samples": Range(1, 4096),
+    "joint.weight": POSITIVE,
+    "joint.photos": Range(0),
     "learning_rate": POSITIVE,
     "beta1": Range(0, 0.999999),
     "beta2": Range(0, 0.99999999),
@@ -45,6 +47,7 @@ NAMES: Mapping[str, Iterable[str]] = {
     "remat": REMAT,
     "pool": POOLS,
     "class_tower": ("clip", "sd"),
+    "classification": CLASSIFICATIONS,
     "gamma_schedule": GAMMA_SCHEDULES,
     "generate.sampler": SAMPLERS,
 }

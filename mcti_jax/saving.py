@@ -41,6 +41,7 @@ def learned_tokens(
         "step": step,
         "alpha": config.alpha,
         "gamma": config.gamma,
+        "classification": config.classification,
         "logit_scale": config.logit_scale,
         "init_word": config.init_word,
     }

@@ -113,8 +113,9 @@ class TrainedTokens:
           prompt: A text or a list of texts, which may hold the run's words.
           n: Pictures of each prompt.
           guidance: Weight of classifier-free guidance, 1 is none; by default the run's own.
-          **options: `negative`, `seed`, `steps`, `sampler`, `size`, `batch`: see
-            `StableDiffusion.draw`. The size is by default that of the run's training pictures.
+          **options: `negative`, `seed`, `steps`, `sampler`, `size`, `width`, `height`, `weighted`,
+            `batch`, and `tokens` beside the run's own: see `StableDiffusion.draw`. The size is by
+            default that of the run's training pictures.
 
         Raises:
           UserError: A prompt holds a word that the run did not learn or is too long, or an option
@@ -123,9 +124,8 @@ class TrainedTokens:
         defaults = self.config.generate
         options = {"size": self.config.resolution or None, "batch": defaults.batch} | options
         guidance = defaults.guidance if guidance is None else guidance
-        return self.stable_diffusion.draw(
-            prompt, n, tokens=self.words, guidance=guidance, **options
-        )
+        tokens = {**self.words, **(options.pop("tokens", None) or {})}
+        return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 
 
 def load(run: AnyPath | str) -> TrainedTokens:

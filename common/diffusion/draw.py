@@ -14,6 +14,7 @@ from common.clip.prompts import require_texts
 from common.diffusion.drawing import generate
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
+from common.diffusion.weighted import weighted_spans
 from common.errors import UserError
 from common.photos.images import to_uint8
 from common.precision import product_precision
@@ -21,6 +22,7 @@ from common.seeds import SEEDS
 
 COUNTS = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
 GUIDANCE = Range(-100, 100)
+SIDES = Range(1, 4096)
 
 
 def draw(
@@ -35,6 +37,9 @@ def draw(
     guidance: float,
     sampler: str,
     size: int | None,
+    width: int | None,
+    height: int | None,
+    weighted: bool,
     batch: int,
 ) -> list[Image.Image]:
     """See `StableDiffusion.draw`."""
@@ -48,22 +53,35 @@ def draw(
         check_number(name, value, COUNTS[name])
     check_number("guidance", guidance, GUIDANCE)
     check_sampling(sd.schedule, sampler, steps)
-    side = sd.require_size("size", size or sd.image_size)
+    shape = _side(sd, "width", width, size), _side(sd, "height", height, size)
     words = _vectors(tokens or {})
+    for text in (*prompts, negative) if weighted else ():
+        weighted_spans(text)  # What it refuses is known before time is spent.
     with jax.default_matmul_precision(product_precision(jnp.dtype(sd.unet.dtype).name)):
         images = generate(
             sd.on_devices,
             [text for text in prompts for _ in range(n)],
             words,
-            size=side,
+            size=shape,
             sampler=sampler,
             steps=steps,
             guidance=guidance,
             batch=batch,
             seed=seed,
             negative=negative,
+            weighted=weighted,
         )
     return [Image.fromarray(image) for image in to_uint8(images)]
+
+
+def _side(sd: DiffusionModel, name: str, side: int | None, size: int | None) -> int:
+    """Return a side in pixels: `side`, or else `size`, or else the model's own."""
+    if side is None:
+        name, side = "size", size or sd.image_size
+    if not isinstance(side, int | np.integer):
+        raise UserError(f"{name}={side!r} is not a whole number.")
+    check_number(name, side, SIDES)
+    return sd.require_size(name, int(side))
 
 
 def _vectors(tokens: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n d"]]:

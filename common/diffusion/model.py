@@ -30,6 +30,9 @@ class StableDiffusion(DiffusionModel):
         guidance: float = 7.5,
         sampler: str = "dpmpp_2m",
         size: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        weighted: bool = False,
         batch: int = 32,
     ) -> list[Image.Image]:
         """Draw `n` pictures of a prompt, or of each of several, one prompt after another.
@@ -48,6 +51,10 @@ class StableDiffusion(DiffusionModel):
           guidance: Weight of classifier-free guidance; 1 is none.
           sampler: A key of `common.diffusion.SAMPLERS`.
           size: Side in pixels; by default that of the pictures that the model was trained on.
+          width: In pixels, if it is not `size`.
+          height: Likewise.
+          weighted: Read prompts as the web UIs do: `(word:1.3)`, `(word)` and `[word]` weigh a
+            part of a prompt, and one that is longer than the text tower is taken in chunks.
           batch: Pictures at once over all devices.
 
         Raises:
@@ -65,5 +72,8 @@ class StableDiffusion(DiffusionModel):
             guidance=guidance,
             sampler=sampler,
             size=size,
+            width=width,
+            height=height,
+            weighted=weighted,
             batch=batch,
         )

@@ -41,6 +41,15 @@ def test_classes_over_chips(settings, topology, chips):
     assert report.mesh == {"data": chips, "model": 1}
 
 
+def test_the_joint_term_sends_text_features_alone(settings):
+    """There and back: the features of 64 classes, of width 24."""
+    report = compile_for(settings(f"{SMALL},alpha=0,classification=joint,classes=64"), "v5e:2x2")
+    kinds = [each.kind for each in report.collectives]
+    assert kinds == ["all-reduce", "all-gather", "reduce-scatter"]
+    scalars, *features = (each.sent for each in report.collectives)
+    assert scalars < 1024 and max(features) <= 64 * 24 * 4
+
+
 @pytest.mark.parametrize(
     ("topology", "attention"), [("v5e:1x1", "auto"), ("v5e:2x2", "flash"), ("v5e:2x4", "auto")]
 )

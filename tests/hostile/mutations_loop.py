@@ -84,8 +84,15 @@ MUTATIONS = (
     Mutation(
         "overrides by earlier names unread",
         "common/config_file.py",
-        "if not old or not (path := _named_config(argv)):",
+        "if not special or not (place := _place_of_config(argv)):",
         "if True:",
+        EARLIER,
+    ),
+    Mutation(
+        "an override of a recipe sets no other field",
+        "common/config_file.py",
+        'moved[i] = f"{name}={text}"',
+        "pass",
         EARLIER,
     ),
     Mutation(

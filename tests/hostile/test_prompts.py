@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from common.diffusion.drawing import embed_prompt
+from common.diffusion.embedding import embed_prompt
 from common.diffusion.words import find_words, word_stem
 from common.errors import UserError
 from mcti_jax.options import check_template

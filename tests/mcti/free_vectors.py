@@ -1,4 +1,4 @@
-"""The classification term alone: one free vector per class in place of a text feature."""
+"""The classification terms alone: one free vector per class in place of a text feature."""
 
 import functools
 
@@ -9,6 +9,7 @@ import optax
 
 from mcti_jax.classifier import unit
 from mcti_jax.draws import uniform_index
+from mcti_jax.joint import classify_images, draw_joint
 from mcti_jax.losses import Bank, classify
 
 SAMPLES = 4
@@ -33,7 +34,6 @@ def train_vectors(bank: Bank, start, scale, updates, seed=0):
     """
     classes = len(start)
     label = jnp.repeat(jnp.arange(classes)[:, None], SAMPLES, axis=1)
-    optimizer = optax.adamw(2e-3, weight_decay=1e-2)
 
     def loss(vectors, key):
         counts = jnp.broadcast_to(bank.counts, (SAMPLES, 1, classes))
@@ -42,6 +42,28 @@ def train_vectors(bank: Bank, start, scale, updates, seed=0):
         each_class = jax.vmap(classify, in_axes=(0, None, 0, None))
         ce, _ = each_class(texts, images, label, scale)
         return ce.mean(axis=1).sum(), ce.mean()
+
+    return adamw(loss, start, updates, seed)
+
+
+@functools.partial(jax.jit, static_argnames=("scale", "updates", "photos"))
+def train_jointly(bank: Bank, start, scale, updates, photos=0, seed=0):
+    """The same by the joint term: every image of the bank is asked for its vector."""
+    own = jnp.arange(len(start))
+
+    def loss(vectors, key):
+        draws = draw_joint(key, own, bank, photos=photos, templates=1)
+        images = bank.features[own[:, None], draws.photo]
+        error, _ = classify_images(images, unit(vectors), own, scale, len(own))
+        ce = (draws.share * error).sum(axis=1)
+        return ce.sum(), ce.mean()
+
+    return adamw(loss, start, updates, seed)
+
+
+def adamw(loss, start, updates, seed):
+    """Trains the vectors; returns them at unit length, and the mean CE of each update."""
+    optimizer = optax.adamw(2e-3, weight_decay=1e-2)
 
     def update(state, key):
         vectors, moments = state

@@ -5,6 +5,8 @@ python -m tests.mcti.mutations [NAME ...]
 
 from tests.mutations import Mutation, main
 
+JOINT = "mcti/test_joint.py"
+
 MUTATIONS = (
     Mutation(
         "EOS pooling instead of the placeholder",
@@ -138,6 +140,41 @@ MUTATIONS = (
         "jnp.exp(0.5 * logvar)",
         "jnp.exp(logvar)",
         "mcti/test_objective.py",
+    ),
+    Mutation(
+        "the joint term reads the texts of other variants",
+        "mcti_jax/joint.py",
+        "jnp.where(variant == own[:, None, None] // classes, logits, -jnp.inf)",
+        "logits + 0 * variant",
+        JOINT,
+    ),
+    Mutation(
+        "images teach their own device's texts alone",
+        "mcti_jax/joint.py",
+        'lax.all_gather(own, "data", tiled=True)',
+        'lax.all_gather(lax.stop_gradient(own), "data", tiled=True) + 0 * own.sum()',
+        JOINT,
+    ),
+    Mutation(
+        "what pads a class counts as its photo",
+        "mcti_jax/joint.py",
+        "share=real / jnp.minimum(count, photos)",
+        "share=real / photos",
+        JOINT,
+    ),
+    Mutation(
+        "the joint term's photos are the first ones of a class",
+        "mcti_jax/joint.py",
+        "jnp.argsort(rank)[:photos]",
+        "jnp.arange(photos)",
+        JOINT,
+    ),
+    Mutation(
+        "joint term without gamma",
+        "mcti_jax/joint.py",
+        "values = weight * gamma * error",
+        "values = weight * error",
+        JOINT,
     ),
 )
 

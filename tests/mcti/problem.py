@@ -77,8 +77,8 @@ class Problem:
         batch = {"step": jnp.float32(0)}
         return mesh, jax.device_put((batch, self.key), everywhere), tokens, frozen
 
-    def compiled(self, devices=1):
-        """The program of value and gradient, and its arguments."""
+    def lowered(self, devices=1):
+        """The program of value and gradient before it is compiled, and its arguments."""
         mesh, (batch, key), tokens, frozen = self.on(devices)
         with jax.set_mesh(mesh):
             program = jax.jit(
@@ -86,7 +86,12 @@ class Problem:
                 out_shardings=(None, {"tokens": NamedSharding(mesh, P("data"))}),
             )
             arguments = tokens, frozen, batch, key
-            return program.lower(*arguments).compile(compiler_options=QUICK), arguments
+            return program.lower(*arguments), arguments
+
+    def compiled(self, devices=1):
+        """The program of value and gradient, and its arguments."""
+        program, arguments = self.lowered(devices)
+        return program.compile(compiler_options=QUICK), arguments
 
     def differentiate(self, devices=1):
         """Runs it once."""
@@ -170,6 +175,10 @@ def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
     if networks.clip_text:
         clip_table = params["clip_text"]["token_embedding"]
         frozen["clip_prompts"] = prepare(clip_table, prompts.cut(), config.pool)
+    if config.classification != "paper":
+        frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
+            table, prompts.cut(), config.pool
+        )
     rng = np.random.default_rng(seed)
     noise = rng.normal(0, 0.1, (layout.size, config.vectors, table.shape[1]))
     return Problem(

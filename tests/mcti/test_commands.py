@@ -196,6 +196,10 @@ def test_generate_composes_tokens(finished, tmp_path):
     done = run("generate", *options, f"--out={out}")
     assert done.status == 0, done.err
     assert picture_width(out) > 100
+    again = tmp_path / "again.png"
+    done = run("generate", f"--again={out}", f"--workdir={finished}", f"--out={again}")
+    assert done.status == 0, done.err
+    assert again.read_bytes() == out.read_bytes()
 
 
 @pytest.mark.parametrize(

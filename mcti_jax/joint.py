@@ -1,0 +1,183 @@
+"""The joint classification term: which of the K classes' texts belongs to this image?
+
+The paper's term asks a text which of K images shows its class, so that no class sees another's
+token. This term asks images x of class k for their text:
+
+    CE(s * [cos(x, u_1), ..., cos(x, u_K)], k)
+
+with u_j the text feature of class j under a template that is drawn for it. All tokens of a
+variant are one problem, so the K features, kilobytes to a few megabytes, meet on every device.
+"""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from common.clip.encode import unit
+from common.gradients import with_gradient
+from mcti_jax.losses import Bank, Networks, Rows, read_prompts
+
+
+@flax.struct.dataclass
+class JointDraws:
+    """The random choices of each row in one update.
+
+    Attributes:
+      template: which prompt its token stands in, `[r]`.
+      photo: which image features of its class ask, `[r i]`.
+      share: what each of them counts, `[r i]`; 0 where a class has fewer.
+    """
+
+    template: Any
+    photo: Any
+    share: Any
+
+
+def draw_joint(
+    key: Key[Array, ""], label: Int[Array, "r"], bank: Bank, *, photos: int, templates: int
+) -> JointDraws:
+    """Draw one update for the given rows; a row's draws depend on `key` and its label only.
+
+    Args:
+      key: the update's key.
+      label: class of each row.
+      bank: image features.
+      photos: i, drawn without replacement; of a class with fewer all are taken. 0 for all.
+      templates: number of prompts.
+    """
+    most = bank.features.shape[1]
+    photos = min(photos or most, most)
+    key = jax.random.fold_in(key, 2)  # `draw` splits it in two, which takes 0 and 1.
+
+    def row(label: Array) -> JointDraws:
+        template_key, photo_key = jax.random.split(jax.random.fold_in(key, label))
+        count = bank.counts[label]
+        rank = jnp.where(jnp.arange(most) < count, jax.random.uniform(photo_key, (most,)), 1)
+        real = jnp.arange(photos) < count
+        return JointDraws(
+            template=jax.random.randint(template_key, (), 0, templates),
+            photo=jnp.where(real, jnp.argsort(rank)[:photos], 0),
+            share=real / jnp.minimum(count, photos),
+        )
+
+    return jax.vmap(row)(label)
+
+
+def class_texts(
+    networks: Networks,
+    frozen: PyTree,
+    tokens: Float[Array, "r n d"],
+    template: Int[Array, "r"],
+    *,
+    at_once: int,
+) -> Float[Array, "r p"]:
+    """Return each row's text feature under one template, at unit length.
+
+    The text tower's activations are computed again for the gradient, `at_once` rows at a time.
+    """
+    name, tower = "text", networks.text
+    if networks.clip_text is not None:
+        name, tower = "clip_text", networks.clip_text
+    params, prompts = frozen["params"], frozen["class_prompts"]
+
+    @jax.checkpoint
+    def row(inputs: tuple[Array, Array]) -> Array:
+        vectors, template = inputs
+        output = read_prompts(tower, params[name], prompts, template[None], vectors[None])
+        return unit(output.pooled.astype(jnp.float32) @ params["projection"])[0]
+
+    return lax.map(row, (tokens, template), batch_size=at_once)
+
+
+def classify_images(
+    images: Float[Array, "b i p"],
+    texts: Float[Array, "r p"],
+    own: Int[Array, "b"],
+    scale: float,
+    classes: int,
+) -> tuple[Float[Array, "b i"], Float[Array, "b i"]]:
+    """Return cross-entropy and accuracy of "which of K texts belongs to this picture?".
+
+    Args:
+      images: unit-length features.
+      texts: unit-length features of all rows, variant by variant.
+      own: which of the texts belongs to the images.
+      scale: the logit scale s.
+      classes: K; texts of other variants take no part.
+    """
+    logits = scale * jnp.einsum("bip,rp->bir", images, texts)
+    variant = jnp.arange(len(texts)) // classes
+    logits = jnp.where(variant == own[:, None, None] // classes, logits, -jnp.inf)
+    target = jnp.broadcast_to(own[:, None], logits.shape[:2])
+    error = optax.softmax_cross_entropy_with_integer_labels(logits, target)
+    return error, (jnp.argmax(logits, axis=-1) == target).astype(jnp.float32)
+
+
+def sum_over_images(
+    networks: Networks,
+    frozen: PyTree,
+    tokens: Float[Array, "r n d"],
+    rows: Rows,
+    key: Key[Array, ""],
+    weight: Float[Array, ""],
+    *,
+    logit_scale: float,
+    photos: int,
+    at_once: int,
+) -> tuple[Float[Array, ""], dict[str, Float[Array, "r"]]]:
+    """Return the sum over rows of the mean over their images, and the rows' metrics.
+
+    Each device makes the text features of its rows and asks the images of its rows; between
+    the two the features are gathered, and what each image says to each text is summed and sent
+    back to the text's device. Nothing else is sent, whatever the size of the networks.
+
+    Args:
+      networks: modules.
+      frozen: `params` of the networks, `class_prompts`, `bank`.
+      tokens: the learned vectors, sharded over the mesh's `data` axis.
+      rows: labels and weights of the rows, sharded alike.
+      key: the update's key.
+      weight: of the term, times each row's gamma.
+      logit_scale: s.
+      photos: images of each row, see `draw_joint`.
+      at_once: rows whose texts one device reads together.
+    """
+
+    def device(tokens: Array, rows: tuple[Array, ...], shared: PyTree) -> tuple[Array, ...]:
+        frozen, key, weight = shared
+        (place, label, gamma), bank = rows, frozen["bank"]
+        templates = frozen["class_prompts"].slot.size
+        draws = draw_joint(key, label, bank, photos=photos, templates=templates)
+        images = bank.features[label[:, None], draws.photo]
+
+        def total(tokens: Array) -> tuple[Array, tuple[Array, ...]]:
+            own = class_texts(networks, frozen, tokens, draws.template, at_once=at_once)
+            texts = lax.all_gather(own, "data", tiled=True)
+            parts = classify_images(images, texts, place, logit_scale, bank.counts.size)
+            error, hit = ((draws.share * part).sum(axis=1) for part in parts)
+            values = weight * gamma * error
+            return values.sum(), (values, error, hit)
+
+        gradient, parts = jax.grad(total, has_aux=True)(tokens)
+        return gradient, *parts
+
+    by_row = P("data")
+    gradient, values, error, hit = jax.shard_map(
+        device,
+        in_specs=(by_row, by_row, P()),
+        out_specs=(by_row,) * 4,
+        axis_names={"data"},
+        check_vma=False,
+    )(
+        lax.stop_gradient(tokens),
+        (jnp.arange(len(tokens)), rows.label, rows.gamma),
+        (frozen, key, weight),
+    )
+    metrics = {"joint_ce": error, "joint_accuracy": hit}
+    return with_gradient(values.sum(), tokens, gradient), metrics
