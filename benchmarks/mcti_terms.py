@@ -23,9 +23,9 @@ from common.training.method import find_method
 from configs.mcti import get_config
 
 TERMS = (
-    "classification=paper,logit_scale=10",
-    "classification=joint,logit_scale=30",
-    "classification=both,logit_scale=30,joint.weight=1",
+    "classification=paper",
+    "classification=joint",
+    "classification=both,joint.weight=1",
 )
 CHEAP = "alpha=0,updates=300,generate.per_class=0"
 

@@ -75,7 +75,7 @@ def defaults() -> ConfigDict:
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
-    config.logit_scale = 10.0  # s; 30 suits the joint term, CLIP's own is 100
+    config.logit_scale = 10.0  # s of the paper's term; CLIP's own is 100
     config.prototypes = False  # one mean feature per class instead of a drawn one
     config.shared_features = True  # one draw of K features for all classes of an update
     config.feature_draws = 1  # f, draws averaged per sample
@@ -85,6 +85,7 @@ def defaults() -> ConfigDict:
     # The joint term, where `classification` has one.
     config.joint = ConfigDict()
     config.joint.weight = 0.1  # times gamma; larger: a better classifier, worse pictures
+    config.joint.logit_scale = 30.0  # its s
     config.joint.photos = 16  # of each class and update, mirrors too; 0 takes all
 
     # AdamW on the tokens alone.

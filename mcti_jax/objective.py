@@ -113,7 +113,7 @@ class Objective:
             rows,
             key,
             config.joint.weight * factor,
-            logit_scale=config.logit_scale,
+            logit_scale=config.joint.logit_scale,
             photos=config.joint.photos,
             at_once=self.layout.at_once,
         )

@@ -27,6 +27,7 @@ RANGES: Ranges = {
     "alpha": Range(0),
     "gamma": Range(0),
     "logit_scale": POSITIVE,
+    "joint.logit_scale": POSITIVE,
     "feature_draws": Range(1, 1024),
     "samples": Range(1, 4096),
     "joint.weight": POSITIVE,

@@ -97,7 +97,10 @@ class TrainedTokens:
           UserError: An entry is not a photo or cannot be read.
         """
         cosines = self.clip.image_features(photos) @ self.class_features.T
-        return Predictions.from_logits(self.config.logit_scale * cosines, self.classnames)
+        config = self.config
+        joint = config.classification == "joint"
+        scale = config.joint.logit_scale if joint else config.logit_scale
+        return Predictions.from_logits(scale * cosines, self.classnames)
 
     def draw(
         self,

@@ -22,7 +22,7 @@ OPTIONS = {
     "own_clip_text": True,
     "joint.photos": 3,
     "joint.weight": 0.6,
-    "logit_scale": 30.0,
+    "joint.logit_scale": 30.0,
 }
 COUNTS = 2 * np.bincount(LABELS)
 
@@ -114,7 +114,7 @@ def plainly(tiny):
             asked = draws.photo[k][draws.share[k] > 0]
             for photo in bank[asked]:
                 cosines = texts @ photo / np.linalg.norm(photo)
-                logits = config.logit_scale * cosines
+                logits = config.joint.logit_scale * cosines
                 errors.append((jax.nn.logsumexp(logits) - logits[k]) / len(asked))
                 hits.append((logits.argmax() == k) / len(asked))
         ce = sum(errors)
