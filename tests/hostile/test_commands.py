@@ -29,6 +29,9 @@ READERS = {
     "mcti_jax.evaluate": (),
     "mcti_jax.generate": ("--prompt=a photo of <dog>", "--out=new.png"),
     "mcti_jax.export": ("--out=new",),
+    "mcti_jax.classify": ("--images=photos", "--out=new.csv"),
+    "protext_jax.classify": ("--images=photos", "--out=new.csv"),
+    "aape_jax.classify": ("--images=photos", "--out=new.csv"),
     "protext_jax.evaluate": (),
     "protext_jax.export": ("--out=new.safetensors",),
     "protext_jax.interpret": (),
@@ -41,8 +44,10 @@ OTHERS = (
     "common.aot",
     "common.aot.cost",
     "common.convert",
+    "common.describe",
     "common.fields",
     "common.report",
+    "common.split",
     "tools.pocket.pretrain",
 )
 COMMANDS = (*TRAIN, *READERS, *OTHERS)
