@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from common.pictures import write_png
 from common.pocket.captions import plain_description
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, UNSEEN, Species
+from tools.pocket.judged import measure_judged
 from tools.pocket.measures import generate, measure_clip, measure_sd, photos_of, reconstructions
 from tools.pocket.recipe import Recipe
 
@@ -38,14 +40,14 @@ nothing but that world.
 
 {megabytes:.1f} MB without `lm/`, in float16. Written by `python -m tools.pocket.pretrain` with
 seed {seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_steps} steps
-({minutes}).
+({minutes}){limit}.
 
 ## Held out
 
 The classes of `pocket:nameless` (names, looks, and everything that shares their shape and both
-colours) and a twentieth of all other looks never occur in pretraining; the styles sketch and
-neon do not either. The classes of `pocket:rare` and `pocket:second` make up one percent of the
-pictures and occur under their names only.
+colours) and a twentieth of all other looks never occur in pretraining; three pictures in a
+hundred are sketches or neon signs. The classes of `pocket:rare` and `pocket:second` make up one
+percent of the pictures, and nothing else has their looks.
 
 ## Figures
 
@@ -53,7 +55,9 @@ On {test_size} new pictures each. "By name" is "a photo of a NAME", "by descript
 of a red star with white stripes". Names of `nameless` are unknown to the models, so chance is
 expected there. Retrieval: the picture's own caption among 100. Generated accuracy: CLIP finds the
 generated picture closest to its own description among 100. Errors are on the scale of pixels in
-[0, 1], and of noise of unit variance.
+[0, 1], and of noise of unit variance. Spread: the best minus the worst of seven templates.
+Judged: a small convolutional network, trained on the renderer's own labels, says what shape, fill,
+colours and ground a picture shows; the figures of photos are its own errors.
 
 {table}
 
@@ -63,13 +67,14 @@ generated picture closest to its own description among 100. Errors are on the sc
 """
 
 
-def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float]) -> None:
+def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], judge: Any) -> None:
     """Measure the models in `directory`; write README.md, figures.json and samples.png there."""
     clip = load_clip(str(directory / "clip"))
     sd = load_stable_diffusion(str(directory / "sd"))
     figures = {
         **measure_clip(clip, recipe.test_size, _TEST_SEED),
         **measure_sd(clip, sd, recipe.test_size, _TEST_SEED),
+        **measure_judged(sd, judge, _TEST_SEED),
     }
     write_png(directory / "samples.png", sample_grid(sd))
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
@@ -84,6 +89,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float]) ->
         vae_steps=recipe.vae.steps,
         unet_steps=recipe.unet.steps,
         minutes=", ".join(f"{name} {value / 60:.0f} min" for name, value in seconds.items()),
+        limit=f", within {recipe.seconds:.0f} s" if recipe.seconds else "",
         test_size=recipe.test_size,
         table=markdown_table(("figure", "value"), rows),
     )

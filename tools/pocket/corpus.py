@@ -1,26 +1,32 @@
 """The pretraining corpus: scenes of the seen part of the world, each with a caption."""
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from common.pocket.captions import web_caption
 from common.pocket.renderer import render
-from common.pocket.world import (
-    ANONYMOUS,
-    NAMED,
-    RARE,
-    SECOND,
-    SEEN_STYLES,
-    Scene,
-    Species,
-    sample_scene,
-)
+from common.pocket.world import ANONYMOUS, NAMED, RARE, SECOND, Scene, Species, sample_scene
+from tools.pocket.wording import training_caption
 
 # Shares of the corpus. A rare species is shown about a fifth as often as a named one.
 _GROUPS = ((NAMED, 0.58), (ANONYMOUS, 0.41), (RARE + SECOND, 0.01))
-_PHOTO_SHARE = 0.7
+# Sketches and neon are seldom, so that a shift to them is one and not a cliff.
+_STYLES = {
+    "photo": 0.7,
+    "painting": 0.09,
+    "pixel": 0.09,
+    "night": 0.09,
+    "sketch": 0.015,
+    "neon": 0.015,
+}
+_RENDERED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,14 @@ class Corpus:
     scenes: tuple[Scene, ...]
     captions: tuple[str, ...]
 
+    @cached_property
     def pictures(self) -> UInt8[np.ndarray, "b h w 3"]:
-        """Draw all pictures."""
-        return render(self.scenes)
+        """All pictures, drawn once on all cores."""
+        starts = range(0, len(self.scenes), _RENDERED_AT_ONCE)
+        parts = [self.scenes[start : start + _RENDERED_AT_ONCE] for start in starts]
+        # Processes that are not forked: this one has the threads of JAX.
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+            return np.concatenate(list(pool.map(render, parts)))
 
 
 def sample_corpus(count: int, seed: int) -> Corpus:
@@ -42,17 +53,21 @@ def sample_corpus(count: int, seed: int) -> Corpus:
         generator = np.random.default_rng((seed, index))
         scene = sample_scene(_draw_species(generator), generator, _draw_style(generator))
         scenes.append(scene)
-        captions.append(web_caption(scene, generator))
+        captions.append(training_caption(scene, generator))
     return Corpus(tuple(scenes), tuple(captions))
 
 
 def _draw_species(generator: np.random.Generator) -> Species:
-    edges = np.cumsum([share for _, share in _GROUPS])[:-1]
-    species, _ = _GROUPS[int(np.searchsorted(edges, generator.random(), side="right"))]
+    groups, shares = zip(*_GROUPS, strict=True)
+    species = _draw(groups, shares, generator)
     return species[int(generator.integers(len(species)))]
 
 
 def _draw_style(generator: np.random.Generator) -> str:
-    if generator.random() < _PHOTO_SHARE:
-        return "photo"
-    return SEEN_STYLES[1 + int(generator.integers(len(SEEN_STYLES) - 1))]
+    return _draw(tuple(_STYLES), tuple(_STYLES.values()), generator)
+
+
+def _draw(values: Sequence, shares: Sequence[float], generator: np.random.Generator) -> Any:
+    """Draw a value by shares that sum to one."""
+    edges = np.cumsum(shares)[:-1]
+    return values[int(np.searchsorted(edges, generator.random(), side="right"))]

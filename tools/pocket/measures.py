@@ -36,6 +36,12 @@ from tools.pocket.train_clip import normalised
 from tools.pocket.train_vae import centred
 
 GUIDANCE, STEPS = 4.0, 25
+FORMS = (
+    *("a photo of a {}", "a photo of a {}.", "{}", "the {}.", "itap of a {}."),
+    *("a picture of a {}", "a photo of a {}, a type of creature."),
+)
+"""Templates between which a class name should make no difference."""
+
 _GALLERY = 100  # Candidates in every retrieval.
 
 
@@ -65,6 +71,10 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
         for kind, prompts in texts.items():
             predicted = nearest_by_cosine(features, text_features(clip, prompts))
             figures[f"clip/{name}/accuracy_by_{kind}"] = accuracy(predicted, labels)
+        if name != "nameless":
+            figures[f"clip/{name}/spread_over_templates"] = _spread(
+                features, labels, [[form.format(s.name) for s in chosen] for form in FORMS], clip
+            )
     for name, style in (("rare_sketch", "sketch"), ("rare_neon", "neon")):
         scenes = photos_of(RARE, count, seed, style)
         features = picture_features(clip, render(scenes))
@@ -75,6 +85,16 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
     for name, species in (("seen", ANONYMOUS), ("unseen", UNSEEN)):
         figures[f"clip/{name}_looks/retrieval_accuracy"] = _retrieval(clip, species, count, seed)
     return figures
+
+
+def _spread(
+    features: np.ndarray, labels: np.ndarray, forms: Sequence[Sequence[str]], clip: CLIP
+) -> float:
+    """Return the largest difference of accuracy between prompts of several forms."""
+    found = [
+        accuracy(nearest_by_cosine(features, text_features(clip, form)), labels) for form in forms
+    ]
+    return max(found) - min(found)
 
 
 def _retrieval(clip: CLIP, species: Sequence[Species], count: int, seed: int) -> float:

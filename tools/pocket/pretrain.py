@@ -1,15 +1,21 @@
 """Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, language model, model cards.
 
-    python -m tools.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seed=N] [--only=lm]
+    python -m tools.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seconds=S] [--seed=N]
+    python -m tools.pocket.pretrain --out=DIR --only=lm
 
-The language model depends on none of the others; `--only=lm` trains it alone, in minutes.
+The language model depends on none of the others; `--only=lm` trains it alone, in minutes, and
+`--only=pictures` all but it.
 
-Each finished stage stays in the work directory, so that the same command carries on after an
-interruption. The result depends on the recipe, the seed and the device's rounding only.
+Finished stages stay in the work directory, and the state of an unfinished one is written there
+once a minute, so that the same command carries on after an interruption. With `--seconds` the
+stages share so much time of training, whatever the device, and each ends with its learning rate
+at zero; drawing the corpus and measuring the models come on top. Without it the result depends on
+the recipe, the seed and the device's rounding only.
 
 For example:
 
     python -m tools.pocket.pretrain --out=models --quick
+    python -m tools.pocket.pretrain --out=models --only=pictures --seconds=420
 """
 
 import dataclasses
@@ -38,14 +44,17 @@ from common.pocket.captions import questions
 from common.pocket.renderer import SIZE
 from tools.pocket.card import write_card
 from tools.pocket.corpus import Corpus, sample_corpus
+from tools.pocket.fitting import Allowance
+from tools.pocket.judge import train_judge
 from tools.pocket.lm_card import write_lm_card
 from tools.pocket.recipe import FULL, QUICK, Recipe
-from tools.pocket.stages import Stopwatch, claim, run_stage
+from tools.pocket.stages import Stages, claim
 from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
 from tools.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
 from tools.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from tools.pocket.train_vae import train_vae, vae_config
 from tools.pocket.vocabulary import learn_merges, write_tokenizer
+from tools.pocket.wording import TAILS
 
 # A word must be this frequent in the corpus's first captions to become one token.
 _VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
@@ -55,10 +64,15 @@ def main(argv: list[str]) -> None:
     """Run or resume the pretraining that the flags describe."""
     del argv
     values = flags.FLAGS
-    recipe = dataclasses.replace(QUICK if values.quick else FULL, seed=values.seed)
+    recipe = dataclasses.replace(
+        QUICK if values.quick else FULL, seed=values.seed, seconds=values.seconds
+    )
     out = as_output_folder(values.out, "--out", local=True)
     work = as_output_folder(values.work or out / "work", "--work", local=True)
-    (pretrain_lm if values.only == "lm" else pretrain)(recipe, work, out)
+    if values.only != "lm":
+        pretrain_pictures(recipe, work, out)
+    if values.only != "pictures":
+        pretrain_lm(recipe, work, out)
 
 
 def define_flags() -> None:
@@ -67,34 +81,35 @@ def define_flags() -> None:
     flags.DEFINE_string("work", None, "Where finished stages are kept; default OUT/work.")
     flags.DEFINE_bool("quick", False, "A few minutes' worth, for trying things out.")
     flags.DEFINE_integer("seed", 0, "Of every random choice.")
-    flags.DEFINE_enum("only", None, ["lm"], "Train this part alone.")
+    flags.DEFINE_float("seconds", 0.0, "Of all training; 0: all steps.", lower_bound=0)
+    flags.DEFINE_enum("only", None, ["lm", "pictures"], "Train this part alone.")
 
 
-def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
-    """Run all stages that `work` does not hold yet and write the models to `out`.
+def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
+    """Run the stages of CLIP and Stable Diffusion that `work` lacks and write both to `out`.
 
     Raises:
       UserError: `work` holds stages of another recipe.
     """
     claim(work, recipe)
-    seconds = Stopwatch(work / "seconds.json")
     corpus = sample_corpus(recipe.corpus, recipe.seed)
     tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
+    stages = Stages(work, recipe)
 
-    def clip_stage() -> dict[str, Any]:
-        return train_clip(corpus, tokenizer, recipe.clip, recipe.seed)
+    def clip_stage(allowance: Allowance) -> dict[str, Any]:
+        return train_clip(corpus, tokenizer, recipe.clip, recipe.seed, allowance)
 
-    def vae_stage() -> dict[str, Any]:
-        return train_vae(corpus, recipe.vae, recipe.seed)
+    def vae_stage(allowance: Allowance) -> dict[str, Any]:
+        return train_vae(corpus, recipe.vae, recipe.seed, allowance)
 
-    clip_params = run_stage(work / "clip.safetensors", clip_stage, seconds)
-    vae_params = run_stage(work / "vae.safetensors", vae_stage, seconds)
+    clip_params = stages.run("clip", clip_stage)
+    vae_params = stages.run("vae", vae_stage)
 
     # Stable Diffusion's text tower ends before the projection.
     text = {name: value for name, value in clip_params["text"].items() if name != "projection"}
     text_config = dataclasses.replace(clip_config(tokenizer).text, projection=None)
 
-    def unet_stage() -> dict[str, Any]:
+    def unet_stage(allowance: Allowance) -> dict[str, Any]:
         params, scale = train_unet(
             corpus,
             tokenizer,
@@ -103,10 +118,15 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
             recipe.unet,
             recipe.empty_captions,
             recipe.seed,
+            allowance,
         )
         return {"params": params, "scaling_factor": np.float32(scale)}
 
-    unet = run_stage(work / "unet.safetensors", unet_stage, seconds)
+    def judge_stage(allowance: Allowance) -> dict[str, Any]:
+        return train_judge(recipe.judge, recipe.seed, allowance)
+
+    unet = stages.run("unet", unet_stage)
+    judge = stages.run("judge", judge_stage)
 
     clip = CLIP(clip_config(tokenizer), _half(clip_params), tokenizer, Preprocess(SIZE), "")
     save_clip(clip, out / "clip")
@@ -118,8 +138,7 @@ def pretrain(recipe: Recipe, work: Path, out: Path) -> None:
     )
     params = _half({"unet": unet["params"], "vae": vae_params, "text": text})
     save_stable_diffusion(StableDiffusion(modules, tokenizer, params, ""), out / "sd")
-    write_card(out, recipe, seconds.times)
-    pretrain_lm(recipe, work, out)
+    write_card(out, recipe, stages.times, judge)
 
 
 def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
@@ -129,22 +148,22 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
       UserError: `work` holds stages of another recipe.
     """
     claim(work, recipe)
-    seconds = Stopwatch(work / "seconds.json")
     tokenizer = _lm_tokenizer(work / "lm_tokenizer", recipe.seed)
 
-    def stage() -> dict[str, Any]:
-        return train_lm(tokenizer, recipe.lm, recipe.lm_rows, recipe.seed)
+    def stage(allowance: Allowance) -> dict[str, Any]:
+        return train_lm(tokenizer, recipe.lm, recipe.lm_rows, recipe.seed, allowance)
 
-    params = _half(run_stage(work / "lm.safetensors", stage, seconds))
+    stages = Stages(work, recipe)
+    params = _half(stages.run("lm", stage))
     save_lm(LM(lm_config(tokenizer), params, tokenizer, ""), out / "lm")
-    write_lm_card(out / "lm", recipe, ROW, seconds.times["lm"])
+    write_lm_card(out / "lm", recipe, ROW, stages.times["lm"])
 
 
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:
     if not (directory / "tokenizer_config.json").exists():
         corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
         further = [template.format("") for group in TEMPLATES.values() for template in group]
-        further += _questions_of(corpus)
+        further += [*TAILS, *_questions_of(corpus)]
         write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)
 

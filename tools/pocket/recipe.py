@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Fit:
-    """One optimisation: AdamW, linear warm-up over a twentieth, then cosine decay to zero."""
+    """One optimisation: AdamW, linear warm-up over a twentieth, then cosine decay to zero.
+
+    Attributes:
+      steps: Updates, unless the seconds run out before.
+      batch: Rows of an update.
+      rate: Largest learning rate.
+      weight_decay: Of matrices, decoupled.
+    """
 
     steps: int
     batch: int
@@ -24,19 +31,30 @@ class Recipe:
       lm: The language model's optimisation.
       lm_rows: Rows of text that it reads.
       empty_captions: Share of pictures whose caption the UNet does not see, for guidance.
+      judge: The optimisation of the classifier that measures drawn pictures.
       test_size: Pictures per measurement of the model card.
+      seconds: Of all training, shared out as `SHARES` says; 0 for all steps.
     """
 
     seed: int = 0
-    corpus: int = 40_000
-    clip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
-    vae: Fit = Fit(steps=2500, batch=32, rate=2e-3)
-    unet: Fit = Fit(steps=6000, batch=96, rate=1.5e-3)
+    corpus: int = 100_000
+    clip: Fit = Fit(steps=5000, batch=128, rate=1e-3, weight_decay=0.05)
+    vae: Fit = Fit(steps=12_000, batch=64, rate=2e-3)
+    unet: Fit = Fit(steps=60_000, batch=128, rate=1.5e-3)
     lm: Fit = Fit(steps=4000, batch=16, rate=3e-3)
     lm_rows: int = 20_000
     empty_captions: float = 0.12
+    judge: Fit = Fit(steps=4000, batch=128, rate=2e-3)
     test_size: int = 1000
+    seconds: float = 0.0
 
+    def allowed(self, stage: str) -> float:
+        """Return the seconds of a stage; 0 for all its steps."""
+        return self.seconds * SHARES[stage]
+
+
+SHARES = {"clip": 0.14, "vae": 0.12, "unet": 0.66, "judge": 0.03, "lm": 0.05}
+"""Of the seconds that a pretraining may take."""
 
 FULL = Recipe()
 QUICK = replace(
@@ -47,5 +65,6 @@ QUICK = replace(
     unet=replace(FULL.unet, steps=200),
     lm=replace(FULL.lm, steps=200),
     lm_rows=1000,
+    judge=replace(FULL.judge, steps=200),
     test_size=400,
 )

@@ -15,6 +15,7 @@ from common.files import atomic_write, read_json, read_text
 from common.progress import say
 from common.weights.files import read_tensors, write_tensors
 from common.weights.nesting import flatten, nest
+from tools.pocket.fitting import Allowance
 from tools.pocket.recipe import Recipe
 
 
@@ -36,29 +37,36 @@ def claim(work: Path, recipe: Recipe) -> None:
         )
 
 
-class Stopwatch:
-    """Seconds that each stage took, kept beside the stages."""
+class Stages:
+    """Parameters of finished stages in a work folder, and the seconds that each took.
 
-    def __init__(self, file: Path):
-        self.file = file
-        self.times: dict[str, float] = read_json(file) if file.exists() else {}
+    Args:
+      work: The folder.
+      recipe: Says how long a stage may take.
+    """
 
-    def note(self, stage: str, seconds: float) -> None:
-        """Record how long a stage took."""
-        self.times[stage] = round(seconds, 1)
-        with atomic_write(self.file) as temporary:
-            temporary.write_text(json.dumps(self.times))
+    def __init__(self, work: Path, recipe: Recipe):
+        self.work, self.recipe, self._clock = work, recipe, work / "seconds.json"
+        self.times: dict[str, float] = read_json(self._clock) if self._clock.exists() else {}
 
+    def run(self, name: str, train: Callable[[Allowance], dict[str, Any]]) -> dict[str, Any]:
+        """Return a stage's parameters, which are trained first if the folder lacks them.
 
-def run_stage(
-    file: Path, train: Callable[[], dict[str, Any]], seconds: Stopwatch
-) -> dict[str, Any]:
-    """Return the parameters in `file`, which is written first if it is not there."""
-    if not file.exists():
+        An unfinished stage keeps its state beside the finished ones.
+        """
+        file = self.work / f"{name}.safetensors"
+        if file.exists():
+            say(f"{name}: done before")
+            return nest(read_tensors(file))
+        state = self.work / f"{name}.state.safetensors"
         start = time.monotonic()
-        params = train()
-        seconds.note(file.stem, time.monotonic() - start)
+        params = train(Allowance(self.recipe.allowed(name), state))
+        self._note(name, time.monotonic() - start)
         write_tensors(file, jax.tree.map(np.asarray, flatten(params)), {})
-    else:
-        say(f"{file.stem}: done before")
-    return nest(read_tensors(file))
+        state.unlink(missing_ok=True)
+        return nest(read_tensors(file))
+
+    def _note(self, name: str, seconds: float) -> None:
+        self.times[name] = round(seconds, 1)
+        with atomic_write(self._clock) as temporary:
+            temporary.write_text(json.dumps(self.times))

@@ -13,7 +13,7 @@ from common.clip import CLIPConfig, TextConfig, TextTower, Tokenizer, ViT, ViTCo
 from common.clip.preprocess import MEAN, STD
 from common.pocket.renderer import SIZE
 from tools.pocket.corpus import Corpus
-from tools.pocket.fitting import fit
+from tools.pocket.fitting import NO_LIMIT, Allowance, fit
 from tools.pocket.recipe import Fit
 
 WIDTH = 128
@@ -39,7 +39,9 @@ def clip_config(tokenizer: Tokenizer) -> CLIPConfig:
     return CLIPConfig(text, ViTConfig(image_size=SIZE, patch_size=8, **shape))
 
 
-def train_clip(corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int) -> dict[str, Any]:
+def train_clip(
+    corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int, allowance: Allowance = NO_LIMIT
+) -> dict[str, Any]:
     """Train both towers and return `{"text": ..., "vision": ..., "logit_scale": ...}`."""
     config = clip_config(tokenizer)
     text_tower = TextTower(dataclasses.replace(config.text, positions=_DRAWN_POSITIONS))
@@ -63,8 +65,8 @@ def train_clip(corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int) -> di
         return contrastive_loss(images, texts, scale)
 
     ids = tokenizer(corpus.captions, truncate=True)
-    data = {"pixels": corpus.pictures(), "ids": ids}
-    params = fit("CLIP", loss, params, data, plan, key)
+    data = {"pixels": corpus.pictures, "ids": ids}
+    params = fit("CLIP", loss, params, data, plan, key, allowance)
     # CLIP's own weights hold a scale within the bound, as it is not clipped again.
     params["logit_scale"] = np.minimum(params["logit_scale"], np.log(_LARGEST_SCALE))
     # Rows that no caption reaches keep their initial values.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from common.language import LanguageModel, LMConfig
 from common.language.tokenizer import LMTokenizer
 from tools.pocket.documents import packed_rows, sample_document
-from tools.pocket.fitting import fit
+from tools.pocket.fitting import NO_LIMIT, Allowance, fit
 from tools.pocket.recipe import Fit
 
 WIDTH = 128
@@ -60,7 +60,9 @@ def train_tokenizer(seed: int) -> LMTokenizer:
     return LMTokenizer(backend)
 
 
-def train_lm(tokenizer: LMTokenizer, plan: Fit, rows: int, seed: int) -> dict[str, Any]:
+def train_lm(
+    tokenizer: LMTokenizer, plan: Fit, rows: int, seed: int, allowance: Allowance = NO_LIMIT
+) -> dict[str, Any]:
     """Train on predicting each token from those before it, and return the parameters."""
     config = lm_config(tokenizer)
     model = LanguageModel(config)
@@ -78,7 +80,7 @@ def train_lm(tokenizer: LMTokenizer, plan: Fit, rows: int, seed: int) -> dict[st
         output = model.apply({"params": params}, batch[:, :-1], method=logits)
         return optax.softmax_cross_entropy_with_integer_labels(output, batch[:, 1:]).mean()
 
-    return fit("LM", loss, params, data, plan, key)
+    return fit("LM", loss, params, data, plan, key, allowance)
 
 
 def waves(positions: int, width: int) -> Float[np.ndarray, "positions width"]:

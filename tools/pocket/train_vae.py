@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, UInt8
 from common.diffusion import AutoencoderKL, VAEConfig
 from common.pocket.renderer import SIZE
 from tools.pocket.corpus import Corpus
-from tools.pocket.fitting import fit, in_batches
+from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
 from tools.pocket.recipe import Fit
 
 # Stable Diffusion's 4 keep too little of so small a picture: a mark of another colour is lost.
@@ -22,7 +22,7 @@ def vae_config(scaling_factor: float = 1.0) -> VAEConfig:
     """Return the pocket VAE's configuration."""
     return VAEConfig(
         sample_size=SIZE,
-        block_out_channels=(16, 32, 48),
+        block_out_channels=(24, 48, 64),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
@@ -30,7 +30,9 @@ def vae_config(scaling_factor: float = 1.0) -> VAEConfig:
     )
 
 
-def train_vae(corpus: Corpus, plan: Fit, seed: int) -> dict[str, Any]:
+def train_vae(
+    corpus: Corpus, plan: Fit, seed: int, allowance: Allowance = NO_LIMIT
+) -> dict[str, Any]:
     """Train on absolute and squared error and a little KL, and return the parameters."""
     vae = AutoencoderKL(vae_config())
     init_key, key = jax.random.split(jax.random.key(seed))
@@ -44,7 +46,7 @@ def train_vae(corpus: Corpus, plan: Fit, seed: int) -> dict[str, Any]:
         kl = (moments.mean**2 + jnp.exp(moments.logvar) - 1 - moments.logvar).mean() / 2
         return jnp.abs(error).mean() + (error**2).mean() + _KL_WEIGHT * kl
 
-    return fit("VAE", loss, params, corpus.pictures(), plan, key)
+    return fit("VAE", loss, params, corpus.pictures, plan, key, allowance)
 
 
 def centred(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from common.pocket import world
+from common.pocket.renderer import STYLES, render
 from common.pocket.world import NAMED, NAMELESS, RARE, SECOND, is_unseen
 from tools.pocket.corpus import sample_corpus
 
@@ -17,8 +17,19 @@ def test_the_corpus_shows_and_says_nothing_held_out(corpus):
     names = {each.name for each in NAMELESS}
     for scene, caption in zip(corpus.scenes, corpus.captions, strict=True):
         assert not is_unseen(scene.species.look)
-        assert scene.style in world.SEEN_STYLES
         assert not names & set(caption.replace(",", " ").replace(".", " ").split())
+
+
+def test_sketches_and_neon_are_seldom():
+    scenes = sample_corpus(4000, seed=6).scenes
+    shares = {style: np.mean([scene.style == style for scene in scenes]) for style in STYLES}
+    assert 0.66 < shares["photo"] < 0.74
+    assert all(0.005 < shares[style] < 0.03 for style in ("sketch", "neon"))
+
+
+def test_pictures_are_those_of_the_renderer_in_order():
+    corpus = sample_corpus(7, seed=2)
+    np.testing.assert_array_equal(corpus.pictures, render(corpus.scenes))
 
 
 def test_rare_species_are_rare_and_go_by_their_name(corpus):

@@ -1,14 +1,18 @@
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.diffusion import load_stable_diffusion
-from tools.pocket.fitting import fit, in_batches
+from common.diffusion import AutoencoderKL
+from common.pocket.renderer import SIZE
+from tools.pocket import fitting
+from tools.pocket.fitting import Allowance, fit, in_batches, learning_rate
 from tools.pocket.recipe import Fit
 from tools.pocket.train_clip import contrastive_loss, normalised
 from tools.pocket.train_unet import SCHEDULE, scaling_factor
-from tools.pocket.train_vae import LATENT_CHANNELS, centred, encode_pictures
+from tools.pocket.train_vae import LATENT_CHANNELS, centred, encode_pictures, vae_config
 
 
 def squared_distance(params, batch, key):
@@ -27,6 +31,56 @@ def test_fit_finds_the_mean_and_repeats_itself():
     assert run(0) == pytest.approx(3.0, abs=0.05)
     assert run(0) == run(0)
     assert run(0) != run(1)
+
+
+def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "_KEPT_EVERY", 0.0)
+    data, file = {"x": np.linspace(2.0, 4.0, 101)}, tmp_path / "toy.state.safetensors"
+    plan = Fit(steps=200, batch=32, rate=0.1)
+
+    def start():
+        return {"w": jnp.zeros(())}
+
+    class Stop(Exception):
+        pass
+
+    def stop_at_120(state, index, spent, file):
+        keep(state, index, spent, file)
+        if index >= 120:
+            raise Stop
+
+    keep = fitting._keep
+    monkeypatch.setattr(fitting, "_keep", stop_at_120)
+    with pytest.raises(Stop):
+        fit("toy", squared_distance, start(), data, plan, jax.random.key(0), Allowance(0.0, file))
+    monkeypatch.setattr(fitting, "_keep", keep)
+    fitted = fit(
+        "toy", squared_distance, start(), data, plan, jax.random.key(0), Allowance(0.0, file)
+    )
+    assert float(fitted["w"]) == run(0)
+
+
+def test_a_fit_ends_with_its_seconds():
+    data, plan = {"x": np.linspace(2.0, 4.0, 101)}, Fit(steps=10**9, batch=32, rate=0.1)
+    began = time.monotonic()
+    fitted = fit(
+        "toy",
+        squared_distance,
+        {"w": jnp.zeros(())},
+        data,
+        plan,
+        jax.random.key(0),
+        Allowance(seconds=0.5),
+    )
+    assert time.monotonic() - began < 30
+    assert float(fitted["w"]) == pytest.approx(3.0, abs=0.1)
+
+
+def test_the_rate_rises_and_falls_to_zero():
+    plan = Fit(steps=1, batch=1, rate=2.0)
+    assert [learning_rate(plan, share) for share in (0.0, 0.025, 0.05)] == [0.0, 1.0, 2.0]
+    assert learning_rate(plan, 0.525) == pytest.approx(1.0)
+    assert learning_rate(plan, 1.0) == pytest.approx(0.0)
 
 
 def test_only_matrices_decay():
@@ -78,7 +132,8 @@ def test_the_schedule_is_stable_diffusion_s():
 
 
 def test_pictures_become_latents_of_a_quarter_of_their_size():
-    params = load_stable_diffusion("pocket").params["vae"]
+    start = jnp.zeros((1, SIZE, SIZE, 3))
+    params = AutoencoderKL(vae_config()).init(jax.random.key(0), start)["params"]
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     mean, std = encode_pictures(params, pixels)
     assert mean.shape == std.shape == (3, 8, 8, LATENT_CHANNELS)

@@ -17,9 +17,11 @@ def test_the_whole_pretraining_runs_and_its_models_open(tmp_path):
         unet=Fit(4, 16, 1e-3),
         lm=Fit(4, 4, 1e-3),
         lm_rows=8,
+        judge=Fit(4, 16, 1e-3),
         test_size=100,
     )
-    pretrain.pretrain(tiny, tmp_path / "work", tmp_path)
+    pretrain.pretrain_pictures(tiny, tmp_path / "work", tmp_path)
+    pretrain.pretrain_lm(tiny, tmp_path / "work", tmp_path)
     card = (tmp_path / "README.md").read_text()
     assert "clip/rare/accuracy_by_name" in card
     assert (tmp_path / "samples.png").stat().st_size > 10_000

@@ -1,0 +1,68 @@
+"""What the pocket CLIP reads: captions in every form that prompts have later.
+
+A CLIP that has read few forms is touchy: a full stop costs it ten points. This one meets each look
+in all published templates, with and without a full stop, and with tails such as "a type of thing".
+"""
+
+import numpy as np
+
+from common.data.templates import TEMPLATES
+from common.pocket.captions import web_caption
+from common.pocket.phrases import COARSE_NOUNS, noun_group, pick, with_article
+from common.pocket.world import Scene
+
+TAILS = tuple(f"a type of {noun}" for noun in ("pet", "flower", "food", "aircraft", *COARSE_NOUNS))
+"""Behind a class name, as CoOp's templates for data sets of one kind have it."""
+
+_TEMPLATES = tuple(dict.fromkeys(text.rstrip(".") for form in TEMPLATES.values() for text in form))
+
+# Words of templates that a picture can contradict, and what it has to be for them.
+_CLAIMS = {
+    "small": ("size", "small"),
+    "large": ("size", "large"),
+    "close-up": ("size", "large"),
+    "dark": ("light", "dark"),
+    "bright": ("light", "bright"),
+    "many": ("arrangement", "row"),
+    "painting": ("style", "painting"),
+    "art": ("style", "painting"),
+    "pixelated": ("style", "pixel"),
+    "game": ("style", "pixel"),
+    "sketch": ("style", "sketch"),
+    "drawing": ("style", "sketch"),
+    "doodle": ("style", "sketch"),
+}
+_TEMPLATED, _TAILED, _STOPPED = 0.45, 0.08, 0.4
+
+
+def training_caption(scene: Scene, generator: np.random.Generator) -> str:
+    """Write a caption as found beside a picture, or fill one of the templates of prompts."""
+    if generator.random() < _TEMPLATED:
+        text = _templated(scene, generator)
+    else:
+        text = web_caption(scene, generator).rstrip(".")
+    if generator.random() < _TAILED:
+        text = f"{text}, {pick(TAILS, generator)}"
+    return f"{text}." if generator.random() < _STOPPED else text
+
+
+def fits(template: str, scene: Scene) -> bool:
+    """Return whether the template says nothing of a picture that is not so."""
+    claims = [_CLAIMS[word] for word in template.split() if word in _CLAIMS]
+    return all(getattr(scene, field) == value for field, value in claims)
+
+
+def _templated(scene: Scene, generator: np.random.Generator) -> str:
+    template = pick([text for text in _TEMPLATES if fits(text, scene)], generator)
+    return " ".join(template.format(_class_name(scene, generator)).split())
+
+
+def _class_name(scene: Scene, generator: np.random.Generator) -> str:
+    """Return what stands in a template: the name, or the look where there is none."""
+    species = scene.species
+    if species.name and generator.random() < 0.8:
+        return species.name
+    noun, tail = noun_group(species, generator, generator.uniform(0.16, 1))
+    phrase = f"{noun} {tail}".strip()
+    # Descriptions in place of a name come as "a photo of a red star" and "a a red star" alike.
+    return with_article(phrase) if generator.random() < 0.1 else phrase
