@@ -74,7 +74,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
     figures = {
         **measure_clip(clip, recipe.test_size, _TEST_SEED),
         **measure_sd(clip, sd, recipe.test_size, _TEST_SEED),
-        **measure_judged(sd, judge, _TEST_SEED),
+        **measure_judged(sd, judge, recipe.test_size // 5, _TEST_SEED),
     }
     write_png(directory / "samples.png", sample_grid(sd))
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]

@@ -12,37 +12,42 @@ from common.pocket.world import ANONYMOUS, BACKGROUNDS, NAMED, UNSEEN, Scene, Sp
 from tools.pocket.judge import agreement
 from tools.pocket.measures import generate, photos_of, reconstructions
 
-_SPECIES = 200
 _LOOK = ("shape", "fill", "body", "mark")
 
 
-def measure_judged(sd: StableDiffusion, judge: Any, seed: int) -> dict[str, float]:
+def measure_judged(sd: StableDiffusion, judge: Any, count: int, seed: int) -> dict[str, float]:
     """Measure how often pictures show the shape, fill, colours and ground that was asked for.
 
     Photos and what the VAE makes of them come first: no drawn picture can do better.
+
+    Args:
+      sd: What draws.
+      judge: Parameters of the judge.
+      count: Pictures of each kind.
+      seed: Of the looks and the pictures.
     """
     photos = [
         scene
-        for scene in photos_of(_chosen(ANONYMOUS, seed), 3 * _SPECIES, seed)
+        for scene in photos_of(_chosen(ANONYMOUS, count, seed), 3 * count, seed)
         if scene.arrangement == "single"
     ]
     pixels = render(photos)
     figures = _named("photos", agreement(judge, pixels, photos))
     figures |= _named("after_the_vae", agreement(judge, reconstructions(sd, pixels), photos))
     for name, species in (("seen_looks", ANONYMOUS), ("unseen_looks", UNSEEN)):
-        chosen = _chosen(species, seed)
+        chosen = _chosen(species, count, seed)
         prompts = [f"a photo of {plain_description(each)}" for each in chosen]
         scenes = [Scene(each) for each in chosen]
         figures |= _named(name, agreement(judge, generate(sd, prompts, seed), scenes, *_LOOK))
-    named = _chosen(NAMED, seed)
+    named = _chosen(NAMED, count, seed)
     scenes = [Scene(each, BACKGROUNDS[n % len(BACKGROUNDS)]) for n, each in enumerate(named)]
     prompts = [f"a photo of a {scene.species.name} on {scene.background}" for scene in scenes]
     return figures | _named("by_name", agreement(judge, generate(sd, prompts, seed), scenes))
 
 
-def _chosen(species: Sequence[Species], seed: int) -> list[Species]:
+def _chosen(species: Sequence[Species], count: int, seed: int) -> list[Species]:
     order = np.random.default_rng(seed).permutation(len(species))
-    return [species[n] for n in order[:_SPECIES]]
+    return [species[n] for n in order[:count]]
 
 
 def _named(name: str, figures: dict[str, float]) -> dict[str, float]:
