@@ -2,7 +2,9 @@
 
     python -m mcti_jax.generate --workdir=DIR --prompt="a photo of <dog2> on the beach" \\
         --out=FILE.png [--num=4 --steps=25 --guidance=7.5 --seed=0 --sampler=dpmpp_2m]
+        [--negative=TEXT] [--width=W --height=H]
 
+`--negative` says what the pictures must not show; `--width` and `--height` are in pixels.
 `--model` names a Stable Diffusion in place of the run's, and `--embedding` a file or folder of
 words of any tool; with these no run is needed. `--weighted` reads prompts as web UIs do:
 `(word:1.3)` weighs a word, and a long prompt is taken in chunks. `--pictures=FOLDER` writes each
