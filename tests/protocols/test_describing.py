@@ -4,9 +4,9 @@ import threading
 from typing import ClassVar
 
 import pytest
+from PIL import Image
 
 from common.errors import UserError
-from common.pocket.datasets import open_pocket
 from common.protocols.describing import answer_of, merged_answers, pieces_of, questions_about
 from tests.hostile import commands
 
@@ -58,17 +58,29 @@ def test_merged_answers_hold_each_sentence_once_and_every_class():
         merged_answers(questions, owls, "sentences")
 
 
-def describe(*options):
-    return commands.run("common.describe", "--data=pocket:rare", *options)
+NAMES = ("fox", "owl", "toad")
 
 
-def test_from_questions_to_a_corpus(tmp_path):
+@pytest.fixture(scope="module")
+def describe(tmp_path_factory):
+    """Runs the command on a folder of three classes."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in NAMES:
+        (folder / name).mkdir()
+        Image.new("RGB", (4, 4)).save(folder / name / "1.png")
+
+    def run(*options):
+        return commands.run("common.describe", f"--data=folder:{folder}", *options)
+
+    return run
+
+
+def test_from_questions_to_a_corpus(describe, tmp_path):
     questions, answers = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"
     done = describe(f"--out={questions}")
     assert done.status == 0, done.err
     asked = [json.loads(line) for line in questions.read_text().splitlines()]
-    names = open_pocket("rare").classnames
-    assert {record["class"] for record in asked} == set(names)
+    assert {record["class"] for record in asked} == set(NAMES)
 
     def answer(record):
         return {
@@ -81,14 +93,14 @@ def test_from_questions_to_a_corpus(tmp_path):
     done = describe(f"--out={questions}", f"--answers={answers}")
     assert len(questions.read_text().splitlines()) == 5
     done = describe(f"--out={tmp_path / 'x.json'}", f"--answers={answers}")
-    assert done.status == 2 and names[-1] in done.err and not (tmp_path / "x.json").exists()
+    assert done.status == 2 and NAMES[-1] in done.err and not (tmp_path / "x.json").exists()
 
     with answers.open("a") as file:
         file.writelines(json.dumps(answer(x)) + "\n" for x in asked[-5:])
     done = describe(f"--out={tmp_path / 'corpus.json'}", f"--answers={answers}")
     assert done.status == 0, done.err
     corpus = json.loads((tmp_path / "corpus.json").read_text())
-    assert corpus == {name: [f"A {name} is red and round."] for name in names}
+    assert corpus == {name: [f"A {name} is red and round."] for name in NAMES}
 
 
 class ChatModel(http.server.BaseHTTPRequestHandler):
@@ -120,7 +132,7 @@ def endpoint():
         thread.join()
 
 
-def test_an_endpoint_is_asked_what_is_missing(endpoint, tmp_path, monkeypatch):
+def test_an_endpoint_is_asked_what_is_missing(describe, endpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     options = (
         f"--out={tmp_path / 'corpus.json'}",
@@ -130,7 +142,7 @@ def test_an_endpoint_is_asked_what_is_missing(endpoint, tmp_path, monkeypatch):
     )
     done = describe(*options)
     assert done.status == 0, done.err
-    count = 5 * len(open_pocket("rare").classnames)
+    count = 5 * len(NAMES)
     assert len(ChatModel.asked) == count
     first = ChatModel.asked[0]
     assert first["path"] == "/v1/chat/completions" and first["model"] == "tiny"
@@ -139,7 +151,7 @@ def test_an_endpoint_is_asked_what_is_missing(endpoint, tmp_path, monkeypatch):
     assert len(ChatModel.asked) == count, "nothing is asked twice"
 
 
-def test_an_endpoint_that_refuses_is_a_sentence_and_answers_stay(endpoint, tmp_path):
+def test_an_endpoint_that_refuses_is_a_sentence_and_answers_stay(describe, endpoint, tmp_path):
     ChatModel.status = 429
     answers = tmp_path / "answers.jsonl"
     done = describe(
@@ -163,7 +175,7 @@ def test_an_endpoint_that_refuses_is_a_sentence_and_answers_stay(endpoint, tmp_p
         ),
     ],
 )
-def test_bad_input_is_one_sentence(tmp_path, monkeypatch, options, sentence):
+def test_bad_input_is_one_sentence(describe, tmp_path, monkeypatch, options, sentence):
     monkeypatch.chdir(tmp_path)
     done = describe(*options)
     assert done.status == 2 and sentence in done.err
@@ -171,7 +183,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch, options, sentence):
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"custom_id": "x"}', '{"answer": "x"}'])
-def test_a_damaged_line_of_answers_is_named(tmp_path, line):
+def test_a_damaged_line_of_answers_is_named(describe, tmp_path, line):
     (tmp_path / "answers.jsonl").write_text(f"\n{line}\n")
     done = describe(f"--out={tmp_path / 'x.json'}", f"--answers={tmp_path / 'answers.jsonl'}")
     assert done.status == 2 and "line 2 of" in done.err
