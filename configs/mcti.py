@@ -84,7 +84,7 @@ def defaults() -> ConfigDict:
 
     # The joint term, where `classification` has one.
     config.joint = ConfigDict()
-    config.joint.weight = 0.1  # times gamma; larger: a better classifier, worse pictures
+    config.joint.weight = 1.0  # times gamma; larger: a better classifier, worse pictures
     config.joint.logit_scale = 30.0  # its s
     config.joint.photos = 16  # of each class and update, mirrors too; 0 takes all
 
