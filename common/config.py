@@ -4,32 +4,23 @@ A config file is a Python file with `get_config(arg)`, which returns a `ConfigDi
 with a comment each, then `return apply_arg(config, arg)`.
 """
 
-import difflib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from common.config_file import ConfigFile, WholeNumber
 from common.errors import UserError
 from common.files import read_json
-from common.old_spellings import respelled, spelled_today, todays_names
+from common.old_spellings import spelled_today
 from common.paths import AnyPath, as_output_folder, as_path, require_bucket
 from common.progress import say
+from common.settings import apply_arg as apply_arg
 from common.text import quoted, some
-from common.values import (
-    check_name,
-    filled_up,
-    kind_of,
-    lists_to_tuples,
-    parse_value,
-    typed,
-)
+from common.values import filled_up, lists_to_tuples, typed
 from common.values import flatten as flatten
 
 ESSENTIAL = ("data", "model", "seed")
@@ -38,8 +29,6 @@ ESSENTIAL = ("data", "model", "seed")
 PLACES = ("cache", "compile_cache", "wandb")
 """Fields that say where is written; a run's folder, which may be a stranger's, does not decide."""
 
-_OPEN, _CLOSED = "([", ")]"
-
 
 @dataclass(frozen=True)
 class Invocation:
@@ -47,46 +36,6 @@ class Invocation:
 
     config: ConfigDict
     workdir: AnyPath
-
-
-def apply_arg(config: ConfigDict, arg: str | Mapping[str, Any] | None) -> ConfigDict:
-    """Apply "key=value,key=value", or what a program gives as a mapping, to `config`.
-
-    Keys may be dotted ("mesh.data=2"). A value is read as the type of the field's default;
-    a bare key means true. Values may contain ":" and "="; a comma, too, inside brackets or where
-    what follows it cannot be a setting: "data=karpathy:a.json,photos,seed=3".
-
-    Returns:
-      `config` itself.
-
-    Raises:
-      UserError: no such field, or a value that is none of the field's type.
-    """
-    if isinstance(arg, Mapping):
-        return _apply_fields(config, flatten(arg))
-    fields = flatten(config)
-    todays = todays_names(config.get("method"), fields)
-    given: dict[str, str | None] = {}
-    last = ""  # Today's name of the field before.
-    for setting in _settings(arg or ""):
-        written, equals, text = (part.strip() for part in setting.partition("="))
-        name = todays.get(written, written)
-        if not equals and given and _goes_on(config, fields, last, name):
-            before = [*given][-1]
-            given[before] = f"{given[before]},{setting}"
-            continue
-        if name not in fields and given and type(fields[last]) is str:
-            _check_continued(name, fields, last)
-        check_name(name, fields)
-        if not equals and kind_of(config, name) is not bool:
-            raise UserError(f"{name!r} needs a value: write {name}=VALUE.")
-        given.pop(written, None)  # Of two settings the last one counts.
-        given[written], last = text if equals else None, name
-    for name, text in _in_todays_spelling(config, given).items():
-        kind = kind_of(config, name)
-        value = True if text is None else parse_value(name, text, kind, fields[name])
-        config.update_from_flattened_dict({name: value})
-    return config
 
 
 def choose_config(
@@ -119,75 +68,6 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     copy = ConfigDict(config.to_dict())
     copy.update_from_flattened_dict(dict(changes))
     return copy.lock()
-
-
-def _apply_fields(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
-    defaults = flatten(config)
-    values = {name: _plain(value) for name, value in fields.items()}
-    values = _in_todays_spelling(config, values)
-    for name in values:
-        check_name(name, defaults)
-    config.update_from_flattened_dict(typed(values, defaults, "", "give one"))
-    return config
-
-
-def _in_todays_spelling(config: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields by dotted name as today's version of the config calls them; say which."""
-    todays = respelled({"method": config.get("method"), **fields}, flatten(config))
-    found: dict[str, Any] = {}
-    for written, value in fields.items():
-        name, today = todays.get(written, (written, value))
-        found.pop(name, None)  # Of two settings the last one counts.
-        found[name] = today
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """Format a value as a config file writes it."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_plain, value))
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    return getattr(value, "spec", value)  # Of a data set in memory.
-
-
-def _settings(arg: str) -> list[str]:
-    """Return the parts between commas that are not inside of brackets."""
-    parts, expected = [""], ""
-    for letter in arg:
-        if letter in _OPEN:
-            expected += _CLOSED[_OPEN.index(letter)]
-        elif expected and letter == expected[-1]:
-            expected = expected[:-1]
-        if letter == "," and not expected:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    if expected and "," in parts[-1]:
-        raise UserError(
-            f"{quoted(parts[-1])} lacks {expected[-1]!r}: close the bracket, or write such a text "
-            "as --config.FIELD=VALUE."
-        )
-    return [part for part in parts if part.strip()]
-
-
-def _goes_on(config: ConfigDict, fields: Mapping[str, Any], last: str, part: str) -> bool:
-    """Return whether the text after a comma continues the value before it."""
-    if kind_of(config, last) not in (str, tuple):
-        return False
-    switches = [name for name in fields if kind_of(config, name) is bool]
-    return part not in fields and not difflib.get_close_matches(part, switches, n=1, cutoff=0.8)
-
-
-def _check_continued(name: str, fields: Mapping[str, Any], last: str) -> None:
-    """Refuse what is neither a field nor near one, and may belong to the text ahead of it."""
-    if not difflib.get_close_matches(name, fields, n=1) and not name.startswith(tuple(fields)):
-        raise UserError(
-            f"{quoted(name)} is not a field of the config; if it belongs to the value of {last}, "
-            f"write that as --config.{last}=VALUE, where commas are taken as they are."
-        )
 
 
 def to_json(config: ConfigDict) -> str:

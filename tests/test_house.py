@@ -18,7 +18,7 @@ FLOORS = (
     {"paths"},
     {"attention", "encoding", "files", "hosts", "precision", "sizes", "values"},
     {"checks", "old_spellings", "pictures"},
-    {"bpe", "config_file", "seeds", "spread", "weights"},
+    {"bpe", "config_file", "seeds", "settings", "spread", "weights"},
     {"config"},
     {"clip"},
     {"diffusion", "language"},

@@ -62,14 +62,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a comma belongs to the first of two settings",
-        "common/config.py",
-        "        given.pop(written, None)",
+        "common/settings.py",
+        "        texts.pop(written, None)",
         "        pass",
         STRINGS,
     ),
     Mutation(
         "an unclosed bracket swallows settings",
-        "common/config.py",
+        "common/settings.py",
         'if expected and "," in parts[-1]:',
         "if False:",
         STRINGS,
