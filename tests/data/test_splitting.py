@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,13 @@ def test_groups_stay_together_and_parts_keep_their_size():
     assert all(part_of[groups[row]] == part for part, rows in parts.items() for row in rows)
     for part, share in SHARES.items():
         assert np.bincount(labels[parts[part]]) == pytest.approx([100 * share] * 4, abs=6)
+
+
+def test_a_large_group_goes_where_it_fits():
+    groups = np.array([9, 9, 9, 9, 9, 9, 0, 1, 2, 3])
+    for seed in range(5):
+        parts = stratified_parts(np.zeros(10, int), groups, {"train": 0.7, "test": 0.3}, seed)
+        assert {part: len(rows) for part, rows in parts.items()} == {"train": 7, "test": 3}
 
 
 def test_small_classes_are_learned_first_and_tested_second():
@@ -62,6 +70,24 @@ def test_the_command_writes_what_coop_reads(folder, tmp_path):
     sizes = [len(x) for x in (dataset.train, dataset.test, dataset.val)]
     assert sum(sizes) == 48 and sizes == pytest.approx([34, 10, 4], abs=2)
     assert dataset.train.load(0).size == (128, 128)
+
+
+def test_two_sizes_of_a_photo_are_in_one_part(folder, tmp_path):
+    root = tmp_path / "photos"
+    (root / "a").mkdir(parents=True)
+    for number, path in enumerate(sorted((folder / "class 0").glob("*"))):
+        with Image.open(path) as photo:
+            photo.save(root / "a" / f"{number}.png")
+            photo.resize((90, 90)).save(root / "a" / f"{number}-small.png")
+    out = root / "split.json"
+    done = commands.run("common.split", f"folder:{root}", f"--out={out}", "--val=0.3")
+    assert done.status == 0, done.err
+    parts = json.loads(out.read_text())
+    assert set(parts) == {"train", "val", "test"}
+    stems = [
+        {Path(path).stem.removesuffix("-small") for path, *_ in rows} for rows in parts.values()
+    ]
+    assert sum(map(len, stems)) == len(set.union(*stems)) == 16
 
 
 def test_a_photo_of_two_classes_is_named(folder, tmp_path):
