@@ -149,9 +149,9 @@ def row_losses(
     rows: Rows,
     draws: Draws,
     *,
-    classified: bool,
     logit_scale: float,
     gamma_factor: Float[Array, ""],
+    classified: bool = True,
 ) -> tuple[Float[Array, "r"], dict[str, Float[Array, "r"]]]:
     """Return the loss of each row, mean over its m samples, and its parts.
 
@@ -161,9 +161,9 @@ def row_losses(
       tokens: the learned vectors, the only thing that is differentiated.
       rows: caches and weights of the rows.
       draws: the random choices.
-      classified: whether the classification term is one of the row's losses.
       logit_scale: s.
       gamma_factor: what the schedule makes of gamma at this update.
+      classified: whether the classification term is one of the row's losses.
     """
     count, samples = draws.template.shape
     template = draws.template.reshape(-1)
