@@ -8,6 +8,7 @@ from tools.pocket.recipe import QUICK, Fit
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # most of it goes into measuring
 def test_the_whole_pretraining_runs_and_its_models_open(tmp_path):
     tiny = dataclasses.replace(
         QUICK,
