@@ -12,7 +12,8 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from common.errors import UserError
-from common.old_spellings import is_old_name, is_ours, respelled, todays_names
+from common.old_spellings import is_old_name, respelled, todays_names
+from common.packages import package_of
 from common.progress import say
 from common.text import quoted
 from common.values import check_name, flatten, kind_of, parse_value
@@ -95,7 +96,7 @@ class ConfigFile(flags.ArgumentParser):
             found = respelled({"method": config.get("method"), name: text}, fields)
             name, text = found.get(name, (name, text))
             argv[i] = f"--config.{name}={text}"
-            if name in SETS_OTHERS and name in fields and is_ours(config.get("method")):
+            if name in SETS_OTHERS and name in fields and package_of(config.get("method")):
                 moved[i] = f"{name}={text}"
         if moved:
             settings = ",".join(moved.values())

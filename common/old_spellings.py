@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import PurePath
 from typing import Any
 
-from common.packages import METHODS
+from common.packages import package_of
 from common.progress import say
 from common.values import flatten
 
@@ -56,7 +56,7 @@ _KINDS = ("pocket", "json", "features", "none")
 
 def todays_names(method: Any, known: Container[str]) -> dict[str, str]:
     """Return today's names by old ones, of those fields that are `known` in a method's config."""
-    return {old: new for old, new in OLD_FIELDS.get(_package(method), {}).items() if new in known}
+    return {old: new for old, new in OLD_FIELDS.get(package_of(method), {}).items() if new in known}
 
 
 def is_old_name(name: str) -> bool:
@@ -76,7 +76,7 @@ def respelled(
       fields: By dotted name, with "method"; only texts are spelled otherwise.
       known: Names that the method has today, if others are to be left as they are.
     """
-    package = _package(fields.get("method"))
+    package = package_of(fields.get("method"))
     if not package:
         return {}
     texts = {name: value for name, value in fields.items() if isinstance(value, str)}
@@ -101,12 +101,12 @@ def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     Earlier versions wrote "package.module:class".
     """
-    if not _package(fields.get("method")):
+    package = package_of(fields.get("method"))
+    if not package:
         return dict(fields)
-    module, _, name = fields["method"].partition(":")
     found = respelled(flatten(fields))
     today = {name: value for name, value in fields.items() if name not in found}
-    today["method"] = f"{module.partition('.')[0]}:{name}"
+    today["method"] = f"{package}:{fields['method'].partition(':')[2]}"
     for name, value in found.values():
         group, _, last = name.rpartition(".")
         if not group:
@@ -114,17 +114,6 @@ def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(others := today.get(group, {}), Mapping):
             today[group] = {**others, last: value}
     return today
-
-
-def is_ours(method: Any) -> bool:
-    """Return whether a config's `method` is of one of our packages."""
-    return _package(method) is not None
-
-
-def _package(method: Any) -> str | None:
-    """Return the package of a method, if it is ours."""
-    package = method.partition(":")[0].partition(".")[0] if isinstance(method, str) else ""
-    return package if package in METHODS else None
 
 
 def _today(package: str, name: str, value: str) -> tuple[str, str]:

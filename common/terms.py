@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from common.packages import METHODS
+from common.packages import METHODS, package_of
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def terms_of(method: str) -> Terms:
       method: "package:class", as a run's config has it. A package that is not ours is never
         imported; its runs get the terms of all of ours.
     """
-    package = method.partition(":")[0].partition(".")[0]
-    if package in METHODS:
+    if package := package_of(method):
         return _terms_in(package).over(COMMON)
     terms = COMMON
     for name in METHODS:

@@ -63,6 +63,11 @@ def some(
     return (", ".join(map(show, names[:limit])) or none) + more
 
 
+def with_article(noun: str) -> str:
+    """Put "a" or "an" before a noun."""
+    return f"{'an' if noun[:1].lower() in tuple('aeiou') else 'a'} {noun}"
+
+
 def _escaped(letter: str) -> str:
     if unicodedata.category(letter) not in _UNSEEN:
         return letter

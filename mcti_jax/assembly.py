@@ -13,7 +13,7 @@ from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
-from common.diffusion.embedding import embed_prompt
+from common.diffusion.embedding import Vocabulary
 from common.errors import UserError
 from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
 from mcti_jax.losses import Networks
@@ -99,7 +99,8 @@ def check_pictures(
         return
     check_sampling(sd.schedule, options.sampler, options.steps)
     word = "<x>"
-    embed_prompt(sd.tokenizer, table, options.prompt.replace("{}", word), {word: vectors})
+    known = Vocabulary(sd.tokenizer, table, {word: vectors})
+    known.embedded(options.prompt.replace("{}", word))
 
 
 def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.evaluation import baselines, classification, figures, generation
-from common.evaluation.predictions import Tables, prediction_tables
+from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.spread import over_devices
 from common.training import Evaluation
 from mcti_jax.classifier import mean_over_prompts, predict, prompt_features
@@ -144,7 +143,7 @@ def evaluate(
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
-    tables: Tables = {}
+    report = PredictionsReport()
     for variant, vectors in tokens.items():
         modes = classifiers(config, material, vectors)
         results[variant] = {
@@ -156,10 +155,11 @@ def evaluate(
             samples[variant] = generate_classes(config, material.sd, vectors)
             results[variant] |= picture_scores(material, samples[variant], modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
-        if not pictures and measured:  # of the run's own variant
-            answers = modes[ENSEMBLE].predicted, material.test.labels, material.classnames
-            pictures["confusion"] = figures.predictions_picture(*answers)
-            tables = prediction_tables(*answers, material.test.names)
+        if not report.tables and measured:  # of the run's own variant
+            test = material.test
+            report = predictions_report(
+                modes[ENSEMBLE].predicted, test.labels, material.classnames, test.names
+            )
     if samples:
         size = next(iter(samples.values())).shape[2]
         pictures["samples"] = figures.class_sheet(
@@ -170,10 +170,13 @@ def evaluate(
     if measured:
         beside |= feature_baselines(material) | {"names": name_baseline(material)}
     followed = [dataclasses.asdict(token) for token in follow(material, tokens[first], start)]
-    details: dict[str, Any] = {"tokens": followed}
-    if tables:
-        details["classes"] = tables["classes"]
-    return Evaluation(results[first], beside, pictures, details, tables=tables)
+    return Evaluation(
+        results[first],
+        beside,
+        pictures=report.pictures | pictures,
+        details={"tokens": followed} | report.details,
+        tables=report.tables,
+    )
 
 
 def follow(

@@ -17,21 +17,16 @@ For example:
 
 from collections.abc import Sequence
 
-from common.commands import classify
+from common.commands.classify import classify_run
+from common.commands.classify import define_flags_of_any_names as define_flags
 from common.errors import run_command
 from protext_jax.trained import load
-
-
-def define_flags() -> None:
-    """Define the command's options."""
-    classify.define_flags()
-    classify.define_classes_flag()
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
-    classify.classify_run(load)
+    classify_run(load)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from jaxtyping import Float, PyTree
 
 from common.data.coop_sets import MODEL
 from common.data.names import readable
-from common.evaluation.figures import predictions_picture
-from common.evaluation.predictions import Tables, prediction_tables
+from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.training import Evaluation
 from protext_jax.baselines import combined
 from protext_jax.classifier import class_features
@@ -44,19 +43,22 @@ def evaluate(
     baselines = baseline_scores(measured, learned[chosen])
     names = [readable(name) for name in measured.texts.names]
     similarity = similarity_picture(measured.sentences, measured.unprompted, classes, names)
-    pictures = {"similarity": similarity}
-    tables: Tables = {}
     details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
+    report = PredictionsReport()
     if measured.sets:
         test = measured.sets[0]
         features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
-        answers = measured.predicted(test, features), test.split.labels, test.classnames
-        pictures["confusion"] = predictions_picture(*answers)
-        tables = prediction_tables(*answers, test.split.names)
-        details["classes"] = tables["classes"]
+        predicted, split = measured.predicted(test, features), test.split
+        report = predictions_report(predicted, split.labels, test.classnames, split.names)
     if len(runs) > 1:
         details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
-    return Evaluation(metrics, baselines, pictures, details, tables=tables)
+    return Evaluation(
+        metrics,
+        baselines,
+        {"similarity": similarity} | report.pictures,
+        details | report.details,
+        tables=report.tables,
+    )
 
 
 def measure(

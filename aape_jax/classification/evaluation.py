@@ -1,7 +1,6 @@
 """What a classification run reports: the variants and what they have to beat."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Int, PyTree
@@ -17,8 +16,7 @@ from aape_jax.core.optimizer import rate_by_epoch
 from common.checks import check_choices
 from common.evaluation.baselines import BASELINES
 from common.evaluation.classification import accuracy, nearest_by_cosine
-from common.evaluation.figures import predictions_picture
-from common.evaluation.predictions import prediction_tables
+from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.protocols.coop import RATE, coop_sgd
 from common.protocols.epochs import Sampler
 from common.spread import over_devices
@@ -42,22 +40,13 @@ def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
     return row | {"parameters": float(parameter_count(params))}
 
 
-def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> dict[str, Any]:
-    """Return what a trained head did with the classes and photos of the first test set.
-
-    Returns:
-      Fields of an `Evaluation`; none where there is no test set.
-    """
+def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> PredictionsReport:
+    """Return what a trained head did with the classes and photos of the first test set."""
     if not tests:
-        return {}
+        return PredictionsReport()
     test = next(iter(tests.values()))
-    answers = _predicted(head, params, test), test.labels, test.classnames
-    tables = prediction_tables(*answers, test.names)
-    return {
-        "pictures": {"confusion": predictions_picture(*answers)},
-        "details": {"classes": tables["classes"]},
-        "tables": tables,
-    }
+    predicted = _predicted(head, params, test)
+    return predictions_report(predicted, test.labels, test.classnames, test.names)
 
 
 def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:

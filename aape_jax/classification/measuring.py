@@ -45,8 +45,8 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
     tests = encode()
     rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
     first = next(iter(heads))
-    further = predictions(heads[first], params[first], tests)
-    return evaluated(rows, text_rows(tests), **further)
+    report = predictions(heads[first], params[first], tests)
+    return evaluated(rows, text_rows(tests), **vars(report))
 
 
 def own_sets(config: ConfigDict) -> OpenedSets:

@@ -143,9 +143,14 @@ class Classification(Task):
         """Measure every variant and baseline, and what the aggregators do."""
         rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
         params, head = trainable[self.name], self.objectives[self.name].head
-        further = evaluation.predictions(head, params["head"], self.material.tests)
-        pictures = further.pop("pictures", {}) | self._attention(params, frozen)
-        return evaluated(rows, self.baselines, pictures=pictures, **further)
+        report = evaluation.predictions(head, params["head"], self.material.tests)
+        return evaluated(
+            rows,
+            self.baselines,
+            pictures=report.pictures | self._attention(params, frozen),
+            details=report.details,
+            tables=report.tables,
+        )
 
     @cached_property
     def baselines(self) -> Mapping[str, Row]:

@@ -22,7 +22,7 @@ from common.errors import UserError
 from common.files import read_json, read_record
 from common.sizes import BOUNDS, REMEDY
 from common.text import shown
-from common.weights.files import read_tensors
+from common.weights.files import TORCH_SUFFIXES, read_tensors
 from common.weights.model_names import refuse_file
 from common.weights.resolve import resolve
 
@@ -165,7 +165,7 @@ def count(keys: Iterable[str], prefix: str) -> int:
 
 
 def _tensors(file: Path) -> Mapping[str, np.ndarray]:
-    if file.suffix in (".pt", ".pth", ".bin", ".ckpt") and not zipfile.is_zipfile(file):
+    if file.suffix in TORCH_SUFFIXES and not zipfile.is_zipfile(file):
         refuse_file(file)
     return read_tensors(file)
 

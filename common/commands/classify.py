@@ -60,8 +60,9 @@ def define_flags() -> None:
     flags.DEFINE_string("out", None, "File for the answers: .csv, .json or .jsonl.")
 
 
-def define_classes_flag() -> None:
-    """Define `--classes`, for methods that classify by any names."""
+def define_flags_of_any_names() -> None:
+    """Define the options of methods that classify by any names."""
+    define_flags()
     flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
 
 

@@ -11,20 +11,18 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from common.clip.checkpoint import abstract_text, load_text_tower, save_text_tower
-from common.clip.config import TextConfig
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
+from common.diffusion.architecture import Architecture
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import StableDiffusion
 from common.diffusion.parts import Modules
-from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.single_file import open_single_file
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
-from common.files import read_record, write_json
+from common.files import write_json
 from common.precision import frozen_dtype
-from common.sizes import REMEDY
 from common.trees import Params
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
 from common.weights.files import read_tensors, write_tensors
@@ -84,20 +82,20 @@ def load_stable_diffusion(
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
     file = single_file(source)
     read = _read_file(file, prediction) if file else _read_directory(source)
-    tokenizer, schedule = read.tokenizer, read.schedule
-    unet = UNet(read.unet, dtype, attention, remat)
-    vae = AutoencoderKL(read.vae, dtype, attention)
+    sizes, tokenizer = read.architecture, read.tokenizer
+    unet = UNet(sizes.unet, dtype, attention, remat)
+    vae = AutoencoderKL(sizes.vae, dtype, attention)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
-    text_tower = TextTower(dataclasses.replace(read.text, **special), dtype)
+    text_tower = TextTower(dataclasses.replace(sizes.text, **special), dtype)
     _check_fit(unet.config, vae.config, text_tower.config.width)
 
     params = read.networks()
     check_complete(params, {"unet": abstract_unet(unet), "vae": abstract_vae(vae)})
     params["text"] = read.text_params
     params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
-    facts = (unet.config, vae.config, text_tower.config, schedule)
-    modules = Modules(unet, vae, text_tower, schedule)
+    facts = (unet.config, vae.config, text_tower.config, sizes.schedule)
+    modules = Modules(unet, vae, text_tower, sizes.schedule)
     return StableDiffusion(modules, tokenizer, params, fingerprint(params, *map(repr, facts)))
 
 
@@ -105,11 +103,8 @@ def load_stable_diffusion(
 class _Read:
     """What a directory or a file holds; `networks` converts the weights of UNet and autoencoder."""
 
-    unet: UNetConfig
-    vae: VAEConfig
-    text: TextConfig
+    architecture: Architecture
     text_params: Params
-    schedule: NoiseSchedule
     tokenizer: Tokenizer
     networks: Callable[[], dict[str, Params]]
 
@@ -118,32 +113,31 @@ def _read_directory(source: str) -> _Read:
     directory = resolve(source, _SMALL_FILES, _WEIGHTS)
     if source == "pocket":
         directory = directory / "sd"
-    unet = UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY))
-    vae = VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY))
-    schedule = NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json")
+    sizes = Architecture.from_directory(directory)
     tokenizer = Tokenizer.from_directory(directory / "tokenizer")
-    text_config, text_params = load_text_tower(directory / "text_encoder", None)
-    tokenizer.require_rows(text_config.vocab_size, directory / "tokenizer")
+    _, text_params = load_text_tower(directory / "text_encoder", None)
+    tokenizer.require_rows(sizes.text.vocab_size, directory / "tokenizer")
 
     def networks() -> dict[str, Params]:
-        table = unet_table(unet.use_linear_projection)
+        table = unet_table(sizes.unet.use_linear_projection)
         return {
             "unet": to_flax(table, read_tensors(directory / "unet", _STEM)),
             "vae": vae_to_flax(read_tensors(directory / "vae", _STEM)),
         }
 
-    return _Read(unet, vae, text_config, text_params, schedule, tokenizer, networks)
+    return _Read(sizes, text_params, tokenizer, networks)
 
 
 def _read_file(file: Path, prediction: str | None) -> _Read:
     sd = open_single_file(file, prediction)
-    sd.tokenizer.require_rows(sd.text.vocab_size, sd.place)
-    text = sd.parts["text_encoder"].to_flax(abstract_text(sd.text))
+    sizes = sd.architecture.text
+    sd.tokenizer.require_rows(sizes.vocab_size, sd.place)
+    text = sd.parts["text_encoder"].to_flax(abstract_text(sizes))
 
     def networks() -> dict[str, Params]:
         return {name: sd.parts[name].to_flax() for name in ("unet", "vae")}
 
-    return _Read(sd.unet, sd.vae, sd.text, text, sd.schedule, sd.tokenizer, networks)
+    return _Read(sd.architecture, text, sd.tokenizer, networks)
 
 
 def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None:

@@ -79,16 +79,17 @@ def generate(
     }
     groups = prompt_groups(sd, list(dict.fromkeys(prompts)), negative, words, weighted)
     title = f"Sampling ({sampler}, {steps} steps)"
-    pictures: dict[int, np.ndarray] = {}
+    order: list[int] = []
+    parts: list[np.ndarray] = []
     with Progress(len(prompts), title, unit="pictures", status="compiling…") as progress:
         for group in groups:
-            before = len(pictures)
-            numbers = [number for number, text in enumerate(prompts) if text in group.texts]
+            before, place = len(order), {text: row for row, text in enumerate(group.texts)}
+            numbers = [number for number, text in enumerate(prompts) if text in place]
             rows = {
                 "number": np.array(numbers, np.int32),
-                "prompt": np.array([group.texts.index(prompts[n]) for n in numbers], np.int32),
+                "prompt": np.array([place[prompts[number]] for number in numbers], np.int32),
             }
-            drawn = over_devices(
+            pictures = over_devices(
                 _pictures,
                 {**shared, "states": group.states, "empty": group.negative},
                 rows,
@@ -103,5 +104,8 @@ def generate(
                     sd.unet.config.in_channels,
                 ),
             )
-            pictures.update(zip(numbers, drawn, strict=True))
-    return np.stack([pictures[number] for number in range(len(prompts))])
+            order += numbers
+            parts.append(pictures)
+    if len(parts) == 1:  # In their order already; thousands of pictures are not copied.
+        return parts[0]
+    return np.concatenate(parts)[np.argsort(order)]

@@ -53,6 +53,27 @@ class Vocabulary:
         left = len(empty) - sum(map(len, vectors))
         return np.concatenate([empty[:1], *vectors, empty[1:left]])
 
+    def embedded(self, text: str, remedy: str = "shorten it") -> Float[np.ndarray, "s d"]:
+        """Return the embeddings of a prompt, padded.
+
+        Args:
+          text: Such as "a photo of <dog2> on the beach".
+          remedy: Ends the sentence about a prompt that is too long.
+
+        Raises:
+          UserError: The prompt is too long; or see `pieces`.
+        """
+        pieces = list(self.pieces(text))
+        count = sum(len(piece.vectors) for piece in pieces)
+        learned = sum(len(piece.vectors) for piece in pieces if piece.word)
+        if count > self.room:
+            note = f", {learned} of them learned" if learned else ""
+            raise UserError(
+                f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {count} "
+                f"tokens{note}, and {self.room} fit: {remedy}."
+            )
+        return self.framed(pieces)
+
     def _tokens(self, text: str) -> Iterator["Piece"]:
         for token in self.tokenizer.encode(text):
             yield Piece(self.table[[token]].astype(np.float32), token)
@@ -82,38 +103,3 @@ class Piece:
     token: int | None = None
     word: str = ""
     weight: float = 1.0
-
-
-def embed_prompt(
-    tokenizer: Tokenizer,
-    table: Float[np.ndarray, "v d"],
-    text: str,
-    words: Mapping[str, np.ndarray],
-    others: Collection[str] = (),
-    remedy: str = "shorten it",
-) -> Float[np.ndarray, "s d"]:
-    """Return the token embeddings of a prompt that may hold learned words anywhere, padded.
-
-    Args:
-      tokenizer: Of the text tower.
-      table: Its token embeddings.
-      text: Such as "a photo of <dog2> on the beach".
-      words: Learned vectors `[n, d]` by word; see `find_words`.
-      others: Words in brackets that the tokenizer knows itself.
-      remedy: Ends the sentence about a prompt that is too long.
-
-    Raises:
-      UserError: A word in brackets is not among `words`, its vectors are of another width than
-        the table, or the prompt is too long.
-    """
-    vocabulary = Vocabulary(tokenizer, table, words, others)
-    pieces = list(vocabulary.pieces(text))
-    count = sum(len(piece.vectors) for piece in pieces)
-    learned = sum(len(piece.vectors) for piece in pieces if piece.word)
-    if count > vocabulary.room:
-        note = f", {learned} of them learned" if learned else ""
-        raise UserError(
-            f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {count} "
-            f"tokens{note}, and {vocabulary.room} fit: {remedy}."
-        )
-    return vocabulary.framed(pieces)

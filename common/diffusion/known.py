@@ -2,8 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -19,6 +17,7 @@ from common.clip.known import (
     single_file,
 )
 from common.clip.text import TextTower
+from common.diffusion.architecture import Architecture
 from common.diffusion.checkpoint import abstract_unet, abstract_vae
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import StableDiffusion
@@ -29,31 +28,6 @@ from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.files import read_record
 from common.sizes import REMEDY
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """The configurations of one Stable Diffusion."""
-
-    unet: UNetConfig
-    vae: VAEConfig
-    text: TextConfig
-    schedule: NoiseSchedule
-
-    @classmethod
-    def from_directory(cls, directory: Path) -> "Architecture":
-        """Read the JSON files of a directory in diffusers' layout.
-
-        Raises:
-          UserError: A file is missing or describes another kind of model.
-        """
-        return cls(
-            UNetConfig.from_dict(read_record(directory / "unet/config.json", REMEDY)),
-            VAEConfig.from_dict(read_record(directory / "vae/config.json", REMEDY)),
-            text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)),
-            NoiseSchedule.from_file(directory / "scheduler/scheduler_config.json"),
-        )
-
 
 _V1 = Architecture(
     UNetConfig(),
@@ -105,8 +79,7 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
     directory = local_directory(source)
     if file := single_file(source):
         opened = open_single_file(file)
-        sizes = Architecture(opened.unet, opened.vae, opened.text, opened.schedule)
-        tokenizer = opened.tokenizer
+        sizes, tokenizer = opened.architecture, opened.tokenizer
     elif directory is None:
         sizes = known(KNOWN, source)
         tokenizer = describe_tokenizer(None, sizes.text)

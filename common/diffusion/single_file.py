@@ -11,6 +11,7 @@ import numpy as np
 from common.clip.config import TextConfig
 from common.clip.single_file import count, text_sizes, tokenizer_place
 from common.clip.tokenizer import Tokenizer
+from common.diffusion.architecture import Architecture
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.schedule import NoiseSchedule
 from common.errors import UserError
@@ -59,19 +60,13 @@ class SingleFile:
     """A Stable Diffusion in one file, but for the conversion of its weights.
 
     Attributes:
-      unet: Sizes of the denoising network.
-      vae: Sizes of the autoencoder.
-      text: Sizes of the text tower.
-      schedule: Stable Diffusion's own.
+      architecture: Sizes from the shapes; the schedule is Stable Diffusion's own.
       tokenizer: CLIP's; padded with 0 in 2.x.
       place: Where the tokenizer was found, for errors.
       parts: The tensors and tables of "unet", "vae" and "text_encoder".
     """
 
-    unet: UNetConfig
-    vae: VAEConfig
-    text: TextConfig
-    schedule: NoiseSchedule
+    architecture: Architecture
     tokenizer: Tokenizer
     place: Path
     parts: Mapping[str, Part]
@@ -107,7 +102,7 @@ def open_single_file(file: Path, prediction: str | None = None) -> SingleFile:
     }
     parts = {name: Part(name, x, tables[name], IGNORE[name]) for name, x in tensors.items()}
     schedule = NoiseSchedule.from_dict(_SCHEDULER | {"prediction_type": predicts})
-    return SingleFile(unet, vae, text, schedule, tokenizer, place, parts)
+    return SingleFile(Architecture(unet, vae, text, schedule), tokenizer, place, parts)
 
 
 def text_sizes_of(file: Path) -> TextConfig:

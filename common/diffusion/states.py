@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from common.clip import TextTower
 from common.diffusion.chunks import chunk_weights, prompt_chunks, weigh
-from common.diffusion.embedding import Vocabulary, embed_prompt
+from common.diffusion.embedding import Vocabulary
 from common.diffusion.parts import DiffusionModel
 from common.spread import over_devices
 
@@ -27,11 +27,7 @@ def text_states(
 ) -> Float[np.ndarray, "b s d"]:
     """Return the text states of each prompt; `words` are learned vectors by word."""
     known = vocabulary_of(sd, words)
-    parts = known.tokenizer, known.table
-    embedded = np.stack(
-        [embed_prompt(*parts, text, words, known.others, _REMEDY) for text in prompts]
-    )
-    return _encoded(sd, embedded)
+    return _encoded(sd, np.stack([known.embedded(text, _REMEDY) for text in prompts]))
 
 
 def weighted_states(

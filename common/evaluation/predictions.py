@@ -1,15 +1,41 @@
 """What a classifier did with each class and each photo, as rows of tables."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from common.evaluation.classification import confusion
+from common.evaluation.figures import predictions_picture
 
 Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
+
+
+@dataclass(frozen=True)
+class PredictionsReport:
+    """What a classifier's test adds to the fields of an `Evaluation`; nothing without a test."""
+
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
+
+
+def predictions_report(
+    predicted: Int[np.ndarray, "b"],
+    labels: Int[np.ndarray, "b"],
+    classnames: Sequence[str],
+    names: Sequence[str],
+) -> PredictionsReport:
+    """Return the report of a test; the arguments are those of `prediction_tables`."""
+    tables = prediction_tables(predicted, labels, classnames, names)
+    return PredictionsReport(
+        pictures={"confusion": predictions_picture(predicted, labels, classnames)},
+        details={"classes": tables["classes"]},
+        tables=tables,
+    )
 
 
 def prediction_tables(
@@ -35,9 +61,12 @@ def prediction_tables(
             if taken != labels[row]
         ],
         "confusion": [
-            {"class": classnames[true], "taken_for": classnames[taken], "photos": int(count)}
-            for (true, taken), count in np.ndenumerate(counts)
-            if count
+            {
+                "class": classnames[true],
+                "taken_for": classnames[taken],
+                "photos": int(counts[true, taken]),
+            }
+            for true, taken in np.argwhere(counts)
         ],
     }
 

@@ -8,7 +8,7 @@ Pure functions of a scene or species and a seed or generator. Two kinds of capti
 Sentences about species are in `sentences`; the words for looks that all share, in `phrases`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,10 @@ from common.pocket.phrases import (
     noun_group,
     pick,
     plural,
-    with_article,
 )
 from common.pocket.sentences import sentence
 from common.pocket.world import BACKGROUNDS, COLOURS, Scene, Species
+from common.text import with_article
 
 _COUNTS = {"single": "one", "pair": "two", "row": "three"}
 _OPENINGS = {
@@ -36,14 +36,14 @@ _OPENINGS = {
     "neon": ("a neon sign of", "a glowing picture of"),
 }
 _LIGHT_OPENINGS = {"dark": "a dark photo of", "bright": "a bright photo of"}
-# Words of the fixed templates that a picture can contradict.
-_TEMPLATE_CLAIMS = {
+CLAIMS: Mapping[str, tuple[str, str]] = {
     "small": ("size", "small"),
     "large": ("size", "large"),
     "close-up": ("size", "large"),
     "dark": ("light", "dark"),
     "bright": ("light", "bright"),
 }
+"""Words of templates that a picture can contradict: a field of the scene, and its value."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,14 @@ def _caption(scene: Scene, noun: tuple[str, str], generator: np.random.Generator
     return " ".join(part for part in parts if part).strip(",").replace(" ,", ",")
 
 
+def fits(template: str, scene: Scene, claims: Mapping[str, tuple[str, str]] = CLAIMS) -> bool:
+    """Return whether a template says nothing of a picture that is not so."""
+    made = [claims[word] for word in template.split() if word in claims]
+    return all(getattr(scene, field) == value for field, value in made)
+
+
 def _template_caption(scene: Scene, generator: np.random.Generator) -> str:
     """Fill one of the 27 textual-inversion templates that does not contradict the picture."""
-    facts = {"size": scene.size, "light": scene.light}
-
-    def holds(template: str) -> bool:
-        claims = [_TEMPLATE_CLAIMS[word] for word in template.split() if word in _TEMPLATE_CLAIMS]
-        return all(facts[name] == value for name, value in claims)
-
-    template = pick([t for t in TEMPLATES["textual_inversion"] if holds(t)], generator)
+    template = pick([t for t in TEMPLATES["textual_inversion"] if fits(t, scene)], generator)
     caption = template.format(scene.species.name)
     return f"{caption} on {scene.background}" if generator.random() < 0.4 else caption

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.pocket.world import Look, Species
+from common.text import with_article
 
 COARSE_NOUNS = ("thing", "creature", "object", "shape", "figure")
 
@@ -37,11 +38,6 @@ def plural(shape: str) -> str:
 def pick(values: Sequence, generator: np.random.Generator):
     """Draw one of the values, all equally likely."""
     return values[int(generator.integers(len(values)))]
-
-
-def with_article(noun: str) -> str:
-    """Put "a" or "an" before the noun."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def marks(look: Look) -> list[str]:

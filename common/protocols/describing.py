@@ -11,7 +11,7 @@ from typing import Any
 
 from common.data.names import readable
 from common.errors import UserError
-from common.text import some
+from common.text import some, with_article
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "sentences": (
@@ -70,9 +70,8 @@ def questions_about(
 
 
 def _phrase(classname: str, kind: str) -> str:
-    name = readable(classname)
-    article = "an" if name[:1].lower() in tuple("aeiou") else "a"
-    return f"{article} {name}, {kind}," if kind else f"{article} {name}"
+    noun = with_article(readable(classname))
+    return f"{noun}, {kind}," if kind else noun
 
 
 def answer_of(record: Mapping[str, Any]) -> str | None:

@@ -25,9 +25,10 @@ _INDEX = re.compile(r"\.index(\.\w+)?\.json$")
 LARGE = 2**28
 """Bytes of a file from which on reading it is announced."""
 
+TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 _READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {
     ".safetensors": lambda path: read_safetensors(path)[0],
-    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt"), read_torch_archive),
+    **dict.fromkeys(TORCH_SUFFIXES, read_torch_archive),
     ".msgpack": read_flax_file,
 }
 

@@ -56,7 +56,7 @@ MUTATIONS = (
     Mutation(
         "prompts of any length",
         "common/diffusion/embedding.py",
-        "if count > vocabulary.room:",
+        "if count > self.room:",
         "if False:",
         PROMPTS,
     ),
@@ -266,7 +266,7 @@ MUTATIONS = (
     Mutation(
         "prompts of pictures are not tried",
         "mcti_jax/assembly.py",
-        'embed_prompt(sd.tokenizer, table, options.prompt.replace("{}", word), {word: vectors})',
+        'known.embedded(options.prompt.replace("{}", word))',
         "pass",
         SETTINGS,
     ),

@@ -12,7 +12,7 @@ MUTATIONS = (
     Mutation(
         "words-without-rows-in-diffusion",
         "common/diffusion/checkpoint.py",
-        '    tokenizer.require_rows(text_config.vocab_size, directory / "tokenizer")\n',
+        '    tokenizer.require_rows(sizes.text.vocab_size, directory / "tokenizer")\n',
         "",
         TOKENIZERS,
     ),

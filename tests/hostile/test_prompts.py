@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from common.diffusion.embedding import embed_prompt
+from common.diffusion.embedding import Vocabulary
 from common.diffusion.words import find_words, word_stem
 from common.errors import UserError
 from mcti_jax.options import check_template
@@ -116,7 +116,7 @@ class Small(NumberTokenizer):
 
 def embedded(text, **words):
     vectors = {name.replace("_", "-"): np.float32(value) for name, value in words.items()}
-    return embed_prompt(Small(), TABLE, text, vectors)
+    return Vocabulary(Small(), TABLE, vectors).embedded(text)
 
 
 def test_vectors_stand_where_the_word_stands():

@@ -28,6 +28,7 @@ from common.pocket.world import (
 )
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
 from tools.pocket.recipe import Fit
+from tools.pocket.train_clip import mirror_some
 from tools.pocket.train_vae import centred
 
 ASPECTS: Mapping[str, Sequence[str]] = {
@@ -111,6 +112,5 @@ def _disturbed(pixels: Float[Array, "b h w 3"], key: Key[Array, ""]) -> Float[Ar
     blurred = nn.avg_pool(padded, (3, 3))
     flags = jax.random.bernoulli(flag_key, _BLUR, (len(pixels), 1, 1, 1))
     pixels = jnp.where(flags, blurred, pixels)
-    mirrors = jax.random.bernoulli(mirror_key, 0.5, (len(pixels), 1, 1, 1))
-    pixels = jnp.where(mirrors, pixels[:, :, ::-1], pixels)
+    pixels = mirror_some(pixels, mirror_key)
     return pixels + _NOISE * jax.random.normal(noise_key, pixels.shape)

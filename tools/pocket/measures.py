@@ -56,6 +56,12 @@ def photos_of(
     ]
 
 
+def some_of(species: Sequence[Species], count: int, seed: int) -> list[Species]:
+    """Draw `count` different species, or all of them in another order."""
+    order = np.random.default_rng(seed).permutation(len(species))
+    return [species[number] for number in order[:count]]
+
+
 def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
     """Measure zero-shot accuracy by name and by description, and retrieval among 100."""
     figures = {}
@@ -99,8 +105,7 @@ def _spread(
 
 def _retrieval(clip: CLIP, species: Sequence[Species], count: int, seed: int) -> float:
     """Return the share of pictures whose own caption comes first among `_GALLERY`."""
-    order = np.random.default_rng(seed).permutation(len(species))
-    scenes = photos_of([species[i] for i in order], count, seed)
+    scenes = photos_of(some_of(species, len(species), seed), count, seed)
     images = picture_features(clip, render(scenes))
     texts = text_features(clip, [captions(scene, 1)[0] for scene in scenes])
     hits = []
@@ -114,8 +119,7 @@ def measure_sd(clip: CLIP, sd: StableDiffusion, count: int, seed: int) -> dict[s
     """Measure errors of reconstruction and noise prediction, and accuracy of generated pictures."""
     figures = {}
     for name, species in (("seen", ANONYMOUS), ("unseen", UNSEEN)):
-        order = np.random.default_rng(seed).permutation(len(species))
-        chosen = [species[i] for i in order[:_GALLERY]]
+        chosen = some_of(species, _GALLERY, seed)
         scenes = photos_of(chosen, count, seed)
         pixels = render(scenes)
         error = reconstructions(sd, pixels).astype(float) / 255 - pixels / 255

@@ -55,7 +55,7 @@ def train_clip(
     }
 
     def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
-        pixels = normalised(_mirror_some(batch["pixels"], key))
+        pixels = normalised(mirror_some(batch["pixels"], key))
         images = image_tower.apply({"params": params["vision"]}, pixels).features
         ids = batch["ids"]
         rows = text_tower.apply({"params": params["text"]}, ids, method="embed")
@@ -91,6 +91,7 @@ def contrastive_loss(
     return (cross_entropy(logits, labels) + cross_entropy(logits.T, labels)).mean() / 2
 
 
-def _mirror_some(pixels: Array, key: Array) -> Array:
+def mirror_some(pixels: Array, key: Key[Array, ""]) -> Array:
+    """Mirror half of the pictures."""
     flags = jax.random.bernoulli(key, 0.5, (len(pixels), 1, 1, 1))
     return jnp.where(flags, pixels[:, :, ::-1], pixels)

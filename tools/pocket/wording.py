@@ -7,22 +7,19 @@ in all published templates, with and without a full stop, and with tails such as
 import numpy as np
 
 from common.data.templates import TEMPLATES
-from common.pocket.captions import web_caption
-from common.pocket.phrases import COARSE_NOUNS, noun_group, pick, with_article
+from common.pocket.captions import CLAIMS, fits, web_caption
+from common.pocket.phrases import COARSE_NOUNS, noun_group, pick
 from common.pocket.world import Scene
+from common.text import with_article
 
 TAILS = tuple(f"a type of {noun}" for noun in ("pet", "flower", "food", "aircraft", *COARSE_NOUNS))
 """Behind a class name, as CoOp's templates for data sets of one kind have it."""
 
 _TEMPLATES = tuple(dict.fromkeys(text.rstrip(".") for form in TEMPLATES.values() for text in form))
 
-# Words of templates that a picture can contradict, and what it has to be for them.
+# What CLIP's templates claim beside those of textual inversion.
 _CLAIMS = {
-    "small": ("size", "small"),
-    "large": ("size", "large"),
-    "close-up": ("size", "large"),
-    "dark": ("light", "dark"),
-    "bright": ("light", "bright"),
+    **CLAIMS,
     "many": ("arrangement", "row"),
     "painting": ("style", "painting"),
     "art": ("style", "painting"),
@@ -46,14 +43,8 @@ def training_caption(scene: Scene, generator: np.random.Generator) -> str:
     return f"{text}." if generator.random() < _STOPPED else text
 
 
-def fits(template: str, scene: Scene) -> bool:
-    """Return whether the template says nothing of a picture that is not so."""
-    claims = [_CLAIMS[word] for word in template.split() if word in _CLAIMS]
-    return all(getattr(scene, field) == value for field, value in claims)
-
-
 def _templated(scene: Scene, generator: np.random.Generator) -> str:
-    template = pick([text for text in _TEMPLATES if fits(text, scene)], generator)
+    template = pick([text for text in _TEMPLATES if fits(text, scene, _CLAIMS)], generator)
     return " ".join(template.format(_class_name(scene, generator)).split())
 
 
@@ -64,5 +55,5 @@ def _class_name(scene: Scene, generator: np.random.Generator) -> str:
         return species.name
     noun, tail = noun_group(species, generator, generator.uniform(0.16, 1))
     phrase = f"{noun} {tail}".strip()
-    # Descriptions in place of a name come as "a photo of a red star" and "a a red star" alike.
+    # In place of a name people write "red star" and, now and then, "a red star".
     return with_article(phrase) if generator.random() < 0.1 else phrase
