@@ -155,12 +155,12 @@ def class_bank(
 
 def class_latents(
     layout: RowLayout,
-    mean: Float[AnyArray, "2 b h w c"],
-    logvar: Float[AnyArray, "2 b h w c"],
+    mean: Float[AnyArray, "m b h w c"],
+    logvar: Float[AnyArray, "m b h w c"],
     labels: np.ndarray,
 ) -> Rows:
     """Return the rows with their VAE posteriors, photos and mirrors pooled."""
-    grouped = class_rows(np.concatenate([labels, labels]), layout.classes)
+    grouped = class_rows(np.tile(labels, len(mean)), layout.classes)
     pooled = [x.reshape(-1, *x.shape[2:])[grouped.rows] for x in (mean, logvar)]
     return Rows(
         label=layout.labels(),

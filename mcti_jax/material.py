@@ -11,12 +11,20 @@ from typing import Any
 
 import flax.struct
 import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.clip.text import require_causal
-from common.data import Dataset, ImageSplit, few_shot, open_dataset
-from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.data import (
+    Dataset,
+    FeatureDataset,
+    FeatureSplit,
+    ImageSplit,
+    few_shot,
+    open_dataset,
+)
+from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.joined import join
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
@@ -33,8 +41,9 @@ class EncodedPhotos:
     """What the frozen networks make of the training photos and of their mirrors.
 
     Attributes:
-      mean, logvar: VAE posterior, `[2 b h w c]`.
-      features: CLIP image features, not normalised, `[2 b p]`.
+      mean, logvar: VAE posterior, `[m b h w c]`, m being 2, or 1 where mirrors are not known; of
+        one number a photo where nothing is denoised.
+      features: CLIP image features, not normalised, `[m b p]`.
     """
 
     mean: Any
@@ -49,9 +58,10 @@ class Material:
     Attributes:
       sd, clip: the models.
       classnames: K names.
-      train, test: photos to learn from and to be measured on.
+      train, test: photos to learn from and to be measured on, or their features.
       size: side in pixels of the pictures that the VAE sees.
       cache: folder of what was encoded before.
+      denoised: whether the photos are needed as the VAE sees them.
       found: photos of the training part, of which `train` are the chosen ones.
       added: classes of the data set that is learned beside those of an earlier run.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
@@ -60,10 +70,11 @@ class Material:
     sd: StableDiffusion
     clip: CLIP
     classnames: tuple[str, ...]
-    train: ImageSplit
-    test: ImageSplit
+    train: ImageSplit | FeatureSplit
+    test: ImageSplit | FeatureSplit
     size: int
     cache: Path
+    denoised: bool = True
     found: int = 0
     added: tuple[str, ...] = ()
     passed_over: str = ""
@@ -71,24 +82,37 @@ class Material:
     @cached_property
     def encoded(self) -> EncodedPhotos:
         """The training photos as the objective reads them."""
-        mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
+        versions = [self.train_features, self._features(self.train, MIRROR)]
+        features = np.stack([version for version in versions if version is not None])
+        if not self.denoised:
+            nothing = np.zeros((*features.shape[:2], 1, 1, 1), np.float32)
+            return EncodedPhotos(nothing, nothing, features)
         latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        features = np.stack([self.train_features, mirrored])
         return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
     @cached_property
     def train_features(self) -> np.ndarray:
         """CLIP image features of the training photos as they are, not normalised, `[b p]`."""
-        return image_features(self.clip, self.train, self.cache, ORIGINAL)
+        return self._features(self.train, ORIGINAL)
 
     @cached_property
     def test_features(self) -> np.ndarray:
         """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
-        return image_features(self.clip, self.test, self.cache)
+        return self._features(self.test, ORIGINAL)
+
+    def _features(
+        self, split: ImageSplit | FeatureSplit, version: Version
+    ) -> Float[np.ndarray, "b p"] | None:
+        """Return the features of photos in one version; None where they are not known."""
+        if isinstance(split, ImageSplit):
+            return image_features(self.clip, split, self.cache, version)
+        features = split.features if version == ORIGINAL else split.mirrored
+        return None if features is None else features.astype(np.float32)
 
     def encode_all(self) -> None:
         """Read every photo that the run will need, so that none is found broken at its end."""
-        with named_together(self.train, self.test):
+        photos = [part for part in (self.train, self.test) if isinstance(part, ImageSplit)]
+        with named_together(*photos):
             _ = self.test_features, self.encoded
 
 
@@ -110,6 +134,7 @@ def gather(config: ConfigDict) -> Material:
     sd = load_stable_diffusion(config.model, dtype)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
+    require_features_of(clip, train, config)
     return Material(
         sd=sd,
         clip=clip,
@@ -118,25 +143,40 @@ def gather(config: ConfigDict) -> Material:
         test=dataset.test,
         size=resolution(config, sd),
         cache=Path(config.cache).expanduser(),
+        denoised=bool(config.alpha),
         found=len(dataset.train),
         added=added,
         passed_over=listed(dataset.passed_over),
     )
 
 
-def open_photos(config: ConfigDict, spec: str) -> Dataset:
-    """Open a data set of photos.
+def open_photos(config: ConfigDict, spec: str) -> Dataset | FeatureDataset:
+    """Open a data set of photos, or of their features where nothing is denoised.
 
     Raises:
-      UserError: It cannot be opened, or holds features only.
+      UserError: It cannot be opened, or holds too little to learn from.
     """
     dataset = open_dataset(spec, holdout=config.holdout)
-    if not isinstance(dataset, Dataset):
+    if isinstance(dataset, FeatureDataset) and config.alpha:
         raise UserError(
-            f"data={spec!r} holds features only; MC-TI learns from photos: "
-            "give pocket:, folder:, coop: or tfds:."
+            f"{spec!r} holds features only and alpha={config.alpha:g} learns from photos, too: "
+            "give alpha=0, or pocket:, folder:, coop: or tfds:."
         )
     return dataset
+
+
+def require_features_of(clip: CLIP, split: ImageSplit | FeatureSplit, config: ConfigDict) -> None:
+    """Refuse features of another width than CLIP's own.
+
+    Raises:
+      UserError: It names both.
+    """
+    width = clip.config.text.projection
+    if isinstance(split, FeatureSplit) and split.features.shape[1] != width:
+        raise UserError(
+            f"the features of {config.data!r} are {split.features.shape[1]} wide and those of "
+            f"clip={config.clip!r} {width}: give the CLIP that made them."
+        )
 
 
 def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:

@@ -31,7 +31,7 @@ from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, describe, gather, names_fingerprint
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
-from mcti_jax.options import check_values, shots_of
+from mcti_jax.options import check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
 from mcti_jax.starts import learned_before, learned_classes
@@ -71,9 +71,10 @@ class MCTI(Method):
 
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
-        """Fill in how many photos of each class are learned from, which depends on the data."""
+        """Fill in what depends on other fields: photos of each class, the classification term."""
         check_values(config)
-        return changed(config, {"shots": shots_of(config)})
+        found = {"shots": shots_of(config), "classification": classification_of(config)}
+        return changed(config, found)
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load models and photos, fill the caches and lay the rows out on the mesh."""

@@ -48,4 +48,8 @@ def _joined(first: Split, second: Split, offset: int) -> Split:
             f"features of width {widths[0]} and of width {widths[1]} cannot be learned together: "
             "make both with one CLIP."
         )
-    return replace(first, labels=labels, features=np.concatenate([first.features, second.features]))
+    mirrored = None
+    if first.mirrored is not None and second.mirrored is not None:
+        mirrored = np.concatenate([first.mirrored, second.mirrored])
+    features = np.concatenate([first.features, second.features])
+    return replace(first, labels=labels, features=features, mirrored=mirrored)

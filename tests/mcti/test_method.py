@@ -44,7 +44,15 @@ def test_defaults_have_the_recipes_objective_and_the_joint_term():
     others = {"classification", "learning_rate", "resolution", "updates", "init_word"}
     objective = RECIPE.keys() - others
     assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
-    assert config.classification == get_config("recipe=photos").classification == "both"
+
+
+@pytest.mark.parametrize(
+    ("changes", "term"),
+    [("", "both"), ("alpha=0", "joint"), ("gamma=0", "paper"), ("recipe=photos", "both"),
+     ("recipe=dtd", "paper"), ("alpha=0,classification=paper", "paper")],
+)  # fmt: skip
+def test_the_term_that_suits_the_rest(changes, term):
+    assert MCTI(get_config(changes)).config.classification == term
 
 
 @pytest.mark.parametrize(

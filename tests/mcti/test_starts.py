@@ -15,6 +15,7 @@ from common.data.joined import join
 from common.diffusion import load_stable_diffusion
 from common.errors import UserError
 from mcti_jax.formats import LearnedToken, read_tokens, write_token
+from mcti_jax.material import gather
 from mcti_jax.starts import (
     first_vectors,
     learned_before,
@@ -248,3 +249,46 @@ def test_what_cannot_be_added(world, tmp_path, changes, sentence):
     done = commands.run("mcti_jax.train", f"{world.config},{changes}", f"--workdir={tmp_path}/x")
     assert done.status == 2 and sentence in done.err and done.err.count("\n") == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_features_alone_learn_what_their_photos_do(world, tmp_path):
+    """Neither the photos nor the VAE are needed: the tokens are the same to the bit."""
+    config = mcti_jax.load(world.folder / "first").config
+    material = gather(config)
+    features, train = material.encoded.features, material.train
+    np.savez(
+        tmp_path / "bank.npz",
+        classnames=np.array(material.classnames),
+        train_features=features[0],
+        train_mirrored=features[1],
+        train_labels=train.labels,
+        test_features=material.test_features,
+        test_labels=material.test.labels,
+    )
+    changes = f",data=features:{tmp_path}/bank.npz,generate.per_class=1,generate.steps=1,shots=0"
+    done = commands.run("mcti_jax.train", world.config + changes, f"--workdir={tmp_path}/run")
+    assert done.status == 0, done.err
+    expected = vectors_of(world.folder / "first")
+    for name, vectors in vectors_of(tmp_path / "run").items():
+        np.testing.assert_array_equal(vectors, expected[name])
+    results = [
+        json.loads((run / "result.json").read_text())
+        for run in (world.folder / "first", tmp_path / "run")
+    ]
+    assert results[0]["metrics"].items() <= results[1]["metrics"].items()
+    assert results[0]["baselines"] == results[1]["baselines"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"alpha": 1}, "give alpha=0"),
+        ({"clip": "pocket", "model": "pocket"}, "3 wide and those of"),
+    ],
+)
+def test_features_that_cannot_be_learned_from(tmp_path, changes, sentence):
+    arrays = {"labels": np.array([0, 0, 1, 1]), "classnames": np.array(["a", "b"])}
+    np.savez(tmp_path / "bank.npz", features=np.ones((4, 3)), **arrays)
+    config = settings(**{"alpha": 0, "shots": 0, "data": f"features:{tmp_path}/bank.npz"} | changes)
+    with pytest.raises(UserError, match=sentence):
+        gather(config)
