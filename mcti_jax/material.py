@@ -99,7 +99,7 @@ def gather(config: ConfigDict) -> Material:
     if not isinstance(dataset, Dataset):
         raise UserError(
             f"data={config.data!r} holds features only; MC-TI learns from photos: "
-            "give pocket:, folder:, coop: or tfds:."
+            "give pocket:, folder:, coop:, tfds: or hf:."
         )
     check_classes(dataset.classnames, config)
     train = dataset.train
