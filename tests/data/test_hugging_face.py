@@ -49,9 +49,8 @@ def picture(label=0, width=1):
 
 def rows(*labels, **columns):
     pictures = [picture(label in (1, "b"), row + 1) for row, label in enumerate(labels)]
-    return [
-        {"image": x, "label": label} | columns for x, label in zip(pictures, labels, strict=True)
-    ]
+    pairs = zip(pictures, labels, strict=True)
+    return [{"image": image, "label": label} | columns for image, label in pairs]
 
 
 def test_parquet_files(parquet):
