@@ -122,7 +122,7 @@ def write_flickr8k(folder, tokens=TOKENS, train=TEN[:2], test=TEN[2:3]):
 
 def test_flickr8k(tmp_path):
     # The file has the captions of a photo that does not exist.
-    write_flickr8k(tmp_path, [*TOKENS, "3.jpg.1#0\tA dog"])
+    write_flickr8k(tmp_path / "data" / "flickr", [*TOKENS, "3.jpg.1#0\tA dog"])
     text(tmp_path / "__MACOSX" / "Flickr8k.token.txt", "no caption")
     assert content(open_caption_set(f"flickr8k:{tmp_path}")) == SPLIT
 
