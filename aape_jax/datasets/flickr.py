@@ -24,6 +24,7 @@ from common.data.places import local_path
 from common.errors import UserError
 from common.files import read_text
 from common.names import LONGEST_NAME
+from common.photos.formats import suffixes
 from common.text import quoted
 
 
@@ -119,11 +120,12 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _read(file: Path) -> Iterator[Told]:
     """Yield the captions of a file of lines."""
-    lines = [line.strip() for line in read_text(file, REMEDY).split("\n")]
+    lines = [line.strip(" \r") for line in read_text(file, REMEDY).strip().split("\n")]
     if not any(lines):
         raise UserError(f"{file} is empty: {REMEDY}.")
     tabs, bars = "\t" in lines[0], "|" in lines[0]
-    start = 0 if tabs else 1  # Below the names of the columns.
+    named = not tabs and not _is_photo(re.split("[,|]", lines[0])[0])
+    start = 1 if named else 0  # Below the names of the columns.
     read = _tab if tabs else _bar if bars else _comma
     for number, line in enumerate(lines[start:], start + 1):
         told = read(line) if line else None
@@ -134,6 +136,10 @@ def _read(file: Path) -> Iterator[Told]:
             )
         if told:
             yield told
+
+
+def _is_photo(name: str) -> bool:
+    return Path(name.strip()).suffix.lower() in suffixes()
 
 
 def _tab(line: str) -> Told | None:

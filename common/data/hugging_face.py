@@ -3,12 +3,11 @@
     hf:OWNER/NAME, hf:OWNER/NAME:CONFIG      a data set of the hub
     hf:PATH, hf:PATH:CONFIG                  parquet files, or photos in folders by class
 
-No code of a data set is run; the library of the supported versions cannot.
+No code of a data set is run; library versions that could are refused.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +31,7 @@ IMAGE, LABEL = "image", "label"
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _TEXT = ("string", "large_string")
 _HIDDEN = -1
+_OLDEST = 5  # of the library
 
 
 def open_hugging_face(where: str, holdout: int) -> Dataset:
@@ -50,12 +50,9 @@ def open_hugging_face(where: str, holdout: int) -> Dataset:
         labelled pictures.
     """
     spec = f"hf:{where}"
-    try:
-        import datasets
-    except ImportError as error:
-        raise UserError(f"{spec} needs datasets: pip install datasets.") from error
-    address = _address(where)
-    tables = _parts(spec, _load(datasets, spec, address))
+    datasets = _library(spec)
+    source, config, name = _address(where)
+    tables = _parts(spec, _load(datasets, spec, source, config))
     features = tables["train"].features
     image = _image_column(datasets, spec, features)
     label = _label_column(datasets, spec, features)
@@ -73,46 +70,47 @@ def open_hugging_face(where: str, holdout: int) -> Dataset:
         )
         for part, table in tables.items()
     }
-    return dataset_of_parts(address.table_name, spec, classnames, parts, holdout)
+    return dataset_of_parts(name, spec, classnames, parts, holdout)
 
 
-@dataclass(frozen=True)
-class _Address:
-    """Where a data set lies: in a folder, or else on the hub."""
+def _library(spec: str) -> ModuleType:
+    """Return the library; one that would run the code of a data set is refused."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(f"{spec} needs datasets: pip install datasets.") from error
+    if int(datasets.__version__.partition(".")[0]) < _OLDEST:
+        raise UserError(
+            f"{spec} needs datasets {_OLDEST} or later, not {datasets.__version__}: "
+            "pip install -U datasets."
+        )
+    return datasets
 
-    name: str
-    config: str
-    folder: Path | None
 
-    @property
-    def table_name(self) -> str:
-        return self.folder.name if self.folder else f"{self.name} {self.config}".strip()
-
-
-def _address(where: str) -> _Address:
-    """Take a string apart.
+def _address(where: str) -> tuple[str, str, str]:
+    """Return what the library is asked for, a configuration or nothing, and a name for tables.
 
     Raises:
       UserError: It is neither a folder nor like a name on the hub.
     """
-    whole = local_path(where)
-    name, _, config = (where, "", "") if is_folder(whole) else where.partition(":")
-    folder = local_path(name)
+    whole = is_folder(local_path(where))
+    name, _, config = (where, "", "") if whole else where.partition(":")
+    folder = local_path(name).resolve()
     if is_folder(folder):
-        return _Address(name, config, folder.resolve())
+        return str(folder), config, folder.name
     # The library takes a name of a file format, or any other path, for files around here.
     if not _HUB_NAME.fullmatch(name):
         raise UserError(
             f"hf:{where} is neither a folder nor OWNER/NAME on the Hugging Face hub: give one of "
             "them."
         )
-    return _Address(name, config, None)
+    return name, config, where
 
 
-def _load(datasets: ModuleType, spec: str, address: _Address) -> Mapping[str, Any]:
+def _load(datasets: ModuleType, spec: str, source: str, config: str) -> Mapping[str, Any]:
     """Return the tables of all parts."""
     try:
-        return datasets.load_dataset(str(address.folder or address.name), address.config or None)
+        return datasets.load_dataset(source, config or None)
     except Exception as error:  # The library raises many types, some of them its own.
         raise UserError(
             f"datasets cannot provide {spec} ({cause(error.__cause__ or error)}): check the name, "

@@ -122,7 +122,7 @@ def write_flickr8k(folder, tokens=TOKENS, train=TEN[:2], test=TEN[2:3]):
 
 def test_flickr8k(tmp_path):
     # The file has the captions of a photo that does not exist.
-    write_flickr8k(tmp_path / "data" / "flickr", [*TOKENS, "3.jpg.1#0\tA dog"])
+    write_flickr8k(tmp_path / "data" / "flickr", [*TOKENS, "0.jpg#2\t", "3.jpg.1#0\tA dog"])
     text(tmp_path / "__MACOSX" / "Flickr8k.token.txt", "no caption")
     assert content(open_caption_set(f"flickr8k:{tmp_path}")) == SPLIT
 
@@ -160,6 +160,13 @@ def test_captions_with_commas(tmp_path, capsys, kind):
     assert told["test"] == {"9.jpg": ('9.jpg, a "dog"', "a dog")}
     said = capsys.readouterr().out
     assert said.count("1 captions of") == 1 and "have no words and are left out" in said
+
+
+def test_captions_without_names_of_columns(tmp_path):
+    text(tmp_path / "captions.txt", "", "0.jpg,a dog", "1.JPG , a cat, which sits")
+    photos(tmp_path, "0.jpg", "1.JPG")
+    told = content(open_caption_set(f"flickr8k:{tmp_path}"))
+    assert told == {"train": {"0.jpg": ("a dog",)}, "test": {"1.JPG": ("a cat, which sits",)}}
 
 
 def test_flickr30k(tmp_path):

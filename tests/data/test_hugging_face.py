@@ -227,6 +227,12 @@ def test_files_that_are_damaged(parquet, tmp_path):
         open_dataset(f"hf:{(tmp_path / 'empty').mkdir() or tmp_path / 'empty'}")
 
 
+def test_versions_that_run_code_are_refused(library, monkeypatch):
+    monkeypatch.setattr(library, "__version__", "2.19.0")
+    with pytest.raises(UserError, match=r"needs datasets 5 or later, not 2\.19\.0: pip install -U"):
+        open_dataset("hf:a/b")
+
+
 def test_absence_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match="hf:a/b needs datasets: pip install datasets"):

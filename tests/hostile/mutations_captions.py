@@ -64,7 +64,7 @@ MUTATIONS = (
         TEST,
     ),
     Mutation("one list of two", FLICKR, "if file is None]:", "if file == folder]:", TEST),
-    Mutation("the first caption of a file", FLICKR, "0 if tabs else 1", "1", TEST),
+    Mutation("the first caption of a file", FLICKR, "1 if named else 0", "1", TEST),
     Mutation(
         "what systems leave behind",
         FLICKR,
