@@ -63,15 +63,20 @@ def defaults() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split; may be 0
 
     # The tokens.
-    config.init_word = "thing"  # a coarse noun, one token, that every row starts from
+    config.init_word = "thing"  # a coarse noun that every row starts from, of up to n tokens
     config.vectors = 1  # n, learned vectors per class
+    config.start = ""  # instead of the noun: a run, an embedding, or "photos", words near to these
+    config.add = ""  # a data set whose classes are learned beside those of `start`, which stay
+    config.learn = ()  # names of the classes to learn; the others stay as in `start`; (): all
     config.class_tower = "clip"  # makes the class feature; "sd" differs for Stable Diffusion 2.x
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
     # The objective: alpha * denoising + gamma * classification.
     config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
-    config.classification = "paper"  # a text among K images; "joint": a photo among K texts; "both"
+    config.classification = (
+        "both"  # or "paper": a text among K images; "joint": a photo among K texts
+    )
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
@@ -139,7 +144,7 @@ def recipe(name: str) -> ConfigDict:
             "init_word": noun,
             "resolution": 512,
             "shots": -1 if name == "photos" else 5,
-            "classification": "paper",
+            "classification": "both" if name == "photos" else "paper",
             "logit_scale": 10.0,
             "updates": 3100,
             "learning_rate": 5e-4,

@@ -3,7 +3,7 @@
 What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from common.clip import CLIP, load_clip
 from common.clip.text import require_causal
 from common.data import Dataset, ImageSplit, few_shot, open_dataset
 from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.data.joined import join
 from common.data.passed_over import listed
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
@@ -52,6 +53,7 @@ class Material:
       size: side in pixels of the pictures that the VAE sees.
       cache: folder of what was encoded before.
       found: photos of the training part, of which `train` are the chosen ones.
+      added: classes of the data set that is learned beside those of an earlier run.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
@@ -63,6 +65,7 @@ class Material:
     size: int
     cache: Path
     found: int = 0
+    added: tuple[str, ...] = ()
     passed_over: str = ""
 
     @cached_property
@@ -95,12 +98,10 @@ def gather(config: ConfigDict) -> Material:
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.
     """
-    dataset = open_dataset(config.data, holdout=config.holdout)
-    if not isinstance(dataset, Dataset):
-        raise UserError(
-            f"data={config.data!r} holds features only; MC-TI learns from photos: "
-            "give pocket:, folder:, coop:, tfds: or hf:."
-        )
+    dataset, added = open_photos(config, config.data), ()
+    if config.add:
+        further = open_photos(config, config.add)
+        dataset, added = join(dataset, further), further.classnames
     check_classes(dataset.classnames, config)
     train = dataset.train
     if shots := shots_of(config):
@@ -118,8 +119,24 @@ def gather(config: ConfigDict) -> Material:
         size=resolution(config, sd),
         cache=Path(config.cache).expanduser(),
         found=len(dataset.train),
+        added=added,
         passed_over=listed(dataset.passed_over),
     )
+
+
+def open_photos(config: ConfigDict, spec: str) -> Dataset:
+    """Open a data set of photos.
+
+    Raises:
+      UserError: It cannot be opened, or holds features only.
+    """
+    dataset = open_dataset(spec, holdout=config.holdout)
+    if not isinstance(dataset, Dataset):
+        raise UserError(
+            f"data={spec!r} holds features only; MC-TI learns from photos: "
+            "give pocket:, folder:, coop:, tfds: or hf:."
+        )
+    return dataset
 
 
 def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
@@ -152,21 +169,36 @@ def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
     return sd.require_size("resolution", config.resolution or sd.image_size)
 
 
-def describe(config: ConfigDict, material: Material) -> dict[str, str]:
-    """Return what a run learns from and is measured on, as rows of its first table."""
+def describe(
+    config: ConfigDict,
+    material: Material,
+    known: Collection[int] = (),
+    kept: Collection[int] = (),
+) -> dict[str, str]:
+    """Return what a run learns from and is measured on, as rows of its first table.
+
+    Args:
+      config: the run's.
+      material: what it gathered.
+      known: classes that begin as tokens of `start`.
+      kept: those of them that stay as they are.
+    """
     names, train, test = material.classnames, len(material.train), len(material.test)
     shots = shots_of(config)
     chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
-    kept = f"{test} photos"
+    tested = f"{test} photos"
     if not test:
-        kept = "no photo, so no accuracy is measured"
+        tested = "no photo, so no accuracy is measured"
     elif len(names) == 1:
-        kept += "; of one class no accuracy is measured"
+        tested += "; of one class no accuracy is measured"
+    begun = {"begin there": len(known) - len(kept), "keep their tokens": len(kept)}
+    counts = ", ".join(f"{number} classes {what}" for what, number in begun.items() if number)
     return {
         "classes": f"{len(names)}: {_listed(names)}",
+        "start": f"{config.start}: {counts}" if counts else config.start,
         "learns from": f"{train} of {material.found} photos{chosen}",
         "passed over": material.passed_over,
-        "kept for the test": kept,
+        "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
     }
 

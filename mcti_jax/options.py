@@ -64,6 +64,25 @@ def check_values(config: ConfigDict) -> None:
     check_choices(config, NAMES)
     frozen_dtype(config.dtype, "cpu")  # The name alone: a cluster may not be joined yet.
     check_template("generate.prompt", config.generate.prompt)
+    check_start(config)
+
+
+def check_start(config: ConfigDict) -> None:
+    """Refuse fields about tokens of an earlier run that contradict each other.
+
+    Raises:
+      UserError: It names them.
+    """
+    if config.add and config.learn:
+        raise UserError(
+            f"add={config.add!r} learns the classes of that data set alone: leave out "
+            f"learn={', '.join(config.learn)}."
+        )
+    if config.add and not config.start:
+        raise UserError(
+            f"add={config.add!r} needs the tokens of the other classes: give the run that learned "
+            "them as start=RUN, and its photos as data=."
+        )
 
 
 def check_template(name: str, prompt: str) -> None:
