@@ -160,7 +160,7 @@ def open_photos(config: ConfigDict, spec: str) -> Dataset | FeatureDataset:
     if isinstance(dataset, FeatureDataset) and config.alpha:
         raise UserError(
             f"{spec!r} holds features only and alpha={config.alpha:g} learns from photos, too: "
-            "give alpha=0, or pocket:, folder:, coop: or tfds:."
+            "give alpha=0, or pocket:, folder:, coop:, tfds: or hf:."
         )
     return dataset
 

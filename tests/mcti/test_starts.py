@@ -223,13 +223,13 @@ def test_such_a_run_is_measured_without_the_first(world, added, tmp_path):
 
 def test_a_token_goes_on_from_where_a_run_has_left_it(world, tmp_path):
     """One class is learned again; without a gradient it is the run's, but for the decay."""
-    more = f",start={world.folder}/first,learn=cat,learning_rate=1e-9,weight_decay=0"
+    more = f",start={world.folder}/first,learn=cat,learning_rate=1e-6,weight_decay=0"
     done = commands.run("mcti_jax.train", world.config + more, f"--workdir={tmp_path}/again")
     assert done.status == 0, done.err
     assert "1 classes begin there, 1 classes keep their tokens" in done.out
     before, after = vectors_of(world.folder / "first"), vectors_of(tmp_path / "again")
     np.testing.assert_array_equal(after["red dog"], before["red dog"])
-    np.testing.assert_allclose(after["cat"], before["cat"], atol=1e-7)
+    np.testing.assert_allclose(after["cat"], before["cat"], atol=1e-4)
     assert (after["cat"] != before["cat"]).any()
 
 
