@@ -20,6 +20,7 @@ from common.clip import CLIP, load_clip
 from common.clip.vocabulary import nearest_rows
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
+from common.hub import local_run
 from common.precision import frozen_dtype, use_precision
 from protext_jax.files import read_run_prompts
 
