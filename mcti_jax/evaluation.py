@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.text import require_causal
+from common.data import ImageSplit
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
@@ -162,9 +163,8 @@ def evaluate(
             )
     if samples:
         size = next(iter(samples.values())).shape[2]
-        pictures["samples"] = figures.class_sheet(
-            material.train, material.classnames, samples, size
-        )
+        photos = material.train if isinstance(material.train, ImageSplit) else None
+        pictures["samples"] = figures.class_sheet(photos, material.classnames, samples, size)
     first, *others = results
     beside = {name: results[name] for name in others}
     if measured:

@@ -40,7 +40,8 @@ from mcti_jax.formats import (
     token_word,
     write_token,
 )
-from mcti_jax.saving import TOKENS, is_unfinished, unfinished_tokens
+from mcti_jax.saving import TOKENS, is_unfinished
+from mcti_jax.unfinished import unfinished_tokens
 
 _OURS = "diffusers"  # the format of a run's own `tokens/`
 CLASSES = "classes"

@@ -94,6 +94,21 @@ class Bank:
     counts: Any
 
 
+@flax.struct.dataclass
+class Kept:
+    """Classes whose tokens stay as they are; every leaf begins with their axis, padded.
+
+    Attributes:
+      label: index of each class, `[f]`.
+      gamma: weight of what its images ask, `[f]`; 0 in the padding.
+      texts: unit-length text feature under each prompt, `[f t p]`.
+    """
+
+    label: Any
+    gamma: Any
+    texts: Any
+
+
 def read_prompts(
     tower: TextTower,
     params: PyTree,

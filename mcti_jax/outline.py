@@ -36,6 +36,20 @@ class Outline:
     encoded: EncodedPhotos
 
 
+def check_outlined(config: ConfigDict) -> None:
+    """Refuse what says nothing without the tokens of an earlier run.
+
+    Raises:
+      UserError: It names the field.
+    """
+    for name in ("add", "learn"):
+        if config[name]:
+            raise UserError(
+                f"{name}={config[name]!r} depends on the tokens of a run: leave it out here, and "
+                "give as many classes as are to be learned, classes=N."
+            )
+
+
 def outline_of(config: ConfigDict, platform: str) -> Outline:
     """Describe what a run of `config` on a platform would gather.
 

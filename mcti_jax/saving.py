@@ -1,6 +1,6 @@
 """What a run leaves of its tokens: one `LearnedToken` a class, with where it comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,7 @@ def learned_tokens(
     classnames: Sequence[str],
     fingerprint: str,
     step: int,
+    kept: Mapping[int, LearnedToken] | None = None,
 ) -> list[LearnedToken]:
     """Name the vectors of K classes, in the order of the classes.
 
@@ -32,7 +33,10 @@ def learned_tokens(
       classnames: K names.
       fingerprint: Of the Stable Diffusion that they were learned for.
       step: Updates made.
+      kept: Tokens of an earlier run, by the numbers of the classes that were not learned; they
+        go on saying where they come from.
     """
+    kept = kept or {}
     shared = {
         "base_model": config.model,
         "fingerprint": fingerprint,
@@ -48,7 +52,9 @@ def learned_tokens(
     rows = zip(token_words(classnames), classnames, vectors, strict=True)
     tokens = []
     for index, (word, name, vector) in enumerate(rows):
-        facts = {"class": name, "class_index": index, **shared}
+        which = {"class": name, "class_index": index}
+        origin = kept[index].metadata if index in kept else shared
+        facts = {**which, **origin, **which}
         metadata = {key: str(value) for key, value in facts.items()}
         tokens.append(LearnedToken(word, np.asarray(vector, np.float32), metadata))
     return tokens
@@ -57,27 +63,6 @@ def learned_tokens(
 def is_unfinished(workdir: AnyPath) -> bool:
     """Return whether a run has begun here and has not come to its end."""
     return (workdir / "checkpoints").is_dir() and not (workdir / "result.json").exists()
-
-
-def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken]:
-    """Return the tokens of a run's newest checkpoint, as `save` would write them there.
-
-    Raises:
-      UserError: There is no checkpoint, or it is of an older version.
-    """
-    # Checkpoints take seconds to import, and only runs that are not finished need them.
-    from common.training.unfinished import read_unfinished
-
-    run = read_unfinished(workdir)
-    classnames = run.notes.get("classnames")
-    rows = run.trainable.get("tokens")
-    if not classnames or rows is None:
-        raise UserError(
-            f"the checkpoints of {workdir} do not say what their tokens are called, as those of "
-            "older versions: run the training command again to its end."
-        )
-    first = rows[: len(classnames)]  # The rows of the other variants lie behind them.
-    return learned_tokens(config, first, classnames, run.fingerprints.get("model", ""), run.step)
 
 
 def read_run_tokens(workdir: AnyPath) -> list[LearnedToken]:

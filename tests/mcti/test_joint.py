@@ -10,7 +10,7 @@ import pytest
 from common.aot.collectives import collectives
 from mcti_jax.joint import classify_images, draw_joint
 from mcti_jax.layout import class_bank
-from tests.mcti.problem import LABELS, problem, random_photos
+from tests.mcti.problem import LABELS, learning, problem, random_photos
 from tests.mcti.tiny import FEATURES, LATENT, QUICK
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -70,7 +70,8 @@ def test_an_image_is_asked_among_the_texts_of_its_variant():
     rng = np.random.default_rng(0)
     images, texts = rng.standard_normal((2, 3, 4)), rng.standard_normal((7, 4))
     own = np.array([1, 5])  # Of the first and of the second three; the last text is padding.
-    error, hit = classify_images(*map(jnp.float32, (images, texts)), jnp.asarray(own), 3.0, 3)
+    problem = jnp.arange(7) // 3
+    error, hit = classify_images(*map(jnp.float32, (images, texts)), jnp.asarray(own), 3.0, problem)
     for image, variant, place, errors, hits in zip(
         images, (texts[:3], texts[3:6]), own % 3, error, hit, strict=True
     ):
@@ -202,3 +203,21 @@ def test_the_papers_form_does_not_know_of_the_joint_term():
         for changes in ({}, {"joint.weight": 9.0, "joint.photos": 1})
     ]
     assert texts[0] == texts[1] and "all_gather" not in texts[0]
+
+
+@pytest.mark.parametrize(("devices", "learned"), [(1, (3,)), (2, (1, 4))], ids=str)
+def test_classes_that_stay_take_part_as_if_they_were_learned(devices, learned):
+    """A token's gradient is the same, whether those of the other classes are learned or known."""
+    whole, expected = trained()
+    found = learning(whole, learned, devices).differentiate(devices)
+    np.testing.assert_allclose(found.value, expected.value, rtol=1e-5)
+    error = np.abs(found.gradient[0] - expected.gradient[0][list(learned)]).max()
+    assert error < 1e-4 * np.abs(expected.gradient[0]).max()
+    assert not found.rows[len(learned) :].any()
+
+
+def test_the_papers_term_of_some_classes_is_that_of_all():
+    whole = problem(classification="paper", alpha=0.0)
+    expected = whole.differentiate().gradient[0]
+    found = learning(whole, (4, 0)).differentiate().gradient[0]
+    assert np.abs(found - expected[[4, 0]]).max() < 1e-4 * np.abs(expected).max()

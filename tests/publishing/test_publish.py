@@ -24,6 +24,7 @@ from common.hub import UploadError, local_run, parse_hub
 from common.pictures import write_png
 from common.publish import PUBLISHED, publish
 from common.publishing.folder import readable
+from mcti_jax.starts import learned_before
 from tests.hostile import commands
 
 pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
@@ -155,6 +156,14 @@ def test_commands_read_a_run_on_the_hub(hub, published, tmp_path, monkeypatch):
     test = ("--data=pocket:rare", f"--cache={tmp_path / 'cache'}")
     done = commands.run("aape_jax.evaluate", "--workdir=hf:ann/aape", *test)
     assert done.status == 0, done.err
+
+
+def test_tokens_may_start_from_a_run_on_the_hub(hub, place):
+    config = mcti_jax.MCTI(data="pocket:rare", start="hf:ann/mcti").config
+    own = mcti_jax.load(place / "mcti").tokens
+    said = own[0].metadata["fingerprint"]
+    known = learned_before(config, ("dog", "cat"), own[0].vectors.shape[1], said)
+    assert {number: token.token for number, token in known.items()} == {0: "<dog>", 1: "<cat>"}
 
 
 def test_a_run_that_the_hub_does_not_give_ends_in_a_sentence(hub):
