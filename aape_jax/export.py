@@ -23,7 +23,8 @@ from aape_jax.core.heads_file import heads_in, write_heads
 from aape_jax.evaluate import TASKS
 from aape_jax.task import read_heads
 from common.errors import UserError, run_command
-from common.paths import AnyPath, as_output_folder, as_path
+from common.hub import local_run
+from common.paths import AnyPath, as_output_folder
 from common.progress import say
 from common.training.method import read_run_config
 from common.training.unfinished import read_unfinished
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     out = as_output_folder(options.out, "--out") if options.out else workdir
     for file in export(workdir, out):
         say(f"wrote {file}")

@@ -29,6 +29,7 @@ from common.diffusion.draw import COUNTS, SIDES
 from common.diffusion.record import Drawing, digests_of_used
 from common.diffusion.weighted import looks_weighted, weighted_spans
 from common.errors import UserError, run_command
+from common.hub import local_run
 from common.paths import AnyPath, as_output, as_output_folder, as_path
 from common.precision import frozen_dtype, use_precision
 from common.text import quoted
@@ -187,7 +188,7 @@ def _drawn() -> Sheet:
     """Draw what the options say."""
     options = flags.FLAGS
     sources = {
-        "workdir": options.workdir and as_path(options.workdir),
+        "workdir": options.workdir and local_run(options.workdir),
         "embeddings": [as_path(name) for name in options.embedding],
         "model": options.model,
     }

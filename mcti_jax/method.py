@@ -19,7 +19,7 @@ from common.config import changed
 from common.diffusion import StableDiffusion
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.types import EVALUATION, Tell, unheard
+from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
 from mcti_jax.assembly import begin, check_options, frozen_tree, make_networks, prompt_fingerprint
@@ -33,6 +33,7 @@ from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
+from mcti_jax.publishing import describe_tokens
 from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
 from mcti_jax.starts import learned_before, learned_classes
 
@@ -213,6 +214,12 @@ class MCTI(Method):
         """Return the vectors of the run's own variant, in the order of the classes."""
         tokens = by_class_index(read_run_tokens(workdir))
         return {"tokens": np.stack([token.vectors for token in tokens])}
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """See `describe_tokens`."""
+        del out
+        return describe_tokens(config, workdir)
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:

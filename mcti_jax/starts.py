@@ -13,7 +13,7 @@ from common.clip.vocabulary import nearest_rows
 from common.data.clip_features import text_features
 from common.diffusion.words import word_key
 from common.errors import UserError
-from common.paths import as_path
+from common.hub import local_run
 from common.text import some
 from mcti_jax.formats import LearnedToken, read_tokens, require_usable, token_words
 from mcti_jax.layout import AnyArray
@@ -64,7 +64,7 @@ def learned_before(
     """
     if config.start in ("", PHOTOS):
         return {}
-    path = as_path(config.start)
+    path = local_run(config.start)
     is_run = (path / "config.json").exists() or (path / TOKENS).is_dir()
     tokens = read_run_tokens(path) if is_run else read_tokens(path)
     require_usable(tokens, width, config.model)

@@ -21,7 +21,8 @@ from common.clip import CLIP, Predictions, load_clip
 from common.config import read_config
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
-from common.paths import AnyPath, as_path
+from common.hub import local_run
+from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
 from configs.mcti import defaults
@@ -142,12 +143,12 @@ def load(run: AnyPath | str) -> TrainedTokens:
     """Read what a run learned.
 
     Args:
-      run: The folder of a finished run.
+      run: The folder of a finished run, or `hf:USER/NAME`.
 
     Raises:
       UserError: It holds no run, or one that is not finished.
     """
-    run = as_path(run)
+    run = local_run(run)
     config = read_config(run, defaults())
     check_values(config)
     return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))

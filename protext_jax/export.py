@@ -23,6 +23,7 @@ from common.clip import load_clip
 from common.clip.class_file import write_class_features
 from common.errors import UserError, run_command
 from common.files import read_strings
+from common.hub import local_run
 from common.paths import AnyPath, as_output, as_path, on_disk
 from common.precision import frozen_dtype, use_precision
 from common.training import say
@@ -86,7 +87,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     out = as_output(options.out, "--out")
     if workdir.is_file():
         _export_checkpoint(workdir, out)

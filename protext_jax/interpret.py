@@ -20,7 +20,7 @@ from common.clip import CLIP, load_clip
 from common.clip.vocabulary import nearest_rows
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
-from common.paths import as_path
+from common.hub import local_run
 from common.precision import frozen_dtype, use_precision
 from protext_jax.files import read_run_prompts
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     """Print a table with a row per vector."""
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     config, learned = read_run_prompts(workdir, options.run)
     use_precision(config.dtype)
     if "prompts" not in learned.arrays:

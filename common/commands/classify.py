@@ -16,6 +16,7 @@ from common.csv_text import csv_text
 from common.data.loose import loose_photos
 from common.errors import UserError
 from common.files import atomic_write, read_strings
+from common.hub import local_run
 from common.paths import AnyPath, as_output, as_path
 from common.photos.collection import Photos
 from common.progress import Progress, say
@@ -84,7 +85,7 @@ def classify_run(load: Callable[[AnyPath], Classifier]) -> None:
     options = flags.FLAGS
     out = options.out and _output(options.out)
     paths, names = loose_photos(options.images), _names()
-    learned = load(as_path(options.workdir))
+    learned = load(local_run(options.workdir))
 
     def classify(photos: Sequence[Path]) -> Predictions:
         return learned.classify(photos) if names is None else learned.classify(photos, names)

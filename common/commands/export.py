@@ -18,7 +18,8 @@ from absl import flags
 from common.commands.evaluate import define_method_flag
 from common.commands.train import tell_written
 from common.errors import run_command
-from common.paths import AnyPath, as_output_folder, as_path
+from common.hub import local_run
+from common.paths import AnyPath, as_output_folder
 from common.precision import use_precision
 from common.training.mesh import make_mesh
 from common.training.method import Method, method_class, read_run_config
@@ -56,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
-    method, workdir = method_class(options.method), as_path(options.workdir)
+    method, workdir = method_class(options.method), local_run(options.workdir)
     out = as_output_folder(options.out, "--out")
     export_run(method, workdir, out)
     tell_written(method, out)
