@@ -13,6 +13,7 @@ from common.diffusion.words import BRACKETED
 from common.errors import UserError
 from common.precision import frozen_dtype
 from common.training.config_fields import RANGES as SHARED
+from common.training.rates import DECAYS
 from mcti_jax.objective import CLASSIFICATIONS, GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
 
@@ -43,6 +44,9 @@ RANGES: Ranges = {
     "generate.steps": Range(1),
     "generate.batch": COUNTS["batch"],
     "generate.guidance": GUIDANCE,
+    "preview.number": Range(1, 64),
+    "preview.classes": Range(0),
+    "preview.seed": COUNTS["seed"],
 }
 
 NAMES: Mapping[str, Iterable[str]] = {
@@ -53,6 +57,7 @@ NAMES: Mapping[str, Iterable[str]] = {
     "classification": (AUTO, *CLASSIFICATIONS),
     "gamma_schedule": GAMMA_SCHEDULES,
     "generate.sampler": SAMPLERS,
+    "rate.schedule": DECAYS,
 }
 
 

@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "rate falls within an epoch",
         "aape_jax/core/optimizer.py",
-        "epoch = jnp.asarray(step) // an_epoch",
-        "epoch = jnp.asarray(step) / an_epoch",
+        "epoch = array_module(step).asarray(step) // an_epoch",
+        "epoch = array_module(step).asarray(step) / an_epoch",
         "aape/test_optimizer.py",
     ),
     Mutation(
