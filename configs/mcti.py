@@ -67,6 +67,7 @@ def defaults() -> ConfigDict:
     config.vectors = 1  # n, learned vectors per class
     config.start = ""  # instead of the noun: a run, an embedding, or "photos", words near to these
     config.add = ""  # a data set whose classes are learned beside those of `start`, which stay
+    config.beside = ""  # a data set whose classes share the classifier by their names, unlearned
     config.learn = ()  # names of the classes to learn; the others stay as in `start`; (): all
     config.class_tower = "clip"  # makes the class feature; "sd" differs for Stable Diffusion 2.x
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition

@@ -138,6 +138,7 @@ def frozen_tree(
     labels: np.ndarray,
     encoded: EncodedPhotos,
     first: Float[np.ndarray, "k n d"] | None = None,
+    named: Float[np.ndarray, "f t p"] | None = None,
 ) -> PyTree:
     """Return everything that the objective reads and never changes.
 
@@ -149,6 +150,7 @@ def frozen_tree(
       labels: class of each training photo.
       encoded: what the models make of these.
       first: where each class begins; needed where some of them are to stay there.
+      named: texts of classes that share the classifier by their names.
     """
     config, layout, networks = objective.config, objective.layout, objective.networks
     params = {
@@ -176,10 +178,15 @@ def frozen_tree(
         frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
             table, prompts.cut(), config.pool
         )
-        if layout.kept:
+        if layout.kept or named is not None:
             own = networks.clip_text is not None
             tower, name = (networks.clip_text, "clip_text") if own else (networks.text, "text")
             shared = params[name], params["projection"], frozen["class_prompts"]
-            texts = prompt_features(tower, *shared, first[list(layout.kept)])
-            frozen["kept"] = kept_rows(layout, config.gamma, np.asarray(texts))
+            nothing = np.zeros((0, shared[2].slot.size, shared[1].shape[1]), np.float32)
+            tokens = nothing
+            if layout.kept:
+                tokens = np.asarray(prompt_features(tower, *shared, first[list(layout.kept)]))
+            frozen["kept"] = kept_rows(
+                layout, config.gamma, tokens, nothing if named is None else named
+            )
     return frozen

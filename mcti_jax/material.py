@@ -27,13 +27,16 @@ from common.data import (
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.joined import join
 from common.data.passed_over import listed
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
 from mcti_jax.encoding import vae_posteriors
+from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
+from mcti_jax.prompts import TEMPLATE_SET
 
 
 @flax.struct.dataclass
@@ -64,6 +67,7 @@ class Material:
       denoised: whether the photos are needed as the VAE sees them.
       found: photos of the training part, of which `train` are the chosen ones.
       added: classes of the data set that is learned beside those of an earlier run.
+      beside: classes that share the classifier by their names, and photos to measure on.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
@@ -77,6 +81,7 @@ class Material:
     denoised: bool = True
     found: int = 0
     added: tuple[str, ...] = ()
+    beside: Dataset | FeatureDataset | None = None
     passed_over: str = ""
 
     @cached_property
@@ -100,6 +105,21 @@ class Material:
         """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
         return self._features(self.test, ORIGINAL)
 
+    @cached_property
+    def others(self) -> NamedClasses | None:
+        """The classes that share the classifier by their names."""
+        if self.beside is None:
+            return None
+        test = self.beside.test
+        return NamedClasses(self.beside.classnames, self._features(test, ORIGINAL), test.labels)
+
+    @cached_property
+    def named_texts(self) -> Float[np.ndarray, "f t p"] | None:
+        """Unit-length text features of these names in the templates of training."""
+        if self.beside is None:
+            return None
+        return named_texts(self.clip, self.beside.classnames, TEMPLATES[TEMPLATE_SET], self.cache)
+
     def _features(
         self, split: ImageSplit | FeatureSplit, version: Version
     ) -> Float[np.ndarray, "b p"] | None:
@@ -111,9 +131,9 @@ class Material:
 
     def encode_all(self) -> None:
         """Read every photo that the run will need, so that none is found broken at its end."""
-        photos = [part for part in (self.train, self.test) if isinstance(part, ImageSplit)]
-        with named_together(*photos):
-            _ = self.test_features, self.encoded
+        parts = [self.train, self.test, *([self.beside.test] if self.beside else [])]
+        with named_together(*(part for part in parts if isinstance(part, ImageSplit))):
+            _ = self.test_features, self.encoded, self.others
 
 
 def gather(config: ConfigDict) -> Material:
@@ -134,7 +154,9 @@ def gather(config: ConfigDict) -> Material:
     sd = load_stable_diffusion(config.model, dtype)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
-    require_features_of(clip, train, config)
+    beside = open_photos(config, config.beside) if config.beside else None
+    for part in (train, *([beside.test] if beside else [])):
+        require_features_of(clip, part, config)
     return Material(
         sd=sd,
         clip=clip,
@@ -146,6 +168,7 @@ def gather(config: ConfigDict) -> Material:
         denoised=bool(config.alpha),
         found=len(dataset.train),
         added=added,
+        beside=beside,
         passed_over=listed(dataset.passed_over),
     )
 
@@ -224,6 +247,7 @@ def describe(
       kept: those of them that stay as they are.
     """
     names, train, test = material.classnames, len(material.train), len(material.test)
+    others = material.beside.classnames if material.beside else ()
     shots = shots_of(config)
     chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
     tested = f"{test} photos"
@@ -236,6 +260,7 @@ def describe(
     return {
         "classes": f"{len(names)}: {_listed(names)}",
         "start": f"{config.start}: {counts}" if counts else config.start,
+        "beside": f"{len(others)}: {_listed(others)}" if others else "",
         "learns from": f"{train} of {material.found} photos{chosen}",
         "passed over": material.passed_over,
         "kept for the test": tested,

@@ -92,10 +92,21 @@ class MCTI(Method):
         self.material.encode_all()
         self.first = begin(config, self.material, self.known)
         frozen = frozen_tree(
-            self.objective, sd, clip, self.material.train.labels, self.material.encoded, self.first
+            self.objective,
+            sd,
+            clip,
+            self.material.train.labels,
+            self.material.encoded,
+            self.first,
+            self.material.named_texts,
         )
         self.start = frozen["start"]
-        begun = {"start": fingerprint({"first": self.first})} if config.start else {}
+        further = {"start": fingerprint({"first": self.first})} if config.start else {}
+        if others := self.material.others:
+            further |= {
+                "names beside": names_fingerprint(others.names),
+                f"{EVALUATION}photos beside": fingerprint({"features": others.features}),
+            }
         return RunInputs(
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
@@ -106,7 +117,7 @@ class MCTI(Method):
                 "prompts": prompt_fingerprint(config, sd, clip),
                 "preprocessing": fingerprint({}, repr(clip.preprocess)),
                 f"{EVALUATION}test photos": self.material.test.fingerprint,
-                **begun,
+                **further,
             },
             notes={
                 "classnames": list(classnames),

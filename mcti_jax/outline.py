@@ -37,16 +37,16 @@ class Outline:
 
 
 def check_outlined(config: ConfigDict) -> None:
-    """Refuse what says nothing without the tokens of an earlier run.
+    """Refuse what needs the tokens of an earlier run, or texts of names.
 
     Raises:
       UserError: It names the field.
     """
-    for name in ("add", "learn"):
+    for name in ("add", "learn", "beside"):
         if config[name]:
             raise UserError(
-                f"{name}={config[name]!r} depends on the tokens of a run: leave it out here, and "
-                "give as many classes as are to be learned, classes=N."
+                f"{name}={config[name]!r} depends on tokens or texts that are not read here: leave "
+                "it out, and give as many classes as are to be learned, classes=N."
             )
 
 

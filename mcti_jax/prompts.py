@@ -13,6 +13,9 @@ from common.errors import UserError
 
 POOLS = ("placeholder", "eos")
 
+TEMPLATE_SET = "textual_inversion"
+"""Of the prompts that tokens are learned in: a key of `common.data.templates.TEMPLATES`."""
+
 
 @dataclass(frozen=True)
 class Prompts:

@@ -9,9 +9,7 @@ from ml_collections import ConfigDict
 from common.errors import UserError
 from common.paths import AnyPath
 from mcti_jax.formats import LearnedToken, read_tokens, token_words
-
-TEMPLATE_SET = "textual_inversion"
-"""Of the prompts that tokens are learned in: a key of `common.data.templates.TEMPLATES`."""
+from mcti_jax.prompts import TEMPLATE_SET
 
 TOKENS = "tokens"
 """The folder in a run's folder."""

@@ -67,6 +67,12 @@ def define_flags_of_any_names() -> None:
     flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
 
 
+def define_flags_of_further_names() -> None:
+    """Define the options of methods that classify by names beside what they learned."""
+    define_flags()
+    flags.DEFINE_string("names", None, "JSON list of further classes, by names that CLIP knows.")
+
+
 def classify_run(load: Callable[[AnyPath], Classifier]) -> None:
     """Classify the photos that `--images` names and print or write the answers.
 
@@ -142,7 +148,8 @@ def _parts(
 
 
 def _names() -> list[str] | None:
-    file = "classes" in flags.FLAGS and flags.FLAGS.classes
+    given = (flags.FLAGS[name].value for name in ("classes", "names") if name in flags.FLAGS)
+    file = next(given, None)
     return read_strings(as_path(file), "give a JSON list of class names") if file else None
 
 
