@@ -26,8 +26,8 @@ MUTATIONS = (
     Mutation(
         "features of mirrors missing",
         "mcti_jax/material.py",
-        "self.train, self.cache, MIRROR)",
-        "self.train, self.cache, ORIGINAL)",
+        "self._features(self.train, MIRROR)",
+        "self._features(self.train, ORIGINAL)",
         "mcti/test_material.py",
     ),
     Mutation(
