@@ -193,9 +193,9 @@ MUTATIONS = (
     ),
     Mutation(
         "what pads the classes that stay asks like the first variant",
-        "mcti_jax/joint.py",
-        "jnp.where(kept.gamma > 0, 0, -1)",
-        "jnp.where(kept.gamma > 0, 0, 0)",
+        "mcti_jax/layout.py",
+        "padding, constant_values=-1)",
+        "padding, constant_values=0)",
         JOINT,
     ),
     Mutation(
