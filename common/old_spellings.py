@@ -51,6 +51,9 @@ OLD_SPELLINGS: Mapping[str, Mapping[str, str]] = {
 """By today's field and the old value; protocols have the same names in all methods, and data sets
 those of CoOp."""
 
+BEFORE_FIELDS: Mapping[str, Mapping[str, str]] = {"mcti_jax": {"classification": "paper"}}
+"""By package: what runs did that are older than a field whose default is another today."""
+
 _KINDS = ("pocket", "json", "features", "none")
 
 
@@ -99,13 +102,15 @@ def respelled(
 def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `config.json` holds in today's spelling, a method of ours as "package:class".
 
-    Earlier versions wrote "package.module:class".
+    Earlier versions wrote "package.module:class". A field that they had not takes the value that
+    stands for what they did, where today's default does not.
     """
     package = package_of(fields.get("method"))
     if not package:
         return dict(fields)
     found = respelled(flatten(fields))
     today = {name: value for name, value in fields.items() if name not in found}
+    today = BEFORE_FIELDS.get(package, {}) | today
     today["method"] = f"{package}:{fields['method'].partition(':')[2]}"
     for name, value in found.values():
         group, _, last = name.rpartition(".")

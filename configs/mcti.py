@@ -71,7 +71,7 @@ def defaults() -> ConfigDict:
     # The objective: alpha * denoising + gamma * classification.
     config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
-    config.classification = "paper"  # a text among K images; "joint": a photo among K texts; "both"
+    config.classification = "both"  # or "paper": a text among K images; "joint": a photo among K texts
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
@@ -139,7 +139,7 @@ def recipe(name: str) -> ConfigDict:
             "init_word": noun,
             "resolution": 512,
             "shots": -1 if name == "photos" else 5,
-            "classification": "paper",
+            "classification": "both" if name == "photos" else "paper",
             "logit_scale": 10.0,
             "updates": 3100,
             "learning_rate": 5e-4,

@@ -95,3 +95,17 @@ def test_a_saved_run_is_resumed_evaluated_and_reported(tmp_path, capsys):
     result = {"method": "protext", "dataset": "d", "model": "m", "seed": 0, "updates": 4}
     (workdir / "result.json").write_text(json.dumps(result | {"metrics": {}, "baselines": {}}))
     assert read_run(workdir).config["protocol"] == "all_classes"
+
+
+def test_a_run_older_than_a_changed_default_is_what_it_was(tmp_path, capsys):
+    config = mcti.get_config()
+    workdir = older_run(tmp_path, config)
+    written = json.loads((workdir / "config.json").read_text())
+    assert written.pop("classification") == "both"  # Before the field there was one term.
+    (workdir / "config.json").write_text(json.dumps(written))
+    assert read_config(workdir, mcti.defaults()).classification == "paper"
+    assert "classification" not in capsys.readouterr().out
+    assert changed_fields(workdir, config) == {"classification": "both"}
+    with pytest.raises(UserError, match="classification"):
+        check_workdir(workdir, config)
+    check_workdir(workdir, mcti.get_config("classification=paper"))

@@ -15,6 +15,7 @@ RECIPE = {
     "vectors": 1,
     "alpha": 1.0,
     "gamma": 1.0,
+    "classification": "paper",
     "gamma_schedule": "constant",
     "logit_scale": 10.0,
     "prototypes": False,
@@ -37,10 +38,12 @@ def test_papers_configuration_is_the_recipe():
     assert {name: config[name] for name in RECIPE} == RECIPE
 
 
-def test_defaults_have_the_recipes_objective():
+def test_defaults_have_the_recipes_objective_and_the_joint_term():
     config = MCTI(get_config()).complete(get_config())
-    objective = RECIPE.keys() - {"learning_rate", "resolution", "updates", "init_word"}
+    others = {"classification", "learning_rate", "resolution", "updates", "init_word"}
+    objective = RECIPE.keys() - others
     assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
+    assert config.classification == get_config("recipe=photos").classification == "both"
 
 
 @pytest.mark.parametrize(

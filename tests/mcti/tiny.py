@@ -98,7 +98,8 @@ def random_params(module, *inputs, seed=0, **options):
 
 
 def settings(**changes):
-    """The default configuration at the recipe's rate, with some fields changed."""
+    """The default configuration with the paper's term at its rate, with some fields changed."""
     config = defaults()
-    config.update({"compare_ti": False, "learning_rate": 5e-4, **changes})
+    paper = {"classification": "paper", "compare_ti": False, "learning_rate": 5e-4}
+    config.update(paper | changes)
     return config
