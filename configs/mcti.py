@@ -71,7 +71,9 @@ def defaults() -> ConfigDict:
     # The objective: alpha * denoising + gamma * classification.
     config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
-    config.classification = "both"  # or "paper": a text among K images; "joint": a photo among K texts
+    config.classification = (
+        "both"  # or "paper": a text among K images; "joint": a photo among K texts
+    )
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end

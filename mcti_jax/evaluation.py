@@ -105,7 +105,7 @@ def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[
 
 def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
     """Measure classifiers that use image features alone, on the same photos."""
-    train, labels = material.encoded.features[0], material.train.labels
+    train, labels = material.train_features, material.train.labels
     return {
         name: scores(classify(train, labels, material.test_features), material)
         for name, classify in baselines.BASELINES.items()
@@ -201,7 +201,7 @@ def picture_scores(
     count, per_class = images.shape[:2]
     features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
     labels = np.repeat(np.arange(count), per_class)
-    photos = material.encoded.features[0], material.train.labels
+    photos = material.train_features, material.train.labels
     by_photos = baselines.nearest_class_mean(*photos, features)
     measures = {}
     if count > 1:

@@ -23,7 +23,7 @@ from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
-from mcti_jax.encoding import vae_posteriors
+from mcti_jax.encoding import no_posteriors, vae_posteriors
 from mcti_jax.options import shots_of
 
 
@@ -49,7 +49,7 @@ class Material:
       sd, clip: the models.
       classnames: K names.
       train, test: photos to learn from and to be measured on.
-      size: side in pixels of the pictures that the VAE sees.
+      size: side in pixels of the pictures that the VAE sees; 0 where nothing is denoised.
       cache: folder of what was encoded before.
       found: photos of the training part, of which `train` are the chosen ones.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
@@ -69,7 +69,10 @@ class Material:
     def encoded(self) -> EncodedPhotos:
         """The training photos as the objective reads them."""
         mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
-        latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
+        if self.size:
+            latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
+        else:
+            latents = no_posteriors(len(self.train))
         features = np.stack([self.train_features, mirrored])
         return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
@@ -106,16 +109,18 @@ def gather(config: ConfigDict) -> Material:
     if shots := shots_of(config):
         train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
-    sd = load_stable_diffusion(config.model, dtype)
+    networks = bool(config.alpha or config.generate.per_class)
+    sd = load_stable_diffusion(config.model, dtype, networks=networks)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
+    side = resolution(config, sd)
     return Material(
         sd=sd,
         clip=clip,
         classnames=dataset.classnames,
         train=train,
         test=dataset.test,
-        size=resolution(config, sd),
+        size=side if config.alpha else 0,
         cache=Path(config.cache).expanduser(),
         found=len(dataset.train),
         passed_over=listed(dataset.passed_over),
@@ -175,6 +180,13 @@ def _listed(names: Sequence[str], room: int = 60) -> str:
     """Return as many of the names as fit into a line."""
     text = ", ".join(names)
     return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
+
+
+def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
+    """Return the fingerprint of all networks, which are loaded for it if they were not."""
+    if "unet" not in sd.params:
+        sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
+    return sd.fingerprint
 
 
 def names_fingerprint(classnames: Sequence[str]) -> str:

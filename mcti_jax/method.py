@@ -33,12 +33,13 @@ from mcti_jax.material import (
     describe,
     gather,
     names_fingerprint,
+    whole_fingerprint,
 )
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, shots_of
 from mcti_jax.outline import outline_of
-from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
+from mcti_jax.saving import TOKENS, learned_in, learned_tokens, read_run_tokens
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class MCTI(Method):
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
             fingerprints={
-                "model": sd.fingerprint,
+                learned_in(config): self._model_fingerprint,
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(self.material.classnames),
                 "prompts": prompt_fingerprint(config, sd, clip),
@@ -106,7 +107,13 @@ class MCTI(Method):
                 f"{EVALUATION}test photos": self.material.test.fingerprint,
             },
             notes={"classnames": list(self.material.classnames)},
+            earlier={"model": lambda: whole_fingerprint(config, sd)},
         )
+
+    @property
+    def _model_fingerprint(self) -> str:
+        sd = self.material.sd
+        return sd.fingerprint if self.config.alpha else sd.text_fingerprint
 
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
@@ -174,7 +181,7 @@ class MCTI(Method):
             self.config,
             self.tokens(trainable)[0],
             self.material.classnames,
-            self.material.sd.fingerprint,
+            self._model_fingerprint,
             self.config.updates,
         )
         for token in tokens:

@@ -14,6 +14,7 @@ from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
+from mcti_jax.encoding import no_posteriors
 from mcti_jax.material import EncodedPhotos, require_same_width, resolution
 from mcti_jax.options import shots_of
 
@@ -48,14 +49,14 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
     side = resolution(config, sd) // sd.downsampling
-    latents = (2, len(labels), side, side, sd.vae.config.latent_channels)
-    features = (2, len(labels), clip.config.vision.projection)
-    encoded = EncodedPhotos(
-        mean=jax.ShapeDtypeStruct(latents, jnp.float32),
-        logvar=jax.ShapeDtypeStruct(latents, jnp.float32),
-        features=jax.ShapeDtypeStruct(features, jnp.float32),
-    )
-    return Outline(sd, clip, classes, labels, encoded)
+    latents = side, side, sd.vae.config.latent_channels
+
+    def photos(*shape: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((2, len(labels), *shape), jnp.float32)
+
+    posterior = photos(*latents) if config.alpha else no_posteriors(len(labels))["mean"]
+    features = photos(clip.config.vision.projection)
+    return Outline(sd, clip, classes, labels, EncodedPhotos(posterior, posterior, features))
 
 
 def _count(config: ConfigDict) -> tuple[int, np.ndarray]:

@@ -17,6 +17,11 @@ TOKENS = "tokens"
 """The folder in a run's folder."""
 
 
+def learned_in(config: ConfigDict) -> str:
+    """Return what tokens are learned in, as fingerprints name it: without denoising, text alone."""
+    return "model" if config.alpha else "text encoder"
+
+
 def learned_tokens(
     config: ConfigDict,
     vectors: Float[np.ndarray, "k n d"],
@@ -30,7 +35,7 @@ def learned_tokens(
       config: The run's.
       vectors: Of the run's own variant.
       classnames: K names.
-      fingerprint: Of the Stable Diffusion that they were learned for.
+      fingerprint: Of what they were learned in: see `learned_in`.
       step: Updates made.
     """
     shared = {
@@ -77,7 +82,10 @@ def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken
             "older versions: run the training command again to its end."
         )
     first = rows[: len(classnames)]  # The rows of the other variants lie behind them.
-    return learned_tokens(config, first, classnames, run.fingerprints.get("model", ""), run.step)
+    # Runs without denoising named the whole model before the text encoder had a name.
+    fingerprints = {"text encoder": run.fingerprints.get("model", ""), **run.fingerprints}
+    fingerprint = fingerprints.get(learned_in(config), "")
+    return learned_tokens(config, first, classnames, fingerprint, run.step)
 
 
 def read_run_tokens(workdir: AnyPath) -> list[LearnedToken]:
