@@ -66,7 +66,7 @@ def test_the_files_of_the_networks_are_not_opened(run, world, tmp_path):
 def test_networks_that_are_needed_are_missed_before_the_first_update(
     changes, world, bare, tmp_path
 ):
-    with pytest.raises(UserError, match="unet'? holds no weights"):
+    with pytest.raises(UserError, match=r"unet'? holds no weights"):
         train(MCTI(config_in(world, changes, model=bare / "sd")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -81,7 +81,7 @@ def test_what_such_a_run_serves_for(run, world, bare, tmp_path):
     photo = world / "photos" / "cat" / "0.png"
     assert load(workdir).classify([photo]).names[0] in ("cat", "dog")
     assert export_classes(workdir, tmp_path / "classes").exists()
-    with pytest.raises(UserError, match="unet'? holds no weights"):
+    with pytest.raises(UserError, match=r"unet'? holds no weights"):
         draw(workdir, ["a <cat>"], num=1, steps=1)
     assert draw(workdir, ["a <cat>"], num=1, steps=1, model=str(world / "sd")).shape[-1] == 3
 
