@@ -16,11 +16,13 @@ from collections.abc import Sequence
 
 from common.commands.classify import classify_run, define_flags
 from common.errors import run_command
-from mcti_jax.trained import load
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from mcti_jax.trained import load
+
     del argv
     classify_run(load)
 

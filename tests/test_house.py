@@ -27,6 +27,7 @@ FLOORS = (
     {"evaluation", "training"},
     {"protocols"},
     {"aot", "describe", "fields", "page", "runs", "split", "torch_check"},
+    {"overview"},
     {"commands", "convert", "report"},
     {"notebook"},
     {"configs", "tools", *METHODS},
