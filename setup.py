@@ -31,6 +31,8 @@ REPOSITORY = ""
 # | numpy               | 2.1.3  | none known since 1.22; pickles are never read                 |
 # | array_record        | 0.8.6  | none known; the newest                                        |
 # | tensorflow-datasets | 4.9.10 | none known; the newest                                        |
+# | datasets            | 5.2.0  | none known; the newest, which runs no code of data sets and   |
+# |                     |        | refuses pickles                                               |
 RUNTIME = [
     "absl-py>=1.4.0",
     "etils[epath]>=1.15",
@@ -91,6 +93,8 @@ setup(
         "reference": [*TEST, "accelerate>=1.10", "diffusers>=0.40", "torch==2.13.0"],
         # Data sets by `tfds:NAME`; read without TensorFlow.
         "tfds": ["array_record>=0.8.6", "protobuf>=6.33.5", "tensorflow-datasets>=4.9.10"],
+        # Data sets by `hf:OWNER/NAME` or `hf:PATH`.
+        "hf": ["datasets>=5.2.0"],
         # A further place for metrics: `wandb=PROJECT` in any config.
         "wandb": ["wandb>=0.21"],
         # Folders in buckets: `--workdir=gs://BUCKET/FOLDER`.

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from common.errors import UserError, run_command
-from common.paths import AnyPath, as_output_folder, as_path
+from common.hub import local_run
+from common.paths import AnyPath, as_output_folder
 from common.progress import say
 
 
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     out = as_output_folder(options.out, "--out") if options.out else workdir
     for file in export(workdir, out):
         say(f"wrote {file}")

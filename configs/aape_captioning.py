@@ -36,7 +36,7 @@ def defaults() -> ConfigDict:
 
     # What is learned from: images with their own captions.
     config.model = "pocket"  # CLIP
-    config.data = "pocket:many_captions"  # or pocket:captions, karpathy:FILE.json,FOLDER
+    config.data = "pocket:many_captions"  # or pocket:captions, coco:FOLDER, captions:FILE,FOLDER
     config.grid = "device"  # where the cells of all images lie; "host" sends them with each batch
     config.examples = 0  # for `common.aot`: training images
     config.captions = 5  # for `common.aot`: captions of the image that has most

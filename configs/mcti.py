@@ -56,24 +56,26 @@ def defaults() -> ConfigDict:
     # What is learned from.
     config.model = "pocket"  # Stable Diffusion: "pocket", a diffusers directory or a hub id
     config.clip = "pocket"  # CLIP of the same text width, for its projection and image tower
-    config.data = "pocket:nameless"  # or folder:PATH, coop:PATH, tfds:NAME
+    config.data = "pocket:nameless"  # or folder:PATH, coop:PATH, tfds:NAME, hf:NAME
     config.classes = 0  # for `common.aot`: K, if known without the data; 0 opens and counts
     config.shots = -1  # photos per class; 0 takes all; -1: all of a folder:, else the paper's 5
     config.shots_seed = 0  # which photos
     config.holdout = 1  # photos per class kept for the test where a folder has no split; may be 0
 
     # The tokens.
-    config.init_word = "thing"  # a coarse noun, one token, that every row starts from
+    config.init_word = "thing"  # a coarse noun that every row starts from, of up to n tokens
     config.vectors = 1  # n, learned vectors per class
+    config.start = ""  # instead of the noun: a run, an embedding, or "photos", words near to these
+    config.add = ""  # a data set whose classes are learned beside those of `start`, which stay
+    config.beside = ""  # a data set whose classes share the classifier by their names, unlearned
+    config.learn = ()  # names of the classes to learn; the others stay as in `start`; (): all
     config.class_tower = "clip"  # makes the class feature; "sd" differs for Stable Diffusion 2.x
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
     # The objective: alpha * denoising + gamma * classification.
     config.alpha = 1.0  # 0 leaves the U-Net out
     config.gamma = 1.0  # 0 is plain textual inversion
-    config.classification = (
-        "both"  # or "paper": a text among K images; "joint": a photo among K texts
-    )
+    config.classification = "auto"  # "paper", "joint" or "both", as alpha and gamma ask for
     config.gamma_schedule = "constant"  # or "exponential", down to gamma_end
     config.gamma_end = 1e-4  # gamma at the end of an exponential schedule
     config.gamma_horizon = 3000  # updates until gamma_end
@@ -141,7 +143,7 @@ def recipe(name: str) -> ConfigDict:
             "init_word": noun,
             "resolution": 512,
             "shots": -1 if name == "photos" else 5,
-            "classification": "both" if name == "photos" else "paper",
+            "classification": "auto" if name == "photos" else "paper",
             "logit_scale": 10.0,
             "updates": 3100,
             "learning_rate": 5e-4,

@@ -4,6 +4,7 @@ Nothing here is trained or changes; `mcti_jax.method` hands it to the loop.
 """
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, PyTree
@@ -14,14 +15,18 @@ from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
 from common.diffusion.embedding import Vocabulary
-from common.errors import UserError
-from mcti_jax.layout import AnyArray, class_bank, class_latents, prepare
+from common.progress import say
+from common.text import some
+from mcti_jax.classifier import prompt_features
+from mcti_jax.formats import LearnedToken
+from mcti_jax.layout import class_bank, class_latents, kept_rows, prepare
 from mcti_jax.losses import Networks
-from mcti_jax.material import EncodedPhotos
+from mcti_jax.material import EncodedPhotos, Material
 from mcti_jax.objective import Objective, gamma_factor
 from mcti_jax.options import check_values
 from mcti_jax.prompts import Prompts
 from mcti_jax.saving import TEMPLATE_SET
+from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, noun_vectors
 
 
 def shares_text_tower(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> bool:
@@ -55,18 +60,31 @@ def training_prompts(config: ConfigDict, tokenizer: Tokenizer, diffusion: bool) 
     return prompts if diffusion else prompts.cut()
 
 
-def initial_vectors(
-    config: ConfigDict, tokenizer: Tokenizer, table: Float[AnyArray, "v d"]
-) -> Float[AnyArray, "n d"]:
-    """Return the first vectors: each begins as the embedding of one coarse noun."""
-    ids = tokenizer.encode(config.init_word)
-    if len(ids) != 1:
-        pieces = " ".join(tokenizer.decode(i) for i in ids) or "nothing"
-        raise UserError(
-            f"init_word={config.init_word!r} is {len(ids)} tokens ({pieces}): "
-            "choose a noun that is one token."
-        )
-    return table[np.repeat(ids, config.vectors)].astype(np.float32)
+def begin(
+    config: ConfigDict, material: Material, known: Mapping[int, LearnedToken]
+) -> Float[np.ndarray, "k n d"]:
+    """Return where each class begins: as a token of `start`, as words near its photos, as the noun.
+
+    Args:
+      config: the run's.
+      material: models and photos.
+      known: the tokens that `start` names.
+    """
+    sd, classnames = material.sd, material.classnames
+    table = np.asarray(sd.params["text"]["token_embedding"])
+    if config.start != PHOTOS:
+        noun = noun_vectors(config, sd.tokenizer, table)
+        return first_vectors(known, np.broadcast_to(noun, (len(classnames), *noun.shape)))
+    features = material.train_features
+    features = features / np.linalg.norm(features, axis=-1, keepdims=True)
+    labels = material.train.labels
+    means = np.stack([features[labels == label].mean(axis=0) for label in range(len(classnames))])
+    words, vectors = nearest_words(
+        material.clip, sd.tokenizer, table, means, config.vectors, material.cache
+    )
+    lines = [f"{name}: {' '.join(near)}" for name, near in zip(classnames, words, strict=True)]
+    say(f"Words near the photos: {some(lines, 10, str)}.")
+    return vectors
 
 
 def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
@@ -78,7 +96,7 @@ def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
     check_values(config)
     training_prompts(config, sd.tokenizer, bool(config.alpha)).pool_at(config.pool)
     table = np.asarray(sd.params["text"]["token_embedding"])
-    start = initial_vectors(config, sd.tokenizer, table)
+    start = noun_vectors(config, sd.tokenizer, table)
     gamma_factor(config)
     check_pictures(config, sd, table, start)
 
@@ -119,10 +137,20 @@ def frozen_tree(
     clip: CLIP,
     labels: np.ndarray,
     encoded: EncodedPhotos,
+    first: Float[np.ndarray, "k n d"] | None = None,
+    named: Float[np.ndarray, "f t p"] | None = None,
 ) -> PyTree:
     """Return everything that the objective reads and never changes.
 
     It selects and casts on the host; under `jax.eval_shape` it says what it would select.
+
+    Args:
+      objective: what will read it.
+      sd, clip: the models.
+      labels: class of each training photo.
+      encoded: what the models make of these.
+      first: where each class begins; needed where some of them are to stay there.
+      named: texts of classes that share the classifier by their names.
     """
     config, layout, networks = objective.config, objective.layout, objective.networks
     params = {
@@ -139,7 +167,7 @@ def frozen_tree(
         "prompts": prepare(table, prompts, config.pool),
         "bank": class_bank(encoded.features, labels, layout.classes, config.prototypes),
         "rows": class_latents(layout, encoded.mean, encoded.logvar, labels),
-        "start": initial_vectors(config, sd.tokenizer, table),
+        "start": noun_vectors(config, sd.tokenizer, table),
     }
     if networks.clip_text is not None:
         params["clip_text"] = clip.params["text"]
@@ -150,4 +178,15 @@ def frozen_tree(
         frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
             table, prompts.cut(), config.pool
         )
+        if layout.kept or named is not None:
+            own = networks.clip_text is not None
+            tower, name = (networks.clip_text, "clip_text") if own else (networks.text, "text")
+            shared = params[name], params["projection"], frozen["class_prompts"]
+            nothing = np.zeros((0, shared[2].slot.size, shared[1].shape[1]), np.float32)
+            tokens = nothing
+            if layout.kept:
+                tokens = np.asarray(prompt_features(tower, *shared, first[list(layout.kept)]))
+            frozen["kept"] = kept_rows(
+                layout, config.gamma, tokens, nothing if named is None else named
+            )
     return frozen

@@ -14,6 +14,7 @@ from common.diffusion.draw import COUNTS, SIDES
 from common.diffusion.record import Drawing, digests_of_used
 from common.diffusion.weighted import looks_weighted, weighted_spans
 from common.errors import UserError
+from common.hub import local_run
 from common.paths import AnyPath, as_path
 from common.precision import frozen_dtype, use_precision
 from common.progress import say
@@ -131,7 +132,7 @@ def draw_asked() -> Sheet:
     """Draw what the flags of `mcti_jax.generate` say."""
     options = flags.FLAGS
     sources = {
-        "workdir": options.workdir and as_path(options.workdir),
+        "workdir": options.workdir and local_run(options.workdir),
         "embeddings": [as_path(name) for name in options.embedding],
         "model": options.model,
     }

@@ -22,11 +22,6 @@ ENCODE_BATCH = 32
 PART = 64  # pictures in a file: 4 MiB at 512 pixels
 
 
-def no_posteriors(photos: int) -> dict[str, np.ndarray]:
-    """Return what stands for the posteriors where nothing is denoised: latents of one number."""
-    return dict.fromkeys(("mean", "logvar"), np.zeros((2, photos, 1, 1, 1), np.float32))
-
-
 def vae_posteriors(
     sd: StableDiffusion, split: ImageSplit, size: int, cache: Path
 ) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.text import require_causal
+from common.data import ImageSplit
 from common.data.names import readable
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
@@ -25,6 +26,7 @@ from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
 from mcti_jax.layout import prepare
 from mcti_jax.material import Material
+from mcti_jax.mixed import mixed_scores
 from mcti_jax.prompts import Prompts
 
 # How a class feature is made, by the suffix of its metrics: the mean over the 27 prompts of
@@ -92,6 +94,20 @@ def token_features(
     return mean_over_prompts(jnp.asarray(features))
 
 
+def beside_names(material: Material, classes: Float[np.ndarray, "k p"]) -> Mapping[str, float]:
+    """Measure class features in one classifier with the classes that have names, if there are any.
+
+    Args:
+      material: the run's.
+      classes: of the learned classes, any length.
+    """
+    if material.others is None:
+        return {}
+    named = classification.normalise(material.named_texts.mean(axis=1))
+    photos = material.test_features, material.test.labels
+    return mixed_scores(classification.normalise(classes), named, photos, material.others)
+
+
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
     """Return micro and per-class accuracy on the test photos; empty for fewer than two classes."""
     labels, classes = material.test.labels, len(material.classnames)
@@ -106,10 +122,13 @@ def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[
 def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
     """Measure classifiers that use image features alone, on the same photos."""
     train, labels = material.train_features, material.train.labels
-    return {
+    found = {
         name: scores(classify(train, labels, material.test_features), material)
         for name, classify in baselines.BASELINES.items()
     }
+    means = classification.class_means(classification.normalise(train), labels)
+    found["nearest_class_mean"] |= beside_names(material, means)
+    return found
 
 
 def name_baseline(material: Material) -> dict[str, float]:
@@ -119,7 +138,8 @@ def name_baseline(material: Material) -> dict[str, float]:
     ids = jnp.asarray(clip.tokenizer(prompts, truncate=True))
     encode = jax.jit(encode_text, static_argnums=0)
     classes = np.asarray(encode(clip.text_tower, clip.params["text"], ids), np.float32)
-    return scores(classification.nearest_by_cosine(material.test_features, classes), material)
+    predicted = classification.nearest_by_cosine(material.test_features, classes)
+    return scores(predicted, material) | beside_names(material, classes)
 
 
 def evaluate(
@@ -154,6 +174,7 @@ def evaluate(
         if config.generate.per_class:
             samples[variant] = generate_classes(config, material.sd, vectors)
             results[variant] |= picture_scores(material, samples[variant], modes[ENSEMBLE].classes)
+        results[variant] |= beside_names(material, modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
         if not report.tables and measured:  # of the run's own variant
             test = material.test
@@ -162,9 +183,8 @@ def evaluate(
             )
     if samples:
         size = next(iter(samples.values())).shape[2]
-        pictures["samples"] = figures.class_sheet(
-            material.train, material.classnames, samples, size
-        )
+        photos = material.train if isinstance(material.train, ImageSplit) else None
+        pictures["samples"] = figures.class_sheet(photos, material.classnames, samples, size)
     first, *others = results
     beside = {name: results[name] for name in others}
     if measured:

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from common.clip.encode import unit
 from common.gradients import with_gradient
-from mcti_jax.losses import Bank, Networks, Rows, read_prompts
+from mcti_jax.losses import Bank, Kept, Networks, Rows, read_prompts
 
 
 @flax.struct.dataclass
@@ -100,20 +100,19 @@ def classify_images(
     texts: Float[Array, "r p"],
     own: Int[Array, "b"],
     scale: float,
-    classes: int,
+    problem: Int[Array, "r"],
 ) -> tuple[Float[Array, "b i"], Float[Array, "b i"]]:
     """Return cross-entropy and accuracy of "which of K texts belongs to this picture?".
 
     Args:
       images: unit-length features.
-      texts: unit-length features of all rows, variant by variant.
+      texts: unit-length features of all rows.
       own: which of the texts belongs to the images.
       scale: the logit scale s.
-      classes: K; texts of other variants take no part.
+      problem: which variant each text is of; those of other variants take no part.
     """
     logits = scale * jnp.einsum("bip,rp->bir", images, texts)
-    variant = jnp.arange(len(texts)) // classes
-    logits = jnp.where(variant == own[:, None, None] // classes, logits, -jnp.inf)
+    logits = jnp.where(problem == problem[own][:, None, None], logits, -jnp.inf)
     target = jnp.broadcast_to(own[:, None], logits.shape[:2])
     error = optax.softmax_cross_entropy_with_integer_labels(logits, target)
     return error, (jnp.argmax(logits, axis=-1) == target).astype(jnp.float32)
@@ -127,15 +126,18 @@ def sum_over_images(
     key: Key[Array, ""],
     weight: Float[Array, ""],
     *,
+    problem: Int[Array, "r"],
     logit_scale: float,
     photos: int,
     at_once: int,
+    kept: Kept | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, "r"]]]:
     """Return the sum over rows of the mean over their images, and the rows' metrics.
 
     Each device makes the text features of its rows and asks the images of its rows; between
     the two the features are gathered, and what each image says to each text is summed and sent
-    back to the text's device. Nothing else is sent, whatever the size of the networks.
+    back to the text's device. Nothing else is sent, whatever the size of the networks. Classes
+    whose tokens stay as they are take part with texts that are known, and their images ask, too.
 
     Args:
       networks: modules.
@@ -144,30 +146,51 @@ def sum_over_images(
       rows: labels and weights of the rows, sharded alike.
       key: the update's key.
       weight: of the term, times each row's gamma.
+      problem: which variant each row is of.
       logit_scale: s.
       photos: images of each row, see `draw_joint`.
       at_once: rows whose texts one device reads together.
+      kept: the classes that have no row, sharded like the rows; they belong to the first variant.
     """
+    if kept is not None:
+        problem = jnp.concatenate([problem, kept.problem])
+    places = jnp.arange(len(problem))
 
-    def device(tokens: Array, rows: tuple[Array, ...], shared: PyTree) -> tuple[Array, ...]:
-        frozen, key, weight = shared
-        (place, label, gamma), bank = rows, frozen["bank"]
-        templates = frozen["class_prompts"].slot.size
-        draws = draw_joint(key, label, bank, photos=photos, templates=templates)
-        images = bank.features[label[:, None], draws.photo]
+    def device(tokens: Array, asking: tuple[PyTree, ...], shared: PyTree) -> PyTree:
+        frozen, problem, key, weight = shared
+        bank, templates = frozen["bank"], frozen["class_prompts"].slot.size
+        ours, theirs = asking
 
-        def total(tokens: Array) -> tuple[Array, tuple[Array, ...]]:
+        def draw(label: Array) -> JointDraws:
+            return draw_joint(key, label, bank, photos=photos, templates=templates)
+
+        def errors(asking: tuple, draws: JointDraws, texts: Array) -> tuple[Array, Array, Array]:
+            place, label, gamma = asking
+            images = bank.features[label[:, None], draws.photo]
+            parts = classify_images(images, texts, place, logit_scale, problem)
+            error, hit = ((draws.share * part).sum(axis=1) for part in parts)
+            return weight * gamma * error, error, hit
+
+        def total(tokens: Array) -> tuple[Array, tuple]:
+            draws = draw(ours[1])
             own = class_texts(networks, frozen, tokens, draws.template, at_once=at_once)
             texts = lax.all_gather(own, "data", tiled=True)
-            parts = classify_images(images, texts, place, logit_scale, bank.counts.size)
-            error, hit = ((draws.share * part).sum(axis=1) for part in parts)
-            values = weight * gamma * error
-            return values.sum(), (values, error, hit)
+            if theirs is None:
+                values, *metrics = errors(ours, draws, texts)
+                return values.sum(), ((values, None), *metrics)
+            asking, known = theirs
+            others = draw(asking[1])
+            known = known[jnp.arange(len(known)), others.template]
+            texts = jnp.concatenate([texts, lax.all_gather(known, "data", tiled=True)])
+            values, *metrics = errors(ours, draws, texts)
+            further, *_ = errors(asking, others, texts)
+            return values.sum() + further.sum(), ((values, further), *metrics)
 
-        gradient, parts = jax.grad(total, has_aux=True)(tokens)
-        return gradient, *parts
+        gradient, results = jax.grad(total, has_aux=True)(tokens)
+        return gradient, *results
 
-    by_row = P("data")
+    first, by_row = len(tokens), P("data")
+    theirs = kept and ((places[first:], kept.label, kept.gamma), kept.texts)
     gradient, values, error, hit = jax.shard_map(
         device,
         in_specs=(by_row, by_row, P()),
@@ -176,8 +199,8 @@ def sum_over_images(
         check_vma=False,
     )(
         lax.stop_gradient(tokens),
-        (jnp.arange(len(tokens)), rows.label, rows.gamma),
-        (frozen, key, weight),
+        ((places[:first], rows.label, rows.gamma), theirs),
+        (frozen, problem, key, weight),
     )
     metrics = {"joint_ce": error, "joint_accuracy": hit}
-    return with_gradient(values.sum(), tokens, gradient), metrics
+    return with_gradient(sum(x.sum() for x in jax.tree.leaves(values)), tokens, gradient), metrics

@@ -94,6 +94,23 @@ class Bank:
     counts: Any
 
 
+@flax.struct.dataclass
+class Kept:
+    """Classes whose texts stay as they are; every leaf begins with their axis, padded.
+
+    Attributes:
+      label: index of each class, `[f]`; K and above are those of names, without images.
+      gamma: weight of what its images ask, `[f]`; 0 for names.
+      problem: the variant that its text takes part in, `[f]`: 0, and -1 in the padding.
+      texts: unit-length text feature under each prompt, `[f t p]`.
+    """
+
+    label: Any
+    gamma: Any
+    problem: Any
+    texts: Any
+
+
 def read_prompts(
     tower: TextTower,
     params: PyTree,

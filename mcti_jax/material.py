@@ -3,7 +3,7 @@
 What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,20 +11,34 @@ from typing import Any
 
 import flax.struct
 import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.clip.text import require_causal
-from common.data import Dataset, ImageSplit, few_shot, open_dataset
-from common.data.clip_features import MIRROR, ORIGINAL, image_features
+from common.data import (
+    Dataset,
+    FeatureDataset,
+    FeatureSplit,
+    ImageSplit,
+    few_shot,
+    open_dataset,
+)
+from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
+from common.data.joined import join
 from common.data.passed_over import listed
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
-from mcti_jax.encoding import no_posteriors, vae_posteriors
+from mcti_jax.encoding import vae_posteriors
+from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
+from mcti_jax.prompts import TEMPLATE_SET
+from mcti_jax.saving import MODEL, TEXT_ENCODER
+from mcti_jax.starts import names_tokens
 
 
 @flax.struct.dataclass
@@ -32,8 +46,9 @@ class EncodedPhotos:
     """What the frozen networks make of the training photos and of their mirrors.
 
     Attributes:
-      mean, logvar: VAE posterior, `[2 b h w c]`.
-      features: CLIP image features, not normalised, `[2 b p]`.
+      mean, logvar: VAE posterior, `[m b h w c]`, m being 2, or 1 where mirrors are not known; of
+        one number a photo where nothing is denoised.
+      features: CLIP image features, not normalised, `[m b p]`.
     """
 
     mean: Any
@@ -48,48 +63,79 @@ class Material:
     Attributes:
       sd, clip: the models.
       classnames: K names.
-      train, test: photos to learn from and to be measured on.
-      size: side in pixels of the pictures that the VAE sees; 0 where nothing is denoised.
+      train, test: photos to learn from and to be measured on, or their features.
+      size: side in pixels of the pictures that the VAE sees.
       cache: folder of what was encoded before.
+      denoised: whether the photos are needed as the VAE sees them.
       found: photos of the training part, of which `train` are the chosen ones.
+      added: classes of the data set that is learned beside those of an earlier run.
+      beside: classes that share the classifier by their names, and photos to measure on.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
     sd: StableDiffusion
     clip: CLIP
     classnames: tuple[str, ...]
-    train: ImageSplit
-    test: ImageSplit
+    train: ImageSplit | FeatureSplit
+    test: ImageSplit | FeatureSplit
     size: int
     cache: Path
+    denoised: bool = True
     found: int = 0
+    added: tuple[str, ...] = ()
+    beside: Dataset | FeatureDataset | None = None
     passed_over: str = ""
 
     @cached_property
     def encoded(self) -> EncodedPhotos:
         """The training photos as the objective reads them."""
-        mirrored = image_features(self.clip, self.train, self.cache, MIRROR)
-        if self.size:
-            latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
-        else:
-            latents = no_posteriors(len(self.train))
-        features = np.stack([self.train_features, mirrored])
+        versions = [self.train_features, self._features(self.train, MIRROR)]
+        features = np.stack([version for version in versions if version is not None])
+        if not self.denoised:
+            nothing = np.zeros((*features.shape[:2], 1, 1, 1), np.float32)
+            return EncodedPhotos(nothing, nothing, features)
+        latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
         return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
     @cached_property
     def train_features(self) -> np.ndarray:
         """CLIP image features of the training photos as they are, not normalised, `[b p]`."""
-        return image_features(self.clip, self.train, self.cache, ORIGINAL)
+        return self._features(self.train, ORIGINAL)
 
     @cached_property
     def test_features(self) -> np.ndarray:
         """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
-        return image_features(self.clip, self.test, self.cache)
+        return self._features(self.test, ORIGINAL)
+
+    @cached_property
+    def others(self) -> NamedClasses | None:
+        """The classes that share the classifier by their names."""
+        if self.beside is None:
+            return None
+        test = self.beside.test
+        return NamedClasses(self.beside.classnames, self._features(test, ORIGINAL), test.labels)
+
+    @cached_property
+    def named_texts(self) -> Float[np.ndarray, "f t p"] | None:
+        """Unit-length text features of these names in the templates of training."""
+        if self.beside is None:
+            return None
+        return named_texts(self.clip, self.beside.classnames, TEMPLATES[TEMPLATE_SET], self.cache)
+
+    def _features(
+        self, split: ImageSplit | FeatureSplit, version: Version
+    ) -> Float[np.ndarray, "b p"] | None:
+        """Return the features of photos in one version; None where they are not known."""
+        if isinstance(split, ImageSplit):
+            return image_features(self.clip, split, self.cache, version)
+        features = split.features if version == ORIGINAL else split.mirrored
+        return None if features is None else features.astype(np.float32)
 
     def encode_all(self) -> None:
         """Read every photo that the run will need, so that none is found broken at its end."""
-        with named_together(self.train, self.test):
-            _ = self.test_features, self.encoded
+        parts = [self.train, self.test, *([self.beside.test] if self.beside else [])]
+        with named_together(*(part for part in parts if isinstance(part, ImageSplit))):
+            _ = self.test_features, self.encoded, self.others
 
 
 def gather(config: ConfigDict) -> Material:
@@ -98,33 +144,65 @@ def gather(config: ConfigDict) -> Material:
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.
     """
-    dataset = open_dataset(config.data, holdout=config.holdout)
-    if not isinstance(dataset, Dataset):
-        raise UserError(
-            f"data={config.data!r} holds features only; MC-TI learns from photos: "
-            "give pocket:, folder:, coop: or tfds:."
-        )
+    dataset, added = open_photos(config, config.data), ()
+    if config.add:
+        further = open_photos(config, config.add)
+        dataset, added = join(dataset, further), further.classnames
     check_classes(dataset.classnames, config)
     train = dataset.train
     if shots := shots_of(config):
         train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
-    networks = bool(config.alpha or config.generate.per_class)
+    networks = bool(config.alpha or config.generate.per_class or names_tokens(config))
     sd = load_stable_diffusion(config.model, dtype, networks=networks)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
-    side = resolution(config, sd)
+    beside = open_photos(config, config.beside) if config.beside else None
+    for part in (train, *([beside.test] if beside else [])):
+        require_features_of(clip, part, config)
     return Material(
         sd=sd,
         clip=clip,
         classnames=dataset.classnames,
         train=train,
         test=dataset.test,
-        size=side if config.alpha else 0,
+        size=resolution(config, sd),
         cache=Path(config.cache).expanduser(),
+        denoised=bool(config.alpha),
         found=len(dataset.train),
+        added=added,
+        beside=beside,
         passed_over=listed(dataset.passed_over),
     )
+
+
+def open_photos(config: ConfigDict, spec: str) -> Dataset | FeatureDataset:
+    """Open a data set of photos, or of their features where nothing is denoised.
+
+    Raises:
+      UserError: It cannot be opened, or holds too little to learn from.
+    """
+    dataset = open_dataset(spec, holdout=config.holdout)
+    if isinstance(dataset, FeatureDataset) and config.alpha:
+        raise UserError(
+            f"{spec!r} holds features only and alpha={config.alpha:g} learns from photos, too: "
+            "give alpha=0, or pocket:, folder:, coop:, tfds: or hf:."
+        )
+    return dataset
+
+
+def require_features_of(clip: CLIP, split: ImageSplit | FeatureSplit, config: ConfigDict) -> None:
+    """Refuse features of another width than CLIP's own.
+
+    Raises:
+      UserError: It names both.
+    """
+    width = clip.config.text.projection
+    if isinstance(split, FeatureSplit) and split.features.shape[1] != width:
+        raise UserError(
+            f"the features of {config.data!r} are {split.features.shape[1]} wide and those of "
+            f"clip={config.clip!r} {width}: give the CLIP that made them."
+        )
 
 
 def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
@@ -157,21 +235,38 @@ def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
     return sd.require_size("resolution", config.resolution or sd.image_size)
 
 
-def describe(config: ConfigDict, material: Material) -> dict[str, str]:
-    """Return what a run learns from and is measured on, as rows of its first table."""
+def describe(
+    config: ConfigDict,
+    material: Material,
+    known: Collection[int] = (),
+    kept: Collection[int] = (),
+) -> dict[str, str]:
+    """Return what a run learns from and is measured on, as rows of its first table.
+
+    Args:
+      config: the run's.
+      material: what it gathered.
+      known: classes that begin as tokens of `start`.
+      kept: those of them that stay as they are.
+    """
     names, train, test = material.classnames, len(material.train), len(material.test)
+    others = material.beside.classnames if material.beside else ()
     shots = shots_of(config)
     chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
-    kept = f"{test} photos"
+    tested = f"{test} photos"
     if not test:
-        kept = "no photo, so no accuracy is measured"
+        tested = "no photo, so no accuracy is measured"
     elif len(names) == 1:
-        kept += "; of one class no accuracy is measured"
+        tested += "; of one class no accuracy is measured"
+    begun = {"begin there": len(known) - len(kept), "keep their tokens": len(kept)}
+    counts = ", ".join(f"{number} classes {what}" for what, number in begun.items() if number)
     return {
         "classes": f"{len(names)}: {_listed(names)}",
+        "start": f"{config.start}: {counts}" if counts else config.start,
+        "beside": f"{len(others)}: {_listed(others)}" if others else "",
         "learns from": f"{train} of {material.found} photos{chosen}",
         "passed over": material.passed_over,
-        "kept for the test": kept,
+        "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
     }
 
@@ -187,6 +282,12 @@ def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
     if "unet" not in sd.params:
         sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
     return sd.fingerprint
+
+
+def model_fingerprints(config: ConfigDict, sd: StableDiffusion) -> dict[str, str]:
+    """Return the fingerprints of what tokens are learned in, and of what earlier ones name."""
+    whole = {MODEL: sd.fingerprint} if config.alpha or names_tokens(config) else {}
+    return whole if config.alpha else whole | {TEXT_ENCODER: sd.text_fingerprint}
 
 
 def names_fingerprint(classnames: Sequence[str]) -> str:

@@ -7,12 +7,13 @@ from common.config import changed
 from common.errors import UserError
 from common.paths import AnyPath
 from common.training import Evaluation
-from mcti_jax.assembly import check_options, initial_vectors
+from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import in_class_order, require_usable
 from mcti_jax.material import gather
 from mcti_jax.options import check_values
 from mcti_jax.saving import read_run_tokens
+from mcti_jax.starts import noun_vectors
 
 
 def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name: str) -> Evaluation:
@@ -30,7 +31,8 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     Raises:
       UserError: The tokens or the photos are not of these models and classes.
     """
-    config = changed(config, {"data": data or config.data})
+    if data:
+        config = changed(config, {"data": data, "add": ""})
     learned = read_run_tokens(workdir)
     check_values(config)
     material = gather(config)
@@ -49,5 +51,5 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
         )
     check_options(config, sd)
     table = np.asarray(sd.params["text"]["token_embedding"])
-    start = initial_vectors(config, sd.tokenizer, table)
+    start = noun_vectors(config, sd.tokenizer, table)
     return evaluate(config, material, {name: tokens}, start)

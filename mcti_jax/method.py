@@ -19,10 +19,10 @@ from common.config import changed
 from common.diffusion import StableDiffusion
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.types import EVALUATION, Tell, unheard
+from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
-from mcti_jax.assembly import check_options, frozen_tree, make_networks, prompt_fingerprint
+from mcti_jax.assembly import begin, check_options, frozen_tree, make_networks, prompt_fingerprint
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import by_class_index, write_token
@@ -32,14 +32,17 @@ from mcti_jax.material import (
     EncodedPhotos,
     describe,
     gather,
+    model_fingerprints,
     names_fingerprint,
     whole_fingerprint,
 )
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
-from mcti_jax.options import check_values, shots_of
-from mcti_jax.outline import outline_of
-from mcti_jax.saving import TOKENS, learned_in, learned_tokens, read_run_tokens
+from mcti_jax.options import check_values, classification_of, shots_of
+from mcti_jax.outline import check_outlined, outline_of
+from mcti_jax.publishing import describe_tokens
+from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
+from mcti_jax.starts import learned_before, learned_classes
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class MCTI(Method):
 
     name = "mcti"
     trainable_rules = (("tokens", P("data")),)
-    frozen_rules = (("rows/.*", P("data")),)
+    frozen_rules = (("(rows|kept)/.*", P("data")),)
     writes = (TOKENS, "samples.png", "confusion.png")
     evaluation_fields = ("generate.",)
 
@@ -76,47 +79,64 @@ class MCTI(Method):
 
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
-        """Fill in how many photos of each class are learned from, which depends on the data."""
+        """Fill in what depends on other fields: photos of each class, the classification term."""
         check_values(config)
-        return changed(config, {"shots": shots_of(config)})
+        found = {"shots": shots_of(config), "classification": classification_of(config)}
+        return changed(config, found)
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load models and photos, fill the caches and lay the rows out on the mesh."""
         config = self.config
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         self.material = gather(config)
-        sd, clip = self.material.sd, self.material.clip
-        self._plan(sd, clip, len(self.material.classnames), mesh)
+        sd, clip, classnames = self.material.sd, self.material.clip, self.material.classnames
+        prints = (sd.fingerprint, sd.text_fingerprint)
+        self.known = learned_before(config, classnames, sd.text_tower.config.width, *prints)
+        learned = learned_classes(config, classnames, self.material.added, self.known)
+        self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
-        tell(describe(config, self.material))
+        tell(describe(config, self.material, self.known, self.layout.kept))
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material.encode_all()
+        self.first = begin(config, self.material, self.known)
         frozen = frozen_tree(
-            self.objective, sd, clip, self.material.train.labels, self.material.encoded
+            self.objective,
+            sd,
+            clip,
+            self.material.train.labels,
+            self.material.encoded,
+            self.first,
+            self.material.named_texts,
         )
         self.start = frozen["start"]
+        further = {"start": fingerprint({"first": self.first})} if config.start else {}
+        if others := self.material.others:
+            further |= {
+                "names beside": names_fingerprint(others.names),
+                f"{EVALUATION}photos beside": fingerprint({"features": others.features}),
+            }
         return RunInputs(
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
             fingerprints={
-                learned_in(config): self._model_fingerprint,
+                **model_fingerprints(config, sd),
                 "clip": clip.fingerprint,
-                "names": names_fingerprint(self.material.classnames),
+                "names": names_fingerprint(classnames),
                 "prompts": prompt_fingerprint(config, sd, clip),
                 "preprocessing": fingerprint({}, repr(clip.preprocess)),
                 f"{EVALUATION}test photos": self.material.test.fingerprint,
+                **further,
             },
-            notes={"classnames": list(self.material.classnames)},
+            notes={
+                "classnames": list(classnames),
+                "learned": list(self.layout.learned),
+            },
             earlier={"model": lambda: whole_fingerprint(config, sd)},
         )
 
-    @property
-    def _model_fingerprint(self) -> str:
-        sd = self.material.sd
-        return sd.fingerprint if self.config.alpha else sd.text_fingerprint
-
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
+        check_outlined(self.config)
         outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
 
@@ -127,19 +147,27 @@ class MCTI(Method):
 
         frozen = jax.eval_shape(assemble, outline.sd.params, outline.clip.params, outline.encoded)
         self.start = np.zeros(frozen["start"].shape, np.float32)
+        self.first = np.zeros((outline.classes, *self.start.shape), np.float32)
         return RunInputs(frozen, Steps("abstract"))
 
-    def _plan(self, sd: StableDiffusion, clip: CLIP, classes: int, mesh: Mesh) -> None:
-        self.layout = RowLayout.of(self.config, classes, mesh.shape["data"])
-        self.real_rows = {".*tokens": len(self.layout.variants) * classes}
+    def _plan(
+        self,
+        sd: StableDiffusion,
+        clip: CLIP,
+        classes: int,
+        mesh: Mesh,
+        learned: Sequence[int] | None = None,
+    ) -> None:
+        self.layout = RowLayout.of(self.config, classes, mesh.shape["data"], learned)
+        self.real_rows = {".*tokens": len(self.layout.variants) * len(self.layout.learned)}
         attention = choose_attention(self.config.attention, mesh.devices.flat[0])
         networks = make_networks(self.config, sd, clip, attention)
         self.objective = Objective(networks, self.layout, self.config)
 
     def init(self, key: Array) -> PyTree:
-        """Start every row from the same noun; nothing about it is random."""
+        """Start every row from the same noun or from what `start` says; nothing is random."""
         del key
-        return {"tokens": jnp.broadcast_to(self.start, (self.layout.size, *self.start.shape))}
+        return {"tokens": jnp.asarray(self.layout.spread(self.first))}
 
     def optimizer(self) -> optax.GradientTransformation:
         """Return AdamW without clipping, on the learned rows alone.
@@ -163,8 +191,11 @@ class MCTI(Method):
         return self.objective(trainable, frozen, batch, key)
 
     def tokens(self, trainable: PyTree) -> Float[np.ndarray, "v k n d"]:
-        """Return the learned vectors of each variant, without padding."""
-        return self.layout.by_variant(np.asarray(jax.device_get(trainable["tokens"])))
+        """Return the vectors of all classes for each variant, those that were kept among them."""
+        rows = self.layout.by_variant(np.asarray(jax.device_get(trainable["tokens"])))
+        tokens = np.repeat(self.first[None], len(rows), axis=0)
+        tokens[:, list(self.layout.learned)] = rows
+        return tokens
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure the accuracy of the tokens and the baselines; draw the tokens' pictures."""
@@ -177,12 +208,14 @@ class MCTI(Method):
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write `tokens/`, one file per class."""
         del evaluation
+        sd = self.material.sd
         tokens = learned_tokens(
             self.config,
             self.tokens(trainable)[0],
             self.material.classnames,
-            self._model_fingerprint,
+            sd.fingerprint if self.config.alpha else sd.text_fingerprint,
             self.config.updates,
+            {number: self.known[number] for number in self.layout.kept},
         )
         for token in tokens:
             write_token(workdir / TOKENS, token, "diffusers")
@@ -191,6 +224,12 @@ class MCTI(Method):
         """Return the vectors of the run's own variant, in the order of the classes."""
         tokens = by_class_index(read_run_tokens(workdir))
         return {"tokens": np.stack([token.vectors for token in tokens])}
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """See `describe_tokens`."""
+        del out
+        return describe_tokens(config, workdir)
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:

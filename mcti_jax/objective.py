@@ -113,6 +113,8 @@ class Objective:
             rows,
             key,
             config.joint.weight * factor,
+            problem=jnp.asarray(self.layout.problems()),
+            kept=shared.get("kept"),
             logit_scale=config.joint.logit_scale,
             photos=config.joint.photos,
             at_once=self.layout.at_once,

@@ -19,6 +19,8 @@ from mcti_jax.prompts import POOLS
 OF_A_SET = 5  # photos per class of the published recipe
 ONES_OWN = ("folder:", "memory:")  # kinds of data sets that papers do not share
 
+AUTO = "auto"
+
 RANGES: Ranges = {
     **SHARED,
     "classes": Range(0),
@@ -48,7 +50,7 @@ NAMES: Mapping[str, Iterable[str]] = {
     "remat": REMAT,
     "pool": POOLS,
     "class_tower": ("clip", "sd"),
-    "classification": CLASSIFICATIONS,
+    "classification": (AUTO, *CLASSIFICATIONS),
     "gamma_schedule": GAMMA_SCHEDULES,
     "generate.sampler": SAMPLERS,
 }
@@ -64,6 +66,25 @@ def check_values(config: ConfigDict) -> None:
     check_choices(config, NAMES)
     frozen_dtype(config.dtype, "cpu")  # The name alone: a cluster may not be joined yet.
     check_template("generate.prompt", config.generate.prompt)
+    check_start(config)
+
+
+def check_start(config: ConfigDict) -> None:
+    """Refuse fields about tokens of an earlier run that contradict each other.
+
+    Raises:
+      UserError: It names them.
+    """
+    if config.add and config.learn:
+        raise UserError(
+            f"add={config.add!r} learns the classes of that data set alone: leave out "
+            f"learn={', '.join(config.learn)}."
+        )
+    if config.add and not config.start:
+        raise UserError(
+            f"add={config.add!r} needs the tokens of the other classes: give the run that learned "
+            "them as start=RUN, and its photos as data=."
+        )
 
 
 def check_template(name: str, prompt: str) -> None:
@@ -89,3 +110,15 @@ def shots_of(config: ConfigDict) -> int:
     if config.shots >= 0:
         return config.shots
     return 0 if config.data.startswith(ONES_OWN) else OF_A_SET
+
+
+def classification_of(config: ConfigDict) -> str:
+    """Return the term that tells classes apart, where the config leaves it to the rest of it.
+
+    The joint term alone classifies best and costs pictures; the two together hardly do.
+    """
+    if config.classification != AUTO:
+        return config.classification
+    if not config.gamma:
+        return "paper"
+    return "both" if config.alpha else "joint"

@@ -14,7 +14,6 @@ from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
-from mcti_jax.encoding import no_posteriors
 from mcti_jax.material import EncodedPhotos, require_same_width, resolution
 from mcti_jax.options import shots_of
 
@@ -37,6 +36,20 @@ class Outline:
     encoded: EncodedPhotos
 
 
+def check_outlined(config: ConfigDict) -> None:
+    """Refuse what needs the tokens of an earlier run, or texts of names.
+
+    Raises:
+      UserError: It names the field.
+    """
+    for name in ("add", "learn", "beside"):
+        if config[name]:
+            raise UserError(
+                f"{name}={config[name]!r} depends on tokens or texts that are not read here: leave "
+                "it out, and give as many classes as are to be learned, classes=N."
+            )
+
+
 def outline_of(config: ConfigDict, platform: str) -> Outline:
     """Describe what a run of `config` on a platform would gather.
 
@@ -49,14 +62,15 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
     side = resolution(config, sd) // sd.downsampling
-    latents = side, side, sd.vae.config.latent_channels
-
-    def photos(*shape: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((2, len(labels), *shape), jnp.float32)
-
-    posterior = photos(*latents) if config.alpha else no_posteriors(len(labels))["mean"]
-    features = photos(clip.config.vision.projection)
-    return Outline(sd, clip, classes, labels, EncodedPhotos(posterior, posterior, features))
+    one = side, side, sd.vae.config.latent_channels
+    latents = 2, len(labels), *(one if config.alpha else (1, 1, 1))
+    features = (2, len(labels), clip.config.vision.projection)
+    encoded = EncodedPhotos(
+        mean=jax.ShapeDtypeStruct(latents, jnp.float32),
+        logvar=jax.ShapeDtypeStruct(latents, jnp.float32),
+        features=jax.ShapeDtypeStruct(features, jnp.float32),
+    )
+    return Outline(sd, clip, classes, labels, encoded)
 
 
 def _count(config: ConfigDict) -> tuple[int, np.ndarray]:

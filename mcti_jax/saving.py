@@ -1,6 +1,6 @@
 """What a run leaves of its tokens: one `LearnedToken` a class, with where it comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -17,9 +17,8 @@ TOKENS = "tokens"
 """The folder in a run's folder."""
 
 
-def learned_in(config: ConfigDict) -> str:
-    """Return what tokens are learned in, as fingerprints name it: without denoising, text alone."""
-    return "model" if config.alpha else "text encoder"
+MODEL, TEXT_ENCODER = "model", "text encoder"
+"""Of the fingerprints of a run: what tokens are learned in, without denoising the latter alone."""
 
 
 def learned_tokens(
@@ -28,6 +27,7 @@ def learned_tokens(
     classnames: Sequence[str],
     fingerprint: str,
     step: int,
+    kept: Mapping[int, LearnedToken] | None = None,
 ) -> list[LearnedToken]:
     """Name the vectors of K classes, in the order of the classes.
 
@@ -35,9 +35,12 @@ def learned_tokens(
       config: The run's.
       vectors: Of the run's own variant.
       classnames: K names.
-      fingerprint: Of what they were learned in: see `learned_in`.
+      fingerprint: Of what they were learned in: the model, or without denoising its text encoder.
       step: Updates made.
+      kept: Tokens of an earlier run, by the numbers of the classes that were not learned; they
+        go on saying where they come from.
     """
+    kept = kept or {}
     shared = {
         "base_model": config.model,
         "fingerprint": fingerprint,
@@ -53,7 +56,9 @@ def learned_tokens(
     rows = zip(token_words(classnames), classnames, vectors, strict=True)
     tokens = []
     for index, (word, name, vector) in enumerate(rows):
-        facts = {"class": name, "class_index": index, **shared}
+        which = {"class": name, "class_index": index}
+        origin = kept[index].metadata if index in kept else shared
+        facts = {**which, **origin, **which}
         metadata = {key: str(value) for key, value in facts.items()}
         tokens.append(LearnedToken(word, np.asarray(vector, np.float32), metadata))
     return tokens
@@ -62,30 +67,6 @@ def learned_tokens(
 def is_unfinished(workdir: AnyPath) -> bool:
     """Return whether a run has begun here and has not come to its end."""
     return (workdir / "checkpoints").is_dir() and not (workdir / "result.json").exists()
-
-
-def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken]:
-    """Return the tokens of a run's newest checkpoint, as `save` would write them there.
-
-    Raises:
-      UserError: There is no checkpoint, or it is of an older version.
-    """
-    # Checkpoints take seconds to import, and only runs that are not finished need them.
-    from common.training.unfinished import read_unfinished
-
-    run = read_unfinished(workdir)
-    classnames = run.notes.get("classnames")
-    rows = run.trainable.get("tokens")
-    if not classnames or rows is None:
-        raise UserError(
-            f"the checkpoints of {workdir} do not say what their tokens are called, as those of "
-            "older versions: run the training command again to its end."
-        )
-    first = rows[: len(classnames)]  # The rows of the other variants lie behind them.
-    # Runs without denoising named the whole model before the text encoder had a name.
-    fingerprints = {"text encoder": run.fingerprints.get("model", ""), **run.fingerprints}
-    fingerprint = fingerprints.get(learned_in(config), "")
-    return learned_tokens(config, first, classnames, fingerprint, run.step)
 
 
 def read_run_tokens(workdir: AnyPath) -> list[LearnedToken]:

@@ -155,4 +155,6 @@ def remark(spec: str) -> str:
     builder = name.split(":")[0]
     if kind == "tfds" and identify(builder) and builder not in SAME_TEST_SET:
         return f"{spec} tests on other pictures than CoOp's split: its figures are not the paper's."
+    if kind == "hf" and identify(builder.rpartition("/")[2]):
+        return f"{spec} is not CoOp's split: its figures are not the paper's."
     return ""

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from common.errors import run_command
+from common.hub import local_run
 from common.lazy import lazily
-from common.paths import as_output, as_path
+from common.paths import as_output
 from common.progress import say
 
 __all__, __getattr__, __dir__ = lazily(
@@ -46,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
 
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     out = as_output(options.out, "--out")
     if workdir.is_file():
         export_checkpoint(workdir, out)

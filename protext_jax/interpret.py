@@ -16,8 +16,8 @@ from absl import flags
 
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
+from common.hub import local_run
 from common.lazy import lazily
-from common.paths import as_path
 
 __all__, __getattr__, __dir__ = lazily(__name__, {"protext_jax.words": ("nearest_words",)})
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
 
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     config, learned = read_run_prompts(workdir, options.run)
     use_precision(config.dtype)
     if "prompts" not in learned.arrays:

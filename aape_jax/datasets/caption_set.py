@@ -1,5 +1,5 @@
 """Images with captions of their own as text, as strings name them: `pocket:captions`,
-`karpathy:...`, `nocaps:...`.
+`karpathy:...`, `coco:...`; `FORMS` lists them.
 """
 
 import json
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aape_jax.datasets.coco_files import entries, photos, require_folder
+from aape_jax.datasets.captions_by_image import read_by_image
+from aape_jax.datasets.coco_captions import read_coco
+from aape_jax.datasets.coco_files import Captioned, entries, photos, require_folder
+from aape_jax.datasets.flickr import LAYOUTS, read_flickr
 from aape_jax.datasets.nocaps import DOMAINS, training_set, validation
 from common.data import ImageSplit
 from common.data.places import local_path
@@ -66,9 +69,8 @@ def _open_part(spec: str, part: str) -> CaptionSet:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
-            f"data={spec!r} is not a captioned data set: write pocket:captions, "
-            "karpathy:FILE.json,FOLDER, nocaps:FILE.json,FOLDER,TRAIN or, for retrieval alone, "
-            "features:FILE.npz."
+            f"data={spec!r} is not a captioned data set: write {', '.join(FORMS)} or, for "
+            "retrieval alone, features:FILE.npz."
         )
     return OPENERS[kind](where, part)
 
@@ -120,8 +122,23 @@ def _nocaps(kind: str, where: str, part: str) -> CaptionSet:
     return CaptionSet(*validation(kind, where))
 
 
+def _read(reader: Callable[[str, str], Captioned], where: str, part: str) -> CaptionSet:
+    return CaptionSet(*reader(where, part))
+
+
 OPENERS: dict[str, Callable[[str, str], CaptionSet]] = {
     "pocket": _pocket,
     "karpathy": _karpathy,
+    "coco": partial(_read, read_coco),
+    "captions": partial(_read, read_by_image),
+    **{kind: partial(_read, partial(read_flickr, kind)) for kind in LAYOUTS},
     **{kind: partial(_nocaps, kind) for kind in DOMAINS},
 }
+FORMS = (
+    "pocket:captions",
+    "karpathy:FILE.json,FOLDER",
+    "coco:FOLDER",
+    *(f"{kind}:FOLDER" for kind in LAYOUTS),
+    "captions:FILE.json,FOLDER",
+    "nocaps:FILE.json,FOLDER,TRAIN",
+)

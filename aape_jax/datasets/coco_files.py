@@ -19,6 +19,9 @@ from common.records import Record
 Captions = dict[int | str, tuple[str, ...]]
 """Of each image, by its id."""
 
+Captioned = tuple[ImageSplit, tuple[tuple[str, ...], ...]]
+"""Photos of a part of a data set, and the captions of each."""
+
 REMEDY = "download it again"
 
 _LARGEST_ID = 2**63 - 1
@@ -85,7 +88,7 @@ def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
       UserError: the file is missing or damaged, or an object lacks one of `fields`.
     """
     content = read_json(file, REMEDY)
-    rows, kind = content.get(name), _kind_of(content)
+    rows, kind = content.get(name), kind_of(content)
     remedy = f"it is {kind}, so give another" if kind else REMEDY
     if not isinstance(rows, list) or not rows:
         raise UserError(f"{file} holds no list {name!r}: {remedy}.")
@@ -161,7 +164,7 @@ def _is_word(value: object) -> bool:
     return isinstance(value, str) and not value.strip().isdecimal()
 
 
-def _kind_of(content: Mapping[str, Any]) -> str:
+def kind_of(content: Mapping[str, Any]) -> str:
     """Return what a file holds, by its first objects; empty if that is not known."""
     for name, field, kind in _KINDS:
         listed = content.get(name)

@@ -8,13 +8,13 @@ that is learned from, e.g. karpathy:FILE.json,FOLDER; NoCaps itself has no train
 """
 
 from aape_jax.datasets.coco_files import (
+    Captioned,
     entries,
     photos,
     read_captions,
     require_folder,
     require_once,
 )
-from common.data import ImageSplit
 from common.data.places import local_path
 from common.errors import UserError
 
@@ -35,7 +35,7 @@ def training_set(kind: str, where: str) -> str:
     return _paths(kind, where)[2]
 
 
-def validation(kind: str, where: str) -> tuple[ImageSplit, tuple[tuple[str, ...], ...]]:
+def validation(kind: str, where: str) -> Captioned:
     """Return the photos of a key of `DOMAINS`, and the captions of each.
 
     Raises:

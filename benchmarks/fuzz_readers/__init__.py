@@ -1,6 +1,6 @@
 """What `benchmarks.fuzz` reads: for each reader sound files, and how they are read."""
 
-from benchmarks.fuzz_readers import learned, models, photos, runs, texts, weights
+from benchmarks.fuzz_readers import hugging_face, learned, models, photos, runs, texts, weights
 from benchmarks.fuzz_readers.reader import Reader
 from benchmarks.fuzz_readers.reader import write as write
 
@@ -9,6 +9,7 @@ READERS: dict[str, Reader] = {
     **weights.READERS,
     **learned.READERS,
     **photos.READERS,
+    **hugging_face.READERS,
     **texts.READERS,
     **runs.READERS,
 }

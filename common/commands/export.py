@@ -17,8 +17,9 @@ from absl import flags
 
 from common.commands.evaluate import define_method_flag
 from common.errors import run_command
+from common.hub import local_run
 from common.lazy import lazily
-from common.paths import as_output_folder, as_path
+from common.paths import as_output_folder
 
 __all__, __getattr__, __dir__ = lazily(__name__, {"common.commands.runs": ("export_run",)})
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
 
     del argv
     options = flags.FLAGS
-    method, workdir = method_class(options.method), as_path(options.workdir)
+    method, workdir = method_class(options.method), local_run(options.workdir)
     out = as_output_folder(options.out, "--out")
     export_run(method, workdir, out)
     tell_written(method, out)

@@ -7,7 +7,8 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from common.evaluation.tables import print_table
-from common.paths import AnyPath, as_path
+from common.hub import local_run
+from common.paths import AnyPath
 from common.precision import use_precision
 from common.progress import say
 from common.training import Method, find_method, train
@@ -49,7 +50,7 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     Raises:
       UserError: The folder holds no finished run of these methods, or it cannot be measured so.
     """
-    workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
+    workdir, data = local_run(flags.FLAGS.workdir), flags.FLAGS.data
     method, config = read_run_config(workdir, methods, flags.FLAGS.cache)
     dataset = data or config.data
     out = evaluation_file(workdir, dataset, part)

@@ -103,10 +103,12 @@ class FeatureSplit:
     Attributes:
       labels: Class of each row, an index into the data set's `classnames`.
       features: As the file holds them, i.e. not necessarily normalised.
+      mirrored: The same of the pictures' mirrors, where they are known.
     """
 
     labels: Int[np.ndarray, "b"]
     features: Float[np.ndarray, "b d"]
+    mirrored: Float[np.ndarray, "b d"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -119,14 +121,17 @@ class FeatureSplit:
     def take(self, rows: Sequence[int] | Int[np.ndarray, "r"]) -> "FeatureSplit":
         """Return the given rows in the given order."""
         rows = np.asarray(rows, dtype=np.int64)
-        return FeatureSplit(labels=self.labels[rows], features=self.features[rows])
+        mirrored = None if self.mirrored is None else self.mirrored[rows]
+        return FeatureSplit(self.labels[rows], self.features[rows], mirrored)
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hex characters that change with any label, any feature or their order."""
         digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
-        digest.update(f"{self.features.dtype}{self.features.shape}".encode())
-        digest.update(np.ascontiguousarray(self.features).tobytes())
+        for array in (self.features, self.mirrored):
+            if array is not None:
+                digest.update(f"{array.dtype}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
 

@@ -7,22 +7,26 @@ import numpy as np
 
 from common.data.checks import require_features, require_labels, require_names
 from common.data.dataset import FeatureDataset, FeatureSplit
+from common.data.feature_folder import open_feature_folder
 from common.data.npz import read_npz
-from common.data.places import is_file, local_path
+from common.data.places import is_file, is_folder, local_path
 from common.data.selection import hold_out
 from common.errors import UserError
 
 
 def open_features(path: str, holdout: int) -> FeatureDataset:
-    """Open an npz with `features [N,D]`, `labels [N]` and `classnames [C]`.
+    """Open an npz with `features [N,D]`, `labels [N]` and `classnames [C]`, or a feature folder.
 
     The last `holdout` rows of each class become test, unless the file brings its own parts as
     `train_features`, `train_labels`, `test_features`, `test_labels` (and maybe `val_...`).
+    `mirrored` or `train_mirrored [N,D]` may hold the features of the pictures' mirrors.
 
     Raises:
       UserError: No such file, an array is missing, or the arrays do not fit each other.
     """
     file = local_path(path)
+    if is_folder(file):
+        return open_feature_folder(file, holdout)
     arrays = read_feature_file(file)
     classnames = require_names(_array(file, arrays, "classnames"), f"classnames of {file}")
     if "train_features" not in arrays:
@@ -75,4 +79,12 @@ def _split(
         )
     features = require_features(features, f"{prefix}features of {file}")
     labels = require_labels(labels, len(classnames), f"{prefix}labels of {file}")
-    return FeatureSplit(labels=labels, features=features)
+    mirrored = arrays.get(f"{prefix}mirrored")
+    if mirrored is not None:
+        mirrored = require_features(mirrored, f"{prefix}mirrored of {file}")
+        if mirrored.shape != features.shape:
+            raise UserError(
+                f"{prefix}mirrored {mirrored.shape} and {prefix}features {features.shape} of "
+                f"{file} do not fit: they must have the same shape."
+            )
+    return FeatureSplit(labels, features, mirrored)

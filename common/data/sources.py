@@ -7,6 +7,7 @@ from common.data.coop import open_coop
 from common.data.dataset import Dataset, FeatureDataset
 from common.data.feature_files import open_features
 from common.data.folder import open_folder
+from common.data.hugging_face import open_hugging_face
 from common.data.memory import KIND as MEMORY
 from common.data.memory import kept
 from common.data.places import is_folder
@@ -19,8 +20,9 @@ def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
     """Open the data set that a dataset string names.
 
     Args:
-      spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME`, `features:FILE.npz`, or
-        `memory:NAME` as `Dataset.spec` gives it.
+      spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME`, `hf:OWNER/NAME` or
+        `hf:PATH`, perhaps with `:CONFIG`, `features:FILE.npz`, or `memory:NAME` as
+        `Dataset.spec` gives it.
       holdout: Examples per class to test on where the source itself has no test part.
 
     Raises:
@@ -55,6 +57,7 @@ OPENERS: dict[str, Callable[[str, int], Dataset | FeatureDataset]] = {
     "folder": open_folder,
     "coop": open_coop,
     "tfds": open_tfds,
+    "hf": open_hugging_face,
     "features": open_features,
     MEMORY: _open_memory,
 }

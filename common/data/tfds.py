@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from common.data.checks import require_labels
 from common.data.dataset import Dataset, ImageSplit
-from common.data.selection import hold_out
+from common.data.parts import dataset_of_parts
 from common.errors import UserError
 from common.photos.photo import EncodedPhoto
-from common.progress import say
+
+PARTS = {"train": "train", "validation": "val", "test": "test"}
+"""As tensorflow-datasets calls them, and as they are called here."""
 
 
 def open_tfds(name: str, holdout: int) -> Dataset:
     """Open an image classification set through `tfds.data_source`.
 
-    Pictures stay encoded until they are needed. `test` is the set's own test part, or its
-    `validation` part where it publishes no test or no labels of it (-1), or else the last
-    `holdout` examples per class.
+    Pictures stay encoded until they are needed. The parts are what `dataset_of_parts` makes of
+    them.
     The set is looked for in `TFDS_DATA_DIR`, and prepared there if it is absent.
 
     Raises:
@@ -49,26 +49,12 @@ def open_tfds(name: str, holdout: int) -> Dataset:
     encoded = sources(decoders={image_key: tfds.decode.SkipDecoding()})
     if "train" not in encoded:
         raise UserError(f"tfds:{name} has no train part (it has {', '.join(encoded)}).")
-    splits = {
-        part: _split(f"tfds:{name}/{part}", source, image_key, label_key)
-        for part, source in encoded.items()
-        if part in ("train", "validation", "test")
+    parts = {
+        part: _split(f"tfds:{name}/{published}", encoded[published], image_key, label_key)
+        for published, part in PARTS.items()
+        if published in encoded
     }
-
-    classnames = tuple(features[label_key].names)
-    train, validation = splits["train"], splits.get("validation")
-    test = splits.get("test")
-    if test is not None and len(test) and (test.labels < 0).all():
-        kept = "validation" if validation is not None else f"the last {holdout} of each class"
-        say(f"The labels of tfds:{name}'s test part are not published: {kept} is tested on.")
-        test = None
-    if test is not None:
-        return Dataset(name, classnames, train=train, test=test, val=validation)
-    if validation is not None:
-        return Dataset(name, classnames, train=train, test=validation)
-    require_labels(train.labels, len(classnames), f"the train labels of tfds:{name}")
-    train, test = hold_out(train, classnames, holdout, f"tfds:{name}")
-    return Dataset(name, classnames, train=train, test=test)
+    return dataset_of_parts(name, f"tfds:{name}", tuple(features[label_key].names), parts, holdout)
 
 
 def _only_key(name: str, features: Any, kind: type) -> str:

@@ -116,7 +116,7 @@ def image_grid(
 
 
 def class_sheet(
-    photos: ImageSplit,
+    photos: ImageSplit | None,
     classnames: Sequence[str],
     samples: Mapping[str, Float[np.ndarray, "k g size size 3"]],
     size: int,
@@ -125,22 +125,23 @@ def class_sheet(
     """Draw one row per class: some of its photos, then what each variant generated for it.
 
     Args:
-      photos: The training photos.
+      photos: The training photos; None where only their features are known.
       classnames: K names.
       samples: Generated pictures in [0, 1] by the variant's name.
       size: Their side in pixels; photos are squashed to it.
       shown: Photos per class.
     """
-    rows = []
+    rows, labels = [], np.zeros(0) if photos is None else photos.labels
+    shown = shown if len(labels) else 0
     for label in range(len(classnames)):
-        chosen = np.flatnonzero(photos.labels == label)[:shown]
+        chosen = np.flatnonzero(labels == label)[:shown]
         row = [squash(photos.load(int(index)), size) for index in chosen]
         blank = np.full((size, size, 3), WHITE, np.uint8)
         row.extend([blank] * (shown - len(chosen)))
         for images in samples.values():
             row.extend(np.round(255 * np.clip(images[label], 0, 1)).astype(np.uint8))
         rows.append(row)
-    headings = ["photos", *[""] * (shown - 1)]
+    headings = ["photos", *[""] * (shown - 1)] if shown else []
     for name, images in samples.items():
         headings.extend([name, *[""] * (images.shape[1] - 1)])
     return image_grid(rows, classnames, headings)

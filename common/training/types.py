@@ -78,6 +78,27 @@ class RunInputs:
 
 
 @dataclass(frozen=True)
+class Card:
+    """What `Method.publish` says of a run, for its model card.
+
+    Attributes:
+      title: its heading.
+      classnames: the classes that were learned, if any.
+      facts: rows of the table "what was learned from", e.g. {"photos": "5 of each class"}.
+      tags: for the hub's search.
+      library: what loads the files, as the hub calls it; "" for this library alone.
+      usage: Markdown on how the run is loaded; {repository} stands for its name on the hub.
+    """
+
+    title: str = ""
+    classnames: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    library: str = ""
+    usage: str = ""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What `Method.evaluate` measured.
 

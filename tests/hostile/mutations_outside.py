@@ -197,17 +197,31 @@ MUTATIONS = (
     ),
     Mutation(
         "an archive in a folder of everybody's",
-        "colab/tpu_pod.sh",
+        "colab/tpu_pod_steps.sh",
         'folder=$(mktemp -d "$folder")',
         'folder=${TMPDIR:-/tmp}/promptax.same && mkdir -p "$folder"',
         "colab/test_pod_script.py",
     ),
     Mutation(
         "fetching over a folder",
-        "colab/tpu_pod.sh",
-        "  if [[ -e ${workdir#/} || -L ${workdir#/} ]]; then",
+        "colab/tpu_pod_steps.sh",
+        "  if [[ -e $to || -L $to ]]; then",
         "  if false; then",
         "colab/test_pod_script.py",
+    ),
+    Mutation(
+        "a slice that its owner deleted",
+        "colab/tpu_pod_run.sh",
+        """elif "$started"; then""",
+        "elif false; then",
+        "colab/test_pod_run.py",
+    ),
+    Mutation(
+        "a run that fails for ever",
+        "colab/tpu_pod_run.sh",
+        "if grep -Eqv ' (idle|ended (0|143))$' <<< \"$said\"; then",
+        "if false; then",
+        "colab/test_pod_run.py",
     ),
 )
 

@@ -6,6 +6,7 @@ python -m tests.mcti.mutations [NAME ...]
 from tests.mutations import Mutation, main
 
 JOINT = "mcti/test_joint.py"
+STARTS = "mcti/test_starts.py"
 
 MUTATIONS = (
     Mutation(
@@ -144,8 +145,8 @@ MUTATIONS = (
     Mutation(
         "the joint term reads the texts of other variants",
         "mcti_jax/joint.py",
-        "jnp.where(variant == own[:, None, None] // classes, logits, -jnp.inf)",
-        "logits + 0 * variant",
+        "jnp.where(problem == problem[own][:, None, None], logits, -jnp.inf)",
+        "logits",
         JOINT,
     ),
     Mutation(
@@ -172,9 +173,51 @@ MUTATIONS = (
     Mutation(
         "joint term without gamma",
         "mcti_jax/joint.py",
-        "values = weight * gamma * error",
-        "values = weight * error",
+        "return weight * gamma * error, error, hit",
+        "return weight * error, error, hit",
         JOINT,
+    ),
+    Mutation(
+        "images of classes that stay do not ask",
+        "mcti_jax/joint.py",
+        "return values.sum() + further.sum(), ",
+        "return values.sum(), ",
+        JOINT,
+    ),
+    Mutation(
+        "classes that stay are read in the templates of others",
+        "mcti_jax/joint.py",
+        "known = known[jnp.arange(len(known)), others.template]",
+        "known = known[jnp.arange(len(known)), others.template[::-1]]",
+        JOINT,
+    ),
+    Mutation(
+        "what pads the classes that stay asks like the first variant",
+        "mcti_jax/joint.py",
+        "jnp.where(kept.gamma > 0, 0, -1)",
+        "jnp.where(kept.gamma > 0, 0, 0)",
+        JOINT,
+    ),
+    Mutation(
+        "classes that stay are learned, too",
+        "mcti_jax/method.py",
+        "learned = learned_classes(config, classnames, self.material.added, self.known)",
+        "learned = tuple(range(len(classnames)))",
+        STARTS,
+    ),
+    Mutation(
+        "tokens of an earlier run go to the classes in their order",
+        "mcti_jax/starts.py",
+        "vectors[number] = token.vectors",
+        "vectors[sorted(known).index(number)] = token.vectors",
+        STARTS,
+    ),
+    Mutation(
+        "mirrors of a feature folder stand at other places than their pictures",
+        "common/data/feature_folder.py",
+        "_stacked(root, order) if mirrors else None",
+        "_stacked(root, order[::-1]) if mirrors else None",
+        "data/test_feature_folder.py",
     ),
 )
 

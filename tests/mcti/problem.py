@@ -10,7 +10,8 @@ from jax.sharding import PartitionSpec as P
 
 from common.clip import TextTower
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
-from mcti_jax.layout import RowLayout, class_bank, class_latents, prepare
+from mcti_jax.classifier import prompt_features
+from mcti_jax.layout import RowLayout, class_bank, class_latents, kept_rows, prepare
 from mcti_jax.losses import Networks
 from mcti_jax.objective import Objective
 from mcti_jax.prompts import Prompts
@@ -72,7 +73,8 @@ class Problem:
         )
         by_row, everywhere = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
         frozen = jax.device_put(self.frozen, everywhere)
-        frozen["rows"] = jax.device_put(self.frozen["rows"], by_row)
+        for name in {"rows", "kept"} & set(frozen):
+            frozen[name] = jax.device_put(self.frozen[name], by_row)
         tokens = {"tokens": jax.device_put(self.tokens, by_row)}
         batch = {"step": jnp.float32(0)}
         return mesh, jax.device_put((batch, self.key), everywhere), tokens, frozen
@@ -116,6 +118,30 @@ class ObjectiveOutcome:
     rows: np.ndarray
     gradient: np.ndarray
     program: str
+
+
+def learning(whole, learned, devices=1, names=None):
+    """The same problem where some classes alone are learned, and the tokens of the others known.
+
+    With `names`, texts `[f t p]`, the classes have these instead of the others' tokens.
+    """
+    config, networks, frozen = whole.objective.config, whole.objective.networks, dict(whole.frozen)
+    layout = RowLayout.of(config, whole.layout.classes, devices, learned)
+    photos, tokens = whole.photos, whole.tokens[: whole.layout.classes]
+    frozen["rows"] = class_latents(layout, photos.mean, photos.logvar, photos.labels)
+    if config.classification != "paper":
+        own = networks.clip_text is not None
+        tower, name = (networks.clip_text, "clip_text") if own else (networks.text, "text")
+        params = frozen["params"][name], frozen["params"]["projection"]
+        kept = tokens[list(layout.kept)]
+        texts = np.asarray(prompt_features(tower, *params, frozen["class_prompts"], kept))
+        if names is None:
+            frozen["kept"] = kept_rows(layout, config.gamma, texts, texts[:0])
+        else:
+            alone = replace(layout, learned=tuple(range(layout.classes)))
+            frozen["kept"] = kept_rows(alone, config.gamma, texts[:0], names)
+    objective = Objective(networks, layout, config)
+    return replace(whole, objective=objective, frozen=frozen, tokens=layout.spread(tokens))
 
 
 def random_photos(labels, latent, seed=0):

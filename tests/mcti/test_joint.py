@@ -1,6 +1,7 @@
 """The joint term against loops over classes and pictures, on devices and in chunks."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from common.aot.collectives import collectives
 from mcti_jax.joint import classify_images, draw_joint
 from mcti_jax.layout import class_bank
-from tests.mcti.problem import LABELS, problem, random_photos
+from tests.mcti.problem import LABELS, learning, problem, random_photos
 from tests.mcti.tiny import FEATURES, LATENT, QUICK
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -70,7 +71,8 @@ def test_an_image_is_asked_among_the_texts_of_its_variant():
     rng = np.random.default_rng(0)
     images, texts = rng.standard_normal((2, 3, 4)), rng.standard_normal((7, 4))
     own = np.array([1, 5])  # Of the first and of the second three; the last text is padding.
-    error, hit = classify_images(*map(jnp.float32, (images, texts)), jnp.asarray(own), 3.0, 3)
+    problem = jnp.arange(7) // 3
+    error, hit = classify_images(*map(jnp.float32, (images, texts)), jnp.asarray(own), 3.0, problem)
     for image, variant, place, errors, hits in zip(
         images, (texts[:3], texts[3:6]), own % 3, error, hit, strict=True
     ):
@@ -202,3 +204,41 @@ def test_the_papers_form_does_not_know_of_the_joint_term():
         for changes in ({}, {"joint.weight": 9.0, "joint.photos": 1})
     ]
     assert texts[0] == texts[1] and "all_gather" not in texts[0]
+
+
+@pytest.mark.parametrize(("devices", "learned"), [(1, (3,)), (2, (1, 4))], ids=str)
+def test_classes_that_stay_take_part_as_if_they_were_learned(devices, learned):
+    """A token's gradient is the same, whether those of the other classes are learned or known."""
+    whole, expected = trained()
+    found = learning(whole, learned, devices).differentiate(devices)
+    np.testing.assert_allclose(found.value, expected.value, rtol=1e-5)
+    error = np.abs(found.gradient[0] - expected.gradient[0][list(learned)]).max()
+    assert error < 1e-4 * np.abs(expected.gradient[0]).max()
+    assert not found.rows[len(learned) :].any()
+
+
+def test_names_take_part_with_their_texts_and_ask_nothing():
+    """Classes 0, 2 and 3 of the whole problem stand for names: their texts count, images do not."""
+    whole, _ = trained()
+    rows = whole.frozen["rows"]
+    silent = np.isin(rows.label, (0, 2, 3))
+    frozen = whole.frozen | {"rows": rows.replace(gamma=np.where(silent, 0, rows.gamma))}
+    expected = replace(whole, frozen=frozen).differentiate()
+
+    texts = learning(whole, (1, 4)).frozen["kept"].texts
+    bank = jax.tree.map(jnp.asarray, whole.frozen["bank"])
+    draw = functools.partial(draw_joint, whole.key, bank=bank, photos=3, templates=texts.shape[1])
+    theirs, ours = (np.asarray(draw(jnp.array(x)).template) for x in ((0, 2, 3), (5, 6, 7)))
+    names = np.full_like(texts, 0.1)
+    names[np.arange(3), ours] = texts[np.arange(3), theirs]
+    found = learning(whole, (1, 4), 2, names).differentiate(2)
+    np.testing.assert_allclose(found.value, expected.value, rtol=1e-5)
+    error = np.abs(found.gradient[0] - expected.gradient[0][[1, 4]]).max()
+    assert error < 1e-4 * np.abs(expected.gradient[0]).max()
+
+
+def test_the_papers_term_of_some_classes_is_that_of_all():
+    whole = problem(classification="paper", alpha=0.0)
+    expected = whole.differentiate().gradient[0]
+    found = learning(whole, (4, 0)).differentiate().gradient[0]
+    assert np.abs(found - expected[[4, 0]]).max() < 1e-4 * np.abs(expected).max()

@@ -5,8 +5,9 @@ import pytest
 
 from common.errors import UserError
 from configs.mcti import get_config
-from mcti_jax.assembly import initial_vectors, make_networks
+from mcti_jax.assembly import make_networks
 from mcti_jax.method import MCTI, learning_rate
+from mcti_jax.starts import noun_vectors
 from tests.mcti.tiny import NumberTokenizer, models, settings
 
 # What `train_arg_person.sh` of the reference sets or leaves at its default.
@@ -43,7 +44,15 @@ def test_defaults_have_the_recipes_objective_and_the_joint_term():
     others = {"classification", "learning_rate", "resolution", "updates", "init_word"}
     objective = RECIPE.keys() - others
     assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
-    assert config.classification == get_config("recipe=photos").classification == "both"
+
+
+@pytest.mark.parametrize(
+    ("changes", "term"),
+    [("", "both"), ("alpha=0", "joint"), ("gamma=0", "paper"), ("recipe=photos", "both"),
+     ("recipe=dtd", "paper"), ("alpha=0,classification=paper", "paper")],
+)  # fmt: skip
+def test_the_term_that_suits_the_rest(changes, term):
+    assert MCTI(get_config(changes)).config.classification == term
 
 
 @pytest.mark.parametrize(
@@ -72,11 +81,21 @@ def test_networks_are_those_that_the_objective_needs():
 def test_every_vector_starts_as_the_noun():
     table = np.random.default_rng(0).standard_normal((1009, 32)).astype(np.float32)
     config = settings(init_word="7", vectors=3)
-    start = initial_vectors(config, NumberTokenizer(), table)
+    start = noun_vectors(config, NumberTokenizer(), table)
     np.testing.assert_array_equal(start, table[[7, 7, 7]])
 
 
 def test_noun_of_two_tokens():
     config = settings(init_word="7 8")
-    with pytest.raises(UserError, match=r"'7 8' is 2 tokens \(7 8\): choose a noun"):
-        initial_vectors(config, NumberTokenizer(), np.zeros((1009, 32), np.float32))
+    message = r"'7 8' is 2 tokens \(7 8\): choose a noun that is one token, or give vectors=2"
+    with pytest.raises(UserError, match=message):
+        noun_vectors(config, NumberTokenizer(), np.zeros((1009, 32), np.float32))
+    with pytest.raises(UserError, match=r"'' is 0 tokens \(nothing\): choose a noun that is one "):
+        noun_vectors(settings(init_word=""), NumberTokenizer(), np.zeros((1009, 32), np.float32))
+
+
+@pytest.mark.parametrize(("vectors", "rows"), [(2, [7, 8]), (3, [7, 7, 8]), (5, [7, 7, 7, 8, 8])])
+def test_pieces_of_a_noun_share_the_vectors(vectors, rows):
+    table = np.random.default_rng(0).standard_normal((1009, 32)).astype(np.float32)
+    start = noun_vectors(settings(init_word="7 8", vectors=vectors), NumberTokenizer(), table)
+    np.testing.assert_array_equal(start, table[rows])

@@ -59,6 +59,9 @@ def test_opening_renames_and_drops(tmp_path):
         ("tfds:oxford_iiit_pet:4.0.0", True),
         ("tfds:my_own", True),
         ("coop:data/dtd", True),
+        ("hf:ethz/food101", False),
+        ("hf:someone/dtd:partition_1", False),
+        ("hf:dtd/mine", True),
     ],
 )
 def test_other_test_sets_are_told(spec, same):

@@ -1,0 +1,98 @@
+"""A folder of features: one file a picture in a folder a class, as MC-TI's authors keep them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from common.data.checks import require_features
+from common.data.class_folders import class_folders
+from common.data.dataset import FeatureDataset, FeatureSplit
+from common.data.places import entries, is_file, is_folder
+from common.data.selection import hold_out
+from common.errors import UserError
+from common.text import some
+from common.weights.torch_archive import unpickle_torch_archive
+
+MIRRORED = "_flip"
+"""Ends the name of the file of a picture's mirror."""
+
+_SUFFIX = ".pt"
+
+
+def open_feature_folder(root: Path, holdout: int) -> FeatureDataset:
+    """Open `ROOT/class/picture.pt`, each a tensor `[1, D]` or `[D]`.
+
+    The mirror of `picture.pt` is `picture_flip.pt`; all pictures have one, or none has. Where
+    there are no folders `train` and `test` of such classes, the last `holdout` pictures of each
+    class become test.
+
+    Raises:
+      UserError: A class has no features, a mirror lacks its picture or a picture its mirror, or a
+        file is not one feature.
+    """
+    parts = [root / "train", root / "test"]
+    if all(is_folder(part) for part in parts):
+        names = tuple(class_folders(parts[0]))
+        if odd := set(names) ^ set(class_folders(parts[1])):
+            raise UserError(
+                f"{parts[0]} and {parts[1]} must have the same classes: only one of them has "
+                f"{some(sorted(odd))}."
+            )
+        train, test = (_read(part, names) for part in parts)
+        return FeatureDataset(root.name, names, train, test)
+    names = tuple(class_folders(root))
+    train, test = hold_out(_read(root, names), names, holdout, str(root))
+    return FeatureDataset(root.name, names, train, test)
+
+
+def _read(root: Path, classnames: Sequence[str]) -> FeatureSplit:
+    labels, pictures, mirrors = [], [], []
+    for label, name in enumerate(classnames):
+        files = [file for file in entries(root / name) if file.suffix == _SUFFIX and is_file(file)]
+        plain = [file for file in files if not file.stem.endswith(MIRRORED)]
+        if not plain:
+            raise UserError(f"{root / name} holds no features: it needs a PICTURE.pt for each.")
+        mirrored = [file for file in files if file.stem.endswith(MIRRORED)]
+        if lone := {file.stem.removesuffix(MIRRORED) for file in mirrored} - {
+            f.stem for f in plain
+        }:
+            raise UserError(
+                f"{root / name} holds mirrors without their pictures: {some(sorted(lone))}; "
+                f"add PICTURE.pt beside PICTURE{MIRRORED}.pt."
+            )
+        labels += [label] * len(plain)
+        pictures += plain
+        mirrors += mirrored
+    if mirrors and len(mirrors) < len(pictures):
+        known = {(file.parent, file.stem.removesuffix(MIRRORED)) for file in mirrors}
+        lacking = [file for file in pictures if (file.parent, file.stem) not in known]
+        raise UserError(
+            f"{len(lacking)} pictures of {root} have no mirror, the first is {lacking[0]}: add "
+            f"PICTURE{MIRRORED}.pt for each, or remove all mirrors."
+        )
+    # A picture and its mirror stand at the same place of both.
+    order = [file.with_name(f"{file.stem}{MIRRORED}{_SUFFIX}") for file in pictures]
+    return FeatureSplit(
+        np.array(labels), _stacked(root, pictures), _stacked(root, order) if mirrors else None
+    )
+
+
+def _stacked(root: Path, files: Sequence[Path]) -> Float[np.ndarray, "b d"]:
+    rows = [_feature(file) for file in files]
+    widths = [len(row) for row in rows]
+    for file, width in zip(files, widths, strict=True):
+        if width != widths[0]:
+            raise UserError(
+                f"{file} holds {width} numbers and {files[0]} {widths[0]}: make all features with "
+                "one CLIP."
+            )
+    return require_features(np.stack(rows), f"the features of {root}")
+
+
+def _feature(file: Path) -> Float[np.ndarray, "d"]:
+    content = unpickle_torch_archive(file)
+    if not isinstance(content, np.ndarray) or content.shape[-1:] != (content.size,):
+        raise UserError(f"{file} is not one feature: it must hold one tensor [1, D] or [D].")
+    return content.reshape(-1)
