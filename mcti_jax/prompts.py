@@ -10,11 +10,9 @@ from jaxtyping import Array, Float, Int
 from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
+from mcti_jax.saving import TEMPLATE_SET as TEMPLATE_SET
 
 POOLS = ("placeholder", "eos")
-
-TEMPLATE_SET = "textual_inversion"
-"""Of the prompts that tokens are learned in: a key of `common.data.templates.TEMPLATES`."""
 
 
 @dataclass(frozen=True)

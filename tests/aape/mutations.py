@@ -330,7 +330,7 @@ MUTATIONS = (
     ),
     Mutation(
         "H of per-dataset means",
-        "common/report.py",
+        "common/overview.py",
         "rows = average(tables)",
         "rows = average([with_harmonic(table) for table in tables])",
         "aape/test_report.py",
