@@ -47,3 +47,8 @@ GENERATIONS: Mapping[str, str] = {
 def chip_of(device_kind: str) -> Chip | None:
     """Return the peak rates of a kind of device; None where they are not known."""
     return CHIPS.get(GENERATIONS.get(device_kind, ""))
+
+
+def sides(name: str) -> list[int]:
+    """Return how many chips a topology such as "v5e:2x4" has along each side."""
+    return [int(side) for side in name.partition(":")[2].split("x")]

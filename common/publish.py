@@ -24,6 +24,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -33,9 +34,7 @@ from common.hub import HUB, local_run, parse_hub, require_upload, upload
 from common.packages import package_of
 from common.paths import AnyPath, as_output_folder, in_bucket
 from common.progress import say
-from common.publishing import write_publication
 from common.text import quoted
-from common.training.method import Method, method_class, read_run_config
 
 PUBLISHED = "published"
 """The folder of a dry run, in that of the run."""
@@ -51,12 +50,15 @@ def define_flags() -> None:
     flags.DEFINE_string("method", None, "As module:class, where it is none of this library's.")
 
 
-def find_run_method(workdir: AnyPath, name: str | None) -> type[Method]:
+def find_run_method(workdir: AnyPath, name: str | None) -> type[Any]:
     """Return the method of a run; what its folder says is imported only if it is ours.
 
     Raises:
       UserError: It is not, and no name is given.
     """
+    # Methods take seconds to import.
+    from common.training.method import method_class
+
     file = workdir / "config.json"
     if not file.exists():
         raise UserError(f"{workdir} holds no run: there is no {file.name} in it.")
@@ -93,6 +95,10 @@ def publish(
     Raises:
       UserError: The run is not finished, cannot be given away as it is, or the hub refuses it.
     """
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.publishing import write_publication
+    from common.training.method import read_run_config
+
     workdir = local_run(run)
     repository, revision = parse_hub(to) if to.startswith(HUB) else ("USER/NAME", None)
     if revision:

@@ -41,7 +41,6 @@ from mcti_jax.formats import (
     write_token,
 )
 from mcti_jax.saving import TOKENS, is_unfinished
-from mcti_jax.unfinished import unfinished_tokens
 
 _OURS = "diffusers"  # the format of a run's own `tokens/`
 CLASSES = "classes"
@@ -133,6 +132,7 @@ def _finished(workdir: AnyPath) -> list[LearnedToken]:
 def _unfinished(workdir: AnyPath) -> list[LearnedToken]:
     from common.config import read_config
     from configs.mcti import defaults
+    from mcti_jax.unfinished import unfinished_tokens
 
     return unfinished_tokens(workdir, read_config(workdir, defaults()))
 

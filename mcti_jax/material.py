@@ -37,6 +37,8 @@ from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
 from mcti_jax.prompts import TEMPLATE_SET
+from mcti_jax.saving import MODEL, TEXT_ENCODER
+from mcti_jax.starts import names_tokens
 
 
 @flax.struct.dataclass
@@ -151,7 +153,9 @@ def gather(config: ConfigDict) -> Material:
     if shots := shots_of(config):
         train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
-    sd = load_stable_diffusion(config.model, dtype)
+    drawn = config.generate.per_class or config.preview_every
+    networks = bool(config.alpha or drawn or names_tokens(config))
+    sd = load_stable_diffusion(config.model, dtype, networks=networks)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
     beside = open_photos(config, config.beside) if config.beside else None
@@ -272,6 +276,19 @@ def _listed(names: Sequence[str], room: int = 60) -> str:
     """Return as many of the names as fit into a line."""
     text = ", ".join(names)
     return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
+
+
+def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
+    """Return the fingerprint of all networks, which are loaded for it if they were not."""
+    if "unet" not in sd.params:
+        sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
+    return sd.fingerprint
+
+
+def model_fingerprints(config: ConfigDict, sd: StableDiffusion) -> dict[str, str]:
+    """Return the fingerprints of what tokens are learned in, and of what earlier ones name."""
+    whole = {MODEL: sd.fingerprint} if config.alpha or names_tokens(config) else {}
+    return whole if config.alpha else whole | {TEXT_ENCODER: sd.text_fingerprint}
 
 
 def names_fingerprint(classnames: Sequence[str]) -> str:

@@ -29,7 +29,14 @@ from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
-from mcti_jax.material import EncodedPhotos, describe, gather, names_fingerprint
+from mcti_jax.material import (
+    EncodedPhotos,
+    describe,
+    gather,
+    model_fingerprints,
+    names_fingerprint,
+    whole_fingerprint,
+)
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, classification_of, shots_of
@@ -85,7 +92,8 @@ class MCTI(Method):
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         self.material = gather(config)
         sd, clip, classnames = self.material.sd, self.material.clip, self.material.classnames
-        self.known = learned_before(config, classnames, sd.text_tower.config.width, sd.fingerprint)
+        prints = (sd.fingerprint, sd.text_fingerprint)
+        self.known = learned_before(config, classnames, sd.text_tower.config.width, *prints)
         learned = learned_classes(config, classnames, self.material.added, self.known)
         self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
@@ -114,7 +122,7 @@ class MCTI(Method):
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
             fingerprints={
-                "model": sd.fingerprint,
+                **model_fingerprints(config, sd),
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(classnames),
                 "prompts": prompt_fingerprint(config, sd, clip),
@@ -126,6 +134,7 @@ class MCTI(Method):
                 "classnames": list(classnames),
                 "learned": list(self.layout.learned),
             },
+            earlier={"model": lambda: whole_fingerprint(config, sd)},
         )
 
     def abstract(self, mesh: Mesh) -> RunInputs:
@@ -214,11 +223,12 @@ class MCTI(Method):
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write `tokens/`, one file per class."""
         del evaluation
+        sd = self.material.sd
         tokens = learned_tokens(
             self.config,
             self.tokens(trainable)[0],
             self.material.classnames,
-            self.material.sd.fingerprint,
+            sd.fingerprint if self.config.alpha else sd.text_fingerprint,
             self.config.updates,
             {number: self.known[number] for number in self.layout.kept},
         )

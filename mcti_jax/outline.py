@@ -62,7 +62,8 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
     side = resolution(config, sd) // sd.downsampling
-    latents = (2, len(labels), side, side, sd.vae.config.latent_channels)
+    one = side, side, sd.vae.config.latent_channels
+    latents = 2, len(labels), *(one if config.alpha else (1, 1, 1))
     features = (2, len(labels), clip.config.vision.projection)
     encoded = EncodedPhotos(
         mean=jax.ShapeDtypeStruct(latents, jnp.float32),

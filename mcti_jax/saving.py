@@ -9,10 +9,16 @@ from ml_collections import ConfigDict
 from common.errors import UserError
 from common.paths import AnyPath
 from mcti_jax.formats import LearnedToken, read_tokens, token_words
-from mcti_jax.prompts import TEMPLATE_SET
+
+TEMPLATE_SET = "textual_inversion"
+"""Of the prompts that tokens are learned in: a key of `common.data.templates.TEMPLATES`."""
 
 TOKENS = "tokens"
 """The folder in a run's folder."""
+
+
+MODEL, TEXT_ENCODER = "model", "text encoder"
+"""Of the fingerprints of a run: what tokens are learned in, without denoising the latter alone."""
 
 
 def learned_tokens(
@@ -29,7 +35,7 @@ def learned_tokens(
       config: The run's.
       vectors: Of the run's own variant.
       classnames: K names.
-      fingerprint: Of the Stable Diffusion that they were learned for.
+      fingerprint: Of what they were learned in: the model, or without denoising its text encoder.
       step: Updates made.
       kept: Tokens of an earlier run, by the numbers of the classes that were not learned; they
         go on saying where they come from.

@@ -27,6 +27,7 @@ FLOORS = (
     {"evaluation", "training"},
     {"protocols"},
     {"aot", "describe", "fields", "page", "publishing", "runs", "split", "torch_check"},
+    {"overview"},
     {"commands", "convert", "publish", "report"},
     {"notebook"},
     {"configs", "tools", *METHODS},

@@ -12,7 +12,7 @@ from common.data.coop_sets import IMAGENET
 from common.errors import UserError
 from common.protocols.coop import coop_sgd
 from common.protocols.epochs import AnyArray, cosine_by_epoch, steps_per_epoch
-from common.training.rates import PAPER, array_module, make_rate, rate_at
+from common.training.rates import PAPER, Rate, array_module, make_rate, rate_at
 
 SHORT_EPOCHS = 10
 """What base-to-new protocols train for (CoCoOp)."""
@@ -64,7 +64,7 @@ def rate_by_epoch(
     return rate
 
 
-def scheduled(config: ConfigDict, base: float, an_epoch: int) -> optax.ScalarOrSchedule:
+def scheduled(config: ConfigDict, base: float, an_epoch: int) -> Rate:
     """Return the rate that the config's group `rate` asks for: CoOp's by epoch, or another."""
     if config.rate.schedule != PAPER:
         return make_rate(config, base, config.updates)
@@ -83,11 +83,11 @@ def learning_rates(config: ConfigDict, an_epoch: int, step: int) -> dict[str, fl
     }
 
 
-def _sgd(rate: optax.ScalarOrSchedule, config: ConfigDict) -> optax.GradientTransformation:
+def _sgd(rate: Rate, config: ConfigDict) -> optax.GradientTransformation:
     return coop_sgd(rate, config.momentum, config.weight_decay)
 
 
-def _adamw(rate: optax.ScalarOrSchedule, config: ConfigDict) -> optax.GradientTransformation:
+def _adamw(rate: Rate, config: ConfigDict) -> optax.GradientTransformation:
     return optax.adamw(rate, weight_decay=config.weight_decay)
 
 

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from common.errors import UserError
@@ -25,8 +22,12 @@ DECAYS: dict[str, Callable[[Any, ModuleType], Any]] = {
 
 
 def array_module(x: Any) -> ModuleType:
-    """Return jax.numpy for what a device or a traced program holds, else numpy."""
-    return jnp if isinstance(x, jax.Array) else np
+    """Return numpy for what the host holds, else jax.numpy."""
+    if isinstance(x, int | float | np.ndarray | np.generic):
+        return np
+    import jax.numpy  # Not above, since the names of `DECAYS` are read before JAX is needed.
+
+    return jax.numpy
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,12 @@ class RateSchedule:
         return xp.where(step < self.warmup, rising, falling)
 
 
-def make_rate(config: ConfigDict, peak: float, updates: int) -> optax.ScalarOrSchedule:
-    """Return what optax takes as learning rate: a number where it never changes, else a schedule.
+Rate = float | Callable[[Any], Any]
+"""What optax takes as learning rate: a number, or a schedule, from an update to a number."""
+
+
+def make_rate(config: ConfigDict, peak: float, updates: int) -> Rate:
+    """Return the learning rate as optax takes it, a number if it never changes.
 
     Args:
       config: the run's, whose `rate.schedule` is one of `DECAYS`.
@@ -76,7 +81,7 @@ def make_rate(config: ConfigDict, peak: float, updates: int) -> optax.ScalarOrSc
     return lambda step: peak * schedule.share(step, updates)
 
 
-def rate_at(rate: optax.ScalarOrSchedule, step: int) -> float:
+def rate_at(rate: Rate, step: int) -> float:
     """Return the rate of an update, counted from 0."""
     return float(rate(step) if callable(rate) else rate)
 

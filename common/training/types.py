@@ -64,6 +64,8 @@ class RunInputs:
       fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
         The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
         said and not refused.
+      earlier: name -> how to compute a fingerprint that only older versions recorded. It is
+        asked for where a checkpoint has the name, and `fingerprints` has not.
       notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
         it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
     """
@@ -72,6 +74,7 @@ class RunInputs:
     source: Source
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
