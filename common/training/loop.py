@@ -259,7 +259,8 @@ def _run(
                     if profile.starts_at(steps):
                         ledger.settle()
                         profile.start()
-                    state, report = call(state, frozen, key, feed)
+                    with profile.marked(steps):
+                        state, report = call(state, frozen, key, feed)
                     ledger.settle()
                     ledger.expect(report, steps.stop)
                     signal, profiled = stop.requested(), profile.stops_at(steps)

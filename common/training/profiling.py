@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import jax
@@ -71,6 +72,12 @@ class Profile:
         """Begin; the calls that were sent before must have ended."""
         self._local = tempfile.TemporaryDirectory()  # A trace cannot be written into a bucket.
         jax.profiler.start_trace(self._local.name)
+
+    def marked(self, steps: range) -> AbstractContextManager:
+        """Return what the call of these steps is made within, so that XProf knows it as a step."""
+        if self._local is None:
+            return nullcontext()
+        return jax.profiler.StepTraceAnnotation("updates", step_num=steps.start)
 
     def stop(self) -> None:
         """Write the trace, if one was begun, and say how it is looked at."""
