@@ -335,6 +335,20 @@ MUTATIONS = (
         "rows = average([with_harmonic(table) for table in tables])",
         "aape/test_report.py",
     ),
+    Mutation(
+        "the second stage has the schedule of the whole run",
+        "aape_jax/captioning/stages.py",
+        "schedule.share(step - start, stop - start)",
+        "schedule.share(step, stop)",
+        "test_learning_rates.py",
+    ),
+    Mutation(
+        "the aggregator logs the head's rate",
+        "aape_jax/core/optimizer.py",
+        '"aggregator": "aggregator/learning_rate"',
+        '"aggregator": "learning_rate"',
+        "test_learning_rates.py",
+    ),
 )
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Pictures of the tokens while they are learned."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from common.diffusion import load_stable_diffusion
 from common.errors import UserError
 from common.evaluation.figures import image_grid
 from configs.mcti import get_config
+from mcti_jax import method
 from mcti_jax.previews import check_preview, preview_texts
 from tests.hostile import commands
 
@@ -89,3 +92,25 @@ def test_a_preview_shows_the_tokens_and_changes_nothing(tmp_path):
     grid = image_grid(np.stack([np.asarray(x) for x in drawn])[None], [text])
     with Image.open(late) as picture:
         np.testing.assert_array_equal(np.asarray(picture), grid)
+
+
+def test_a_preview_shows_the_runs_own_variant(monkeypatch):
+    """Plain textual inversion, which is trained beside it, is not drawn."""
+    seen, picture = [], np.zeros((1, 1, 3), np.uint8)
+
+    def draw(*arguments):
+        seen.append(arguments)
+        return picture
+
+    monkeypatch.setattr(method, "draw_preview", draw)
+    run = SimpleNamespace(
+        config=changed(),
+        tokens=lambda trainable: trainable["by variant"],
+        material=SimpleNamespace(sd="sd", classnames=NAMES),
+        layout=SimpleNamespace(learned=(1, 2)),
+    )
+    own, other = np.zeros((3, 1, 4)), np.ones((3, 1, 4))
+    drawn = method.MCTI.preview(run, {"by variant": [own, other]}, {})
+    assert drawn["preview"] is picture
+    ((config, *rest),) = seen
+    assert config == run.config and rest[1] is own and rest[2:] == [NAMES, (1, 2)]

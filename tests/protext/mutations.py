@@ -174,6 +174,13 @@ MUTATIONS = (
         "if short:",
         "protext/test_protocols.py",
     ),
+    Mutation(
+        "short runs with the schedule of the longest",
+        "protext_jax/runs.py",
+        "min(run.epochs * per_epoch, config.updates) for run in runs",
+        "config.updates for run in runs",
+        "test_learning_rates.py",
+    ),
 )
 
 if __name__ == "__main__":
