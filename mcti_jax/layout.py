@@ -167,8 +167,16 @@ def class_latents(
     mean: Float[AnyArray, "m b h w c"],
     logvar: Float[AnyArray, "m b h w c"],
     labels: np.ndarray,
+    captioned: bool = False,
 ) -> Rows:
-    """Return the rows with their VAE posteriors, photos and mirrors pooled."""
+    """Return the rows with their VAE posteriors, photos and mirrors pooled.
+
+    Args:
+      layout: says which rows there are.
+      mean, logvar: of the posteriors.
+      labels: class of each photo.
+      captioned: whether each photo, and its mirror, has the prompt of its number.
+    """
     grouped = class_rows(np.tile(labels, len(mean)), layout.classes)
     pooled = [x.reshape(-1, *x.shape[2:])[grouped.rows] for x in (mean, logvar)]
     return Rows(
@@ -178,6 +186,7 @@ def class_latents(
         mean=layout.spread(pooled[0]),
         logvar=layout.spread(pooled[1]),
         entries=layout.spread(grouped.counts).astype(np.int32),
+        prompt=layout.spread(grouped.rows % len(labels)).astype(np.int32) if captioned else None,
     )
 
 

@@ -56,6 +56,7 @@ class Rows:
       gamma: weight of the classification term at the first update, `[r]`.
       mean, logvar: VAE posterior of its pictures and their mirrors, `[r e h w c]`.
       entries: how many of the e are real, `[r]`.
+      prompt: which prompt belongs to each of the e, `[r e]`; None where any may be drawn.
     """
 
     label: Any
@@ -64,6 +65,7 @@ class Rows:
     mean: Any
     logvar: Any
     entries: Any
+    prompt: Any = None
 
 
 @flax.struct.dataclass

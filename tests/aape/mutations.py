@@ -197,7 +197,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a loaded run by the template alone",
-        "aape_jax/trained.py",
+        "aape_jax/classification/learned.py",
         ".features(kind)",
         ".classes",
         "aape/test_class_features.py",

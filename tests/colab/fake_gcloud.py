@@ -21,6 +21,7 @@ from pathlib import Path
 HOSTS = 2
 RUN = """#!/bin/bash
 # A run that counts in its bucket up to a number, and ends as a training run does when it is asked.
+# Where the plan has something happen at a number, it waits there until it has happened.
 trap 'echo saved; exit 143' TERM
 here=$(hostname)
 echo "$@" >> "$BUCKET/started-$here"
@@ -28,6 +29,8 @@ while true; do
   count=$(cat "$BUCKET/count-$here" 2> /dev/null || echo 0)
   echo "update $count"
   [ -e "$BUCKET/broken" ] && exit 1
+  hold=$(grep -o 'at=[0-9]*' "$BUCKET/../plan" 2> /dev/null | head -n 1)
+  if [ -n "$hold" ] && ((count >= ${hold#at=})); then /bin/sleep 0.05; continue; fi
   ((count >= $(cat "$BUCKET/updates"))) && exit 0
   echo $((count + 1)) > "$BUCKET/count-$here"
   /bin/sleep 0.05
