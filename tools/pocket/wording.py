@@ -15,9 +15,7 @@ from common.text import with_article
 TAILS = tuple(f"a type of {noun}" for noun in ("pet", "flower", "food", "aircraft", *COARSE_NOUNS))
 """Behind a class name, as CoOp's templates for data sets of one kind have it."""
 
-FORMS = tuple(
-    text for name in ("photo", "textual_inversion", "imagenet") for text in TEMPLATES[name]
-)
+FORMS = tuple(text for name in ("photo", "textual_inversion", "imagenet") for text in TEMPLATES[name])
 """Templates that the corpus is written in."""
 
 _TEMPLATES = tuple(dict.fromkeys(text.rstrip(".") for text in FORMS))
