@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.clip import load_clip
 from common.data import ImageSplit, open_dataset
 from common.errors import UserError
 from mcti_jax.captions import captions_beside, prompts_of_photos
@@ -22,7 +23,7 @@ def test_a_caption_follows_the_template_or_is_the_prompt():
     captions = ("on a table,\n by night", "", "my {} in the sun", "  ")
     prompts = prompts_of_photos(captions, "abcd", TEMPLATE)
     assert prompts == (f"{TEMPLATE}, on a table, by night", TEMPLATE, "my {} in the sun", TEMPLATE)
-    with pytest.raises(UserError, match="caption of b has 2 {}: keep one"):
+    with pytest.raises(UserError, match=r"caption of b has 2 \{\}: keep one"):
         prompts_of_photos(("", "{} and {}"), "ab", TEMPLATE)
 
 
@@ -35,14 +36,11 @@ def test_captions_lie_beside_photos(tmp_path):
     train = open_dataset(f"folder:{tmp_path}", holdout=0).train
     assert captions_beside(train) == ("", "a {} on a chair\n", "im Schnee")
     config = settings(captions=True)
-    assert captions_of(config, train) == (
-        TEMPLATE.replace("a photo", "a photo"),
-        "a {} on a chair",
-        "a photo of a {}, im Schnee",
-    )
+    expected = (TEMPLATE, "a {} on a chair", f"{TEMPLATE}, im Schnee")
+    assert captions_of(config, train) == expected
     assert captions_of(settings(), train) == ()
     (tmp_path / "cat/2.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="2.txt"):
+    with pytest.raises(UserError, match=r"2\.txt"):
         captions_beside(train)
 
 
@@ -54,12 +52,12 @@ def test_no_caption_at_all():
 
 
 def test_a_long_caption_is_cut_behind_the_token():
-    tokenizer = NumberTokenizer()
-    long = "5 {} " + "7 " * 100
-    prompts = Prompts.from_templates(tokenizer, [long, "3 {}"], 2, truncate=True)
+    tokenizer = load_clip("pocket").tokenizer
+    long = "red {} " + "star " * 100
+    prompts = Prompts.from_templates(tokenizer, [long, "red {}"], 2, truncate=True)
     assert prompts.ids.shape == (2, tokenizer.length)
     assert prompts.end.tolist() == [tokenizer.length - 1, 4] and prompts.slot.tolist() == [2, 2]
-    assert (prompts.ids[0, prompts.end[0]], prompts.ids[0, 4]) == (tokenizer.eos, 7)
+    assert all(row[end] == tokenizer.eos for row, end in zip(prompts.ids, prompts.end, strict=True))
     with pytest.raises(UserError, match="shorten it"):
         Prompts.from_templates(tokenizer, [long], 2)
 
