@@ -29,10 +29,9 @@ from mcti_jax.material import Material
 from mcti_jax.mixed import mixed_scores
 from mcti_jax.prompts import Prompts
 
-# How a class feature is made, by the suffix of its metrics: the mean over the 27 prompts of
+# How a class feature is made, by the suffix of its metrics: the mean over the prompts of
 # training, which stands for the method where one number has to, or a single prompt.
 ENSEMBLE, SINGLE = "", "_single"
-MODES = {ENSEMBLE: TEMPLATES["textual_inversion"], SINGLE: TEMPLATES["photo"]}
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,12 @@ def _prompt_features(shared: PyTree, tokens: Array, *, tower: TextTower) -> Arra
 def classifiers(
     config: ConfigDict, material: Material, tokens: Float[np.ndarray, "k n d"]
 ) -> dict[str, Classifier]:
-    """Build the tokens' classifier in each of `MODES`."""
+    """Build the tokens' classifier by the prompts of training and by a single one."""
     clip = material.clip
     source = material.sd if config.class_tower == "sd" else clip
     modes = {}
-    for mode, templates in MODES.items():
+    for mode, name in {ENSEMBLE: config.templates, SINGLE: "photo"}.items():
+        templates = TEMPLATES[name]
         classes = token_features(config, source, clip, tokens, templates)
         predicted = predict(jnp.asarray(material.test_features), classes)
         modes[mode] = Classifier(np.asarray(classes), np.asarray(predicted))

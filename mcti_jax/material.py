@@ -33,10 +33,10 @@ from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
+from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
-from mcti_jax.prompts import TEMPLATE_SET
 from mcti_jax.saving import MODEL, TEXT_ENCODER
 from mcti_jax.starts import names_tokens
 
@@ -70,6 +70,9 @@ class Material:
       found: photos of the training part, of which `train` are the chosen ones.
       added: classes of the data set that is learned beside those of an earlier run.
       beside: classes that share the classifier by their names, and photos to measure on.
+      templates: prompts of training, with `{}` for the token.
+      square: how photos become squares for the VAE, a key of `SQUARES`.
+      captioned: the prompt of each training photo; empty where templates serve all.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
@@ -84,6 +87,9 @@ class Material:
     found: int = 0
     added: tuple[str, ...] = ()
     beside: Dataset | FeatureDataset | None = None
+    templates: tuple[str, ...] = TEMPLATES["textual_inversion"]
+    square: str = "squash"
+    captioned: tuple[str, ...] = ()
     passed_over: str = ""
 
     @cached_property
@@ -94,7 +100,7 @@ class Material:
         if not self.denoised:
             nothing = np.zeros((*features.shape[:2], 1, 1, 1), np.float32)
             return EncodedPhotos(nothing, nothing, features)
-        latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
+        latents = vae_posteriors(self.sd, self.train, self.size, self.cache, self.square)
         return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
     @cached_property
@@ -120,7 +126,7 @@ class Material:
         """Unit-length text features of these names in the templates of training."""
         if self.beside is None:
             return None
-        return named_texts(self.clip, self.beside.classnames, TEMPLATES[TEMPLATE_SET], self.cache)
+        return named_texts(self.clip, self.beside.classnames, self.templates, self.cache)
 
     def _features(
         self, split: ImageSplit | FeatureSplit, version: Version
@@ -173,6 +179,9 @@ def gather(config: ConfigDict) -> Material:
         found=len(dataset.train),
         added=added,
         beside=beside,
+        templates=TEMPLATES[config.templates],
+        square=config.square,
+        captioned=captions_of(config, train),
         passed_over=listed(dataset.passed_over),
     )
 
@@ -190,6 +199,23 @@ def open_photos(config: ConfigDict, spec: str) -> Dataset | FeatureDataset:
             "give alpha=0, or pocket:, folder:, coop:, tfds: or hf:."
         )
     return dataset
+
+
+def captions_of(config: ConfigDict, train: ImageSplit | FeatureSplit) -> tuple[str, ...]:
+    """Return the prompt of each photo from the caption beside it; nothing if none is asked for.
+
+    Raises:
+      UserError: There is no caption, or one cannot be used.
+    """
+    if not config.captions:
+        return ()
+    captions = captions_beside(train) if isinstance(train, ImageSplit) else ()
+    if not any(captions):
+        raise UserError(
+            f"captions=true finds no caption beside a photo of {config.data!r}: write what "
+            "PHOTO.jpg shows into PHOTO.txt, or leave it out."
+        )
+    return prompts_of_photos(captions, train.names, TEMPLATES[config.templates][0])
 
 
 def require_features_of(clip: CLIP, split: ImageSplit | FeatureSplit, config: ConfigDict) -> None:
@@ -266,10 +292,15 @@ def describe(
         "start": f"{config.start}: {counts}" if counts else config.start,
         "beside": f"{len(others)}: {_listed(others)}" if others else "",
         "learns from": f"{train} of {material.found} photos{chosen}",
+        "captions": f"of {described} photos" if (described := _described(material)) else "",
         "passed over": material.passed_over,
         "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
     }
+
+
+def _described(material: Material) -> int:
+    return sum(text != material.templates[0] for text in material.captioned)
 
 
 def _listed(names: Sequence[str], room: int = 60) -> str:

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from common.attention import choose_attention
 from common.clip import CLIP
 from common.config import changed
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
@@ -23,7 +24,14 @@ from common.training.rates import make_rate, rate_at
 from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
-from mcti_jax.assembly import begin, check_options, frozen_tree, make_networks, prompt_fingerprint
+from mcti_jax.assembly import (
+    Additions,
+    begin,
+    check_options,
+    frozen_tree,
+    make_networks,
+    prompt_fingerprint,
+)
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import by_class_index, write_token
@@ -102,15 +110,10 @@ class MCTI(Method):
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material.encode_all()
         self.first = begin(config, self.material, self.known)
-        frozen = frozen_tree(
-            self.objective,
-            sd,
-            clip,
-            self.material.train.labels,
-            self.material.encoded,
-            self.first,
-            self.material.named_texts,
-        )
+        captioned = self.material.captioned
+        additions = Additions(self.first, self.material.named_texts, captioned)
+        labels, encoded = self.material.train.labels, self.material.encoded
+        frozen = frozen_tree(self.objective, sd, clip, labels, encoded, additions)
         self.start = frozen["start"]
         further = {"start": fingerprint({"first": self.first})} if config.start else {}
         if others := self.material.others:
@@ -125,7 +128,7 @@ class MCTI(Method):
                 **model_fingerprints(config, sd),
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(classnames),
-                "prompts": prompt_fingerprint(config, sd, clip),
+                "prompts": prompt_fingerprint(config, sd, clip, captioned),
                 "preprocessing": fingerprint({}, repr(clip.preprocess)),
                 f"{EVALUATION}test photos": self.material.test.fingerprint,
                 **further,
@@ -143,10 +146,13 @@ class MCTI(Method):
         outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
 
+        first = TEMPLATES[self.config.templates][0]
+        additions = Additions(captioned=(first,) * len(outline.labels) * self.config.captions)
+
         def assemble(sd_params: PyTree, clip_params: PyTree, encoded: EncodedPhotos) -> PyTree:
             sd = replace(outline.sd, params=sd_params)
             clip = replace(outline.clip, params=clip_params)
-            return frozen_tree(self.objective, sd, clip, outline.labels, encoded)
+            return frozen_tree(self.objective, sd, clip, outline.labels, encoded, additions)
 
         frozen = jax.eval_shape(assemble, outline.sd.params, outline.clip.params, outline.encoded)
         self.start = np.zeros(frozen["start"].shape, np.float32)

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Int
 from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
-from mcti_jax.saving import TEMPLATE_SET as TEMPLATE_SET
 
 POOLS = ("placeholder", "eos")
 

@@ -10,9 +10,6 @@ from common.errors import UserError
 from common.paths import AnyPath
 from mcti_jax.formats import LearnedToken, read_tokens, token_words
 
-TEMPLATE_SET = "textual_inversion"
-"""Of the prompts that tokens are learned in: a key of `common.data.templates.TEMPLATES`."""
-
 TOKENS = "tokens"
 """The folder in a run's folder."""
 
@@ -45,7 +42,7 @@ def learned_tokens(
         "base_model": config.model,
         "fingerprint": fingerprint,
         "pool": config.pool,
-        "templates": TEMPLATE_SET,
+        "templates": config.templates,
         "step": step,
         "alpha": config.alpha,
         "gamma": config.gamma,

@@ -19,6 +19,7 @@ from PIL import Image
 
 from common.clip import CLIP, Predictions, load_clip
 from common.config import read_config
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.hub import local_run
@@ -26,7 +27,7 @@ from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
 from configs.mcti import defaults
-from mcti_jax.evaluation import ENSEMBLE, MODES, token_features
+from mcti_jax.evaluation import token_features
 from mcti_jax.formats import (
     LearnedToken,
     by_class_index,
@@ -87,7 +88,9 @@ class TrainedTokens:
             )
         source = self.stable_diffusion if self.config.class_tower == "sd" else self.clip
         with jax.default_matmul_precision(product_precision(self.config.dtype)):
-            features = token_features(self.config, source, self.clip, vectors, MODES[ENSEMBLE])
+            features = token_features(
+                self.config, source, self.clip, vectors, TEMPLATES[self.config.templates]
+            )
         return np.asarray(features)
 
     def classify(self, photos: Photos, names: Sequence[str] = ()) -> Predictions:
@@ -103,7 +106,7 @@ class TrainedTokens:
         config, classes = self.config, self.class_features
         if names:
             cache = Path(config.cache).expanduser()
-            further = named_features(self.clip, names, MODES[ENSEMBLE], cache)
+            further = named_features(self.clip, names, TEMPLATES[self.config.templates], cache)
             classes = np.concatenate([classes, further])
         cosines = self.clip.image_features(photos) @ classes.T
         joint = config.classification != "paper"

@@ -110,8 +110,8 @@ MUTATIONS = (
     Mutation(
         "photo cropped instead of squashed",
         "mcti_jax/encoding.py",
-        "squash(split.load(photo), size)",
-        "squash(split.load(photo).crop((5, 0, 14, 9)), size)",
+        "SQUARES[square](split.load(photo), size)",
+        "SQUARES[square](split.load(photo).crop((5, 0, 14, 9)), size)",
         "mcti/test_material.py",
     ),
     Mutation(
