@@ -136,8 +136,9 @@ def profiling(runs, monkeypatch):
     return noted
 
 
-def test_the_calls_of_a_span_are_traced(runs, profiling, tmp_path, capsys):
-    runs.train(tmp_path, "profile=11:16,eval_every=0")
+@pytest.mark.parametrize("span", ["11:16", "10:20"])
+def test_the_calls_of_a_span_are_traced(runs, profiling, tmp_path, capsys, span):
+    runs.train(tmp_path, f"profile={span},eval_every=0")
     steps = [x for x in profiling if x in ("start", "stop") or x % 5 == 0]
     assert steps == [0, 5, 10, "start", 15, "stop", 20, 25]
     assert (tmp_path / "profile/trace").exists()
