@@ -157,6 +157,7 @@ class ProText(Method):
                 f"{config.model!r}: lower it."
             )
         self.clip, self.plan = clip, make_plan(config, texts, mesh.shape["data"])
+        rates_of(config, self.plan.runs, self.plan.per_epoch)  # Refuses before it encodes.
         weight = config.loss_weight or LOSSES[config.loss].weight
         self.objective = Objective(
             clip.text_tower, config.loss, weight, self.plan.pairs, config.faithful.half

@@ -54,11 +54,11 @@ RANGES = {
 }
 
 
-Rate = Callable[[Array | int], AnyArray]
+StageRate = Callable[[Array | int], AnyArray]
 """From a step to the learning rate."""
 
 
-def rate_within(base: float, start: int, stop: int, warmup: int) -> Rate:
+def rate_within(base: float, start: int, stop: int, warmup: int) -> StageRate:
     """Return linear warm-up and cosine to zero over a stage's steps; zero outside of it."""
     length = max(1, stop - start)
 
@@ -72,7 +72,7 @@ def rate_within(base: float, start: int, stop: int, warmup: int) -> Rate:
     return rate
 
 
-def stage_rate(config: ConfigDict, base: float, start: int, stop: int) -> Rate:
+def stage_rate(config: ConfigDict, base: float, start: int, stop: int) -> StageRate:
     """Return the rate that the group `rate` asks for within a stage; zero outside of it."""
     if config.rate.schedule == PAPER:
         return rate_within(base, start, stop, config.warmup)
@@ -86,7 +86,7 @@ def stage_rate(config: ConfigDict, base: float, start: int, stop: int) -> Rate:
     return rate
 
 
-def stage_rates(config: ConfigDict) -> dict[str, Rate]:
+def stage_rates(config: ConfigDict) -> dict[str, StageRate]:
     """Return the rates of the parts of the trainable tree."""
     first = (0, config.map_updates)
     second = (config.map_updates, config.updates)
