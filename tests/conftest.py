@@ -37,6 +37,13 @@ QUICKLY = {
 """Of commands that run for seconds: one device, and programs hardly optimised but all kept."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that hold an address: the processes that share the tests must agree on them."""
+    odd = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if odd:
+        raise pytest.UsageError(f"the name of {odd[0]} differs from process to process: give ids.")
+
+
 @pytest.fixture(scope="module")
 def quick_compiler():
     """Programs that run for milliseconds are not worth the seconds of optimising them.

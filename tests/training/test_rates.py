@@ -31,7 +31,7 @@ def rates(changes, steps=UPDATES):
         ({"schedule": "linear"}, optax.linear_schedule(PEAK, 0.0, 40)),
         ({"schedule": "linear", "end": 0.5}, optax.linear_schedule(PEAK, PEAK / 2, 40)),
     ],
-    ids=str,
+    ids=["cosine", "cosine to 0.1", "linear", "linear to 0.5"],
 )
 def test_rates_are_those_of_optax(changes, theirs):
     wanted = np.array([float(theirs(step)) for step in range(UPDATES)])
