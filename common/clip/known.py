@@ -104,7 +104,7 @@ def of_dtype(tree: Any, dtype: DTypeLike) -> Any:
 class _Words:
     """The part of a `transformers` tokenizer that `Tokenizer` uses."""
 
-    bos_token_id: int
+    bos_token_id: int | None
     eos_token_id: int
     pad_token_id: int
     model_max_length: int

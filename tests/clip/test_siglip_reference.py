@@ -1,0 +1,180 @@
+"""SigLIP against transformers: outputs, gradients, tokens, pixels, and both conversions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.clip import encode_image, encode_text, load_clip, save_clip
+from common.clip.siglip_tokenizer import SigLIPTokenizer
+from tests.clip.siglip_models import SENTENCES, TEXT, VISION, gemma, write_tokenizer
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.reference
+
+TOLERANCE = 2e-6
+SIZES = {
+    "width": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "mlp_width": "intermediate_size",
+    "positions": "max_position_embeddings",
+    "image_size": "image_size",
+    "patch_size": "patch_size",
+}
+KINDS = {"siglip": 3, "siglip2": 2}
+
+
+def relative_error(actual, desired):
+    actual, desired = np.asarray(actual), desired.detach().numpy()
+    assert actual.shape == desired.shape
+    return np.abs(actual - desired).max() / np.abs(desired).max()
+
+
+def renamed(sizes):
+    return {SIZES[name]: size for name, size in sizes.items()}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request, tmp_path_factory, oracle):
+    """transformers' model with random weights, and ours loaded from what it saves."""
+    torch.manual_seed(0)
+    text = {**renamed(TEXT), "vocab_size": 400, "projection_size": VISION["width"]}
+    config = transformers.SiglipConfig(text_config=text, vision_config=renamed(VISION))
+    theirs = transformers.SiglipModel(config).eval().requires_grad_(False)
+    oracle.randomise(theirs, 0.1)
+    directory = tmp_path_factory.mktemp(request.param)
+    theirs.save_pretrained(directory)
+    write_tokenizer(directory, request.param)
+    side = VISION["image_size"]
+    processor = transformers.SiglipImageProcessorPil(
+        size={"height": side, "width": side}, resample=KINDS[request.param]
+    )
+    processor.save_pretrained(directory)
+    return theirs, load_clip(str(directory))
+
+
+@pytest.fixture
+def ids(pair):
+    return pair[1].tokenizer(SENTENCES, truncate=True)
+
+
+def their_text(model, ids, embeddings):
+    """Their tower on given embeddings, which its interface does not take."""
+    embedding = model.text_model.embeddings.token_embedding
+    hook = embedding.register_forward_hook(lambda *_: embeddings)
+    try:
+        return model.text_model(torch.tensor(ids).long(), output_hidden_states=True)
+    finally:
+        hook.remove()
+
+
+def test_text_outputs_and_gradient(pair, ids):
+    theirs, clip = pair
+    params = {"params": clip.params["text"]}
+    rng = np.random.default_rng(0)
+    given, weight = rng.normal(size=(2, *ids.shape, TEXT["width"])).astype(np.float32)
+    direction = rng.normal(size=(len(ids), VISION["width"])).astype(np.float32)
+    at = clip.text_tower.pool_at(jnp.asarray(ids))
+    ours = jax.jit(clip.text_tower.apply)(params, jnp.asarray(given), at)
+    embeddings = torch.tensor(given, requires_grad=True)
+    wanted = their_text(theirs, ids, embeddings)
+    states = wanted.hidden_states
+    assert len(ours.hidden_states) == len(states) == 4
+    for state, their_state in zip(ours.hidden_states, states, strict=True):
+        assert relative_error(state, their_state) <= TOLERANCE
+    assert relative_error(ours.last_hidden_state, wanted.last_hidden_state) <= TOLERANCE
+    assert relative_error(ours.projected, wanted.pooler_output) <= TOLERANCE
+
+    def loss(embeddings):
+        output = clip.text_tower.apply(params, embeddings, at)
+        return (output.last_hidden_state * weight).sum() + (output.projected * direction).sum()
+
+    total = (wanted.last_hidden_state * torch.tensor(weight)).sum()
+    (total + (wanted.pooler_output * torch.tensor(direction)).sum()).backward()
+    assert relative_error(jax.jit(jax.grad(loss))(jnp.asarray(given)), embeddings.grad) <= TOLERANCE
+
+
+def test_image_outputs_and_gradient(pair):
+    theirs, clip = pair
+    rng = np.random.default_rng(1)
+    given = rng.normal(size=(2, 28, 28, 3)).astype(np.float32)
+    direction = rng.normal(size=(2, VISION["width"])).astype(np.float32)
+    pixels = torch.tensor(given, requires_grad=True)
+    wanted = theirs.vision_model(pixels.permute(0, 3, 1, 2), output_hidden_states=True)
+    (wanted.pooler_output * torch.tensor(direction)).sum().backward()
+    params = clip.params["vision"]
+    ours = jax.jit(clip.image_tower.apply)({"params": params}, jnp.asarray(given))
+    assert len(ours.hidden_states) == len(wanted.hidden_states) == 3
+    for state, their_state in zip(ours.hidden_states, wanted.hidden_states, strict=True):
+        assert relative_error(state, their_state) <= TOLERANCE
+    grid = wanted.last_hidden_state.reshape(2, 4, 4, 40)
+    assert relative_error(ours.grid, grid) <= TOLERANCE
+    assert relative_error(ours.features, wanted.pooler_output) <= TOLERANCE
+
+    def loss(x):
+        return (encode_image(clip.image_tower, params, x) * direction).sum()
+
+    assert relative_error(jax.jit(jax.grad(loss))(jnp.asarray(given)), pixels.grad) <= TOLERANCE
+
+
+def test_logits_and_probabilities(pair, ids):
+    theirs, clip = pair
+    rng = np.random.default_rng(2)
+    photos = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(3)]
+    pixels = np.stack([clip.preprocess(Image.fromarray(photo)) for photo in photos])
+    wanted = theirs(torch.tensor(ids).long(), torch.tensor(pixels).permute(0, 3, 1, 2))
+    x = encode_image(clip.image_tower, clip.params["vision"], jnp.asarray(pixels))
+    assert relative_error(x, wanted.vision_model_output.pooler_output) <= TOLERANCE
+    y = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(ids))
+    assert relative_error(y, wanted.text_model_output.pooler_output) <= TOLERANCE
+    features = clip.image_features(photos), clip.text_features(SENTENCES, truncate=True)
+    logits = clip.scale * features[0] @ features[1].T + clip.bias
+    assert relative_error(logits, wanted.logits_per_image) <= TOLERANCE
+    names = ("cat", "two dogs")
+    told = clip.classify(photos, names, templates="{}", scores="sigmoid")
+    seen = {"pixel_values": torch.tensor(pixels).permute(0, 3, 1, 2)}
+    wanted = theirs(torch.tensor(clip.tokenizer(names)).long(), **seen)
+    expected = torch.sigmoid(wanted.logits_per_image)
+    assert relative_error(told.probabilities, expected) <= TOLERANCE
+    np.testing.assert_array_equal(told.labels, expected.argmax(dim=1))
+
+
+def test_transformers_loads_what_we_save(pair, tmp_path):
+    theirs, clip = pair
+    save_clip(clip, tmp_path)
+    again, report = transformers.AutoModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert isinstance(again, transformers.SiglipModel)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys"))
+    wanted = theirs.state_dict()
+    assert again.state_dict().keys() == wanted.keys()
+    for name, tensor in again.state_dict().items():
+        assert torch.equal(tensor, wanted[name]), name
+    assert load_clip(str(tmp_path)).fingerprint == clip.fingerprint
+    read = transformers.PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    tokens = read(list(SENTENCES), padding="max_length", truncation=True, max_length=16)
+    np.testing.assert_array_equal(tokens.input_ids, clip.tokenizer(SENTENCES, truncate=True))
+
+
+def test_pixels(pair, tmp_path):
+    _, clip = pair
+    save_clip(clip, tmp_path)
+    processor = transformers.SiglipImageProcessorPil.from_pretrained(tmp_path)
+    photo = np.random.default_rng(3).integers(0, 256, (50, 90, 3), np.uint8)
+    wanted = processor(Image.fromarray(photo), return_tensors="np").pixel_values[0]
+    ours = clip.preprocess(Image.fromarray(photo)).transpose(2, 0, 1)
+    np.testing.assert_allclose(ours, wanted, atol=1e-6)
+
+
+def test_tokens_of_siglip_2(tmp_path):
+    """transformers' own tokenizer of SigLIP 2, from the same vocabulary."""
+    write_tokenizer(tmp_path, "siglip2", model_max_length=64)
+    model = gemma()["model"]
+    merges = [tuple(pair) for pair in model["merges"]]
+    theirs = transformers.Siglip2Tokenizer(vocab=model["vocab"], merges=merges)
+    ours = SigLIPTokenizer.from_directory(tmp_path)
+    texts = [" ".join(text.split()) for text in SENTENCES]
+    wanted = theirs(texts, add_special_tokens=False).input_ids
+    assert ours.encode_all(texts) == wanted
