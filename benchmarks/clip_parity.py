@@ -30,8 +30,8 @@ import transformers
 from absl import app, flags
 
 from common.clip import CLIPConfig, ResNetConfig, TextConfig, TextTower, ViTConfig
-from common.clip.encode import image_tower
 from common.clip.config import SigLIPViTConfig
+from common.clip.encode import image_tower
 from common.clip.hugging_face import clip_to_json
 from common.clip.known import KNOWN
 from common.clip.siglip_files import siglip_to_json
