@@ -8,6 +8,7 @@ from PIL import Image
 
 from common.clip import encode_image, encode_text, load_clip, save_clip
 from common.clip.siglip_tokenizer import SigLIPTokenizer
+from protext_jax.tower import prompted_features
 from tests.clip.siglip_models import SENTENCES, TEXT, VISION, gemma, write_tokenizer
 
 torch = pytest.importorskip("torch")
@@ -95,6 +96,35 @@ def test_text_outputs_and_gradient(pair, ids):
     total = (wanted.last_hidden_state * torch.tensor(weight)).sum()
     (total + (wanted.pooler_output * torch.tensor(direction)).sum()).backward()
     assert relative_error(jax.jit(jax.grad(loss))(jnp.asarray(given)), embeddings.grad) <= TOLERANCE
+
+
+def test_deep_prompts_in_their_blocks(pair, ids):
+    """ProText's forward pass, written into the blocks of transformers."""
+    theirs, clip = pair
+    given = np.random.default_rng(4).normal(size=(2, 3, TEXT["width"])).astype(np.float32)
+    direction = np.random.default_rng(5).normal(size=(len(ids), VISION["width"]))
+    direction = direction.astype(np.float32)
+    prompts = torch.tensor(given, requires_grad=True)
+    tower = theirs.text_model
+    x = tower.embeddings.token_embedding(torch.tensor(ids).long())
+    x = torch.cat([prompts[0].expand(len(ids), -1, -1), x[:, 3:]], dim=1)
+    x = x + tower.embeddings.position_embedding.weight
+    for number, block in enumerate(tower.encoder.layers):
+        if number == 1:
+            x = torch.cat([prompts[1].expand(len(ids), -1, -1), x[:, 3:]], dim=1)
+        x = block(x, None)
+    wanted = tower.head(tower.final_layer_norm(x)[:, -1])
+    wanted = wanted / wanted.norm(dim=-1, keepdim=True)
+    (wanted * torch.tensor(direction)).sum().backward()
+
+    def features(prompts):
+        end = jnp.zeros(len(ids), int)  # which is where a causal tower would pool
+        params = clip.params["text"]
+        return prompted_features(clip.text_tower, params, prompts, jnp.asarray(ids), end)
+
+    assert relative_error(jax.jit(features)(jnp.asarray(given)), wanted) <= TOLERANCE
+    gradient = jax.jit(jax.grad(lambda prompts: (features(prompts) * direction).sum()))
+    assert relative_error(gradient(jnp.asarray(given)), prompts.grad) <= 2 * TOLERANCE
 
 
 def test_image_outputs_and_gradient(pair):

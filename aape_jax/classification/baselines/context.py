@@ -138,7 +138,7 @@ def train_context(
     classnames: Sequence[str],
     x: Float[np.ndarray, "b p"],
     labels: Int[np.ndarray, "b"],
-    batches: Int[np.ndarray, "s b"],
+    batches: Int[np.ndarray, "s n"],
     optimizer: optax.GradientTransformation,
     seed: int,
 ) -> Callable[[np.ndarray, Sequence[str]], np.ndarray]:
