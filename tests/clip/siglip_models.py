@@ -1,8 +1,10 @@
 """Small SigLIPs: both kinds of tokenizer, and models with random weights."""
 
+import re
 import string
 
 import jax
+import ml_dtypes
 import numpy as np
 
 from common.clip import CLIP, Preprocess
@@ -10,6 +12,8 @@ from common.clip.checkpoint import abstract_params
 from common.clip.siglip_files import HALF, siglip_config
 from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.files import write_json
+from common.weights.siglip import BIG_VISION
+from common.weights.table import to_source
 
 LETTERS = string.ascii_lowercase + string.digits
 WORDS = ("▁a", "▁cat", "▁dog", "▁photo", "▁of", "▁two", "s", "▁the")
@@ -101,3 +105,40 @@ def small_siglip(tokenizer: SigLIPTokenizer, **text) -> CLIP:
     side = VISION["image_size"]
     preprocess = Preprocess(side, HALF, HALF, (side, side))
     return CLIP(config, params, tokenizer, preprocess, fingerprint="")
+
+
+def big_vision_file(clip, path, *, prefix="params/", stacked=False, half=False, head=True):
+    """Write a model as big_vision does, whose layouts differ."""
+    heads = {"txt": clip.config.text.heads, "img": clip.config.vision.heads}
+    arrays = {}
+    for key, array in to_source(BIG_VISION, clip.params).items():
+        count = heads.get(key[:3], 1)
+        *_, part, kind = ("", *key.split("/"))
+        if "MultiHeadDotProductAttention" in key and (part, kind) != ("out", "bias"):
+            array = array.squeeze(0) if part == "out" or kind == "bias" else array.squeeze(1)
+            if part == "out":
+                array = array.reshape(count, -1, array.shape[-1])
+            else:
+                array = array.reshape(*array.shape[:-1], count, -1)
+        arrays[key] = array
+    if stacked:
+        arrays = stack(arrays)
+    if not head:
+        del arrays["txt/head/kernel"], arrays["txt/head/bias"]
+    if half:
+        arrays = {key: array.astype(ml_dtypes.bfloat16).view("V2") for key, array in arrays.items()}
+    named = {f"{prefix}{key}": array for key, array in arrays.items()}
+    if prefix:
+        named["opt/0/count"] = np.array(7)
+    np.savez(path, **named)
+
+
+def stack(arrays):
+    """Put the blocks of a tower into one array, as a loop over blocks has them."""
+    whole, blocks = {}, {}
+    for key, array in arrays.items():
+        if match := re.fullmatch(r"(.*/encoderblock)_(\d+)/(.*)", key):
+            blocks.setdefault(f"{match[1]}/{match[3]}", {})[int(match[2])] = array
+        else:
+            whole[key] = array
+    return whole | {key: np.stack([x[i] for i in sorted(x)]) for key, x in blocks.items()}

@@ -1,5 +1,6 @@
 """SigLIP, and SigLIP 2 for images of a fixed size, as Hugging Face publishes them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from common.clip import siglip_files
@@ -15,6 +16,7 @@ from common.files import read_record
 from common.records import Record
 from common.sizes import REMEDY
 from common.weights.clip import HF_IGNORE
+from common.weights.siglip import BIG_VISION as BIG_VISION_TABLE
 from common.weights.siglip import HF_SIGLIP
 
 # Width, blocks, heads and width of the MLP, of the text tower and of most image towers.
@@ -106,3 +108,5 @@ SIGLIP = Family(
         },
     },
 )
+BIG_VISION = replace(SIGLIP, table=BIG_VISION_TABLE, ignore=(), known={})
+"""The same model in big_vision's own file; Hugging Face's layout is what is written."""
