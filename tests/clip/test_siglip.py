@@ -1,6 +1,7 @@
 """SigLIP without PyTorch: files, tokens, towers that see all of a text, probabilities."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.clip import encode_text, load_clip, save_clip
+from common.clip import encode_image, encode_text, load_clip, save_clip
 from common.clip.families import family_of, find_family
 from common.clip.families.siglip import SIGLIP
 from common.clip.known import KNOWN, describe_clip
@@ -26,6 +27,7 @@ from common.convert import convert
 from common.errors import UserError
 from common.files import write_json
 from common.kinds import find_kind
+from tests.clip import siglip_plain
 from tests.clip.siglip_models import TOKENIZERS, small_siglip, unigram, write_tokenizer
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
@@ -87,6 +89,21 @@ def test_a_text_is_read_at_the_last_position_whatever_stands_there(siglip):
     expected = encode_text(siglip.text_tower, siglip.params["text"], ids)
     expected /= jnp.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(siglip.text_features(["a cat", "two dogs"]), expected, atol=1e-6)
+
+
+def test_towers_are_those_of_the_paper(siglip):
+    """Of sides of 30 pixels, patches of 7 leave 2 over."""
+    vision = replace(siglip.config.vision, image_size=30)
+    clip = replace(siglip, config=replace(siglip.config, vision=vision))
+    pixels = np.random.default_rng(1).normal(size=(2, 30, 30, 3)).astype(np.float32)
+    found = encode_image(clip.image_tower, clip.params["vision"], jnp.asarray(pixels))
+    wanted = [siglip_plain.image_feature(clip.params["vision"], x, vision) for x in pixels]
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
+    ids = clip.tokenizer(["a cat", "two dogs"])
+    found = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(ids))
+    text = clip.config.text
+    wanted = [siglip_plain.text_feature(clip.params["text"], row, text) for row in ids]
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
 
 
 def test_every_token_is_seen_by_all(siglip):

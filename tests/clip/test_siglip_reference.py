@@ -188,6 +188,89 @@ def test_transformers_loads_what_we_save(pair, tmp_path):
     np.testing.assert_array_equal(tokens.input_ids, clip.tokenizer(SENTENCES, truncate=True))
 
 
+# The names of big_vision, as transformers' own conversion has them.
+TOWERS = {"text_model": "txt/Encoder_0", "vision_model": "img/Transformer"}
+PLACES = {
+    "layer_norm1": "LayerNorm_0",
+    "layer_norm2": "LayerNorm_1",
+    "mlp.fc1": "MlpBlock_0/Dense_0",
+    "mlp.fc2": "MlpBlock_0/Dense_1",
+    "self_attn.q_proj": "MultiHeadDotProductAttention_0/query",
+    "self_attn.k_proj": "MultiHeadDotProductAttention_0/key",
+    "self_attn.v_proj": "MultiHeadDotProductAttention_0/value",
+    "self_attn.out_proj": "MultiHeadDotProductAttention_0/out",
+}
+SINGLE = {
+    "txt/Embed_0/embedding": ("text_model.embeddings.token_embedding", "raw"),
+    "txt/pos_embedding": ("text_model.embeddings.position_embedding", "row"),
+    "txt/Encoder_0/encoder_norm": ("text_model.final_layer_norm", "norm"),
+    "txt/head": ("text_model.head", "linear"),
+    "img/embedding": ("vision_model.embeddings.patch_embedding", "conv"),
+    "img/pos_embedding": ("vision_model.embeddings.position_embedding", "row"),
+    "img/Transformer/encoder_norm": ("vision_model.post_layernorm", "norm"),
+    "img/MAPHead_0/LayerNorm_0": ("vision_model.head.layernorm", "norm"),
+    "img/MAPHead_0/MlpBlock_0/Dense_0": ("vision_model.head.mlp.fc1", "linear"),
+    "img/MAPHead_0/MlpBlock_0/Dense_1": ("vision_model.head.mlp.fc2", "linear"),
+}
+
+
+def in_big_vision(state, heads):
+    """Their weights in big_vision's names and shapes."""
+    arrays = {"t": state["logit_scale"], "b": state["logit_bias"]}
+
+    def put(name, weight, bias, kind, count=1):
+        weight, bias = np.asarray(weight), bias if bias is None else np.asarray(bias)
+        if kind in ("raw", "row"):
+            arrays[name] = weight if kind == "raw" else weight[None]
+        elif kind == "norm":
+            arrays[f"{name}/scale"], arrays[f"{name}/bias"] = weight, bias
+        elif kind == "conv":
+            arrays[f"{name}/kernel"] = weight.transpose(2, 3, 1, 0)
+            arrays[f"{name}/bias"] = bias
+        elif name.endswith("/out"):
+            arrays[f"{name}/kernel"] = weight.T.reshape(count, -1, weight.shape[0])
+            arrays[f"{name}/bias"] = bias
+        elif "MultiHeadDot" in name:
+            arrays[f"{name}/kernel"] = weight.T.reshape(weight.shape[1], count, -1)
+            arrays[f"{name}/bias"] = bias.reshape(count, -1)
+        else:
+            arrays[f"{name}/kernel"], arrays[f"{name}/bias"] = weight.T, bias
+
+    for name, (key, kind) in SINGLE.items():
+        put(name, state[f"{key}.weight"], state.get(f"{key}.bias"), kind)
+    for tower, start in TOWERS.items():
+        for layer in range({"text_model": TEXT, "vision_model": VISION}[tower]["layers"]):
+            for place, name in PLACES.items():
+                key = f"{tower}.encoder.layers.{layer}.{place}"
+                put(
+                    f"{start}/encoderblock_{layer}/{name}",
+                    state[f"{key}.weight"],
+                    state[f"{key}.bias"],
+                    "norm" if "norm" in place else "linear",
+                    heads[tower],
+                )
+    head, pool = "vision_model.head.attention", "img/MAPHead_0/MultiHeadDotProductAttention_0"
+    arrays["img/MAPHead_0/probe"] = state["vision_model.head.probe"]
+    weights = np.split(np.asarray(state[f"{head}.in_proj_weight"]), 3)
+    biases = np.split(np.asarray(state[f"{head}.in_proj_bias"]), 3)
+    parts = [*zip(("query", "key", "value"), weights, biases, strict=True)]
+    parts.append(("out", state[f"{head}.out_proj.weight"], state[f"{head}.out_proj.bias"]))
+    for part, weight, bias in parts:
+        put(f"{pool}/{part}", weight, bias, "linear", heads["vision_model"])
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def test_big_visions_file_of_the_same_weights(pair, tmp_path):
+    theirs, clip = pair
+    save_clip(clip, tmp_path)
+    heads = {"text_model": TEXT["heads"], "vision_model": VISION["heads"]}
+    arrays = in_big_vision(theirs.state_dict(), heads)
+    np.savez(tmp_path / "siglip.npz", **{f"params/{name}": x for name, x in arrays.items()})
+    loaded = load_clip(str(tmp_path / "siglip.npz"))
+    assert loaded.config == clip.config
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, clip.params)
+
+
 def test_pixels(pair, tmp_path):
     _, clip = pair
     save_clip(clip, tmp_path)
