@@ -66,10 +66,10 @@ def require_bounds(*towers: Any) -> None:
             kind = _BOUNDED.get(field, field)
             if kind not in BOUNDS:
                 continue
-            low, high = BOUNDS[kind]
+            least, most = BOUNDS[kind]
             for number in value if isinstance(value, tuple) else (value,):
-                if not low <= number <= high:
-                    raise ValueError(f"{field} {number} is not from {low} to {high}")
+                if not least <= number <= most:
+                    raise ValueError(f"{field} {number} is not from {least} to {most}")
 
 
 def require(record: Record, allowed: Mapping[str, Sequence[Any]]) -> None:
