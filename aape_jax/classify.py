@@ -17,7 +17,6 @@ For example:
 
 from collections.abc import Sequence
 
-from aape_jax.trained import load
 from common.commands.classify import classify_run
 from common.commands.classify import define_flags_of_any_names as define_flags
 from common.errors import run_command
@@ -25,6 +24,9 @@ from common.errors import run_command
 
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from aape_jax.trained import load
+
     del argv
     classify_run(load)
 

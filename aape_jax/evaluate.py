@@ -13,18 +13,16 @@ For example:
 
 from collections.abc import Sequence
 
-from aape_jax.captioning.method import Captioning
-from aape_jax.classification.method import Classification
-from aape_jax.retrieval.method import Retrieval
-from aape_jax.vqa.method import VQA
-from common.commands.evaluate import define_flags, evaluate_run
+from common.commands.evaluate import define_flags
 from common.errors import run_command
-
-TASKS = (Classification, Retrieval, VQA, Captioning)
 
 
 def main(argv: Sequence[str]) -> None:
     """Evaluate and write `DIR/eval/NAME.json`, with pictures beside it."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from aape_jax.tasks import TASKS
+    from common.commands.runs import evaluate_run
+
     del argv
     evaluate_run(TASKS)
 

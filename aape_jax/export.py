@@ -17,16 +17,11 @@ For example:
 from collections.abc import Sequence
 
 from absl import flags
-from jaxtyping import PyTree
 
-from aape_jax.core.heads_file import heads_in, write_heads
-from aape_jax.evaluate import TASKS
-from aape_jax.task import read_heads
 from common.errors import UserError, run_command
-from common.paths import AnyPath, as_output_folder, as_path
+from common.hub import local_run
+from common.paths import AnyPath, as_output_folder
 from common.progress import say
-from common.training.method import read_run_config
-from common.training.unfinished import read_unfinished
 
 
 def define_flags() -> None:
@@ -42,6 +37,13 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
       UserError: there is no run of AAPE or no checkpoint of it, its heads do not fit the config, or
         nothing is to be done.
     """
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from aape_jax.core.heads_file import heads_in, write_heads
+    from aape_jax.task import read_heads
+    from aape_jax.tasks import TASKS
+    from common.training.method import read_run_config
+    from common.training.unfinished import read_unfinished
+
     task, config = read_run_config(workdir, TASKS)
     finished = (workdir / "result.json").exists()
     if finished and out == workdir:
@@ -49,21 +51,20 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
             f"{workdir} is finished and has its heads in {workdir / 'heads'}: name another folder "
             "with --out to have copies."
         )
-    learned = _finished(workdir) if finished else read_unfinished(workdir).trainable
+    if finished:
+        files = sorted((workdir / "heads").glob("*.safetensors"))
+        learned = read_heads(workdir, [file.stem for file in files])
+    else:
+        learned = read_unfinished(workdir).trainable
     task.check_heads(config, heads_in(learned))
     return write_heads(out, learned)
-
-
-def _finished(workdir: AnyPath) -> PyTree:
-    files = sorted((workdir / "heads").glob("*.safetensors"))
-    return read_heads(workdir, [file.stem for file in files])
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     out = as_output_folder(options.out, "--out") if options.out else workdir
     for file in export(workdir, out):
         say(f"wrote {file}")

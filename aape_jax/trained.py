@@ -9,7 +9,6 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,22 +16,22 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.classification.class_texts import encode_bank, open_classes, say_untold
+from aape_jax.classification.learned import class_features, learned_classnames
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.head import Head
 from aape_jax.core.heads_file import read_head, require_fit
 from aape_jax.core.presets import OWN
 from common.clip import CLIP, Predictions, load_clip
+from common.clip.class_file import ClassFeatures, read_published_classes
 from common.clip.prompts import require_names
 from common.config import read_config
-from common.data import open_dataset
 from common.encoding import Encoder, encode_list
 from common.errors import UserError
+from common.hub import local_run
 from common.latest import Latest
-from common.paths import AnyPath, as_path
+from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
-from common.protocols.class_parts import class_parts
 from configs.aape import defaults
 
 
@@ -43,10 +42,12 @@ class TrainedHead:
     Attributes:
       config: The run's.
       params: Of the run's own head: h, and g where there is one.
+      published: The learned classes, where a published run brings them along.
     """
 
     config: ConfigDict
     params: PyTree
+    published: ClassFeatures | None = None
     _latest: Latest = field(default_factory=Latest, init=False, repr=False)
 
     @property
@@ -70,9 +71,9 @@ class TrainedHead:
     @cached_property
     def classnames(self) -> tuple[str, ...]:
         """The classes that the run learned, as its data set says them."""
-        names = open_dataset(self.config.data, holdout=self.config.holdout).classnames
-        learned = next(iter(class_parts(self.config.subsample, len(names)).values()))
-        return tuple(names[row] for row in learned)
+        if self.published:
+            return self.published.classnames
+        return learned_classnames(self.config)
 
     def class_features(self, names: Iterable[Any] | None = None) -> Float[np.ndarray, "k p"]:
         """Return CLIP's features of the given classes, or of those that the run learned.
@@ -84,16 +85,9 @@ class TrainedHead:
           UserError: A name is not a text, or is not in the run's file of features.
         """
         names = self.classnames if names is None else require_names(names)
-        config, kind = self.config, self.config.classifier.classes
-
-        def encode() -> Float[np.ndarray, "k p"]:
-            cache = Path(config.cache).expanduser()
-            with jax.default_matmul_precision(product_precision(config.dtype)):
-                texts = open_classes(config, config.data, names, (kind,))
-                say_untold(config, (kind,), names, texts.told)
-                return encode_bank(texts, self.clip, cache).features(kind)
-
-        return self._latest.get(names, encode)
+        if self.published and names == self.published.classnames:
+            return self.published.of(self.clip)
+        return self._latest.get(names, lambda: class_features(self.config, self.clip, names))
 
     def classify(self, photos: Photos, names: Iterable[Any] | None = None) -> Predictions:
         """Say which of some classes each photo shows.
@@ -119,14 +113,15 @@ def load(run: AnyPath | str) -> TrainedHead:
     """Read what a classification run learned.
 
     Args:
-      run: The folder of a finished run.
+      run: The folder of a finished run, or `hf:USER/NAME`.
 
     Raises:
       UserError: It holds no such run, or one that is not finished.
     """
-    run = as_path(run)
+    run = local_run(run)
     config = with_defaults(read_config(run, defaults()))
-    return TrainedHead(config, read_head(run / "heads" / f"{OWN}.safetensors"))
+    head = read_head(run / "heads" / f"{OWN}.safetensors")
+    return TrainedHead(config, head, read_published_classes(run))
 
 
 # One function per head, so that what JAX compiled for one call serves the next.

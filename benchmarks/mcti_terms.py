@@ -34,6 +34,9 @@ METRICS = {
     "generated/accuracy": "pictures by tokens",
     "generated/accuracy_by_photos": "pictures by photos",
     "generated/clip_i": "CLIP-I",
+    "mixed/learned": "learned, names beside",
+    "mixed/named": "named, tokens beside",
+    "mixed/harmonic": "harmonic mean",
 }
 
 Rows = dict[str, dict[str, float | None]]

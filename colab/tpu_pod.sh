@@ -2,7 +2,8 @@
 # Creates, checks and drives a slice of TPU chips, from one to a v5e-256, by gcloud.
 #
 #   colab/tpu_pod.sh STEP --name=NAME --zone=ZONE [--type=TYPE] [--project=PROJECT] [--spot]
-#     [--direct] [--bucket=BUCKET] [--module=MODULE] [--config=CONFIG] [--workdir=DIR] [--dry-run]
+#     [--direct] [--bucket=BUCKET] [--module=MODULE] [--config=CONFIG] [--workdir=DIR]
+#     [--retry[=N]] [--dry-run] [-- FLAGS OF GCLOUD]
 #
 # Steps, in the order of a run:
 #   create   asks for the slice: in the queue, or with --direct at once or not at all
@@ -10,22 +11,32 @@
 #   wait     waits until the slice is there
 #   install  copies this checkout's last commit to every host and installs it
 #   check    starts jax on every host; each must see all chips
-#   run      starts the run on every host and comes back; what they print is in train.log
-#   watch    shows the end of the first host's train.log
-#   fetch    copies the work directory from the first host to here, where it must not be yet
+#   run      starts the run on every host and comes back; what they print is in train.log.
+#            Where a run goes on already, none is started. With --retry it stays until the
+#            run is finished: after a preemption it does `again`, up to N times (10)
+#   watch    shows the end of every host's train.log, each line behind its host's name
+#   follow   shows it as it grows, until the run ends or Ctrl-C
+#   stop     lets the run save a checkpoint and end, as a preemption does
+#   fetch    copies the work directory to here, where it must not be yet
 #   delete   gives the slice back; until then it is paid for
 #   again    after a preemption: state, delete, create, wait, install, run
 #
 # TYPE is v5litepod-N or v6e-N with N chips (1, 4, 8, 16, 32, 64, 128, 256), or v5p-N with N/2
-# chips (N from 8). A bucket is mounted as the folder `runs` on every host, by gcsfuse, which
-# must be there: slices of several hosts need it, and spot slices whose run is to outlive them.
+# chips (N from 8). The work directory of several hosts, or of a run that is to outlive its
+# hosts, lies in a bucket: --workdir=gs://BUCKET/FOLDER. With --bucket a bucket is mounted as
+# the folder `runs` on every host instead, by gcsfuse, which must be there.
+# Flags behind -- go on to gcloud: those of a login to ssh and scp, gcloud-wide ones to every
+# command, all others to create.
 # --dry-run prints the commands and runs none.
+#
+# shellcheck disable=SC2034,SC1091 # tpu_pod_steps.sh and tpu_pod_run.sh use what is set here.
 set -euo pipefail
 LC_ALL=C # so that a-z are these letters alone
 
 name="" zone="" type=v5litepod-8 project="" bucket=""
-spot=false direct=false dry=false
+spot=false direct=false dry=false retries=0
 module=mcti_jax.train config=configs/mcti.py workdir=runs/pod
+wide=() login=() ssh=() scp=() creation=() # flags of gcloud
 
 fail() { # SENTENCE [STATUS]
   printf 'error: %s\n' "${1//[[:cntrl:]]/?}" >&2
@@ -34,11 +45,15 @@ fail() { # SENTENCE [STATUS]
 
 step=${1:-}
 case "$step" in
-  create | state | wait | install | check | run | watch | fetch | delete | again) shift ;;
-  -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" && exit 0 ;;
+  create | state | wait | install | check | run | watch | follow | stop | fetch | delete | again)
+    shift
+    ;;
+  -h | --help) sed -n '2,/^# shellcheck/{/^# shellcheck/d;s/^# \{0,1\}//;p}' "$0" && exit 0 ;;
   *) fail "'$step' is not a step: tpu_pod.sh --help lists them." ;;
 esac
-for option in "$@"; do
+while (($#)); do
+  option=$1
+  shift
   case "$option" in
     --name=*) name=${option#*=} ;;
     --zone=*) zone=${option#*=} ;;
@@ -48,10 +63,39 @@ for option in "$@"; do
     --module=*) module=${option#*=} ;;
     --config=*) config=${option#*=} ;;
     --workdir=*) workdir=${option#*=} ;;
+    --retry=*) retries=${option#*=} ;;
+    --retry) retries=10 ;;
     --spot) spot=true ;;
     --direct) direct=true ;;
     --dry-run) dry=true ;;
-    *) fail "'$option' is not an option: tpu_pod.sh --help lists them." ;;
+    --)
+      (($#)) || fail "'--' is not an option by itself: write flags of gcloud behind it."
+      break
+      ;;
+    *) fail "'$option' is not an option: tpu_pod.sh --help lists them, gcloud's go behind --." ;;
+  esac
+done
+for flag in "$@"; do
+  [[ $flag =~ ^--[a-z][-a-z]*(=.*)?$ && $flag != *[[:cntrl:]]* ]] ||
+    fail "'$flag' behind -- is not a flag of gcloud: write --flag or --flag=value."
+  case "${flag%%=*}" in
+    --zone | --project | --spot)
+      fail "'$flag' behind -- is an option of tpu_pod.sh itself: give it in front of --."
+      ;;
+    --worker | --command | --format | --quiet | --recurse | --force | --async | --dry-run | \
+      --node-* | --accelerator-type | --version | --runtime-version | --help)
+      fail "'$flag' behind -- is what tpu_pod.sh decides: leave it out."
+      ;;
+    --account | --access-token-file | --billing-project | --configuration | --verbosity | \
+      --impersonate-service-account | --log-http | --user-output-enabled | --trace-token)
+      wide+=("$flag")
+      ;;
+    --internal-ip | --ssh-key-* | --strict-host-key-checking | --force-key-file-overwrite | --plain)
+      login+=("$flag")
+      ;;
+    --ssh-flag) ssh+=("$flag") ;;
+    --scp-flag) scp+=("$flag") ;;
+    *) creation+=("$flag") ;;
   esac
 done
 
@@ -66,9 +110,19 @@ done
   fail "--module='$module': give a module such as mcti_jax.train."
 [[ -n $config && $config != *[[:cntrl:]]* ]] ||
   fail "--config='$config': give a config file, e.g. configs/mcti.py:key=value."
+[[ $retries =~ ^[0-9]{1,3}$ && ($retries == 0 || $retries != 0*) ]] ||
+  fail "--retry='$retries': give how often the slice may be made again, up to 999."
 # Neither hidden folders nor .. are among these, so a run stays below the folder it names.
-[[ $workdir =~ ^/?[_a-zA-Z0-9][-._a-zA-Z0-9]*(/[_a-zA-Z0-9][-._a-zA-Z0-9]*)*$ ]] ||
-  fail "--workdir='$workdir': letters, digits and -._/ only, and no name that begins with - or '.'."
+folders='[_a-zA-Z0-9][-._a-zA-Z0-9]*(/[_a-zA-Z0-9][-._a-zA-Z0-9]*)*'
+if [[ $workdir == gs:* ]]; then
+  [[ $workdir =~ ^gs://[a-z0-9][-._a-z0-9]{1,220}[a-z0-9]/$folders$ ]] ||
+    fail "--workdir='$workdir': give gs://BUCKET/FOLDER, of letters, digits and -._/ only."
+  [[ -z $bucket ]] ||
+    fail "--bucket='$bucket': --workdir names a bucket itself, so leave one of them out."
+else
+  [[ $workdir =~ ^/?$folders$ ]] ||
+    fail "--workdir='$workdir': letters, digits, -._/ only, and no name that begins with - or '.'."
+fi
 
 [[ $type =~ ^[a-z0-9]+-[0-9]+$ ]] ||
   fail "--type='$type' is unknown: write v5litepod-N, v6e-N or v5p-N."
@@ -83,137 +137,47 @@ esac
 
 case "$workdir" in
   runs/*) shared=$bucket ;;
-  /*) shared=$workdir ;; # The user's own shared disk.
-  *) fail "--workdir='$workdir': give runs/NAME, or a full path on a disk that all hosts share." ;;
+  /* | gs://*) shared=$workdir ;; # The user's own shared disk, or a bucket.
+  *) fail "--workdir='$workdir': give runs/NAME, gs://BUCKET/FOLDER, or a path on a shared disk." ;;
 esac
 if [[ $step == run || $step == again ]] && ((size > one_host)) && [[ -z $shared ]]; then
-  fail "the hosts of $type share no folder: give --bucket=BUCKET, where checkpoints are kept."
+  fail "the hosts of $type share no folder: give --workdir=gs://BUCKET/FOLDER or --bucket=BUCKET."
 fi
+if ((retries)); then
+  [[ $step == run ]] || fail "--retry belongs to the step run: leave it out."
+  [[ -n $shared ]] ||
+    fail "--retry goes on from a work directory that outlives its hosts: give gs://BUCKET/FOLDER."
+fi
+case "$spot ${creation[*]-} " in
+  true* | *" --preemptible "* | *" --best-effort "* | *" --provisioning-model=SPOT "* | \
+    *" --provisioning-model=spot "*)
+    if [[ -z $shared && ($step == create || $step == run || $step == again) ]]; then
+      printf 'warning: %s\n' "$name may be taken away, and its checkpoints with it: give \
+--workdir=gs://BUCKET/FOLDER to keep them." >&2
+    fi
+    ;;
+esac
 
-# ---- The commands. Everything that talks to Google goes through here.
-execute() {
-  local word shown=()
-  for word in "$@"; do
-    if [[ $word == *[!-._/:=@a-zA-Z0-9]* ]]; then word=${word@Q}; fi
-    shown+=("$word")
-  done
-  printf '%s\n' "${shown[*]}"
-  "$dry" || "$@"
-}
-
-tpus() { # GROUP VERB ARGUMENTS...
-  local group=$1 verb=$2
-  shift 2
-  execute gcloud compute tpus "$group" "$verb" "$@" "--zone=$zone" ${project:+"--project=$project"}
-}
-
-on() { # WORKER COMMAND
-  tpus tpu-vm ssh "$name" "--worker=$1" "--command=$2" --quiet
-}
-
-create() {
-  local tier=()
-  if "$spot"; then tier=(--spot); fi
-  if "$direct"; then
-    tpus tpu-vm create "$name" "--accelerator-type=$type" "--version=$runtime" "${tier[@]}"
-  else
-    tpus queued-resources create "$name" "--node-id=$name" "--accelerator-type=$type" \
-      "--runtime-version=$runtime" "${tier[@]}"
-  fi
-}
-
-state() {
-  if "$direct"; then
-    tpus tpu-vm describe "$name" "--format=value(state)"
-  else
-    tpus queued-resources describe "$name" "--format=value(state.state)"
-  fi
-}
-
-wait_for_it() {
-  local now
-  while true; do
-    now=$(state)
-    printf '%s\n' "$now"
-    case "$now" in
-      *ACTIVE | *READY) return ;;
-      *FAILED | *SUSPENDING | *SUSPENDED | *PREEMPTED)
-        fail "$name will not come any more: delete it and create it again." 1
-        ;;
-    esac
-    if "$dry"; then return; fi
-    sleep 30
-  done
-}
-
-install() {
-  local here folder archive=promptax.tar.gz
-  local unpack="mkdir -p promptax && tar -xzf $archive -C promptax && cd promptax"
-  # The images have Python 3.10; uv brings a newer one and needs no root.
-  local python="python3 -m pip install --user --quiet uv"
-  python+=" && python3 -m uv venv --quiet --allow-existing --python 3.12 .venv"
-  python+=" && python3 -m uv pip install --quiet --python .venv/bin/python -e '.[tpu]'"
-  local mount="mkdir -p runs"
-  mount+=" && { mountpoint -q runs || gcsfuse --implicit-dirs $bucket runs; }"
-  here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-  # A folder of our own: others may write to the one above it.
-  folder=${TMPDIR:-/tmp}/promptax.XXXXXX
-  if ! "$dry"; then
-    folder=$(mktemp -d "$folder")
-    # shellcheck disable=SC2064 # The folder's name is known now, and only here.
-    trap "rm -rf -- ${folder@Q}" EXIT
-  fi
-  execute git -C "$here" archive --format=tar.gz "--output=$folder/$archive" HEAD
-  tpus tpu-vm scp "$folder/$archive" "$name:$archive" --worker=all --quiet
-  on all "$unpack && $python${bucket:+ && $mount}"
-}
-
-check() {
-  local python="from common.training.mesh import join_cluster; join_cluster(); import jax"
-  python+="; print(\"host\", jax.process_index(), \"of\", jax.process_count(), \"sees\","
-  python+=" jax.device_count(), \"chips,\", jax.local_device_count(), \"its own\")"
-  on all "cd promptax && .venv/bin/python -c '$python'"
-}
-
-run() {
-  local train
-  train=$(printf '%q ' .venv/bin/python -m "$module" "--config=$config" "--workdir=$workdir")
-  on all "cd promptax && (setsid nohup ${train}>> train.log 2>&1 < /dev/null &)"
-}
-
-fetch() {
-  local from=$workdir to
-  [[ $from == /* ]] || from=promptax/$from
-  to=$(dirname "${workdir#/}")
-  if [[ -e ${workdir#/} || -L ${workdir#/} ]]; then
-    fail "'${workdir#/}' is here already and is left alone: move it away first."
-  fi
-  execute mkdir -p "$to"
-  tpus tpu-vm scp "$name:$from" "$to" --recurse --worker=0 --quiet
-}
-
-delete() {
-  if "$direct"; then
-    tpus tpu-vm delete "$name" --quiet
-  else
-    tpus queued-resources delete "$name" --force --quiet
-  fi
-}
+folder=$(dirname "${BASH_SOURCE[0]}")
+source "$folder/tpu_pod_steps.sh"
+source "$folder/tpu_pod_run.sh"
 
 case "$step" in
-  wait) wait_for_it ;;
-  watch) on 0 "tail -n 20 promptax/train.log" ;;
+  wait)
+    status=0
+    wait_for_it || status=$?
+    ((status != 4)) || fail "$name will not come any more: delete it and create it again." 1
+    exit "$status"
+    ;;
+  run) if ((retries)); then run_and_retry; else run; fi ;;
   again)
     now=$(state)
     printf '%s\n' "$now"
     if [[ $now == *ACTIVE || $now == *READY ]]; then
       fail "$name is there and is left alone: delete it first if it is to go." 1
     fi
-    delete
-    create
-    wait_for_it
-    install
-    run
+    make_again || fail "$name is not there again: see above." 1
     ;;
   *) "$step" ;;
 esac
+

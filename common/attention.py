@@ -14,7 +14,7 @@ from common.errors import UserError
 
 _FLASH_BLOCK = 512
 _FLASH_LENGTH = 4096  # below it, materialised probabilities are cheaper
-_LANES = 128  # of a TPU's vector unit; the kernel wants whole ones
+_LANES = 128  # of a TPU's vector unit; wider heads have to fill whole ones
 _WITHOUT_FLASH = ("TPU v2", "TPU v3")  # Pallas' kernel is for the chips after these
 _FASTEST = {"tpu": "flash", "gpu": "fused"}  # by platform; "plain" elsewhere
 
@@ -108,16 +108,13 @@ def _has_cudnn_kernel() -> bool:
 
 
 def _flash(query: Array, key: Array, value: Array, causal: bool) -> Array:
-    lengths = query.shape[1], key.shape[1]
-    if any(length < _FLASH_LENGTH or length % _FLASH_BLOCK for length in lengths):
+    lengths, width = (query.shape[1], key.shape[1]), query.shape[-1]
+    short = any(length < _FLASH_LENGTH or length % _FLASH_BLOCK for length in lengths)
+    if short or (width > _LANES and width % _LANES):
         return _plain(query, key, value, causal)
     # Imported on use: Pallas' TPU kernels are slow to import and useless elsewhere.
     from jax.experimental.pallas.ops.tpu.flash_attention import BlockSizes, flash_attention
 
-    width = query.shape[-1]
-    padding = [(0, 0)] * 3 + [(0, -width % _LANES)]
-    # The kernel's layout is [b h s d]. Padded channels add nothing to the products.
-    padded = [jnp.pad(x, padding).transpose(0, 2, 1, 3) for x in (query, key, value)]
     blocks = dict.fromkeys(BlockSizes.__dataclass_fields__, _FLASH_BLOCK) | {"block_b": 1}
 
     def kernel(*arrays: Array) -> Array:
@@ -125,8 +122,9 @@ def _flash(query: Array, key: Array, value: Array, causal: bool) -> Array:
             *arrays, causal=causal, sm_scale=width**-0.5, block_sizes=BlockSizes(**blocks)
         )
 
-    mixed = _per_device(kernel, *padded)
-    return mixed.transpose(0, 2, 1, 3)[..., :width]
+    # The kernel's layout is [b h s d]; it takes heads of up to a vector unit as they are.
+    arranged = (x.transpose(0, 2, 1, 3) for x in (query, key, value))
+    return _per_device(kernel, *arranged).transpose(0, 2, 1, 3)
 
 
 def _per_device(kernel: Callable[..., Array], *arrays: Array) -> Array:

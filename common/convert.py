@@ -20,17 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
 from common.errors import UserError, run_command
 from common.files import write_json
-from common.kinds import find_kind
 from common.paths import as_output_folder
 from common.progress import say
-from common.torch_check import NotComparableError, torch_errors
 from common.weights.nesting import flatten
 
 REPORT = "conversion.json"
@@ -54,6 +50,12 @@ def convert(source: str, out: Path, **options: str) -> dict[str, Any]:
       UserError: The source is not such a model, keys or shapes do not fit it, or `out` holds
         files already.
     """
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    import jax
+    import jax.numpy as jnp
+
+    from common.kinds import find_kind
+
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{str(out)!r} exists already; name a new directory for the result.")
     kind = find_kind(source)
@@ -106,6 +108,10 @@ def check(out: Path) -> dict[str, float] | str:
     Raises:
       ConversionDiffers: They exceed `TOLERANCE`.
     """
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.kinds import find_kind
+    from common.torch_check import NotComparableError, torch_errors
+
     try:
         errors = torch_errors(find_kind(str(out)).load(str(out)), out)
     except NotComparableError as reason:

@@ -7,10 +7,10 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-import jax
 from absl import app, flags, logging
 
 from common.interrupts import answering_interrupts
+from common.lazy import in_cluster
 from common.text import printable
 from common.version import __version__
 
@@ -169,7 +169,7 @@ def _leave(status: int) -> None:
 
     At a usual exit JAX waits for the other processes, minutes long, and they wait for this one.
     """
-    if jax.distributed.is_initialized():
+    if in_cluster():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

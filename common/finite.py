@@ -1,6 +1,6 @@
 """Arrays without NaN or infinity."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,12 @@ def require_finite(
     Raises:
       UserError: The sentence names the arrays.
     """
-    if names := not_finite(arrays):
+    refuse_not_finite(not_finite(arrays), where, remedy)
+
+
+def refuse_not_finite(names: Sequence[str], where: str, remedy: str) -> None:
+    """Refuse named arrays, if there are any: see `require_finite`."""
+    if names:
         raise UserError(f"{where} holds NaN or infinite numbers in {some(names)}: {remedy}.")
 
 

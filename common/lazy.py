@@ -12,6 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
+def in_cluster() -> bool:
+    """Return whether this process is one of several; JAX, if not imported yet, joined none."""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
+
+
 def lazily(
     package: str, homes: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:

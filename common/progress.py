@@ -1,17 +1,18 @@
 """Progress of long passes: a bar on a terminal, a plain line now and then elsewhere."""
 
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
-import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from common.lazy import in_cluster
 from common.text import printable
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ def _speaks() -> bool:
     A cluster has to be joined ahead of any use of devices, and to ask for this process's number
     is one; what is said before that, every process says.
     """
-    return not jax.distributed.is_initialized() or jax.process_index() == 0
+    return not in_cluster() or sys.modules["jax"].process_index() == 0
 
 
 class Progress:

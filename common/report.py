@@ -14,25 +14,19 @@ For example:
     python -m common.report --html=runs/mcti
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
 from common.errors import UserError, run_command
-from common.evaluation.summaries import average, summarise, with_harmonic
-from common.evaluation.tables import (
-    Value,
-    markdown_table,
-    metrics_tables,
-    plain,
-    result_rows,
-)
 from common.files import atomic_write
-from common.page import write_page
+from common.lazy import lazily
 from common.paths import as_output, as_path
-from common.runs import Run, group_runs, read_run
-from common.text import printable
-from common.training import say
+from common.progress import say
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__, {"common.overview": ("report",), "common.runs": ("read_run",)}
+)
 
 
 def define_flags() -> None:
@@ -43,6 +37,11 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Read the runs, write the report and print it, or write the page of one run."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.overview import report
+    from common.page import write_page
+    from common.runs import read_run
+
     options, folders = flags.FLAGS, argv[1:]
     text, out = "", None
     # Whatever is read and refused, nothing is written before.
@@ -60,82 +59,6 @@ def main(argv: Sequence[str]) -> None:
         with atomic_write(out) as path:
             path.write_text(text, encoding="utf-8")
         print(text, end="")
-
-
-def report(runs: Sequence[Run]) -> str:
-    """Return the report on `runs` as Markdown.
-
-    Raises:
-      UserError: Two runs are the same but for their folder.
-    """
-    chapters: dict[tuple[str, str], dict[str, dict[str, Value]]] = {}
-    groups = group_runs(runs)
-    for (dataset, model, label), group in groups.items():
-        rows = chapters.setdefault((dataset, model), {})
-        for name, values in _summary(group).items():
-            # Baselines of several methods are distinguished only where they differ.
-            row = label if name == group[0].result["method"] else name
-            if rows.get(row, values) != values:
-                row = f"{row} (beside {label})"
-            rows[row] = values
-    parts = [
-        "# Results",
-        "Mean ± standard deviation over seeds; a number alone is one run's, or the same in all.",
-    ]
-    for (dataset, model), rows in chapters.items():
-        parts.extend(
-            [f"## {_line(dataset)}, model {_line(model)}", metrics_tables(with_harmonic(rows))]
-        )
-    parts.extend(_averages(chapters))
-    parts.extend(["## Runs", _run_table(groups)])
-    return "\n\n".join(parts) + "\n"
-
-
-def _summary(group: Sequence[Run]) -> dict[str, dict[str, Value]]:
-    """Return mean and spread over the runs of a group, for the method and its baselines."""
-    results = [result_rows(run.result) for run in group]
-    return {
-        row: {
-            metric: summarise(result.get(row, {}).get(metric) for result in results)
-            for metric in dict.fromkeys(m for result in results for m in result.get(row, {}))
-        }
-        for row in dict.fromkeys(row for result in results for row in result)
-    }
-
-
-def _averages(
-    chapters: Mapping[tuple[str, str], Mapping[str, Mapping[str, Value]]],
-) -> list[str]:
-    """Return tables of the mean over the data sets of each model that has several."""
-    parts = []
-    for model in dict.fromkeys(model for _, model in chapters):
-        tables = [rows for (_, name), rows in chapters.items() if name == model]
-        if len(tables) < 2:
-            continue
-        rows = average(tables)
-        if rows:
-            title = f"## Average over {len(tables)} data sets, model {_line(model)}"
-            parts.extend([title, metrics_tables(with_harmonic(rows))])
-    return parts
-
-
-def _line(text: str) -> str:
-    return plain(printable(text))
-
-
-def _run_table(groups: Mapping[tuple[str, str, str], Sequence[Run]]) -> str:
-    rows = [
-        [
-            plain(str(run.folder)),
-            plain(label),
-            plain(dataset),
-            str(run.result["seed"]),
-            Value(run.result.get("seconds")).show(share=False),
-        ]
-        for (dataset, _, label), group in groups.items()
-        for run in group
-    ]
-    return markdown_table(["folder", "method", "data set", "seed", "seconds"], rows)
 
 
 if __name__ == "__main__":

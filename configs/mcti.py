@@ -67,7 +67,10 @@ def defaults() -> ConfigDict:
     config.vectors = 1  # n, learned vectors per class
     config.start = ""  # instead of the noun: a run, an embedding, or "photos", words near to these
     config.add = ""  # a data set whose classes are learned beside those of `start`, which stay
+    config.beside = ""  # a data set whose classes share the classifier by their names, unlearned
     config.learn = ()  # names of the classes to learn; the others stay as in `start`; (): all
+    config.templates = "textual_inversion"  # of training; "textual_inversion_style" learns a style
+    config.captions = False  # PHOTO.txt beside PHOTO.jpg is its prompt, behind the first template
     config.class_tower = "clip"  # makes the class feature; "sd" differs for Stable Diffusion 2.x
     config.pool = "placeholder"  # the reference's class feature; "eos" is CLIP's definition
 
@@ -100,6 +103,7 @@ def defaults() -> ConfigDict:
     config.beta2 = 0.999  # decay of its mean square
 
     # The program.
+    config.square = "squash"  # photos as in the reference; "crop" takes the middle as it is
     config.resolution = 0  # pixels; 0 takes the model's own
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
     config.attention = "auto"  # the device's fastest, or "plain", "fused", "flash" (TPUs only)

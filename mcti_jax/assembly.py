@@ -4,7 +4,10 @@ Nothing here is trained or changes; `mcti_jax.method` hands it to the loop.
 """
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, PyTree
@@ -20,12 +23,11 @@ from common.text import some
 from mcti_jax.classifier import prompt_features
 from mcti_jax.formats import LearnedToken
 from mcti_jax.layout import class_bank, class_latents, kept_rows, prepare
-from mcti_jax.losses import Networks
+from mcti_jax.losses import Kept, Networks
 from mcti_jax.material import EncodedPhotos, Material
 from mcti_jax.objective import Objective, gamma_factor
 from mcti_jax.options import check_values
 from mcti_jax.prompts import Prompts
-from mcti_jax.saving import TEMPLATE_SET
 from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, noun_vectors
 
 
@@ -54,9 +56,36 @@ def make_networks(
     )
 
 
-def training_prompts(config: ConfigDict, tokenizer: Tokenizer, diffusion: bool) -> Prompts:
-    """Return the 27 templates; at full length where a U-Net reads them, padding and all."""
-    prompts = Prompts.from_templates(tokenizer, TEMPLATES[TEMPLATE_SET], config.vectors)
+@dataclass(frozen=True)
+class Additions:
+    """What a run may bring beside models and photos.
+
+    Attributes:
+      first: where each class begins, `[k n d]`; needed where some of them are to stay there.
+      named: texts of classes that share the classifier by their names, `[f t p]`.
+      captioned: the prompt of each photo; empty where the templates serve all.
+    """
+
+    first: np.ndarray | None = None
+    named: np.ndarray | None = None
+    captioned: tuple[str, ...] = ()
+
+
+def training_prompts(
+    config: ConfigDict, tokenizer: Tokenizer, diffusion: bool, captioned: Sequence[str] = ()
+) -> Prompts:
+    """Return the prompts of photos; at full length where a U-Net reads them, padding and all.
+
+    Args:
+      config: the run's.
+      tokenizer: of the text tower that reads them.
+      diffusion: whether a U-Net reads its states.
+      captioned: a prompt for each photo, cut where it is too long; else the config's templates.
+    """
+    if captioned:
+        prompts = Prompts.from_templates(tokenizer, captioned, config.vectors, truncate=True)
+    else:
+        prompts = Prompts.from_templates(tokenizer, TEMPLATES[config.templates], config.vectors)
     return prompts if diffusion else prompts.cut()
 
 
@@ -121,11 +150,14 @@ def check_pictures(
     known.embedded(options.prompt.replace("{}", word))
 
 
-def prompt_fingerprint(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> str:
-    """Return 16 hex characters for both tokenizers' ids of the templates and the first noun."""
+def prompt_fingerprint(
+    config: ConfigDict, sd: StableDiffusion, clip: CLIP, captioned: Sequence[str] = ()
+) -> str:
+    """Return 16 hex characters for both tokenizers' ids of the prompts and the first noun."""
     digest = hashlib.sha256()
-    for tokenizer in (sd.tokenizer, clip.tokenizer):
-        prompts = training_prompts(config, tokenizer, diffusion=True)
+    sets = ((), captioned) if captioned else ((),)
+    for tokenizer, texts in itertools.product((sd.tokenizer, clip.tokenizer), sets):
+        prompts = training_prompts(config, tokenizer, diffusion=True, captioned=texts)
         for ids in (prompts.ids, prompts.slot, tokenizer.encode(config.init_word)):
             digest.update(np.asarray(ids, "<i8").tobytes())
     return digest.hexdigest()[:16]
@@ -137,7 +169,7 @@ def frozen_tree(
     clip: CLIP,
     labels: np.ndarray,
     encoded: EncodedPhotos,
-    first: Float[np.ndarray, "k n d"] | None = None,
+    additions: Additions,
 ) -> PyTree:
     """Return everything that the objective reads and never changes.
 
@@ -148,7 +180,7 @@ def frozen_tree(
       sd, clip: the models.
       labels: class of each training photo.
       encoded: what the models make of these.
-      first: where each class begins; needed where some of them are to stay there.
+      additions: what the run brings beside them.
     """
     config, layout, networks = objective.config, objective.layout, objective.networks
     params = {
@@ -158,28 +190,40 @@ def frozen_tree(
     diffusion = networks.unet is not None
     if diffusion:
         params["unet"] = sd.params["unet"]
-    prompts = training_prompts(config, sd.tokenizer, diffusion)
-    table = sd.params["text"]["token_embedding"]
+    captioned, table = additions.captioned, sd.params["text"]["token_embedding"]
+
+    def prompts(model: StableDiffusion | CLIP, diffusion: bool, texts: Sequence[str]) -> Any:
+        found = training_prompts(config, model.tokenizer, diffusion, texts)
+        return prepare(model.params["text"]["token_embedding"], found, config.pool)
+
     frozen = {
         "params": params,
-        "prompts": prepare(table, prompts, config.pool),
+        "prompts": prompts(sd, diffusion, captioned),
         "bank": class_bank(encoded.features, labels, layout.classes, config.prototypes),
-        "rows": class_latents(layout, encoded.mean, encoded.logvar, labels),
+        "rows": class_latents(layout, encoded.mean, encoded.logvar, labels, bool(captioned)),
         "start": noun_vectors(config, sd.tokenizer, table),
     }
-    if networks.clip_text is not None:
+    deep = networks.clip_text is not None
+    if deep:
         params["clip_text"] = clip.params["text"]
-        clip_prompts = training_prompts(config, clip.tokenizer, diffusion=False)
-        clip_table = clip.params["text"]["token_embedding"]
-        frozen["clip_prompts"] = prepare(clip_table, clip_prompts, config.pool)
+        frozen["clip_prompts"] = prompts(clip, False, captioned)
     if config.classification != "paper":
-        frozen["class_prompts"] = frozen.get("clip_prompts") or prepare(
-            table, prompts.cut(), config.pool
-        )
-        if layout.kept:
-            own = networks.clip_text is not None
-            tower, name = (networks.clip_text, "clip_text") if own else (networks.text, "text")
-            shared = params[name], params["projection"], frozen["class_prompts"]
-            texts = prompt_features(tower, *shared, first[list(layout.kept)])
-            frozen["kept"] = kept_rows(layout, config.gamma, np.asarray(texts))
+        reader = clip if deep else sd
+        frozen["class_prompts"] = prompts(reader, False, ())
+        if layout.kept or additions.named is not None:
+            frozen["kept"] = _kept(objective, frozen, additions)
     return frozen
+
+
+def _kept(objective: Objective, frozen: PyTree, additions: Additions) -> Kept:
+    """Return the classes whose texts stay as they are: kept tokens, then names."""
+    networks, layout, params = objective.networks, objective.layout, frozen["params"]
+    deep, prompts = networks.clip_text is not None, frozen["class_prompts"]
+    tower, name = (networks.clip_text, "clip_text") if deep else (networks.text, "text")
+    projection = params["projection"]
+    tokens = np.zeros((0, prompts.slot.size, projection.shape[1]), np.float32)
+    named = tokens if additions.named is None else additions.named
+    if layout.kept:
+        vectors = additions.first[list(layout.kept)]
+        tokens = np.asarray(prompt_features(tower, params[name], projection, prompts, vectors))
+    return kept_rows(layout, objective.config.gamma, tokens, named)

@@ -15,7 +15,7 @@ from common.data import ImageSplit
 from common.data.cache import Key
 from common.data.passes import cached_pass
 from common.diffusion import AutoencoderKL, StableDiffusion
-from common.photos.images import mirror, squash, to_pixels
+from common.photos.images import SQUARES, mirror, to_pixels
 
 # Pictures at once in each process; the VAE's activations are what limits it.
 ENCODE_BATCH = 32
@@ -23,12 +23,19 @@ PART = 64  # pictures in a file: 4 MiB at 512 pixels
 
 
 def vae_posteriors(
-    sd: StableDiffusion, split: ImageSplit, size: int, cache: Path
+    sd: StableDiffusion, split: ImageSplit, size: int, cache: Path, square: str = "squash"
 ) -> dict[str, np.ndarray]:
     """Return posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
 
-    The photo is squashed to a square and flipped after that, as the reference does. The flip
-    of a latent is not the latent of the flip, so mirrors are encoded too.
+    The photo is made a square and flipped after that, as the reference does, which squashes it.
+    The flip of a latent is not the latent of the flip, so mirrors are encoded too.
+
+    Args:
+      sd: Whose VAE encodes.
+      split: The photos.
+      size: Side of the squares in pixels.
+      cache: Folder of what was encoded before.
+      square: How photos become squares, a key of `SQUARES`.
     """
     vae = sd.vae
     side = size // vae.config.downsampling
@@ -39,7 +46,7 @@ def vae_posteriors(
 
     def load(row: int) -> np.ndarray:
         flip, photo = divmod(row, len(split))
-        pixels = squash(split.load(photo), size)
+        pixels = SQUARES[square](split.load(photo), size)
         return to_pixels(mirror(pixels) if flip else pixels)
 
     def key(rows: range) -> Key:
@@ -48,7 +55,7 @@ def vae_posteriors(
             "weights": sd.fingerprint,
             "data": split.fingerprint,
             "rows": f"{rows.start} to {rows.stop} of the photos, then of their mirrors",
-            "preprocessing": f"squash {size}",
+            "preprocessing": f"{square} {size}",
             "dtype": str(jnp.dtype(vae.dtype)),
         }
 

@@ -13,13 +13,16 @@ For example:
 
 from collections.abc import Sequence
 
-from common.commands.evaluate import define_flags, evaluate_run
+from common.commands.evaluate import define_flags
 from common.errors import run_command
-from mcti_jax.method import MCTI
 
 
 def main(argv: Sequence[str]) -> None:
     """Evaluate and write `DIR/eval/NAME.json`, with pictures beside it."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.commands.runs import evaluate_run
+    from mcti_jax.method import MCTI
+
     del argv
     evaluate_run((MCTI,))
 

@@ -26,12 +26,12 @@ from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
 from mcti_jax.layout import prepare
 from mcti_jax.material import Material
+from mcti_jax.mixed import mixed_scores
 from mcti_jax.prompts import Prompts
 
-# How a class feature is made, by the suffix of its metrics: the mean over the 27 prompts of
+# How a class feature is made, by the suffix of its metrics: the mean over the prompts of
 # training, which stands for the method where one number has to, or a single prompt.
 ENSEMBLE, SINGLE = "", "_single"
-MODES = {ENSEMBLE: TEMPLATES["textual_inversion"], SINGLE: TEMPLATES["photo"]}
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,12 @@ def _prompt_features(shared: PyTree, tokens: Array, *, tower: TextTower) -> Arra
 def classifiers(
     config: ConfigDict, material: Material, tokens: Float[np.ndarray, "k n d"]
 ) -> dict[str, Classifier]:
-    """Build the tokens' classifier in each of `MODES`."""
+    """Build the tokens' classifier by the prompts of training and by a single one."""
     clip = material.clip
     source = material.sd if config.class_tower == "sd" else clip
     modes = {}
-    for mode, templates in MODES.items():
+    for mode, name in {ENSEMBLE: config.templates, SINGLE: "photo"}.items():
+        templates = TEMPLATES[name]
         classes = token_features(config, source, clip, tokens, templates)
         predicted = predict(jnp.asarray(material.test_features), classes)
         modes[mode] = Classifier(np.asarray(classes), np.asarray(predicted))
@@ -93,6 +94,20 @@ def token_features(
     return mean_over_prompts(jnp.asarray(features))
 
 
+def beside_names(material: Material, classes: Float[np.ndarray, "k p"]) -> Mapping[str, float]:
+    """Measure class features in one classifier with the classes that have names, if there are any.
+
+    Args:
+      material: the run's.
+      classes: of the learned classes, any length.
+    """
+    if material.others is None:
+        return {}
+    named = classification.normalise(material.named_texts.mean(axis=1))
+    photos = material.test_features, material.test.labels
+    return mixed_scores(classification.normalise(classes), named, photos, material.others)
+
+
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
     """Return micro and per-class accuracy on the test photos; empty for fewer than two classes."""
     labels, classes = material.test.labels, len(material.classnames)
@@ -106,11 +121,14 @@ def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[
 
 def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
     """Measure classifiers that use image features alone, on the same photos."""
-    train, labels = material.encoded.features[0], material.train.labels
-    return {
+    train, labels = material.train_features, material.train.labels
+    found = {
         name: scores(classify(train, labels, material.test_features), material)
         for name, classify in baselines.BASELINES.items()
     }
+    means = classification.class_means(classification.normalise(train), labels)
+    found["nearest_class_mean"] |= beside_names(material, means)
+    return found
 
 
 def name_baseline(material: Material) -> dict[str, float]:
@@ -120,7 +138,8 @@ def name_baseline(material: Material) -> dict[str, float]:
     ids = jnp.asarray(clip.tokenizer(prompts, truncate=True))
     encode = jax.jit(encode_text, static_argnums=0)
     classes = np.asarray(encode(clip.text_tower, clip.params["text"], ids), np.float32)
-    return scores(classification.nearest_by_cosine(material.test_features, classes), material)
+    predicted = classification.nearest_by_cosine(material.test_features, classes)
+    return scores(predicted, material) | beside_names(material, classes)
 
 
 def evaluate(
@@ -155,6 +174,7 @@ def evaluate(
         if config.generate.per_class:
             samples[variant] = generate_classes(config, material.sd, vectors)
             results[variant] |= picture_scores(material, samples[variant], modes[ENSEMBLE].classes)
+        results[variant] |= beside_names(material, modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
         if not report.tables and measured:  # of the run's own variant
             test = material.test
@@ -201,7 +221,7 @@ def picture_scores(
     count, per_class = images.shape[:2]
     features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
     labels = np.repeat(np.arange(count), per_class)
-    photos = material.encoded.features[0], material.train.labels
+    photos = material.train_features, material.train.labels
     by_photos = baselines.nearest_class_mean(*photos, features)
     measures = {}
     if count > 1:

@@ -28,6 +28,7 @@ from absl import flags
 from common.choices import check_choice
 from common.diffusion.words import word_stem
 from common.errors import UserError, run_command
+from common.hub import local_run
 from common.paths import AnyPath, as_output_folder, as_path, within
 from common.progress import say
 from mcti_jax.formats import (
@@ -40,7 +41,6 @@ from mcti_jax.formats import (
     write_token,
 )
 from mcti_jax.saving import TOKENS, is_unfinished
-from mcti_jax.unfinished import unfinished_tokens
 
 _OURS = "diffusers"  # the format of a run's own `tokens/`
 CLASSES = "classes"
@@ -132,6 +132,7 @@ def _finished(workdir: AnyPath) -> list[LearnedToken]:
 def _unfinished(workdir: AnyPath) -> list[LearnedToken]:
     from common.config import read_config
     from configs.mcti import defaults
+    from mcti_jax.unfinished import unfinished_tokens
 
     return unfinished_tokens(workdir, read_config(workdir, defaults()))
 
@@ -164,9 +165,9 @@ def main(argv: Sequence[str]) -> None:
     if options.format == CLASSES:
         if out is None:
             raise UserError("missing --out: name a folder for classes.safetensors.")
-        say(f"wrote {export_classes(as_path(options.workdir), out)}")
+        say(f"wrote {export_classes(local_run(options.workdir), out)}")
         return
-    written = export(as_path(options.workdir), options.format, out, options.prefix)
+    written = export(local_run(options.workdir), options.format, out, options.prefix)
     for path, usage in written.items():
         say(f"{path}: type {usage}")
     if note := FORMATS[options.format].note:

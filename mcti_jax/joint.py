@@ -153,8 +153,7 @@ def sum_over_images(
       kept: the classes that have no row, sharded like the rows; they belong to the first variant.
     """
     if kept is not None:
-        # What pads them is a problem of its own, in which nothing is asked.
-        problem = jnp.concatenate([problem, jnp.where(kept.gamma > 0, 0, -1)])
+        problem = jnp.concatenate([problem, kept.problem])
     places = jnp.arange(len(problem))
 
     def device(tokens: Array, asking: tuple[PyTree, ...], shared: PyTree) -> PyTree:

@@ -114,19 +114,28 @@ class RowLayout:
         return rows[: shape[0] * shape[1]].reshape(*shape, *rows.shape[1:])
 
 
-def kept_rows(layout: RowLayout, gamma: float, texts: Float[AnyArray, "f t p"]) -> Kept:
-    """Return the classes that stay as they are, padded to the devices' shares.
+def kept_rows(
+    layout: RowLayout,
+    gamma: float,
+    tokens: Float[AnyArray, "f t p"],
+    names: Float[AnyArray, "g t p"],
+) -> Kept:
+    """Return the classes whose texts stay as they are, padded to the devices' shares.
 
     Args:
-      layout: says which they are.
+      layout: says which tokens stay.
       gamma: weight of the classification term.
-      texts: unit-length features of their tokens under every prompt.
+      tokens: unit-length features of these tokens under every prompt.
+      names: those of classes that have a name instead.
     """
-    label = np.array(layout.kept, np.int32)
-    padding = (0, -len(label) % layout.devices)
+    texts = np.concatenate([tokens, names])
+    fresh = layout.classes + np.arange(len(names))
+    # What pads them is a problem of its own, in which nothing is asked.
+    padding = (0, -len(texts) % layout.devices)
     return Kept(
-        label=np.pad(label, padding),
-        gamma=np.pad(np.full(len(label), gamma, np.float32), padding),
+        label=np.pad([*layout.kept, *fresh], padding).astype(np.int32),
+        gamma=np.pad([gamma] * len(tokens), (0, len(names) + padding[1])).astype(np.float32),
+        problem=np.pad(np.zeros(len(texts), np.int32), padding, constant_values=-1),
         texts=np.pad(texts, (padding, (0, 0), (0, 0))),
     )
 
@@ -158,8 +167,16 @@ def class_latents(
     mean: Float[AnyArray, "m b h w c"],
     logvar: Float[AnyArray, "m b h w c"],
     labels: np.ndarray,
+    captioned: bool = False,
 ) -> Rows:
-    """Return the rows with their VAE posteriors, photos and mirrors pooled."""
+    """Return the rows with their VAE posteriors, photos and mirrors pooled.
+
+    Args:
+      layout: says which rows there are.
+      mean, logvar: of the posteriors.
+      labels: class of each photo.
+      captioned: whether each photo, and its mirror, has the prompt of its number.
+    """
     grouped = class_rows(np.tile(labels, len(mean)), layout.classes)
     pooled = [x.reshape(-1, *x.shape[2:])[grouped.rows] for x in (mean, logvar)]
     return Rows(
@@ -169,6 +186,7 @@ def class_latents(
         mean=layout.spread(pooled[0]),
         logvar=layout.spread(pooled[1]),
         entries=layout.spread(grouped.counts).astype(np.int32),
+        prompt=layout.spread(grouped.rows % len(labels)).astype(np.int32) if captioned else None,
     )
 
 

@@ -56,6 +56,7 @@ class Rows:
       gamma: weight of the classification term at the first update, `[r]`.
       mean, logvar: VAE posterior of its pictures and their mirrors, `[r e h w c]`.
       entries: how many of the e are real, `[r]`.
+      prompt: which prompt belongs to each of the e, `[r e]`; None where any may be drawn.
     """
 
     label: Any
@@ -64,6 +65,7 @@ class Rows:
     mean: Any
     logvar: Any
     entries: Any
+    prompt: Any = None
 
 
 @flax.struct.dataclass
@@ -96,16 +98,18 @@ class Bank:
 
 @flax.struct.dataclass
 class Kept:
-    """Classes whose tokens stay as they are; every leaf begins with their axis, padded.
+    """Classes whose texts stay as they are; every leaf begins with their axis, padded.
 
     Attributes:
-      label: index of each class, `[f]`.
-      gamma: weight of what its images ask, `[f]`; 0 in the padding.
+      label: index of each class, `[f]`; K and above are those of names, without images.
+      gamma: weight of what its images ask, `[f]`; 0 for names.
+      problem: the variant that its text takes part in, `[f]`: 0, and -1 in the padding.
       texts: unit-length text feature under each prompt, `[f t p]`.
     """
 
     label: Any
     gamma: Any
+    problem: Any
     texts: Any
 
 

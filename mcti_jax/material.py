@@ -27,13 +27,18 @@ from common.data import (
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.joined import join
 from common.data.passed_over import listed
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from common.weights.fingerprint import text_digest
+from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
+from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
+from mcti_jax.saving import MODEL, TEXT_ENCODER
+from mcti_jax.starts import names_tokens
 
 
 @flax.struct.dataclass
@@ -64,6 +69,10 @@ class Material:
       denoised: whether the photos are needed as the VAE sees them.
       found: photos of the training part, of which `train` are the chosen ones.
       added: classes of the data set that is learned beside those of an earlier run.
+      beside: classes that share the classifier by their names, and photos to measure on.
+      templates: prompts of training, with `{}` for the token.
+      square: how photos become squares for the VAE, a key of `SQUARES`.
+      captioned: the prompt of each training photo; empty where templates serve all.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
@@ -77,6 +86,10 @@ class Material:
     denoised: bool = True
     found: int = 0
     added: tuple[str, ...] = ()
+    beside: Dataset | FeatureDataset | None = None
+    templates: tuple[str, ...] = TEMPLATES["textual_inversion"]
+    square: str = "squash"
+    captioned: tuple[str, ...] = ()
     passed_over: str = ""
 
     @cached_property
@@ -87,7 +100,7 @@ class Material:
         if not self.denoised:
             nothing = np.zeros((*features.shape[:2], 1, 1, 1), np.float32)
             return EncodedPhotos(nothing, nothing, features)
-        latents = vae_posteriors(self.sd, self.train, self.size, self.cache)
+        latents = vae_posteriors(self.sd, self.train, self.size, self.cache, self.square)
         return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
     @cached_property
@@ -100,6 +113,21 @@ class Material:
         """CLIP image features of the test photos, not normalised, `[b p]`; b may be 0."""
         return self._features(self.test, ORIGINAL)
 
+    @cached_property
+    def others(self) -> NamedClasses | None:
+        """The classes that share the classifier by their names."""
+        if self.beside is None:
+            return None
+        test = self.beside.test
+        return NamedClasses(self.beside.classnames, self._features(test, ORIGINAL), test.labels)
+
+    @cached_property
+    def named_texts(self) -> Float[np.ndarray, "f t p"] | None:
+        """Unit-length text features of these names in the templates of training."""
+        if self.beside is None:
+            return None
+        return named_texts(self.clip, self.beside.classnames, self.templates, self.cache)
+
     def _features(
         self, split: ImageSplit | FeatureSplit, version: Version
     ) -> Float[np.ndarray, "b p"] | None:
@@ -111,9 +139,9 @@ class Material:
 
     def encode_all(self) -> None:
         """Read every photo that the run will need, so that none is found broken at its end."""
-        photos = [part for part in (self.train, self.test) if isinstance(part, ImageSplit)]
-        with named_together(*photos):
-            _ = self.test_features, self.encoded
+        parts = [self.train, self.test, *([self.beside.test] if self.beside else [])]
+        with named_together(*(part for part in parts if isinstance(part, ImageSplit))):
+            _ = self.test_features, self.encoded, self.others
 
 
 def gather(config: ConfigDict) -> Material:
@@ -131,10 +159,13 @@ def gather(config: ConfigDict) -> Material:
     if shots := shots_of(config):
         train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
-    sd = load_stable_diffusion(config.model, dtype)
+    networks = bool(config.alpha or config.generate.per_class or names_tokens(config))
+    sd = load_stable_diffusion(config.model, dtype, networks=networks)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
-    require_features_of(clip, train, config)
+    beside = open_photos(config, config.beside) if config.beside else None
+    for part in (train, *([beside.test] if beside else [])):
+        require_features_of(clip, part, config)
     return Material(
         sd=sd,
         clip=clip,
@@ -146,6 +177,10 @@ def gather(config: ConfigDict) -> Material:
         denoised=bool(config.alpha),
         found=len(dataset.train),
         added=added,
+        beside=beside,
+        templates=TEMPLATES[config.templates],
+        square=config.square,
+        captioned=captions_of(config, train),
         passed_over=listed(dataset.passed_over),
     )
 
@@ -163,6 +198,23 @@ def open_photos(config: ConfigDict, spec: str) -> Dataset | FeatureDataset:
             "give alpha=0, or pocket:, folder:, coop:, tfds: or hf:."
         )
     return dataset
+
+
+def captions_of(config: ConfigDict, train: ImageSplit | FeatureSplit) -> tuple[str, ...]:
+    """Return the prompt of each photo from the caption beside it; nothing if none is asked for.
+
+    Raises:
+      UserError: There is no caption, or one cannot be used.
+    """
+    if not config.captions:
+        return ()
+    captions = captions_beside(train) if isinstance(train, ImageSplit) else ()
+    if not any(captions):
+        raise UserError(
+            f"captions=true finds no caption beside a photo of {config.data!r}: write what "
+            "PHOTO.jpg shows into PHOTO.txt, or leave it out."
+        )
+    return prompts_of_photos(captions, train.names, TEMPLATES[config.templates][0])
 
 
 def require_features_of(clip: CLIP, split: ImageSplit | FeatureSplit, config: ConfigDict) -> None:
@@ -224,6 +276,7 @@ def describe(
       kept: those of them that stay as they are.
     """
     names, train, test = material.classnames, len(material.train), len(material.test)
+    others = material.beside.classnames if material.beside else ()
     shots = shots_of(config)
     chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
     tested = f"{test} photos"
@@ -236,17 +289,36 @@ def describe(
     return {
         "classes": f"{len(names)}: {_listed(names)}",
         "start": f"{config.start}: {counts}" if counts else config.start,
+        "beside": f"{len(others)}: {_listed(others)}" if others else "",
         "learns from": f"{train} of {material.found} photos{chosen}",
+        "captions": f"of {described} photos" if (described := _described(material)) else "",
         "passed over": material.passed_over,
         "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
     }
 
 
+def _described(material: Material) -> int:
+    return sum(text != material.templates[0] for text in material.captioned)
+
+
 def _listed(names: Sequence[str], room: int = 60) -> str:
     """Return as many of the names as fit into a line."""
     text = ", ".join(names)
     return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
+
+
+def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
+    """Return the fingerprint of all networks, which are loaded for it if they were not."""
+    if "unet" not in sd.params:
+        sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
+    return sd.fingerprint
+
+
+def model_fingerprints(config: ConfigDict, sd: StableDiffusion) -> dict[str, str]:
+    """Return the fingerprints of what tokens are learned in, and of what earlier ones name."""
+    whole = {MODEL: sd.fingerprint} if config.alpha or names_tokens(config) else {}
+    return whole if config.alpha else whole | {TEXT_ENCODER: sd.text_fingerprint}
 
 
 def names_fingerprint(classnames: Sequence[str]) -> str:

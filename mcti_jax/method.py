@@ -16,23 +16,39 @@ from ml_collections import ConfigDict
 from common.attention import choose_attention
 from common.clip import CLIP
 from common.config import changed
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.types import EVALUATION, Tell, unheard
+from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
-from mcti_jax.assembly import begin, check_options, frozen_tree, make_networks, prompt_fingerprint
+from mcti_jax.assembly import (
+    Additions,
+    begin,
+    check_options,
+    frozen_tree,
+    make_networks,
+    prompt_fingerprint,
+)
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
-from mcti_jax.material import EncodedPhotos, describe, gather, names_fingerprint
+from mcti_jax.material import (
+    EncodedPhotos,
+    describe,
+    gather,
+    model_fingerprints,
+    names_fingerprint,
+    whole_fingerprint,
+)
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
+from mcti_jax.publishing import describe_tokens
 from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
 from mcti_jax.starts import learned_before, learned_classes
 
@@ -82,7 +98,8 @@ class MCTI(Method):
         choose_attention(config.attention, mesh.devices.flat[0])  # Refuses before it loads.
         self.material = gather(config)
         sd, clip, classnames = self.material.sd, self.material.clip, self.material.classnames
-        self.known = learned_before(config, classnames, sd.text_tower.config.width, sd.fingerprint)
+        prints = (sd.fingerprint, sd.text_fingerprint)
+        self.known = learned_before(config, classnames, sd.text_tower.config.width, *prints)
         learned = learned_classes(config, classnames, self.material.added, self.known)
         self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
@@ -90,27 +107,34 @@ class MCTI(Method):
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material.encode_all()
         self.first = begin(config, self.material, self.known)
-        frozen = frozen_tree(
-            self.objective, sd, clip, self.material.train.labels, self.material.encoded, self.first
-        )
+        captioned = self.material.captioned
+        additions = Additions(self.first, self.material.named_texts, captioned)
+        labels, encoded = self.material.train.labels, self.material.encoded
+        frozen = frozen_tree(self.objective, sd, clip, labels, encoded, additions)
         self.start = frozen["start"]
-        begun = {"start": fingerprint({"first": self.first})} if config.start else {}
+        further = {"start": fingerprint({"first": self.first})} if config.start else {}
+        if others := self.material.others:
+            further |= {
+                "names beside": names_fingerprint(others.names),
+                f"{EVALUATION}photos beside": fingerprint({"features": others.features}),
+            }
         return RunInputs(
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
             fingerprints={
-                "model": sd.fingerprint,
+                **model_fingerprints(config, sd),
                 "clip": clip.fingerprint,
                 "names": names_fingerprint(classnames),
-                "prompts": prompt_fingerprint(config, sd, clip),
+                "prompts": prompt_fingerprint(config, sd, clip, captioned),
                 "preprocessing": fingerprint({}, repr(clip.preprocess)),
                 f"{EVALUATION}test photos": self.material.test.fingerprint,
-                **begun,
+                **further,
             },
             notes={
                 "classnames": list(classnames),
                 "learned": list(self.layout.learned),
             },
+            earlier={"model": lambda: whole_fingerprint(config, sd)},
         )
 
     def abstract(self, mesh: Mesh) -> RunInputs:
@@ -119,10 +143,13 @@ class MCTI(Method):
         outline = outline_of(self.config, mesh.devices.flat[0].platform)
         self._plan(outline.sd, outline.clip, outline.classes, mesh)
 
+        first = TEMPLATES[self.config.templates][0]
+        additions = Additions(captioned=(first,) * len(outline.labels) * self.config.captions)
+
         def assemble(sd_params: PyTree, clip_params: PyTree, encoded: EncodedPhotos) -> PyTree:
             sd = replace(outline.sd, params=sd_params)
             clip = replace(outline.clip, params=clip_params)
-            return frozen_tree(self.objective, sd, clip, outline.labels, encoded)
+            return frozen_tree(self.objective, sd, clip, outline.labels, encoded, additions)
 
         frozen = jax.eval_shape(assemble, outline.sd.params, outline.clip.params, outline.encoded)
         self.start = np.zeros(frozen["start"].shape, np.float32)
@@ -187,11 +214,12 @@ class MCTI(Method):
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write `tokens/`, one file per class."""
         del evaluation
+        sd = self.material.sd
         tokens = learned_tokens(
             self.config,
             self.tokens(trainable)[0],
             self.material.classnames,
-            self.material.sd.fingerprint,
+            sd.fingerprint if self.config.alpha else sd.text_fingerprint,
             self.config.updates,
             {number: self.known[number] for number in self.layout.kept},
         )
@@ -202,6 +230,12 @@ class MCTI(Method):
         """Return the vectors of the run's own variant, in the order of the classes."""
         tokens = by_class_index(read_run_tokens(workdir))
         return {"tokens": np.stack([token.vectors for token in tokens])}
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """See `describe_tokens`."""
+        del out
+        return describe_tokens(config, workdir)
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:

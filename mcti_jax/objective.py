@@ -86,6 +86,9 @@ class Objective:
                 templates=frozen["prompts"].slot.size,
                 shared_features=config.shared_features,
             )
+            if rows.prompt is not None:
+                own = jnp.take_along_axis(rows.prompt, draws.entry, axis=1)
+                draws = draws.replace(template=own)
             return row_losses(
                 networks,
                 frozen,

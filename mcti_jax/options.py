@@ -6,11 +6,13 @@ from ml_collections import ConfigDict
 
 from common.attention import CHOICES
 from common.checks import POSITIVE, Range, Ranges, check_choices, check_ranges
+from common.data.templates import TEMPLATES
 from common.diffusion import SAMPLERS
 from common.diffusion.draw import COUNTS, GUIDANCE
 from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
+from common.photos.images import SQUARES
 from common.precision import frozen_dtype
 from common.training.config_fields import RANGES as SHARED
 from mcti_jax.objective import CLASSIFICATIONS, GAMMA_SCHEDULES
@@ -52,6 +54,8 @@ NAMES: Mapping[str, Iterable[str]] = {
     "class_tower": ("clip", "sd"),
     "classification": (AUTO, *CLASSIFICATIONS),
     "gamma_schedule": GAMMA_SCHEDULES,
+    "templates": TEMPLATES,
+    "square": SQUARES,
     "generate.sampler": SAMPLERS,
 }
 

@@ -37,16 +37,16 @@ class Outline:
 
 
 def check_outlined(config: ConfigDict) -> None:
-    """Refuse what says nothing without the tokens of an earlier run.
+    """Refuse what needs the tokens of an earlier run, or texts of names.
 
     Raises:
       UserError: It names the field.
     """
-    for name in ("add", "learn"):
+    for name in ("add", "learn", "beside"):
         if config[name]:
             raise UserError(
-                f"{name}={config[name]!r} depends on the tokens of a run: leave it out here, and "
-                "give as many classes as are to be learned, classes=N."
+                f"{name}={config[name]!r} depends on tokens or texts that are not read here: leave "
+                "it out, and give as many classes as are to be learned, classes=N."
             )
 
 
@@ -62,7 +62,8 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
     side = resolution(config, sd) // sd.downsampling
-    latents = (2, len(labels), side, side, sd.vae.config.latent_channels)
+    one = side, side, sd.vae.config.latent_channels
+    latents = 2, len(labels), *(one if config.alpha else (1, 1, 1))
     features = (2, len(labels), clip.config.vision.projection)
     encoded = EncodedPhotos(
         mean=jax.ShapeDtypeStruct(latents, jnp.float32),

@@ -35,16 +35,32 @@ class Prompts:
 
     @classmethod
     def from_templates(
-        cls, tokenizer: Tokenizer, templates: Sequence[str], vectors: int = 1
+        cls,
+        tokenizer: Tokenizer,
+        templates: Sequence[str],
+        vectors: int = 1,
+        *,
+        truncate: bool = False,
     ) -> "Prompts":
-        """Tokenise templates such as "a photo of a {}", joining all n vectors at the slot."""
+        """Tokenise templates such as "a photo of a {}", joining all n vectors at the slot.
+
+        Args:
+          tokenizer: Of the text tower.
+          templates: With one `{}` each.
+          vectors: n.
+          truncate: Cut what is too long, instead of an error; the vectors are never cut.
+
+        Raises:
+          UserError: A template has no slot or several, or is too long.
+        """
         placeholder = list(range(tokenizer.vocab_size, tokenizer.vocab_size + vectors))
         rows, slots, ends = [], [], []
         for template in templates:
             if template.count("{}") != 1:
                 raise UserError(f"the template {template!r} needs one {{}} for the token.")
             before, after = (tokenizer.encode(part) for part in template.split("{}"))
-            rows.append(before + placeholder + after)
+            room = tokenizer.length - 2 - len(before) - vectors if truncate else len(after)
+            rows.append(before + placeholder + after[: max(room, 0)])
             slots.append(1 + len(before))
             ends.append(1 + len(rows[-1]))
         return cls(tokenizer.pack(rows), np.array(slots), np.array(ends), vectors)

@@ -10,11 +10,12 @@ from common.errors import UserError
 from common.paths import AnyPath
 from mcti_jax.formats import LearnedToken, read_tokens, token_words
 
-TEMPLATE_SET = "textual_inversion"
-"""Of the prompts that tokens are learned in: a key of `common.data.templates.TEMPLATES`."""
-
 TOKENS = "tokens"
 """The folder in a run's folder."""
+
+
+MODEL, TEXT_ENCODER = "model", "text encoder"
+"""Of the fingerprints of a run: what tokens are learned in, without denoising the latter alone."""
 
 
 def learned_tokens(
@@ -31,7 +32,7 @@ def learned_tokens(
       config: The run's.
       vectors: Of the run's own variant.
       classnames: K names.
-      fingerprint: Of the Stable Diffusion that they were learned for.
+      fingerprint: Of what they were learned in: the model, or without denoising its text encoder.
       step: Updates made.
       kept: Tokens of an earlier run, by the numbers of the classes that were not learned; they
         go on saying where they come from.
@@ -41,7 +42,7 @@ def learned_tokens(
         "base_model": config.model,
         "fingerprint": fingerprint,
         "pool": config.pool,
-        "templates": TEMPLATE_SET,
+        "templates": config.templates,
         "step": step,
         "alpha": config.alpha,
         "gamma": config.gamma,

@@ -13,7 +13,7 @@ from common.clip.vocabulary import nearest_rows
 from common.data.clip_features import text_features
 from common.diffusion.words import word_key
 from common.errors import UserError
-from common.paths import as_path
+from common.hub import local_run
 from common.text import some
 from mcti_jax.formats import LearnedToken, read_tokens, require_usable, token_words
 from mcti_jax.layout import AnyArray
@@ -45,8 +45,13 @@ def noun_vectors(
     return table[np.asarray(ids)[pieces]].astype(np.float32)
 
 
+def names_tokens(config: ConfigDict) -> bool:
+    """Return whether a run begins with tokens that were learned before."""
+    return config.start not in ("", PHOTOS)
+
+
 def learned_before(
-    config: ConfigDict, classnames: Sequence[str], width: int, fingerprint: str
+    config: ConfigDict, classnames: Sequence[str], width: int, fingerprint: str, text: str = ""
 ) -> dict[int, LearnedToken]:
     """Return the tokens that `start` names, by the number of the class that begins as each.
 
@@ -58,18 +63,19 @@ def learned_before(
       classnames: K names.
       width: Of the text tower's input.
       fingerprint: Of the Stable Diffusion that is learned for.
+      text: Of its text encoder, which tokens name that were learned without denoising.
 
     Raises:
       UserError: There are no tokens, none of them is of a class, or they do not fit the model.
     """
-    if config.start in ("", PHOTOS):
+    if not names_tokens(config):
         return {}
-    path = as_path(config.start)
+    path = local_run(config.start)
     is_run = (path / "config.json").exists() or (path / TOKENS).is_dir()
     tokens = read_run_tokens(path) if is_run else read_tokens(path)
     require_usable(tokens, width, config.model)
     for token in tokens:
-        _require_fitting(token, config, fingerprint)
+        _require_fitting(token, config, fingerprint, text)
     by_class = {_class_key(token): token for token in tokens}
     words = zip(classnames, token_words(classnames), strict=True)
     found = {
@@ -176,14 +182,14 @@ def _class_key(token: LearnedToken) -> str:
     return token.metadata.get("class") or word_key(token.token)
 
 
-def _require_fitting(token: LearnedToken, config: ConfigDict, fingerprint: str) -> None:
+def _require_fitting(token: LearnedToken, config: ConfigDict, fingerprint: str, text: str) -> None:
     if len(token.vectors) != config.vectors:
         raise UserError(
             f"{token.token} of start={config.start!r} has {len(token.vectors)} vectors and "
             f"vectors={config.vectors}: give vectors={len(token.vectors)}."
         )
     theirs = token.metadata.get("fingerprint", fingerprint)
-    if theirs != fingerprint:
+    if theirs not in (fingerprint, text):
         model = token.metadata.get("base_model", "another model")
         raise UserError(
             f"{token.token} of start={config.start!r} was learned for {model} "

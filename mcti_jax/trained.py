@@ -5,9 +5,10 @@ run.classify(["a.jpg", "b.jpg"]).names
 run.draw("a photo of <dog2> on the beach")[0].save("beach.png")
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,13 +19,15 @@ from PIL import Image
 
 from common.clip import CLIP, Predictions, load_clip
 from common.config import read_config
+from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
-from common.paths import AnyPath, as_path
+from common.hub import local_run
+from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
 from configs.mcti import defaults
-from mcti_jax.evaluation import ENSEMBLE, MODES, token_features
+from mcti_jax.evaluation import token_features
 from mcti_jax.formats import (
     LearnedToken,
     by_class_index,
@@ -33,6 +36,7 @@ from mcti_jax.formats import (
     require_usable,
     typed_words,
 )
+from mcti_jax.mixed import named_features
 from mcti_jax.options import check_values
 from mcti_jax.saving import read_run_tokens
 
@@ -84,23 +88,30 @@ class TrainedTokens:
             )
         source = self.stable_diffusion if self.config.class_tower == "sd" else self.clip
         with jax.default_matmul_precision(product_precision(self.config.dtype)):
-            features = token_features(self.config, source, self.clip, vectors, MODES[ENSEMBLE])
+            features = token_features(
+                self.config, source, self.clip, vectors, TEMPLATES[self.config.templates]
+            )
         return np.asarray(features)
 
-    def classify(self, photos: Photos) -> Predictions:
+    def classify(self, photos: Photos, names: Sequence[str] = ()) -> Predictions:
         """Say which of the run's classes each photo shows, by the largest cosine.
 
         Args:
           photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
+          names: Further classes, which CLIP knows by these names.
 
         Raises:
           UserError: An entry is not a photo or cannot be read.
         """
-        cosines = self.clip.image_features(photos) @ self.class_features.T
-        config = self.config
-        joint = config.classification == "joint"
+        config, classes = self.config, self.class_features
+        if names:
+            cache = Path(config.cache).expanduser()
+            further = named_features(self.clip, names, TEMPLATES[self.config.templates], cache)
+            classes = np.concatenate([classes, further])
+        cosines = self.clip.image_features(photos) @ classes.T
+        joint = config.classification != "paper"
         scale = config.joint.logit_scale if joint else config.logit_scale
-        return Predictions.from_logits(scale * cosines, self.classnames)
+        return Predictions.from_logits(scale * cosines, (*self.classnames, *names))
 
     def draw(
         self,
@@ -135,12 +146,12 @@ def load(run: AnyPath | str) -> TrainedTokens:
     """Read what a run learned.
 
     Args:
-      run: The folder of a finished run.
+      run: The folder of a finished run, or `hf:USER/NAME`.
 
     Raises:
       UserError: It holds no run, or one that is not finished.
     """
-    run = as_path(run)
+    run = local_run(run)
     config = read_config(run, defaults())
     check_values(config)
     return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))

@@ -20,11 +20,13 @@ from collections.abc import Sequence
 from common.commands.classify import classify_run
 from common.commands.classify import define_flags_of_any_names as define_flags
 from common.errors import run_command
-from protext_jax.trained import load
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from protext_jax.trained import load
+
     del argv
     classify_run(load)
 

@@ -15,7 +15,6 @@ from absl import flags
 
 from common.commands import evaluate
 from common.errors import run_command
-from protext_jax.method import ProText
 
 
 def define_flags() -> None:
@@ -26,10 +25,14 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Evaluate and write `DIR/eval/NAME.json`, of a run of a sweep `NAME~runN.json`."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.commands.runs import evaluate_run
+    from protext_jax.method import ProText
+
     del argv
     number = flags.FLAGS.run
     part = "" if number is None else f"run{number}"
-    evaluate.evaluate_run((ProText,), part, number=number)
+    evaluate_run((ProText,), part, number=number)
 
 
 if __name__ == "__main__":

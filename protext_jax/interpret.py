@@ -12,17 +12,14 @@ For example:
 
 from collections.abc import Sequence
 
-import numpy as np
 from absl import flags
-from jaxtyping import Float
 
-from common.clip import CLIP, load_clip
-from common.clip.vocabulary import nearest_rows
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
-from common.paths import as_path
-from common.precision import frozen_dtype, use_precision
-from protext_jax.files import read_run_prompts
+from common.hub import local_run
+from common.lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(__name__, {"protext_jax.words": ("nearest_words",)})
 
 
 def define_flags() -> None:
@@ -32,26 +29,17 @@ def define_flags() -> None:
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
 
 
-def nearest_words(
-    clip: CLIP, prompts: Float[np.ndarray, "j t d"], count: int
-) -> list[list[list[tuple[str, float]]]]:
-    """Return the words of the largest cosine for each block and vector, with it."""
-    table = np.asarray(clip.params["text"]["token_embedding"], np.float32)
-
-    def words(block: np.ndarray) -> list[list[tuple[str, float]]]:
-        return [
-            [(clip.tokenizer.decode(int(i)), float(x)) for i, x in zip(ids, cosines, strict=True)]
-            for ids, cosines in zip(*nearest_rows(block, table, count), strict=True)
-        ]
-
-    return [words(block) for block in prompts]
-
-
 def main(argv: Sequence[str]) -> None:
     """Print a table with a row per vector."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.clip import load_clip
+    from common.precision import frozen_dtype, use_precision
+    from protext_jax.files import read_run_prompts
+    from protext_jax.words import nearest_words
+
     del argv
     options = flags.FLAGS
-    workdir = as_path(options.workdir)
+    workdir = local_run(options.workdir)
     config, learned = read_run_prompts(workdir, options.run)
     use_precision(config.dtype)
     if "prompts" not in learned.arrays:

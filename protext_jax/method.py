@@ -28,7 +28,7 @@ from common.precision import frozen_dtype
 from common.protocols.epochs import Sampler, steps_per_epoch
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
-from common.training.types import Tell, unheard
+from common.training.types import Card, Tell, unheard
 from common.weights.nesting import nest
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
@@ -49,6 +49,7 @@ from protext_jax.plan import (
     read_tokenizer,
 )
 from protext_jax.prompts import CONTEXT, initial_prompts
+from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, make_runs, scale_by_epoch
 from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
@@ -229,6 +230,11 @@ class ProText(Method):
         """Return the prompts of every run, runs in front."""
         runs = [nest(learned.arrays) for learned in read_runs(self.config, workdir)]
         return jax.tree.map(lambda *arrays: np.stack(arrays), *runs)
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """See `publish_prompts`."""
+        return publish_prompts(config, workdir, out)
 
     @classmethod
     def measure(

@@ -16,9 +16,11 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, Predictions, load_clip
+from common.clip.class_file import ClassFeatures, read_published_classes
 from common.clip.prompts import require_names
+from common.hub import local_run
 from common.latest import Latest
-from common.paths import AnyPath, as_path
+from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
 from protext_jax.classifier import class_features
@@ -34,10 +36,12 @@ class TrainedPrompts:
     Attributes:
       config: The run's.
       prompts: What it learned.
+      published: The learned classes, where a published run brings them along.
     """
 
     config: ConfigDict
     prompts: LearnedPrompts
+    published: ClassFeatures | None = None
     _latest: Latest = field(default_factory=Latest, init=False, repr=False)
 
     @cached_property
@@ -50,7 +54,7 @@ class TrainedPrompts:
     @property
     def classnames(self) -> tuple[str, ...]:
         """The classes that the run learned; its data set, or else its sentences, say them."""
-        return self._learned[0]
+        return self.published.classnames if self.published else self._learned[0]
 
     @cached_property
     def _learned(self) -> tuple[tuple[str, ...], str]:
@@ -69,6 +73,8 @@ class TrainedPrompts:
         Raises:
           UserError: A name is not a text, or is too long.
         """
+        if names is None and self.published:
+            return self.published.of(self.clip)
         names, template = self._learned if names is None else (require_names(names), self._template)
 
         def encode() -> Float[np.ndarray, "k p"]:
@@ -96,10 +102,13 @@ def load(run: AnyPath | str, number: int | None = None) -> TrainedPrompts:
     """Read what a run learned.
 
     Args:
-      run: The folder of a finished run.
+      run: The folder of a finished run, or `hf:USER/NAME`.
       number: Of a sweep, which of its runs; by default the one that text alone prefers.
 
     Raises:
       UserError: It holds no run, or one that is not finished.
     """
-    return TrainedPrompts(*read_run_prompts(as_path(run), number))
+    run = local_run(run)
+    # Of a sweep the features are those of the run that text alone prefers.
+    published = read_published_classes(run) if number is None else None
+    return TrainedPrompts(*read_run_prompts(run, number), published)

@@ -60,14 +60,15 @@ def test_unknown_name():
         attend(*draw(1, 2, 2, 1, 4), implementation="quick")
 
 
-def test_flash_is_plain_where_the_kernel_does_not_fit():
-    inputs = draw(1, 4096, 77, 1, 8)
+@pytest.mark.parametrize("sizes", [(4096, 77, 1, 8), (4096, 4096, 1, 136)], ids=str)
+def test_flash_is_plain_where_the_kernel_does_not_fit(sizes):
+    inputs = draw(1, *sizes)
     np.testing.assert_array_equal(attend(*inputs, implementation="flash"), attend(*inputs))
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_flash_kernel_interpreted(causal):
-    """The kernel itself, emulated on the CPU, at a head width that needs padding."""
+    """The kernel itself, emulated on the CPU, with heads narrower than a vector unit."""
     from jax.experimental.pallas import tpu as pltpu
 
     inputs = draw(1, 4096, 4096, 1, 40, jnp.bfloat16)
@@ -76,6 +77,21 @@ def test_flash_kernel_interpreted(causal):
     desired = attend(*inputs, causal=causal)
     error = np.abs(np.asarray(actual - desired, np.float32)).max()
     assert 0 < error < 0.01 * np.abs(np.asarray(desired, np.float32)).max()
+
+
+def test_gradient_of_the_flash_kernel_interpreted():
+    from jax.experimental.pallas import tpu as pltpu
+
+    def loss(implementation, *inputs):
+        mixed = attend(*inputs, implementation=implementation)
+        return jnp.sum(mixed * jnp.cos(jnp.arange(mixed.size).reshape(mixed.shape)))
+
+    inputs = draw(1, 4096, 4096, 1, 40)
+    gradient = jax.jit(jax.grad(loss, argnums=(1, 2, 3)), static_argnums=0)
+    with pltpu.force_tpu_interpret_mode():
+        found = gradient("flash", *inputs)
+    for actual, desired in zip(found, gradient("plain", *inputs), strict=True):
+        assert np.abs(actual - desired).max() < 1e-4 * np.abs(desired).max()
 
 
 @pytest.mark.tpu_backend

@@ -75,6 +75,43 @@ def test_help_shows_the_flags_and_succeeds():
     check_help("common.fields")
 
 
+# Forks, so that each command begins with what Python itself has imported.
+LIGHT = """
+import os, sys
+from tests.hostile.commands import run
+
+HEAVY = {"jax", "flax", "optax", "orbax", "torch", "transformers"}
+
+def check(status, *command):
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0, command
+        return
+    done = run(*command)
+    heavy = HEAVY & set(sys.modules)
+    if done.status != status or heavy:
+        print(command, heavy, done, flush=True)
+        os._exit(1)
+    os._exit(0)
+
+for name in sys.argv[1].split(","):
+    check(0, name, "--help")
+    check(2, name, "--nonsense=1")
+for method in ("mcti", "protext", "aape"):
+    config = f"--config=configs/{method}.py"
+    check(2, f"{method}_jax.train", f"{config}:updates=many", "--workdir=x")
+    check(2, f"{method}_jax.train", f"{config}:nonsense=1", "--workdir=x")
+    check(2, f"{method}_jax.train", config, "--config.seed=many", "--workdir=x")
+"""
+
+
+def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
+    names = [name for name in FILES if not name.startswith("tools.")]
+    line = [sys.executable, "-c", LIGHT, ",".join(names)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("name", FILES)

@@ -13,7 +13,7 @@ from common.errors import UserError
 from common.precision import frozen_dtype, product_precision, use_precision
 
 COMMANDS = (
-    *("common.commands.evaluate", "mcti_jax.generate"),
+    *("common.commands.runs", "mcti_jax.drawing"),
     *("protext_jax.export", "protext_jax.interpret"),
 )
 

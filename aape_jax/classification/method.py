@@ -24,6 +24,7 @@ from aape_jax.classification.inputs import open_inputs
 from aape_jax.classification.material import Material, encode_all
 from aape_jax.classification.measuring import measure_heads
 from aape_jax.classification.outline import describe, training_examples
+from aape_jax.classification.publishing import publish_classes
 from aape_jax.classification.recipes import check_applied, with_defaults
 from aape_jax.classification.summary import fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
@@ -37,6 +38,7 @@ from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, RunInputs, say
 from common.training.config_fields import RANGES
+from common.training.types import Card
 from configs.aape import get_config
 
 
@@ -181,6 +183,12 @@ class Classification(Task):
                 attention,
             )
         }
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """See `publish_classes`."""
+        del workdir
+        return publish_classes(config, out)
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:

@@ -1,5 +1,12 @@
 """Compiling a training step for TPUs that are not there: does it fit, and what does it send?"""
 
-from common.aot.program import compile_for as compile_for
-from common.aot.report import ProgramReport as ProgramReport
-from common.aot.topology import DoesNotFit as DoesNotFit
+from common.lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "common.aot.program": ("compile_for",),
+        "common.aot.report": ("ProgramReport",),
+        "common.aot.topology": ("DoesNotFit",),
+    },
+)

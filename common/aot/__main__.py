@@ -15,17 +15,13 @@ For example:
 
 from collections.abc import Sequence
 
-import jax
 from absl import flags
-from rich.console import Console
 
-from common.aot.largest import largest
-from common.aot.program import compile_for
 from common.config import define_config_flag, flatten, read_config_flag
 from common.errors import UserError, run_command
 from common.files import write_json
 from common.paths import as_output
-from common.training import say
+from common.progress import say
 
 
 def define_flags() -> None:
@@ -38,6 +34,13 @@ def define_flags() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Compile, print a table and write the report."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    import jax
+    from rich.console import Console
+
+    from common.aot.largest import largest
+    from common.aot.program import compile_for
+
     del argv
     # Before any device is touched: neither real devices nor cached programs take part.
     jax.config.update("jax_platforms", "cpu")

@@ -31,3 +31,8 @@ CHIPS: Mapping[str, Chip] = {
     "v5p": Chip(flops=459e12, hbm=2765e9, link=1200e9 / 6 / 2),
     "v6e": Chip(flops=918e12, hbm=1638e9, link=800e9 / 4 / 2),
 }
+
+
+def sides(name: str) -> list[int]:
+    """Return how many chips a topology such as "v5e:2x4" has along each side."""
+    return [int(side) for side in name.partition(":")[2].split("x")]

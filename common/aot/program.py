@@ -52,7 +52,7 @@ def compile_for(config: ConfigDict, topology: str) -> ProgramReport:
     lowered_at = time.perf_counter()
     say(f"{method.name}: compiling for {topology}; large models take minutes…")
     with refusing_what_does_not_fit(f"the program for {topology}"):
-        compiled, text = _compile(lowered)
+        compiled, text = compile_lowered(lowered)
     compiled_at = time.perf_counter()
 
     return ProgramReport(
@@ -98,7 +98,7 @@ def arguments(method: Method, mesh: Mesh) -> tuple[TrainState, PyTree, jax.Shape
     )
 
 
-def _compile(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
+def compile_lowered(lowered: jax.stages.Lowered) -> tuple[jax.stages.Compiled, str]:
     """Return the program and its optimised text, which libtpu has to write.
 
     JAX cannot read every program back: for v6e, libtpu uses instructions that jaxlib refuses.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
+from common.aot.chips import sides
 from common.errors import UserError
 
 # What libtpu asks the machine for when it is loaded; without answers it complains at length.
@@ -39,11 +40,6 @@ class DoesNotFit(UserError):
     def __init__(self, sentence: str, needed: float, available: float):
         super().__init__(sentence)
         self.needed, self.available = needed, available
-
-
-def sides(name: str) -> list[int]:
-    """Return how many chips a topology such as "v5e:2x4" has along each side."""
-    return [int(side) for side in name.partition(":")[2].split("x")]
 
 
 def topology_devices(name: str) -> Sequence[jax.Device]:

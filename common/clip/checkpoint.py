@@ -54,9 +54,8 @@ def load_clip(
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
 
     tensors = clip.tensors()
-    expected = abstract_params(config)
-    params = to_flax(family.table, tensors, ignore=family.ignore, expected=expected)
-    params = _cast(params, dtype)
+    options = {"ignore": family.ignore, "expected": abstract_params(config), "dtype": dtype}
+    params = to_flax(family.table, tensors, **options)
     name = fingerprint(params, repr(config))
     return CLIP(config, params, tokenizer, clip.preprocess, name, dtype)
 
@@ -108,8 +107,8 @@ def load_text_tower(
     directory = Path(directory)
     config = hugging_face.text_from_json(read_record(directory / "config.json", REMEDY))
     tensors = read_text_tensors(directory)
-    params = to_flax(HF_TEXT_TOWER, tensors, ignore=HF_IGNORE, expected=abstract_text(config))
-    return config, _cast(params, dtype)
+    options = {"ignore": HF_IGNORE, "expected": abstract_text(config), "dtype": dtype}
+    return config, to_flax(HF_TEXT_TOWER, tensors, **options)
 
 
 def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Path | str) -> None:
@@ -165,9 +164,3 @@ def abstract_text(config: TextConfig, text_tower: Callable[..., TextTower] = Tex
     tower = text_tower(dataclasses.replace(config, layers=1))
     shapes = jax.eval_shape(tower.init, jax.random.key(0), embeddings, at)["params"]
     return repeat_block(shapes, config.layers)
-
-
-def _cast(params: Params, dtype: DTypeLike | None) -> Params:
-    if dtype is None:
-        return params
-    return jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)

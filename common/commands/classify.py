@@ -16,6 +16,7 @@ from common.csv_text import csv_text
 from common.data.loose import loose_photos
 from common.errors import UserError
 from common.files import atomic_write, read_strings
+from common.hub import local_run
 from common.paths import AnyPath, as_output, as_path
 from common.photos.collection import Photos
 from common.progress import Progress, say
@@ -66,6 +67,12 @@ def define_flags_of_any_names() -> None:
     flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
 
 
+def define_flags_of_further_names() -> None:
+    """Define the options of methods that classify by names beside what they learned."""
+    define_flags()
+    flags.DEFINE_string("names", None, "JSON list of further classes, by names that CLIP knows.")
+
+
 def classify_run(load: Callable[[AnyPath], Classifier]) -> None:
     """Classify the photos that `--images` names and print or write the answers.
 
@@ -78,7 +85,7 @@ def classify_run(load: Callable[[AnyPath], Classifier]) -> None:
     options = flags.FLAGS
     out = options.out and _output(options.out)
     paths, names = loose_photos(options.images), _names()
-    learned = load(as_path(options.workdir))
+    learned = load(local_run(options.workdir))
 
     def classify(photos: Sequence[Path]) -> Predictions:
         return learned.classify(photos) if names is None else learned.classify(photos, names)
@@ -141,7 +148,8 @@ def _parts(
 
 
 def _names() -> list[str] | None:
-    file = "classes" in flags.FLAGS and flags.FLAGS.classes
+    given = (flags.FLAGS[name].value for name in ("classes", "names") if name in flags.FLAGS)
+    file = next(given, None)
     return read_strings(as_path(file), "give a JSON list of class names") if file else None
 
 

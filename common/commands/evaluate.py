@@ -12,19 +12,13 @@ For example:
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
 from common.errors import run_command
-from common.evaluation.tables import print_table
-from common.paths import as_path
-from common.precision import use_precision
-from common.progress import say
-from common.training.method import Method, method_class, read_run_config
-from common.training.outputs import write_outputs
-from common.training.results import evaluation_record, write_evaluation
-from common.training.workdir import evaluation_file
+from common.lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(__name__, {"common.commands.runs": ("evaluate_run",)})
 
 
 def define_flags() -> None:
@@ -39,35 +33,11 @@ def define_method_flag() -> None:
     flags.DEFINE_string("method", None, "The run's method, as module:class.", required=True)
 
 
-def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any) -> None:
-    """Evaluate and write `DIR/eval/NAME.json`, with pictures beside it.
-
-    Args:
-      methods: Whose runs the command measures.
-      part: Of the run, where it has several, e.g. "run1": `NAME~run1.json`.
-      options: Further arguments of `Method.measure`.
-
-    Raises:
-      UserError: The folder holds no finished run of these methods, or it cannot be measured so.
-    """
-    workdir, data = as_path(flags.FLAGS.workdir), flags.FLAGS.data
-    method, config = read_run_config(workdir, methods, flags.FLAGS.cache)
-    dataset = data or config.data
-    out = evaluation_file(workdir, dataset, part)
-    if "dtype" in config:  # A method of one's own may do without.
-        use_precision(config.dtype)
-    evaluation = method.measure(config, workdir, data, **options)
-    result = evaluation_record(method.name, config, evaluation, dataset)
-    print_table(result)
-    for table in method.tables(config, result):
-        say(table)
-    write_evaluation(out, result)
-    write_outputs(evaluation, out.parent, f"{out.stem}-")
-    say(f"wrote {out}")
-
-
 def main(argv: Sequence[str]) -> None:
     """Evaluate a run of the method that `--method` names."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.commands.runs import evaluate_run, method_class
+
     del argv
     evaluate_run((method_class(flags.FLAGS.method),))
 

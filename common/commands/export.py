@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from absl import flags
 
 from common.commands.evaluate import define_method_flag
-from common.commands.train import tell_written
 from common.errors import run_command
-from common.paths import AnyPath, as_output_folder, as_path
-from common.precision import use_precision
-from common.training.mesh import make_mesh
-from common.training.method import Method, method_class, read_run_config
-from common.training.types import Evaluation
+from common.hub import local_run
+from common.lazy import lazily
+from common.paths import as_output_folder
+
+__all__, __getattr__, __dir__ = lazily(__name__, {"common.commands.runs": ("export_run",)})
 
 
 def define_flags() -> None:
@@ -32,31 +31,14 @@ def define_flags() -> None:
     define_method_flag()
 
 
-def export_run(method: type[Method], workdir: AnyPath, out: AnyPath) -> None:
-    """Write what a run has learned into the folder `out`.
-
-    Raises:
-      UserError: There is no run of this method, or nothing that it has learned.
-    """
-    _, config = read_run_config(workdir, (method,))
-    use_precision(config.get("dtype", "auto"))
-    opened = method(config)
-    if (workdir / "result.json").exists():
-        learned = opened.read(workdir)
-    else:
-        # Checkpoints take seconds to import, and only runs that are not finished need them.
-        from common.training.unfinished import read_unfinished
-
-        learned = read_unfinished(workdir).trainable
-    opened.load(make_mesh(config.mesh.data, config.mesh.model))
-    opened.save(learned, Evaluation({}), out)
-
-
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
+    # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.commands.runs import export_run, method_class, tell_written
+
     del argv
     options = flags.FLAGS
-    method, workdir = method_class(options.method), as_path(options.workdir)
+    method, workdir = method_class(options.method), local_run(options.workdir)
     out = as_output_folder(options.out, "--out")
     export_run(method, workdir, out)
     tell_written(method, out)

@@ -15,30 +15,16 @@ from collections.abc import Sequence
 from common.config import define_flags as define_flags
 from common.config import read_flags
 from common.errors import run_command
-from common.evaluation.tables import print_table
-from common.paths import AnyPath
-from common.progress import say
-from common.training import Method, find_method, train
 
 
 def main(argv: Sequence[str]) -> None:
     """Train, evaluate, write what users take away, and say where it lies."""
+    # What runs is imported once the flags are in order, so that help and mistakes show at once.
+    from common.commands.runs import train_run
+
     del argv
     run = read_flags()
-    method = find_method(run.config)
-    result = train(method, run.workdir)
-    print_table(result)
-    for table in method.tables(method.config, result):
-        say(table)
-    say(f"all of it: {run.workdir}/result.json; python -m common.report --html={run.workdir}")
-    tell_written(method, run.workdir)
-
-
-def tell_written(method: Method | type[Method], folder: AnyPath) -> None:
-    """Print what a method has written into a folder."""
-    for name in method.writes:
-        if (folder / name).exists():
-            say(f"wrote {folder / name}")
+    train_run(run.config, run.workdir)
 
 
 if __name__ == "__main__":

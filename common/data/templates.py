@@ -31,6 +31,19 @@ _TEXTUAL_INVERSION = (
     *_each("a * photo of the {}", "dark|bright"),
 )
 
+# Those of a style, from the code of the same paper, which lists two of them twice.
+_STYLE = (
+    *_each(
+        "a * in the style of {}",
+        "painting|rendering|picture|rendition",
+    ),
+    "the painting in the style of {}",
+    *_each(
+        "a * painting in the style of {}",
+        "bright|clean|close-up|cool|cropped|dark|dirty|good|large|nice|small|weird",
+    ),
+)
+
 # The prompts of CLIP's zero-shot classifier (Radford et al. 2021), sorted by form.
 _IMAGENET = (
     *_each("a photo of * {}.", "a|the|my|one|many"),
@@ -55,5 +68,6 @@ _IMAGENET = (
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "photo": ("a photo of a {}",),
     "textual_inversion": _TEXTUAL_INVERSION,
+    "textual_inversion_style": _STYLE,
     "imagenet": _IMAGENET,
 }

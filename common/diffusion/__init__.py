@@ -1,18 +1,35 @@
 """Stable Diffusion: UNet, autoencoder, noise schedule, samplers, text-to-image."""
 
-from common.diffusion.checkpoint import load_stable_diffusion as load_stable_diffusion
-from common.diffusion.checkpoint import save_stable_diffusion as save_stable_diffusion
-from common.diffusion.config import UNetConfig as UNetConfig
-from common.diffusion.config import VAEConfig as VAEConfig
-from common.diffusion.model import StableDiffusion as StableDiffusion
-from common.diffusion.parts import Modules as Modules
-from common.diffusion.pipeline import latents_to_images as latents_to_images
-from common.diffusion.pipeline import prompt_states as prompt_states
-from common.diffusion.pipeline import text_to_image as text_to_image
-from common.diffusion.samplers import SAMPLERS as SAMPLERS
-from common.diffusion.samplers import check_sampling as check_sampling
-from common.diffusion.samplers import sample as sample
-from common.diffusion.schedule import NoiseSchedule as NoiseSchedule
-from common.diffusion.unet import UNet as UNet
-from common.diffusion.vae import AutoencoderKL as AutoencoderKL
-from common.diffusion.vae import Moments as Moments
+from common.lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "common.diffusion.checkpoint": (
+            "load_stable_diffusion",
+            "save_stable_diffusion",
+        ),
+        "common.diffusion.config": (
+            "UNetConfig",
+            "VAEConfig",
+        ),
+        "common.diffusion.model": ("StableDiffusion",),
+        "common.diffusion.parts": ("Modules",),
+        "common.diffusion.pipeline": (
+            "latents_to_images",
+            "prompt_states",
+            "text_to_image",
+        ),
+        "common.diffusion.samplers": (
+            "SAMPLERS",
+            "check_sampling",
+            "sample",
+        ),
+        "common.diffusion.schedule": ("NoiseSchedule",),
+        "common.diffusion.unet": ("UNet",),
+        "common.diffusion.vae": (
+            "AutoencoderKL",
+            "Moments",
+        ),
+    },
+)

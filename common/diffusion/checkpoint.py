@@ -1,7 +1,7 @@
 """Loading and saving Stable Diffusion in diffusers' layout."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import flax.linen as nn
@@ -63,6 +63,7 @@ def load_stable_diffusion(
     attention: str = "plain",
     remat: str = "none",
     prediction: str | None = None,
+    networks: bool = True,
 ) -> StableDiffusion:
     """Load Stable Diffusion 1.x or 2.x.
 
@@ -75,13 +76,16 @@ def load_stable_diffusion(
       remat: What the UNet's backward pass recomputes; see `UNet`.
       prediction: What the UNet predicts, "epsilon" or "v_prediction"; for a single file of 2.x,
         which does not say it.
+      networks: Whether the weights of UNet and autoencoder are loaded. Without them the text
+        encoder can be used, and nothing can be drawn.
 
     Raises:
       UserError: The model cannot be found, is of another kind, or its files disagree.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
     file = single_file(source)
-    read = _read_file(file, prediction) if file else _read_directory(source)
+    stems = _WEIGHTS if networks else _WEIGHTS[-1:]
+    read = _read_file(file, dtype, prediction) if file else _read_directory(source, stems, dtype)
     sizes, tokenizer = read.architecture, read.tokenizer
     unet = UNet(sizes.unet, dtype, attention, remat)
     vae = AutoencoderKL(sizes.vae, dtype, attention)
@@ -90,12 +94,15 @@ def load_stable_diffusion(
     text_tower = TextTower(dataclasses.replace(sizes.text, **special), dtype)
     _check_fit(unet.config, vae.config, text_tower.config.width)
 
+    modules = Modules(unet, vae, text_tower, sizes.schedule)
+    text = {"text": read.text_params}
+    if not networks:
+        name = fingerprint(text, repr(text_tower.config))
+        return StableDiffusion(modules, tokenizer, text, name)
     params = read.networks()
     check_complete(params, {"unet": abstract_unet(unet), "vae": abstract_vae(vae)})
-    params["text"] = read.text_params
-    params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
+    params |= text
     facts = (unet.config, vae.config, text_tower.config, sizes.schedule)
-    modules = Modules(unet, vae, text_tower, sizes.schedule)
     return StableDiffusion(modules, tokenizer, params, fingerprint(params, *map(repr, facts)))
 
 
@@ -109,33 +116,33 @@ class _Read:
     networks: Callable[[], dict[str, Params]]
 
 
-def _read_directory(source: str) -> _Read:
-    directory = resolve(source, _SMALL_FILES, _WEIGHTS)
+def _read_directory(source: str, stems: Sequence[str], dtype: DTypeLike) -> _Read:
+    directory = resolve(source, _SMALL_FILES, stems)
     if source == "pocket":
         directory = directory / "sd"
     sizes = Architecture.from_directory(directory)
     tokenizer = Tokenizer.from_directory(directory / "tokenizer")
-    _, text_params = load_text_tower(directory / "text_encoder", None)
+    _, text_params = load_text_tower(directory / "text_encoder", dtype)
     tokenizer.require_rows(sizes.text.vocab_size, directory / "tokenizer")
 
     def networks() -> dict[str, Params]:
         table = unet_table(sizes.unet.use_linear_projection)
         return {
-            "unet": to_flax(table, read_tensors(directory / "unet", _STEM)),
-            "vae": vae_to_flax(read_tensors(directory / "vae", _STEM)),
+            "unet": to_flax(table, read_tensors(directory / "unet", _STEM), dtype=dtype),
+            "vae": vae_to_flax(read_tensors(directory / "vae", _STEM), dtype),
         }
 
     return _Read(sizes, text_params, tokenizer, networks)
 
 
-def _read_file(file: Path, prediction: str | None) -> _Read:
+def _read_file(file: Path, dtype: DTypeLike, prediction: str | None) -> _Read:
     sd = open_single_file(file, prediction)
     sizes = sd.architecture.text
     sd.tokenizer.require_rows(sizes.vocab_size, sd.place)
-    text = sd.parts["text_encoder"].to_flax(abstract_text(sizes))
+    text = sd.parts["text_encoder"].to_flax(abstract_text(sizes), dtype)
 
     def networks() -> dict[str, Params]:
-        return {name: sd.parts[name].to_flax() for name in ("unet", "vae")}
+        return {name: sd.parts[name].to_flax(dtype=dtype) for name in ("unet", "vae")}
 
     return _Read(sd.architecture, text, sd.tokenizer, networks)
 

@@ -11,6 +11,7 @@ from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
 from common.spread import on_all_devices
 from common.trees import Params
+from common.weights.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class DiffusionModel:
     Attributes:
       modules: The networks without their weights.
       tokenizer: Text to ids.
-      params: `{"unet": ..., "vae": ..., "text": ...}`, arrays on the host. Put them on devices
-        once (`jax.device_put`) and pass them as arguments.
+      params: `{"unet": ..., "vae": ..., "text": ...}`, arrays on the host; the first two only if
+        they were loaded. Put them on devices once (`jax.device_put`), pass them as arguments.
       fingerprint: Names these weights in caches and results.
     """
 
@@ -66,6 +67,11 @@ class DiffusionModel:
     def schedule(self) -> NoiseSchedule:
         """How noise was mixed in when the UNet was trained."""
         return self.modules.schedule
+
+    @cached_property
+    def text_fingerprint(self) -> str:
+        """Names the weights of the text encoder alone, as `fingerprint` does all of them."""
+        return fingerprint({"text": self.params["text"]}, repr(self.text_tower.config))
 
     @property
     def downsampling(self) -> int:

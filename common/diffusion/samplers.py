@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from common.choices import check_choice
 from common.diffusion.basic import ddim, ddpm, euler, euler_ancestral, heun, lms
 from common.diffusion.multistep import deis, dpm_solver
+from common.diffusion.names import SAMPLER_NAMES, SIGMAS
 from common.diffusion.plans import Row, SamplingPlan
 from common.diffusion.pndm import pndm
 from common.diffusion.schedule import NoiseSchedule
@@ -79,12 +80,11 @@ class Sampler:
 
 def _with_sigmas(name: str, scheduler: str, fixed: Mapping[str, Any]) -> dict[str, Sampler]:
     """Return the sampler and those of the same name with other sigmas, whatever the file says."""
-    kinds = ("karras", "exponential", "beta")
     return {name: Sampler(scheduler, fixed)} | {
         f"{name}_{kind}": Sampler(
-            scheduler, {**fixed, **{f"use_{other}_sigmas": other == kind for other in kinds}}
+            scheduler, {**fixed, **{f"use_{other}_sigmas": other == kind for other in SIGMAS}}
         )
-        for kind in kinds
+        for kind in SIGMAS
     }
 
 
@@ -111,10 +111,8 @@ _NAMED = {
     "deis": Sampler("DEISMultistepScheduler", {"algorithm_type": "deis", "solver_type": "logrho"}),
     "unipc": Sampler("UniPCMultistepScheduler", {"solver_type": "bh2"}),
 }
-_FIRST = ("ddpm", "ddim", "euler", "dpmpp_2m", "checkpoint")
 SAMPLERS: Mapping[str, Sampler] = {
-    name: (_NAMED | {"checkpoint": Sampler(None)})[name]
-    for name in (*_FIRST, *sorted(_NAMED.keys() - set(_FIRST)))
+    name: (_NAMED | {"checkpoint": Sampler(None)})[name] for name in SAMPLER_NAMES
 }
 """By name; "checkpoint" samples as the model's own scheduler file says."""
 

@@ -71,8 +71,8 @@ def load_lm(source: str, dtype: DTypeLike = jnp.float32) -> LM:
     config = lm_from_json(read_record(directory / "config.json", REMEDY))
     family = FAMILIES[family_of(config)]
     tensors = read_lm_tensors(directory)
-    params = to_flax(family.table, tensors, ignore=family.ignore, expected=abstract_lm(config))
-    params = jax.tree.map(lambda x: np.asarray(x).astype(dtype, copy=False), params)
+    options = {"ignore": family.ignore, "expected": abstract_lm(config), "dtype": dtype}
+    params = to_flax(family.table, tensors, **options)
     tokenizer = LMTokenizer.from_directory(directory)
     tokenizer.require_rows(config.vocab_size, directory)
     return LM(config, params, tokenizer, fingerprint(params, repr(config)), dtype)

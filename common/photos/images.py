@@ -17,6 +17,21 @@ def squash(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
+def crop(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """Cut the square out of an RGB picture's middle and resize it, bicubic on uint8.
+
+    The aspect ratio is kept, and what lies beyond the square is lost: `center_crop` of the
+    textual-inversion data set, which cuts before it resizes.
+    """
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    return squash(image.crop((left, top, left + side, top + side)), size)
+
+
+SQUARES = {"squash": squash, "crop": crop}
+"""How a picture of any shape becomes a square, by name."""
+
+
 def mirror(pixels: UInt8[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
     """Flip left and right; the reference does so after resizing."""
     return pixels[..., ::-1, :]

@@ -54,10 +54,12 @@ class EncodedPhoto:
     Attributes:
       name: What error messages call it (a path, or a data set and a row).
       read: Returns the encoded bytes.
+      path: Its file, if it has one of its own.
     """
 
     name: str
     read: Callable[[], bytes]
+    path: Path | None = None
 
     def open(self) -> Image.Image:
         """Decode the photo; see `upright_rgb`.
@@ -112,7 +114,7 @@ class ArrayPhoto:
 
 def photo_file(path: Path) -> EncodedPhoto:
     """Return the photo in the file `path`."""
-    return EncodedPhoto(str(path), functools.partial(read_photo, path))
+    return EncodedPhoto(str(path), functools.partial(read_photo, path), path)
 
 
 def read_photo(path: Path) -> bytes:

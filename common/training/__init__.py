@@ -1,11 +1,24 @@
 """The training loop, and what a method says to it and hears from it."""
 
-from common.progress import say as say
-from common.progress import track as track
-from common.training.ledger import TrainingDiverged as TrainingDiverged
-from common.training.loop import train as train
-from common.training.method import Method as Method
-from common.training.method import find_method as find_method
-from common.training.types import Evaluation as Evaluation
-from common.training.types import RunInputs as RunInputs
-from common.training.types import Source as Source
+from common.lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "common.progress": (
+            "say",
+            "track",
+        ),
+        "common.training.ledger": ("TrainingDiverged",),
+        "common.training.loop": ("train",),
+        "common.training.method": (
+            "Method",
+            "find_method",
+        ),
+        "common.training.types": (
+            "Evaluation",
+            "RunInputs",
+            "Source",
+        ),
+    },
+)

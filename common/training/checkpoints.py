@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -65,6 +65,7 @@ class Checkpoints:
         others is refused.
       real_rows: see `Method`; what fills arrays up for this run's devices is not saved.
       notes: see `RunInputs`; kept with every checkpoint for whoever reads it without the data.
+      earlier: see `RunInputs`.
     """
 
     def __init__(
@@ -74,9 +75,10 @@ class Checkpoints:
         fingerprints: Mapping[str, str],
         real_rows: Mapping[str, int] | None = None,
         notes: Mapping[str, Any] | None = None,
+        earlier: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
         self._fingerprints, self._real_rows = dict(fingerprints), dict(real_rows or {})
-        self._notes = dict(notes or {})
+        self._notes, self._earlier = dict(notes or {}), dict(earlier or {})
         self._directory = directory if in_bucket(directory) else directory.absolute()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -177,6 +179,8 @@ class Checkpoints:
         """Refuse other data; names that an older version did not know are passed over."""
         for name in sorted(saved | self._fingerprints):
             before, now = saved.get(name), self._fingerprints.get(name)
+            if now is None and name in self._earlier:
+                now = self._earlier[name]()
             if before == now or before is None:
                 continue
             if name.startswith(EVALUATION):

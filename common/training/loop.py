@@ -9,7 +9,7 @@ metrics, and the clock.
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,6 +58,7 @@ class Material:
     source: Source
     fingerprints: Mapping[str, str]
     notes: Mapping[str, Any]
+    earlier: Mapping[str, Callable[[], str]]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
         source=loaded.source,
         fingerprints={**loaded.fingerprints, "data": loaded.source.fingerprint},
         notes=loaded.notes,
+        earlier=loaded.earlier,
     )
     # The host's copy of the weights; and the state's arrays, which the first step takes over.
     del loaded, state
@@ -162,6 +164,7 @@ def _run(
                 material.fingerprints,
                 method.real_rows,
                 material.notes,
+                material.earlier,
             )
         )
 

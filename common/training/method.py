@@ -19,7 +19,7 @@ from common.paths import AnyPath
 from common.training.config_fields import check_fields
 from common.training.mesh import make_mesh
 from common.training.sharding import Rules, placed
-from common.training.types import Evaluation, RunInputs, Tell, unheard
+from common.training.types import Card, Evaluation, RunInputs, Tell, unheard
 
 
 class Method(abc.ABC):
@@ -155,6 +155,19 @@ class Method(abc.ABC):
         Raises:
           UserError: A file is missing or is not of this method.
         """
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """Describe a finished run for others, and write what they need beside `writes`.
+
+        The safetensors files that `writes` names are published without being named here.
+
+        Args:
+          config: the run's.
+          workdir: its folder.
+          out: the folder that is published.
+        """
+        return Card(title=cls.__name__)
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:

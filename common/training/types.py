@@ -64,6 +64,8 @@ class RunInputs:
       fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
         The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
         said and not refused.
+      earlier: name -> how to compute a fingerprint that only older versions recorded. It is
+        asked for where a checkpoint has the name, and `fingerprints` has not.
       notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
         it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
     """
@@ -72,6 +74,28 @@ class RunInputs:
     source: Source
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `Method.publish` says of a run, for its model card.
+
+    Attributes:
+      title: its heading.
+      classnames: the classes that were learned, if any.
+      facts: rows of the table "what was learned from", e.g. {"photos": "5 of each class"}.
+      tags: for the hub's search.
+      library: what loads the files, as the hub calls it; "" for this library alone.
+      usage: Markdown on how the run is loaded; {repository} stands for its name on the hub.
+    """
+
+    title: str = ""
+    classnames: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    library: str = ""
+    usage: str = ""
 
 
 @dataclass(frozen=True)

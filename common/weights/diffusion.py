@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from common.weights.rules import Rule, layer, norm
 from common.weights.table import Table, to_flax
@@ -33,7 +34,9 @@ def unet_table(linear_projection: bool) -> Table:
     return tuple(rules)
 
 
-def vae_to_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def vae_to_flax(
+    tensors: Mapping[str, np.ndarray], dtype: DTypeLike | None = None
+) -> dict[str, Any]:
     """Convert the weights of an `AutoencoderKL`, of today's layout or of any older one.
 
     Older files name the attention's maps differently, and some hold them as 1x1 convolutions.
@@ -42,7 +45,7 @@ def vae_to_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
         name: x.reshape(x.shape[:2]) if ".attentions." in name and x.shape[2:] == (1, 1) else x
         for name, x in tensors.items()
     }
-    return to_flax(VAE, plain)
+    return to_flax(VAE, plain, dtype=dtype)
 
 
 _LEVELS = (("down_blocks.{i}", "down_{i}"), ("mid_block", "mid"), ("up_blocks.{i}", "up_{i}"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from common.weights.table import Table, match_keys, to_flax
 
@@ -25,9 +26,12 @@ class Part:
     table: Table
     ignore: tuple[str, ...] = ()
 
-    def to_flax(self, expected: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def to_flax(
+        self, expected: Mapping[str, Any] | None = None, dtype: DTypeLike | None = None
+    ) -> dict[str, Any]:
         """Convert the tensors; see `common.weights.table.to_flax`."""
-        return to_flax(self.table, self.tensors, ignore=self.ignore, expected=expected)
+        options = {"ignore": self.ignore, "expected": expected, "dtype": dtype}
+        return to_flax(self.table, self.tensors, **options)
 
     def report(self) -> dict[str, Any]:
         """Return where each key goes, and which keys carry no weights."""

@@ -9,10 +9,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from common.errors import UserError
-from common.finite import require_finite
+from common.finite import is_finite, refuse_not_finite
 from common.text import some
+from common.weights.memory import Arena, release
 from common.weights.nesting import flatten, nest
 from common.weights.rules import TRANSFORMS, Rule, Transform, fill, pattern
 
@@ -43,14 +45,19 @@ def to_flax(
     *,
     ignore: Sequence[str] = (),
     expected: Mapping[str, Any] | None = None,
+    dtype: DTypeLike | None = None,
 ) -> dict[str, Any]:
     """Convert a flat source checkpoint into a nested Flax tree.
+
+    Memory grows by the tree and hardly more: of a mapped file, a tensor's pages are given back as
+    soon as it is converted.
 
     Args:
       table: The conversion table.
       tensors: Source key to tensor.
       ignore: Shell patterns of source keys that carry no weights, such as `*.position_ids`.
       expected: If given, the result is checked against it as by `check_complete`.
+      dtype: Of the result; None leaves each tensor's own.
 
     Raises:
       UserError: Some keys fit no rule, two keys land on one Flax path, the result is not as
@@ -67,8 +74,16 @@ def to_flax(
             number = path in wanted and wanted[path].shape == () and part.size == 1
             flat[path] = part.reshape(()) if number else part
     _refuse(_unknown(unused) + (_differences(flat, wanted) if expected is not None else []))
-    _require_numbers({key: tensors[key] for key in matches})
-    return nest({path: np.asarray(part, order="C") for path, part in flat.items()})
+    _require_floating({key: tensors[key] for key in matches})
+    arena, broken = Arena(), list[str]()
+    for key, match in matches.items():
+        if not is_finite(_narrow(tensors[key])):
+            broken.append(key)
+        for path in () if broken else match.paths:
+            flat[path] = arena.copy(flat[path], dtype)
+        release(tensors[key])
+    refuse_not_finite(broken, "the checkpoint", "download or convert it again")
+    return nest(flat)
 
 
 def match_keys(
@@ -197,18 +212,12 @@ def _converted(tensor: np.ndarray, match: Match, key: str) -> list[np.ndarray]:
         ) from None
 
 
-def _require_numbers(tensors: Mapping[str, np.ndarray]) -> None:
-    """Refuse weights that would make every result meaningless."""
+def _require_floating(tensors: Mapping[str, np.ndarray]) -> None:
     if whole := [key for key, tensor in tensors.items() if tensor.dtype.kind in "biuc"]:
         raise UserError(
             f"the checkpoint holds {_list(whole)} that are not floating-point numbers: give "
             "weights that are not quantised."
         )
-    require_finite(
-        {key: _narrow(tensor) for key, tensor in tensors.items()},
-        "the checkpoint",
-        "download or convert it again",
-    )
 
 
 def _narrow(tensor: np.ndarray) -> np.ndarray:

@@ -4,7 +4,10 @@ Memory stays near the size of the file, whatever the file says.
 """
 
 import math
+import mmap
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from common.damage import DAMAGED, cause
 from common.errors import UserError
 from common.files import require_file, require_no_pointer
 from common.text import shown
+from common.weights.memory import release
 from common.weights.pickles import Placeholder, RefusedError, as_dict, unpickle
 from common.weights.torch_script import SCRIPT, is_script, module_tensors
 
@@ -24,6 +28,7 @@ MOST_SHARED = 8
 """How much larger an archive's tensors may be together than its storages: some share one."""
 
 _MOST_AXES = 8
+_LOCAL_HEADER = struct.Struct("<26xHH")  # Before a member: how long its name and extras are.
 
 # What checkpoints of training hold beside weights. Their objects are named, never made.
 _LIBRARIES = (
@@ -88,7 +93,8 @@ def unpickle_torch_archive(path: Path) -> Any:
         with path.open("rb") as file:
             require_no_pointer(path, file.read(64))
             with zipfile.ZipFile(file) as archive:
-                return _Archive(archive, path.stat().st_size).content()
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                return _Archive(archive, mapped).content()
     except RefusedError as error:
         raise UserError(f"{shown(path)} {error}.") from error
     except zipfile.BadZipFile as error:
@@ -103,8 +109,8 @@ def unpickle_torch_archive(path: Path) -> Any:
 class _Archive:
     """An opened archive, and what its tensors have taken of their budget."""
 
-    def __init__(self, archive: zipfile.ZipFile, size: int):
-        self._archive = archive
+    def __init__(self, archive: zipfile.ZipFile, mapped: mmap.mmap):
+        self._archive, self._mapped, size = archive, mapped, len(mapped)
         self._storages: dict[str, np.ndarray] = {}
         self._left = MOST_SHARED * size
         self._folder, script = _folder(archive.namelist())
@@ -142,9 +148,21 @@ class _Archive:
         if not isinstance(storage, str) or storage not in _STORAGES or not isinstance(key, str):
             raise RefusedError(f"refers to {_named(storage)}, which is not a tensor storage")
         if key not in self._storages:
-            data = self._archive.read(f"{self._folder}/data/{key}")
+            data = self._view(f"{self._folder}/data/{key}")
             self._storages[key] = np.frombuffer(data, _STORAGES[storage], *_sizes((count,)))
         return self._storages[key]
+
+    def _view(self, member: str) -> np.ndarray:
+        """Return a member's bytes as they lie in the mapped file."""
+        info = self._archive.getinfo(member)
+        self._archive.open(info).close()  # Compares its header with the table of contents.
+        lengths = _LOCAL_HEADER.unpack_from(self._mapped, info.header_offset)
+        start = info.header_offset + _LOCAL_HEADER.size + sum(lengths)
+        view = np.ndarray(info.file_size, np.uint8, self._mapped, start)
+        if zlib.crc32(view) != info.CRC:
+            raise zipfile.BadZipFile(f"{member} is not as it was written")
+        release(view)
+        return view
 
     def _tensor(
         self, storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_: object

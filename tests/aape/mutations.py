@@ -197,7 +197,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a loaded run by the template alone",
-        "aape_jax/trained.py",
+        "aape_jax/classification/learned.py",
         ".features(kind)",
         ".classes",
         "aape/test_class_features.py",
@@ -330,7 +330,7 @@ MUTATIONS = (
     ),
     Mutation(
         "H of per-dataset means",
-        "common/report.py",
+        "common/overview.py",
         "rows = average(tables)",
         "rows = average([with_harmonic(table) for table in tables])",
         "aape/test_report.py",

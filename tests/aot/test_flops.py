@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,11 @@ def count(function, *arguments):
     return count_flops(jax.jit(function).trace(*arguments).jaxpr)
 
 
+def count_tiles(function, *arguments):
+    *arrays, tile = arguments
+    return count_flops(jax.jit(function).trace(*arrays).jaxpr, tile)
+
+
 def test_a_product_and_its_gradient():
     assert count(lambda x, w: x @ w, X, W) == PRODUCT
     assert count(jax.grad(lambda x, w: jnp.sum((x @ w) ** 2)), X, W) == 2 * PRODUCT
@@ -25,6 +32,25 @@ def test_a_product_and_its_gradient():
 def test_a_batched_product():
     stack = np.zeros((3, 8, 16), np.float32)
     assert count(lambda a: jnp.einsum("bij,bkj->bik", a, a), stack) == 3 * 2 * 8 * 8 * 16
+
+
+def test_tiles_are_filled_up():
+    """Heads of 40 take as long as 128: in the sum of one product, in the columns of the other."""
+    query = np.zeros((2, 256, 40), np.float32)
+    scores = functools.partial(count_tiles, lambda q: jnp.einsum("bqd,bkd->bqk", q, q), query)
+    assert (scores(1), scores(128)) == (2 * 2 * 256 * 256 * 40, 2 * 2 * 256 * 256 * 128)
+    weights = np.zeros((2, 256, 256), np.float32)
+    mix = functools.partial(
+        count_tiles, lambda w, v: jnp.einsum("bqk,bkd->bqd", w, v), weights, query
+    )
+    assert (mix(1), mix(128)) == (2 * 2 * 256 * 256 * 40, 2 * 2 * 256 * 256 * 128)
+    image, kernel = np.zeros((1, 8, 8, 4), np.float32), np.zeros((3, 3, 4, 130), np.float32)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    convolve = functools.partial(
+        lax.conv_general_dilated, window_strides=(1, 1), padding="SAME", dimension_numbers=numbers
+    )
+    assert count_tiles(convolve, image, kernel, 1) == 2 * 64 * 36 * 130
+    assert count_tiles(convolve, image, kernel, 128) == 2 * 64 * 128 * 256
 
 
 def test_loops_count_as_often_as_they_run():

@@ -27,7 +27,8 @@ def execute(tmp_path):
         book = read(name)
         for part in ("home", "work"):
             (tmp_path / part).mkdir()
-        shutil.copy(COLAB / "tpu_pod.sh", tmp_path / "work")
+        for script in COLAB.glob("*.sh"):
+            shutil.copy(script, tmp_path / "work")
         where = {"metadata": {"path": str(tmp_path / "work")}}
         client = nbclient.NotebookClient(book, timeout=None, kernel_name="python3", resources=where)
         try:

@@ -15,13 +15,19 @@ from tests.colab.books import COLAB
 
 SCRIPT = COLAB / "tpu_pod.sh"
 SLICE = ("--name=pod", "--zone=us-west4-a", "--type=v5litepod-16", "--bucket=mine")
-STEPS = ("create", "state", "wait", "install", "check", "run", "watch", "fetch", "delete", "again")
+STEPS = (
+    *("create", "state", "wait", "install", "check", "run", "watch", "follow", "stop"),
+    *("fetch", "delete", "again"),
+)
 CHOICES = ((), ("--direct",), ("--spot", "--project=ours"))
+BUCKET = (*SLICE[:-1], "--workdir=gs://mine/runs/a")
+LOGIN = ("--internal-ip", "--ssh-key-file=k")
+OURS = ("--network=net", "--scopes=all", *LOGIN, "--ssh-flag=-v", "--scp-flag=-C", "--account=me")
 
 # What `gcloud compute tpus GROUP VERB --help` of gcloud 528.0.0 lists, of what could serve here.
-WIDE = {"--format", "--project", "--quiet", "--zone"}
+WIDE = {"--account", "--format", "--project", "--quiet", "--zone"}
 CREATE = {"--accelerator-type", "--async", "--network", "--scopes", "--service-account", "--spot"}
-SSH = {"--worker", "--internal-ip", "--ssh-flag", "--ssh-key-file"}
+SSH = {"--worker", "--internal-ip", "--ssh-key-file"}
 FLAGS = {
     "queued-resources create": {*CREATE, "--node-id", "--runtime-version", "--valid-until-time"},
     "queued-resources describe": set(),
@@ -29,8 +35,8 @@ FLAGS = {
     "tpu-vm create": {*CREATE, "--version"},
     "tpu-vm describe": set(),
     "tpu-vm delete": {"--async"},
-    "tpu-vm ssh": {*SSH, "--command"},
-    "tpu-vm scp": {*SSH, "--recurse", "--compress"},
+    "tpu-vm ssh": {*SSH, "--command", "--ssh-flag"},
+    "tpu-vm scp": {*SSH, "--recurse", "--compress", "--scp-flag"},
 }
 REQUIRED = {
     "queued-resources create": {"--accelerator-type", "--node-id", "--runtime-version", "--zone"},
@@ -91,13 +97,19 @@ HOSTILE = [
 ]
 
 
+NO_FOLDERS = ["gs:", "gs://", "gs://mine", "gs://mine/", "gs://mine/..", "gs://mine/a/../b"]
+NO_FOLDERS += ["gs://Mine/a", "gs://mine/a b", "gs://mine/$(id)", "gs://mine//a", "gs:/mine/a"]
+NO_FLAGS = ["net", "-x", "--", "--A", "--network net", "--;id"]
+DECIDED = ["--command=id", "--worker=0", "--async", "--node-id=x", "--node-count=2", "--version=x"]
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(["bash", SCRIPT, *arguments], capture_output=True, text=True)
 
 
-def commands(*arguments: str) -> list[list[str]]:
-    """The words of each command that a dry run shows."""
-    done = run(*arguments, "--dry-run")
+def commands(*arguments: str, behind: tuple[str, ...] = ()) -> list[list[str]]:
+    """The words of each command that a dry run shows, with flags of gcloud behind the others."""
+    done = run(*arguments, "--dry-run", *(("--", *behind) if behind else ()))
     assert done.returncode == 0, done.stderr
     return [shlex.split(line) for line in done.stdout.splitlines()]
 
@@ -105,6 +117,8 @@ def commands(*arguments: str) -> list[list[str]]:
 @functools.cache
 def of_gcloud() -> tuple[tuple[str, ...], ...]:
     found = [c for step in STEPS for choice in CHOICES for c in commands(step, *SLICE, *choice)]
+    for options in (("--direct",), ()):
+        found += commands("run", *BUCKET, "--retry", *options, behind=OURS)
     return tuple(dict.fromkeys(tuple(words) for words in found if words[0] == "gcloud"))
 
 
@@ -125,7 +139,8 @@ def test_gcloud_itself_accepts_every_command(tmp_path):
     if shutil.which("gcloud") is None:
         pytest.skip("gcloud is not installed")
     file = tmp_path / "commands.json"
-    lines = [*map(shlex.join, of_gcloud()), "gcloud compute tpus tpu-vm list --zone=a --colour=red"]
+    shown = [*of_gcloud(), commands("fetch", *BUCKET, behind=OURS)[-1]]
+    lines = [*map(shlex.join, shown), "gcloud compute tpus tpu-vm list --zone=a --colour=red"]
     file.write_text(json.dumps([{"command_string": line} for line in lines]))
     done = subprocess.run(
         ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={file}"],
@@ -143,14 +158,16 @@ def test_gcloud_itself_accepts_every_command(tmp_path):
 
 def test_what_the_hosts_are_told_is_bash():
     told = {word.partition("=")[2] for c in of_gcloud() for word in c if word[:9] == "--command"}
-    assert len(told) == 4  # install, check, run, watch
+    told |= {w.partition("=")[2] for w in commands("run", *BUCKET)[0] if w[:9] == "--command"}
+    # install in two ways, check, ask and run with each of two work directories, watch, follow, stop
+    assert len(told) == 10
     for text in told:
         subprocess.run(["bash", "-n", "-c", text], check=True)
 
 
 def test_a_config_arrives_as_it_was_given(tmp_path):
     config = "configs/mcti.py:init_word=it's,grid=(1,2),data=folder:a b"
-    [[*_, command, _, _]] = commands("run", *SLICE, f"--config={config}")
+    [_, [*_, command, _, _]] = commands("run", *SLICE, f"--config={config}")
     inner = re.search(r"nohup (.*)> train\.log", command).group(1)
     assert f"--config={config}" in shlex.split(inner)
 
@@ -159,6 +176,40 @@ def test_a_config_arrives_as_it_was_given(tmp_path):
 def test_every_slice_can_be_asked_for(slice):
     [words] = commands("create", "--name=pod", "--zone=us-west4-a", f"--type={slice}")
     assert f"--accelerator-type={slice}" in words
+
+
+def test_flags_behind_go_to_the_commands_that_take_them():
+    shown = commands("run", *BUCKET, "--retry", behind=OURS)
+    of = {" ".join(words[3:5]): words for words in shown if words[0] == "gcloud"}
+    for verb, words in of.items():
+        assert "--account=me" in words
+        assert ("--network=net" in words) == ("--scopes=all" in words) == verb.endswith("create")
+        assert all((flag in words) == verb.startswith("tpu-vm") for flag in LOGIN)
+        assert ("--ssh-flag=-v" in words) == verb.endswith("ssh")
+        assert ("--scp-flag=-C" in words) == verb.endswith("scp")
+    assert len(of) == 5
+
+
+def test_a_work_directory_in_a_bucket_is_installed_for_and_fetched_from():
+    installed = " ".join(commands("install", *BUCKET)[-1])
+    assert "'.[tpu,gcs]'" in installed and "gcsfuse" not in installed
+    *_, fetched = commands("fetch", *BUCKET, "--project=ours", behind=OURS)
+    assert fetched[:5] == ["gcloud", "storage", "cp", "gs://mine/runs/a", "runs"]
+    assert fetched[5:] == ["--recursive", "--project=ours", "--account=me"]
+
+
+@pytest.mark.parametrize("behind", [(), ("--preemptible",), ("--provisioning-model=SPOT",)])
+@pytest.mark.parametrize("step", ["create", "run", "again"])
+def test_what_may_be_taken_away_and_has_no_bucket_is_warned_of(step, behind):
+    asked = ("--dry-run", "--", *behind) if behind else ("--spot", "--dry-run")
+    one = ("--name=pod", "--zone=us-west4-a")
+    done = run(step, *one, *asked)
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: pod may be taken away, and its checkpoints with it")
+    for options in (("--bucket=mine",), ("--workdir=gs://mine/a",), ("--workdir=/mnt/a",)):
+        assert run(step, *one, *options, *asked).stderr == ""
+    assert run("watch", *one, *asked).stderr == ""
+    assert run(step, *one, "--dry-run").stderr == ""
 
 
 def test_again_is_the_steps_one_after_the_other():
@@ -180,6 +231,17 @@ def test_again_is_the_steps_one_after_the_other():
         (("run", *SLICE, "--bucket=gs://mine"), "gs://"),
         (("run", *SLICE, "--bucket="), "--bucket=BUCKET"),
         (("run", *SLICE, "--workdir=here"), "runs/NAME"),
+        (("run", *SLICE, "--workdir=gs://mine/a"), "leave one of them out"),
+        (("run", *SLICE, "--retry=x"), "'x'"),
+        (("run", *SLICE, "--retry=-1"), "'-1'"),
+        (("run", *SLICE, "--retry=1000"), "'1000'"),
+        (("run", *SLICE, "--retry=a[$(id)]"), "'a[$(id)]'"),
+        (("watch", *SLICE, "--retry"), "belongs to the step run"),
+        (("run", "--name=pod", "--zone=us-west4-a", "--retry"), "outlives its hosts"),
+        *((("run", *BUCKET[:-1], f"--workdir={x}"), "gs://BUCKET/FOLDER") for x in NO_FOLDERS),
+        *((("create", *SLICE, "--", flag), repr(flag)) for flag in NO_FLAGS),
+        *((("create", *SLICE, "--", flag), "in front of --") for flag in ("--spot", "--zone=x")),
+        *((("create", *SLICE, "--", flag), "leave it out") for flag in DECIDED),
         *((("run", *SLICE, f"--{option}"), named) for option, named in HOSTILE),
     ],
 )
@@ -223,7 +285,7 @@ def test_again_leaves_a_slice_alone_that_is_there(answer):
 def test_shellcheck_has_nothing_to_say():
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed")
-    done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True)
+    done = subprocess.run(["shellcheck", *COLAB.glob("*.sh")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
@@ -253,7 +315,7 @@ HARMLESS = [
 @pytest.mark.parametrize("text", HARMLESS)
 def test_a_setting_reaches_the_hosts_shell_as_one_word(text, tmp_path):
     config = f"configs/mcti.py:init_word={text}"
-    [[*_, command, _, _]] = commands("run", *SLICE, f"--config={config}")
+    [_, [*_, command, _, _]] = commands("run", *SLICE, f"--config={config}")
     told = command.partition("=")[2].partition("&& (setsid nohup ")[2].partition(">> train.log")[0]
     show = f'show() {{ printf "%s\\n" "$@"; }}; show {told}'
     done = subprocess.run(["bash", "-c", show], capture_output=True, text=True, cwd=tmp_path)

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from common.data import open_dataset
-from common.photos.images import mirror, squash, to_pixels
+from common.photos.images import crop, mirror, squash, to_pixels
 
 
 def reference_pixels(image: Image.Image, size: int, flip: bool) -> np.ndarray:
@@ -59,3 +59,14 @@ def test_real_photos_of_two_modes(shared_data):
         image = train.load(row)
         assert image.mode == "RGB"
         assert np.array_equal(to_pixels(squash(image, 64)), reference_pixels(image, 64, False))
+
+
+@pytest.mark.parametrize("size", [(50, 31), (31, 50), (40, 40)], ids=str)
+def test_crop_is_the_square_in_the_middle(size):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    side = min(size)
+    top, left = (size[1] - side) // 2, (size[0] - side) // 2
+    middle = pixels[top : top + side, left : left + side]
+    np.testing.assert_array_equal(crop(Image.fromarray(pixels), side), middle)
+    expected = squash(Image.fromarray(np.ascontiguousarray(middle)), 16)
+    np.testing.assert_array_equal(crop(Image.fromarray(pixels), 16), expected)

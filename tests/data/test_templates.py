@@ -7,7 +7,8 @@ from common.data.templates import TEMPLATES
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("photo", 1), ("textual_inversion", 27), ("imagenet", 80)]
+    ("name", "count"),
+    [("photo", 1), ("textual_inversion", 27), ("textual_inversion_style", 17), ("imagenet", 80)],
 )
 def test_templates_are_distinct_and_have_one_slot(name: str, count: int):
     templates = TEMPLATES[name]

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.diffusion import SAMPLERS, NoiseSchedule, check_sampling, sample
+from common.diffusion import SAMPLERS, NoiseSchedule, check_sampling, sample, samplers
+from common.diffusion.names import SAMPLER_NAMES
 from common.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -118,3 +119,9 @@ def test_a_check_without_a_model():
     check_sampling(schedule(), "dpmpp_2m", 25)
     with pytest.raises(UserError, match="steps=1001 must lie between 1 and 1000"):
         check_sampling(schedule(), "dpmpp_2m", 1001)
+
+
+def test_every_sampler_is_offered_by_name():
+    assert {*samplers._NAMED, "checkpoint"} == set(SAMPLER_NAMES) and [*SAMPLERS] == [
+        *SAMPLER_NAMES
+    ]

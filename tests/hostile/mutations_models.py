@@ -200,7 +200,7 @@ MUTATIONS = (
     ),
     Mutation(
         "sampling-asks-for-nothing",
-        "mcti_jax/generate.py",
+        "mcti_jax/drawing.py",
         "    use_precision(config.dtype)\n",
         "",
         PRECISION,

@@ -46,6 +46,7 @@ OTHERS = (
     "common.convert",
     "common.describe",
     "common.fields",
+    "common.publish",
     "common.report",
     "common.split",
     "tools.pocket.pretrain",

@@ -299,7 +299,7 @@ def test_a_captioner_of_other_sizes(name, world, tmp_path, monkeypatch):
         return
     kept = {name: {"map" if name == "visual" else "head": own} for name, own in params.items()}
     unfinished = SimpleNamespace(trainable=kept)
-    monkeypatch.setattr("aape_jax.export.read_unfinished", lambda _: unfinished)
+    monkeypatch.setattr("common.training.unfinished.read_unfinished", lambda _: unfinished)
     for finished in (True, False):
         if not finished:
             (tmp_path / "result.json").unlink()
@@ -312,7 +312,7 @@ def test_what_another_method_learned_is_not_exported(world, tmp_path, monkeypatc
     captioner(world, tmp_path, {})
     (tmp_path / "result.json").unlink()
     tokens = SimpleNamespace(trainable={"tokens": np.zeros((3, 5))})
-    monkeypatch.setattr("aape_jax.export.read_unfinished", lambda _: tokens)
+    monkeypatch.setattr("common.training.unfinished.read_unfinished", lambda _: tokens)
     with pytest.raises(UserError, match="what was learned as 'tokens' has no head"):
         export(tmp_path, tmp_path / "copy")
 

@@ -10,7 +10,7 @@ import pytest
 from common.errors import UserError
 from common.seeds import seed_key, seed_words
 from configs.mcti import RECIPES, get_config
-from mcti_jax import generate, method
+from mcti_jax import drawing, method
 from mcti_jax.assembly import check_pictures
 from mcti_jax.material import check_classes, resolution
 from mcti_jax.method import MCTI
@@ -209,6 +209,6 @@ def test_seeds_of_64_bits_differ():
     ],
 )
 def test_what_generate_is_asked(options, sentence, monkeypatch, tmp_path):
-    monkeypatch.setattr(generate, "read_config", lambda *_: get_config())
+    monkeypatch.setattr(drawing, "read_config", lambda *_: get_config())
     with pytest.raises(UserError, match=sentence):
-        generate.draw(tmp_path, **{"prompts": ["a"], **options})
+        drawing.draw(tmp_path, **{"prompts": ["a"], **options})

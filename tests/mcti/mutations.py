@@ -26,8 +26,8 @@ MUTATIONS = (
     Mutation(
         "features of mirrors missing",
         "mcti_jax/material.py",
-        "self.train, self.cache, MIRROR)",
-        "self.train, self.cache, ORIGINAL)",
+        "self._features(self.train, MIRROR)",
+        "self._features(self.train, ORIGINAL)",
         "mcti/test_material.py",
     ),
     Mutation(
@@ -110,8 +110,8 @@ MUTATIONS = (
     Mutation(
         "photo cropped instead of squashed",
         "mcti_jax/encoding.py",
-        "squash(split.load(photo), size)",
-        "squash(split.load(photo).crop((5, 0, 14, 9)), size)",
+        "SQUARES[square](split.load(photo), size)",
+        "SQUARES[square](split.load(photo).crop((5, 0, 14, 9)), size)",
         "mcti/test_material.py",
     ),
     Mutation(
@@ -193,9 +193,9 @@ MUTATIONS = (
     ),
     Mutation(
         "what pads the classes that stay asks like the first variant",
-        "mcti_jax/joint.py",
-        "jnp.where(kept.gamma > 0, 0, -1)",
-        "jnp.where(kept.gamma > 0, 0, 0)",
+        "mcti_jax/layout.py",
+        "padding, constant_values=-1)",
+        "padding, constant_values=0)",
         JOINT,
     ),
     Mutation(

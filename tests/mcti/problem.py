@@ -120,8 +120,11 @@ class ObjectiveOutcome:
     program: str
 
 
-def learning(whole, learned, devices=1):
-    """The same problem where some classes alone are learned, and the tokens of the others known."""
+def learning(whole, learned, devices=1, names=None):
+    """The same problem where some classes alone are learned, and the tokens of the others known.
+
+    With `names`, texts `[f t p]`, the classes have these instead of the others' tokens.
+    """
     config, networks, frozen = whole.objective.config, whole.objective.networks, dict(whole.frozen)
     layout = RowLayout.of(config, whole.layout.classes, devices, learned)
     photos, tokens = whole.photos, whole.tokens[: whole.layout.classes]
@@ -131,8 +134,12 @@ def learning(whole, learned, devices=1):
         tower, name = (networks.clip_text, "clip_text") if own else (networks.text, "text")
         params = frozen["params"][name], frozen["params"]["projection"]
         kept = tokens[list(layout.kept)]
-        texts = prompt_features(tower, *params, frozen["class_prompts"], kept)
-        frozen["kept"] = kept_rows(layout, config.gamma, np.asarray(texts))
+        texts = np.asarray(prompt_features(tower, *params, frozen["class_prompts"], kept))
+        if names is None:
+            frozen["kept"] = kept_rows(layout, config.gamma, texts, texts[:0])
+        else:
+            alone = replace(layout, learned=tuple(range(layout.classes)))
+            frozen["kept"] = kept_rows(alone, config.gamma, texts[:0], names)
     objective = Objective(networks, layout, config)
     return replace(whole, objective=objective, frozen=frozen, tokens=layout.spread(tokens))
 

@@ -1,6 +1,7 @@
 """The joint term against loops over classes and pictures, on devices and in chunks."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -214,6 +215,26 @@ def test_classes_that_stay_take_part_as_if_they_were_learned(devices, learned):
     error = np.abs(found.gradient[0] - expected.gradient[0][list(learned)]).max()
     assert error < 1e-4 * np.abs(expected.gradient[0]).max()
     assert not found.rows[len(learned) :].any()
+
+
+def test_names_take_part_with_their_texts_and_ask_nothing():
+    """Classes 0, 2 and 3 of the whole problem stand for names: their texts count, images do not."""
+    whole, _ = trained()
+    rows = whole.frozen["rows"]
+    silent = np.isin(rows.label, (0, 2, 3))
+    frozen = whole.frozen | {"rows": rows.replace(gamma=np.where(silent, 0, rows.gamma))}
+    expected = replace(whole, frozen=frozen).differentiate()
+
+    texts = learning(whole, (1, 4)).frozen["kept"].texts
+    bank = jax.tree.map(jnp.asarray, whole.frozen["bank"])
+    draw = functools.partial(draw_joint, whole.key, bank=bank, photos=3, templates=texts.shape[1])
+    theirs, ours = (np.asarray(draw(jnp.array(x)).template) for x in ((0, 2, 3), (5, 6, 7)))
+    names = np.full_like(texts, 0.1)
+    names[np.arange(3), ours] = texts[np.arange(3), theirs]
+    found = learning(whole, (1, 4), 2, names).differentiate(2)
+    np.testing.assert_allclose(found.value, expected.value, rtol=1e-5)
+    error = np.abs(found.gradient[0] - expected.gradient[0][[1, 4]]).max()
+    assert error < 1e-4 * np.abs(expected.gradient[0]).max()
 
 
 def test_the_papers_term_of_some_classes_is_that_of_all():

@@ -47,7 +47,9 @@ def loaded():
 def gathered(loaded, tmp_path, monkeypatch):
     data = Dataset("noise", ("a", "b"), train=split(4, 0), test=split(2, 10))
     monkeypatch.setattr(material, "open_dataset", lambda spec, holdout: data)
-    monkeypatch.setattr(material, "load_stable_diffusion", lambda source, dtype: loaded[0])
+    monkeypatch.setattr(
+        material, "load_stable_diffusion", lambda source, dtype, networks: loaded[0]
+    )
     monkeypatch.setattr(material, "load_clip", lambda source, dtype: loaded[1])
     config = settings(cache=str(tmp_path), shots=0, progress=False, resolution=SIZE)
     return material.gather(config)

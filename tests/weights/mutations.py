@@ -8,6 +8,7 @@ CLIP = "clip/test_single_file.py"
 DIFFUSION = "diffusion/test_single_file.py"
 KEYS = "weights/test_web_ui.py"
 TOKENS = "mcti/test_formats_read.py"
+MEMORY = "weights/test_memory.py"
 PROMPTS = "protext/test_released.py"
 
 MUTATIONS = (
@@ -73,6 +74,27 @@ MUTATIONS = (
         '**({"half": "True"} if deep else {}),',
         "",
         PROMPTS,
+    ),
+    Mutation(
+        "pages-kept",
+        "common/weights/table.py",
+        "        release(tensors[key])",
+        "        pass",
+        MEMORY,
+    ),
+    Mutation(
+        "the-last-columns-of-a-block",
+        "common/weights/memory.py",
+        "columns = slice(first, first + _COLUMNS)",
+        "columns = slice(first, first + _COLUMNS - 1)",
+        MEMORY,
+    ),
+    Mutation(
+        "a-storage-unchecked",
+        "common/weights/torch_archive.py",
+        "if zlib.crc32(view) != info.CRC:",
+        "if False:",
+        MEMORY,
     ),
 )
 

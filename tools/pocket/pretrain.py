@@ -28,7 +28,6 @@ import numpy as np
 from absl import flags
 
 from common.clip import CLIP, Preprocess, TextTower, Tokenizer, save_clip
-from common.data.templates import TEMPLATES
 from common.diffusion import (
     AutoencoderKL,
     Modules,
@@ -54,7 +53,7 @@ from tools.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
 from tools.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from tools.pocket.train_vae import train_vae, vae_config
 from tools.pocket.vocabulary import learn_merges, write_tokenizer
-from tools.pocket.wording import TAILS
+from tools.pocket.wording import FORMS, TAILS
 
 # A word must be this frequent in the corpus's first captions to become one token.
 _VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
@@ -162,7 +161,7 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:
     if not (directory / "tokenizer_config.json").exists():
         corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
-        further = [template.format("") for group in TEMPLATES.values() for template in group]
+        further = [template.format("") for template in FORMS]
         further += [*TAILS, *_questions_of(corpus)]
         write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)

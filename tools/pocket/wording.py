@@ -15,7 +15,12 @@ from common.text import with_article
 TAILS = tuple(f"a type of {noun}" for noun in ("pet", "flower", "food", "aircraft", *COARSE_NOUNS))
 """Behind a class name, as CoOp's templates for data sets of one kind have it."""
 
-_TEMPLATES = tuple(dict.fromkeys(text.rstrip(".") for form in TEMPLATES.values() for text in form))
+FORMS = tuple(
+    text for name in ("photo", "textual_inversion", "imagenet") for text in TEMPLATES[name]
+)
+"""Templates that the corpus is written in."""
+
+_TEMPLATES = tuple(dict.fromkeys(text.rstrip(".") for text in FORMS))
 
 # What CLIP's templates claim beside those of textual inversion.
 _CLAIMS = {

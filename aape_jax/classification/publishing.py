@@ -1,0 +1,45 @@
+"""What the model card of a published head says, and the features of its classes."""
+
+from ml_collections import ConfigDict
+
+from aape_jax.classification.learned import class_features, learned_classnames
+from aape_jax.classification.outline import training_examples
+from common.clip import load_clip
+from common.clip.class_file import NAME, write_class_features
+from common.errors import UserError
+from common.paths import AnyPath
+from common.precision import frozen_dtype
+from common.progress import say
+from common.training.types import Card
+
+_USAGE = """With promptax, for these classes and for any others:
+
+```bash
+python -m aape_jax.classify --workdir=hf:{repository} --images=PHOTOS --out=answers.csv
+python -m aape_jax.classify --workdir=hf:{repository} --images=PHOTOS --classes=names.json
+```
+
+AAPE makes another classifier for every photo, from CLIP's features of the classes; those of
+the learned ones are `class_embeddings` in `classes.safetensors`, where that is published.
+"""
+
+
+def publish_classes(config: ConfigDict, out: AnyPath) -> Card:
+    """Write CLIP's features of the learned classes, where the data still say them."""
+    classnames, facts = (), {}
+    try:
+        classnames, facts = learned_classnames(config), {"photos": str(training_examples(config))}
+        if config.model:
+            clip = load_clip(config.model, frozen_dtype(config.dtype))
+            metadata = {"base_model": config.model, "fingerprint": clip.fingerprint}
+            features = class_features(config, clip, classnames)
+            write_class_features(out / NAME, features, classnames, metadata)
+    except UserError as error:
+        say(f"the classes are not published, classify will ask for --classes: {error}")
+    return Card(
+        title="A head for CLIP's image features (AAPE)",
+        classnames=classnames,
+        facts=facts,
+        tags=("clip", "few-shot", "image-classification", "aape"),
+        usage=_USAGE,
+    )

@@ -1,0 +1,54 @@
+"""Captions beside photos: `photo.txt` says what else `photo.jpg` shows.
+
+What a caption says about a photo need not be learned by the token of its class.
+"""
+
+from collections.abc import Sequence
+
+from common.data import ImageSplit
+from common.errors import UserError
+from common.files import read_text
+from common.photos.photo import EncodedPhoto
+
+SLOT = "{}"
+
+
+def captions_beside(split: ImageSplit) -> tuple[str, ...]:
+    """Return the caption of each photo, "" where there is none.
+
+    Raises:
+      UserError: A file of a caption cannot be read.
+    """
+    return tuple(map(_beside, split.pictures))
+
+
+def prompts_of_photos(
+    captions: Sequence[str], names: Sequence[str], template: str
+) -> tuple[str, ...]:
+    """Return the prompt of each photo, in which `{}` stands for the learned word.
+
+    A caption that has `{}` is the prompt, any other one follows the template, as in web UIs; a
+    photo without a caption has the template alone.
+
+    Args:
+      captions: As they were written.
+      names: Of the photos, for sentences.
+      template: With one `{}`.
+
+    Raises:
+      UserError: A caption has more than one `{}`.
+    """
+    prompts = []
+    for caption, name in zip(captions, names, strict=True):
+        text = " ".join(caption.split())
+        if text.count(SLOT) > 1:
+            raise UserError(f"the caption of {name} has {text.count(SLOT)} {SLOT}: keep one.")
+        whole = SLOT in text or not text
+        prompts.append((text or template) if whole else f"{template}, {text}")
+    return tuple(prompts)
+
+
+def _beside(picture: object) -> str:
+    path = picture.path if isinstance(picture, EncodedPhoto) else None
+    file = path and path.with_suffix(".txt")
+    return read_text(file) if file and file.is_file() else ""

@@ -1,0 +1,58 @@
+"""What the model card of published tokens says."""
+
+from ml_collections import ConfigDict
+
+from common.evaluation.tables import markdown_table, plain
+from common.paths import AnyPath
+from common.training.types import Card
+from mcti_jax.formats import by_class_index, file_stem
+from mcti_jax.saving import TOKENS, read_run_tokens
+
+_DIFFUSERS = """In diffusers:
+
+```python
+from diffusers import StableDiffusionPipeline
+
+pipe = StableDiffusionPipeline.from_pretrained("{model}")
+for file in {files}:
+    pipe.load_textual_inversion("{{repository}}", subfolder="{folder}", weight_name=file)
+pipe("a photo of a {word}").images[0].save("picture.png")
+```
+
+"""
+_HERE = """With promptax, pictures and answers about photos:
+
+```bash
+python -m mcti_jax.generate --workdir=hf:{{repository}} --prompt="a photo of a {word}" --out=a.png
+python -m mcti_jax.classify --workdir=hf:{{repository}} --images=PHOTOS --out=answers.csv
+```
+
+{table}"""
+
+
+def describe_tokens(config: ConfigDict, workdir: AnyPath) -> Card:
+    """Return the card of a run's tokens.
+
+    Raises:
+      UserError: There are no tokens.
+    """
+    tokens = by_class_index(read_run_tokens(workdir))
+    classnames = tuple(token.metadata["class"] for token in tokens)
+    word = tokens[0].token
+    rows = [[plain(token.token), plain(x)] for token, x in zip(tokens, classnames, strict=True)]
+    here = _HERE.format(word=word, table=markdown_table(["word", "class"], rows))
+    files = [f"{file_stem(token.token)}.safetensors" for token in tokens]
+    published = "/" in config.model  # The pocket model is not on the hub.
+    theirs = _DIFFUSERS.format(model=config.model, files=files, folder=TOKENS, word=word)
+    shots = config.shots
+    return Card(
+        title=f"Textual inversion of {len(tokens)} classes, learned together (MC-TI)",
+        classnames=classnames,
+        facts={
+            "photos": f"{shots} of each class" if shots else "all of the training part",
+            "vectors of a word": str(config.vectors),
+        },
+        tags=("textual_inversion", "stable-diffusion", "text-to-image", "mc-ti"),
+        library="diffusers" if published else "",
+        usage=theirs + here if published else here,
+    )
