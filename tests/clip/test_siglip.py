@@ -116,6 +116,13 @@ def test_every_token_is_seen_by_all(siglip):
     assert (np.abs(jax.grad(first)(embeddings)).sum(-1) > 0).all()
 
 
+def test_bfloat16_is_near(siglip, folder):
+    clip = load_clip(str(folder), "bfloat16")
+    for name, given in (("text_features", ["a cat"]), ("image_features", [PHOTO])):
+        cosine = getattr(clip, name)(given) @ getattr(siglip, name)(given).T
+        np.testing.assert_allclose(cosine, 1, atol=2e-3)
+
+
 def test_probabilities_by_softmax_and_by_sigmoid(siglip, vit_clip):
     names, plain = ("cat", "dog", "photo"), {"templates": "{}"}
     logits = siglip.image_features([PHOTO]) @ siglip.class_features(names, **plain).T

@@ -8,8 +8,16 @@ from PIL import Image
 
 from common.clip import encode_image, encode_text, load_clip, save_clip
 from common.clip.siglip_tokenizer import SigLIPTokenizer
+from common.torch_check import torch_errors
 from protext_jax.tower import prompted_features
-from tests.clip.siglip_models import SENTENCES, TEXT, VISION, gemma, write_tokenizer
+from tests.clip.siglip_models import (
+    SENTENCES,
+    TEXT,
+    VISION,
+    gemma,
+    small_siglip,
+    write_tokenizer,
+)
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -269,6 +277,15 @@ def test_big_visions_file_of_the_same_weights(pair, tmp_path):
     loaded = load_clip(str(tmp_path / "siglip.npz"))
     assert loaded.config == clip.config
     jax.tree.map(np.testing.assert_array_equal, loaded.params, clip.params)
+
+
+def test_the_check_of_a_conversion(tmp_path):
+    write_tokenizer(tmp_path, "siglip2")
+    clip = small_siglip(SigLIPTokenizer.from_directory(tmp_path), positions=32)
+    save_clip(clip, tmp_path)
+    errors = torch_errors(load_clip(str(tmp_path)), tmp_path)
+    assert errors.keys() == {"text features", "image features"}
+    assert max(errors.values()) <= TOLERANCE
 
 
 def test_pixels(pair, tmp_path):
