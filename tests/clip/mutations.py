@@ -95,14 +95,14 @@ MUTATIONS = (
     ),
     Mutation(
         "capitals-stay",
-        "common/clip/siglip_tokenizer.py",
+        "common/clip/siglip_pieces.py",
         '[normalizers.Lowercase(), normalizers.Replace(" ", SPACE)]',
         '[normalizers.Replace(" ", SPACE)]',
         SIGLIP,
     ),
     Mutation(
         "signs-stay",
-        "common/clip/siglip_tokenizer.py",
+        "common/clip/siglip_pieces.py",
         '            normalizers.Replace(Regex(f"[{_PUNCTUATION}]"), ""),\n',
         "",
         SIGLIP,
