@@ -16,7 +16,7 @@ from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
-from aape_jax.core.optimizer import make_optimizer
+from aape_jax.core.optimizer import learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
 from common.config import changed, flatten
 from common.paths import AnyPath
@@ -109,6 +109,11 @@ class Task(Method):
     def optimizer(self) -> optax.GradientTransformation:
         """See `make_optimizer`."""
         return make_optimizer(self.config, steps_per_epoch(self.examples, self.batch_size))
+
+    def learning_rates(self, step: int) -> dict[str, float]:
+        """Return the rates of the run's own variant."""
+        an_epoch = steps_per_epoch(self.examples, self.batch_size)
+        return learning_rates(self.config, an_epoch, step)
 
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write what is kept of each variant, `heads/NAME.safetensors`."""

@@ -16,14 +16,14 @@ from absl import flags
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array
 
-from common.aot.chips import CHIPS
-from common.aot.flops import count_flops
 from common.aot.program import compile_lowered
 from common.aot.topology import topology_devices
 from common.aot.traffic import hbm_bytes
 from common.attention import attend
+from common.chips import CHIPS
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
+from common.flops import count_flops
 
 # Tokens, heads and their width at 64x64, 32x32 and 16x16 latents of Stable Diffusion 1.x, and at
 # 64x64 of 2.x.

@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 
 from benchmarks.mcti_plain import cast, draw_options
 from benchmarks.mcti_problem import Problem
-from common.aot.flops import count_flops
+from common.flops import count_flops
 from common.training.mesh import make_mesh
 from common.training.sharding import place, shardings
 from common.training.state import TrainState, init_state, state_shardings

@@ -10,9 +10,9 @@ import optax
 from jaxtyping import Array, PyTree
 
 from benchmarks.protext_problem import Problem
-from common.aot.flops import count_flops
 from common.clip import encode_text
 from common.clip.encode import unit
+from common.flops import count_flops
 
 
 class JaxStep:

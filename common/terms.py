@@ -52,6 +52,7 @@ COMMON = Terms(
         "accuracy": "share of the test photos, or questions, that get the right class or answer",
         "class_accuracy": "accuracy of each class, then the mean over classes",
         "loss": "what training minimises",
+        "learning_rate": "what multiplies the step of the optimizer",
     },
     pictures={
         "confusion": "photos of each true class (rows) by the class they were taken for (columns)",

@@ -86,8 +86,12 @@ def defaults() -> ConfigDict:
     config.learning_rate = 2e-2  # after the warm-up, from where a cosine lowers it by epoch
     config.momentum = 0.9  # of sgd
     config.weight_decay = 5e-4  # of sgd as part of the gradient, of adamw decoupled
-    config.warmup_epochs = 1  # at the constant rate below
+    config.warmup_epochs = 1  # of "paper" below, at the constant rate warmup_rate
     config.warmup_rate = 1e-5  # in these epochs
+    config.rate = ConfigDict()
+    config.rate.schedule = "paper"  # CoOp's cosine by epoch; or "constant", "cosine", "linear"
+    config.rate.warmup = 0  # updates in which the rate rises linearly, but for "paper"
+    config.rate.end = 0.0  # share of the rate that is left at the end, but for "paper"
     config.batch = 32  # photos
     config.schedule = "counts"  # as below; "short" (10 epochs), "coop" (50 to 200) set these five
     config.updates = 300  # steps of the optimizer
@@ -114,6 +118,7 @@ def defaults() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.profile = ""  # START:STOP: updates whose trace for XProf goes to WORKDIR/profile
     config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of photos and texts, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none

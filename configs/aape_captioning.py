@@ -67,7 +67,11 @@ def defaults() -> ConfigDict:
     config.learning_rate = 3e-3  # largest of the second
     config.weight_decay = 0.0  # decoupled
     config.clip = 1.0  # largest norm of a gradient
-    config.warmup = 20  # updates of each stage in which the rate rises
+    config.warmup = 20  # of "paper" below: updates of each stage in which the rate rises
+    config.rate = ConfigDict()
+    config.rate.schedule = "paper"  # a cosine in each stage; or "constant", "cosine", "linear"
+    config.rate.warmup = 0  # updates in which the rate rises linearly, but for "paper"
+    config.rate.end = 0.0  # share of the rate that is left at the end, but for "paper"
     config.batch = 32  # images, each with one of its captions
     config.updates = 2000  # of both stages
     config.steps_per_call = 20  # updates between two reports to the host
@@ -92,6 +96,7 @@ def defaults() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.profile = ""  # START:STOP: updates whose trace for XProf goes to WORKDIR/profile
     config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of images and texts, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none

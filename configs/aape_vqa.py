@@ -57,8 +57,12 @@ def defaults() -> ConfigDict:
     config.learning_rate = 1e-3  # from where a cosine lowers it by epoch
     config.momentum = 0.9  # sgd
     config.weight_decay = 0.05  # decoupled
-    config.warmup_epochs = 0  # at the constant rate below
+    config.warmup_epochs = 0  # of "paper" below, at the constant rate warmup_rate
     config.warmup_rate = 1e-5  # in these epochs
+    config.rate = ConfigDict()
+    config.rate.schedule = "paper"  # CoOp's cosine by epoch; or "constant", "cosine", "linear"
+    config.rate.warmup = 0  # updates in which the rate rises linearly, but for "paper"
+    config.rate.end = 0.0  # share of the rate that is left at the end, but for "paper"
     config.batch = 128  # questions
     config.per_image = 1  # questions about one image that stay together, which looks at it once
     config.updates = 1080  # steps of the optimizer
@@ -76,6 +80,7 @@ def defaults() -> ConfigDict:
     config.mesh = ConfigDict({"data": -1, "model": 1})  # devices on each axis; -1: all
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.profile = ""  # START:STOP: updates whose trace for XProf goes to WORKDIR/profile
     config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of images and texts, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none

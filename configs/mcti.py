@@ -98,6 +98,10 @@ def defaults() -> ConfigDict:
     config.updates = 100  # of every token
     config.learning_rate = 2e-3  # the published recipe has 5e-4 and 3,100 updates
     config.scale_lr = True  # times `samples`, as the reference does
+    config.rate = ConfigDict()
+    config.rate.schedule = "constant"  # or "cosine", "linear": how the learning rate falls
+    config.rate.warmup = 0  # updates ahead of that in which it rises linearly
+    config.rate.end = 0.0  # share of it that is left at the end
     config.weight_decay = 1e-2  # towards zero, not towards the noun
     config.beta1 = 0.9  # decay of the mean gradient
     config.beta2 = 0.999  # decay of its mean square
@@ -118,9 +122,18 @@ def defaults() -> ConfigDict:
     config.eval_every = 0  # 0: at the end only
     config.keep = 2  # checkpoints, the newest
     config.progress = True  # shows a bar
+    config.profile = ""  # START:STOP: updates whose trace for XProf goes to WORKDIR/profile
     config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # what frozen networks made of photos
     config.compile_cache = "~/.cache/promptax/xla"  # compiled programs; empty keeps none
+
+    # Pictures while it learns, in pictures/STEP/preview.png; steps and sampler are those below.
+    config.preview_every = 0  # updates between them; 0: none
+    config.preview = ConfigDict()
+    config.preview.prompts = ("a photo of a {}",)  # {} is a class's word; or words, e.g. <dog2>
+    config.preview.classes = 4  # that {} stands for, the first ones; 0: all
+    config.preview.number = 2  # pictures of each text
+    config.preview.seed = 0  # of their noise, which is the same at every step
 
     # Pictures at evaluation.
     config.generate = ConfigDict()

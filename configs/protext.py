@@ -75,7 +75,11 @@ def defaults() -> ConfigDict:
     config.epochs = 300  # passes over the sentences; the first five hardly move (1e-5)
     config.updates = 0  # 0: as many as the epochs have
     config.batch = 256  # pairs
-    config.learning_rate = 0.0025  # after the warm-up, from where a cosine lowers it
+    config.learning_rate = 0.0025  # after five epochs at 1e-5, from where a cosine lowers it
+    config.rate = ConfigDict()
+    config.rate.schedule = "paper"  # by epoch, see there; or "constant", "cosine", "linear"
+    config.rate.warmup = 0  # updates in which the rate rises linearly, but for "paper"
+    config.rate.end = 0.0  # share of the rate that is left at the end, but for "paper"
     config.weight_decay = 0.1  # of AdamW, as the next two
     config.beta1 = 0.9  # of the gradient's running mean
     config.beta2 = 0.98  # of its square's
@@ -101,6 +105,7 @@ def defaults() -> ConfigDict:
     config.early_stop_gain = 0.005  # of their cosine, if no more of them find their class
     config.keep = 2  # checkpoints
     config.progress = True  # false: no bar
+    config.profile = ""  # START:STOP: updates whose trace for XProf goes to WORKDIR/profile
     config.wandb = ""  # a project at Weights & Biases that is sent the metrics; "": none
     config.cache = "~/.cache/promptax/features"  # of texts and pictures, by their fingerprints
     config.compile_cache = "~/.cache/promptax/xla"  # of compiled programs; "": none

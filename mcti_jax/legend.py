@@ -32,7 +32,10 @@ TERMS = Terms(
         "joint_ce": "cross-entropy of a photo's class among all tokens",
         "joint_accuracy": "share of the training photos that find their token",
     },
-    pictures={"samples": "training photos, and what the tokens draw"},
+    pictures={
+        "samples": "training photos, and what the tokens draw",
+        "preview": "what the tokens draw from the prompts of preview.prompts, with the same noise",
+    },
 )
 
 NEAREST_WORDS = {"nearest words": "what the vocabulary has in the direction of the token"}

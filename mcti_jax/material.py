@@ -159,7 +159,8 @@ def gather(config: ConfigDict) -> Material:
     if shots := shots_of(config):
         train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
-    networks = bool(config.alpha or config.generate.per_class or names_tokens(config))
+    drawn = config.generate.per_class or config.preview_every
+    networks = bool(config.alpha or drawn or names_tokens(config))
     sd = load_stable_diffusion(config.model, dtype, networks=networks)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)

@@ -20,6 +20,7 @@ from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
+from common.training.rates import make_rate, rate_at
 from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import get_config
@@ -48,6 +49,7 @@ from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
+from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
 from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
 from mcti_jax.starts import learned_before, learned_classes
@@ -65,7 +67,7 @@ class Steps:
 
 
 def learning_rate(config: ConfigDict) -> float:
-    """Return the rate that AdamW uses: with `scale_lr` the reference multiplies it by its batch."""
+    """Return AdamW's largest rate: with `scale_lr` the reference multiplies it by its batch."""
     return config.learning_rate * (config.samples if config.scale_lr else 1)
 
 
@@ -103,6 +105,7 @@ class MCTI(Method):
         learned = learned_classes(config, classnames, self.material.added, self.known)
         self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
+        check_preview(config, sd, classnames, self.layout.learned)
         tell(describe(config, self.material, self.known, self.layout.kept))
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material.encode_all()
@@ -183,12 +186,17 @@ class MCTI(Method):
         """
         config = self.config
         return optax.adamw(
-            learning_rate(config),
+            make_rate(config, learning_rate(config), config.updates),
             b1=config.beta1,
             b2=config.beta2,
             eps=1e-8,
             weight_decay=config.weight_decay,
         )
+
+    def learning_rates(self, step: int) -> Mapping[str, float]:
+        """Return the rate that AdamW uses in an update."""
+        rate = make_rate(self.config, learning_rate(self.config), self.config.updates)
+        return {"learning_rate": rate_at(rate, step)}
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Array
@@ -210,6 +218,13 @@ class MCTI(Method):
             for variant, tokens in zip(self.layout.variants, self.tokens(trainable), strict=True)
         }
         return evaluate(self.config, self.material, by_variant, self.start)
+
+    def preview(self, trainable: PyTree, frozen: PyTree) -> Mapping[str, np.ndarray]:
+        """Draw the prompts of `preview.prompts` with the tokens of the run's own variant."""
+        del frozen
+        sd, names = self.material.sd, self.material.classnames
+        tokens = self.tokens(trainable)[0]
+        return {"preview": draw_preview(self.config, sd, tokens, names, self.layout.learned)}
 
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write `tokens/`, one file per class."""

@@ -15,6 +15,7 @@ from common.errors import UserError
 from common.photos.images import SQUARES
 from common.precision import frozen_dtype
 from common.training.config_fields import RANGES as SHARED
+from common.training.rates import DECAYS
 from mcti_jax.objective import CLASSIFICATIONS, GAMMA_SCHEDULES
 from mcti_jax.prompts import POOLS
 
@@ -45,6 +46,9 @@ RANGES: Ranges = {
     "generate.steps": Range(1),
     "generate.batch": COUNTS["batch"],
     "generate.guidance": GUIDANCE,
+    "preview.number": Range(1, 64),
+    "preview.classes": Range(0),
+    "preview.seed": COUNTS["seed"],
 }
 
 NAMES: Mapping[str, Iterable[str]] = {
@@ -57,6 +61,7 @@ NAMES: Mapping[str, Iterable[str]] = {
     "templates": TEMPLATES,
     "square": SQUARES,
     "generate.sampler": SAMPLERS,
+    "rate.schedule": DECAYS,
 }
 
 

@@ -50,7 +50,7 @@ from protext_jax.plan import (
 )
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.publishing import publish_prompts
-from protext_jax.runs import Batches, make_runs, scale_by_epoch
+from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
 from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
 from protext_jax.sweep import sweep_table
@@ -156,6 +156,7 @@ class ProText(Method):
             )
         self.clip = clip
         self.plan = make_plan(config, clip.config.text, texts, mesh.shape["data"])
+        rates_of(config, self.plan.runs, self.plan.per_epoch)  # Refuses before it encodes.
         weight = config.loss_weight or LOSSES[config.loss].weight
         self.objective = Objective(
             clip.text_tower, config.loss, weight, self.plan.pairs, config.faithful.half
@@ -192,13 +193,23 @@ class ProText(Method):
         return {"prompts": jnp.stack(runs)}
 
     def optimizer(self) -> optax.GradientTransformation:
-        """Return AdamW on the prompts alone, with the reference's rate per epoch."""
+        """Return AdamW on the prompts alone, with the rates of `rates_of`."""
         config = self.config
         return optax.chain(
             optax.scale_by_adam(config.beta1, config.beta2, eps=1e-8),
             optax.add_decayed_weights(config.weight_decay),
-            scale_by_epoch(self.plan.runs, self.plan.per_epoch),
+            scale_by_rates(self._rates),
         )
+
+    def learning_rates(self, step: int) -> Mapping[str, float]:
+        """Return the rate of every run; those of a sweep by its name."""
+        runs = self.plan.runs
+        names = [f"{run.name}/learning_rate" for run in runs] if runs[1:] else ["learning_rate"]
+        return dict(zip(names, map(float, self._rates(step)), strict=True))
+
+    @property
+    def _rates(self) -> Rates:
+        return rates_of(self.config, self.plan.runs, self.plan.per_epoch)
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Array

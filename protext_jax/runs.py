@@ -1,5 +1,6 @@
 """The runs that one program trains: one, or a grid of settings and seeds side by side."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -9,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
 
 from common.errors import UserError
 from common.protocols.epochs import AnyArray, Sampler, cosine_by_epoch
+from common.training.rates import PAPER, RateSchedule, array_module, check_rate
 from protext_jax.packing import Packer
 
 WARMUP_EPOCHS = 5
@@ -56,7 +58,7 @@ def make_runs(config: ConfigDict) -> tuple[RunSetting, ...]:
 
 def rate(
     epoch: Float[AnyArray, " r"], epochs: Float[AnyArray, " r"], peak: Float[AnyArray, " r"]
-) -> Float[Array, " r"]:
+) -> Float[AnyArray, " r"]:
     """Return the learning rate of an epoch, counted from 0; 0 from the end of the run on.
 
     The cosine's period is the number of all epochs, as in Dassl with `WARMUP_RECOUNT`, so the rate
@@ -64,16 +66,15 @@ def rate(
     """
     warmup = WARMUP_EPOCHS, WARMUP_RATE
     cosine = cosine_by_epoch(epoch, epochs, peak, *warmup, recounted=True)
-    return jnp.where(epoch < epochs, cosine, 0.0)
+    return array_module(epoch).where(epoch < epochs, cosine, 0.0)
 
 
-@flax.struct.dataclass
-class _EpochState:
-    count: Any
+Rates = Callable[[Any], Float[AnyArray, " r"]]
+"""From an update, counted from 0, to the learning rate of each run."""
 
 
-def scale_by_epoch(runs: tuple[RunSetting, ...], per_epoch: int) -> optax.GradientTransformation:
-    """Return minus the learning rate of each run's epoch; leaves have the runs in front.
+def rates_by_epoch(runs: Sequence[RunSetting], per_epoch: int) -> Rates:
+    """Return the reference's rates.
 
     A run that is shorter than others stands still after its last epoch: its rate is 0, and
     AdamW's decay is multiplied by it as well.
@@ -81,17 +82,51 @@ def scale_by_epoch(runs: tuple[RunSetting, ...], per_epoch: int) -> optax.Gradie
     peaks = np.array([run.learning_rate for run in runs], np.float32)
     epochs = np.array([run.epochs for run in runs], np.float32)
 
+    def rates(count: Any) -> Float[AnyArray, " r"]:
+        xp = array_module(count)
+        return rate(xp.full(len(runs), count // per_epoch, xp.float32), epochs, peaks)
+
+    return rates
+
+
+def rates_of(config: ConfigDict, runs: Sequence[RunSetting], per_epoch: int) -> Rates:
+    """Return the rates that the config's group `rate` asks for, over the epochs of each run.
+
+    Raises:
+      UserError: The warm-up is longer than a run.
+    """
+    updates = [min(run.epochs * per_epoch, config.updates) for run in runs]
+    check_rate(config, min(updates))
+    if config.rate.schedule == PAPER:
+        return rates_by_epoch(runs, per_epoch)
+    schedule, lengths = RateSchedule.from_config(config), np.array(updates, np.int32)
+    peaks = np.array([run.learning_rate for run in runs], np.float32)
+
+    def rates(count: Any) -> Float[AnyArray, " r"]:
+        share = schedule.share(count, lengths)
+        return array_module(count).where(count < lengths, peaks * share, 0.0)
+
+    return rates
+
+
+@flax.struct.dataclass
+class _EpochState:
+    count: Any
+
+
+def scale_by_rates(rates: Rates) -> optax.GradientTransformation:
+    """Return minus the learning rate of each run; leaves have the runs in front."""
+
     def init(params: PyTree) -> _EpochState:
         return _EpochState(jnp.zeros((), jnp.int32))
 
     def update(
         updates: PyTree, state: _EpochState, params: PyTree = None
     ) -> tuple[PyTree, _EpochState]:
-        epoch = jnp.full(len(runs), state.count // per_epoch, jnp.float32)
-        rates = rate(epoch, epochs, peaks)
+        now = rates(state.count)
 
         def scaled(leaf: jax.Array) -> jax.Array:
-            return -rates.reshape(-1, *[1] * (leaf.ndim - 1)) * leaf
+            return -now.reshape(-1, *[1] * (leaf.ndim - 1)) * leaf
 
         return jax.tree.map(scaled, updates), _EpochState(state.count + 1)
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "configs", "tools", *METHODS)
 # From the bottom up. Packages of a layer do not import each other, but for the pairs in TOGETHER.
 FLOORS = (
-    {"gradients", "latest", "lazy", "packages", "text", "trees", "version"},
+    {"chips", "flops", "gradients", "latest", "lazy", "packages", "text", "trees", "version"},
     {"damage", "interrupts", "strict_json", "terms"},
     {"errors", "progress"},
     {"choices", "csv_text", "finite", "names", "photos", "records"},

@@ -20,7 +20,7 @@ from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.captioning.prefix import require_map
 from aape_jax.captioning.report import CaptionReport, show_rows
 from aape_jax.captioning.saved import require_captioner
-from aape_jax.captioning.stages import StagedBatches, check_stages, staged_optimizer
+from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
 from aape_jax.core.heads_file import read_head
 from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.datasets.caption_set import open_caption_set
@@ -193,6 +193,11 @@ class Captioning(Task):
     def optimizer(self) -> optax.GradientTransformation:
         """See `staged_optimizer`."""
         return staged_optimizer(self.config)
+
+    def learning_rates(self, step: int) -> dict[str, float]:
+        """Return the rate of the stage that the update belongs to."""
+        part = "map" if step < self.config.map_updates else "head"
+        return {"learning_rate": float(stage_rates(self.config)[part](step))}
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

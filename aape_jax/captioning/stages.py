@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, PyTree
@@ -13,6 +12,8 @@ from ml_collections import ConfigDict
 from aape_jax.task import Epochs
 from common.checks import POSITIVE, Range, check_ranges
 from common.errors import UserError
+from common.protocols.epochs import AnyArray
+from common.training.rates import PAPER, RateSchedule, array_module, check_rate
 
 BETAS = (0.9, 0.95)
 """LiMBeR's, of AdamW."""
@@ -53,17 +54,49 @@ RANGES = {
 }
 
 
-def rate_within(base: float, start: int, stop: int, warmup: int) -> Callable[[Array], Array]:
+StageRate = Callable[[Array | int], AnyArray]
+"""From a step to the learning rate."""
+
+
+def rate_within(base: float, start: int, stop: int, warmup: int) -> StageRate:
     """Return linear warm-up and cosine to zero over a stage's steps; zero outside of it."""
     length = max(1, stop - start)
 
-    def rate(step: Array | int) -> Array:
-        elapsed = jnp.asarray(step) - start
-        rising = jnp.minimum(1.0, (elapsed + 1) / max(1, warmup))
-        falling = 0.5 * (1 + jnp.cos(jnp.pi * elapsed / length))
-        return jnp.where((elapsed >= 0) & (elapsed < stop - start), base * rising * falling, 0.0)
+    def rate(step: Array | int) -> AnyArray:
+        xp = array_module(step)
+        elapsed = xp.asarray(step) - start
+        rising = xp.minimum(1.0, (elapsed + 1) / max(1, warmup))
+        falling = 0.5 * (1 + xp.cos(xp.pi * elapsed / length))
+        return xp.where((elapsed >= 0) & (elapsed < stop - start), base * rising * falling, 0.0)
 
     return rate
+
+
+def stage_rate(config: ConfigDict, base: float, start: int, stop: int) -> StageRate:
+    """Return the rate that the group `rate` asks for within a stage; zero outside of it."""
+    if config.rate.schedule == PAPER:
+        return rate_within(base, start, stop, config.warmup)
+    schedule = RateSchedule.from_config(config)
+
+    def rate(step: Array | int) -> AnyArray:
+        within = (step >= start) & (step < stop)
+        share = schedule.share(step - start, stop - start)
+        return array_module(step).where(within, base * share, 0.0)
+
+    return rate
+
+
+def stage_rates(config: ConfigDict) -> dict[str, StageRate]:
+    """Return the rates of the parts of the trainable tree."""
+    first = (0, config.map_updates)
+    second = (config.map_updates, config.updates)
+    return {
+        "map": stage_rate(config, config.map_rate, *first),
+        "head": stage_rate(config, config.learning_rate, *second),
+        "aggregator": stage_rate(
+            config, config.learning_rate * config.aggregator.rate_factor, *second
+        ),
+    }
 
 
 def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
@@ -75,21 +108,12 @@ def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
       UserError: an option is out of range.
     """
     check_ranges(config, RANGES)
-    first = (config.map_rate, 0, config.map_updates)
-    second = (config.map_updates, config.updates)
-    stages = {
-        "map": first,
-        "head": (config.learning_rate, *second),
-        "aggregator": (config.learning_rate * config.aggregator.rate_factor, *second),
-    }
     groups = {
         name: optax.chain(
             optax.clip_by_global_norm(config.clip),
-            optax.adamw(
-                rate_within(*stage, config.warmup), *BETAS, weight_decay=config.weight_decay
-            ),
+            optax.adamw(rate, *BETAS, weight_decay=config.weight_decay),
         )
-        for name, stage in stages.items()
+        for name, rate in stage_rates(config).items()
     }
     return optax.partition(groups, _group)
 
@@ -108,6 +132,8 @@ def check_stages(config: ConfigDict, has_aape: bool) -> None:
             "map_updates=0 leaves the visual map untrained: name a trained one with "
             "lm.map=DIR/heads/visual.safetensors."
         )
+    for updates in filter(None, (first, whole - first)):
+        check_rate(config, updates)
     if has_aape != (first < whole):
         raise UserError(
             f"map_updates={first} of updates={whole} and lm.aape_position="

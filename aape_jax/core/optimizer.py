@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 import jax
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
@@ -12,7 +11,8 @@ from common.choices import check_choice
 from common.data.coop_sets import IMAGENET
 from common.errors import UserError
 from common.protocols.coop import coop_sgd
-from common.protocols.epochs import cosine_by_epoch, steps_per_epoch
+from common.protocols.epochs import AnyArray, cosine_by_epoch, steps_per_epoch
+from common.training.rates import PAPER, Rate, array_module, make_rate, rate_at
 
 SHORT_EPOCHS = 10
 """What base-to-new protocols train for (CoCoOp)."""
@@ -53,22 +53,41 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
 
 def rate_by_epoch(
     base: float, total_steps: int, an_epoch: int, warmup_epochs: int, warmup_rate: float
-) -> Callable[[Array], Array]:
+) -> Callable[[Array | int], AnyArray]:
     """Return a cosine from `base` to zero in steps of an epoch; constant in the first epochs."""
     total = max(1, -(-total_steps // an_epoch))
 
-    def rate(step: Array | int) -> Array:
-        epoch = jnp.asarray(step) // an_epoch
+    def rate(step: Array | int) -> AnyArray:
+        epoch = array_module(step).asarray(step) // an_epoch
         return cosine_by_epoch(epoch, total, base, warmup_epochs, warmup_rate)
 
     return rate
 
 
-def _sgd(rate: Callable[[Array], Array], config: ConfigDict) -> optax.GradientTransformation:
+def scheduled(config: ConfigDict, base: float, an_epoch: int) -> Rate:
+    """Return the rate that the config's group `rate` asks for: CoOp's by epoch, or another."""
+    if config.rate.schedule != PAPER:
+        return make_rate(config, base, config.updates)
+    return rate_by_epoch(base, config.updates, an_epoch, config.warmup_epochs, config.warmup_rate)
+
+
+def learning_rates(config: ConfigDict, an_epoch: int, step: int) -> dict[str, float]:
+    """Return the run's own rates of an update; the aggregator's where it has one of its own."""
+    rates = _rates(config)
+    if rates["aggregator"] == rates["head"]:
+        del rates["aggregator"]
+    names = {"head": "learning_rate", "aggregator": "aggregator/learning_rate"}
+    return {
+        names[name]: rate_at(scheduled(config, base, an_epoch), step)
+        for name, base in rates.items()
+    }
+
+
+def _sgd(rate: Rate, config: ConfigDict) -> optax.GradientTransformation:
     return coop_sgd(rate, config.momentum, config.weight_decay)
 
 
-def _adamw(rate: Callable[[Array], Array], config: ConfigDict) -> optax.GradientTransformation:
+def _adamw(rate: Rate, config: ConfigDict) -> optax.GradientTransformation:
     return optax.adamw(rate, weight_decay=config.weight_decay)
 
 
@@ -95,10 +114,7 @@ def make_optimizer(
     if min(rates.values()) < 0:
         raise UserError("learning_rate and aggregator.rate_factor must not be negative.")
     groups = {
-        name: OPTIMIZERS[config.optimizer](
-            rate_by_epoch(base, config.updates, an_epoch, config.warmup_epochs, config.warmup_rate),
-            config,
-        )
+        name: OPTIMIZERS[config.optimizer](scheduled(config, base, an_epoch), config)
         for name, base in rates.items()
     }
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from common.aot.chips import CHIPS, sides
+from common.chips import CHIPS, sides
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import read_record

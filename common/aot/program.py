@@ -10,7 +10,6 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.aot.collectives import collectives
-from common.aot.flops import count_flops
 from common.aot.report import Memory, ProgramReport
 from common.aot.topology import (
     available_memory,
@@ -18,6 +17,7 @@ from common.aot.topology import (
     topology_devices,
 )
 from common.aot.traffic import hbm_bytes
+from common.flops import count_flops
 from common.precision import product_precision
 from common.progress import say
 from common.seeds import random_key

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.aot.chips import CHIPS, Chip
 from common.aot.collectives import Collectives
 from common.aot.topology import sides
+from common.chips import CHIPS, Chip
 
 HOP = 1e-6
 """Seconds from a chip to its neighbour ("How to Scale Your Model", part 3)."""

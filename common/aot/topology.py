@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
-from common.aot.chips import sides
+from common.chips import sides
 from common.errors import UserError
 
 # What libtpu asks the machine for when it is loaded; without answers it complains at length.

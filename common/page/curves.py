@@ -5,6 +5,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from common.text import printable, shortened
 from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
-TIMES = ("seconds", "steps_per_second")
+TIMES = ("seconds", "steps_per_second", "flop_utilisation")
 INK = "#010203"
 """Stands for the colour of the page's text, which a picture takes over."""
 
@@ -47,6 +48,8 @@ MOST_CURVES = 12
 
 MOST_POINTS = 2000
 LONGEST_NAME = 28
+EVALUATED = "evaluation: "
+"""In front of the titles of what evaluations measured."""
 
 # Beyond it the arithmetic of axes overflows; no metric is so large.
 _LARGEST = 1e100
@@ -94,7 +97,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
-def pictures(curves: Mapping[str, Curve], run: str = "this run") -> Iterator[tuple[str, str]]:
+def pictures(
+    curves: Mapping[str, Curve],
+    run: str = "this run",
+    baselines: Mapping[str, Mapping[str, float | None]] = MappingProxyType({}),
+) -> Iterator[tuple[str, str]]:
     """Yield titles and SVGs of the metrics with two steps or more that are not in `further`.
 
     Metrics whose names end alike stand in one picture: `loss`, the run's own, and `ti/loss`.
@@ -102,10 +109,13 @@ def pictures(curves: Mapping[str, Curve], run: str = "this run") -> Iterator[tup
     Args:
       curves: What `read_curves` gives.
       run: What the run's own curve is called where others stand beside it.
+      baselines: Metrics by name of what the run is compared with, which become horizontal lines
+        beside the evaluations of the run.
     """
     for title, group in list(_together(curves, run).items())[:MOST_PICTURES]:
         drawn = dict(list(group.items())[:MOST_CURVES])
-        yield heading(title), _draw(drawn, title, run)
+        levels = list(_levels(title, drawn, run, baselines).items())[: MOST_CURVES - len(drawn)]
+        yield heading(title), _draw(drawn, title, run, dict(levels))
 
 
 def further(curves: Mapping[str, Curve], run: str = "this run") -> list[list[str]]:
@@ -126,7 +136,7 @@ def _together(curves: Mapping[str, Curve], run: str) -> dict[str, dict[str, Curv
     for name, curve in curves.items():
         if len(curve) > 1:
             group, _, last = name.removeprefix(PREFIX).rpartition("/")
-            title = f"evaluation: {last}" if name.startswith(PREFIX) else last
+            title = f"{EVALUATED}{last}" if name.startswith(PREFIX) else last
             together.setdefault(title, {})[group or run] = curve
     # In this order a variant has one colour in all pictures that show the same ones.
     return {
@@ -135,7 +145,26 @@ def _together(curves: Mapping[str, Curve], run: str) -> dict[str, dict[str, Curv
     }
 
 
-def _draw(group: Mapping[str, Curve], title: str, run: str) -> str:
+def _levels(
+    title: str,
+    group: Mapping[str, Curve],
+    run: str,
+    baselines: Mapping[str, Mapping[str, float | None]],
+) -> dict[str, float]:
+    """Return the baselines' values of the metrics of a picture of evaluations."""
+    _, found, last = title.partition(EVALUATED)
+    if not found:
+        return {}
+    levels = {}
+    for part in group:
+        metric, suffix = (last, "") if part == run else (f"{part}/{last}", f", {part}")
+        for name, metrics in baselines.items():
+            if _is_number(value := metrics.get(metric)):
+                levels[name + suffix] = value
+    return levels
+
+
+def _draw(group: Mapping[str, Curve], title: str, run: str, levels: Mapping[str, float]) -> str:
     factor = 100.0 if is_share(title) else 1.0
     # Here, since a report without pages need not wait for them.
     import matplotlib
@@ -150,13 +179,15 @@ def _draw(group: Mapping[str, Curve], title: str, run: str) -> str:
         for curve in group.values():
             steps, values = zip(*_thinned(curve), strict=True)
             axes.plot(steps, [factor * value for value in values])
+        for number, value in enumerate(levels.values(), start=len(group)):
+            axes.axhline(factor * value, color=f"C{number}", linestyle="--", linewidth=1)
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         name = printable(shortened(heading(title.rpartition(": ")[2]), LONGEST_NAME))
         axes.set_ylabel(name, parse_math=False)
-        if list(group) != [run]:
+        if (named := [*group, *levels]) != [run]:
             legend = figure.legend(
-                axes.get_lines(), map(_label, group), frameon=False, loc="outside right upper"
+                axes.get_lines(), map(_label, named), frameon=False, loc="outside right upper"
             )
             for text in legend.get_texts():
                 text.set_parse_math(False)

@@ -28,18 +28,21 @@ def write_page(folder: AnyPath, result: Mapping[str, Any], config: Mapping[str, 
       config: Its settings by dotted name; may be empty.
     """
     files, curves = Pictures(folder), read_curves(folder / "metrics.jsonl")
-    finished = list(files.found("*.png"))
+    finished, strips = list(files.found("*.png")), _strips(files)
     title = f"{result['method']} on {result['dataset']}"
     parts = [
         html.title(title, 1),
         html.note(_origin(result)),
         *_tables(result),
         _legend(
-            result, curves, [file.stem for file, _, _ in finished], str(config.get("method", ""))
+            result,
+            curves,
+            [*(file.stem for file, _, _ in finished), *strips],
+            str(config.get("method", "")),
         ),
-        *_section("Over the steps", _curves(curves, result["method"])),
+        *_section("Over the steps", _curves(curves, result)),
         *_section("Pictures", _pictures(finished)),
-        *_section("Pictures over the steps", _evolution(files)),
+        *_section("Pictures over the steps", _evolution(strips)),
         _left(files),
         *_details(result),
         *_section("Config", html.table(("field", "value"), _fields(config)) if config else ""),
@@ -84,8 +87,9 @@ def _legend(
     return html.unfolded("What the names mean", meaning) if named else ""
 
 
-def _curves(curves: Mapping[str, Curve], run: str) -> str:
-    parts = [html.figure(title, svg) for title, svg in pictures(curves, run)]
+def _curves(curves: Mapping[str, Curve], result: Mapping[str, Any]) -> str:
+    run, (_, *beside) = result["method"], result_rows(result).items()
+    parts = [html.figure(title, svg) for title, svg in pictures(curves, run, dict(beside))]
     if rows := further(curves, run):
         parts.append(html.table(("metric", "first", "last", "least", "greatest"), rows))
     return "\n".join(parts)
@@ -98,17 +102,20 @@ def _pictures(finished: Sequence[tuple[AnyPath, str, bytes]]) -> str:
     )
 
 
-def _evolution(files: Pictures) -> str:
-    """Render what was drawn at two evaluations or more, a strip for each picture."""
+def _strips(files: Pictures) -> dict[str, list[str]]:
+    """Return by name what was drawn at two steps or more, in evaluations or previews."""
     strips: dict[str, list[str]] = {}
     for file, kind, content in files.found(f"{PICTURES}/{STEP}/*.png"):
         picture = html.image(file.stem, kind, content)
         shown = html.figure(f"step {int(file.parent.name)}", picture)
-        strips.setdefault(file.stem.replace("_", " "), []).append(shown)
+        strips.setdefault(file.stem, []).append(shown)
+    return {name: figures for name, figures in strips.items() if len(figures) > 1}
+
+
+def _evolution(strips: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(
-        html.title(name, 3) + html.strip(figures)
+        html.title(name.replace("_", " "), 3) + html.strip(figures)
         for name, figures in strips.items()
-        if len(figures) > 1
     )
 
 

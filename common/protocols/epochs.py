@@ -2,9 +2,10 @@
 
 from functools import lru_cache
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
+
+from common.training.rates import array_module
 
 AnyArray = np.ndarray | Array
 
@@ -15,14 +16,14 @@ def steps_per_epoch(examples: int, batch: int) -> int:
 
 
 def cosine_by_epoch(
-    epoch: AnyArray,
+    epoch: AnyArray | np.generic,
     epochs: AnyArray | int,
     peak: AnyArray | float,
     warmup_epochs: int,
     warmup_rate: float,
     *,
     recounted: bool = False,
-) -> Array:
+) -> AnyArray:
     """Return the learning rate of an epoch: a constant warm-up, then a cosine over `epochs`.
 
     Args:
@@ -34,9 +35,10 @@ def cosine_by_epoch(
       recounted: The cosine begins behind the warm-up, as with Dassl's `WARMUP_RECOUNT`, so that it
         does not reach 0 within `epochs`.
     """
+    xp = array_module(epoch)
     passed = epoch - warmup_epochs if recounted else epoch
-    cosine = 0.5 * peak * (1 + jnp.cos(jnp.pi * passed / epochs))
-    return jnp.where(epoch < warmup_epochs, warmup_rate, cosine)
+    cosine = 0.5 * peak * (1 + xp.cos(xp.pi * passed / epochs))
+    return xp.where(epoch < warmup_epochs, warmup_rate, cosine)
 
 
 class Sampler:

@@ -2,10 +2,11 @@
 
 from ml_collections import ConfigDict
 
-from common.checks import Range, check_ranges
+from common.checks import Range, check_choices, check_ranges
 from common.config import flatten
 from common.errors import UserError
 from common.seeds import check_seeds
+from common.training.rates import DECAYS, PAPER
 from common.training.wandb_writer import require_wandb
 
 FIELDS = (
@@ -32,6 +33,7 @@ RANGES: dict[str, Range] = {
     "log_every": Range(high=STEPS),
     "save_every": Range(high=STEPS),
     "eval_every": Range(high=STEPS),
+    "preview_every": Range(high=STEPS),
     # What the methods' configs share.
     "batch": Range(1, 2**20),
     "learning_rate": Range(0, 1e6),
@@ -42,6 +44,8 @@ RANGES: dict[str, Range] = {
     "warmup_epochs": Range(0, STEPS),
     "warmup_rate": Range(0, 1e6),
     "warmup": Range(0, STEPS),
+    "rate.warmup": Range(0, STEPS),
+    "rate.end": Range(0, 1),
     "shots": Range(-1, STEPS),  # -1: as the method chooses
     "holdout": Range(0, STEPS),
 }
@@ -59,6 +63,7 @@ def check_fields(config: ConfigDict) -> None:
         raise UserError(f"the config has no field {missing[0]!r}, which the loop needs.")
     check_seeds(config)
     check_ranges(config, RANGES)
+    check_choices(config, {"rate.schedule": (PAPER, *DECAYS)})
     if "://" in config.get("cache", ""):
         raise UserError(f"cache={config.cache!r} is not a folder of a disk, as the cache must be.")
     require_wandb(config.wandb)

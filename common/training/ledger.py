@@ -1,7 +1,7 @@
 """The host's record: what the device reported, and what of it was passed on."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import jax
 
@@ -10,6 +10,7 @@ from common.progress import Progress
 from common.training.checkpoints import Position
 from common.training.schedule import Schedule
 from common.training.step import CallResult
+from common.training.utilisation import FlopMeter
 from common.training.writers import MetricWriter
 
 
@@ -43,6 +44,8 @@ class Ledger:
       progress: the bar, which is updated with every call.
       started: `time.monotonic()` when this process began.
       terms: the metrics that the bar shows, see `Method`.
+      rates: returns the learning rates of an update, see `Method.learning_rates`.
+      meter: tells how much of the chips' arithmetic a speed comes to.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Ledger:
         progress: Progress,
         started: float,
         terms: Collection[str] = (),
+        rates: Callable[[int], Mapping[str, float]] | None = None,
+        meter: FlopMeter | None = None,
     ) -> None:
         self._schedule, self._metrics, self._progress = schedule, metrics, progress
         self._step, self._sums, self._count = position.step, dict(position.sums), position.count
         self._started = started - position.seconds
-        self._terms = terms
+        self._terms, self._rates, self._meter = terms, rates, meter
         self._pending: tuple[int, CallResult] | None = None
 
     @property
@@ -92,12 +97,21 @@ class Ledger:
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
         shown = [name for name in self._terms if name in report.sums] or ["loss"]
         means = {short(name): float(report.sums[name] / report.count) for name in shown}
-        self._progress.update(self._step, means)
+        self._progress.update(self._step, means | self._utilisation("MFU"))
         if self._schedule.logs_at(self._step):
-            means = {name: total / self._count for name, total in self._sums.items()}
-            timings = {"seconds": self.seconds, "steps_per_second": self._progress.speed}
-            self._metrics.write(self._step, means | timings)
+            self._metrics.write(self._step, self._line())
             self._sums, self._count = {}, 0
+
+    def _line(self) -> dict[str, float | None]:
+        """Return a line of metrics: means since the last one, learning rates, the speed."""
+        means = {name: total / self._count for name, total in self._sums.items()}
+        rates = self._rates(self._step - 1) if self._rates else {}
+        timings = {"seconds": self.seconds, "steps_per_second": self._progress.speed}
+        return {**means, **rates, **timings, **self._utilisation("flop_utilisation")}
+
+    def _utilisation(self, name: str) -> dict[str, float]:
+        share = self._meter and self._meter.utilisation(self._progress.speed)
+        return {name: share} if share else {}
 
 
 def short(term: str) -> str:

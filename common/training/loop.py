@@ -32,6 +32,8 @@ from common.training.lock import locked, require_free
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
 from common.training.method import Method
 from common.training.outputs import write_outputs
+from common.training.profiling import Profile, parse_profile
+from common.training.rates import check_rate
 from common.training.results import make_result, tell_not_finite, write_result
 from common.training.schedule import Schedule
 from common.training.sharding import REPLICATED, place, placed
@@ -41,6 +43,7 @@ from common.training.state import TrainState
 from common.training.step import feed_shardings, make_call, make_feed
 from common.training.summary import summary_rows, summary_table
 from common.training.types import Evaluation, Source
+from common.training.utilisation import FlopMeter
 from common.training.wandb_writer import wandb_writers
 from common.training.workdir import changed_fields, check_workdir, write_config
 from common.training.writers import PREFIX, MetricWriter, read_evaluations
@@ -87,7 +90,9 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     # and nothing is written before the weights and the data are, too.
     started = time.monotonic()
     config = method.config
-    Schedule.from_config(config)
+    schedule = Schedule.from_config(config)
+    parse_profile(config.get("profile", ""), schedule.updates)
+    check_rate(config, schedule.updates)
     workdir = as_path(workdir)
     check = partial(check_workdir, workdir, config, method.evaluation_fields, method.writes)
     finished = check()
@@ -197,7 +202,15 @@ def _run(
                 show=config.progress,
             )
         )
-        ledger = Ledger(schedule, position, metrics, progress, started, method.terms)
+        meter = FlopMeter(mesh, schedule.steps_per_call)
+        ledger = Ledger(
+            *(schedule, position, metrics, progress, started),
+            terms=method.terms,
+            rates=method.learning_rates,
+            meter=meter,
+        )
+        span = parse_profile(config.get("profile", ""), schedule.updates)
+        profile = stack.enter_context(Profile(span, workdir, position.step))
 
         def evaluate(step: int) -> Evaluation:
             with progress.paused("evaluating…"):
@@ -207,6 +220,11 @@ def _run(
             tell_not_finite({**evaluation.metrics, "baselines": evaluation.baselines})
             evaluations.append(evaluation.metrics)
             return evaluation
+
+        def preview(step: int) -> None:
+            with progress.paused("drawing previews…"):
+                pictures = method.preview(_replicated(state.trainable, mesh), frozen)
+            metrics.pictures(step, pictures)
 
         def save(position: Position) -> None:
             metrics.flush()
@@ -224,6 +242,8 @@ def _run(
         try:
             with StopRequest() as stop:
                 for steps in () if finished else schedule.calls(position.step):
+                    if schedule.previews_at(steps.start):
+                        preview(steps.start)
                     if schedule.evaluates_at(steps.start):
                         reached = ledger.position()
                         latest = evaluate(steps.start)
@@ -235,12 +255,19 @@ def _run(
                             break
                     feed = make_feed(material.source, steps, schedule.steps_per_call)
                     feed = place(feed, feed_shardings(feed, method.batch_rules, mesh))
-                    state, report = call(state, frozen, key, feed)
+                    meter.count(call, state, frozen, key, feed)
+                    if profile.starts_at(steps):
+                        ledger.settle()
+                        profile.start()
+                    with profile.marked(steps):
+                        state, report = call(state, frozen, key, feed)
                     ledger.settle()
                     ledger.expect(report, steps.stop)
-                    signal = stop.requested()
-                    if signal or schedule.pauses_at(steps.stop):
+                    signal, profiled = stop.requested(), profile.stops_at(steps)
+                    if signal or profiled or schedule.pauses_at(steps.stop):
                         ledger.settle()
+                    if profiled:
+                        profile.stop()
                     if signal or schedule.saves_at(steps.stop):
                         save(ledger.position())
                     if signal:
@@ -254,6 +281,8 @@ def _run(
 
         # ---- Finish. From here on a signal ends the program at once: nothing is lost.
         checkpoints.wait()
+        if schedule.previews_at(done) and not (finished or evaluation):
+            preview(done)
         evaluation = evaluation or evaluate(done)
         return Outcome(evaluation, done, to_host(state.trainable), ledger.seconds)
 

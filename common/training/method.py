@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from jaxtyping import PyTree
@@ -126,6 +127,13 @@ class Method(abc.ABC):
         number of devices changes what is drawn.
         """
 
+    def learning_rates(self, step: int) -> Mapping[str, float]:
+        """Return the learning rates of update `step`, counted from 0, by the names of metrics.
+
+        They are logged. Only the host computes them, so that no run waits for a device.
+        """
+        return {}
+
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
         """Return whether training ends here, after evaluations with these metrics, the newest last.
 
@@ -138,6 +146,13 @@ class Method(abc.ABC):
     @abc.abstractmethod
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure `trainable` (replicated on every device); called by every host alike."""
+
+    def preview(self, trainable: PyTree, frozen: PyTree) -> Mapping[str, np.ndarray]:
+        """Return pictures of `trainable` by name, uint8 [height, width, 3], without measuring it.
+
+        Called by every host alike, every `preview_every` updates where the config has this field.
+        """
+        return {}
 
     @abc.abstractmethod
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:

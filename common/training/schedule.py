@@ -1,7 +1,7 @@
-"""When a run logs, saves and evaluates, and how its steps are grouped into calls."""
+"""When a run logs, saves, evaluates and draws, and how its steps are grouped into calls."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 
 from ml_collections import ConfigDict
 
@@ -19,6 +19,7 @@ class Schedule:
       log_every: a line of metrics (means since the line before) every so many steps.
       save_every: a checkpoint every so many steps; 0: at the end only.
       eval_every: an evaluation every so many steps; 0: at the end only.
+      preview_every: pictures every so many steps and at the end; 0: none. A config may lack it.
     """
 
     updates: int
@@ -26,6 +27,7 @@ class Schedule:
     log_every: int
     save_every: int
     eval_every: int
+    preview_every: int = 0
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Schedule":
@@ -34,16 +36,17 @@ class Schedule:
         Raises:
           UserError: a field is missing, out of range or not a multiple of `steps_per_call`.
         """
-        missing = [name for name in cls.__dataclass_fields__ if name not in config]
-        if missing:
+        counts = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        needed = (x.name for x in fields(cls) if x.default is MISSING)
+        if missing := [name for name in needed if name not in counts]:
             raise UserError(f"the config has no field {missing[0]!r}, which the loop needs.")
-        return cls(**{name: config[name] for name in cls.__dataclass_fields__})
+        return cls(**counts)
 
     def __post_init__(self) -> None:
         lowest = {"updates": 1, "steps_per_call": 1, "log_every": 1}
         for name in self.__dataclass_fields__:
             check_number(name, getattr(self, name), Range(lowest.get(name, 0)))
-        for name in ("log_every", "save_every", "eval_every"):
+        for name in ("log_every", "save_every", "eval_every", "preview_every"):
             value = getattr(self, name)
             if value % self.steps_per_call:
                 raise UserError(
@@ -76,6 +79,12 @@ class Schedule:
         due = self.eval_every > 0 and step > 0 and step % self.eval_every == 0
         return step == self.updates or due
 
+    def previews_at(self, step: int) -> bool:
+        """Return whether pictures are due after `step` updates; there are none at step 0."""
+        if not (self.preview_every and step):
+            return False
+        return step == self.updates or step % self.preview_every == 0
+
     def pauses_at(self, step: int) -> bool:
         """Return whether the host needs the state of `step` before it sends the next call."""
-        return self.saves_at(step) or self.evaluates_at(step)
+        return self.saves_at(step) or self.evaluates_at(step) or self.previews_at(step)

@@ -31,11 +31,15 @@ HARMLESS = (
     "log_every",
     "mesh.data",
     "mesh.model",
+    "preview.",
+    "preview_every",
+    "profile",
     "progress",
     "save_every",
     "wandb",
 )
-"""Fields that may change between a run and its resumption: what is learned stays the same."""
+"""Fields, or groups of them, that may change between a run and its resumption: what is learned
+stays the same."""
 
 LOOP_WRITES = (
     "checkpoints",
@@ -43,6 +47,7 @@ LOOP_WRITES = (
     "eval",
     "metrics.jsonl",
     "pictures",
+    "profile",
     "result.json",
     "unreadable",
     "wandb.json",
@@ -104,7 +109,7 @@ def changed_fields(workdir: AnyPath, config: ConfigDict) -> dict[str, Any]:
     return {
         name: value
         for name, value in ours.items()
-        if name not in HARMLESS and name in theirs and theirs[name] != value
+        if not is_among(name, HARMLESS) and name in theirs and theirs[name] != value
     }
 
 
@@ -167,9 +172,7 @@ def _check_same(
 ) -> None:
     stored, requested = flatten(stored), flatten(requested)
     free = {
-        name
-        for name in (*stored, *requested)
-        if name in HARMLESS or is_among(name, evaluation_fields)
+        name for name in (*stored, *requested) if is_among(name, (*HARMLESS, *evaluation_fields))
     }
     for name in sorted((stored.keys() & requested.keys()) - free):
         if stored[name] != requested[name]:

@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "rate falls within an epoch",
         "aape_jax/core/optimizer.py",
-        "epoch = jnp.asarray(step) // an_epoch",
-        "epoch = jnp.asarray(step) / an_epoch",
+        "epoch = array_module(step).asarray(step) // an_epoch",
+        "epoch = array_module(step).asarray(step) / an_epoch",
         "aape/test_optimizer.py",
     ),
     Mutation(
@@ -334,6 +334,20 @@ MUTATIONS = (
         "rows = average(tables)",
         "rows = average([with_harmonic(table) for table in tables])",
         "aape/test_report.py",
+    ),
+    Mutation(
+        "the second stage has the schedule of the whole run",
+        "aape_jax/captioning/stages.py",
+        "schedule.share(step - start, stop - start)",
+        "schedule.share(step, stop)",
+        "test_learning_rates.py",
+    ),
+    Mutation(
+        "the aggregator logs the head's rate",
+        "aape_jax/core/optimizer.py",
+        '"aggregator": "aggregator/learning_rate"',
+        '"aggregator": "learning_rate"',
+        "test_learning_rates.py",
     ),
 )
 

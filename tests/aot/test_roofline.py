@@ -1,8 +1,8 @@
 import pytest
 
-from common.aot.chips import CHIPS
 from common.aot.collectives import Collectives
 from common.aot.roofline import HOP, roofline
+from common.chips import CHIPS
 from tests.aot import toy
 
 MEGABYTE = 10**6

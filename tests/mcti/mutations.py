@@ -219,6 +219,27 @@ MUTATIONS = (
         "_stacked(root, order[::-1]) if mirrors else None",
         "data/test_feature_folder.py",
     ),
+    Mutation(
+        "a preview of plain textual inversion",
+        "mcti_jax/method.py",
+        "tokens = self.tokens(trainable)[0]",
+        "tokens = self.tokens(trainable)[-1]",
+        "mcti/test_previews.py",
+    ),
+    Mutation(
+        "previews with the noise of the run",
+        "mcti_jax/previews.py",
+        "seed=options.seed",
+        "seed=config.seed",
+        "mcti/test_previews.py",
+    ),
+    Mutation(
+        "the learning rate of one sample",
+        "mcti_jax/method.py",
+        "make_rate(config, learning_rate(config), config.updates),",
+        "make_rate(config, config.learning_rate, config.updates),",
+        "test_learning_rates.py",
+    ),
 )
 
 if __name__ == "__main__":

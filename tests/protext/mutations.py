@@ -86,8 +86,8 @@ MUTATIONS = (
     Mutation(
         "cosine over N - 5 epochs",
         "common/protocols/epochs.py",
-        "jnp.pi * passed / epochs",
-        "jnp.pi * passed / (epochs - warmup_epochs)",
+        "xp.pi * passed / epochs",
+        "xp.pi * passed / (epochs - warmup_epochs)",
         "protext/test_schedule.py",
     ),
     Mutation(
@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         "rate per step",
         "protext_jax/runs.py",
-        "state.count // per_epoch",
-        "state.count",
+        "count // per_epoch",
+        "count",
         "protext/test_schedule.py",
     ),
     Mutation(
@@ -173,6 +173,13 @@ MUTATIONS = (
         "if cross and short:",
         "if short:",
         "protext/test_protocols.py",
+    ),
+    Mutation(
+        "short runs with the schedule of the longest",
+        "protext_jax/runs.py",
+        "min(run.epochs * per_epoch, config.updates) for run in runs",
+        "config.updates for run in runs",
+        "test_learning_rates.py",
     ),
 )
 

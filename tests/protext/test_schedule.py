@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from protext_jax.runs import RunSetting, rate, scale_by_epoch
+from protext_jax.runs import RunSetting, rate, rates_by_epoch, scale_by_rates
 
 
 def closed_form(epoch, epochs, peak):
@@ -33,7 +33,7 @@ def test_the_rate_stops_short_of_zero():
 
 def test_runs_have_rates_of_their_own_per_epoch():
     runs = (RunSetting(0.03, 8, 0), RunSetting(0.0025, 6, 0))
-    scale = scale_by_epoch(runs, per_epoch=2)
+    scale = scale_by_rates(rates_by_epoch(runs, per_epoch=2))
     state = scale.init(None)
     found = []
     for _ in range(16):

@@ -19,6 +19,7 @@ from common.runs import read_run
 from common.training import lock
 from common.training.growing import GrowingFiles
 from common.training.mesh import use_compile_cache
+from common.training.profiling import Profile
 
 
 @pytest.fixture
@@ -177,3 +178,9 @@ def test_without_the_package_buckets_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(UserError, match="pip install gcsfs"):
         as_path("gs://mine/run")
+
+
+def test_a_trace_lies_in_the_bucket(bucket):
+    with Profile(range(5), bucket) as profile:
+        profile.start()
+    assert list(bucket.glob("profile/plugins/profile/*/*.xplane.pb"))

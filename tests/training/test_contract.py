@@ -134,7 +134,8 @@ def test_the_config_names_a_method_by_its_package():
     ],
 )
 def test_spellings_of_earlier_versions(written, today):
-    assert spelled_today({"method": written, "seed": 0}) == {"method": today, "seed": 0}
+    found = spelled_today({"method": written, "seed": 0})
+    assert {name: found[name] for name in ("method", "seed")} == {"method": today, "seed": 0}
 
 
 def test_a_method_without_outlines_is_compiled_from_its_data():

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from common.errors import UserError
 from common.training.results import make_result, write_result
 from common.training.types import Evaluation
-from common.training.workdir import check_workdir, write_config
+from common.training.workdir import changed_fields, check_workdir, write_config
 
 
 def make_config(**fields) -> ConfigDict:
@@ -53,6 +53,13 @@ def test_a_run_with_a_field_that_is_no_more(tmp_path):
     write_run(tmp_path, make_config(gone=3))
     with pytest.raises(UserError, match="whose config has the field 'gone'"):
         check_workdir(tmp_path, make_config())
+
+
+def test_a_group_that_changes_nothing_may_change(tmp_path):
+    write_run(tmp_path, make_config(preview={"seed": 0}, preview_every=0, profile=""))
+    other = make_config(preview={"seed": 1}, preview_every=5, profile="1:2")
+    assert check_workdir(tmp_path, other) is None
+    assert changed_fields(tmp_path, other) == {}
 
 
 def test_fields_that_change_nothing_may_be_absent(tmp_path):

@@ -31,6 +31,22 @@ CHIPS: Mapping[str, Chip] = {
     "v5p": Chip(flops=459e12, hbm=2765e9, link=1200e9 / 6 / 2),
     "v6e": Chip(flops=918e12, hbm=1638e9, link=800e9 / 4 / 2),
 }
+"""By generation, as topologies name it."""
+
+GENERATIONS: Mapping[str, str] = {
+    "TPU v5 lite": "v5e",
+    "TPU v5e": "v5e",
+    "TPU v5": "v5p",
+    "TPU v5p": "v5p",
+    "TPU v6 lite": "v6e",
+    "TPU v6e": "v6e",
+}
+"""By what a device calls itself, jax's `device_kind`."""
+
+
+def chip_of(device_kind: str) -> Chip | None:
+    """Return the peak rates of a kind of device; None where they are not known."""
+    return CHIPS.get(GENERATIONS.get(device_kind, ""))
 
 
 def sides(name: str) -> list[int]:

@@ -8,7 +8,7 @@ from jax import lax
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from common.aot.flops import count_flops
+from common.flops import count_flops
 
 X = np.zeros((8, 16), np.float32)
 W = np.zeros((16, 16), np.float32)
