@@ -1,6 +1,6 @@
 """Full-size CLIP towers with random weights against PyTorch.
 
-    python -m benchmarks.clip_parity [--sizes=ViT-L/14,RN50x16]
+    python -m benchmarks.clip_parity [--sizes=ViT-L/14,RN50x16,SigLIP-so400m/14-384]
 
 ViTs and text towers are compared with transformers, ResNets with the oracle of the tests. Every
 output and the gradient with respect to the input (text: the token embeddings) get a line: the
@@ -30,10 +30,14 @@ import transformers
 from absl import app, flags
 
 from common.clip import CLIPConfig, ResNetConfig, TextConfig, TextTower, ViTConfig
+from common.clip.config import SigLIPViTConfig
 from common.clip.encode import image_tower
 from common.clip.hugging_face import clip_to_json
+from common.clip.known import KNOWN
+from common.clip.siglip_files import siglip_to_json
 from common.evaluation.tables import markdown_table
 from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE, OPEN_CLIP_RESNET
+from common.weights.siglip import HF_SIGLIP
 from common.weights.table import to_flax
 
 TOLERANCE = 1e-4
@@ -57,6 +61,8 @@ MODELS = {
     "RN50": CLIPConfig(text(512, 1024), ResNetConfig(224, (3, 4, 6, 3), 64, 32, 1024)),
     "RN50x4": CLIPConfig(text(640, 640), ResNetConfig(288, (4, 6, 10, 6), 80, 40, 640)),
     "RN50x16": CLIPConfig(text(768, 768), ResNetConfig(384, (6, 8, 18, 8), 96, 48, 768)),
+    "SigLIP-B/16": KNOWN["google/siglip-base-patch16-224"],
+    "SigLIP-so400m/14-384": KNOWN["google/siglip-so400m-patch14-384"],
 }
 
 
@@ -103,6 +109,49 @@ class Transformers:
         }
 
 
+class SigLIP(Transformers):
+    """A SigLIP of transformers with random weights, on PyTorch's `device`."""
+
+    def __init__(self, config: CLIPConfig, device: str = "cpu"):
+        """Draw the weights."""
+        self.model = transformers.SiglipModel(transformers.SiglipConfig(**siglip_to_json(config)))
+        self.model.eval().requires_grad_(False)
+        ORACLE.randomise(self.model, 0.03)
+        self.model.to(device)
+        self.device = device
+
+    def params(self) -> dict[str, Any]:
+        """Return the weights as ours."""
+        return to_flax(HF_SIGLIP, {k: v.cpu().numpy() for k, v in self.model.state_dict().items()})
+
+    def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
+        """Run the text tower on embeddings, pooled at the last position."""
+        assert at == embeddings.shape[1] - 1
+        ids = torch.zeros(embeddings.shape[:2], dtype=torch.long, device=self.device)
+        tower = self.model.text_model
+        hook = tower.embeddings.token_embedding.register_forward_hook(lambda *_: embeddings)
+        output = tower(ids, output_hidden_states=True)
+        hook.remove()
+        return {
+            "projected": output.pooler_output,
+            "pooled": output.last_hidden_state[:, -1],
+            "last_hidden_state": output.last_hidden_state,
+            "hidden_states": output.hidden_states,
+        }
+
+    def image(self, pixels: torch.Tensor) -> Outputs:
+        """Run the image tower on NCHW pixels."""
+        output = self.model.vision_model(pixels, output_hidden_states=True)
+        grid = output.last_hidden_state
+        side = round(grid.shape[1] ** 0.5)
+        return {
+            "features": output.pooler_output,
+            "pooled": output.pooler_output,
+            "grid": grid.unflatten(1, (side, side)),
+            "hidden_states": output.hidden_states,
+        }
+
+
 class Oracle:
     """A ResNet CLIP of the tests' oracle with random weights, on the CPU."""
 
@@ -124,6 +173,9 @@ class Oracle:
     def image(self, pixels: torch.Tensor) -> Outputs:
         """Run the image tower on NCHW pixels."""
         return self.model.visual(pixels)
+
+
+ORACLES = {ViTConfig: Transformers, ResNetConfig: Oracle, SigLIPViTConfig: SigLIP}
 
 
 def compare(
@@ -157,9 +209,10 @@ def relative_error(actual: Any, desired: np.ndarray) -> float:
 
 
 def compare_text(config: CLIPConfig, oracle: Transformers | Oracle) -> Iterator[tuple[str, float]]:
-    """Run the text tower on random embeddings, pooled somewhere in the middle."""
-    tower, at = TextTower(config.text), 9
-    embeddings = np.random.default_rng(0).normal(0, 0.1, (1, 77, config.text.width))
+    """Run the text tower on random embeddings, pooled in the middle, or where SigLIP's is."""
+    tower, length = TextTower(config.text), config.text.positions
+    at = length - 1 if config.text.pool == "last" else 9
+    embeddings = np.random.default_rng(0).normal(0, 0.1, (1, length, config.text.width))
     return compare(
         lambda params, x: tower.apply({"params": params}, x, jnp.array([at])),
         oracle.params()["text"],
@@ -191,7 +244,7 @@ def rows(name: str) -> Iterator[list[Any]]:
     config = MODELS[name]
     torch.manual_seed(0)
     rectified = isinstance(config.vision, ResNetConfig)
-    oracle = (Oracle if rectified else Transformers)(config)
+    oracle = ORACLES[type(config.vision)](config)
     yield ["text", name, *(error for _, error in compare_text(config, oracle))]
     image = dict(compare_image(config, oracle))
     if rectified:

@@ -90,8 +90,8 @@ def read_vocabulary(directory: Path, suffix: str) -> Vocabulary:
         merges = [line.rstrip("\r") for line in merges if line and line[:8] != "#version"]
         record, added = Record({}, where, REMEDY), []
     added += _more_words(directory / "added_tokens.json", {word.content for word in added})
-    numbers = _numbers(ids)
-    return Vocabulary(numbers, _pairs(merges, numbers, where), tuple(added), record)
+    numbers = numbers_of(ids)
+    return Vocabulary(numbers, pairs_of(merges, numbers, where), tuple(added), record)
 
 
 def require_tokenizer(directory: Path) -> None:
@@ -175,12 +175,16 @@ def _more_words(file: Path, known: set[str]) -> list[AddedWord]:
     record = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
     if not record.content:
         return []
-    numbers = {word: number for word, number in _numbers(record).items() if word not in known}
+    numbers = {word: number for word, number in numbers_of(record).items() if word not in known}
     return [AddedWord(word, numbers[word]) for word in sorted(numbers, key=numbers.__getitem__)]
 
 
-def _numbers(record: Record) -> dict[str, int]:
-    """Return the ids of words; each word has its own."""
+def numbers_of(record: Record) -> dict[str, int]:
+    """Return the ids of words.
+
+    Raises:
+      UserError: There are none, or two words share one.
+    """
     numbers: dict[str, int] = {}
     if not record.content:
         raise UserError(f"the vocabulary in {record.where} is empty: {REMEDY}.")
@@ -197,7 +201,12 @@ def _numbers(record: Record) -> dict[str, int]:
     return numbers
 
 
-def _pairs(merges: Any, numbers: Mapping[str, int], where: str) -> list[tuple[str, str]]:
+def pairs_of(merges: Any, numbers: Mapping[str, int], where: str) -> list[tuple[str, str]]:
+    """Return the merges of a vocabulary.
+
+    Raises:
+      UserError: One is not two pieces that make a third.
+    """
     if not isinstance(merges, list):
         raise UserError(f"the merges in {where} are not a list: {REMEDY}.")
     pairs = []

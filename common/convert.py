@@ -2,12 +2,12 @@
 
     python -m common.convert SOURCE OUT [--check]
 
-SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout, Stable Diffusion
-in diffusers', or GPT-2 or GPT-J in Hugging Face's; safetensors, sharded, PyTorch's `.bin` or
-Flax's `.msgpack`. Or it is one file: OpenAI's `.pt`, open_clip's `epoch_N.pt` (say --activation),
-or a Stable Diffusion as web UIs use it (of 2.x, say --prediction). OUT becomes a directory that
-this project and transformers or diffusers load (of a CLIP with a ResNet: open_clip). Its
-`conversion.json` says where every key of the source went.
+SOURCE is a directory or a hub id: CLIP in Hugging Face's or open_clip's layout, SigLIP in Hugging
+Face's, Stable Diffusion in diffusers', or GPT-2 or GPT-J in Hugging Face's; safetensors, sharded,
+PyTorch's `.bin` or Flax's `.msgpack`. Or it is one file: OpenAI's `.pt`, open_clip's `epoch_N.pt`
+(say --activation), big_vision's `.npz` of SigLIP, or a Stable Diffusion as web UIs use it (of 2.x,
+say --prediction). OUT becomes a directory that this project and transformers or diffusers load (of
+a CLIP with a ResNet: open_clip). Its `conversion.json` says where every key of the source went.
 
 For example:
 

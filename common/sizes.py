@@ -23,6 +23,9 @@ BOUNDS = {
     "width": (1, 65536),
 }
 
+# Fields of towers' configurations whose bounds have another name.
+_BOUNDED = {"layers": "blocks", "projection": "width"}
+
 
 def opened(content: Mapping[str, Any] | Record, name: str) -> Record:
     """Return the fields of a configuration file, of which perhaps only the content is at hand."""
@@ -50,6 +53,23 @@ def size(record: Record, name: str, kind: str, default: Any) -> Any:
         )
     low, high = BOUNDS[kind]
     return record.integer(name, low, high, default)
+
+
+def require_bounds(*towers: Any) -> None:
+    """Refuse sizes that no tower is built of, as those of configurations are refused.
+
+    Raises:
+      ValueError: A field of a tower's configuration is out of bounds.
+    """
+    for tower in towers:
+        for field, value in vars(tower).items():
+            kind = _BOUNDED.get(field, field)
+            if kind not in BOUNDS:
+                continue
+            least, most = BOUNDS[kind]
+            for number in value if isinstance(value, tuple) else (value,):
+                if not least <= number <= most:
+                    raise ValueError(f"{field} {number} is not from {least} to {most}")
 
 
 def require(record: Record, allowed: Mapping[str, Sequence[Any]]) -> None:

@@ -46,9 +46,9 @@ def _clip(clip: CLIP, directory: Path) -> Pairs:
     if not family.in_transformers:
         raise NotComparableError(f"transformers has no {family.name}")
     import torch
-    from transformers import CLIPModel
+    from transformers import AutoModel
 
-    reference = CLIPModel.from_pretrained(directory, dtype=torch.float32).eval()
+    reference = AutoModel.from_pretrained(directory, dtype=torch.float32).eval()
     ids = clip.tokenizer(PROMPTS, clip.config.text.positions)
     size = clip.config.vision.image_size
     pixels = _noise(2, size, size, 3)
@@ -58,13 +58,18 @@ def _clip(clip: CLIP, directory: Path) -> Pairs:
     return {
         "text features": (
             text(clip.text_tower, clip.params["text"], ids),
-            reference.text_projection(states),
+            _projected(reference, "text_projection", states),
         ),
         "image features": (
             image(clip.image_tower, clip.params["vision"], pixels),
-            reference.visual_projection(patches),
+            _projected(reference, "visual_projection", patches),
         ),
     }
+
+
+def _projected(reference: Any, name: str, pooled: Any) -> Any:
+    """Apply a projection; SigLIP's towers have none behind them."""
+    return getattr(reference, name)(pooled) if hasattr(reference, name) else pooled
 
 
 def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:

@@ -7,7 +7,6 @@ from jaxtyping import Array, Float, PyTree
 
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.encode import unit
-from common.clip.text import require_causal
 from common.data.names import readable
 from common.spread import over_devices
 from common.weights.nesting import nest
@@ -25,12 +24,11 @@ def class_features(
     """Return unit-length features of any classes: the classifier that the prompts make.
 
     Raises:
-      UserError: The prompts would overwrite class names in this template, a text is too long, or
-        the tower is not causal.
+      UserError: The prompts would overwrite class names in this template, or a text is too long.
     """
-    require_causal(clip.config.text, "ProText")
     names = [readable(name) for name in names]
-    texts = _rounded_up(tokenise(clip.tokenizer, template, names, learned.length))
+    texts = tokenise(clip.tokenizer, template, names, learned.length)
+    texts = _rounded_up(texts, cut=clip.config.text.causal)
     shared = clip.params["text"], nest(learned.arrays)
     options = {"tower": clip.text_tower, "half": learned.half}
     features = over_devices(_encode, shared, (texts.ids, texts.end), **options)
@@ -47,9 +45,15 @@ def _encode(
     return unit(adapted(learned["adapter"], unit(encode_text(tower, params, ids))))
 
 
-def _rounded_up(texts: ClassTexts) -> ClassTexts:
-    """Round a size up, so that few programs are compiled: padding changes no feature."""
+def _rounded_up(texts: ClassTexts, cut: bool) -> ClassTexts:
+    """Round a size up, so that few programs are compiled: padding changes no feature.
+
+    Args:
+      texts: Of all classes.
+      cut: Whether columns behind every end may be left out.
+    """
     rows = -(-len(texts.ids) // ROWS) * ROWS
-    columns = -(-(int(texts.end.max()) + 1) // COLUMNS) * COLUMNS
+    longest = int(texts.end.max()) + 1 if cut else texts.ids.shape[1]
+    columns = -(-longest // COLUMNS) * COLUMNS
     which = np.minimum(np.arange(rows), len(texts.ids) - 1)
     return ClassTexts(texts.ids[which, :columns], texts.end[which])

@@ -5,6 +5,7 @@ cached features of their centre crop, where CoOp crops and flips at random; the 
 short cuts are ProText's.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from protext_jax.files import LearnedPrompts
 from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
+from protext_jax.tower import prompted_features
 from protext_jax.types import AnyDataset
 
 LENGTH, SHORT, BATCH = 16, 4, 32
@@ -55,6 +57,28 @@ def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
             f"coop_shots={config.coop_shots} needs photos to learn from, but {config.data!r} has "
             "test photos alone: give coop_shots=0."
         )
+
+
+ClassEncoder = Callable[[PyTree, Array], Array]
+"""Of frozen arrays and a context `[1 t d]`: returns the features of all classes, by label."""
+
+
+def class_encoder(clip: CLIP, names: list[str]) -> tuple[ClassEncoder, PyTree]:
+    """Return what encodes all classes behind a context, and the frozen arrays that it reads."""
+    tower, params = clip.text_tower, clip.params["text"]
+    if not clip.config.text.causal:
+        length = context_length(clip)
+        texts = tokenise(clip.tokenizer, default_template(length), names, length)
+        ids, end = jnp.asarray(texts.ids), jnp.asarray(texts.end)
+        return lambda params, context: prompted_features(tower, params, context, ids, end), params
+    layout, suffix = whole(clip, names)
+    order = jnp.argsort(layout.rows[:, 0])  # slots lie by length, labels by class
+
+    def encode(frozen: PyTree, context: Array) -> Array:
+        params, start = frozen
+        return packed_features(tower, params, context, suffix, start, layout)[order]
+
+    return encode, (params, start_states(tower, params))
 
 
 def whole(clip: CLIP, names: list[str]) -> tuple[BatchLayout, Float[Array, "total d"]]:
@@ -84,17 +108,14 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
     train = few_shot(dataset.train, shots, seed)
     images = unit(jnp.asarray(encode_pictures(clip, train, cache)))
     labels = jnp.asarray(train.labels)
-    layout, suffix = whole(clip, [readable(name) for name in dataset.classnames])
-    tower, params = clip.text_tower, clip.params["text"]
-    order = jnp.argsort(layout.rows[:, 0])  # slots lie by length, labels by class
+    encode, frozen = class_encoder(clip, [readable(name) for name in dataset.classnames])
 
     def loss(
         context: Float[Array, "1 t d"],
         frozen: PyTree,
         rows: Int[Array, " b"],
     ) -> Float[Array, ""]:
-        params, start = frozen
-        classes = packed_features(tower, params, context, suffix, start, layout)[order]
+        classes = encode(frozen, context)
         logits = jnp.exp(clip.params["logit_scale"]) * images[rows] @ classes.T
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
 
@@ -115,7 +136,7 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
     shape = (1, context_length(clip), clip.config.text.width)
     context = STANDARD_DEVIATION * jax.random.normal(random_key(seed), shape)
     state = context, optimizer.init(context)
-    frozen = jax.device_put((params, start_states(tower, params)))
+    frozen = jax.device_put(frozen)
     for number in track(range(epochs), "Training CoOp", unit="epochs", status="compiling…"):
         state = epoch(state, frozen, jnp.asarray(sampler.epoch(number)))
     return state[0]

@@ -19,7 +19,6 @@ from ml_collections import ConfigDict
 from common.checks import check_choices
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
-from common.clip.text import require_causal
 from common.config import changed
 from common.data.clip_features import text_features
 from common.errors import UserError
@@ -150,13 +149,13 @@ class ProText(Method):
 
     def _plan(self, clip: CLIP, texts: TrainingTexts, mesh: Mesh) -> None:
         config = self.config
-        require_causal(clip.config.text, "ProText")
         if config.depth > clip.config.text.layers:
             raise UserError(
                 f"depth={config.depth} is more than the {clip.config.text.layers} blocks of "
                 f"{config.model!r}: lower it."
             )
-        self.clip, self.plan = clip, make_plan(config, texts, mesh.shape["data"])
+        self.clip = clip
+        self.plan = make_plan(config, clip.config.text, texts, mesh.shape["data"])
         rates_of(config, self.plan.runs, self.plan.per_epoch)  # Refuses before it encodes.
         weight = config.loss_weight or LOSSES[config.loss].weight
         self.objective = Objective(

@@ -49,14 +49,23 @@ class TrainingPlan:
     packer: Packer | None
 
 
-def make_plan(config: ConfigDict, texts: TrainingTexts, shards: int) -> TrainingPlan:
-    """Plan which run sees which pairs when, and in what shapes."""
+def make_plan(
+    config: ConfigDict, text: TextConfig, texts: TrainingTexts, shards: int
+) -> TrainingPlan:
+    """Plan which run sees which pairs when, and in what shapes.
+
+    Args:
+      config: The run's.
+      text: The tower's.
+      texts: What is learned from.
+      shards: Of a batch.
+    """
     runs = make_runs(config)
     label = texts.label
     if config.targets_of == "class_mean":
         label = np.unique(label)
     packer = None
-    if is_fast(config):
+    if is_fast(config, text):
         _, _, lengths, starts = suffixes(texts.templates.ids, texts.templates.end, config.length)
         samplers = [(Sampler(len(label), config.batch, run.seed), run.epochs) for run in runs]
         packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
@@ -64,9 +73,13 @@ def make_plan(config: ConfigDict, texts: TrainingTexts, shards: int) -> Training
     return TrainingPlan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
 
 
-def is_fast(config: ConfigDict) -> bool:
-    """Return whether the shared work applies: an adapter has no prompts to share."""
-    return config.fast and config.mapping == "prompts"
+def is_fast(config: ConfigDict, text: TextConfig) -> bool:
+    """Return whether the shared work applies.
+
+    An adapter has no prompts to share, and what prompts become in a tower that is not causal
+    depends on the class.
+    """
+    return config.fast and config.mapping == "prompts" and text.causal
 
 
 def frozen_tree(

@@ -26,7 +26,7 @@ class ClassTexts:
 
     Attributes:
       ids: padded to the tower's positions, `[k s]`.
-      end: position of the end-of-text token, `[k]`.
+      end: position of the end-of-text token, `[k]`, where CLIP's towers pool.
     """
 
     ids: np.ndarray
@@ -49,14 +49,14 @@ def tokenise(tokenizer: Tokenizer, template: str, names: Sequence[str], length: 
     """
     if template.count("{}") != 1:
         raise UserError(f"the template {template!r} needs one {{}} for the class name.")
-    free = len(tokenizer.encode(template.partition("{}")[0]))
+    free = len(tokenizer.encode(template.partition("{}")[0].rstrip()))
     if length > free:
         raise UserError(
             f"length={length} prompt vectors would overwrite the class name: the template "
             f"{template!r} has {free} tokens in front of it; lower length or lengthen the template."
         )
     sequences = tokenizer.encode_all([template.replace("{}", name) for name in names])
-    ends = np.array([len(ids) + 1 for ids in sequences])
+    ends = np.array([len(ids) + tokenizer.specials - 1 for ids in sequences])
     return ClassTexts(tokenizer.pack(sequences), ends)
 
 

@@ -179,7 +179,7 @@ def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) 
         return _filled(config, classnames, tokenizer)
     corpus = open_corpus(config, classnames)
     sentences = list(dict.fromkeys(x for group in corpus.values() for x in group))
-    lengths = [len(ids) + 2 for ids in tokenizer.encode_all(sentences)]
+    lengths = [len(ids) + tokenizer.specials for ids in tokenizer.encode_all(sentences)]
     lengths = dict(zip(sentences, lengths, strict=True))
     return match(corpus, classnames or tuple(corpus), lengths, tokenizer.length)
 
@@ -191,7 +191,8 @@ def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer)
             f"prompts.kind={config.prompts.kind!r} is about the classes of data: give data=DATASET."
         )
     groups = [templates_of(config.prompts.kind, name) for name in classnames]
-    longest = max(len(ids) + 2 for group in groups for ids in tokenizer.encode_all(group))
+    longest = max(len(ids) for group in groups for ids in tokenizer.encode_all(group))
+    longest += tokenizer.specials
     if longest > tokenizer.length:
         raise UserError(
             f"a template of prompts.kind={config.prompts.kind!r} is {longest} tokens with its "

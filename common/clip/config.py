@@ -18,11 +18,12 @@ class TextConfig:
       activation: A key of `common.clip.layers.ACTIVATIONS`.
       eps: Of the layer norms; CLIP's features are far off with another value.
       projection: Width of the space shared with images; None where the tower has none.
-      bos: Id of the start token.
+      bos: Id of the start token; None where texts begin with their first word.
       eos: Id of the end token.
       pad: Id that fills a sequence up.
       pool: Where these weights' own library pools: a `how` of `text.pool_positions`.
       causal: Whether a position sees itself and those before it alone, as in CLIP.
+      projection_bias: Whether the projection adds a bias.
     """
 
     vocab_size: int
@@ -34,16 +35,26 @@ class TextConfig:
     activation: str = "quick_gelu"
     eps: float = 1e-5
     projection: int | None = None
-    bos: int = 49406
+    bos: int | None = 49406
     eos: int = 49407
     pad: int = 49407
     pool: str = "eos"
     causal: bool = True
+    projection_bias: bool = False
+
+    @property
+    def first(self) -> int:
+        """Position of a text's first word."""
+        return 0 if self.bos is None else 1
 
     def __repr__(self) -> str:
         # A part of weights' fingerprints, which the usual value of a younger field must not change.
-        hidden = "causal" if self.causal else None
-        fields = [f"{name}={value!r}" for name, value in vars(self).items() if name != hidden]
+        younger = {"causal": True, "projection_bias": False}
+        fields = [
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if name not in younger or value != younger[name]
+        ]
         return f"{type(self).__name__}({', '.join(fields)})"
 
 
@@ -65,6 +76,14 @@ class ViTConfig:
     def grid(self) -> tuple[int, int]:
         """Cells of `ImageOutput.grid`, and the channels of each."""
         return (self.image_size // self.patch_size) ** 2, self.width
+
+
+@dataclass(frozen=True)
+class SigLIPViTConfig(ViTConfig):
+    """A vision transformer without class token; the space shared with texts has its width."""
+
+    activation: str = "gelu_pytorch_tanh"
+    eps: float = 1e-6
 
 
 @dataclass(frozen=True)

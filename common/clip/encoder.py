@@ -103,7 +103,7 @@ class ListEncoder:
         group: int = 1,
     ) -> None:
         """Refuse a text that is too long; `group` texts belong to an entry of the list `what`."""
-        room = self.tokenizer.length - 2
+        room = self.tokenizer.room
         for place, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
             if len(ids) > room:
                 shown = text if len(text) < 60 else f"{text[:57]}..."
@@ -114,7 +114,7 @@ class ListEncoder:
 
     def _text_features(self, sequences: Sequence[Sequence[int]]) -> Float[np.ndarray, "b p"]:
         tokenizer = self.tokenizer
-        longest = 2 + max(map(len, sequences), default=0)
+        longest = tokenizer.specials + max(map(len, sequences), default=0)
         # Exact where the tower is causal, for padding comes last; others see all of it.
         widths = WIDTHS if self.text_tower.config.causal else ()
         width = next((width for width in widths if longest <= width), tokenizer.length)

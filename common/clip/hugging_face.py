@@ -74,7 +74,7 @@ def text_from_json(config: Mapping[str, Any] | Record, projection: int | None = 
     """
     record = opened(config, FILE)
     require(record, {"model_type": _TEXT_KINDS})
-    fields = _pick(record, _TEXT)
+    fields = pick(record, _TEXT)
     if fields["eos"] != _LEGACY_EOS:
         return TextConfig(**fields, projection=projection)
     eos = fields["vocab_size"] - 1
@@ -103,13 +103,13 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
     require(record, _ALLOWED)
     name, default = _PROJECTION
     projection = size(record, name, "width", default)
-    vision = _section(record, "vision_config", _VISION)
+    vision = section(record, "vision_config", _VISION)
     require(vision, {"model_type": _VISION_KINDS})
-    fields = _pick(vision, _VISION)
+    fields = pick(vision, _VISION)
     if fields["patch_size"] > fields["image_size"]:
         vision.refuse("patch_size", f"a part of {fields['image_size']} pixels")
     return CLIPConfig(
-        text_from_json(_section(record, "text_config", _TEXT), projection),
+        text_from_json(section(record, "text_config", _TEXT), projection),
         ViTConfig(**fields, projection=projection),
     )
 
@@ -137,7 +137,7 @@ def _text_fields(config: TextConfig) -> dict[str, Any]:
     return fields
 
 
-def _section(record: Record, name: str, table: Mapping[str, tuple]) -> Record:
+def section(record: Record, name: str, table: Mapping[str, tuple]) -> Record:
     """Return a tower's section; an old `{name}_dict`, completed by the defaults, overrides it."""
     section, overrides = record.record(name, default={}), record.record(f"{name}_dict", default={})
     if not overrides.content:
@@ -147,7 +147,7 @@ def _section(record: Record, name: str, table: Mapping[str, tuple]) -> Record:
     return Record(content, record.where, record.remedy, overrides.place)
 
 
-def _pick(record: Record, table: Mapping[str, tuple]) -> dict[str, Any]:
+def pick(record: Record, table: Mapping[str, tuple]) -> dict[str, Any]:
     """Return a tower's fields under our names."""
     require(record, _ALLOWED)
     fields: dict[str, Any] = {}

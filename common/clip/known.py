@@ -22,11 +22,12 @@ from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
 from common.files import read_record
 from common.sizes import REMEDY
-from common.text import shown
+from common.text import shown, some
 from common.weights.resolve import local_directory as local_directory
 from common.weights.resolve import single_file as single_file
 
 Description = TypeVar("Description")
+_LISTED = 8  # models that an error names before it only says that there are more
 
 KNOWN: Mapping[str, CLIPConfig] = {
     source: config for family in FAMILIES for source, config in family.known.items()
@@ -90,7 +91,7 @@ def known(table: Mapping[str, Description], source: str) -> Description:
     if source not in table:
         raise UserError(
             f"the sizes of the model {shown(source)} are not known without its files: give a local "
-            f"directory of it, or one of {', '.join(table)}."
+            f"directory of it, or one of {some(table, _LISTED, str)}."
         )
     return table[source]
 
@@ -104,7 +105,7 @@ def of_dtype(tree: Any, dtype: DTypeLike) -> Any:
 class _Words:
     """The part of a `transformers` tokenizer that `Tokenizer` uses."""
 
-    bos_token_id: int
+    bos_token_id: int | None
     eos_token_id: int
     pad_token_id: int
     model_max_length: int

@@ -15,6 +15,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": lambda x: nn.gelu(x, approximate=False),
     # OpenAI's weights need this one; with "gelu" their features are wrong by 7 %.
     "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
+    # SigLIP's; its name is PyTorch's.
+    "gelu_pytorch_tanh": lambda x: nn.gelu(x, approximate=True),
 }
 
 
@@ -36,22 +38,31 @@ class LayerNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention."""
+    """Multi-head attention."""
 
     heads: int
     causal: bool
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b s d"]) -> Float[Array, "b s d"]:
-        """Attend from each position to all, or with `causal` to itself and those before it."""
-        batch, length, width = x.shape
+    def __call__(
+        self, x: Float[Array, "b s d"], seen: Float[Array, "b k d"] | None = None
+    ) -> Float[Array, "b s d"]:
+        """Attend from each position to all, or with `causal` to itself and those before it.
 
-        def heads(name: str) -> Array:
+        Args:
+          x: What asks.
+          seen: What is attended to; by default `x` itself.
+        """
+        batch, _, width = x.shape
+        seen = x if seen is None else seen
+
+        def heads(name: str, x: Array) -> Array:
             projected = nn.Dense(width, dtype=self.dtype, name=name)(x)
-            return projected.reshape(batch, length, self.heads, width // self.heads)
+            return projected.reshape(batch, -1, self.heads, width // self.heads)
 
-        mixed = attend(heads("query"), heads("key"), heads("value"), causal=self.causal)
+        query, key, value = heads("query", x), heads("key", seen), heads("value", seen)
+        mixed = attend(query, key, value, causal=self.causal)
         return nn.Dense(width, dtype=self.dtype, name="out")(mixed.reshape(x.shape))
 
 

@@ -10,18 +10,22 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from common.choices import check_choice
 from common.clip.config import CLIPConfig
 from common.clip.encode import image_tower
 from common.clip.encoder import ListEncoder
 from common.clip.families import family_of
 from common.clip.outputs import ImageTower
-from common.clip.predictions import Predictions
+from common.clip.predictions import SCORES, Predictions
 from common.clip.preprocess import Preprocess
 from common.clip.prompts import PLAIN, require_names
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
+from common.errors import UserError
 from common.photos.collection import Photos
 from common.trees import Params
+
+_BIAS = "logit_bias"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class CLIP:
     Attributes:
       config: Sizes of both towers.
       params: `{"text": ..., "vision": ..., "logit_scale": ...}`, arrays on the host; the scale
-        is a logarithm. Put them on devices once (`jax.device_put`), pass them as arguments.
+        is a logarithm, and SigLIP has a `logit_bias` as well. Put them on devices once
+        (`jax.device_put`), pass them as arguments.
       tokenizer: Text to ids.
       preprocess: PIL image to pixels.
       fingerprint: Names these weights in caches and results.
@@ -64,6 +69,11 @@ class CLIP:
     def scale(self) -> np.float32:
         """The factor of cosines in front of the softmax; CLIP's own is 100."""
         return np.exp(np.float32(self.params["logit_scale"]))
+
+    @property
+    def bias(self) -> np.float32:
+        """What is added to the scaled cosines; 0 but for SigLIP."""
+        return np.float32(self.params.get(_BIAS, 0))
 
     def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
         """Encode photos: one feature each, of unit length.
@@ -106,7 +116,12 @@ class CLIP:
         return self._encoder.class_features(names, templates)
 
     def classify(
-        self, photos: Photos, names: Iterable[Any], *, templates: str | Iterable[Any] = PLAIN
+        self,
+        photos: Photos,
+        names: Iterable[Any],
+        *,
+        templates: str | Iterable[Any] = PLAIN,
+        scores: str = "softmax",
     ) -> Predictions:
         """Classify photos zero-shot: return the probability of each class for each photo.
 
@@ -114,14 +129,23 @@ class CLIP:
           photos: As of `image_features`.
           names: As of `class_features`.
           templates: Likewise.
+          scores: "softmax" for one class of those named; "sigmoid", which SigLIP was trained with,
+            for each class by itself, so that a photo may show several or none.
 
         Raises:
-          UserError: A photo, a name or a template does not fit; the message names it.
+          UserError: A photo, a name or a template does not fit; the message names it. Or the
+            model was not trained with a sigmoid.
         """
+        check_choice("scores", scores, SCORES)
+        if scores == "sigmoid" and _BIAS not in self.params:
+            raise UserError(
+                "scores='sigmoid' is for models that were trained with it, as SigLIP was, and this "
+                "one was trained with a softmax: leave it at 'softmax'."
+            )
         names = require_names(names)
         classes = self.class_features(names, templates)
         cosines = self.image_features(photos) @ classes.T
-        return Predictions.from_logits(self.scale * cosines, names)
+        return Predictions.from_logits(self.scale * cosines + self.bias, names, scores)
 
     @cached_property
     def _encoder(self) -> ListEncoder:

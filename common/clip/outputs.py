@@ -18,9 +18,9 @@ class ImageOutput:
       features: The image in the space shared with texts, [b p], not normalised.
       pooled: The same before the projection, [b d].
       grid: One vector per cell, [b h w c]: the last hidden state's patches (ViT), or the
-        feature map that the attention pool reads (ResNet).
+        feature map that the attention pool reads (ResNet, SigLIP).
       hidden_states: ViT: the input of the first block and the output of each, [b s d] with the
-        class token first. ResNet: the stem and each stage, [b h w c].
+        class token, if any, first. ResNet: the stem and each stage, [b h w c].
     """
 
     features: Leaf

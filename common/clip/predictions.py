@@ -1,10 +1,25 @@
 """Predictions of a classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    # Of the negative amount alone, which does not overflow.
+    small = np.exp(-np.abs(logits))
+    return np.where(logits < 0, small, 1) / (1 + small)
+
+
+SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"softmax": _softmax, "sigmoid": _sigmoid}
+"""How logits become probabilities: those of the classes sum to 1, or each is for itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,7 +28,7 @@ class Predictions:
 
     Attributes:
       classnames: The classes to choose from, k.
-      probabilities: `[b k]`; each row sums to 1.
+      probabilities: `[b k]`; each row sums to 1, but for those of a sigmoid.
     """
 
     classnames: tuple[str, ...]
@@ -21,11 +36,13 @@ class Predictions:
 
     @classmethod
     def from_logits(
-        cls, logits: Float[np.ndarray, "b k"], classnames: Sequence[str]
+        cls,
+        logits: Float[np.ndarray, "b k"],
+        classnames: Sequence[str],
+        scores: str = "softmax",
     ) -> "Predictions":
-        """Apply the softmax to each row."""
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return cls(tuple(classnames), shifted / shifted.sum(axis=1, keepdims=True))
+        """Apply the softmax to each row, or another of `SCORES`."""
+        return cls(tuple(classnames), SCORES[scores](logits))
 
     @property
     def labels(self) -> Int[np.ndarray, "b"]:

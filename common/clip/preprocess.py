@@ -1,4 +1,4 @@
-"""CLIP's image preprocessing, to the bit (openai/CLIP, `_transform`)."""
+"""CLIP's image preprocessing, to the bit (openai/CLIP, `_transform`), and SigLIP's."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ from PIL import Image
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Bicubic resize of the shorter side, centre crop, normalisation.
+    """Resize of the shorter side, centre crop, normalisation.
 
     Attributes:
       size: Side of the result in pixels.
@@ -19,23 +20,26 @@ class Preprocess:
       std: Likewise.
       resize: Length of the shorter side before the crop, or height and width whatever the image's
         are; None for `size`.
+      resample: A key of `RESAMPLING`; CLIP's own is bicubic, SigLIP 2's bilinear.
     """
 
     size: int
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
     resize: int | tuple[int, int] | None = None
+    resample: str = "bicubic"
 
     def __repr__(self) -> str:
         # A part of names in caches, so the default must not change it.
         resize = "" if self.resize is None else f", resize={self.resize}"
-        return f"Preprocess(size={self.size}, mean={self.mean}, std={self.std}{resize})"
+        resample = "" if self.resample == "bicubic" else f", resample={self.resample!r}"
+        return f"Preprocess(size={self.size}, mean={self.mean}, std={self.std}{resize}{resample})"
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Return normalised pixels, float32 [size, size, 3]."""
         image = image.convert("RGB")
         width, height = self._resized(image.size)
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        image = image.resize((width, height), RESAMPLING[self.resample])
         left = round((width - self.size) / 2)
         top = round((height - self.size) / 2)
         image = image.crop((left, top, left + self.size, top + self.size))

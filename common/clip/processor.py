@@ -13,7 +13,7 @@ from common.sizes import size as square
 
 FILE = "preprocessor_config.json"
 _BICUBIC = int(Image.Resampling.BICUBIC)
-_RESCALE = 1 / 255
+RESCALE = 1 / 255
 
 # Fields that may only have these values, where they are given.
 _ALLOWED = {
@@ -32,7 +32,7 @@ _ALLOWED = {
     ),
 }
 # Fields that are read, or do not affect the pixels.
-_KNOWN = (
+KNOWN = (
     *_ALLOWED,
     *("size", "crop_size", "do_center_crop", "resample", "rescale_factor"),
     *("do_normalize", "image_mean", "image_std"),
@@ -53,12 +53,12 @@ def preprocess_from_json(config: Mapping[str, Any] | Record, size: int) -> Prepr
     """
     record = opened(config, FILE)
     require(record, _ALLOWED)
-    require_known(record, _KNOWN)
+    require_known(record, KNOWN)
     if record.content.get("resample") not in (None, _BICUBIC, str(_BICUBIC), "bicubic"):
         record.refuse("resample", f"bicubic ({_BICUBIC}): a resampling other than bicubic")
-    if abs(record.number("rescale_factor", default=_RESCALE) / _RESCALE - 1) > 1e-6:
+    if abs(record.number("rescale_factor", default=RESCALE) / RESCALE - 1) > 1e-6:
         record.refuse("rescale_factor", "1/255")
-    resize = _resize(record, size)
+    resize = resized(record, size)
     _require_crop(record, resize, size)
     usual = resize == size
     if not record.boolean("do_normalize", default=True):
@@ -80,7 +80,7 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
         "do_center_crop": True,
         "crop_size": {"height": preprocess.size, "width": preprocess.size},
         "do_rescale": True,
-        "rescale_factor": _RESCALE,
+        "rescale_factor": RESCALE,
         "do_normalize": True,
         "do_convert_rgb": True,
         "image_mean": list(preprocess.mean),
@@ -101,7 +101,7 @@ def channels(
     return record.numbers(name, 3, low, 1e6, default=default)
 
 
-def _resize(record: Record, size: int) -> int | tuple[int, int]:
+def resized(record: Record, size: int) -> int | tuple[int, int]:
     """Return the length of the shorter side; or height and width, whatever the photo's are."""
     value = record.content.get("size")
     if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""CLIP in one file: OpenAI's own `.pt`, open_clip's `epoch_N.pt`, or the weights of a folder.
+"""CLIP in one file: OpenAI's `.pt`, open_clip's `epoch_N.pt`, big_vision's `.npz`, or a folder's.
 
 Shapes say the sizes. The tokenizer is the one beside the file, or else that of a model of the hub.
 """
@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from common.clip.big_vision import TOKENIZERS, siglip_preprocess, siglip_sizes
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
-from common.clip.families import Family, hugging_face, open_clip
+from common.clip.families import Family, hugging_face, open_clip, siglip
 from common.clip.families.family import TOKENIZER_FILES
 from common.clip.layers import ACTIVATIONS
 from common.clip.preprocess import Preprocess
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
 from common.files import read_json, read_record
-from common.sizes import BOUNDS, REMEDY
+from common.sizes import REMEDY, require_bounds
 from common.text import shown
 from common.weights.files import TORCH_SUFFIXES, read_tensors
 from common.weights.model_names import refuse_file
@@ -32,13 +33,13 @@ TOKENIZER = "openai/clip-vit-large-patch14"
 # A key that only files of this family hold.
 _MARKS: Mapping[str, Family] = {
     "visual_projection.weight": hugging_face.HUGGING_FACE,
+    "vision_model.head.probe": siglip.SIGLIP,
+    "img/MAPHead_0/probe": siglip.BIG_VISION,
     "visual.proj": open_clip.VIT,
     "visual.attnpool.positional_embedding": open_clip.RESNET,
 }
 _OPENAI = "input_resolution"
 """A key that only OpenAI's own state dicts hold."""
-# Fields whose bounds have another name.
-_BOUNDED = {"layers": "blocks", "projection": "width"}
 _HEAD_WIDTH = 64
 # Of image towers: by their width, of those of open_clip's that are different.
 _HEAD_WIDTHS = {1280: 80, 1408: 88, 1664: 104}
@@ -69,7 +70,8 @@ def open_clip_file(file: Path, activation: str | None = None) -> OpenedCLIP:
     """Open a CLIP in one file.
 
     Args:
-      file: Safetensors, a PyTorch archive or TorchScript. A configuration beside it is followed.
+      file: Safetensors, a PyTorch archive, TorchScript or npz. A configuration beside it is
+        followed.
       activation: Of the towers, a key of `ACTIVATIONS`, where nothing else says it.
 
     Raises:
@@ -85,18 +87,25 @@ def open_clip_file(file: Path, activation: str | None = None) -> OpenedCLIP:
         record = read_record(config_file, REMEDY)
         config = family.read_config(record)
         preprocess = family.read_preprocess(folder, record, config.vision.image_size)
-    elif family is hugging_face.HUGGING_FACE:
+    elif family in (hugging_face.HUGGING_FACE, siglip.SIGLIP):
         refuse_file(file)
+    elif family is siglip.BIG_VISION:
+        config = siglip_sizes(file, tensors)
+        preprocess = siglip_preprocess(config)
     else:
         config = sizes(file, tensors, _activation(file, tensors, activation))
         preprocess = Preprocess(config.vision.image_size)
-    place = tokenizer_place(file)
+    place = tokenizer_place(file, TOKENIZERS.get(config.text.vocab_size, TOKENIZER))
     tokenizer = family.read_tokenizer(place)
     return OpenedCLIP(config, family, preprocess, tokenizer, lambda: tensors, place)
 
 
-def tokenizer_place(file: Path) -> Path:
-    """Return the folder of the tokenizer of a model in one file: its own, or `TOKENIZER`'s.
+def tokenizer_place(file: Path, source: str = TOKENIZER) -> Path:
+    """Return the folder of the tokenizer of a model in one file: its own, or another model's.
+
+    Args:
+      file: The model's.
+      source: A model of the hub with the same tokenizer.
 
     Raises:
       UserError: There is none beside the file, and the hub did not give one.
@@ -105,12 +114,12 @@ def tokenizer_place(file: Path) -> Path:
         if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
             return folder
     try:
-        return resolve(TOKENIZER, TOKENIZER_FILES)
+        return resolve(source, TOKENIZER_FILES)
     except UserError as error:
-        names = " ".join(TOKENIZER_FILES[:4])
+        names = " ".join(TOKENIZER_FILES[: 4 if source == TOKENIZER else 2])
         raise UserError(
             f"{shown(file)} holds no tokenizer, there is none beside it, and the hub did not give "
-            f"one: on a machine with a network run `hf download {TOKENIZER} {names} --local-dir "
+            f"one: on a machine with a network run `hf download {source} {names} --local-dir "
             "DIR`, and copy the files of DIR to where the model's file is."
         ) from error
 
@@ -129,7 +138,7 @@ def sizes(file: Path, tensors: Mapping[str, np.ndarray], activation: str) -> CLI
         else:
             vision = _resnet(tensors, projection)
         text = text_sizes(tensors, activation, projection)
-        _require_bounds(text, vision)
+        require_bounds(text, vision)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise UserError(
             f"{shown(file)} is not a CLIP whose sizes can be told from its weights ({error}): put "
@@ -216,14 +225,3 @@ def _heads(width: int, head_width: int) -> int:
     if width % head_width:
         raise ValueError(f"a width of {width} has no whole number of heads")
     return width // head_width
-
-
-def _require_bounds(*towers: TextConfig | ViTConfig | ResNetConfig) -> None:
-    """Refuse sizes that no tower is built of, as those of configurations are refused."""
-    for tower in towers:
-        for field, value in vars(tower).items():
-            kind = _BOUNDED.get(field, field)
-            for number in value if isinstance(value, tuple) else (value,):
-                low, high = BOUNDS.get(kind, (number, number))
-                if not low <= number <= high:
-                    raise ValueError(f"{field} {number} is not from {low} to {high}")

@@ -63,7 +63,7 @@ class TextTower(nn.Module):
         ]
         self.final_norm = LayerNorm(c.eps, self.dtype)
         if c.projection is not None:
-            self.projection = nn.Dense(c.projection, use_bias=False, dtype=self.dtype)
+            self.projection = nn.Dense(c.projection, use_bias=c.projection_bias, dtype=self.dtype)
 
     def embed(self, ids: Int[Array, "b s"]) -> Float[Array, "b s d"]:
         """Return the tokens' rows of the embedding table, without positions."""
@@ -138,7 +138,8 @@ def pool_positions(ids: Int[Array, "b s"], how: str, eos: int) -> Int[Array, " b
       ids: Token ids.
       how: "eos" for the first end-of-text token, CLIP's definition; "argmax" for the first
         largest id, which is the same until ids above `eos` are added to the vocabulary: from
-        then on it is the added token's own position.
+        then on it is the added token's own position; "last" for the last column, padding or not,
+        as SigLIP does.
       eos: The id of the end-of-text token.
 
     Raises:
@@ -148,4 +149,6 @@ def pool_positions(ids: Int[Array, "b s"], how: str, eos: int) -> Int[Array, " b
         return jnp.argmax(ids == eos, axis=-1)
     if how == "argmax":
         return jnp.argmax(ids, axis=-1)
-    raise ValueError(f"pooling {how!r} is neither 'eos' nor 'argmax'")
+    if how == "last":
+        return jnp.full(len(ids), ids.shape[-1] - 1)
+    raise ValueError(f"pooling {how!r} is neither 'eos', 'argmax' nor 'last'")

@@ -30,7 +30,7 @@ class Tokenizer:
     """Text to token ids.
 
     Attributes:
-      bos: Id of the start token.
+      bos: Id of the start token; None where texts begin with their first word.
       eos: Id of the end token.
       pad: Id that fills a sequence up.
       vocab_size: One more than the largest id.
@@ -40,12 +40,22 @@ class Tokenizer:
     def __init__(self, tokenizer: Any):
         """Wrap a `transformers.CLIPTokenizer`."""
         self._tokenizer = tokenizer
-        self.bos: int = tokenizer.bos_token_id
+        self.bos: int | None = tokenizer.bos_token_id
         self.eos: int = tokenizer.eos_token_id
         self.pad: int = tokenizer.pad_token_id
         self.vocab_size: int = max(tokenizer.get_vocab().values()) + 1
         # Files that name no length are read as "practically unlimited".
         self.length = min(tokenizer.model_max_length, CLIP_LENGTH)
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text that fit, beside start and end."""
+        return self.length - self.specials
+
+    @property
+    def specials(self) -> int:
+        """Tokens that a packed text has beside its own: start, where there is one, and end."""
+        return 1 if self.bos is None else 2
 
     @classmethod
     def from_directory(cls, path: Path | str, pad: int | None = None) -> "Tokenizer":
@@ -151,16 +161,17 @@ class Tokenizer:
           UserError: A sequence is too long.
         """
         length = length or self.length
+        room, before = length - self.specials, [] if self.bos is None else [self.bos]
         packed = np.full((len(sequences), length), self.pad, np.int32)
         for row, ids in zip(packed, sequences, strict=True):
-            if len(ids) > length - 2 and not truncate:
+            if len(ids) > room and not truncate:
                 start = self._tokenizer.decode(list(ids[:12]))
                 raise UserError(
-                    f"the text {start + '...'!r} has {len(ids)} tokens, {length - 2} fit; "
+                    f"the text {start + '...'!r} has {len(ids)} tokens, {room} fit; "
                     "shorten it or allow truncation."
                 )
-            kept = list(ids[: length - 2])
-            row[: len(kept) + 2] = [self.bos, *kept, self.eos]
+            whole = [*before, *ids[:room], self.eos]
+            row[: len(whole)] = whole
         return packed
 
     def __call__(

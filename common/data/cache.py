@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from common.data.npz import read_npz
 from common.files import atomic_write
 from common.finite import not_finite, require_finite
+from common.weights.npz import read_npz
 
 Key = Mapping[str, str]
 """Everything that a result depends on, named: the fingerprints of weights and data, the

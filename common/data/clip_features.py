@@ -14,7 +14,6 @@ from PIL import Image
 
 from common.clip import CLIP, ImageOutput, TextTower, encode_text
 from common.clip.outputs import ImageTower
-from common.clip.text import require_causal
 from common.data.cache import Key
 from common.data.dataset import ImageSplit
 from common.data.passes import cached_pass
@@ -47,12 +46,8 @@ def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.nda
     """Return features of texts, not normalised; what is too long for the tower is cut.
 
     Each distinct text is encoded once and with no more columns than its group of lengths needs,
-    which is exact: the tower is causal and padding comes last.
-
-    Raises:
-      UserError: The tower is not causal.
+    which is exact where the tower is causal, for padding comes last; others see all of it.
     """
-    require_causal(clip.config.text, "encoding texts without their padding")
     distinct = list(dict.fromkeys(texts))
     features = _encode_distinct(clip, distinct, cache)
     row = {text: i for i, text in enumerate(distinct)}
@@ -116,7 +111,10 @@ def _encode_photos(
 def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
     config, encode = clip.config.text, _text_encoder(clip.text_tower)
     ids = clip.tokenizer(texts, truncate=True)
-    lengths = (ids == config.eos).argmax(1) + 1
+    if config.causal:
+        lengths = (ids == config.eos).argmax(1) + 1
+    else:
+        lengths = np.full(len(ids), ids.shape[1])
     widths = [*(width for width in WIDTHS if width < lengths.max()), int(lengths.max())]
     group = np.searchsorted(widths, lengths)
     features = np.empty((len(texts), config.projection), np.float32)

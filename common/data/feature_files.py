@@ -8,10 +8,10 @@ import numpy as np
 from common.data.checks import require_features, require_labels, require_names
 from common.data.dataset import FeatureDataset, FeatureSplit
 from common.data.feature_folder import open_feature_folder
-from common.data.npz import read_npz
 from common.data.places import is_file, is_folder, local_path
 from common.data.selection import hold_out
 from common.errors import UserError
+from common.weights.npz import read_npz
 
 
 def open_features(path: str, holdout: int) -> FeatureDataset:

@@ -5,7 +5,8 @@ import dataclasses
 from common.weights.rules import Rule, layer, norm
 
 
-def _hf_block(source: str, target: str) -> tuple[Rule, ...]:
+def hf_block(source: str, target: str) -> tuple[Rule, ...]:
+    """Return the rules of one residual block in Hugging Face's layout."""
     attention = f"{target}/attention"
     return (
         *norm(f"{source}.layer_norm{{n:1|2}}", f"{target}/norm{{n:1|2}}"),
@@ -20,13 +21,15 @@ def _hf_block(source: str, target: str) -> tuple[Rule, ...]:
 HF_TEXT_TOWER = (
     Rule("text_model.embeddings.token_embedding.weight", "token_embedding"),
     Rule("text_model.embeddings.position_embedding.weight", "position_embedding"),
-    *_hf_block("text_model.encoder.layers.{i}", "block_{i}"),
+    *hf_block("text_model.encoder.layers.{i}", "block_{i}"),
     *norm("text_model.final_layer_norm", "final_norm"),
 )
 """Stable Diffusion's `text_encoder/`: a text tower alone, without projection."""
 
 
-def _under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return a table whose parameters lie below a prefix."""
+
     def put(target: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(target, str):
             return f"{prefix}/{target}"
@@ -36,7 +39,7 @@ def _under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 
 HF_CLIP = (
-    *_under("text", HF_TEXT_TOWER),
+    *under("text", HF_TEXT_TOWER),
     Rule("text_projection.weight", "text/projection/kernel", "linear"),
     Rule("vision_model.embeddings.class_embedding", "vision/class_embedding"),
     Rule("vision_model.embeddings.position_embedding.weight", "vision/position_embedding"),
@@ -47,7 +50,7 @@ HF_CLIP = (
     ),
     # The published keys spell it like this.
     *norm("vision_model.pre_layrnorm", "vision/pre_norm"),
-    *_hf_block("vision_model.encoder.layers.{i}", "vision/block_{i}"),
+    *hf_block("vision_model.encoder.layers.{i}", "vision/block_{i}"),
     *norm("vision_model.post_layernorm", "vision/post_norm"),
     Rule("visual_projection.weight", "vision/projection/kernel", "linear"),
     Rule("logit_scale", "logit_scale"),
@@ -84,7 +87,7 @@ OPEN_CLIP_TEXT_TOWER = (
 """The text tower of Stable Diffusion 2.x in one file, without projection."""
 
 _OPEN_CLIP_TEXT = (
-    *_under("text", OPEN_CLIP_TEXT_TOWER),
+    *under("text", OPEN_CLIP_TEXT_TOWER),
     # Applied from the right, hence already [in, out].
     Rule("text_projection", "text/projection/kernel"),
     Rule("logit_scale", "logit_scale"),

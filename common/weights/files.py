@@ -1,4 +1,4 @@
-"""Checkpoints of numpy arrays: safetensors, `.bin` without running its code, Flax's files."""
+"""Checkpoints of numpy arrays: safetensors, `.bin` without running its code, Flax's, `.npz`."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from common.files import atomic_write, read_json
 from common.paths import AnyPath
 from common.progress import say
 from common.text import shown, some
+from common.weights.big_vision import read_big_vision
 from common.weights.flax_file import read_flax_file
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import read_torch_archive
@@ -30,6 +31,7 @@ _READERS: Mapping[str, Callable[[Path], dict[str, np.ndarray]]] = {
     ".safetensors": lambda path: read_safetensors(path)[0],
     **dict.fromkeys(TORCH_SUFFIXES, read_torch_archive),
     ".msgpack": read_flax_file,
+    ".npz": read_big_vision,
 }
 
 SUFFIXES = frozenset(_READERS)
@@ -46,8 +48,8 @@ def read_tensors(path: Path | str, stem: str = "model") -> dict[str, np.ndarray]
     read, and memory stays near the size of the weights.
 
     Args:
-      path: A weight file (`.safetensors`, a PyTorch archive, Flax's `.msgpack`, or the index of
-        shards), or a directory.
+      path: A weight file (`.safetensors`, a PyTorch archive, Flax's `.msgpack`, big_vision's
+        `.npz`, or the index of shards), or a directory.
       stem: In a directory, the name of the weights without suffix; see `weight_files` and
         `other_weight_files` for what comes first.
 

@@ -31,6 +31,8 @@ _OPENAI = {
 _TAG = re.compile(r"[:/,]openai$|-quickgelu$", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:hf-hub|hf|https?)[:/]+(?:(?:www\.)?(?:huggingface\.co|hf\.co)/)?(.*)")
 _ID = re.compile(r"(\w[\w.-]*/[\w.-]+?)(?:/(?:tree|blob|resolve)/.*|[:@].*)?")
+_SIGLIP = re.compile(r"ViT-(B|L|SO400M|gopt)-(\d+)-SigLIP(2?)(?:-(\d+))?", re.IGNORECASE)
+_SIZES = {"b": "base", "l": "large", "so400m": "so400m", "gopt": "giant-opt"}
 _LAION = re.compile(r"(ViT-\w+-\d+)[:/, ]+(laion2b)_(s\d+b)_(b\d+k)", re.IGNORECASE)
 
 _WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".h5", ".msgpack", ".onnx")
@@ -65,6 +67,11 @@ def known_id(source: str) -> str | None:
         model, *parts = tagged.groups()
         size = "-".join(re.sub(r"(?<=\d)[bk]", lambda unit: unit[0].upper(), x) for x in parts)
         return f"laion/CLIP-{model}-{size}"
+    if named := _SIGLIP.fullmatch(bare):
+        size, patch, version, side = named.groups()
+        # Patches of 14 leave 6 of 384 pixels over.
+        side = {None: "224", "378": "384"}.get(side, side)
+        return f"google/siglip{version}-{_SIZES[size.lower()]}-patch{patch}-{side}"
     match = _ID.fullmatch(bare)
     return match[1] if match and match[1] != source else None
 

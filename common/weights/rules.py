@@ -28,6 +28,17 @@ TRANSFORMS: dict[str, Transform] = {
     "linear": Transform(np.transpose, np.transpose),
     # [out, in, h, w] <-> [h, w, in, out]
     "conv": Transform(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)),
+    # [1, rows, out] <-> [rows, out]
+    "unbatched": Transform(lambda x: x.squeeze(0), lambda x: x[None]),
+    # Of attention in Flax, by head; the way back knows of one head.
+    # [in, heads, width] <-> [in, out]
+    "into_heads": Transform(lambda x: x.reshape(x.shape[0], -1), lambda x: x[:, None]),
+    # [heads, width, out] <-> [in, out]
+    "out_of_heads": Transform(lambda x: x.reshape(-1, x.shape[-1]), lambda x: x[None]),
+    # [heads, width] <-> [out]
+    "of_heads": Transform(lambda x: x.reshape(-1), lambda x: x[None]),
+    # [1] <-> a number
+    "number": Transform(lambda x: x.reshape(()), lambda x: x.reshape(1)),
     # a 1x1 convolution used as a linear map: [out, in, 1, 1] <-> [in, out]
     "conv1x1_as_linear": Transform(
         lambda x: x.squeeze((2, 3)).transpose(), lambda x: x.transpose()[:, :, None, None]

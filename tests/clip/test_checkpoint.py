@@ -144,7 +144,7 @@ def test_a_tokenizer_of_another_model_is_refused(hf_directory, write_vocabulary)
         ("config.json", None, "is not a CLIP directory: it holds neither config.json nor open_"),
         ("config.json", "{", "cannot be read as JSON"),
         ("config.json", "[]", "holds no JSON object"),
-        ("config.json", '{"model_type": "siglip"}', "describes a 'siglip' model, not a 'clip'"),
+        ("config.json", '{"model_type": "blip"}', "describes a 'blip' model, not a 'clip'"),
         ("model.safetensors", None, "holds no weights; looked for model.safetensors, model.s"),
         ("tokenizer.json", None, "holds no tokenizer"),
     ],

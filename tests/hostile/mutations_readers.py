@@ -234,14 +234,14 @@ MUTATIONS = (
     ),
     Mutation(
         "bombs of zip",
-        "common/data/npz.py",
+        "common/weights/npz.py",
         "    if sum(member.file_size for member in members) > max(SMALL, MOST_PACKED * size):",
         "    if False:",
         CACHE,
     ),
     Mutation(
         "other damage than numpy's",
-        "common/data/npz.py",
+        "common/weights/npz.py",
         "    except DAMAGED as error:",
         "    except (OSError, ValueError) as error:",
         CACHE,

@@ -8,11 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from common.data import npz
 from common.data.cache import ExpectedArrays, cached, find
-from common.data.npz import read_npz
 from common.data.passes import cached_pass
 from common.errors import UserError
+from common.weights import npz
+from common.weights.npz import read_npz
 
 KEY = {"what": "features", "weights": "0123"}
 EXPECTED = ExpectedArrays(frozenset({"x"}), 3, {"x": (2,)})

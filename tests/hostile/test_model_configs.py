@@ -65,14 +65,15 @@ def test_what_is_plain_for_clip(config):
     assert found.vision == usual.vision
     assert (found.text.width, found.text.layers, found.text.eps) == (512, 12, 1e-5)
     assert (found.text.bos, found.text.eos, found.text.pool) == (49406, 49407, "eos")
-    assert found.text.causal is True
-    sizes = (*(vars(found.text) | {"causal": 1}).values(), *vars(found.vision).values())
+    assert found.text.causal is True and found.text.projection_bias is False
+    switches = {"causal": 1, "projection_bias": 0}
+    sizes = (*(vars(found.text) | switches).values(), *vars(found.vision).values())
     assert {type(value) for value in sizes} <= {int, float, str}
 
 
 ODD_CLIP = {
     "no kind": ({}, "describes a None model, not a 'clip' one"),
-    "another kind": ({"model_type": "siglip"}, "describes a 'siglip' model"),
+    "another kind": ({"model_type": "blip"}, "describes a 'blip' model"),
     "a kind in a list": ({"model_type": ["clip"]}, r"describes a \['clip'\] model"),
     "a section that is a list": (clip() | {"text_config": [1]}, r"text_config=\[1\]"),
     "a section that is text": (clip() | {"vision_config": "base"}, "vision_config='base'"),

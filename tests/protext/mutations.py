@@ -58,8 +58,8 @@ MUTATIONS = (
     Mutation(
         "pooling a token late, plainly",
         "protext_jax/prompts.py",
-        "ends = np.array([len(ids) + 1 for ids in sequences])",
-        "ends = np.array([len(ids) + 2 for ids in sequences])",
+        "len(ids) + tokenizer.specials - 1 for ids",
+        "len(ids) + tokenizer.specials for ids",
         "protext/test_prompts.py",
     ),
     Mutation(

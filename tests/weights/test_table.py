@@ -60,7 +60,13 @@ def test_round_trip_is_exact_in_values_shapes_and_types():
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_every_transform_has_its_inverse(name):
-    shape = {"keep": (3,), "linear": (2, 3), "conv": (2, 3, 4, 5)}.get(name, (2, 3, 1, 1))
+    shapes = {
+        **{"keep": (3,), "number": (1,), "linear": (2, 3), "conv": (2, 3, 4, 5)},
+        # Weights of attention are written with one head.
+        **{"unbatched": (1, 2, 3), "into_heads": (2, 1, 3), "out_of_heads": (1, 2, 3)},
+        "of_heads": (1, 3),
+    }
+    shape = shapes.get(name, (2, 3, 1, 1))
     x = np.arange(np.prod(shape)).reshape(shape)
     transform = TRANSFORMS[name]
     np.testing.assert_array_equal(transform.to_source(transform.to_flax(x)), x)

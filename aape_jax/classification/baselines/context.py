@@ -19,7 +19,6 @@ from jaxtyping import Array, Float, Int, PyTree
 from aape_jax.core.losses import classification
 from aape_jax.core.unit import unit
 from common.clip import CLIP, TextTower, pool_positions
-from common.clip.text import require_causal
 from common.data.names import readable
 from common.protocols.fitting import fit
 from common.seeds import random_key
@@ -45,11 +44,11 @@ class ContextPrompts:
 
 
 def context_prompts(clip: CLIP, classnames: Sequence[str]) -> ContextPrompts:
-    """Prepare the prompts of some classes; padding is cut off."""
-    require_causal(clip.config.text, "encoding prompts without their padding")
-    ids = clip.tokenizer.encode_all([f"{CONTEXT} {readable(name)}." for name in classnames])
-    packed = clip.tokenizer.pack(ids, max(map(len, ids)) + 2, truncate=True)
-    config = clip.text_tower.config
+    """Prepare the prompts of some classes; padding that the tower does not see is cut off."""
+    config, tokenizer = clip.text_tower.config, clip.tokenizer
+    ids = tokenizer.encode_all([f"{CONTEXT} {readable(name)}." for name in classnames])
+    longest = max(map(len, ids)) + tokenizer.specials
+    packed = tokenizer.pack(ids, longest if config.causal else None, truncate=True)
     table = np.asarray(clip.params["text"]["token_embedding"], np.float32)
     words = clip.tokenizer.encode(CONTEXT)
     return ContextPrompts(
@@ -65,7 +64,7 @@ def context_class_features(
     """Return unit-length class features under a context."""
     embedded, pool_at = prompts
     context = jnp.broadcast_to(context, (len(embedded), *context.shape)).astype(embedded.dtype)
-    embedded = lax.dynamic_update_slice(embedded, context, (0, 1, 0))
+    embedded = lax.dynamic_update_slice(embedded, context, (0, tower.config.first, 0))
     projected = tower.apply({"params": params}, embedded, pool_at).projected
     return unit(projected.astype(jnp.float32))
 
@@ -139,7 +138,7 @@ def train_context(
     classnames: Sequence[str],
     x: Float[np.ndarray, "b p"],
     labels: Int[np.ndarray, "b"],
-    batches: Int[np.ndarray, "s b"],
+    batches: Int[np.ndarray, "s n"],
     optimizer: optax.GradientTransformation,
     seed: int,
 ) -> Callable[[np.ndarray, Sequence[str]], np.ndarray]:

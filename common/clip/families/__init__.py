@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from common.clip.config import CLIPConfig
-from common.clip.families import hugging_face, open_clip
+from common.clip.families import hugging_face, open_clip, siglip
 from common.clip.families.family import Family as Family
 from common.errors import UserError
 from common.files import read_json
 
 FAMILIES: tuple[Family, ...] = (
     hugging_face.HUGGING_FACE,
+    siglip.SIGLIP,
     open_clip.VIT,
     open_clip.RESNET,
 )

@@ -48,7 +48,7 @@ class Family:
       small_files: What else is read, beside weights and `config_file`.
       read_tokenizer: Directory to tokenizer.
       scalars: Parameters beside those of the towers.
-      in_transformers: Whether transformers' `CLIPModel` reads what `files` writes.
+      in_transformers: Whether transformers reads what `files` writes.
       known: Sizes of published models by their hub ids.
     """
 
