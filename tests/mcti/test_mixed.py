@@ -45,7 +45,7 @@ def test_names_are_read_in_the_templates_of_training(tmp_path):
 @pytest.mark.usefixtures("quick_compiler")
 def test_a_run_beside_names_and_what_it_classifies(tmp_path):
     """Names that the pocket CLIP knows are found; the learned classes' softmax holds them."""
-    fields = "updates=20,alpha=0,generate.per_class=0,progress=false,mesh.data=1,shots=2"
+    fields = "data=pocket:second,shots=1,updates=4,alpha=0,generate.per_class=0,mesh.data=1"
     for name, more in (("alone", ""), ("beside", ",beside=pocket:rare")):
         config = f"--config=mcti.py:{fields},cache={tmp_path}/c,compile_cache={tmp_path}/x{more}"
         done = commands.run("mcti_jax.train", config, f"--workdir={tmp_path}/{name}")
@@ -58,9 +58,6 @@ def test_a_run_beside_names_and_what_it_classifies(tmp_path):
     assert "mixed/named" not in json.loads((tmp_path / "alone/result.json").read_text())["metrics"]
     first, second = (mcti_jax.load(tmp_path / name) for name in ("alone", "beside"))
     assert (first.class_features != second.class_features).any()
-
-    done = commands.run("mcti_jax.evaluate", f"--workdir={tmp_path}/beside")
-    assert done.status == 0 and "mixed" in done.out
 
     (tmp_path / "names.json").write_text('["pocket star", "blue fish"]')
     photo = tmp_path / "photo.png"

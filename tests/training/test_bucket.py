@@ -180,6 +180,7 @@ def test_without_the_package_buckets_are_refused(monkeypatch):
         as_path("gs://mine/run")
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # of aiohttp
 def test_a_trace_lies_in_the_bucket(bucket):
     with Profile(range(5), bucket) as profile:
         profile.start()

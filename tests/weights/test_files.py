@@ -143,9 +143,9 @@ def test_what_is_not_there_or_not_known(tmp_path):
         read_tensors(tmp_path / "x.safetensors")
     with pytest.raises(UserError, match=r"looked for model\.safetensors, .*pytorch_model\.bin"):
         read_tensors(tmp_path)
-    (tmp_path / "x.npz").write_bytes(b"")
+    (tmp_path / "x.h5").write_bytes(b"")
     with pytest.raises(UserError, match=r"neither a \.safetensors file nor a PyTorch archive"):
-        read_tensors(tmp_path / "x.npz")
+        read_tensors(tmp_path / "x.h5")
 
 
 def test_forms_of_weight_files():
