@@ -3,8 +3,6 @@
 Nothing here is trained or changes; `mcti_jax.method` hands it to the loop.
 """
 
-import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -148,19 +146,6 @@ def check_pictures(
     word = "<x>"
     known = Vocabulary(sd.tokenizer, table, {word: vectors})
     known.embedded(options.prompt.replace("{}", word))
-
-
-def prompt_fingerprint(
-    config: ConfigDict, sd: StableDiffusion, clip: CLIP, captioned: Sequence[str] = ()
-) -> str:
-    """Return 16 hex characters for both tokenizers' ids of the prompts and the first noun."""
-    digest = hashlib.sha256()
-    sets = ((), captioned) if captioned else ((),)
-    for tokenizer, texts in itertools.product((sd.tokenizer, clip.tokenizer), sets):
-        prompts = training_prompts(config, tokenizer, diffusion=True, captioned=texts)
-        for ids in (prompts.ids, prompts.slot, tokenizer.encode(config.init_word)):
-            digest.update(np.asarray(ids, "<i8").tobytes())
-    return digest.hexdigest()[:16]
 
 
 def frozen_tree(

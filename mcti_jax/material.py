@@ -3,7 +3,7 @@
 What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,12 +32,10 @@ from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
-from common.weights.fingerprint import text_digest
 from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
-from mcti_jax.saving import MODEL, TEXT_ENCODER
 from mcti_jax.starts import names_tokens
 
 
@@ -260,68 +258,3 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
 def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
     """Return the side of the training pictures in pixels."""
     return sd.require_size("resolution", config.resolution or sd.image_size)
-
-
-def describe(
-    config: ConfigDict,
-    material: Material,
-    known: Collection[int] = (),
-    kept: Collection[int] = (),
-) -> dict[str, str]:
-    """Return what a run learns from and is measured on, as rows of its first table.
-
-    Args:
-      config: the run's.
-      material: what it gathered.
-      known: classes that begin as tokens of `start`.
-      kept: those of them that stay as they are.
-    """
-    names, train, test = material.classnames, len(material.train), len(material.test)
-    others = material.beside.classnames if material.beside else ()
-    shots = shots_of(config)
-    chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
-    tested = f"{test} photos"
-    if not test:
-        tested = "no photo, so no accuracy is measured"
-    elif len(names) == 1:
-        tested += "; of one class no accuracy is measured"
-    begun = {"begin there": len(known) - len(kept), "keep their tokens": len(kept)}
-    counts = ", ".join(f"{number} classes {what}" for what, number in begun.items() if number)
-    return {
-        "classes": f"{len(names)}: {_listed(names)}",
-        "start": f"{config.start}: {counts}" if counts else config.start,
-        "beside": f"{len(others)}: {_listed(others)}" if others else "",
-        "learns from": f"{train} of {material.found} photos{chosen}",
-        "captions": f"of {described} photos" if (described := _described(material)) else "",
-        "passed over": material.passed_over,
-        "kept for the test": tested,
-        "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
-    }
-
-
-def _described(material: Material) -> int:
-    return sum(text != material.templates[0] for text in material.captioned)
-
-
-def _listed(names: Sequence[str], room: int = 60) -> str:
-    """Return as many of the names as fit into a line."""
-    text = ", ".join(names)
-    return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
-
-
-def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
-    """Return the fingerprint of all networks, which are loaded for it if they were not."""
-    if "unet" not in sd.params:
-        sd = load_stable_diffusion(config.model, frozen_dtype(config.dtype))
-    return sd.fingerprint
-
-
-def model_fingerprints(config: ConfigDict, sd: StableDiffusion) -> dict[str, str]:
-    """Return the fingerprints of what tokens are learned in, and of what earlier ones name."""
-    whole = {MODEL: sd.fingerprint} if config.alpha or names_tokens(config) else {}
-    return whole if config.alpha else whole | {TEXT_ENCODER: sd.text_fingerprint}
-
-
-def names_fingerprint(classnames: Sequence[str]) -> str:
-    """Return 16 hex characters for the names of the classes, in order."""
-    return text_digest("\0".join(classnames))

@@ -30,21 +30,20 @@ from mcti_jax.assembly import (
     check_options,
     frozen_tree,
     make_networks,
-    prompt_fingerprint,
 )
+from mcti_jax.description import describe
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
+from mcti_jax.fingerprints import (
+    model_fingerprints,
+    names_fingerprint,
+    prompt_fingerprint,
+    whole_fingerprint,
+)
 from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
-from mcti_jax.material import (
-    EncodedPhotos,
-    describe,
-    gather,
-    model_fingerprints,
-    names_fingerprint,
-    whole_fingerprint,
-)
+from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, classification_of, shots_of

@@ -1,0 +1,55 @@
+"""What a run says of itself before its first update."""
+
+from collections.abc import Collection, Sequence
+
+from ml_collections import ConfigDict
+
+from mcti_jax.material import Material
+from mcti_jax.options import shots_of
+
+
+def describe(
+    config: ConfigDict,
+    material: Material,
+    known: Collection[int] = (),
+    kept: Collection[int] = (),
+) -> dict[str, str]:
+    """Return what a run learns from and is measured on, as rows of its first table.
+
+    Args:
+      config: the run's.
+      material: what it gathered.
+      known: classes that begin as tokens of `start`.
+      kept: those of them that stay as they are.
+    """
+    names, train, test = material.classnames, len(material.train), len(material.test)
+    others = material.beside.classnames if material.beside else ()
+    shots = shots_of(config)
+    chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
+    tested = f"{test} photos"
+    if not test:
+        tested = "no photo, so no accuracy is measured"
+    elif len(names) == 1:
+        tested += "; of one class no accuracy is measured"
+    begun = {"begin there": len(known) - len(kept), "keep their tokens": len(kept)}
+    counts = ", ".join(f"{number} classes {what}" for what, number in begun.items() if number)
+    return {
+        "classes": f"{len(names)}: {_listed(names)}",
+        "start": f"{config.start}: {counts}" if counts else config.start,
+        "beside": f"{len(others)}: {_listed(others)}" if others else "",
+        "learns from": f"{train} of {material.found} photos{chosen}",
+        "captions": f"of {described} photos" if (described := _described(material)) else "",
+        "passed over": material.passed_over,
+        "kept for the test": tested,
+        "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
+    }
+
+
+def _described(material: Material) -> int:
+    return sum(text != material.templates[0] for text in material.captioned)
+
+
+def _listed(names: Sequence[str], room: int = 60) -> str:
+    """Return as many of the names as fit into a line."""
+    text = ", ".join(names)
+    return text if len(text) <= room else f"{text[:room].rpartition(', ')[0] or text[:room]}, …"
