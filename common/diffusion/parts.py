@@ -100,11 +100,10 @@ class DiffusionModel:
         Raises:
           UserError: The networks cannot make a picture of this size.
         """
-        # The VAE makes pictures smaller, and the U-Net once more at each level but the first.
-        factor = self.downsampling * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        factor = self.downsampling
         if size % factor:
             raise UserError(
-                f"{name}={size} is not a multiple of {factor}, by which the VAE and the U-Net "
-                f"reduce a picture: take {size - size % factor or factor}."
+                f"{name}={size} is not a multiple of {factor}, by which the VAE reduces a picture: "
+                f"take {size - size % factor or factor}."
             )
         return size

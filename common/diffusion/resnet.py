@@ -113,13 +113,21 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Doubles height and width by repeating pixels, then convolves."""
+    """Doubles height and width by repeating pixels, then convolves.
+
+    A map whose sides were odd before they were halved comes back one pixel larger; `size` says what
+    it was.
+    """
 
     features: int
     run: Execution
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 f"]:
-        """Return the map at double size."""
+    def __call__(
+        self, x: Float[Array, "b h w c"], size: tuple[int, int] | None = None
+    ) -> Float[Array, "b h2 w2 f"]:
+        """Return the map at double size, or cut to `size` before the convolution."""
         x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+        if size is not None:
+            x = x[:, : size[0], : size[1]]
         return conv3x3(self.features, self.run, "conv")(x)

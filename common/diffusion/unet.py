@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, Real
 from common.diffusion.config import UNetConfig
 from common.diffusion.resnet import Execution, conv3x3, group_norm
 from common.diffusion.unet_blocks import EPSILON, DownLevel, MidLevel, UpLevel
-from common.errors import UserError
 
 
 def sinusoids(timesteps: Real[Array, "b"], width: int) -> Float[Array, "b {width}"]:
@@ -51,19 +50,9 @@ class UNet(nn.Module):
           latents: scaled to unit variance, with noise added.
           timesteps: of the noise, 0 to 999; fractions are allowed.
           text_states: last hidden states of the text encoder, all positions.
-
-        Raises:
-          UserError: the latents cannot be halved as often as the network does.
         """
         config, run = self.config, Execution(self.dtype, self.attention, self.remat)
         widths, levels = config.block_out_channels, len(config.block_out_channels)
-        height, width = latents.shape[1:3]
-        if height % 2 ** (levels - 1) or width % 2 ** (levels - 1):
-            raise UserError(
-                f"latents of {height}x{width} cannot be halved {levels - 1} times: "
-                f"both sides must be multiples of {2 ** (levels - 1)}."
-            )
-
         time = sinusoids(timesteps, widths[0]).astype(self.dtype)
         time = nn.Dense(4 * widths[0], dtype=self.dtype, name="time_1")(time)
         time = nn.Dense(4 * widths[0], dtype=self.dtype, name="time_2")(nn.silu(time))
@@ -92,14 +81,14 @@ class UNet(nn.Module):
         met = config.layers_per_block + 1
         for i, kind in enumerate(config.up_block_types):
             level = levels - 1 - i
+            above = skips[-met - 1].shape[1:3] if level else None
             x = UpLevel(
                 features=widths[level],
                 heads=config.heads[level] if kind.startswith("CrossAttn") else 0,
                 groups=config.norm_num_groups,
                 run=run,
-                resample=level > 0,
                 name=f"up_{i}",
-            )(x, skips[-met:], time, text_states)
+            )(x, skips[-met:], time, text_states, above)
             del skips[-met:]
 
         x = nn.silu(group_norm(config.norm_num_groups, EPSILON, run, "norm_out")(x))

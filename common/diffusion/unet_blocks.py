@@ -81,8 +81,6 @@ class MidLevel(UNetLevel):
 class UpLevel(UNetLevel):
     """A residual block for each map of the way down, then (unless it is the last) double size."""
 
-    resample: bool
-
     @nn.compact
     def __call__(
         self,
@@ -90,12 +88,13 @@ class UpLevel(UNetLevel):
         skips: list[Array],
         time: Float[Array, "b t"],
         text_states: Float[Array, "b s d"],
+        size: tuple[int, int] | None,
     ) -> Float[Array, "b h2 w2 f"]:
-        """Take in `skips`, the newest first."""
+        """Take in `skips`, the newest first; `size` is the next level's, None at the last."""
         for i, skip in enumerate(reversed(skips)):
             x = jnp.concatenate([x, skip], axis=-1)
             x = self.resnet(i, x, time)
             x = self.transformer(i, x, text_states)
-        if self.resample:
-            x = Upsample(self.features, self.run, name="upsample")(x)
+        if size is not None:
+            x = Upsample(self.features, self.run, name="upsample")(x, size)
         return x

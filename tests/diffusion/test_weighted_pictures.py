@@ -47,7 +47,7 @@ def test_sides_may_differ(sd):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"width": 17}, "width=17 is not a multiple of 4"),
+        ({"width": 17}, "width=17 is not a multiple of 2"),
         ({"height": -4}, "height=-4 is out of range: give a number from 1 to 4096"),
         ({"width": 8192}, "width=8192 is out of range"),
         ({"prompt": "(a:1.2.3)"}, "is not a number"),

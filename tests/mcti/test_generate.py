@@ -108,7 +108,7 @@ DRAW = (*BASICS, "--prompt=a dog", "--out={w}/new.png")
         ((*BASICS, "--prompt=a dog"), "there is neither --out nor --pictures"),
         (("--prompt=a dog", "--out={w}/new.png"), "there is neither --workdir nor --model"),
         ((*BASICS, "--out={w}/new.png"), "there is no --prompt"),
-        ((*DRAW, "--width=31"), "--width=31 is not a multiple of 4"),
+        ((*DRAW, "--width=31"), "--width=31 is not a multiple of"),
         ((*DRAW, "--height=0"), "--height=0 is out of range: give a number from 1 to 4096"),
         ((*DRAW, "--sampler=magic"), "--sampler"),
         ((*DRAW, "--guidance=nan"), "--guidance=nan is out of range"),
