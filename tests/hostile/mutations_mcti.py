@@ -271,10 +271,10 @@ MUTATIONS = (
         SETTINGS,
     ),
     Mutation(
-        "sizes that the U-Net cannot halve",
+        "sizes that the VAE cannot halve",
         "common/diffusion/parts.py",
-        "self.downsampling * 2 ** (len(self.unet.config.block_out_channels) - 1)",
-        "self.downsampling",
+        "factor = self.downsampling",
+        "factor = 1",
         SETTINGS,
     ),
     Mutation(
