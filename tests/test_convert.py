@@ -14,7 +14,7 @@ import pytest
 from transformers import CLIPTokenizer
 
 from common import convert as command
-from common import kinds
+from common import kinds, torch_check
 from common.clip import (
     CLIP,
     CLIPConfig,
@@ -296,7 +296,7 @@ def test_check_compares_with_pytorch(kind, tokenizer, tmp_path, capsys, monkeypa
     assert errors.keys() == names
     assert max(errors.values()) < 1e-5
     assert capsys.readouterr().out.count("against PyTorch") == len(names)
-    monkeypatch.setattr(command, "torch_errors", lambda *_: {"a": 1e-6, "b": np.nan, "c": 2e-4})
+    monkeypatch.setattr(torch_check, "torch_errors", lambda *_: {"a": 1e-6, "b": np.nan, "c": 2e-4})
     expected = r"b and c of .* differ from PyTorch's by more than"
     with pytest.raises(command.ConversionDiffers, match=expected):
         command.check(tmp_path)
