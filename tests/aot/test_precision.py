@@ -15,14 +15,14 @@ PRODUCT = re.compile(r" = (\w+)\[.* (?:dot|convolution)\(.*")
 @pytest.fixture
 def products(monkeypatch):
     """Compiles a config for a TPU and gives the lines of the matrix products and convolutions."""
-    texts, compile_ = [], program._compile
+    texts, compile_ = [], program.compile_lowered
 
     def kept(lowered):
         compiled, text = compile_(lowered)
         texts.append(text)
         return compiled, text
 
-    monkeypatch.setattr(program, "_compile", kept)
+    monkeypatch.setattr(program, "compile_lowered", kept)
 
     def compiled(config, topology="v5e:1x1"):
         compile_for(config, topology)
