@@ -69,9 +69,16 @@ MODELS = {
 class Transformers:
     """A ViT CLIP of transformers with random weights, on PyTorch's `device`."""
 
+    table = HF_CLIP
+
+    @staticmethod
+    def build(config: CLIPConfig) -> torch.nn.Module:
+        """Return the model without weights of its own."""
+        return transformers.CLIPModel(transformers.CLIPConfig(**clip_to_json(config)))
+
     def __init__(self, config: CLIPConfig, device: str = "cpu"):
         """Draw the weights."""
-        self.model = transformers.CLIPModel(transformers.CLIPConfig(**clip_to_json(config)))
+        self.model = self.build(config)
         self.model.eval().requires_grad_(False)
         ORACLE.randomise(self.model, 0.03)
         self.model.to(device)
@@ -79,7 +86,8 @@ class Transformers:
 
     def params(self) -> dict[str, Any]:
         """Return the weights as ours."""
-        return to_flax(HF_CLIP, {k: v.cpu().numpy() for k, v in self.model.state_dict().items()})
+        tensors = {key: value.cpu().numpy() for key, value in self.model.state_dict().items()}
+        return to_flax(self.table, tensors)
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
         """Run the text tower on embeddings, pooled at one position."""
@@ -112,17 +120,12 @@ class Transformers:
 class SigLIP(Transformers):
     """A SigLIP of transformers with random weights, on PyTorch's `device`."""
 
-    def __init__(self, config: CLIPConfig, device: str = "cpu"):
-        """Draw the weights."""
-        self.model = transformers.SiglipModel(transformers.SiglipConfig(**siglip_to_json(config)))
-        self.model.eval().requires_grad_(False)
-        ORACLE.randomise(self.model, 0.03)
-        self.model.to(device)
-        self.device = device
+    table = HF_SIGLIP
 
-    def params(self) -> dict[str, Any]:
-        """Return the weights as ours."""
-        return to_flax(HF_SIGLIP, {k: v.cpu().numpy() for k, v in self.model.state_dict().items()})
+    @staticmethod
+    def build(config: CLIPConfig) -> torch.nn.Module:
+        """Return the model without weights of its own."""
+        return transformers.SiglipModel(transformers.SiglipConfig(**siglip_to_json(config)))
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
         """Run the text tower on embeddings, pooled at the last position."""

@@ -15,16 +15,20 @@ FILE = "preprocessor_config.json"
 _BICUBIC = int(Image.Resampling.BICUBIC)
 RESCALE = 1 / 255
 
-# Fields that may only have these values, where they are given.
-_ALLOWED = {
+ALLOWED = {
     "crop_pct": (),
-    "default_to_square": (False,),
     "do_center_pad": (False,),
     "do_convert_rgb": (True,),
     "do_flip_channel_order": (False,),
     "do_pad": (False,),
     "do_rescale": (True,),
     "do_resize": (True,),
+}
+"""Fields that may only have these values where they are given, in every family."""
+
+_ALLOWED = {
+    **ALLOWED,
+    "default_to_square": (False,),
     "feature_extractor_type": ("CLIPFeatureExtractor", "CLIPImageProcessor"),
     "image_processor_type": (
         *("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil"),
@@ -56,8 +60,7 @@ def preprocess_from_json(config: Mapping[str, Any] | Record, size: int) -> Prepr
     require_known(record, KNOWN)
     if record.content.get("resample") not in (None, _BICUBIC, str(_BICUBIC), "bicubic"):
         record.refuse("resample", f"bicubic ({_BICUBIC}): a resampling other than bicubic")
-    if abs(record.number("rescale_factor", default=RESCALE) / RESCALE - 1) > 1e-6:
-        record.refuse("rescale_factor", "1/255")
+    require_rescale(record)
     resize = resized(record, size)
     _require_crop(record, resize, size)
     usual = resize == size
@@ -86,6 +89,16 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
         "image_mean": list(preprocess.mean),
         "image_std": list(preprocess.std),
     }
+
+
+def require_rescale(record: Record) -> None:
+    """Refuse pixels that are not scaled to [0, 1].
+
+    Raises:
+      UserError: The factor is another one.
+    """
+    if abs(record.number("rescale_factor", default=RESCALE) / RESCALE - 1) > 1e-6:
+        record.refuse("rescale_factor", "1/255")
 
 
 def channels(

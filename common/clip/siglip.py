@@ -6,8 +6,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from common.clip.config import SigLIPViTConfig
-from common.clip.layers import Attention, Block, LayerNorm, Mlp
+from common.clip.layers import Attention, LayerNorm, Mlp
 from common.clip.outputs import ImageOutput, check_size
+from common.clip.vit import PatchTower, patch_convolution, residual_blocks
 
 
 class PoolingHead(nn.Module):
@@ -28,37 +29,18 @@ class PoolingHead(nn.Module):
         return (x + mlp(LayerNorm(c.eps, self.dtype, name="norm")(x)))[:, 0]
 
 
-class SigLIPViT(nn.Module):
-    """Patches through residual attention blocks; `ImageOutput.grid` is what the head pools.
-
-    `__call__` is `embed`, then the blocks in turn, then `finish`; a method that changes the
-    sequence between the blocks composes these itself.
-
-    Attributes:
-      config: Sizes.
-      dtype: Of the activations; layer norms and softmax compute in float32.
-    """
+class SigLIPViT(PatchTower):
+    """Patches through residual attention blocks; `ImageOutput.grid` is what the head pools."""
 
     config: SigLIPViTConfig
-    dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
         """Name the parameters; the other methods follow in the order of computation."""
         c = self.config
-        self.patch_embedding = nn.Conv(
-            c.width,
-            kernel_size=(c.patch_size, c.patch_size),
-            strides=c.patch_size,
-            padding="VALID",
-            dtype=self.dtype,
-        )
-        normal, positions = nn.initializers.normal(c.width**-0.5), (self._side**2, c.width)
+        self.patch_embedding = patch_convolution(c, self.dtype, use_bias=True)
+        normal, positions = nn.initializers.normal(c.width**-0.5), (self.side**2, c.width)
         self.position_embedding = self.param("position_embedding", normal, positions)
-        # linen names the entries of this list block_0, block_1, ...
-        self.block = [
-            Block(c.heads, c.mlp_width, c.activation, c.eps, causal=False, dtype=self.dtype)
-            for _ in range(c.layers)
-        ]
+        self.block = residual_blocks(c, self.dtype)
         self.post_norm = LayerNorm(c.eps, self.dtype)
         self.head = PoolingHead(c, self.dtype)
 
@@ -77,21 +59,5 @@ class SigLIPViT(nn.Module):
         """Apply the last layer norm and the head, which has no projection behind it."""
         last = self.post_norm(hidden_states[-1])
         features = self.head(last)
-        grid = last.reshape(len(last), self._side, self._side, -1)
+        grid = last.reshape(len(last), self.side, self.side, -1)
         return ImageOutput(features, features, grid, hidden_states)
-
-    def __call__(self, pixels: Float[Array, "b h w 3"]) -> ImageOutput:
-        """Encode normalised images of the configured size.
-
-        Raises:
-          ValueError: The images have another size.
-        """
-        states = [self.embed(pixels)]
-        for block in self.block:
-            states.append(block(states[-1]))
-        return self.finish(tuple(states))
-
-    @property
-    def _side(self) -> int:
-        """Patches along each side of an image."""
-        return self.config.image_size // self.config.patch_size

@@ -6,7 +6,8 @@ from typing import Any
 from common.clip.config import CLIPConfig, SigLIPViTConfig, TextConfig
 from common.clip.hugging_face import FILE, pick, section
 from common.clip.preprocess import RESAMPLING, Preprocess
-from common.clip.processor import KNOWN, RESCALE, channels, resized
+from common.clip.processor import ALLOWED, KNOWN, RESCALE, channels, require_rescale, resized
+from common.clip.processor import FILE as PROCESSOR
 from common.errors import UserError
 from common.records import Record
 from common.sizes import opened, require, require_known, size
@@ -37,14 +38,8 @@ _FLEXIBLE = "siglip2"
 """NaFlex: images of any shape. SigLIP 2's models of a fixed size are of the type "siglip"."""
 
 _PROCESSOR = {
-    "crop_pct": (),
+    **ALLOWED,
     "do_center_crop": (False,),
-    "do_center_pad": (False,),
-    "do_convert_rgb": (True,),
-    "do_flip_channel_order": (False,),
-    "do_pad": (False,),
-    "do_rescale": (True,),
-    "do_resize": (True,),
     "image_processor_type": (
         *("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil"),
     ),
@@ -112,14 +107,13 @@ def preprocess_from_json(config: Mapping[str, Any] | Record, image_size: int) ->
     Raises:
       UserError: A field asks for what SigLIP's preprocessing does not do, or is not known.
     """
-    record = opened(config, "preprocessor_config.json")
+    record = opened(config, PROCESSOR)
     require(record, _PROCESSOR)
     require_known(record, (*KNOWN, *_PROCESSOR))
     resample = record.integer("resample", default=int(RESAMPLING["bicubic"]))
     if resample not in _RESAMPLE:
         record.refuse("resample", " or ".join(f"{key} ({x})" for key, x in _RESAMPLE.items()))
-    if abs(record.number("rescale_factor", default=RESCALE) / RESCALE - 1) > 1e-6:
-        record.refuse("rescale_factor", "1/255")
+    require_rescale(record)
     square = (image_size, image_size)
     if record.content.get("size") is not None and resized(record, image_size) != square:
         record.refuse("size", f"the image tower's, {image_size} x {image_size} pixels")

@@ -2,19 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from common.clip import hugging_face
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
 from common.clip.families.family import TOKENIZER_FILES, Family
-from common.clip.preprocess import Preprocess
+from common.clip.processor import FILE as PREPROCESS_FILE
 from common.clip.text import TextTower
 from common.clip.vit import ViT
 from common.files import read_record
 from common.records import Record
 from common.sizes import REMEDY
 from common.weights.clip import HF_CLIP, HF_IGNORE
-
-PREPROCESS_FILE = "preprocessor_config.json"
 
 # Published configurations carry the legacy end token, hence "argmax" (see `hugging_face`).
 TEXT_B = TextConfig(49408, 512, 12, 8, 2048, projection=512, pool="argmax")
@@ -25,11 +24,10 @@ _VIT_L = ViTConfig(224, 14, 1024, 24, 16, 4096, projection=768)
 _VIT_H = ViTConfig(224, 14, 1280, 32, 16, 5120, projection=1024, activation="gelu")
 
 
-def read_preprocess(directory: Path, config: Record, size: int) -> Preprocess:
-    """Return the preprocessing of a directory, which is CLIP's own where no file tells."""
+def processor_of(directory: Path) -> Record | dict[str, Any]:
+    """Return what a directory says of its preprocessing: nothing where it has no file for that."""
     file = directory / PREPROCESS_FILE
-    content = read_record(file, REMEDY) if file.exists() else {}
-    return hugging_face.preprocess_from_json(content, size)
+    return read_record(file, REMEDY) if file.exists() else {}
 
 
 HUGGING_FACE = Family(
@@ -37,7 +35,9 @@ HUGGING_FACE = Family(
     config_file=hugging_face.FILE,
     claims=lambda content: content.get("model_type") == "clip",
     read_config=hugging_face.clip_from_json,
-    read_preprocess=read_preprocess,
+    read_preprocess=lambda directory, _, size: hugging_face.preprocess_from_json(
+        processor_of(directory), size
+    ),
     files=lambda config, preprocess: {
         hugging_face.FILE: hugging_face.clip_to_json(config),
         PREPROCESS_FILE: hugging_face.preprocess_to_json(preprocess),

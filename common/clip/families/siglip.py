@@ -1,20 +1,15 @@
 """SigLIP, and SigLIP 2 for images of a fixed size, as Hugging Face publishes them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from common.clip import siglip_files
 from common.clip.config import CLIPConfig, SigLIPViTConfig, TextConfig
 from common.clip.families.family import TOKENIZER_FILES, Family
-from common.clip.families.hugging_face import PREPROCESS_FILE
+from common.clip.families.hugging_face import PREPROCESS_FILE, processor_of
 from common.clip.hugging_face import FILE
-from common.clip.preprocess import Preprocess
 from common.clip.siglip import SigLIPViT
 from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.clip.text import TextTower
-from common.files import read_record
-from common.records import Record
-from common.sizes import REMEDY
 from common.weights.clip import HF_IGNORE
 from common.weights.siglip import BIG_VISION as BIG_VISION_TABLE
 from common.weights.siglip import HF_SIGLIP
@@ -45,19 +40,14 @@ def _named(sizes: tuple[int, ...]) -> dict[str, int]:
     return dict(zip(_FIELDS, sizes, strict=True))
 
 
-def read_preprocess(directory: Path, config: Record, size: int) -> Preprocess:
-    """Return the preprocessing of a directory, which is SigLIP's own where no file tells."""
-    file = directory / PREPROCESS_FILE
-    content = read_record(file, REMEDY) if file.exists() else {}
-    return siglip_files.preprocess_from_json(content, size)
-
-
 SIGLIP = Family(
     name="SigLIP",
     config_file=FILE,
     claims=siglip_files.is_siglip,
     read_config=siglip_files.siglip_from_json,
-    read_preprocess=read_preprocess,
+    read_preprocess=lambda directory, _, size: siglip_files.preprocess_from_json(
+        processor_of(directory), size
+    ),
     files=lambda config, preprocess: {
         FILE: siglip_files.siglip_to_json(config),
         PREPROCESS_FILE: siglip_files.preprocess_to_json(preprocess),
