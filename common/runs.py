@@ -14,7 +14,7 @@ from common.old_spellings import spelled_today
 from common.paths import AnyPath, in_bucket, require_bucket
 from common.text import shortened
 from common.training.results import read_result
-from common.training.workdir import HARMLESS
+from common.training.workdir import HARMLESS, is_among
 
 # Runs whose configs differ in fields of such names are repetitions of one experiment.
 SEED = "seed"
@@ -103,7 +103,7 @@ def _differing_fields(family: Sequence[Run]) -> list[str]:
     return [
         name
         for name in names
-        if name not in HARMLESS
+        if not is_among(name, HARMLESS)
         and not name.endswith(SEED)
         and len({json.dumps(run.config.get(name)) for run in family}) > 1
     ]

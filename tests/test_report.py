@@ -92,6 +92,13 @@ def test_runs_with_other_settings_are_not_averaged(write_run):
     assert "| protext (shots=4) | 80.0 |" in found
 
 
+def test_what_changes_no_result_tells_no_runs_apart(write_run):
+    """A group of such fields stands for every field in it."""
+    configs = ({"preview": {"number": n}, "log_every": n} for n in (1, 2))
+    folders = [write_run(str(s), seed=s, config=config) for s, config in enumerate(configs)]
+    assert "| protext | 50.0 |" in lines(*folders)
+
+
 def test_other_seeds_are_seeds_too(write_run):
     config = {"seed": 0, "shots_seed": 0}
     found = lines(
