@@ -13,6 +13,7 @@ def describe(
     material: Material,
     known: Collection[int] = (),
     kept: Collection[int] = (),
+    captioned: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return what a run learns from and is measured on, as rows of its first table.
 
@@ -21,6 +22,7 @@ def describe(
       material: what it gathered.
       known: classes that begin as tokens of `start`.
       kept: those of them that stay as they are.
+      captioned: the prompt of each photo, if photos have captions.
     """
     names, train, test = material.classnames, len(material.train), len(material.test)
     others = material.beside.classnames if material.beside else ()
@@ -32,21 +34,18 @@ def describe(
     elif len(names) == 1:
         tested += "; of one class no accuracy is measured"
     begun = {"begin there": len(known) - len(kept), "keep their tokens": len(kept)}
+    described = sum(text != material.templates[0] for text in captioned)
     counts = ", ".join(f"{number} classes {what}" for what, number in begun.items() if number)
     return {
         "classes": f"{len(names)}: {_listed(names)}",
         "start": f"{config.start}: {counts}" if counts else config.start,
         "beside": f"{len(others)}: {_listed(others)}" if others else "",
         "learns from": f"{train} of {material.found} photos{chosen}",
-        "captions": f"of {described} photos" if (described := _described(material)) else "",
+        "captions": f"of {described} photos" if described else "",
         "passed over": material.passed_over,
         "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
     }
-
-
-def _described(material: Material) -> int:
-    return sum(text != material.templates[0] for text in material.captioned)
 
 
 def _listed(names: Sequence[str], room: int = 60) -> str:

@@ -70,7 +70,6 @@ class Material:
       beside: classes that share the classifier by their names, and photos to measure on.
       templates: prompts of training, with `{}` for the token.
       square: how photos become squares for the VAE, a key of `SQUARES`.
-      captioned: the prompt of each training photo; empty where templates serve all.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
@@ -87,7 +86,6 @@ class Material:
     beside: Dataset | FeatureDataset | None = None
     templates: tuple[str, ...] = TEMPLATES["textual_inversion"]
     square: str = "squash"
-    captioned: tuple[str, ...] = ()
     passed_over: str = ""
 
     @cached_property
@@ -179,7 +177,6 @@ def gather(config: ConfigDict) -> Material:
         beside=beside,
         templates=TEMPLATES[config.templates],
         square=config.square,
-        captioned=captions_of(config, train),
         passed_over=listed(dataset.passed_over),
     )
 

@@ -43,14 +43,14 @@ from mcti_jax.fingerprints import (
 from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
-from mcti_jax.material import EncodedPhotos, gather
+from mcti_jax.material import EncodedPhotos, captions_of, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
-from mcti_jax.saving import TOKENS, learned_tokens, read_run_tokens
+from mcti_jax.saving import MODEL, TOKENS, learned_tokens, read_run_tokens
 from mcti_jax.starts import learned_before, learned_classes
 
 
@@ -105,11 +105,11 @@ class MCTI(Method):
         self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
         check_preview(config, sd, classnames, self.layout.learned)
-        tell(describe(config, self.material, self.known, self.layout.kept))
+        captioned = captions_of(config, self.material.train)
+        tell(describe(config, self.material, self.known, self.layout.kept, captioned))
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         self.material.encode_all()
         self.first = begin(config, self.material, self.known)
-        captioned = self.material.captioned
         additions = Additions(self.first, self.material.named_texts, captioned)
         labels, encoded = self.material.train.labels, self.material.encoded
         frozen = frozen_tree(self.objective, sd, clip, labels, encoded, additions)
@@ -136,7 +136,7 @@ class MCTI(Method):
                 "classnames": list(classnames),
                 "learned": list(self.layout.learned),
             },
-            earlier={"model": lambda: whole_fingerprint(config, sd)},
+            earlier={MODEL: lambda: whole_fingerprint(config, sd)},
         )
 
     def abstract(self, mesh: Mesh) -> RunInputs:

@@ -11,7 +11,7 @@ from common.data import ImageSplit, open_dataset
 from common.errors import UserError
 from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.layout import class_latents, prepare
-from mcti_jax.material import captions_of
+from mcti_jax.material import captions_of, gather
 from mcti_jax.prompts import Prompts
 from tests.mcti.problem import learning, problem
 from tests.mcti.tiny import NumberTokenizer, settings
@@ -49,6 +49,12 @@ def test_no_caption_at_all():
     split = ImageSplit.from_arrays([black], [0], 1)
     with pytest.raises(UserError, match="captions=true finds no caption"):
         captions_of(settings(captions=True), split)
+
+
+def test_only_training_asks_for_captions(tmp_path):
+    """Tokens that were learned with captions are measured on photos that have none."""
+    changes = {"captions": True, "alpha": 0.0, "generate": {"per_class": 0}}
+    assert gather(settings(cache=str(tmp_path), **changes)).classnames
 
 
 def test_a_long_caption_is_cut_behind_the_token():
