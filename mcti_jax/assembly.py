@@ -16,6 +16,7 @@ from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
 from common.diffusion.embedding import Vocabulary
+from common.evaluation.classification import class_means, normalise
 from common.progress import say
 from common.text import some
 from mcti_jax.classifier import prompt_features
@@ -102,10 +103,7 @@ def begin(
     if config.start != PHOTOS:
         noun = noun_vectors(config, sd.tokenizer, table)
         return first_vectors(known, np.broadcast_to(noun, (len(classnames), *noun.shape)))
-    features = material.train_features
-    features = features / np.linalg.norm(features, axis=-1, keepdims=True)
-    labels = material.train.labels
-    means = np.stack([features[labels == label].mean(axis=0) for label in range(len(classnames))])
+    means = class_means(normalise(material.train_features), material.train.labels)
     words, vectors = nearest_words(
         material.clip, sd.tokenizer, table, means, config.vectors, material.cache
     )

@@ -26,7 +26,7 @@ from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
 from mcti_jax.layout import prepare
 from mcti_jax.material import Material
-from mcti_jax.mixed import mixed_scores
+from mcti_jax.mixed import mean_over_templates, mixed_scores
 from mcti_jax.prompts import Prompts
 
 # How a class feature is made, by the suffix of its metrics: the mean over the prompts of
@@ -103,7 +103,7 @@ def beside_names(material: Material, classes: Float[np.ndarray, "k p"]) -> Mappi
     """
     if material.others is None:
         return {}
-    named = classification.normalise(material.named_texts.mean(axis=1))
+    named = mean_over_templates(material.named_texts)
     photos = material.test_features, material.test.labels
     return mixed_scores(classification.normalise(classes), named, photos, material.others)
 

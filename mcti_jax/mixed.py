@@ -47,7 +47,12 @@ def named_features(
     clip: CLIP, names: Sequence[str], templates: Sequence[str], cache: Path
 ) -> Float[np.ndarray, "f p"]:
     """Return a text feature of unit length for each name, the mean over templates."""
-    return normalise(named_texts(clip, names, templates, cache).mean(axis=1))
+    return mean_over_templates(named_texts(clip, names, templates, cache))
+
+
+def mean_over_templates(texts: Float[np.ndarray, "f t p"]) -> Float[np.ndarray, "f p"]:
+    """Return the feature of each name, of unit length, as a classifier has it."""
+    return normalise(texts.mean(axis=1))
 
 
 def mixed_scores(

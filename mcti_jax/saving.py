@@ -13,7 +13,6 @@ from mcti_jax.formats import LearnedToken, read_tokens, token_words
 TOKENS = "tokens"
 """The folder in a run's folder."""
 
-
 MODEL, TEXT_ENCODER = "model", "text encoder"
 """Of the fingerprints of a run: what tokens are learned in, without denoising the latter alone."""
 

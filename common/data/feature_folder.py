@@ -48,32 +48,30 @@ def open_feature_folder(root: Path, holdout: int) -> FeatureDataset:
 
 
 def _read(root: Path, classnames: Sequence[str]) -> FeatureSplit:
-    labels, pictures, mirrors = [], [], []
+    labels, pictures, mirrors = [], [], set()
     for label, name in enumerate(classnames):
         files = [file for file in entries(root / name) if file.suffix == _SUFFIX and is_file(file)]
         plain = [file for file in files if not file.stem.endswith(MIRRORED)]
         if not plain:
             raise UserError(f"{root / name} holds no features: it needs a PICTURE.pt for each.")
-        mirrored = [file for file in files if file.stem.endswith(MIRRORED)]
-        if lone := {file.stem.removesuffix(MIRRORED) for file in mirrored} - {
-            f.stem for f in plain
-        }:
+        mirrored = set(files) - set(plain)
+        stems = {file.stem.removesuffix(MIRRORED) for file in mirrored}
+        if lone := stems - {file.stem for file in plain}:
             raise UserError(
                 f"{root / name} holds mirrors without their pictures: {some(sorted(lone))}; "
                 f"add PICTURE.pt beside PICTURE{MIRRORED}.pt."
             )
         labels += [label] * len(plain)
         pictures += plain
-        mirrors += mirrored
-    if mirrors and len(mirrors) < len(pictures):
-        known = {(file.parent, file.stem.removesuffix(MIRRORED)) for file in mirrors}
-        lacking = [file for file in pictures if (file.parent, file.stem) not in known]
+        mirrors |= mirrored
+    # A picture and its mirror stand at the same place of both.
+    order = [file.with_name(f"{file.stem}{MIRRORED}{_SUFFIX}") for file in pictures]
+    lacking = [file for file, mirror in zip(pictures, order, strict=True) if mirror not in mirrors]
+    if mirrors and lacking:
         raise UserError(
             f"{len(lacking)} pictures of {root} have no mirror, the first is {lacking[0]}: add "
             f"PICTURE{MIRRORED}.pt for each, or remove all mirrors."
         )
-    # A picture and its mirror stand at the same place of both.
-    order = [file.with_name(f"{file.stem}{MIRRORED}{_SUFFIX}") for file in pictures]
     return FeatureSplit(
         np.array(labels), _stacked(root, pictures), _stacked(root, order) if mirrors else None
     )
