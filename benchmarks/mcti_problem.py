@@ -97,6 +97,7 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
     }
     config = mcti.defaults()
     config.compare_ti = False
+    config.classification = "paper"  # the term that the reference's step has
     config.classes_per_chunk = shapes.classes_per_chunk if chunk is None else chunk
     labels = np.repeat(np.arange(classes), SHOTS)
     photos = rng.uniform(-1, 1, (labels.size, side, side, 3)).astype(np.float32)
