@@ -130,7 +130,7 @@ MUTATIONS = (
     ),
     Mutation(
         "any-number-of-levels",
-        "common/diffusion/config.py",
+        "common/diffusion/fields.py",
         'if len(fields.get("block_out_channels") or ()) > _LEVELS:',
         "if False:",
         CONFIGS,
