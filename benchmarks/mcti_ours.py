@@ -20,8 +20,8 @@ from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
 from mcti_jax.draws import Draws, draw
 from mcti_jax.layout import RowLayout, class_bank, class_latents, prepare
-from mcti_jax.losses import Networks
 from mcti_jax.method import MCTI, Steps
+from mcti_jax.networks import Networks
 from mcti_jax.objective import Objective
 
 
@@ -50,13 +50,13 @@ class OurStep:
         bank = class_bank(problem.features, problem.labels, problem.classes, config.prototypes)
         frozen = {
             "params": {name: params[name] for name in ("text", "unet", "projection")},
-            "prompts": prepare(params["text"]["token_embedding"], problem.prompts, config.pool),
+            "prompts": (prepare(params["text"]["token_embedding"], problem.prompts, config.pool),),
             "bank": bank,
             "rows": class_latents(self.layout, *posteriors, problem.labels),
             "start": problem.start,
         }
         scale = modules.vae.config.scaling_factor
-        networks = Networks(modules.unet, modules.schedule, modules.text_tower, None, scale)
+        networks = Networks(modules.unet, modules.schedule, modules.text_encoders, None, scale)
         method = RandomMCTI(Objective(networks, self.layout, config))
 
         self.mesh = make_mesh(data=1, model=1)

@@ -12,10 +12,12 @@ from jaxtyping import Array, Float, PyTree
 
 from benchmarks.mcti_problem import Problem, latent_shape
 from common.diffusion import Modules
+from mcti_jax.conditions import read_prompts
 from mcti_jax.draws import Draws, draw
 from mcti_jax.layout import class_bank, prepare
-from mcti_jax.losses import Networks, classify, denoising_error, read_prompts
+from mcti_jax.losses import classify, denoising_error
 from mcti_jax.method import MCTI
+from mcti_jax.networks import Networks
 
 ENCODE_BATCH = 4
 
@@ -91,13 +93,13 @@ class PlainStep:
     ) -> Float[Array, ""]:
         config, modules, params = self.problem.config, self.modules, frozen["params"]
         draws = jax.tree.map(lambda x: x[0], draws)
-        networks = Networks(modules.unet, modules.schedule, modules.text_tower, None, 1.0)
+        networks = Networks(modules.unet, modules.schedule, modules.text_encoders, None, 1.0)
         moments = modules.vae.apply(
             {"params": params["vae"]}, pictures[draws.entry], method="encode"
         )
         latents = modules.vae.config.scaling_factor * moments.sample(draws.posterior)
         output = read_prompts(
-            networks.text, params["text"], frozen["prompts"], draws.template, vectors[None]
+            modules.text_tower, params["text"], frozen["prompts"], draws.template, vectors[None]
         )
         states = output.last_hidden_state
         mse = denoising_error(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
 
-from common.clip import CLIP
+from common.clip import CLIP, TextTower
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
@@ -22,23 +22,24 @@ from common.text import some
 from mcti_jax.classifier import prompt_features
 from mcti_jax.formats import LearnedToken
 from mcti_jax.layout import class_bank, class_latents, kept_rows, prepare
-from mcti_jax.losses import Kept, Networks
+from mcti_jax.losses import Kept
 from mcti_jax.material import EncodedPhotos, Material
+from mcti_jax.networks import Networks
 from mcti_jax.objective import Objective, gamma_factor
 from mcti_jax.options import check_values
 from mcti_jax.prompts import Prompts
-from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, noun_vectors
+from mcti_jax.readers import TextReader, readers_of, widths_of
+from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, nouns
+from mcti_jax.widths import encoder_of_width, split
 
 
-def shares_text_tower(config: ConfigDict, sd: StableDiffusion, clip: CLIP) -> bool:
+def shares_text_tower(config: ConfigDict, tower: TextTower, clip: CLIP) -> bool:
     """Return whether the class feature comes from Stable Diffusion's text tower (1.x: CLIP's).
 
     Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own,
     unless `class_tower` has it read one block too early, as the released code does.
     """
-    return (
-        config.class_tower == "sd" or sd.text_tower.config.layers == clip.text_tower.config.layers
-    )
+    return config.class_tower == "sd" or tower.config.layers == clip.text_tower.config.layers
 
 
 def make_networks(
@@ -46,12 +47,17 @@ def make_networks(
 ) -> Networks:
     """Return the modules that the objective runs; `attention` is an implementation's name."""
     unet = sd.unet.clone(attention=attention, remat=config.remat)
+    encoders = sd.modules.text_encoders
+    number = encoder_of_width(widths_of(sd), clip.text_tower.config.width)
+    shared = shares_text_tower(config, encoders[number].tower, clip)
     return Networks(
         unet=unet if config.alpha else None,
         schedule=sd.schedule,
-        text=sd.text_tower,
-        clip_text=None if shares_text_tower(config, sd, clip) else clip.text_tower,
+        text=encoders,
+        clip_text=None if shared else clip.text_tower,
         latent_scale=sd.vae.config.scaling_factor,
+        class_encoder=number,
+        downsampling=sd.downsampling,
     )
 
 
@@ -99,14 +105,12 @@ def begin(
       known: the tokens that `start` names.
     """
     sd, classnames = material.sd, material.classnames
-    table = np.asarray(sd.params["text"]["token_embedding"])
+    readers = readers_of(sd)
     if config.start != PHOTOS:
-        noun = noun_vectors(config, sd.tokenizer, table)
+        noun = nouns(config, readers)
         return first_vectors(known, np.broadcast_to(noun, (len(classnames), *noun.shape)))
     means = class_means(normalise(material.train_features), material.train.labels)
-    words, vectors = nearest_words(
-        material.clip, sd.tokenizer, table, means, config.vectors, material.cache
-    )
+    words, vectors = nearest_words(material.clip, readers, means, config.vectors, material.cache)
     lines = [f"{name}: {' '.join(near)}" for name, near in zip(classnames, words, strict=True)]
     say(f"Words near the photos: {some(lines, 10, str)}.")
     return vectors
@@ -119,11 +123,13 @@ def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
       UserError: It names the option.
     """
     check_values(config)
-    training_prompts(config, sd.tokenizer, bool(config.alpha)).pool_at(config.pool)
-    table = np.asarray(sd.params["text"]["token_embedding"])
-    start = noun_vectors(config, sd.tokenizer, table)
+    readers = readers_of(sd)
+    for reader in readers:
+        training_prompts(config, reader.tokenizer, bool(config.alpha)).pool_at(config.pool)
+    start = nouns(config, readers)
     gamma_factor(config)
-    check_pictures(config, sd, table, start)
+    # XL's tokenizers differ in their padding alone: what fits the first one fits both.
+    check_pictures(config, sd, np.asarray(readers[0].table), split(start, widths_of(sd))[0])
 
 
 def check_pictures(
@@ -166,32 +172,31 @@ def frozen_tree(
       additions: what the run brings beside them.
     """
     config, layout, networks = objective.config, objective.layout, objective.networks
-    params = {
-        "text": sd.params["text"],
-        "projection": clip.params["text"]["projection"]["kernel"].astype(np.float32),
-    }
+    projection = clip.params["text"]["projection"]["kernel"].astype(np.float32)
+    params = {encoder.part.params: sd.params[encoder.part.params] for encoder in networks.text}
+    params["projection"] = projection
     diffusion = networks.unet is not None
     if diffusion:
         params["unet"] = sd.params["unet"]
-    captioned, table = additions.captioned, sd.params["text"]["token_embedding"]
+    captioned, readers = additions.captioned, readers_of(sd)
 
-    def prompts(model: StableDiffusion | CLIP, diffusion: bool, texts: Sequence[str]) -> Any:
+    def prompts(model: TextReader | CLIP, diffusion: bool, texts: Sequence[str]) -> Any:
         found = training_prompts(config, model.tokenizer, diffusion, texts)
         return prepare(model.params["text"]["token_embedding"], found, config.pool)
 
     frozen = {
         "params": params,
-        "prompts": prompts(sd, diffusion, captioned),
+        "prompts": tuple(prompts(reader, diffusion, captioned) for reader in readers),
         "bank": class_bank(encoded.features, labels, layout.classes, config.prototypes),
         "rows": class_latents(layout, encoded.mean, encoded.logvar, labels, bool(captioned)),
-        "start": noun_vectors(config, sd.tokenizer, table),
+        "start": nouns(config, readers),
     }
     deep = networks.clip_text is not None
     if deep:
         params["clip_text"] = clip.params["text"]
         frozen["clip_prompts"] = prompts(clip, False, captioned)
     if config.classification != "paper":
-        reader = clip if deep else sd
+        reader = clip if deep else readers[networks.class_encoder]
         frozen["class_prompts"] = prompts(reader, False, ())
         if layout.kept or additions.named is not None:
             frozen["kept"] = _kept(objective, frozen, additions)
@@ -201,12 +206,11 @@ def frozen_tree(
 def _kept(objective: Objective, frozen: PyTree, additions: Additions) -> Kept:
     """Return the classes whose texts stay as they are: kept tokens, then names."""
     networks, layout, params = objective.networks, objective.layout, frozen["params"]
-    deep, prompts = networks.clip_text is not None, frozen["class_prompts"]
-    tower, name = (networks.clip_text, "clip_text") if deep else (networks.text, "text")
+    (tower, name), prompts = networks.class_tower, frozen["class_prompts"]
     projection = params["projection"]
     tokens = np.zeros((0, prompts.slot.size, projection.shape[1]), np.float32)
     named = tokens if additions.named is None else additions.named
     if layout.kept:
-        vectors = additions.first[list(layout.kept)]
+        vectors = networks.class_vectors(additions.first[list(layout.kept)])
         tokens = np.asarray(prompt_features(tower, params[name], projection, prompts, vectors))
     return kept_rows(layout, objective.config.gamma, tokens, named)

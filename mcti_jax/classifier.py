@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from common.clip.encode import unit
 from common.clip.text import TextTower
-from mcti_jax.losses import EmbeddedPrompts, read_prompts
+from mcti_jax.conditions import EmbeddedPrompts, read_prompts
 
 
 @functools.partial(jax.jit, static_argnames="tower")

@@ -21,7 +21,9 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from common.clip.encode import unit
 from common.gradients import with_gradient
-from mcti_jax.losses import Bank, Kept, Networks, Rows, read_prompts
+from mcti_jax.conditions import read_prompts
+from mcti_jax.losses import Bank, Kept, Rows
+from mcti_jax.networks import Networks
 
 
 @flax.struct.dataclass
@@ -81,9 +83,7 @@ def class_texts(
 
     The text tower's activations are computed again for the gradient, `at_once` rows at a time.
     """
-    name, tower = "text", networks.text
-    if networks.clip_text is not None:
-        name, tower = "clip_text", networks.clip_text
+    tower, name = networks.class_tower
     params, prompts = frozen["params"], frozen["class_prompts"]
 
     @jax.checkpoint
@@ -92,7 +92,7 @@ def class_texts(
         output = read_prompts(tower, params[name], prompts, template[None], vectors[None])
         return unit(output.pooled.astype(jnp.float32) @ params["projection"])[0]
 
-    return lax.map(row, (tokens, template), batch_size=at_once)
+    return lax.map(row, (networks.class_vectors(tokens), template), batch_size=at_once)
 
 
 def classify_images(

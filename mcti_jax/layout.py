@@ -13,7 +13,8 @@ from ml_collections import ConfigDict
 
 from common.data.few_shot import class_rows
 from common.errors import UserError
-from mcti_jax.losses import Bank, EmbeddedPrompts, Kept, Rows
+from mcti_jax.conditions import EmbeddedPrompts
+from mcti_jax.losses import Bank, Kept, Rows
 from mcti_jax.prompts import Prompts
 from mcti_jax.rows import padded
 
@@ -193,6 +194,5 @@ def class_latents(
 def prepare(table: AnyArray, prompts: Prompts, pool: str) -> EmbeddedPrompts:
     """Look the prompts up in a token table `[v d]`; the slots get row 0, to be replaced."""
     ids = np.where(prompts.ids < len(table), prompts.ids, 0)
-    return EmbeddedPrompts(
-        table[ids], prompts.slot.astype(np.int32), prompts.pool_at(pool).astype(np.int32)
-    )
+    places = (prompts.slot, prompts.pool_at(pool), prompts.end)
+    return EmbeddedPrompts(table[ids], *(place.astype(np.int32) for place in places))

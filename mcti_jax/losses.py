@@ -9,7 +9,6 @@ with h the text states of a prompt that holds the row's token, u its projected c
 f_j one image feature drawn from class j.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import flax.struct
@@ -19,30 +18,11 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from common.clip.encode import unit
-from common.clip.text import TextOutput, TextTower
-from common.diffusion import UNet
-from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.added import AddedConditions
+from mcti_jax.conditions import conditions_of, read_prompts
 from mcti_jax.draws import Draws
-from mcti_jax.prompts import insert
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The frozen modules, without their parameters.
-
-    Attributes:
-      unet: the denoiser; None where no row has a diffusion term.
-      schedule: its noise schedule.
-      text: text tower whose states condition the U-Net.
-      clip_text: text tower of the class feature; None where it is `text` itself.
-      latent_scale: factor between VAE latents and the U-Net's (0.18215 for SD 1.x).
-    """
-
-    unet: UNet | None
-    schedule: NoiseSchedule
-    text: TextTower
-    clip_text: TextTower | None
-    latent_scale: float
+from mcti_jax.networks import Networks
+from mcti_jax.widths import split
 
 
 @flax.struct.dataclass
@@ -66,21 +46,6 @@ class Rows:
     logvar: Any
     entries: Any
     prompt: Any = None
-
-
-@flax.struct.dataclass
-class EmbeddedPrompts:
-    """Prompts after the embedding table: what the text towers start from.
-
-    Attributes:
-      embedded: `[t s d]`.
-      slot: `[t]`, where the learned vectors go.
-      pool_at: `[t]`, where the class feature is read.
-    """
-
-    embedded: Any
-    slot: Any
-    pool_at: Any
 
 
 @flax.struct.dataclass
@@ -113,18 +78,6 @@ class Kept:
     texts: Any
 
 
-def read_prompts(
-    tower: TextTower,
-    params: PyTree,
-    prompts: EmbeddedPrompts,
-    template: Int[Array, "b"],
-    vectors: Float[Array, "b n d"],
-) -> TextOutput:
-    """Run the text tower on prompts that hold the given vectors."""
-    filled = insert(prompts.embedded[template], prompts.slot[template], vectors)
-    return tower.apply({"params": params}, filled, prompts.pool_at[template])
-
-
 def denoising_error(
     networks: Networks,
     params: PyTree,
@@ -132,11 +85,13 @@ def denoising_error(
     latents: Float[Array, "b h w c"],
     noise: Float[Array, "b h w c"],
     timestep: Int[Array, "b"],
+    added: AddedConditions | None = None,
 ) -> Float[Array, "b"]:
     """Return the mean squared error of the U-Net's prediction, per sample, in float32."""
     noisy = networks.schedule.add_noise(latents, noise, timestep)
     target = networks.schedule.target(latents, noise, timestep)
-    predicted = networks.unet.apply({"params": params}, noisy, timestep, states)
+    conditions = (states,) if added is None else (states, added)
+    predicted = networks.unet.apply({"params": params}, noisy, timestep, *conditions)
     return jnp.mean((predicted - target) ** 2, axis=(1, 2, 3))
 
 
@@ -188,7 +143,12 @@ def row_losses(
     template = draws.template.reshape(-1)
     vectors = jnp.repeat(tokens, samples, axis=0)
     params = frozen["params"]
-    output = read_prompts(networks.text, params["text"], frozen["prompts"], template, vectors)
+    outputs = [
+        read_prompts(encoder.tower, params[encoder.part.params], prompts, template, part)
+        for encoder, prompts, part in zip(
+            networks.text, frozen["prompts"], split(vectors, networks.widths), strict=True
+        )
+    ]
 
     error = jnp.zeros(count)
     if networks.unet is not None:
@@ -196,16 +156,19 @@ def row_losses(
         mean, logvar = pick(rows.mean, draws.entry), pick(rows.logvar, draws.entry)
         latents = networks.latent_scale * (mean + jnp.exp(0.5 * logvar) * draws.posterior)
         flat = [x.reshape(-1, *x.shape[2:]) for x in (latents, draws.noise, draws.timestep)]
-        per_sample = denoising_error(networks, params["unet"], output.last_hidden_state, *flat)
+        states, added = conditions_of(networks, frozen, outputs, template, latents.shape[-3:-1])
+        per_sample = denoising_error(networks, params["unet"], states, *flat, added)
         error = per_sample.reshape(count, samples).mean(axis=1)
 
     loss, metrics = rows.alpha * error, {"mse": error}
     if not classified:
         return loss, metrics
 
+    output = outputs[networks.class_encoder]
     if networks.clip_text is not None:
+        part = networks.class_vectors(vectors)
         output = read_prompts(
-            networks.clip_text, params["clip_text"], frozen["clip_prompts"], template, vectors
+            networks.clip_text, params["clip_text"], frozen["clip_prompts"], template, part
         )
     text = output.pooled.astype(jnp.float32) @ params["projection"]
     bank = frozen["bank"]

@@ -12,7 +12,8 @@ from common.errors import UserError
 from mcti_jax.draws import draw
 from mcti_jax.joint import sum_over_images
 from mcti_jax.layout import RowLayout
-from mcti_jax.losses import Networks, Rows, row_losses
+from mcti_jax.losses import Rows, row_losses
+from mcti_jax.networks import Networks
 from mcti_jax.rows import sum_over_rows
 
 GAMMA_SCHEDULES = ("constant", "exponential")
@@ -83,7 +84,7 @@ class Objective:
                 feature_draws=config.feature_draws,
                 latent=rows.mean.shape[2:],
                 timesteps=networks.schedule.num_train_timesteps,
-                templates=frozen["prompts"].slot.size,
+                templates=frozen["prompts"][0].slot.size,
                 shared_features=config.shared_features,
             )
             if rows.prompt is not None:

@@ -17,7 +17,9 @@ from common.hub import local_run
 from common.text import some
 from mcti_jax.formats import LearnedToken, read_tokens, require_usable, token_words
 from mcti_jax.layout import AnyArray
+from mcti_jax.readers import TextReader
 from mcti_jax.saving import TOKENS, read_run_tokens
+from mcti_jax.widths import Widths, join
 
 PHOTOS = "photos"
 """The value of `start` that stands for the words nearest to the photos of each class."""
@@ -45,13 +47,23 @@ def noun_vectors(
     return table[np.asarray(ids)[pieces]].astype(np.float32)
 
 
+def nouns(config: ConfigDict, readers: Sequence[TextReader]) -> Float[AnyArray, "n D"]:
+    """Return `noun_vectors` for each text encoder, side by side."""
+    parts = [noun_vectors(config, reader.tokenizer, reader.table) for reader in readers]
+    return join(parts)
+
+
 def names_tokens(config: ConfigDict) -> bool:
     """Return whether a run begins with tokens that were learned before."""
     return config.start not in ("", PHOTOS)
 
 
 def learned_before(
-    config: ConfigDict, classnames: Sequence[str], width: int, fingerprint: str, text: str = ""
+    config: ConfigDict,
+    classnames: Sequence[str],
+    widths: Widths,
+    fingerprint: str,
+    text: str = "",
 ) -> dict[int, LearnedToken]:
     """Return the tokens that `start` names, by the number of the class that begins as each.
 
@@ -61,7 +73,7 @@ def learned_before(
     Args:
       config: The run's.
       classnames: K names.
-      width: Of the text tower's input.
+      widths: Of the text encoders' inputs.
       fingerprint: Of the Stable Diffusion that is learned for.
       text: Of its text encoder, which tokens name that were learned without denoising.
 
@@ -73,7 +85,7 @@ def learned_before(
     path = local_run(config.start)
     is_run = (path / "config.json").exists() or (path / TOKENS).is_dir()
     tokens = read_run_tokens(path) if is_run else read_tokens(path)
-    require_usable(tokens, width, config.model)
+    require_usable(tokens, widths, config.model)
     for token in tokens:
         _require_fitting(token, config, fingerprint, text)
     by_class = {_class_key(token): token for token in tokens}
@@ -138,26 +150,28 @@ def learned_classes(
 
 def nearest_words(
     clip: CLIP,
-    tokenizer: Tokenizer,
-    table: Float[np.ndarray, "v d"],
+    readers: Sequence[TextReader],
     means: Float[np.ndarray, "k p"],
     vectors: int,
     cache: Path,
-) -> tuple[list[tuple[str, ...]], Float[np.ndarray, "k n d"]]:
+) -> tuple[list[tuple[str, ...]], Float[np.ndarray, "k n D"]]:
     """Return the words of the vocabulary that CLIP finds nearest to each class, and their rows.
 
     A word is compared as "a photo of a WORD".
 
     Args:
       clip: Reads the words.
-      tokenizer: Of the table.
-      table: Embeddings of tokens.
+      readers: Have a vocabulary each; a word is one that all of them have.
       means: Of the features of each class's photos.
       vectors: n, words of a class.
       cache: Where features of the words are kept.
     """
-    ids = whole_words(tokenizer, len(table))
-    words = [tokenizer.word(number) for number in ids]
+    known = [
+        {reader.tokenizer.word(token): token for token in tokens}
+        for reader in readers
+        for tokens in [whole_words(reader.tokenizer, len(reader.table))]
+    ]
+    words = [word for word in known[0] if all(word in ids for ids in known)]
     if len(words) < vectors:
         raise UserError(
             f"start={PHOTOS} needs {vectors} words for each class, and the vocabulary has "
@@ -166,7 +180,9 @@ def nearest_words(
     texts = text_features(clip, [f"a photo of a {word}" for word in words], cache)
     rows, _ = nearest_rows(means, texts, vectors)
     named = [tuple(words[row] for row in places) for places in rows]
-    return named, table[np.asarray(ids)[rows]].astype(np.float32)
+    places = [np.array([ids[word] for word in words])[rows] for ids in known]
+    pairs = zip(readers, places, strict=True)
+    return named, join([np.asarray(reader.table)[ids].astype(np.float32) for reader, ids in pairs])
 
 
 def whole_words(tokenizer: Tokenizer, rows: int) -> list[int]:

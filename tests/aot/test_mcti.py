@@ -146,5 +146,5 @@ def test_the_papers_networks():
         "text": jax.numpy.bfloat16,
         "projection": np.float32,
     }
-    assert frozen["prompts"].embedded.shape == (27, 77, 768)
+    assert frozen["prompts"][0].embedded.shape == (27, 77, 768)
     assert frozen["rows"].mean.shape == (104, 10, 64, 64, 4)

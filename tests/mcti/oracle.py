@@ -13,10 +13,11 @@ import transformers
 
 from common.clip import TextTower
 from common.diffusion import AutoencoderKL, NoiseSchedule, UNet, UNetConfig, VAEConfig
+from common.diffusion.text_encoder import FIRST, TextEncoder
 from common.weights.clip import HF_TEXT_TOWER
 from common.weights.diffusion import unet_table, vae_to_flax
 from common.weights.table import to_flax
-from mcti_jax.losses import Networks
+from mcti_jax.networks import Networks
 from tests.mcti.tiny import LATENT_SCALE, SCHEDULE, TEXT
 
 TEXT = replace(TEXT, layers=2)
@@ -153,7 +154,7 @@ def networks(dtype="float32"):
     return Networks(
         unet=UNet(UNetConfig.from_dict(UNET), dtype=dtype),
         schedule=NoiseSchedule(**SCHEDULE),
-        text=TextTower(TEXT),
+        text=(TextEncoder(FIRST, TextTower(TEXT)),),
         clip_text=None,
         latent_scale=LATENT_SCALE,
     )

@@ -24,7 +24,7 @@ def micro_step(problem, vectors, sample):
         embedded = table[sample["ids"]].at[slot].set(vectors)
         return tower.apply({"params": params}, embedded[None], pool_at[None])
 
-    output = encode(networks.text, params["text"])
+    output = encode(networks.text[0].tower, params["text"])
 
     error = 0.0
     if networks.unet:

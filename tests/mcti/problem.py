@@ -10,9 +10,10 @@ from jax.sharding import PartitionSpec as P
 
 from common.clip import TextTower
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
+from common.diffusion.text_encoder import FIRST, TextEncoder
 from mcti_jax.classifier import prompt_features
 from mcti_jax.layout import RowLayout, class_bank, class_latents, kept_rows, prepare
-from mcti_jax.losses import Networks
+from mcti_jax.networks import Networks
 from mcti_jax.objective import Objective
 from mcti_jax.prompts import Prompts
 from tests.mcti.tiny import (
@@ -130,8 +131,7 @@ def learning(whole, learned, devices=1, names=None):
     photos, tokens = whole.photos, whole.tokens[: whole.layout.classes]
     frozen["rows"] = class_latents(layout, photos.mean, photos.logvar, photos.labels)
     if config.classification != "paper":
-        own = networks.clip_text is not None
-        tower, name = (networks.clip_text, "clip_text") if own else (networks.text, "text")
+        tower, name = networks.class_tower
         params = frozen["params"][name], frozen["params"]["projection"]
         kept = tokens[list(layout.kept)]
         texts = np.asarray(prompt_features(tower, *params, frozen["class_prompts"], kept))
@@ -176,7 +176,9 @@ def problem(*, devices=1, seed=0, own_clip_text=False, **changes):
     params["projection"] = rng.normal(0, 0.2, (TEXT.width, FEATURES)).astype(np.float32)
     return assemble(
         config,
-        Networks(unet, NoiseSchedule(**SCHEDULE), text, clip_text, LATENT_SCALE),
+        Networks(
+            unet, NoiseSchedule(**SCHEDULE), (TextEncoder(FIRST, text),), clip_text, LATENT_SCALE
+        ),
         params,
         Prompts.from_templates(NumberTokenizer(), TEMPLATES, config.vectors),
         random_photos(LABELS, LATENT, seed),
@@ -193,7 +195,7 @@ def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
     read = prompts if networks.unet else prompts.cut()
     frozen = {
         "params": params,
-        "prompts": prepare(table, read, config.pool),
+        "prompts": (prepare(table, read, config.pool),),
         "bank": class_bank(photos.features, photos.labels, classes, config.prototypes),
         "rows": class_latents(layout, photos.mean, photos.logvar, photos.labels),
         "start": np.repeat(table[7:8], config.vectors, axis=0),

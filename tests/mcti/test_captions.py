@@ -80,7 +80,7 @@ def test_a_photo_is_learned_under_its_own_prompt():
         rows = class_latents(
             whole.layout, whole.photos.mean, whole.photos.logvar, labels, captioned=True
         )
-        changes = {"prompts": prepare(table, prompts, "placeholder"), "rows": rows}
+        changes = {"prompts": (prepare(table, prompts, "placeholder"),), "rows": rows}
         return replace(whole, frozen=whole.frozen | changes).differentiate().gradient[0]
 
     texts = [f"{10 + label} {{}} 4" for label in labels]  # One for the photos of each class.

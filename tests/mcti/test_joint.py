@@ -86,9 +86,8 @@ def plainly(tiny):
     """Loss, metrics and gradient of the first variant, class by class and photo by photo."""
     networks, config, frozen = tiny.objective.networks, tiny.objective.config, tiny.frozen
     classes, prompts, params = tiny.layout.classes, tiny.prompts, frozen["params"]
-    deep = networks.clip_text is not None
-    tower = networks.clip_text if deep else networks.text
-    params, projection = params["clip_text" if deep else "text"], params["projection"]
+    tower, name = networks.class_tower
+    params, projection = params[name], params["projection"]
     banks = [tiny.photos.entries("features", k) for k in range(classes)]
     draws = draw_joint(
         tiny.key,

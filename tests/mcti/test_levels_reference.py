@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mcti_jax.classifier import mean_over_prompts, prompt_features
+from mcti_jax.conditions import read_prompts
 from mcti_jax.layout import prepare
-from mcti_jax.losses import classify, read_prompts
+from mcti_jax.losses import classify
 from tests.mcti.synthetic_bank import synthetic_bank, unit
 from tests.mcti.tiny import LATENT_SCALE, QUICK
 
@@ -49,7 +50,7 @@ def test_l1_text(pair, draws, steps, pool):
     problem, label = pair.problem, 1
     params = problem.frozen["params"]["text"]
     output = read(
-        problem.objective.networks.text,
+        problem.objective.networks.text[0].tower,
         params,
         jax.tree.map(jnp.asarray, prepare(params["token_embedding"], problem.prompts, pool)),
         draws.template[label],
@@ -130,7 +131,7 @@ def test_l7_ensemble_of_whole_prompts(pair):
     cut = prepare(params["text"]["token_embedding"], problem.prompts.cut(), "placeholder")
     assert cut.embedded.shape[1] == 10
     features = prompt_features(
-        problem.objective.networks.text,
+        problem.objective.networks.text[0].tower,
         params["text"],
         jnp.asarray(params["projection"]),
         jax.tree.map(jnp.asarray, cut),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from common.diffusion import NoiseSchedule
-from mcti_jax.losses import Networks, classify, denoising_error
+from mcti_jax.losses import classify, denoising_error
+from mcti_jax.networks import Networks
 from tests.mcti.synthetic_bank import COUNTS, LABELS, synthetic_bank, unit
 from tests.mcti.tiny import SCHEDULE
 

@@ -73,7 +73,7 @@ def test_networks_are_those_that_the_objective_needs():
     assert make_networks(settings(alpha=0.0), *models()).unet is None
     # Stable Diffusion 2 leaves out CLIP's last block, which the class feature needs.
     deeper = make_networks(settings(), *models(clip_layers=2))
-    assert deeper.clip_text.config.layers == deeper.text.config.layers + 1
+    assert deeper.clip_text.config.layers == deeper.text[0].tower.config.layers + 1
     # The released code reads it from Stable Diffusion's own tower all the same.
     assert make_networks(settings(class_tower="sd"), *models(clip_layers=2)).clip_text is None
 

@@ -16,6 +16,7 @@ from common.diffusion import load_stable_diffusion
 from common.errors import UserError
 from mcti_jax.formats import LearnedToken, read_tokens, write_token
 from mcti_jax.material import gather
+from mcti_jax.readers import readers_of
 from mcti_jax.starts import (
     first_vectors,
     learned_before,
@@ -38,7 +39,7 @@ def token(word, value, **metadata):
 
 
 def known(folder, **changes):
-    return learned_before(settings(start=str(folder), **changes), NAMES, WIDTH, MODEL)
+    return learned_before(settings(start=str(folder), **changes), NAMES, (WIDTH,), MODEL)
 
 
 class TestTokensOfAFolder:
@@ -101,12 +102,12 @@ def test_words_near_photos_are_whole_words(tmp_path):
     assert {"star", "red", "photo"} <= set(words) and all(word.isalpha() for word in words)
     wanted = ["star", "fish", "drop"]
     means = clip.text_features([f"a photo of a {word}" for word in wanted])
-    near, vectors = nearest_words(clip, sd.tokenizer, table, means, 2, tmp_path)
+    near, vectors = nearest_words(clip, readers_of(sd), means, 2, tmp_path)
     assert [first for first, _ in near] == wanted
     rows = [[ids[words.index(word)] for word in pair] for pair in near]
     np.testing.assert_array_equal(vectors, table[np.array(rows)].astype(np.float32))
     with pytest.raises(UserError, match="give fewer vectors"):
-        nearest_words(clip, sd.tokenizer, table, means, 5000, tmp_path)
+        nearest_words(clip, readers_of(sd), means, 5000, tmp_path)
 
 
 class TestJoinedData:

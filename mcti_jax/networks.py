@@ -1,0 +1,51 @@
+"""The frozen modules of the objective, and which of them reads which of a token's vectors."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Array, Float
+
+from common.clip.text import TextTower
+from common.diffusion import UNet
+from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.text_encoder import TextEncoder
+from mcti_jax.widths import Widths, split
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The frozen modules, without their parameters.
+
+    Attributes:
+      unet: the denoiser; None where no row has a diffusion term.
+      schedule: its noise schedule.
+      text: the text encoders whose states condition the U-Net, two in XL.
+      clip_text: text tower of the class feature; None where it is one of `text` itself.
+      latent_scale: factor between VAE latents and the U-Net's (0.18215 for SD 1.x).
+      class_encoder: the number of the text encoder whose vectors the class feature is made of.
+      downsampling: pixels along a side for each latent along it.
+    """
+
+    unet: UNet | None
+    schedule: NoiseSchedule
+    text: tuple[TextEncoder, ...]
+    clip_text: TextTower | None
+    latent_scale: float
+    class_encoder: int = 0
+    downsampling: int = 8
+
+    @property
+    def widths(self) -> Widths:
+        """Of the text encoders' inputs."""
+        return tuple(encoder.tower.config.width for encoder in self.text)
+
+    @property
+    def class_tower(self) -> tuple[TextTower, str]:
+        """The text tower of the class feature, and the name of its parameters."""
+        if self.clip_text is not None:
+            return self.clip_text, "clip_text"
+        encoder = self.text[self.class_encoder]
+        return encoder.tower, encoder.part.params
+
+    def class_vectors(self, vectors: Float[Array, "... D"]) -> Float[Array, "... d"]:
+        """Return what the class feature's tower reads of vectors."""
+        return split(vectors, self.widths)[self.class_encoder]
