@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
@@ -103,7 +104,7 @@ def _ends(encoder: TextEncoder, vocabulary: Vocabulary, chunks: Sequence[Chunk])
     if config.projection is None:
         return np.zeros(len(chunks), np.int32)  # nothing is pooled here
     ids = np.stack([vocabulary.framed_ids(chunk) for chunk in chunks])
-    return np.asarray(pool_positions(ids, config.pool, config.eos), np.int32)
+    return np.asarray(pool_positions(jnp.asarray(ids), config.pool, config.eos), np.int32)
 
 
 def _conditions(

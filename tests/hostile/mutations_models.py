@@ -12,7 +12,7 @@ MUTATIONS = (
     Mutation(
         "words-without-rows-in-diffusion",
         "common/diffusion/checkpoint.py",
-        '    tokenizer.require_rows(sizes.text.vocab_size, directory / "tokenizer")\n',
+        "        tokenizers[part].require_rows(config.vocab_size, directory / part.tokenizer)\n",
         "",
         TOKENIZERS,
     ),
