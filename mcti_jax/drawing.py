@@ -23,6 +23,7 @@ from configs.mcti import defaults
 from mcti_jax.formats import require_usable, typed_words
 from mcti_jax.material import resolution
 from mcti_jax.options import RANGES
+from mcti_jax.readers import widths_of
 from mcti_jax.sheet import Sheet, draw_again, draw_sheet, gather_tokens
 
 _GUIDANCE = 7.5  # Stable Diffusion's; a run has its own
@@ -93,7 +94,7 @@ def draw_prompts(
     words = typed_words(tokens)
     model = model or config.model
     sd = load_stable_diffusion(model, frozen_dtype(config.dtype))
-    require_usable(tokens, sd.text_tower.config.width, model)
+    require_usable(tokens, widths_of(sd), model)
     sampler = sd.default_sampler if sampler is None else sampler
     check_sampling(sd.schedule, sampler, steps)
     side = resolution(config, sd) if model == config.model else sd.image_size

@@ -15,7 +15,6 @@ from common.clip.text import require_causal
 from common.data import ImageSplit
 from common.data.names import readable
 from common.data.templates import TEMPLATES
-from common.diffusion import StableDiffusion
 from common.evaluation import baselines, classification, figures, generation
 from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.spread import over_devices
@@ -28,6 +27,8 @@ from mcti_jax.layout import prepare
 from mcti_jax.material import Material
 from mcti_jax.mixed import mean_over_templates, mixed_scores
 from mcti_jax.prompts import Prompts
+from mcti_jax.readers import TextReader, class_reader, read_by, readers_of, widths_of
+from mcti_jax.widths import split
 
 # How a class feature is made, by the suffix of its metrics: the mean over the prompts of
 # training, which stands for the method where one number has to, or a single prompt.
@@ -55,8 +56,8 @@ def classifiers(
     config: ConfigDict, material: Material, tokens: Float[np.ndarray, "k n d"]
 ) -> dict[str, Classifier]:
     """Build the tokens' classifier by the prompts of training and by a single one."""
-    clip = material.clip
-    source = material.sd if config.class_tower == "sd" else clip
+    sd, clip = material.sd, material.clip
+    source, tokens = class_reader(config, clip, lambda: sd), read_by(clip, tokens, widths_of(sd))
     modes = {}
     for mode, name in {ENSEMBLE: config.templates, SINGLE: "photo"}.items():
         templates = TEMPLATES[name]
@@ -68,7 +69,7 @@ def classifiers(
 
 def token_features(
     config: ConfigDict,
-    source: StableDiffusion | CLIP,
+    source: TextReader | CLIP,
     clip: CLIP,
     tokens: Float[np.ndarray, "k n d"],
     templates: Sequence[str],
@@ -79,7 +80,7 @@ def token_features(
       config: The run's.
       source: Whose text tower reads the tokens.
       clip: Whose projection takes them to the space of image features.
-      tokens: Learned vectors.
+      tokens: Learned vectors, those that the source reads.
       templates: With `{}` where a token goes.
 
     Raises:
@@ -202,10 +203,22 @@ def evaluate(
 def follow(
     material: Material, tokens: Float[np.ndarray, "k n d"], start: Float[np.ndarray, "n d"]
 ) -> tuple[Drift, ...]:
-    """Measure how far each vector moved, in the text tower that reads the tokens."""
-    names = material.classnames
-    table = np.asarray(material.sd.params["text"]["token_embedding"])
-    return drift(tokens, start, table, material.sd.tokenizer, names, token_words(names))
+    """Measure how far each vector moved, in each text encoder that reads the tokens."""
+    names, widths, readers = material.classnames, widths_of(material.sd), readers_of(material.sd)
+    words = token_words(names)
+    followed = [
+        drift(ours, begun, np.asarray(reader.table), reader.tokenizer, names, words)
+        for reader, ours, begun in zip(
+            readers, split(tokens, widths), split(start, widths), strict=True
+        )
+    ]
+    if len(readers) == 1:
+        return followed[0]
+    return tuple(
+        dataclasses.replace(row, word=f"{row.word} {reader.name}")
+        for rows in zip(*followed, strict=True)
+        for reader, row in zip(readers, rows, strict=True)
+    )
 
 
 def picture_scores(

@@ -35,6 +35,7 @@ from mcti_jax.formats import (
     FORMATS,
     LearnedToken,
     file_stem,
+    format_of,
     read_tokens,
     require_usable,
     token_word,
@@ -72,12 +73,12 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
     words_of = Counter(file_stem(token.token) for token in tokens)
     if clash := [token.token for token in tokens if words_of[file_stem(token.token)] > 1]:
         raise UserError(f"the words {', '.join(clash)} would share a file; rename all but one.")
-    usage = FORMATS[format].usage
+    layouts = [format_of(token, format) for token in tokens]
     return {
-        write_token(out, token, format): usage.format(
+        write_token(out, token, format): layout.usage.format(
             token=token.token, stem=file_stem(token.token)
         )
-        for token in tokens
+        for token, layout in zip(tokens, layouts, strict=True)
     }
 
 
@@ -120,12 +121,11 @@ def _finished(workdir: AnyPath) -> list[LearnedToken]:
     if (workdir / "config.json").exists():
         # What follows takes seconds to import, and other tokens have no model to fit.
         from common.config import read_config
-        from common.diffusion.known import text_width
         from configs.mcti import defaults
+        from mcti_jax.readers import local_widths
 
         model = read_config(workdir, defaults()).model
-        width = text_width(model) or tokens[0].vectors.shape[1]
-        require_usable(tokens, width, model)
+        require_usable(tokens, local_widths(model) or tokens[0].widths, model)
     return tokens
 
 

@@ -37,10 +37,10 @@ def names_fingerprint(classnames: Sequence[str]) -> str:
 def prompt_fingerprint(
     config: ConfigDict, sd: StableDiffusion, clip: CLIP, captioned: Sequence[str] = ()
 ) -> str:
-    """Return 16 hex characters for both tokenizers' ids of the prompts and the first noun."""
+    """Return 16 hex characters for all tokenizers' ids of the prompts and the first noun."""
     digest = hashlib.sha256()
     sets = ((), captioned) if captioned else ((),)
-    for tokenizer, texts in itertools.product((sd.tokenizer, clip.tokenizer), sets):
+    for tokenizer, texts in itertools.product((*sd.tokenizers, clip.tokenizer), sets):
         prompts = training_prompts(config, tokenizer, diffusion=True, captioned=texts)
         for ids in (prompts.ids, prompts.slot, tokenizer.encode(config.init_word)):
             digest.update(np.asarray(ids, "<i8").tobytes())

@@ -12,6 +12,8 @@ from common.diffusion import StableDiffusion
 from common.diffusion.drawing import generate
 from common.photos.images import to_uint8
 from common.spread import over_devices
+from mcti_jax.readers import widths_of
+from mcti_jax.widths import by_encoder
 
 
 def generate_classes(
@@ -19,7 +21,7 @@ def generate_classes(
 ) -> Float[np.ndarray, "k g h w 3"]:
     """Draw the configured number of pictures for each class."""
     options = config.generate
-    words = {f"<{k}>": vectors for k, vectors in enumerate(tokens)}
+    words = {f"<{k}>": by_encoder(vectors, widths_of(sd)) for k, vectors in enumerate(tokens)}
     texts = [options.prompt.replace("{}", word) for word in words]
     prompts = [text for text in texts for _ in range(options.per_class)]
     images = generate(

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
-from common.clip.text import require_causal
 from common.data import (
     Dataset,
     FeatureDataset,
@@ -28,8 +27,7 @@ from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.joined import join
 from common.data.passed_over import listed
 from common.data.templates import TEMPLATES
-from common.diffusion import StableDiffusion, StableDiffusionXL, load_stable_diffusion
-from common.diffusion.known import is_known_xl
+from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
@@ -37,6 +35,7 @@ from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
+from mcti_jax.readers import require_same_width
 from mcti_jax.starts import names_tokens
 
 
@@ -147,7 +146,6 @@ def gather(config: ConfigDict) -> Material:
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.
     """
-    require_single_tower(config)
     dataset, added = open_photos(config, config.data), ()
     if config.add:
         further = open_photos(config, config.add)
@@ -160,7 +158,6 @@ def gather(config: ConfigDict) -> Material:
     drawn = config.generate.per_class or config.preview_every
     networks = bool(config.alpha or drawn or names_tokens(config))
     sd = load_stable_diffusion(config.model, dtype, networks=networks)
-    require_single_tower(config, sd)
     clip = load_clip(config.clip, dtype)
     require_same_width(sd, clip, config)
     beside = open_photos(config, config.beside) if config.beside else None
@@ -240,31 +237,6 @@ def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
         raise UserError(
             f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "
             "no other class to tell it from. Give alpha=1, or a second class."
-        )
-
-
-def require_single_tower(config: ConfigDict, sd: StableDiffusion | None = None) -> None:
-    """Refuse a Stable Diffusion XL: before anything of it is loaded, or once `sd` is.
-
-    Raises:
-      UserError: The model is one; without `sd`, as far as can be told without a network.
-    """
-    if isinstance(sd, StableDiffusionXL) or (sd is None and is_known_xl(config.model)):
-        raise UserError(
-            f"model={config.model!r} is a Stable Diffusion XL, whose two text encoders MC-TI does "
-            "not learn tokens for: give a Stable Diffusion 1.x or 2.x."
-        )
-
-
-def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> None:
-    """Refuse text towers of different widths: tokens are used in both, without padding."""
-    for name, model in (("model", sd), ("clip", clip)):
-        require_causal(model.text_tower.config, f"{name}={config[name]!r}: MC-TI")
-    widths = sd.text_tower.config.width, clip.text_tower.config.width
-    if widths[0] != widths[1]:
-        raise UserError(
-            f"model={config.model!r} has text width {widths[0]} but clip={config.clip!r} has "
-            f"{widths[1]}: choose the CLIP whose text tower this Stable Diffusion uses."
         )
 
 

@@ -1,6 +1,5 @@
 """What the saved tokens of a run come to, on its own photos or others of the same classes."""
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from common.config import changed
@@ -12,8 +11,9 @@ from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import in_class_order, require_usable
 from mcti_jax.material import gather
 from mcti_jax.options import check_values
+from mcti_jax.readers import readers_of, widths_of
 from mcti_jax.saving import read_run_tokens
-from mcti_jax.starts import noun_vectors
+from mcti_jax.starts import nouns
 
 
 def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name: str) -> Evaluation:
@@ -42,7 +42,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
             "PATH/train/class/."
         )
     sd = material.sd
-    require_usable(learned, sd.text_tower.config.width, config.model)
+    require_usable(learned, widths_of(sd), config.model)
     tokens = in_class_order(learned, material.classnames)
     if tokens.shape[1] != config.vectors:
         raise UserError(
@@ -50,6 +50,4 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
             f"vectors={config.vectors}: put the files of one run together."
         )
     check_options(config, sd)
-    table = np.asarray(sd.params["text"]["token_embedding"])
-    start = noun_vectors(config, sd.tokenizer, table)
-    return evaluate(config, material, {name: tokens}, start)
+    return evaluate(config, material, {name: tokens}, nouns(config, readers_of(sd)))

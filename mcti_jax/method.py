@@ -50,7 +50,8 @@ from mcti_jax.options import check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
-from mcti_jax.saving import MODEL, TOKENS, learned_tokens, read_run_tokens
+from mcti_jax.readers import widths_of
+from mcti_jax.saving import MODEL, TOKENS, learned_tokens, noted, read_run_tokens
 from mcti_jax.starts import learned_before, learned_classes
 
 
@@ -100,7 +101,7 @@ class MCTI(Method):
         self.material = gather(config)
         sd, clip, classnames = self.material.sd, self.material.clip, self.material.classnames
         prints = (sd.fingerprint, sd.text_fingerprint)
-        self.known = learned_before(config, classnames, sd.text_tower.config.width, *prints)
+        self.known = learned_before(config, classnames, widths_of(sd), *prints)
         learned = learned_classes(config, classnames, self.material.added, self.known)
         self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
@@ -135,6 +136,7 @@ class MCTI(Method):
             notes={
                 "classnames": list(classnames),
                 "learned": list(self.layout.learned),
+                **noted(widths_of(sd)),
             },
             earlier={MODEL: lambda: whole_fingerprint(config, sd)},
         )
@@ -236,6 +238,7 @@ class MCTI(Method):
             sd.fingerprint if self.config.alpha else sd.text_fingerprint,
             self.config.updates,
             {number: self.known[number] for number in self.layout.kept},
+            widths_of(sd),
         )
         for token in tokens:
             write_token(workdir / TOKENS, token, "diffusers")

@@ -8,12 +8,14 @@ from ml_collections import ConfigDict
 
 from common.diffusion import StableDiffusion, check_sampling
 from common.diffusion.drawing import generate
-from common.diffusion.states import vocabulary_of
+from common.diffusion.text_encoding import vocabularies_of
 from common.errors import UserError
 from common.evaluation.figures import image_grid
 from common.photos.images import to_uint8
 from common.text import printable
 from mcti_jax.formats import token_words
+from mcti_jax.readers import widths_of
+from mcti_jax.widths import by_encoder
 
 
 def preview_texts(
@@ -60,10 +62,11 @@ def check_preview(
     texts = preview_texts(config, classnames, learned)
     if not texts:
         raise UserError("preview.prompts is empty: name what is drawn, or set preview_every=0.")
-    vectors = np.zeros((config.vectors, sd.text_tower.config.width), np.float32)
-    known = vocabulary_of(sd, dict.fromkeys(token_words(classnames), vectors))
-    for text in texts:
-        known.embedded(text)
+    widths = widths_of(sd)
+    vectors = by_encoder(np.zeros((config.vectors, sum(widths)), np.float32), widths)
+    for known in vocabularies_of(sd, dict.fromkeys(token_words(classnames), vectors)):
+        for text in texts:
+            known.embedded(text)
 
 
 def draw_preview(
@@ -84,10 +87,11 @@ def draw_preview(
     """
     options = config.preview
     texts = preview_texts(config, classnames, learned)
+    vectors = [by_encoder(token, widths_of(sd)) for token in tokens]
     pictures = generate(
         sd,
         [text for text in texts for _ in range(options.number)],
-        dict(zip(token_words(classnames), tokens, strict=True)),
+        dict(zip(token_words(classnames), vectors, strict=True)),
         size=config.resolution or sd.image_size,
         sampler=config.generate.sampler,
         steps=config.generate.steps,

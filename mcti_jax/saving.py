@@ -1,6 +1,7 @@
 """What a run leaves of its tokens: one `LearnedToken` a class, with where it comes from."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -9,12 +10,16 @@ from ml_collections import ConfigDict
 from common.errors import UserError
 from common.paths import AnyPath
 from mcti_jax.formats import LearnedToken, read_tokens, token_words
+from mcti_jax.widths import Widths
 
 TOKENS = "tokens"
 """The folder in a run's folder."""
 
 MODEL, TEXT_ENCODER = "model", "text encoder"
 """Of the fingerprints of a run: what tokens are learned in, without denoising the latter alone."""
+
+
+_WIDTHS = "text encoders"
 
 
 def learned_tokens(
@@ -24,6 +29,7 @@ def learned_tokens(
     fingerprint: str,
     step: int,
     kept: Mapping[int, LearnedToken] | None = None,
+    widths: Widths = (),
 ) -> list[LearnedToken]:
     """Name the vectors of K classes, in the order of the classes.
 
@@ -35,6 +41,7 @@ def learned_tokens(
       step: Updates made.
       kept: Tokens of an earlier run, by the numbers of the classes that were not learned; they
         go on saying where they come from.
+      widths: Of each text encoder's vectors; () stands for one encoder.
     """
     kept = kept or {}
     shared = {
@@ -56,8 +63,18 @@ def learned_tokens(
         origin = kept[index].metadata if index in kept else shared
         facts = {**which, **origin, **which}
         metadata = {key: str(value) for key, value in facts.items()}
-        tokens.append(LearnedToken(word, np.asarray(vector, np.float32), metadata))
+        tokens.append(LearnedToken(word, np.asarray(vector, np.float32), metadata, widths=widths))
     return tokens
+
+
+def noted(widths: Widths) -> dict[str, list[int]]:
+    """Return what the notes of a run's checkpoints say of its text encoders, where they are two."""
+    return {_WIDTHS: list(widths)} if len(widths) > 1 else {}
+
+
+def noted_widths(notes: Mapping[str, Any]) -> Widths:
+    """Return the widths that notes tell; () stands for one text encoder."""
+    return tuple(notes.get(_WIDTHS, ()))
 
 
 def is_unfinished(workdir: AnyPath) -> bool:

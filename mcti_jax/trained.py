@@ -38,7 +38,9 @@ from mcti_jax.formats import (
 )
 from mcti_jax.mixed import named_features
 from mcti_jax.options import check_values
+from mcti_jax.readers import class_reader, read_by, widths_of
 from mcti_jax.saving import read_run_tokens
+from mcti_jax.widths import encoder_of_width
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,22 +61,25 @@ class TrainedTokens:
         return tuple(token.metadata["class"] for token in self.tokens)
 
     @property
-    def words(self) -> dict[str, Float[np.ndarray, "n d"]]:
-        """The vectors by every word that prompts may use."""
+    def words(self) -> dict[str, Any]:
+        """The vectors `[n d]` by every word that prompts may use; see `load_tokens`."""
         return typed_words(self.tokens)
 
     @cached_property
     def clip(self) -> CLIP:
         """The model that sees photos."""
         clip = load_clip(self.config.clip, frozen_dtype(self.config.dtype))
-        require_usable(self.tokens, clip.text_tower.config.width, self.config.clip)
+        width, widths = clip.text_tower.config.width, self.tokens[0].widths
+        # One of the text encoders is this CLIP's.
+        fits = encoder_of_width(widths, width) is not None
+        require_usable(self.tokens, widths if fits else (width,), self.config.clip)
         return clip
 
     @cached_property
     def stable_diffusion(self) -> StableDiffusion:
         """The model that draws."""
         sd = load_stable_diffusion(self.config.model, frozen_dtype(self.config.dtype))
-        require_usable(self.tokens, sd.text_tower.config.width, self.config.model)
+        require_usable(self.tokens, widths_of(sd), self.config.model)
         return sd
 
     @cached_property
@@ -86,10 +91,15 @@ class TrainedTokens:
                 f"the tokens have {vectors.shape[1]} vectors each and the run's config.json says "
                 f"vectors={self.config.vectors}: put the files of one run together."
             )
-        source = self.stable_diffusion if self.config.class_tower == "sd" else self.clip
+        clip, widths = self.clip, self.tokens[0].widths
+        source = class_reader(self.config, clip, lambda: self.stable_diffusion)
         with jax.default_matmul_precision(product_precision(self.config.dtype)):
             features = token_features(
-                self.config, source, self.clip, vectors, TEMPLATES[self.config.templates]
+                self.config,
+                source,
+                clip,
+                read_by(clip, vectors, widths),
+                TEMPLATES[self.config.templates],
             )
         return np.asarray(features)
 
@@ -157,11 +167,12 @@ def load(run: AnyPath | str) -> TrainedTokens:
     return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))
 
 
-def load_tokens(path: AnyPath | str) -> dict[str, Float[np.ndarray, "n d"]]:
+def load_tokens(path: AnyPath | str) -> dict[str, Any]:
     """Read a file of learned tokens, or a folder of them, for `StableDiffusion.draw`.
 
     Returns:
-      The vectors by every word that prompts may use.
+      The vectors `[n d]` by every word that prompts may use; for Stable Diffusion XL those of each
+      text encoder, `{"clip_l": ..., "clip_g": ...}`.
 
     Raises:
       UserError: There are none, or a file is damaged or not an embedding.

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 from common.errors import UserError
 from common.paths import AnyPath
 from mcti_jax.formats import LearnedToken
-from mcti_jax.saving import MODEL, TEXT_ENCODER, learned_tokens
+from mcti_jax.saving import MODEL, TEXT_ENCODER, learned_tokens, noted_widths
 from mcti_jax.starts import first_vectors, learned_before
 
 
@@ -31,10 +31,10 @@ def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken
     # Runs without denoising named the whole model before the text encoder had a name.
     fingerprint = model if config.alpha else text or model
     learned = run.notes.get("learned", list(range(len(classnames))))
-    kept = {}
+    kept, widths = {}, noted_widths(run.notes)
     if len(learned) < len(classnames):
-        known = learned_before(config, classnames, rows.shape[-1], model, text)
+        known = learned_before(config, classnames, widths or rows.shape[-1:], model, text)
         kept = {number: known[number] for number in range(len(classnames)) if number not in learned}
     vectors = first_vectors(kept, np.zeros((len(classnames), *rows.shape[1:])))
     vectors[learned] = rows[: len(learned)]  # The rows of the other variants lie behind them.
-    return learned_tokens(config, vectors, classnames, fingerprint, run.step, kept)
+    return learned_tokens(config, vectors, classnames, fingerprint, run.step, kept, widths)

@@ -11,7 +11,7 @@ from mcti_jax.formats.tokens import (
     token_words,
     typed_words,
 )
-from mcti_jax.formats.write import FORMATS, Format, write_token
+from mcti_jax.formats.write import FORMATS, Format, format_of, write_token
 
 __all__ = [
     "FORMATS",
@@ -19,6 +19,7 @@ __all__ = [
     "LearnedToken",
     "by_class_index",
     "file_stem",
+    "format_of",
     "in_class_order",
     "read_tokens",
     "require_usable",

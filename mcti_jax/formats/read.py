@@ -10,15 +10,19 @@ import numpy as np
 from common.diffusion.words import BRACKETED, word_key
 from common.errors import UserError
 from common.paths import AnyPath, as_path, on_disk
+from common.text import some
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
-from mcti_jax.formats.tokens import LearnedToken, is_word, require_width, token_word
+from mcti_jax.formats.tokens import LearnedToken, is_word, require_widths, token_word
 from mcti_jax.formats.trainer_files import called_by_folders, finished
+from mcti_jax.widths import KEYS, join
 
 _TORCH_SUFFIXES = (".bin", ".pt")
 _SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
+# What both of XL's tensors are the vectors of.
+_BOTH = "clip_l and clip_g"
 # Keys under which other trainers store vectors without saying their word.
-_NAMELESS = ("emb_params", "*")
+_NAMELESS = ("emb_params", "*", _BOTH)
 # What fits a CLIP prompt between its start and its end.
 _MOST_VECTORS = 75
 _WIDEST = 2**14
@@ -30,7 +34,8 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
     """Read a file of learned tokens, or every such file of a directory.
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
-    the web UI's `.pt`, and kohya's safetensors (`emb_params`). A directory without such
+    the web UI's `.pt`, kohya's safetensors (`emb_params`), and for Stable Diffusion XL files with
+    one word's `clip_l` and `clip_g`. A directory without such
     files may hold one sub-directory per class; where diffusers' trainer gave one word to several
     of them, as the paper's code does, the tokens are called by their sub-directories. Of what it
     saved on the way only the last is read. Reading runs no code from the files.
@@ -56,10 +61,10 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
             )
         origin[key] = file
         tokens.append(token)
-        expected = width or tokens[0].vectors.shape[1]
+        expected = (width,) if width else tokens[0].widths
         wanted_by = "the model" if width else f"the file of {tokens[0].token}"
         what = f"{token.token} in {str(file)!r}"
-        require_width(what, token.vectors.shape[1], expected, wanted_by)
+        require_widths(what, token.widths, expected, wanted_by)
     return tokens
 
 
@@ -122,10 +127,11 @@ def _from_tensors(
         _require_embedding(file, str(key), tensor)
     facts = {name: text for name, text in metadata.items() if name != "token"}
     tokens = []
-    for key, tensor in tensors.items():
+    for key, parts in _words(file, tensors).items():
         nameless = key in _NAMELESS
         named = metadata.get("token") or token_word(file.stem) if nameless else str(key)
-        token = LearnedToken(_typable(named), _vectors(file, str(key), tensor), facts)
+        widths = tuple(part.shape[1] for part in parts)
+        token = LearnedToken(_typable(named), join(parts), facts, widths=widths)
         if nameless and not BRACKETED.fullmatch(metadata.get("token", "")):
             # The tools that such files are for go by the file's name.
             others = dict.fromkeys(filter(_is_spelling, (file.stem, named)))
@@ -133,6 +139,23 @@ def _from_tensors(
             token = replace(token, spellings=spellings)
         tokens.append(token)
     return tokens
+
+
+def _words(file: AnyPath, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return the vectors of each word, for each text encoder that it has them for."""
+    vectors = {key: _vectors(file, str(key), tensor) for key, tensor in tensors.items()}
+    if not set(KEYS) & set(vectors):
+        return {key: (part,) for key, part in vectors.items()}
+    if set(vectors) != set(KEYS):
+        raise UserError(
+            f"{str(file)!r} holds {some(vectors)}: an embedding for Stable Diffusion XL has "
+            f"{' and '.join(KEYS)} and nothing else."
+        )
+    parts = tuple(vectors[key] for key in KEYS)
+    if len(set(map(len, parts))) > 1:
+        counts = " and ".join(f"{len(vectors[key])} vectors of {key}" for key in KEYS)
+        raise UserError(f"{str(file)!r} holds {counts}, which have to be as many: get it again.")
+    return {_BOTH: parts}
 
 
 def _typable(word: str) -> str:
@@ -164,11 +187,6 @@ def _require_embedding(file: AnyPath, key: str, tensor: object) -> None:
         raise UserError(
             f"{str(file)!r} is not an embedding: its entry {key!r} is of type "
             f"{type(tensor).__name__}, not a tensor of vectors."
-        )
-    if key in ("clip_l", "clip_g"):
-        raise UserError(
-            f"{str(file)!r} is an embedding for Stable Diffusion XL, which has two text "
-            "towers; use one for Stable Diffusion 1.x or 2.x."
         )
     is_layer = key.endswith((".weight", ".bias"))
     is_float = tensor.dtype in _PRECISIONS

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,11 +11,16 @@ from jaxtyping import Float32
 from common.diffusion.words import BRACKETED, word_key, word_stem
 from common.errors import UserError
 from common.text import some
+from mcti_jax.widths import Widths, by_encoder, listed
 
 # Letters and bytes of a word, which keep the names of its file, and of one that is being
 # written, under 255 bytes in any alphabet.
 _LONGEST_WORD, _LONGEST_BYTES = 60, 180
-_FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
+_FAMILIES = {
+    (768,): "Stable Diffusion 1.x",
+    (1024,): "Stable Diffusion 2.x",
+    (768, 1280): "Stable Diffusion XL",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +29,14 @@ class LearnedToken:
 
     Attributes:
       token: The word to type in a prompt, such as `<dog2>`.
-      vectors: Input embeddings `[n, d]`; more than one stand side by side in the prompt.
+      vectors: Input embeddings `[n, d]`; more than one stand behind each other in the prompt. For
+        Stable Diffusion XL those of both text encoders side by side, d = 768 + 1280.
       metadata: Where the vectors come from, all text; files keep what there is. `class` is the
         class's name in its data set and `class_index` its number there, from 0; further
         `base_model`, `fingerprint`, `pool`, `templates`, `step`, `gamma`, `logit_scale`.
       spellings: What else prompts may call it, without brackets: the name of its file, where
         the tool that such files are for goes by that.
+      widths: Of each text encoder's vectors; () stands for one encoder.
 
     Raises:
       UserError: The word could not be typed, or the vectors hold NaN or infinity.
@@ -38,8 +46,11 @@ class LearnedToken:
     vectors: Float32[np.ndarray, "n d"]
     metadata: Mapping[str, str] = field(default_factory=dict)
     spellings: tuple[str, ...] = ()
+    widths: Widths = ()
 
     def __post_init__(self):
+        if not self.widths:
+            object.__setattr__(self, "widths", self.vectors.shape[-1:])
         if self.token.split() != [self.token]:
             raise UserError(f"the token {self.token!r} must be one word without spaces.")
         if not is_word(self.token):
@@ -53,6 +64,11 @@ class LearnedToken:
                 f"the vectors of {self.token!r} hold NaN or infinity: its training diverged; "
                 "train it again with a smaller learning rate."
             )
+
+    @property
+    def by_encoder(self) -> Any:
+        """The vectors `[n d]` as prompts take them; for XL by the key of each text encoder."""
+        return by_encoder(self.vectors, self.widths)
 
 
 def in_class_order(
@@ -141,19 +157,19 @@ def is_word(text: str) -> bool:
     return bare.isprintable() and bare.split() == [bare] and not set("<>") & set(bare)
 
 
-def require_usable(tokens: Sequence[LearnedToken], width: int, model: str) -> None:
+def require_usable(tokens: Sequence[LearnedToken], widths: Widths, model: str) -> None:
     """Refuse tokens that do not fit a base model, or that say nothing.
 
     Args:
       tokens: As they were read.
-      width: Of the vectors that the model's text tower takes.
+      widths: Of the vectors that the model's text encoders take.
       model: Its name, for the sentence.
 
     Raises:
-      UserError: It names the token, its width and the model's.
+      UserError: It names the token, its widths and the model's.
     """
     for token in tokens:
-        require_width(token.token, token.vectors.shape[1], width, f"model={model}")
+        require_widths(token.token, token.widths, widths, f"model={model}")
         if not token.vectors.any(axis=1).all():
             raise UserError(
                 f"a vector of {token.token} is all zeros and says nothing: leave the token out "
@@ -161,33 +177,34 @@ def require_usable(tokens: Sequence[LearnedToken], width: int, model: str) -> No
             )
 
 
-def require_width(token: str, actual: int, width: int, wanted_by: str) -> None:
-    """Refuse vectors that are `actual` wide where they have to be `width` wide.
+def require_widths(token: str, actual: Widths, widths: Widths, wanted_by: str) -> None:
+    """Refuse vectors that are `actual` wide where they have to be `widths` wide.
 
     Raises:
       UserError: It says both.
     """
-    if actual != width:
-        family, other = (_FAMILIES.get(size, "another model") for size in (actual, width))
+    if actual != widths:
+        family, other = (_FAMILIES.get(sizes, "another model") for sizes in (actual, widths))
         raise UserError(
-            f"the vectors of {token} are {actual} wide ({family}), but {width} was expected "
-            f"({other}) by {wanted_by}; use tokens that were trained for one base model."
+            f"the vectors of {token} are {listed(actual)} wide ({family}), but {listed(widths)} "
+            f"was expected ({other}) by {wanted_by}; use tokens that were trained for one base "
+            "model."
         )
 
 
-def typed_words(tokens: Sequence[LearnedToken]) -> dict[str, Float32[np.ndarray, "n d"]]:
+def typed_words(tokens: Sequence[LearnedToken]) -> dict[str, Any]:
     """Return the vectors by every word of prompts, without spellings that two tokens share."""
     claims: dict[str, set[str]] = {}
     for token in tokens:
         for word in (token.token, *token.spellings):
             claims.setdefault(word_key(word), set()).add(token.token)
     others = {
-        spelling: token.vectors
+        spelling: token.by_encoder
         for token in tokens
         for spelling in token.spellings
         if len(claims[word_key(spelling)]) == 1
     }
-    return {**others, **{token.token: token.vectors for token in tokens}}
+    return {**others, **{token.token: token.by_encoder for token in tokens}}
 
 
 def _shortened(stem: str) -> str:

@@ -1,6 +1,6 @@
 """Writing learned tokens, in the formats of the tools that read them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +32,22 @@ class Format:
     note: str = ""
 
 
-def _safetensors(key: str, token: LearnedToken) -> bytes:
+def _safetensors(tensors: Mapping[str, np.ndarray], token: LearnedToken) -> bytes:
     # safetensors scrambles arrays that are not contiguous.
-    vectors = np.ascontiguousarray(token.vectors)
-    return tensor_bytes({key: vectors}, {**token.metadata, "token": token.token})
+    whole = {key: np.ascontiguousarray(vectors) for key, vectors in tensors.items()}
+    return tensor_bytes(whole, {**token.metadata, "token": token.token})
 
 
 def _diffusers(token: LearnedToken) -> bytes:
-    return _safetensors(token.token, token)
+    return _safetensors({token.token: token.vectors}, token)
 
 
 def _kohya(token: LearnedToken) -> bytes:
-    return _safetensors("emb_params", token)
+    return _safetensors({"emb_params": token.vectors}, token)
+
+
+def _xl(token: LearnedToken) -> bytes:
+    return _safetensors(token.by_encoder, token)
 
 
 def _bin(token: LearnedToken) -> bytes:
@@ -78,6 +82,31 @@ FORMATS = {
     ),
 }
 
+_XL = Format(
+    ".safetensors",
+    _xl,
+    f'{_DIFFUSERS} if clip_l and clip_g are loaded with token="{{token}}", {_OTHERS}',
+)
+"""Of tokens for Stable Diffusion XL, for which all tools have this one layout."""
+_OF_XL = dict.fromkeys(("diffusers", "a1111", "kohya"), _XL)
+
+
+def format_of(token: LearnedToken, format: str) -> Format:
+    """Return the layout of a token's file.
+
+    Raises:
+      UserError: The format is unknown, or has no layout for Stable Diffusion XL.
+    """
+    check_choice("format", format, FORMATS)
+    if len(token.widths) == 1:
+        return FORMATS[format]
+    if format not in _OF_XL:
+        raise UserError(
+            f"format={format} has no place for the two text encoders of Stable Diffusion XL: "
+            f"give {', '.join(_OF_XL)}, which are one file for all tools."
+        )
+    return _OF_XL[format]
+
 
 def write_token(directory: AnyPath | str, token: LearnedToken, format: str) -> AnyPath:
     """Write `token` into `directory`, in one of `FORMATS`; the file is named after the word.
@@ -87,10 +116,10 @@ def write_token(directory: AnyPath | str, token: LearnedToken, format: str) -> A
     Raises:
       UserError: The format is unknown, or the disk did not keep what was written.
     """
-    check_choice("format", format, FORMATS)
-    path = as_path(directory) / (file_stem(token.token) + FORMATS[format].suffix)
+    layout = format_of(token, format)
+    path = as_path(directory) / (file_stem(token.token) + layout.suffix)
     with atomic_write(path) as temporary:
-        temporary.write_bytes(FORMATS[format].encode(token))
+        temporary.write_bytes(layout.encode(token))
         held = read_file(temporary)[0]
         if held.token != token.token or not np.array_equal(held.vectors, token.vectors):
             raise UserError(f"{str(path)!r} does not hold what was written; is the disk sound?")

@@ -147,7 +147,7 @@ MUTATIONS = (
     Mutation(
         "tokens of another model",
         "mcti_jax/formats/tokens.py",
-        '        require_width(token.token, token.vectors.shape[1], width, f"model={model}")\n',
+        '        require_widths(token.token, token.widths, widths, f"model={model}")\n',
         "",
         TOKENS,
     ),
@@ -231,7 +231,7 @@ MUTATIONS = (
     Mutation(
         "an export of what does not fit the run's model",
         "mcti_jax/export.py",
-        "        require_usable(tokens, width, model)\n",
+        "        require_usable(tokens, local_widths(model) or tokens[0].widths, model)\n",
         "",
         TOKENS,
     ),

@@ -125,13 +125,13 @@ def test_archives_that_attack(case, tmp_path, monkeypatch):
 @pytest.mark.parametrize("width", [127, 129, 768, 1024])
 def test_vectors_of_another_model(width):
     with pytest.raises(UserError, match=rf"<dog2> are {width} wide.*128 was expected.*model=sd"):
-        require_usable([some_token(width=width)], 128, "sd")
+        require_usable([some_token(width=width)], (128,), "sd")
 
 
 def test_vectors_of_zeros():
     vectors = np.float32([[1, 0], [0, 0]])
     with pytest.raises(UserError, match="a vector of <a> is all zeros"):
-        require_usable([LearnedToken("<a>", vectors)], 2, "sd")
+        require_usable([LearnedToken("<a>", vectors)], (2,), "sd")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from common.errors import UserError
 from common.weights.files import write_tensors
-from mcti_jax.formats import read_tokens, write_token
+from mcti_jax.formats import read_tokens, require_usable, typed_words, write_token
 from mcti_jax.formats.torch_archive import torch_archive
 from tests.mcti.some_token import some_token
 
@@ -95,10 +95,47 @@ def test_checkpoint_with_nested_weights_is_no_embedding(tmp_path):
         read_tokens(write_bytes(tmp_path / "last.bin", content))
 
 
-def test_embedding_for_two_text_towers(tmp_path):
-    towers = {"clip_l": np.ones((1, 768), np.float32), "clip_g": np.ones((1, 1280), np.float32)}
-    save_file(towers, tmp_path / "xl.safetensors")
-    with pytest.raises(UserError, match="Stable Diffusion XL"):
+def xl_tensors(**changes):
+    rng = np.random.default_rng(0)
+    sizes = {"clip_l": 768, "clip_g": 1280}
+    return {key: rng.normal(size=(2, d)).astype(np.float32) for key, d in sizes.items()} | changes
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_embedding_for_two_text_encoders(suffix, tmp_path):
+    """Called by its file, as kohya's and the web UIs' are; vectors side by side."""
+    towers, path = xl_tensors(), tmp_path / f"Negative XL{suffix}"
+    if suffix == ".pt":
+        path.write_bytes(torch_archive(towers))
+    else:
+        save_file(dict(reversed(towers.items())), path)
+    [token] = read_tokens(tmp_path)
+    assert (token.token, token.spellings) == ("<negative-xl>", ("Negative XL",))
+    assert token.widths == (768, 1280)
+    np.testing.assert_array_equal(token.vectors, np.concatenate([*towers.values()], axis=1))
+    for vectors in typed_words([token]).values():
+        assert list(vectors) == ["clip_l", "clip_g"]
+        np.testing.assert_array_equal(vectors["clip_g"], towers["clip_g"])
+    with pytest.raises(UserError, match=r"768 and 1280 wide \(Stable Diffusion XL\), but 768 was"):
+        require_usable([token], (768,), "sd")
+    with pytest.raises(UserError, match=r"768 wide .*but 768 and 1280 was .*XL\) by model=xl"):
+        require_usable([some_token(width=768)], (768, 1280), "xl")
+    with pytest.raises(UserError, match="are 768 and 1280 wide.*but 2048 was"):
+        require_usable([token], (2048,), "sd")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "sentence"),
+    [
+        ({"clip_g": np.ones((1, 1280), np.float32)}, "holds 'clip_g': an embedding for .* clip_l"),
+        (xl_tensors(clip_l_out=np.ones((2, 768), np.float32)), "clip_g and nothing else"),
+        (xl_tensors(clip_l=np.ones((3, 768), np.float32)), "3 vectors of clip_l and 2 vectors of"),
+        (xl_tensors(clip_g=np.full((2, 1280), np.nan, np.float32)), "NaN or infinity for 'clip_g'"),
+    ],
+)
+def test_what_is_not_a_pair(tensors, sentence, tmp_path):
+    save_file(tensors, tmp_path / "xl.safetensors")
+    with pytest.raises(UserError, match=sentence):
         read_tokens(tmp_path)
 
 

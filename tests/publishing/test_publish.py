@@ -162,7 +162,7 @@ def test_tokens_may_start_from_a_run_on_the_hub(hub, place):
     config = mcti_jax.MCTI(data="pocket:rare", start="hf:ann/mcti").config
     own = mcti_jax.load(place / "mcti").tokens
     said = own[0].metadata["fingerprint"]
-    known = learned_before(config, ("dog", "cat"), own[0].vectors.shape[1], said)
+    known = learned_before(config, ("dog", "cat"), own[0].widths, said)
     assert {number: token.token for number, token in known.items()} == {0: "<dog>", 1: "<cat>"}
 
 
