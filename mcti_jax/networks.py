@@ -1,8 +1,7 @@
 """The frozen modules of the objective, and which of them reads which of a token's vectors."""
 
 from dataclasses import dataclass
-
-from jaxtyping import Array, Float
+from typing import Any
 
 from common.clip.text import TextTower
 from common.diffusion import UNet
@@ -46,6 +45,6 @@ class Networks:
         encoder = self.text[self.class_encoder]
         return encoder.tower, encoder.part.params
 
-    def class_vectors(self, vectors: Float[Array, "... D"]) -> Float[Array, "... d"]:
-        """Return what the class feature's tower reads of vectors."""
+    def class_vectors(self, vectors: Any) -> Any:
+        """Return what the class feature's tower reads of vectors `[... D]`."""
         return split(vectors, self.widths)[self.class_encoder]

@@ -20,6 +20,28 @@ pipe("a photo of a {word}").images[0].save("picture.png")
 ```
 
 """
+_DIFFUSERS_XL = """In diffusers:
+
+```python
+from diffusers import StableDiffusionXLPipeline
+from huggingface_hub import hf_hub_download
+from safetensors.torch import load_file
+
+pipe = StableDiffusionXLPipeline.from_pretrained("{model}")
+encoders = {{
+    "clip_l": (pipe.text_encoder, pipe.tokenizer),
+    "clip_g": (pipe.text_encoder_2, pipe.tokenizer_2),
+}}
+for word, file in {words}.items():
+    vectors = load_file(hf_hub_download("{{repository}}", f"{folder}/{{file}}"))
+    for key, (encoder, tokenizer) in encoders.items():
+        pipe.load_textual_inversion(
+            vectors[key], token=word, text_encoder=encoder, tokenizer=tokenizer
+        )
+pipe("a photo of a {word}").images[0].save("picture.png")
+```
+
+"""
 _HERE = """With promptax, pictures and answers about photos:
 
 ```bash
@@ -43,7 +65,9 @@ def describe_tokens(config: ConfigDict, workdir: AnyPath) -> Card:
     here = _HERE.format(word=word, table=markdown_table(["word", "class"], rows))
     files = [f"{file_stem(token.token)}.safetensors" for token in tokens]
     published = "/" in config.model  # The pocket model is not on the hub.
-    theirs = _DIFFUSERS.format(model=config.model, files=files, folder=TOKENS, word=word)
+    template = _DIFFUSERS if len(tokens[0].widths) == 1 else _DIFFUSERS_XL
+    words = {token.token: file for token, file in zip(tokens, files, strict=True)}
+    theirs = template.format(model=config.model, files=files, words=words, folder=TOKENS, word=word)
     shots = config.shots
     return Card(
         title=f"Textual inversion of {len(tokens)} classes, learned together (MC-TI)",

@@ -1,12 +1,13 @@
 """Pictures of learned tokens, drawn and written with what they were drawn from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
 
 from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.diffusion.learned import LearnedVectors
 from common.diffusion.record import Drawing
 from common.diffusion.words import word_key
 from common.errors import UserError
@@ -51,7 +52,7 @@ class Sheet:
             yield path
 
 
-def draw_sheet(drawing: Drawing, sd: StableDiffusion, words: Mapping[str, np.ndarray]) -> Sheet:
+def draw_sheet(drawing: Drawing, sd: StableDiffusion, words: LearnedVectors) -> Sheet:
     """Draw what `drawing` says."""
     return Sheet(drawing, drawing.draw(sd, words))
 

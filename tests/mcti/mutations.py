@@ -7,6 +7,7 @@ from tests.mutations import Mutation, main
 
 JOINT = "mcti/test_joint.py"
 STARTS = "mcti/test_starts.py"
+XL = "mcti/test_xl.py"
 
 MUTATIONS = (
     Mutation(
@@ -239,6 +240,48 @@ MUTATIONS = (
         "make_rate(config, learning_rate(config), config.updates),",
         "make_rate(config, config.learning_rate, config.updates),",
         "test_learning_rates.py",
+    ),
+    Mutation(
+        "XL attends to the last states",
+        "mcti_jax/conditions.py",
+        "output.hidden_states[-2] if encoder.penultimate else output.last_hidden_state",
+        "output.last_hidden_state",
+        XL,
+    ),
+    Mutation(
+        "XL's text is pooled at the token",
+        "mcti_jax/conditions.py",
+        "prompts.end[template]",
+        "prompts.pool_at[template]",
+        XL,
+    ),
+    Mutation(
+        "XL is told sizes of latents",
+        "mcti_jax/conditions.py",
+        "(side * networks.downsampling for side in latent)",
+        "latent",
+        XL,
+    ),
+    Mutation(
+        "the class feature is read by the first text encoder",
+        "mcti_jax/assembly.py",
+        "        class_encoder=number,\n",
+        "",
+        XL,
+    ),
+    Mutation(
+        "XL's vectors change places in files",
+        "mcti_jax/widths.py",
+        'KEYS = ("clip_l", "clip_g")',
+        'KEYS = ("clip_g", "clip_l")',
+        XL,
+    ),
+    Mutation(
+        "an unfinished run of XL has one vector for each class",
+        "mcti_jax/saving.py",
+        "return tuple(notes.get(_WIDTHS, ()))",
+        "return ()",
+        XL,
     ),
 )
 

@@ -120,7 +120,7 @@ def test_embedding_for_two_text_encoders(suffix, tmp_path):
         require_usable([token], (768,), "sd")
     with pytest.raises(UserError, match=r"768 wide .*but 768 and 1280 was .*XL\) by model=xl"):
         require_usable([some_token(width=768)], (768, 1280), "xl")
-    with pytest.raises(UserError, match="are 768 and 1280 wide.*but 2048 was"):
+    with pytest.raises(UserError, match=r"are 768 and 1280 wide.*but 2048 was"):
         require_usable([token], (2048,), "sd")
 
 

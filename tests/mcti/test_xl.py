@@ -4,14 +4,22 @@ import json
 import shutil
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
 import mcti_jax
+from common.data.templates import TEMPLATES
 from common.diffusion.text_encoder import FIRST, SECOND
-from mcti_jax.widths import KEYS, split
+from common.diffusion.text_encoding import encode_prompts
+from common.training.mesh import make_mesh
+from configs.mcti import get_config
+from mcti_jax.conditions import conditions_of, read_prompts
+from mcti_jax.method import MCTI
+from mcti_jax.widths import KEYS, by_encoder, split
 from tests.hostile import commands
 from tests.mcti.tiny_xl import WIDTHS, tiny_xl
 from tests.mcti.xl_problem import xl_problem
@@ -82,6 +90,33 @@ def vectors_in(workdir: Path) -> dict[str, dict[str, np.ndarray]]:
 
 def test_keys_are_those_of_the_text_encoders():
     assert (FIRST.vectors, SECOND.vectors) == KEYS
+
+
+def test_learns_under_the_conditions_that_pictures_are_drawn_under(tmp_path):
+    """States, pooled text and sizes, for every prompt of training."""
+    tiny = tiny_xl(tmp_path)
+    problem = xl_problem(tiny)
+    networks, frozen, vectors = problem.objective.networks, problem.frozen, problem.tokens[1]
+    template = jnp.arange(27)
+    outputs = [
+        read_prompts(
+            encoder.tower,
+            frozen["params"][encoder.part.params],
+            jax.tree.map(jnp.asarray, prompts),
+            template,
+            jnp.repeat(part[None], 27, axis=0),
+        )
+        for encoder, prompts, part in zip(
+            networks.text, frozen["prompts"], split(jnp.asarray(vectors), WIDTHS), strict=True
+        )
+    ]
+    frozen = jax.tree.map(jnp.asarray, {name: frozen[name] for name in ("params", "prompts")})
+    states, added = conditions_of(networks, frozen, outputs, template, (4, 6))
+    texts = [text.replace("{}", "<x>") for text in TEMPLATES["textual_inversion"]]
+    drawn = encode_prompts(tiny.sd, texts, {"<x>": by_encoder(vectors, WIDTHS)})
+    np.testing.assert_allclose(states, drawn.states, atol=1e-5)
+    np.testing.assert_allclose(added.text_embeds, drawn.pooled, atol=1e-5)
+    np.testing.assert_array_equal(added.time_ids, [[16, 24, 0, 0, 16, 24]] * 27)
 
 
 @pytest.mark.parametrize(("number", "alpha"), [(0, 0.0), (1, 0.0), (1, 1.0)])
@@ -176,6 +211,16 @@ def test_further_classes_beside_those_of_a_run(finished, world):
             np.testing.assert_array_equal(files[stem][key], vectors[key])
     np.testing.assert_array_equal(files["fox"]["clip_l"], files["mug"]["clip_l"])
     assert np.abs(files["fox"]["clip_g"] - files["mug"]["clip_g"]).min() > 0
+
+
+@pytest.mark.parametrize("changes", ["alpha=1", "alpha=0,clip={}/clip_l"])
+def test_the_described_tree_is_the_loaded_one(world, changes):
+    where = f"model={world}/sd,clip={world}/clip_g,data=folder:{world}/photos,vectors=2"
+    config = get_config(f"{where},cache={world}/features,{changes.format(world)}").lock()
+    mesh = make_mesh(1, 1)
+    trees = (MCTI(config).load(mesh).frozen, MCTI(config).abstract(mesh).frozen)
+    loaded, described = (jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree) for tree in trees)
+    assert described == loaded
 
 
 @pytest.mark.parametrize(

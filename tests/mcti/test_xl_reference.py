@@ -6,6 +6,7 @@ import pytest
 
 from common.data.templates import TEMPLATES
 from common.diffusion import save_stable_diffusion
+from mcti_jax.formats import LearnedToken, write_token
 from mcti_jax.method import MCTI
 from mcti_jax.prompts import Prompts
 from mcti_jax.widths import join, split
@@ -15,6 +16,7 @@ from tests.mcti.xl_problem import LABELS, SAMPLES, VECTORS, xl_problem
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
+safetensors = pytest.importorskip("safetensors.torch")
 pytestmark = [
     pytest.mark.reference,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -36,6 +38,11 @@ def pipeline(tiny, tmp_path_factory):
     loaded = diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
     for module in (loaded.unet, loaded.vae, loaded.text_encoder, loaded.text_encoder_2):
         module.eval().requires_grad_(False)
+    # As published, the second encoder pools at the largest id, which a learned word would have.
+    # Web UIs, and this package, pool at the text's end.
+    poolers = [x for x in loaded.text_encoder_2.modules() if hasattr(x, "eos_token_id")]
+    assert [pooler.eos_token_id for pooler in poolers] == [2]
+    poolers[0].eos_token_id = tiny.sd.tokenizers[1].eos
     return loaded
 
 
@@ -141,3 +148,24 @@ def test_updates(tiny, pipeline, number):
             ):
                 assert np.abs(part - whole).max() < 1e-5 * np.abs(whole).max()
         np.testing.assert_allclose(tokens[label], vectors, atol=1e-5)
+
+
+def test_diffusers_loads_a_file(pipeline, tmp_path):
+    """As the model card of a published run says; several vectors become several words."""
+    vectors = np.random.default_rng(0).normal(size=(2, sum(WIDTHS))).astype(np.float32)
+    token = LearnedToken("<dog2>", vectors, widths=WIDTHS)
+    stored = safetensors.load_file(write_token(tmp_path, token, "diffusers"))
+    encoders = {
+        "clip_l": (pipeline.text_encoder, pipeline.tokenizer),
+        "clip_g": (pipeline.text_encoder_2, pipeline.tokenizer_2),
+    }
+    for (key, (encoder, tokenizer)), part in zip(
+        encoders.items(), split(vectors, WIDTHS), strict=True
+    ):
+        pipeline.load_textual_inversion(
+            stored[key], token="<dog2>", text_encoder=encoder, tokenizer=tokenizer
+        )
+        words = pipeline.maybe_convert_prompt("<dog2>", tokenizer)
+        ids = tokenizer(words, add_special_tokens=False).input_ids
+        rows = encoder.get_input_embeddings().weight.detach().numpy()[ids]
+        np.testing.assert_array_equal(rows, part)

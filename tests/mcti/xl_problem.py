@@ -56,7 +56,7 @@ class XLProblem:
         )
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=(0, 5), compiler_options=QUICK)
 def _differentiate(networks, tokens, frozen, rows, draws, logit_scale):
     def total(tokens):
         values, parts = row_losses(
