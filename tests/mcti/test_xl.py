@@ -12,13 +12,17 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import mcti_jax
+from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion.text_encoder import FIRST, SECOND
 from common.diffusion.text_encoding import encode_prompts
 from common.training.mesh import make_mesh
-from configs.mcti import get_config
+from configs.mcti import defaults, get_config
 from mcti_jax.conditions import conditions_of, read_prompts
 from mcti_jax.method import MCTI
+from mcti_jax.publishing import describe_tokens
+from mcti_jax.readers import readers_of
+from mcti_jax.starts import nearest_words
 from mcti_jax.widths import KEYS, by_encoder, split
 from tests.hostile import commands
 from tests.mcti.tiny_xl import WIDTHS, tiny_xl
@@ -213,14 +217,36 @@ def test_further_classes_beside_those_of_a_run(finished, world):
     assert np.abs(files["fox"]["clip_g"] - files["mug"]["clip_g"]).min() > 0
 
 
-@pytest.mark.parametrize("changes", ["alpha=1", "alpha=0,clip={}/clip_l"])
+@pytest.mark.parametrize("changes", ["alpha=1", "alpha=0,generate.per_class=0,clip={}/clip_l"])
 def test_the_described_tree_is_the_loaded_one(world, changes):
     where = f"model={world}/sd,clip={world}/clip_g,data=folder:{world}/photos,vectors=2"
     config = get_config(f"{where},cache={world}/features,{changes.format(world)}").lock()
     mesh = make_mesh(1, 1)
-    trees = (MCTI(config).load(mesh).frozen, MCTI(config).abstract(mesh).frozen)
+    method = MCTI(config)
+    trees = method.load(mesh).frozen, MCTI(config).abstract(mesh).frozen
     loaded, described = (jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree) for tree in trees)
     assert described == loaded
+    # Where nothing is denoised and drawn, the text encoders alone are loaded.
+    assert ("unet" in method.material.sd.params) == bool(config.alpha)
+
+
+def test_words_near_photos_have_a_row_of_each_table(tmp_path):
+    tiny = tiny_xl(tmp_path)
+    readers, clip = readers_of(tiny.sd), tiny.clips[1]
+    means = clip.text_features(["a photo of a dog", "a photo of a fox"])
+    words, vectors = nearest_words(clip, readers, means, 2, tmp_path)
+    assert [near[0] for near in words] == ["dog", "fox"]
+    for reader, part in zip(readers, split(vectors, WIDTHS), strict=True):
+        ids = [[reader.tokenizer.encode(word)[0] for word in near] for near in words]
+        np.testing.assert_array_equal(part, np.asarray(reader.table)[np.array(ids)])
+
+
+def test_the_card_says_how_diffusers_loads_them(finished):
+    usage = describe_tokens(read_config(finished, defaults()), finished).usage
+    code = usage.split("```python\n")[1].split("```")[0]
+    compile(code.replace("{repository}", "me/mine"), "card", "exec")
+    for part in ("{'<cat>': 'cat.safetensors', ", 'f"tokens/{file}"', 'hf_hub_download("{repo'):
+        assert part in code
 
 
 @pytest.mark.parametrize(

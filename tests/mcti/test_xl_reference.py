@@ -32,18 +32,22 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pipeline(tiny, tmp_path_factory):
-    """diffusers' networks on the files that we write."""
+    """diffusers' networks on the files that we write, in float64."""
     folder = tmp_path_factory.mktemp("saved")
     save_stable_diffusion(tiny.sd, folder)
     loaded = diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
     for module in (loaded.unet, loaded.vae, loaded.text_encoder, loaded.text_encoder_2):
-        module.eval().requires_grad_(False)
+        module.eval().requires_grad_(False).double()
     # As published, the second encoder pools at the largest id, which a learned word would have.
     # Web UIs, and this package, pool at the text's end.
     poolers = [x for x in loaded.text_encoder_2.modules() if hasattr(x, "eos_token_id")]
     assert [pooler.eos_token_id for pooler in poolers] == [2]
     poolers[0].eos_token_id = tiny.sd.tokenizers[1].eos
     return loaded
+
+
+def to_torch(x):
+    return torch.from_numpy(np.array(x, np.float64))
 
 
 class Loop:
@@ -58,7 +62,7 @@ class Loop:
             for tokenizer in tiny.sd.tokenizers
         ]
         kernel = tiny.clips[number].params["text"]["projection"]["kernel"]
-        self.projection = torch.from_numpy(np.array(kernel))
+        self.projection = to_torch(kernel)
         self.scheduler = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
 
     def read(self, number, vectors, template):
@@ -77,11 +81,10 @@ class Loop:
             for name in ("entry", "posterior", "noise", "timestep", "template", "feature")
         }
         own = np.flatnonzero(np.tile(LABELS, 2) == label)
-        pixels = torch.from_numpy(problem.pixels[own[one["entry"]]]).permute(2, 0, 1)[None]
+        pixels = to_torch(problem.pixels[own[one["entry"]]]).permute(2, 0, 1)[None]
         posterior = vae.encode(pixels).latent_dist
         drawn, noise = (
-            torch.from_numpy(np.array(one[name])).permute(2, 0, 1)[None]
-            for name in ("posterior", "noise")
+            to_torch(one[name]).permute(2, 0, 1)[None] for name in ("posterior", "noise")
         )
         latents = vae.config.scaling_factor * (posterior.mean + posterior.std * drawn)
         time = torch.tensor([int(one["timestep"])])
@@ -89,7 +92,7 @@ class Loop:
 
         outputs = [self.read(n, part, one["template"]) for n, part in enumerate(vectors)]
         states = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
-        sizes = torch.tensor([[IMAGE, IMAGE, 0, 0, IMAGE, IMAGE]], dtype=torch.float32)
+        sizes = torch.tensor([[IMAGE, IMAGE, 0, 0, IMAGE, IMAGE]], dtype=torch.float64)
         added = {"text_embeds": outputs[1].text_embeds, "time_ids": sizes}
         predicted = unet(noisy, time, states, added_cond_kwargs=added).sample
         mse = torch.nn.functional.mse_loss(predicted, noise)
@@ -99,14 +102,14 @@ class Loop:
         features = problem.features.reshape(-1, problem.features.shape[-1])
         banks = [features[np.tile(LABELS, 2) == k] for k in range(3)]
         images = np.stack([bank[j] for bank, j in zip(banks, one["feature"][0], strict=True)])
-        images = torch.nn.functional.normalize(torch.from_numpy(images), dim=-1)
+        images = torch.nn.functional.normalize(to_torch(images), dim=-1)
         logits = LOGIT_SCALE * images @ torch.nn.functional.normalize(text, dim=-1)
         return ALPHA * mse + GAMMA * torch.nn.functional.cross_entropy(logits, torch.tensor(label))
 
     def train(self, label, updates):
         """The loss and the gradients of each update, and the vectors behind the last."""
         start = split(self.problem.tokens[label], WIDTHS)
-        vectors = [torch.nn.Parameter(torch.from_numpy(part.copy())) for part in start]
+        vectors = [torch.nn.Parameter(to_torch(part)) for part in start]
         optimizer = torch.optim.AdamW(vectors, lr=5e-4 * SAMPLES, weight_decay=1e-2)
         losses, gradients = [], []
         for draws in updates:
@@ -163,7 +166,7 @@ def test_diffusers_loads_a_file(pipeline, tmp_path):
         encoders.items(), split(vectors, WIDTHS), strict=True
     ):
         pipeline.load_textual_inversion(
-            stored[key], token="<dog2>", text_encoder=encoder, tokenizer=tokenizer
+            stored[key].double(), token="<dog2>", text_encoder=encoder, tokenizer=tokenizer
         )
         words = pipeline.maybe_convert_prompt("<dog2>", tokenizer)
         ids = tokenizer(words, add_special_tokens=False).input_ids
