@@ -23,7 +23,7 @@ from common.diffusion.text_encoding import encode_prompts, encode_weighted
 from common.errors import UserError
 from tests.diffusion.xl import UNET, xl_architecture, xl_model
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
 BASE, TURBO = "stabilityai/stable-diffusion-xl-base-1.0", "stabilityai/sdxl-turbo"
 WORDS = {"<mine>": {"clip_l": np.full((2, 24), 3.0), "clip_g": np.full((2, 32), -3.0)}}
 
