@@ -3,7 +3,7 @@
     python -m benchmarks.sd_parity [--model=1.5|2.1|xl] [--latents=64]
 
 Weights and inputs are random. One network lives at a time, first PyTorch's, then ours, and the
-weights go from one to the other in a file; the largest, the UNet, wants about 12 GiB of memory, of
+weights go from one to the other in files; the largest, the UNet, wants about 12 GiB of memory, of
 XL at 32 latents about 16 GiB. Exits with status 1 when an error exceeds the tolerance.
 """
 
@@ -175,12 +175,14 @@ def run_theirs(
         slope = arrays[0].grad.cpu().numpy() if gradient else None
         outcomes.append(Outcome(output.detach().cpu().numpy(), slope))
     with tempfile.TemporaryDirectory() as folder:
-        # Both networks' weights at once would be too many of XL's.
-        file = Path(folder) / "model.safetensors"
-        write_tensors(file, {name: x.cpu().numpy() for name, x in reference.state_dict().items()})
-        del reference, parameter
+        state, tensors = reference.state_dict(), {}
+        for number, name in enumerate(state):
+            file = Path(folder) / f"{number}.safetensors"
+            write_tensors(file, {name: state[name].cpu().numpy()})
+            tensors |= read_tensors(file)
+        del reference, parameter, state
         gc.collect()
-        return outcomes, network.convert(read_tensors(Path(folder)))
+        return outcomes, network.convert(tensors)
 
 
 def run_ours(network: Network, block: Block, params: dict, gradient: bool = False) -> Outcome:

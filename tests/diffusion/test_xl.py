@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from common.diffusion import (
+    AddedConditions,
     AutoencoderKL,
     StableDiffusionXL,
     UNet,
     UNetConfig,
     load_stable_diffusion,
     save_stable_diffusion,
+    text_to_image,
 )
+from common.diffusion.drawing import generate
 from common.diffusion.known import KNOWN, describe_stable_diffusion, is_known_xl
 from common.diffusion.record import digests_of_used
 from common.diffusion.states import prompt_groups, weighted_states
@@ -23,7 +26,7 @@ from common.diffusion.text_encoding import encode_prompts, encode_weighted
 from common.errors import UserError
 from tests.diffusion.xl import UNET, xl_architecture, xl_model
 
-pytestmark = pytest.mark.usefixtures("quick_compiler")
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
 BASE, TURBO = "stabilityai/stable-diffusion-xl-base-1.0", "stabilityai/sdxl-turbo"
 WORDS = {"<mine>": {"clip_l": np.full((2, 24), 3.0), "clip_g": np.full((2, 32), -3.0)}}
 
@@ -172,6 +175,25 @@ def test_pictures_depend_on_words_negative_and_size(stubbed):
     wide = drawn(stubbed, width=24)
     assert wide.shape == (1, 16, 24, 3) and (wide[:, :, :16] != plain).any()
     assert (drawn(stubbed, "(dog:1.5)", weighted=True) != drawn(stubbed, "dog")).any()
+
+
+def test_height_comes_before_width_and_nothing_is_cut_off(stubbed):
+    options = {"sampler": "ddim", "steps": 3, "guidance": 2.0}
+    actual = generate(stubbed, ["a dog"], {}, size=(24, 16), batch=1, seed=0, **options)
+    (group,) = prompt_groups(stubbed, ["a dog"], "", {}, weighted=False)
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    sizes = jnp.array([[16.0, 24, 0, 0, 16, 24]])
+    expected = text_to_image(
+        stubbed.modules,
+        stubbed.params,
+        jnp.asarray(group.states),
+        jnp.asarray(group.negative),
+        jax.random.normal(key, (1, 8, 12, 4)),
+        added=AddedConditions(jnp.asarray(group.conditions.pooled), sizes),
+        negative_added=AddedConditions(jnp.asarray(group.opposite.pooled), sizes),
+        **options,
+    )
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 def test_the_files_own_sampler_is_the_default(stubbed, model):

@@ -18,6 +18,7 @@ from common.weights.table import to_source
 from common.weights.web_ui import unet_table, vae_table
 from tests.diffusion.xl import xl_architecture, xl_model
 
+pytestmark = pytest.mark.usefixtures("shapes_found_once")
 ONE = np.zeros((2, 2), np.float32)
 
 
