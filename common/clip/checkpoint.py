@@ -34,9 +34,9 @@ def load_clip(
     """Load CLIP: both towers, tokenizer and preprocessing.
 
     Args:
-      source: "pocket", a directory in Hugging Face's or open_clip's layout, a hub id, or one
-        file: OpenAI's own `.pt`, open_clip's `epoch_N.pt`, big_vision's `.npz` of SigLIP, or
-        weights beside a configuration.
+      source: "pocket", "pocket:siglip", a directory in Hugging Face's or open_clip's layout, a
+        hub id, or one file: OpenAI's own `.pt`, open_clip's `epoch_N.pt`, big_vision's `.npz` of
+        SigLIP, or weights beside a configuration.
       dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
         or "auto", which is bfloat16 on accelerators.
       activation: Of the towers, "gelu" or "quick_gelu"; for a single file that does not say it.

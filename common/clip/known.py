@@ -38,8 +38,8 @@ def describe_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
     """Return what `load_clip` does, with shapes and dtypes in place of weights.
 
     Args:
-      source: "pocket" or a directory, of which the small files are read; a single file; or a key
-        of `KNOWN`.
+      source: "pocket", "pocket:siglip" or a directory, of which the small files are read; a single
+        file; or a key of `KNOWN`.
       dtype: Of the weights and activations.
 
     Raises:

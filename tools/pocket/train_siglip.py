@@ -1,0 +1,69 @@
+"""The pocket SigLIP, by the sigmoid loss of SigLIP (arXiv 2303.15343, section 3.2)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from common.clip import CLIPConfig, TextTower, Tokenizer, encode_image, encode_text
+from common.clip.encode import image_tower, unit
+from common.clip.siglip_files import HALF, siglip_config
+from common.pocket.renderer import SIZE
+from tools.pocket.corpus import Corpus
+from tools.pocket.fitting import NO_LIMIT, Allowance, fit
+from tools.pocket.recipe import Fit
+from tools.pocket.train_clip import WIDTH, mirror_some, normalised
+
+POSITIONS = 20
+"""Of texts; longer captions, one in a hundred, are cut."""
+
+_START_SCALE, _START_BIAS = 10.0, -10.0  # the paper's
+
+
+def pocket_siglip_config(tokenizer: Tokenizer) -> CLIPConfig:
+    """Return a SigLIP of four layers a tower."""
+    shape = {"width": WIDTH, "layers": 4, "heads": 4, "mlp_width": 4 * WIDTH}
+    words = {"vocab_size": tokenizer.vocab_size, "eos": tokenizer.eos, "pad": tokenizer.pad}
+    text = {"positions": POSITIONS, **words, **shape}
+    return siglip_config(text, {"image_size": SIZE, "patch_size": 8, **shape})
+
+
+def train_siglip(
+    corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int, allowance: Allowance = NO_LIMIT
+) -> dict[str, Any]:
+    """Train both towers, the scale and the bias, and return them as `CLIP.params` has them."""
+    config = pocket_siglip_config(tokenizer)
+    texts, images = TextTower(config.text), image_tower(config)
+    text_key, vision_key, key = jax.random.split(jax.random.key(seed), 3)
+    embeddings = jnp.zeros((1, POSITIONS, WIDTH))
+    params = {
+        "text": texts.init(text_key, embeddings, jnp.zeros(1, int))["params"],
+        "vision": images.init(vision_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"],
+        "logit_scale": jnp.log(jnp.asarray(_START_SCALE)),
+        "logit_bias": jnp.asarray(_START_BIAS),
+    }
+
+    def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
+        pixels = normalised(mirror_some(batch["pixels"], key), HALF, HALF)
+        seen = unit(encode_image(images, params["vision"], pixels))
+        read = unit(encode_text(texts, params["text"], batch["ids"]))
+        return sigmoid_loss(seen, read, jnp.exp(params["logit_scale"]), params["logit_bias"])
+
+    data = {"pixels": corpus.pictures, "ids": tokenizer(corpus.captions, POSITIONS, truncate=True)}
+    return fit("SigLIP", loss, params, data, plan, key, allowance)
+
+
+def sigmoid_loss(
+    images: Float[Array, "b p"],
+    texts: Float[Array, "b p"],
+    scale: Float[Array, ""],
+    bias: Float[Array, ""],
+) -> Float[Array, ""]:
+    """Return the sum over the texts of each image, averaged over images of unit features.
+
+    Image i belongs to text i and to no other.
+    """
+    logits = scale * images @ texts.T + bias
+    signs = 2 * jnp.eye(len(logits)) - 1
+    return -jax.nn.log_sigmoid(signs * logits).sum(-1).mean()
