@@ -8,7 +8,6 @@ imported here but in the runner of its own.
 """
 
 import json
-import os
 import re
 import sys
 import time
@@ -16,9 +15,6 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["KERAS_BACKEND"] = "jax"
 
 import numpy as np
 
@@ -157,70 +153,6 @@ def _assign(model: Any, tensors: Mapping[str, np.ndarray]) -> None:
     dense(model.text_projection, "text_projection")
 
 
-def clip_jaxtorch() -> Callable[[Path], Encoders]:
-    """Return what gives the modules of clip-jaxtorch the weights under OpenAI's own names."""
-    import jax
-    import jaxtorch
-    from clip_jaxtorch import vit
-
-    def load(folder: Path) -> Encoders:
-        config, tensors = read(folder)
-        model = {16: vit.VITB16, 32: vit.VITB32}[config["vision_config"]["patch_size"]]()
-        model.name_everything_()
-        params = jax.block_until_ready(jax.device_put(openai_names(tensors)))
-
-        def encoder(method: str) -> Callable[[np.ndarray], Any]:
-            def run(params: Any, x: Any) -> Any:
-                context = jaxtorch.Context(params, jax.random.key(0))
-                return getattr(model, method)(context, jax.numpy.asarray(x))
-
-            compiled = jax.jit(run)
-            return lambda x: compiled(params, x)
-
-        images = encoder("encode_image")
-        return encoder("encode_text"), lambda x: images(x.transpose(0, 3, 1, 2))
-
-    return load
-
-
-_TOWERS = {"vision_model.": "visual.", "text_model.": ""}
-_NAMES = {
-    "embeddings.token_embedding.weight": "token_embedding.weight",
-    "embeddings.position_embedding.weight": "positional_embedding",
-    "embeddings.class_embedding": "class_embedding",
-    "embeddings.patch_embedding": "conv1",
-    "pre_layrnorm": "ln_pre",
-    "post_layernorm": "ln_post",
-    "final_layer_norm": "ln_final",
-    "encoder.layers": "transformer.resblocks",
-    "self_attn.out_proj": "attn.out_proj",
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
-}
-
-
-def openai_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the tensors of Hugging Face's layout under OpenAI's names."""
-    named = {
-        "visual.proj": tensors["visual_projection.weight"].T,
-        "text_projection": tensors["text_projection.weight"].T,
-        "logit_scale": tensors["logit_scale"],
-    }
-    for key, tensor in tensors.items():
-        tower = next((x for x in _TOWERS if key.startswith(x)), None)
-        if tower is None or re.search(r"position_ids|[kv]_proj", key):
-            continue
-        if "q_proj" in key:
-            tensor = np.concatenate([tensors[key.replace("q_proj", f"{x}_proj")] for x in "qkv"])
-            key = re.sub(r"self_attn\.q_proj\.", "attn.in_proj_", key)
-        for old, new in _NAMES.items():
-            key = key.replace(old, new)
-        named[_TOWERS[tower] + key.removeprefix(tower)] = tensor
-    return named
-
-
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the configuration and the tensors of a folder in Hugging Face's layout."""
     from safetensors.numpy import load_file
@@ -232,7 +164,6 @@ RUNNERS = {
     "this package": (ours, ("jax", "flax")),
     "transformers": (transformers, ("transformers", "jax", "flax")),
     "keras-hub": (keras_hub, ("keras-hub", "keras", "jax")),
-    "clip-jaxtorch": (clip_jaxtorch, ("clip-jaxtorch", "jaxtorch", "jax")),
 }
 """By library: what loads with it, and the packages whose versions are told."""
 
