@@ -191,6 +191,20 @@ MUTATIONS = (
         "longest",
         AAPE,
     ),
+    Mutation(
+        "pairs-that-do-not-belong-together-attract",
+        "tools/pocket/train_siglip.py",
+        "signs = 2 * jnp.eye(len(logits)) - 1",
+        "signs = jnp.ones_like(logits)",
+        "tools/pocket/test_siglip.py",
+    ),
+    Mutation(
+        "patches-that-start-with-the-class-tokens-place",
+        "tools/pocket/train_siglip.py",
+        'jnp.asarray(clip.params[tower]["position_embedding"])[1:]',
+        'jnp.asarray(clip.params[tower]["position_embedding"])[:-1]',
+        "tools/pocket/test_siglip.py",
+    ),
 )
 
 

@@ -1,10 +1,11 @@
-"""Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, language model, model cards.
+"""Trains the bundled models: tokenizer, CLIP, VAE, UNet, SigLIP, language model, model cards.
 
     python -m tools.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seconds=S] [--seed=N]
     python -m tools.pocket.pretrain --out=DIR --only=lm
 
-The language model depends on none of the others; `--only=lm` trains it alone, in minutes, and
-`--only=pictures` all but it.
+The language model depends on none of the others, and the SigLIP starts from the CLIP, that of DIR
+or without one the bundled; `--only=lm` and `--only=siglip` train one of these alone, in minutes,
+and `--only=pictures` the CLIP and Stable Diffusion.
 
 Finished stages stay in the work directory, and the state of an unfinished one is written there
 once a minute, so that the same command carries on after an interruption. With `--seconds` the
@@ -159,7 +160,7 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
 
 
 PARTS = {"pictures": pretrain_pictures, "siglip": pretrain_siglip, "lm": pretrain_lm}
-"""Each depends on none of the others."""
+"""In their order: the SigLIP starts from the CLIP of the pictures."""
 
 
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:

@@ -43,7 +43,7 @@ class Recipe:
     clip: Fit = Fit(steps=5000, batch=128, rate=1e-3, weight_decay=0.05)
     vae: Fit = Fit(steps=12_000, batch=64, rate=2e-3)
     unet: Fit = Fit(steps=60_000, batch=128, rate=1.5e-3)
-    siglip: Fit = Fit(steps=5000, batch=128, rate=1.5e-3, weight_decay=0.05)
+    siglip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
     siglip_corpus: int = 40_000
     lm: Fit = Fit(steps=4000, batch=16, rate=3e-3)
     lm_rows: int = 20_000

@@ -4,12 +4,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
-from common.clip import CLIPConfig, TextTower, Tokenizer, encode_image, encode_text
+from common.clip import CLIP, CLIPConfig, TextTower, Tokenizer, encode_image, encode_text
 from common.clip.encode import image_tower, unit
 from common.clip.siglip_files import HALF, siglip_config
+from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.pocket.renderer import SIZE
+from common.trees import Params
+from common.weights.nesting import flatten, nest
 from tools.pocket.corpus import Corpus
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit
 from tools.pocket.recipe import Fit
@@ -17,8 +21,6 @@ from tools.pocket.train_clip import WIDTH, mirror_some, normalised
 
 POSITIONS = 20
 """Of texts; longer captions, one in a hundred, are cut."""
-
-_START_SCALE, _START_BIAS = 10.0, -10.0  # the paper's
 
 
 def pocket_siglip_config(tokenizer: Tokenizer) -> CLIPConfig:
@@ -30,9 +32,23 @@ def pocket_siglip_config(tokenizer: Tokenizer) -> CLIPConfig:
 
 
 def train_siglip(
-    corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int, allowance: Allowance = NO_LIMIT
+    corpus: Corpus,
+    tokenizer: SigLIPTokenizer,
+    clip: CLIP,
+    plan: Fit,
+    seed: int,
+    allowance: Allowance = NO_LIMIT,
 ) -> dict[str, Any]:
-    """Train both towers, the scale and the bias, and return them as `CLIP.params` has them."""
+    """Train both towers, the scale and the bias, and return them as `CLIP.params` has them.
+
+    Args:
+      corpus: Captioned pictures.
+      tokenizer: Of the captions.
+      clip: Where the towers start, see `started`.
+      plan: Steps, batch size, learning rate.
+      seed: Of every random choice.
+      allowance: Seconds, and the file from which an interrupted stage goes on.
+    """
     config = pocket_siglip_config(tokenizer)
     texts, images = TextTower(config.text), image_tower(config)
     text_key, vision_key, key = jax.random.split(jax.random.key(seed), 3)
@@ -40,9 +56,8 @@ def train_siglip(
     params = {
         "text": texts.init(text_key, embeddings, jnp.zeros(1, int))["params"],
         "vision": images.init(vision_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"],
-        "logit_scale": jnp.log(jnp.asarray(_START_SCALE)),
-        "logit_bias": jnp.asarray(_START_BIAS),
     }
+    params = started(params, clip, tokenizer)
 
     def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
         pixels = normalised(mirror_some(batch["pixels"], key), HALF, HALF)
@@ -52,6 +67,39 @@ def train_siglip(
 
     data = {"pixels": corpus.pictures, "ids": tokenizer(corpus.captions, POSITIONS, truncate=True)}
     return fit("SigLIP", loss, params, data, plan, key, allowance)
+
+
+def started(params: Params, clip: CLIP, tokenizer: SigLIPTokenizer) -> Params:
+    """Return parameters that start as a CLIP's, wherever the towers have them in common.
+
+    These are blocks, norms, patches and projection, places but for those of the start and the
+    class token, and each piece's row as the mean of its own in the CLIP. The pooling head stays.
+
+    Args:
+      params: A SigLIP's.
+      clip: A CLIP of the same width, depth and patches.
+      tokenizer: The SigLIP's.
+    """
+    both = flatten(params), flatten(clip.params)
+    common = {key: both[1].get(key, x) for key, x in both[0].items()}
+    alike = {
+        key: jnp.asarray(x if x.shape == both[0][key].shape else both[0][key])
+        for key, x in common.items()
+    }
+    start = nest(alike)
+    rows = np.asarray(clip.params["text"]["token_embedding"])
+    table = np.array(start["text"]["token_embedding"])
+    for number in range(tokenizer.vocab_size):
+        if pieces := clip.tokenizer.encode(tokenizer.word(number).removeprefix("-")):
+            table[number] = rows[pieces].mean(axis=0)
+    table[tokenizer.eos] = rows[clip.tokenizer.eos]
+    start["text"]["token_embedding"] = jnp.asarray(table)
+    for tower, count in (("text", POSITIONS), ("vision", None)):
+        places = jnp.asarray(clip.params[tower]["position_embedding"])[1:]
+        start[tower]["position_embedding"] = places[:count]
+    scale = float(clip.scale)
+    # Undecided are pairs of the cosine 1/2.
+    return start | {"logit_scale": jnp.log(scale), "logit_bias": jnp.asarray(-scale / 2)}
 
 
 def sigmoid_loss(
