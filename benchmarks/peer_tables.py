@@ -45,7 +45,8 @@ PEERS: Mapping[str, Peer] = {
         more="SigLIP, MetaCLIP 2, Stable Diffusion 3.5 and Flux, one code for JAX, PyTorch and "
         "TensorFlow, training from nothing",
         why="the last layer norm of its text tower has the epsilon 1e-6 where CLIP's has 1e-5, "
-        "which counts the more the smaller the hidden states are; with 1e-5 the error is rounding's",
+        "which counts the more the smaller the hidden states are; with 1e-5 the error is "
+        "rounding's",
     ),
 }
 """In the order of the table."""
