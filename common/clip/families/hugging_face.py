@@ -42,5 +42,6 @@ HUGGING_FACE = Family(
     stem="model",
     small_files=(PREPROCESS_FILE, *TOKENIZER_FILES),
     in_transformers=True,
+    resampling="bicubic",
     known=VITS,
 )

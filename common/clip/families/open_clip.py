@@ -44,5 +44,6 @@ VIT = replace(
     configs=(TextConfig, ViTConfig),
     image_tower=ViT,
     table=tables.OPEN_CLIP_VIT,
+    resampling="smoothed_bicubic",
     known={},
 )
