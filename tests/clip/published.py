@@ -1,5 +1,15 @@
 """What open_clip's published configurations say beside their sizes, with sizes of a test."""
 
+from copy import deepcopy
+
+import jax
+import numpy as np
+
+from common.clip import CLIP, Preprocess
+from common.clip.checkpoint import abstract_params
+from common.clip.clipa_files import clipa_from_json
+from common.clip.clipa_tokenizer import CLIPATokenizer
+
 VISION = {"image_size": 28, "width": 64, "layers": 2, "patch_size": 14, "head_width": 16}
 TEXT = {"context_length": 16, "width": 32, "heads": 4, "layers": 2}
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -64,3 +74,27 @@ def write_word_pieces(folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join([*word_pieces(), ""]), encoding="utf-8")
     return folder
+
+
+def clipa_content(**text):
+    """CLIPA's own configuration, small; the fields are those of its text section."""
+    made = deepcopy(PUBLISHED["CLIPA ViT-H"])
+    made["model_cfg"]["text_cfg"] |= {"vocab_size": len(word_pieces()) + 3, **text}
+    return made
+
+
+def small_clipa(folder):
+    """Random weights, and a tokenizer whose files are written to a folder."""
+    config = clipa_from_json(clipa_content())
+    rng = np.random.default_rng(0)
+
+    def weights(path, leaf):
+        around_one = str(path[-1].key) == "scale"
+        return rng.normal(around_one, 0.1, leaf.shape).astype(np.float32)
+
+    params = jax.tree.map_with_path(weights, abstract_params(config))
+    side = config.vision.image_size
+    mean, std = (tuple(IMAGENET[name]) for name in ("mean", "std"))
+    preprocess = Preprocess(side, mean, std, (side, side), "bilinear")
+    tokenizer = CLIPATokenizer.from_directory(write_word_pieces(folder))
+    return CLIP(config, params, tokenizer, preprocess, "")

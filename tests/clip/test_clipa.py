@@ -1,7 +1,6 @@
 """CLIPA without PyTorch: its files, its tokens, and the models that are read beside it."""
 
 import json
-from copy import deepcopy
 from dataclasses import replace
 
 import jax
@@ -10,7 +9,6 @@ import pytest
 from PIL import Image
 
 from common.clip import load_clip, open_clip, save_clip
-from common.clip.checkpoint import abstract_params
 from common.clip.clipa import CLIPAViT
 from common.clip.clipa_files import clipa_from_json
 from common.clip.clipa_tokenizer import CLIPATokenizer
@@ -19,11 +17,16 @@ from common.clip.families import family_of, find_family
 from common.clip.families.clipa import CLIPA
 from common.clip.families.open_clip import VIT
 from common.clip.known import KNOWN, describe_clip
-from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.errors import UserError
 from common.files import write_json
-from tests.clip.published import IMAGENET, PUBLISHED, word_pieces, write_word_pieces
+from tests.clip.published import (
+    IMAGENET,
+    clipa_content,
+    small_clipa,
+    word_pieces,
+    write_word_pieces,
+)
 
 SENTENCES = (
     "A photo of a CAT.",
@@ -35,29 +38,14 @@ SENTENCES = (
 )
 
 
-def content(**text):
-    """CLIPA's own configuration, small; the fields are those of its text section."""
-    made = deepcopy(PUBLISHED["CLIPA ViT-H"])
-    made["model_cfg"]["text_cfg"] |= {"vocab_size": len(word_pieces()) + 3, **text}
-    return made
+@pytest.fixture(scope="module")
+def clipa(tmp_path_factory):
+    return small_clipa(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    return CLIPATokenizer.from_directory(write_word_pieces(tmp_path_factory.mktemp("words")))
-
-
-@pytest.fixture(scope="module")
-def clipa(tokenizer):
-    config = clipa_from_json(content())
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(
-        lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), abstract_params(config)
-    )
-    side = config.vision.image_size
-    mean, std = (tuple(IMAGENET[name]) for name in ("mean", "std"))
-    preprocess = Preprocess(side, mean, std, (side, side), "bilinear")
-    return CLIP(config, params, tokenizer, preprocess, "")
+def tokenizer(clipa):
+    return clipa.tokenizer
 
 
 def test_what_is_saved_is_loaded(clipa, tmp_path):
@@ -159,7 +147,7 @@ def test_tokenizers_of_another_kind(files, message, tmp_path):
 
 
 def in_vision(**fields):
-    made = content()
+    made = clipa_content()
     made["model_cfg"]["vision_cfg"] |= fields
     return made
 
@@ -170,13 +158,19 @@ ODD = {
     "a norm before the mean": (in_vision(final_ln_after_pool=None), "final_ln_after_pool=None"),
     "a pool in a list": (in_vision(pool_type=["avg"]), r"pool_type=\['avg'\]"),
     "a residual network": (in_vision(layers=[1, 1, 1, 1], image_size=32), "layers=.* whole number"),
-    "causal texts": (content(no_causal_mask=False), "no_causal_mask=False"),
-    "pooled at the largest": (content(pool_type="argmax"), "pool_type='argmax' .* 'last'"),
-    "a tokenizer without name": (content(hf_tokenizer_name=None), "lacks .*hf_tokenizer_name"),
-    "a tokenizer that is a list": (content(hf_tokenizer_name=["x"]), "hf_tokenizer_name="),
-    "10**9 layers": (content(layers=1e9), "text_cfg.layers="),
+    "causal texts": (clipa_content(no_causal_mask=False), "no_causal_mask=False"),
+    "pooled at the largest": (clipa_content(pool_type="argmax"), "pool_type='argmax' .* 'last'"),
+    "a tokenizer without name": (
+        clipa_content(hf_tokenizer_name=None),
+        "lacks .*hf_tokenizer_name",
+    ),
+    "a tokenizer that is a list": (clipa_content(hf_tokenizer_name=["x"]), "hf_tokenizer_name="),
+    "10**9 layers": (clipa_content(layers=1e9), "text_cfg.layers="),
     "positions of waves": (in_vision(pos_embed_type="sin_cos_2d"), "pos_embed_type="),
-    "no image tower": ({"model_cfg": content()["model_cfg"] | {"vision_cfg": 1}}, "vision_cfg=1"),
+    "no image tower": (
+        {"model_cfg": clipa_content()["model_cfg"] | {"vision_cfg": 1}},
+        "vision_cfg=1",
+    ),
 }
 
 
@@ -187,7 +181,9 @@ def test_what_is_not_clipa(config, message):
 
 
 def test_other_arguments_of_the_tokenizer_make_another_model(tmp_path):
-    write_json(tmp_path / "open_clip_config.json", content(tokenizer_kwargs={"clean": "lower"}))
+    write_json(
+        tmp_path / "open_clip_config.json", clipa_content(tokenizer_kwargs={"clean": "lower"})
+    )
     assert find_family(tmp_path) is VIT
     with pytest.raises(UserError, match=r"hf_tokenizer_name='bert.* of CLIPA alone is supported"):
         describe_clip(str(tmp_path))
