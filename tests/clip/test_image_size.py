@@ -45,6 +45,13 @@ def test_a_slope_stays_one_away_from_the_border(rule):
     np.testing.assert_allclose(made[inside], wanted[inside], atol=1e-12)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_cell_of_a_finer_grid_sees_its_neighbours_alone(rule):
+    centres = (np.arange(20) + 0.5) * 8 / 20 - 0.5
+    far = np.abs(centres[:, None] - np.arange(8)) >= 2
+    assert (RULES[rule](8, 20)[far] == 0).all()
+
+
 def test_smoothing_takes_in_all_old_cells():
     """Every old cell counts where the grid shrinks, as it does not without smoothing."""
     assert (np.abs(RULES["smoothed_bicubic"](24, 4)).sum(axis=0) > 0).all()
