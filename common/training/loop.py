@@ -94,7 +94,14 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     parse_profile(config.get("profile", ""), schedule.updates)
     check_rate(config, schedule.updates)
     workdir = as_path(workdir)
-    check = partial(check_workdir, workdir, config, method.evaluation_fields, method.writes)
+    check = partial(
+        check_workdir,
+        workdir,
+        config,
+        method.evaluation_fields,
+        method.writes,
+        method.get_config(),
+    )
     finished = check()
     changed = changed_fields(workdir, config) if finished else {}
     join_cluster()

@@ -67,6 +67,7 @@ def check_workdir(
     config: ConfigDict,
     evaluation_fields: Sequence[str] = (),
     writes: Sequence[str] = (),
+    defaults: ConfigDict | None = None,
 ) -> dict[str, Any] | None:
     """Refuse a folder that belongs to another run or cannot be written, without writing.
 
@@ -77,6 +78,8 @@ def check_workdir(
       config: what the run is to be.
       evaluation_fields: see `Method`; they may differ as the harmless ones may.
       writes: see `Method`.
+      defaults: of the method's fields. A run that is older than a field did what its default
+        says; where it did not, `common.old_spellings` holds what it did.
 
     Returns:
       The result, if the run is finished.
@@ -89,9 +92,10 @@ def check_workdir(
         _check_folder(workdir, writes)
     config_file, result_file = workdir / "config.json", workdir / "result.json"
     if config_file.exists():
-        theirs = _read_config(config_file)
+        stored, requested = flatten(_read_config(config_file)), _flat(config)
+        younger = {name: x for name, x in _flat(defaults).items() if name in requested}
         if has_update(workdir):
-            _check_same(workdir, theirs, json.loads(to_json(config)), evaluation_fields)
+            _check_same(workdir, younger | stored, requested, evaluation_fields)
     return _read_result(result_file) if result_file.exists() else None
 
 
@@ -102,10 +106,7 @@ def changed_fields(workdir: AnyPath, config: ConfigDict) -> dict[str, Any]:
     """
     if not (workdir / "config.json").exists():
         return {}
-    theirs, ours = (
-        flatten(_read_config(workdir / "config.json")),
-        flatten(json.loads(to_json(config))),
-    )
+    theirs, ours = flatten(_read_config(workdir / "config.json")), _flat(config)
     return {
         name: value
         for name, value in ours.items()
@@ -167,10 +168,17 @@ def evaluation_file(workdir: AnyPath, dataset: str, part: str = "") -> AnyPath:
     return folder / f"{file_stem(dataset)}{part and f'~{part}'}.json"
 
 
+def _flat(config: ConfigDict | None) -> dict[str, Any]:
+    """Return a config by dotted name, with values as JSON holds them."""
+    return {} if config is None else flatten(json.loads(to_json(config)))
+
+
 def _check_same(
-    workdir: AnyPath, stored: Mapping, requested: Mapping, evaluation_fields: Sequence[str]
+    workdir: AnyPath,
+    stored: Mapping[str, Any],
+    requested: Mapping[str, Any],
+    evaluation_fields: Sequence[str],
 ) -> None:
-    stored, requested = flatten(stored), flatten(requested)
     free = {
         name for name in (*stored, *requested) if is_among(name, (*HARMLESS, *evaluation_fields))
     }

@@ -49,6 +49,19 @@ def test_the_first_field_that_differs_is_named(tmp_path, fields, message):
         check_workdir(tmp_path, make_config(**fields))
 
 
+def test_a_run_older_than_a_field_did_what_its_default_says(tmp_path):
+    write_run(tmp_path, make_config())
+    defaults = make_config(seed=7, rate={"warmup": 0})
+    older = make_config(rate={"warmup": 0})
+    assert check_workdir(tmp_path, older, defaults=defaults) is None
+    with pytest.raises(UserError, match=r"a run with rate.warmup=0, but now rate.warmup=3"):
+        check_workdir(tmp_path, make_config(rate={"warmup": 3}), defaults=defaults)
+    # A default does not stand for what the run wrote down, nor for fields that are not asked for.
+    with pytest.raises(UserError, match="a run with seed=1, but now seed=7"):
+        check_workdir(tmp_path, defaults, defaults=defaults)
+    assert check_workdir(tmp_path, make_config(), defaults=defaults) is None
+
+
 def test_a_run_with_a_field_that_is_no_more(tmp_path):
     write_run(tmp_path, make_config(gone=3))
     with pytest.raises(UserError, match="whose config has the field 'gone'"):
