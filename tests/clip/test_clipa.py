@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -92,6 +93,18 @@ def test_texts_begin_with_a_start_and_end_in_zeros(clipa):
     assert clipa.tokenizer.encode("a [SEP] cat") == [words[0], 0, words[1]]
     spelled = [clipa.tokenizer.word(token) for token in clipa.tokenizer.encode("Dogs catx")]
     assert spelled == ["dog", "-s", "cat", "-x"]
+
+
+def test_its_texts_see_all_of_their_tokens(clipa):
+    text = clipa.config.text
+    assert (text.causal, text.pool, text.bos, text.eos, text.pad) == (False, "last", 101, 0, 0)
+    ids = jnp.asarray(clipa.tokenizer(["a cat", "a dog"]))
+    embeddings = jnp.asarray(clipa.params["text"]["token_embedding"])[ids]
+    states = clipa.text_tower.apply(
+        {"params": clipa.params["text"]}, embeddings, jnp.array([31, 31])
+    ).hidden_states
+    first = np.asarray(states[1][:, 0])
+    assert np.abs(first[0] - first[1]).max() > 1e-3  # The start sees the word behind it.
 
 
 def test_tokens_are_those_of_transformers(tokenizer, tmp_path):
