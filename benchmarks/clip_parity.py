@@ -38,6 +38,7 @@ from common.clip.known import KNOWN
 from common.clip.siglip_files import siglip_to_json
 from common.evaluation.tables import markdown_table
 from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE
+from common.weights.nesting import flatten, nest
 from common.weights.siglip import HF_SIGLIP
 from common.weights.table import Table, match_keys, to_flax
 
@@ -185,10 +186,16 @@ class Oracle:
 
 
 def converted(table: Table, tensors: Mapping[str, np.ndarray], tower: str) -> dict[str, Any]:
-    """Return the weights of one tower as ours; both at once would not fit beside PyTorch's."""
-    matches = match_keys(table, tensors, ignore=OPEN_CLIP_IGNORE)
-    keys = [key for key, match in matches.items() if match.paths[0].startswith(f"{tower}/")]
-    return to_flax(table, {key: tensors[key] for key in keys})[tower]
+    """Return the weights of one tower as ours, on the device.
+
+    Tensor by tensor, for the largest fit beside PyTorch's once and not twice.
+    """
+    flat: dict[str, Any] = {}
+    for key, match in match_keys(table, tensors, ignore=OPEN_CLIP_IGNORE).items():
+        if match.paths[0].startswith(f"{tower}/"):
+            part = flatten(to_flax(table, {key: tensors[key]}))
+            flat |= {path: jnp.array(x) for path, x in part.items()}
+    return nest(flat)[tower]
 
 
 ORACLES = {
