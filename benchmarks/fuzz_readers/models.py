@@ -69,6 +69,29 @@ def _diffusion(folder: Path) -> Any:
     return Architecture.from_directory(folder / "sd")
 
 
+def _make_xl(folder: Path) -> None:
+    from common.clip.hugging_face import text_to_json
+    from common.diffusion.known import KNOWN
+
+    sizes = KNOWN["stabilityai/stable-diffusion-xl-base-1.0"]
+    names = {"text_encoder": ["transformers", "CLIPTextModel"], "requires_aesthetics_score": False}
+    index = {"_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": True}
+    write(folder / "model_index.json", index | names)
+    write(folder / "unet/config.json", sizes.unet.to_dict())
+    write(folder / "vae/config.json", sizes.vae.to_dict())
+    for part, text in sizes.texts.items():
+        write(folder / part.folder / "config.json", text_to_json(text))
+    write(folder / "scheduler/scheduler_config.json", sizes.schedule.to_dict())
+
+
+def _xl(folder: Path) -> Any:
+    from common.diffusion.architecture import read_architecture
+
+    sizes = read_architecture(folder)
+    sizes.require_fit()
+    return sizes
+
+
 def _make_schedulers(folder: Path) -> None:
     from common.diffusion.scheduler_file import KNOWN
 
@@ -127,6 +150,7 @@ READERS = {
         ),
         _diffusion,
     ),
+    "xl_config": Reader(_make_xl, _xl),
     "scheduler": Reader(_make_schedulers, _schedulers),
     "clip_tokenizer": Reader(copied("sd/tokenizer"), _clip_tokenizer),
     "language_config": Reader(copied("lm/config.json"), _language),

@@ -29,6 +29,8 @@ _OPENAI = {
     "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "stablediffusionv15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "sd21": "stabilityai/stable-diffusion-2-1",
+    "sdxl": "stabilityai/stable-diffusion-xl-base-1.0",
+    "sdxlturbo": "stabilityai/sdxl-turbo",
 }
 # open_clip's tag of the weights that OpenAI published.
 _TAG = re.compile(r"[:/,]openai$|-quickgelu$", re.IGNORECASE)
