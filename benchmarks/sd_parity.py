@@ -1,18 +1,20 @@
 """Relative error of Stable Diffusion's networks against diffusers at full size, in float32.
 
-    python -m benchmarks.sd_parity [--model=1.5|2.1] [--latents=64]
+    python -m benchmarks.sd_parity [--model=1.5|2.1|xl] [--latents=64]
 
-Weights and inputs are random. One network lives at a time, first PyTorch's, then ours; the
-largest, the UNet, wants about 12 GiB of memory. Exits with status 1 when an error exceeds the
-tolerance.
+Weights and inputs are random. One network lives at a time, first PyTorch's, then ours, and the
+weights go from one to the other in files; the largest, the UNet, wants about 12 GiB of memory, of
+XL at 32 latents about 16 GiB. Exits with status 1 when an error exceeds the tolerance.
 """
 
 import gc
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,16 +22,19 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from common.diffusion import AutoencoderKL, UNet
+from common.diffusion import AddedConditions, AutoencoderKL, UNet
 from common.diffusion.known import KNOWN, Architecture
 from common.errors import UserError, run_command
 from common.weights.diffusion import unet_table, vae_to_flax
+from common.weights.files import read_tensors, write_tensors
 from common.weights.table import to_flax
 
 TOLERANCE = 1e-4
+_ADDED = ("text_embeds", "time_ids")
 MODELS = {
     "1.5": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "2.1": "stabilityai/stable-diffusion-2-1-base",
+    "xl": "stabilityai/stable-diffusion-xl-base-1.0",
 }
 
 
@@ -63,12 +68,14 @@ class Block:
       inputs: In our layout: images as NHWC.
       theirs: Calls diffusers' network with torch tensors, images as NCHW.
       method: The method of our module.
+      arguments: Of our module, from the inputs.
     """
 
     name: str
     inputs: tuple[np.ndarray, ...]
     theirs: Callable[..., object]
     method: str = "__call__"
+    arguments: Callable[..., tuple] = lambda *inputs: inputs
 
 
 @dataclass(frozen=True)
@@ -116,11 +123,19 @@ def networks(sizes: Architecture, side: int) -> list[tuple[Network, list[Block]]
     states = normal(1, sizes.text.positions, sizes.unet.cross_attention_dim)
     encode = Block("VAE encode", (pixels,), lambda net, x: net.encode(x).latent_dist.mean, "encode")
     decode = Block("VAE decode", (latents,), lambda net, x: net.decode(x).sample, "decode")
-    predict = Block(
-        f"UNet {sizes.schedule.prediction_type}",
-        (latents, np.array([500]), states),
-        lambda net, x, t, s: net(x, t, s).sample,
-    )
+    name, inputs = f"UNet {sizes.schedule.prediction_type}", (latents, np.array([500]), states)
+    if sizes.unet.pooled_width is None:
+        predict = Block(name, inputs, lambda net, x, t, s: net(x, t, s).sample)
+    else:
+        pixels_of = np.array([[8 * side, 8 * side, 0, 0, 8 * side, 8 * side]], np.float32)
+        predict = Block(
+            name,
+            (*inputs, normal(1, sizes.unet.pooled_width), pixels_of),
+            lambda net, x, t, s, *added: (
+                net(x, t, s, added_cond_kwargs=dict(zip(_ADDED, added, strict=True))).sample
+            ),
+            arguments=lambda x, t, s, *added: (x, t, s, AddedConditions(*added)),
+        )
     return [
         (Network("AutoencoderKL", vae, vae_to_flax), [encode, decode]),
         (Network("UNet2DConditionModel", unet, lambda x: to_flax(table, x)), [predict]),
@@ -159,15 +174,23 @@ def run_theirs(
             (output * torch.from_numpy(direction(output.shape)).to(device)).sum().backward()
         slope = arrays[0].grad.cpu().numpy() if gradient else None
         outcomes.append(Outcome(output.detach().cpu().numpy(), slope))
-    state = {name: x.cpu().numpy() for name, x in reference.state_dict().items()}
-    return outcomes, network.convert(state)
+    with tempfile.TemporaryDirectory() as folder:
+        state, tensors = reference.state_dict(), {}
+        for number, name in enumerate(state):
+            file = Path(folder) / f"{number}.safetensors"
+            write_tensors(file, {name: state[name].cpu().numpy()})
+            tensors |= read_tensors(file)
+        del reference, parameter, state
+        gc.collect()
+        return outcomes, network.convert(tensors)
 
 
 def run_ours(network: Network, block: Block, params: dict, gradient: bool = False) -> Outcome:
     """Return what our network makes of the same block."""
 
     def apply(first: jax.Array, params: dict, *rest: jax.Array) -> jax.Array:
-        output = network.ours.apply({"params": params}, first, *rest, method=block.method)
+        arguments = block.arguments(first, *rest)
+        output = network.ours.apply({"params": params}, *arguments, method=block.method)
         return output.mean if block.method == "encode" else output
 
     def total(*arrays: Any) -> tuple[jax.Array, jax.Array]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.clip import CLIP, load_clip, save_clip
-from common.clip.checkpoint import open_clip, read_text_tensors
+from common.clip.checkpoint import open_clip, read_text_tensors, text_table
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.diffusion.single_file import is_single_file, open_single_file
 from common.errors import UserError
@@ -13,7 +13,7 @@ from common.files import read_json
 from common.language import LM, load_lm, save_lm
 from common.language.checkpoint import read_lm_tensors
 from common.language.hugging_face import FAMILIES, family_of
-from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
+from common.weights.clip import HF_IGNORE
 from common.weights.diffusion import VAE, unet_table
 from common.weights.files import read_tensors
 from common.weights.parts import Part
@@ -48,11 +48,15 @@ def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
     directory = resolve(source, ["model_index.json"])
     stem = "diffusion_pytorch_model"
     unet = unet_table(model.unet.config.use_linear_projection)
-    text = read_text_tensors(directory / "text_encoder")
+    texts = [
+        Part(folder, read_text_tensors(directory / folder), text_table(config), HF_IGNORE)
+        for encoder in model.modules.text_encoders
+        for folder, config in [(encoder.part.folder, encoder.tower.config)]
+    ]
     return [
         Part("unet", read_tensors(directory / "unet", stem), unet),
         Part("vae", read_tensors(directory / "vae", stem), VAE),
-        Part("text_encoder", text, HF_TEXT_TOWER, HF_IGNORE),
+        *texts,
     ]
 
 

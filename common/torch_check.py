@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from common.clip import CLIP, encode_image, encode_text
 from common.clip.families import family_of
-from common.diffusion import StableDiffusion, prompt_states
+from common.diffusion import AddedConditions, StableDiffusion, StableDiffusionXL, prompt_states
+from common.diffusion.text_encoding import encode_prompts
 from common.language import LM
 
 PROMPTS = ("a photo of a cat", "two dogs, close-up")
@@ -74,29 +76,66 @@ def _projected(reference: Any, name: str, pooled: Any) -> Any:
 
 def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
     import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
-
-    def load(kind: Any, name: str) -> Any:
-        return kind.from_pretrained(directory / name, torch_dtype=torch.float32).eval()
 
     ids = sd.tokenizer(PROMPTS, sd.text_tower.config.positions)
     states = prompt_states(sd.text_tower, sd.params["text"], ids)
-    their_states = load(CLIPTextModel, "text_encoder")(torch.from_numpy(ids).long())
+    their_states = _part(CLIPTextModel, directory / "text_encoder")(torch.from_numpy(ids).long())
+    return {
+        "text states": (states, their_states.last_hidden_state),
+        **_networks(sd, directory, states),
+    }
+
+
+def _diffusion_xl(sd: StableDiffusionXL, directory: Path) -> Pairs:
+    import torch
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    encoded = encode_prompts(sd, PROMPTS, {})
+    kinds = (CLIPTextModel, CLIPTextModelWithProjection)
+    outputs = [
+        _part(kind, directory / encoder.part.folder)(
+            torch.from_numpy(tokenizer(PROMPTS)).long(), output_hidden_states=True
+        )
+        for kind, encoder, tokenizer in zip(
+            kinds, sd.modules.text_encoders, sd.tokenizers, strict=True
+        )
+    ]
+    sizes = jnp.array([[64.0, 48, 0, 0, 64, 48], [32, 32, 4, 8, 32, 32]])
+    added = AddedConditions(jnp.asarray(encoded.pooled), sizes)
+    their_states = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
+    return {
+        "text states": (encoded.states, their_states),
+        "pooled text": (encoded.pooled, outputs[-1].text_embeds),
+        **_networks(sd, directory, jnp.asarray(encoded.states), added),
+    }
+
+
+def _networks(
+    sd: StableDiffusion, directory: Path, states: Any, added: AddedConditions | None = None
+) -> Pairs:
+    """Compare UNet and autoencoder."""
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
     # Both networks are convolutional: a small picture says as much as a large one.
     side = 2 * 2 ** (len(sd.unet.config.block_out_channels) - 1)
     latents, times = _noise(2, side, side, sd.unet.config.in_channels), np.array([7, 801])
-    predicted = jax.jit(sd.unet.apply)({"params": sd.params["unet"]}, latents, times, states)
-    their_predicted = load(UNet2DConditionModel, "unet")(
-        _to_torch(latents), torch.from_numpy(times), torch.from_numpy(np.array(states))
+    fields = {} if added is None else vars(added)
+    theirs = {name: torch.from_numpy(np.array(x)) for name, x in fields.items()}
+    inputs = [latents, times, states, *([] if added is None else [added])]
+    predicted = jax.jit(sd.unet.apply)({"params": sd.params["unet"]}, *inputs)
+    their_predicted = _part(UNet2DConditionModel, directory / "unet")(
+        _to_torch(latents),
+        torch.from_numpy(times),
+        torch.from_numpy(np.array(states)),
+        added_cond_kwargs=theirs or None,
     ).sample
 
     pixels = _noise(1, 8 * sd.downsampling, 8 * sd.downsampling, 3)
-    vae, their_vae = {"params": sd.params["vae"]}, load(AutoencoderKL, "vae")
+    vae, their_vae = {"params": sd.params["vae"]}, _part(AutoencoderKL, directory / "vae")
     run = jax.jit(sd.vae.apply, static_argnames="method")
     return {
-        "text states": (states, their_states.last_hidden_state),
         "UNet prediction": (predicted, _to_nhwc(their_predicted)),
         "VAE latents": (
             run(vae, pixels, method="encode").mean,
@@ -107,6 +146,12 @@ def _diffusion(sd: StableDiffusion, directory: Path) -> Pairs:
             _to_nhwc(their_vae.decode(_to_torch(latents[:1])).sample),
         ),
     }
+
+
+def _part(kind: Any, directory: Path) -> Any:
+    import torch
+
+    return kind.from_pretrained(directory, torch_dtype=torch.float32).eval()
 
 
 def _language(lm: LM, directory: Path) -> Pairs:
@@ -124,6 +169,7 @@ def _language(lm: LM, directory: Path) -> Pairs:
 _COMPARED: dict[type, Callable[[Any, Path], Pairs]] = {
     CLIP: _clip,
     StableDiffusion: _diffusion,
+    StableDiffusionXL: _diffusion_xl,
     LM: _language,
 }
 

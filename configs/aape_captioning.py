@@ -36,6 +36,7 @@ def defaults() -> ConfigDict:
 
     # What is learned from: images with their own captions.
     config.model = "pocket"  # CLIP or SigLIP
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.data = "pocket:many_captions"  # or pocket:captions, coco:FOLDER, captions:FILE,FOLDER
     config.grid = "device"  # where the cells of all images lie; "host" sends them with each batch
     config.examples = 0  # for `common.aot`: training images

@@ -32,6 +32,7 @@ def defaults() -> ConfigDict:
 
     # What is learned from: images with questions, and captions where there are some.
     config.model = "pocket"  # CLIP or SigLIP: reads questions and, without a tower, images
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.tower = ""  # small: images are read by a small tower that is trained with the answers
     config.side = 64  # pixels of the square that the small tower reads
     config.data = "pocket:questions"  # or easy_vqa:FOLDER, vqa2:FOLDER

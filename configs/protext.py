@@ -42,6 +42,7 @@ def defaults() -> ConfigDict:
 
     # What is learned from, and what is measured.
     config.model = "pocket"  # CLIP or SigLIP: "pocket", "pocket:siglip", a directory or a hub id
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.prompts = ConfigDict()
     config.prompts.source = "pocket"  # or FILE.json (json:FILE), {class: [sentence, ...]}; .gz too
     config.prompts.pattern = "{phrase}"  # "{name}, which has {phrase}." for descriptors

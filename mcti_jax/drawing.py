@@ -49,7 +49,7 @@ def draw_prompts(
     steps: int = 25,
     guidance: float | None = None,
     seed: int = 0,
-    sampler: str = "dpmpp_2m",
+    sampler: str | None = None,
     width: int | None = None,
     height: int | None = None,
     weighted: bool = False,
@@ -66,7 +66,7 @@ def draw_prompts(
       steps: Denoising steps.
       guidance: Classifier-free guidance, 1 is none; by default the run's own.
       seed: Of the initial noise.
-      sampler: A key of `common.diffusion.SAMPLERS`.
+      sampler: A key of `common.diffusion.SAMPLERS`; by default the model's `default_sampler`.
       width: In pixels; by default that of the training pictures.
       height: Likewise.
       weighted: Whether prompts are read as `common.diffusion.weighted` says.
@@ -94,6 +94,7 @@ def draw_prompts(
     model = model or config.model
     sd = load_stable_diffusion(model, frozen_dtype(config.dtype))
     require_usable(tokens, sd.text_tower.config.width, model)
+    sampler = sd.default_sampler if sampler is None else sampler
     check_sampling(sd.schedule, sampler, steps)
     side = resolution(config, sd) if model == config.model else sd.image_size
     drawing = Drawing(

@@ -47,7 +47,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)
     flags.DEFINE_float("guidance", None, "Classifier-free guidance; 1: none; the run's by default.")
     flags.DEFINE_integer("seed", 0, "Of the initial noise, up to 2**64 - 1.", lower_bound=0)
-    flags.DEFINE_enum("sampler", "dpmpp_2m", sorted(SAMPLER_NAMES), "The method of denoising.")
+    flags.DEFINE_enum(
+        "sampler", None, sorted(SAMPLER_NAMES), "The method of denoising; dpmpp_2m, or XL's own."
+    )
     flags.DEFINE_integer("width", None, "In pixels; by default that of the training pictures.")
     flags.DEFINE_integer("height", None, "Likewise.")
 

@@ -28,7 +28,8 @@ from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.joined import join
 from common.data.passed_over import listed
 from common.data.templates import TEMPLATES
-from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.diffusion import StableDiffusion, StableDiffusionXL, load_stable_diffusion
+from common.diffusion.known import is_known_xl
 from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
@@ -146,6 +147,7 @@ def gather(config: ConfigDict) -> Material:
     Raises:
       UserError: a model or data set cannot be had, or the two models do not fit.
     """
+    require_single_tower(config)
     dataset, added = open_photos(config, config.data), ()
     if config.add:
         further = open_photos(config, config.add)
@@ -158,7 +160,8 @@ def gather(config: ConfigDict) -> Material:
     drawn = config.generate.per_class or config.preview_every
     networks = bool(config.alpha or drawn or names_tokens(config))
     sd = load_stable_diffusion(config.model, dtype, networks=networks)
-    clip = load_clip(config.clip, dtype)
+    require_single_tower(config, sd)
+    clip = load_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
     beside = open_photos(config, config.beside) if config.beside else None
     for part in (train, *([beside.test] if beside else [])):
@@ -237,6 +240,19 @@ def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
         raise UserError(
             f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "
             "no other class to tell it from. Give alpha=1, or a second class."
+        )
+
+
+def require_single_tower(config: ConfigDict, sd: StableDiffusion | None = None) -> None:
+    """Refuse a Stable Diffusion XL: before anything of it is loaded, or once `sd` is.
+
+    Raises:
+      UserError: The model is one; without `sd`, as far as can be told without a network.
+    """
+    if isinstance(sd, StableDiffusionXL) or (sd is None and is_known_xl(config.model)):
+        raise UserError(
+            f"model={config.model!r} is a Stable Diffusion XL, whose two text encoders MC-TI does "
+            "not learn tokens for: give a Stable Diffusion 1.x or 2.x."
         )
 
 

@@ -14,7 +14,12 @@ from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
-from mcti_jax.material import EncodedPhotos, require_same_width, resolution
+from mcti_jax.material import (
+    EncodedPhotos,
+    require_same_width,
+    require_single_tower,
+    resolution,
+)
 from mcti_jax.options import shots_of
 
 
@@ -56,9 +61,10 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     Raises:
       UserError: the models or the number of photos are not known.
     """
+    require_single_tower(config)
     dtype = frozen_dtype(config.dtype, platform)
     sd = describe_stable_diffusion(config.model, dtype)
-    clip = describe_clip(config.clip, dtype)
+    clip = describe_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
     side = resolution(config, sd) // sd.downsampling

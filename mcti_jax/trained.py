@@ -66,7 +66,7 @@ class TrainedTokens:
     @cached_property
     def clip(self) -> CLIP:
         """The model that sees photos."""
-        clip = load_clip(self.config.clip, frozen_dtype(self.config.dtype))
+        clip = load_clip(self.config.clip, self.config.dtype, image_size=self.config.image_size)
         require_usable(self.tokens, clip.text_tower.config.width, self.config.clip)
         return clip
 

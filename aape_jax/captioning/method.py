@@ -60,8 +60,10 @@ class Captioning(Task):
         self._plan()
         dtype = frozen_dtype(config.dtype)
         self.texts = open_caption_set(config.data)
-        self.clip, lm = load_clip(config.model, dtype), load_lm(config.lm.model, dtype)
-        same = config.scorer == config.model
+        self.clip = load_clip(config.model, dtype, image_size=config.image_size)
+        lm = load_lm(config.lm.model, dtype)
+        # The scorer is the published model, whose scores are comparable.
+        same = config.scorer == config.model and not config.image_size
         self.scorer = self.clip if same else load_clip(config.scorer, dtype)
         require_scorer(self.scorer, config.scorer)
         self.asking = np.asarray(lm.tokenizer.encode(CAPTION), np.int32)
@@ -108,7 +110,8 @@ class Captioning(Task):
                 "number, e.g. examples=113287."
             )
         dtype = frozen_dtype(config.dtype, "tpu")
-        clip, lm = describe_clip(config.model, dtype), describe_lm(config.lm.model, dtype)
+        clip = describe_clip(config.model, dtype, image_size=config.image_size)
+        lm = describe_lm(config.lm.model, dtype)
         images, texts = config.examples, (config.examples, config.captions)
         width = clip.config.text.projection
         shapes = {

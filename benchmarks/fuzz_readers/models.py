@@ -37,10 +37,59 @@ def _open_clip(folder: Path) -> Any:
     return preprocess_from_json(record, clip_from_json(record).vision.image_size)
 
 
+def _make_clipa(folder: Path) -> None:
+    kwargs = {"strip_sep_token": True}
+    words = {"hf_tokenizer_name": "bert-base-uncased", "tokenizer_kwargs": kwargs}
+    sizes = {"context_length": 8, "vocab_size": 512, "width": 64, "heads": 2, "layers": 2}
+    text = {**sizes, **words, "pool_type": "last", "no_causal_mask": True}
+    head = {"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True}
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8, **head}
+    preprocess = {"mean": [0.5] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
+    content = {
+        "model_cfg": {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": preprocess,
+    }
+    write(folder / "open_clip_config.json", content)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "##s"]
+    model = {"type": "WordPiece", "vocab": {word: i for i, word in enumerate(pieces)}}
+    special = {"special": True, "normalized": False}
+    added = [{"id": i, "content": word, **special} for i, word in enumerate(pieces[:5])]
+    write(folder / "tokenizer.json", {"added_tokens": added, "model": model})
+
+
+def _clipa(folder: Path) -> Any:
+    from common.clip.known import describe_clip
+
+    return describe_clip(str(folder)).tokenizer(["a photo"])
+
+
 def _diffusion(folder: Path) -> Any:
     from common.diffusion.known import Architecture
 
     return Architecture.from_directory(folder / "sd")
+
+
+def _make_xl(folder: Path) -> None:
+    from common.clip.hugging_face import text_to_json
+    from common.diffusion.known import KNOWN
+
+    sizes = KNOWN["stabilityai/stable-diffusion-xl-base-1.0"]
+    names = {"text_encoder": ["transformers", "CLIPTextModel"], "requires_aesthetics_score": False}
+    index = {"_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": True}
+    write(folder / "model_index.json", index | names)
+    write(folder / "unet/config.json", sizes.unet.to_dict())
+    write(folder / "vae/config.json", sizes.vae.to_dict())
+    for part, text in sizes.texts.items():
+        write(folder / part.folder / "config.json", text_to_json(text))
+    write(folder / "scheduler/scheduler_config.json", sizes.schedule.to_dict())
+
+
+def _xl(folder: Path) -> Any:
+    from common.diffusion.architecture import read_architecture
+
+    sizes = read_architecture(folder)
+    sizes.require_fit()
+    return sizes
 
 
 def _make_schedulers(folder: Path) -> None:
@@ -91,6 +140,7 @@ READERS = {
         copied("clip/config.json", "clip/preprocessor_config.json"), _clip_config
     ),
     "open_clip_config": Reader(_make_open_clip, _open_clip),
+    "clipa": Reader(_make_clipa, _clipa),
     "diffusion_config": Reader(
         copied(
             "sd/unet/config.json",
@@ -100,6 +150,7 @@ READERS = {
         ),
         _diffusion,
     ),
+    "xl_config": Reader(_make_xl, _xl),
     "scheduler": Reader(_make_schedulers, _schedulers),
     "clip_tokenizer": Reader(copied("sd/tokenizer"), _clip_tokenizer),
     "language_config": Reader(copied("lm/config.json"), _language),

@@ -99,6 +99,27 @@ def _make_one_file(folder: Path) -> None:
     write_tensors(folder / "sd/model.safetensors", tensors)
 
 
+def _make_xl_file(folder: Path) -> None:
+    from common.weights.files import read_tensors, write_tensors
+
+    _make_one_file(folder)
+    file, second = folder / "sd/model.safetensors", "cond_stage_model.model."
+    tensors = {key: np.array(x) for key, x in read_tensors(file).items()}
+    text = {key.removeprefix(second): x for key, x in tensors.items() if key.startswith(second)}
+    kept = {key: x for key, x in tensors.items() if not key.startswith(second)}
+    inside = "conditioner.embedders.0.transformer.text_model"
+    shapes = {
+        f"{inside}.embeddings.token_embedding.weight": (1396, 64),
+        f"{inside}.embeddings.position_embedding.weight": (8, 64),
+        f"{inside}.encoder.layers.0.mlp.fc1.weight": (96, 64),
+        "conditioner.embedders.1.model.text_projection": (64, 16),
+        "model.diffusion_model.label_emb.0.0.weight": (256, 64),
+    }
+    first = {key: np.ones(shape, "f2") for key, shape in shapes.items()}
+    towers = {f"conditioner.embedders.1.model.{key}": x for key, x in text.items()}
+    write_tensors(file, kept | first | towers)
+
+
 def _one_file(folder: Path) -> Any:
     from common.diffusion.single_file import open_single_file
 
@@ -123,5 +144,6 @@ READERS = {
     "open_clip_epoch": Reader(_archive("x.pt", _epoch), _clip_file("x.pt"), "clip/x.pt"),
     "flax_file": Reader(_make_flax, _flax),
     "one_file": Reader(_make_one_file, _one_file, "sd/model.safetensors"),
+    "xl_file": Reader(_make_xl_file, _one_file, "sd/model.safetensors"),
     "dassl_checkpoint": Reader(_make_checkpoint, _checkpoint),
 }

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from common.clip import hugging_face
 from common.clip.config import CLIPConfig, TextConfig
 from common.clip.families import Family, family_of, find_family, small_files
+from common.clip.image_size import resize
 from common.clip.layers import repeat_block
 from common.clip.model import CLIP
 from common.clip.single_file import OpenedCLIP, open_clip_file
@@ -21,15 +22,19 @@ from common.files import read_record, write_json
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
 from common.trees import Params
-from common.weights.clip import HF_IGNORE, HF_TEXT_TOWER
+from common.weights.clip import HF_IGNORE, HF_PROJECTED_TEXT_TOWER, HF_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve, single_file
-from common.weights.table import to_flax, to_source
+from common.weights.table import Table, to_flax, to_source
 
 
 def load_clip(
-    source: str, dtype: DTypeLike = jnp.float32, *, activation: str | None = None
+    source: str,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    activation: str | None = None,
+    image_size: int | None = None,
 ) -> CLIP:
     """Load CLIP: both towers, tokenizer and preprocessing.
 
@@ -40,13 +45,15 @@ def load_clip(
       dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
         or "auto", which is bfloat16 on accelerators.
       activation: Of the towers, "gelu" or "quick_gelu"; for a single file that does not say it.
+      image_size: Side of the images in pixels, of a vision transformer; its position embeddings
+        are interpolated as its own library does. None or 0 for that of the weights.
 
     Raises:
-      UserError: The model cannot be found, is of another kind, or its weights and its
-        configuration disagree; the message lists the entries.
+      UserError: The model cannot be found, is of another kind, is not one for images of this
+        size, or its weights and its configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    clip = open_clip(source, activation)
+    clip = resize(open_clip(source, activation), image_size)
     config, tokenizer, family = clip.config, clip.tokenizer, clip.family
     tokenizer.require_rows(config.text.vocab_size, clip.place)
     tokenizer.length = min(tokenizer.length, config.text.positions)
@@ -94,30 +101,37 @@ def save_clip(clip: CLIP, directory: Path | str) -> None:
 
 
 def load_text_tower(
-    directory: Path | str, dtype: DTypeLike | None = jnp.float32
+    directory: Path | str, dtype: DTypeLike | None = jnp.float32, *, projected: bool = False
 ) -> tuple[TextConfig, dict[str, Any]]:
     """Load a text tower alone, such as Stable Diffusion's `text_encoder/`.
 
     Args:
       directory: Holds its configuration and its weights.
       dtype: Of the weights; None leaves them as they are.
+      projected: Whether it has a projection, as XL's `text_encoder_2/`.
 
     Raises:
       UserError: The directory is incomplete, or weights and configuration disagree.
     """
     directory = Path(directory)
-    config = hugging_face.text_from_json(read_record(directory / "config.json", REMEDY))
+    read = hugging_face.projected_text_from_json if projected else hugging_face.text_from_json
+    config = read(read_record(directory / "config.json", REMEDY))
     tensors = read_text_tensors(directory)
     options = {"ignore": HF_IGNORE, "expected": abstract_text(config), "dtype": dtype}
-    return config, to_flax(HF_TEXT_TOWER, tensors, **options)
+    return config, to_flax(text_table(config), tensors, **options)
 
 
 def save_text_tower(config: TextConfig, params: Mapping[str, Any], directory: Path | str) -> None:
     """Write what `load_text_tower` reads."""
     directory = Path(directory)
     write_json(directory / "config.json", hugging_face.text_to_json(config))
-    tensors = to_source(HF_TEXT_TOWER, params)
+    tensors = to_source(text_table(config), params)
     write_tensors(directory / "model.safetensors", tensors, {"format": "pt"})
+
+
+def text_table(config: TextConfig) -> Table:
+    """Return the table of a text tower alone in Hugging Face's layout."""
+    return HF_TEXT_TOWER if config.projection is None else HF_PROJECTED_TEXT_TOWER
 
 
 def find_clip(source: str) -> tuple[Path, Family]:
@@ -141,7 +155,11 @@ def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
     if "embeddings.token_embedding.weight" not in tensors:
         return tensors
     # transformers 5 leaves out the prefix that published files have.
-    return {f"text_model.{key}": tensor for key, tensor in tensors.items()}
+    outside = "text_projection."
+    return {
+        key if key.startswith(outside) else f"text_model.{key}": tensor
+        for key, tensor in tensors.items()
+    }
 
 
 def abstract_params(config: CLIPConfig) -> Params:

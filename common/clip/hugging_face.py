@@ -82,10 +82,22 @@ def text_from_json(config: Mapping[str, Any] | Record, projection: int | None = 
     return TextConfig(**fields, projection=projection)
 
 
+def projected_text_from_json(config: Mapping[str, Any] | Record) -> TextConfig:
+    """Return the configuration of a text tower with a projection, such as XL's `text_encoder_2/`.
+
+    Raises:
+      UserError: See `text_from_json`.
+    """
+    record = opened(config, FILE)
+    name, default = _PROJECTION
+    return text_from_json(record, size(record, name, "width", default))
+
+
 def text_to_json(config: TextConfig) -> dict[str, Any]:
-    """Return what `text_from_json` reads."""
+    """Return what `text_from_json`, or with a projection `projected_text_from_json`, reads."""
+    plain = config.projection is None
     return {
-        "architectures": ["CLIPTextModel"],
+        "architectures": ["CLIPTextModel" if plain else "CLIPTextModelWithProjection"],
         "model_type": "clip_text_model",
         **_text_fields(config),
     }

@@ -13,12 +13,20 @@ __all__, __getattr__, __dir__ = lazily(
             "UNetConfig",
             "VAEConfig",
         ),
-        "common.diffusion.model": ("StableDiffusion",),
+        "common.diffusion.added": ("AddedConditions",),
+        "common.diffusion.model": (
+            "StableDiffusion",
+            "StableDiffusionXL",
+        ),
         "common.diffusion.parts": ("Modules",),
         "common.diffusion.pipeline": (
             "latents_to_images",
             "prompt_states",
             "text_to_image",
+        ),
+        "common.diffusion.text_encoder": (
+            "TextConditions",
+            "encode_texts",
         ),
         "common.diffusion.samplers": (
             "SAMPLERS",

@@ -1,26 +1,30 @@
 """Loading and saving Stable Diffusion in diffusers' layout."""
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
 from common.clip.checkpoint import abstract_text, load_text_tower, save_text_tower
-from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
-from common.diffusion.architecture import Architecture
-from common.diffusion.config import UNetConfig, VAEConfig
-from common.diffusion.model import StableDiffusion
-from common.diffusion.parts import Modules
+from common.diffusion.architecture import (
+    INDEX,
+    Architecture,
+    XLArchitecture,
+    architecture_class,
+    read_architecture,
+)
+from common.diffusion.assembly import Tokenizers, facts_of, make_model, make_modules, with_ids
+from common.diffusion.assembly import abstract_unet as abstract_unet
+from common.diffusion.assembly import abstract_vae as abstract_vae
+from common.diffusion.model import StableDiffusion, StableDiffusionXL
 from common.diffusion.single_file import open_single_file
+from common.diffusion.text_encoder import FIRST, SECOND
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
-from common.errors import UserError
 from common.files import write_json
 from common.precision import frozen_dtype
 from common.trees import Params
@@ -39,7 +43,8 @@ _SMALL_FILES = (
     "scheduler/scheduler_config.json",
     "tokenizer/*",
 )
-_WEIGHTS = (f"unet/{_STEM}", f"vae/{_STEM}", "text_encoder/model")
+_SMALL_XL_FILES = (*_SMALL_FILES, "text_encoder_2/config.json", "tokenizer_2/*")
+_WEIGHTS = (f"unet/{_STEM}", f"vae/{_STEM}")
 # Written so that diffusers' own pipeline reads what `save_stable_diffusion` writes.
 _MODEL_INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -54,6 +59,11 @@ _MODEL_INDEX = {
     "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"],
 }
+_XL_INDEX = {name: _MODEL_INDEX[name] for name in _MODEL_INDEX if "safety" not in name} | {
+    "_class_name": "StableDiffusionXLPipeline",
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer_2": ["transformers", "CLIPTokenizer"],
+}
 
 
 def load_stable_diffusion(
@@ -65,7 +75,7 @@ def load_stable_diffusion(
     prediction: str | None = None,
     networks: bool = True,
 ) -> StableDiffusion:
-    """Load Stable Diffusion 1.x or 2.x.
+    """Load Stable Diffusion 1.x, 2.x or XL.
 
     Args:
       source: "pocket", a directory in diffusers' layout, a hub id, or one file in the layout of
@@ -84,117 +94,99 @@ def load_stable_diffusion(
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
     file = single_file(source)
-    stems = _WEIGHTS if networks else _WEIGHTS[-1:]
-    read = _read_file(file, dtype, prediction) if file else _read_directory(source, stems, dtype)
-    sizes, tokenizer = read.architecture, read.tokenizer
-    unet = UNet(sizes.unet, dtype, attention, remat)
-    vae = AutoencoderKL(sizes.vae, dtype, attention)
-    # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
-    special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
-    text_tower = TextTower(dataclasses.replace(sizes.text, **special), dtype)
-    _check_fit(unet.config, vae.config, text_tower.config.width)
-
-    modules = Modules(unet, vae, text_tower, sizes.schedule)
-    text = {"text": read.text_params}
-    if not networks:
-        name = fingerprint(text, repr(text_tower.config))
-        return StableDiffusion(modules, tokenizer, text, name)
-    params = read.networks()
-    check_complete(params, {"unet": abstract_unet(unet), "vae": abstract_vae(vae)})
-    params |= text
-    facts = (unet.config, vae.config, text_tower.config, sizes.schedule)
-    return StableDiffusion(modules, tokenizer, params, fingerprint(params, *map(repr, facts)))
+    read = _read_file(file, dtype, prediction) if file else _read_directory(source, networks, dtype)
+    sizes = with_ids(read.architecture, read.tokenizers)
+    sizes.require_fit()
+    modules = make_modules(sizes, dtype, attention, remat)
+    params, facts = read.text_params, list(map(repr, sizes.texts.values()))
+    if networks:
+        params = read.networks()
+        expected = {"unet": abstract_unet(modules.unet), "vae": abstract_vae(modules.vae)}
+        check_complete(params, expected)
+        params, facts = params | read.text_params, facts_of(sizes)
+    return make_model(sizes, modules, read.tokenizers, params, fingerprint(params, *facts))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Read:
     """What a directory or a file holds; `networks` converts the weights of UNet and autoencoder."""
 
     architecture: Architecture
-    text_params: Params
-    tokenizer: Tokenizer
+    text_params: dict[str, Params]
+    tokenizers: Tokenizers
     networks: Callable[[], dict[str, Params]]
 
 
-def _read_directory(source: str, stems: Sequence[str], dtype: DTypeLike) -> _Read:
-    directory = resolve(source, _SMALL_FILES, stems)
-    if source == "pocket":
-        directory = directory / "sd"
-    sizes = Architecture.from_directory(directory)
-    tokenizer = Tokenizer.from_directory(directory / "tokenizer")
-    _, text_params = load_text_tower(directory / "text_encoder", dtype)
-    tokenizer.require_rows(sizes.text.vocab_size, directory / "tokenizer")
+def _read_directory(source: str, networks: bool, dtype: DTypeLike) -> _Read:
+    directory = find_directory(source, networks)
+    sizes = read_architecture(directory)
+    tokenizers, text_params = {}, {}
+    for part, config in sizes.texts.items():
+        tokenizers[part] = Tokenizer.from_directory(directory / part.tokenizer)
+        projected = config.projection is not None
+        _, params = load_text_tower(directory / part.folder, dtype, projected=projected)
+        text_params[part.params] = params
+        tokenizers[part].require_rows(config.vocab_size, directory / part.tokenizer)
 
-    def networks() -> dict[str, Params]:
+    def read_networks() -> dict[str, Params]:
         table = unet_table(sizes.unet.use_linear_projection)
         return {
             "unet": to_flax(table, read_tensors(directory / "unet", _STEM), dtype=dtype),
             "vae": vae_to_flax(read_tensors(directory / "vae", _STEM), dtype),
         }
 
-    return _Read(sizes, text_params, tokenizer, networks)
+    return _Read(sizes, text_params, tokenizers, read_networks)
+
+
+def find_directory(source: str, networks: bool = True) -> Path:
+    """Return a model's directory in diffusers' layout, its files fetched where needed.
+
+    Raises:
+      UserError: There is none, or the hub cannot give it.
+    """
+    weights = [*(_WEIGHTS if networks else ()), f"{FIRST.folder}/model"]
+    directory = resolve(source, _SMALL_FILES, weights)
+    if source == "pocket":
+        return directory / "sd"
+    if architecture_class(directory) is XLArchitecture:
+        return resolve(source, _SMALL_XL_FILES, [*weights, f"{SECOND.folder}/model"])
+    return directory
 
 
 def _read_file(file: Path, dtype: DTypeLike, prediction: str | None) -> _Read:
     sd = open_single_file(file, prediction)
-    sizes = sd.architecture.text
-    sd.tokenizer.require_rows(sizes.vocab_size, sd.place)
-    text = sd.parts["text_encoder"].to_flax(abstract_text(sizes), dtype)
+    text_params = {}
+    for part, config in sd.architecture.texts.items():
+        sd.tokenizers[part].require_rows(config.vocab_size, sd.place)
+        text_params[part.params] = sd.parts[part.folder].to_flax(abstract_text(config), dtype)
 
-    def networks() -> dict[str, Params]:
+    def read_networks() -> dict[str, Params]:
         return {name: sd.parts[name].to_flax(dtype=dtype) for name in ("unet", "vae")}
 
-    return _Read(sd.architecture, text, sd.tokenizer, networks)
+    return _Read(sd.architecture, text_params, sd.tokenizers, read_networks)
 
 
 def save_stable_diffusion(model: StableDiffusion, directory: Path | str) -> None:
-    """Write what `load_stable_diffusion` and diffusers' `StableDiffusionPipeline` read."""
+    """Write what `load_stable_diffusion` and diffusers' pipeline of the same kind read."""
     directory = Path(directory)
     table = unet_table(model.unet.config.use_linear_projection)
     _save_network(model.unet, to_source(table, model.params["unet"]), directory / "unet")
     _save_network(model.vae, to_source(VAE, model.params["vae"]), directory / "vae")
-    save_text_tower(model.text_tower.config, model.params["text"], directory / "text_encoder")
-    # diffusers' pipeline pads prompts to the length that it finds there.
-    model.tokenizer.save(directory / "tokenizer", model.text_tower.config.positions)
+    for encoder, tokenizer in zip(model.modules.text_encoders, model.tokenizers, strict=True):
+        part, text = encoder.part, encoder.tower.config
+        save_text_tower(text, model.params[part.params], directory / part.folder)
+        # diffusers' pipeline pads prompts to the length that it finds there.
+        tokenizer.save(directory / part.tokenizer, text.positions)
     scheduler = model.schedule.to_dict()
     write_json(directory / "scheduler/scheduler_config.json", scheduler)
     # Last, so that an interrupted directory is not taken for a complete one.
     name = str(scheduler.get("_class_name"))
     known = name.isidentifier() and name.endswith("Scheduler")
     index = {"scheduler": ["diffusers", name]} if known else {}
-    write_json(directory / "model_index.json", _MODEL_INDEX | index)
-
-
-def abstract_unet(unet: UNet) -> Params:
-    """Return the shapes and dtypes of a UNet's parameters, without computing them."""
-    side = 2 ** (len(unet.config.block_out_channels) - 1)
-    latents = jnp.zeros((1, side, side, unet.config.in_channels))
-    states = jnp.zeros((1, 1, unet.config.cross_attention_dim))
-    return _abstract(unet, latents, jnp.zeros(1), states)
-
-
-def abstract_vae(vae: AutoencoderKL) -> Params:
-    """Return the shapes and dtypes of an autoencoder's parameters, without computing them."""
-    side = vae.config.downsampling
-    return _abstract(vae, jnp.zeros((1, side, side, vae.config.in_channels)))
-
-
-def _abstract(module: nn.Module, *inputs: jax.Array) -> Params:
-    return jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
-
-
-def _check_fit(unet: UNetConfig, vae: VAEConfig, text_width: int) -> None:
-    if unet.cross_attention_dim != text_width:
-        raise UserError(
-            f"the UNet attends to text states of width {unet.cross_attention_dim}, the text "
-            f"encoder makes {text_width}; they belong to different models."
-        )
-    if {unet.in_channels, unet.out_channels} != {vae.latent_channels}:
-        raise UserError(
-            f"the UNet maps {unet.in_channels} channels to {unet.out_channels}, the "
-            f"autoencoder's latents have {vae.latent_channels}; inpainting and upscaling "
-            "models are not supported."
-        )
+    usual = _MODEL_INDEX
+    if isinstance(model, StableDiffusionXL):
+        usual = _XL_INDEX | {"force_zeros_for_empty_prompt": model.zeroes_negative}
+    write_json(directory / INDEX, usual | index)
 
 
 def _save_network(

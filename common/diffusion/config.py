@@ -1,93 +1,19 @@
 """Model configurations, read from and written to diffusers' `config.json`."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
-from common.diffusion.supported import UNET_FIXED, VAE_FIXED, check_supported
-from common.errors import UserError
+from common.diffusion.fields import TEXT_TIME, DiffusersConfig
+from common.diffusion.supported import UNET_FIXED, UNET_YOUNGER, VAE_FIXED, VAE_YOUNGER
 from common.records import Record
-from common.sizes import BOUNDS, opened, size
 
-_LEVELS = 8
-"""Most levels of a network; each halves the picture."""
-
-
-def _size(kind: str) -> Callable[[Record, str], Any]:
-    return lambda record, name: size(record, name, kind, None)
+SIZES = 6
+"""Of the original picture, of the corner that was cut out, and of the picture to draw."""
 
 
-def _sizes(kind: str) -> Callable[[Record, str], Any]:
-    return lambda record, name: record.integers(name, None, *BOUNDS[kind], default=None)
-
-
-def _heads(record: Record, name: str) -> Any:
-    """Read one number for all levels, or one for each."""
-    several = isinstance(record.content[name], list | tuple)
-    return _sizes("heads")(record, name) if several else _size("heads")(record, name)
-
-
-def _names(record: Record, name: str) -> Any:
-    return record.strings(name, default=None)
-
-
-# How each field is read.
-_KINDS: Mapping[str, Callable[[Record, str], Any]] = {
-    "attention_head_dim": _heads,
-    "block_out_channels": _sizes("width"),
-    "cross_attention_dim": _size("width"),
-    "down_block_types": _names,
-    "in_channels": _size("channels"),
-    "latent_channels": _size("channels"),
-    "layers_per_block": _size("blocks"),
-    "norm_num_groups": _size("width"),
-    "out_channels": _size("channels"),
-    "sample_size": _size("image_size"),
-    "scaling_factor": lambda record, name: record.number(name, 1e-6, 1e6, default=None),
-    "up_block_types": _names,
-    "use_linear_projection": lambda record, name: record.boolean(name, default=None),
-}
-
-
-class _DiffusersConfig:
-    """Reading and writing shared by the two configurations; mixed into dataclasses."""
-
-    _class_name: ClassVar[str]
-    _file: ClassVar[str]
-    _fixed: ClassVar[Mapping[str, Any]]
-
-    @classmethod
-    def _fields(cls, raw: Mapping[str, Any] | Record) -> dict[str, Any]:
-        """Return the dataclass's fields of a `config.json`, once the others are checked."""
-        record = opened(raw, cls._file)
-        names = {field.name for field in dataclasses.fields(cls)}
-        check_supported(record, names, cls._fixed)
-        fields = {name: _KINDS[name](record, name) for name in names & record.content.keys()}
-        if len(fields.get("block_out_channels") or ()) > _LEVELS:
-            record.refuse("block_out_channels", f"a list of up to {_LEVELS} numbers")
-        # Null stands for the default.
-        return {name: value for name, value in fields.items() if value is not None}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as diffusers' `config.json` holds them, with its class name."""
-        fields = {"_class_name": self._class_name, **dataclasses.asdict(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-
-    def _require(self, condition: bool, sentence: str) -> None:
-        if not condition:
-            raise UserError(f"{self._class_name} config: {sentence}")
-
-    def _require_groups(self) -> None:
-        self._require(len(self.block_out_channels) > 0, "block_out_channels is empty.")
-        self._require(
-            not any(channels % self.norm_num_groups for channels in self.block_out_channels),
-            f"norm_num_groups={self.norm_num_groups} must divide each of "
-            f"block_out_channels={self.block_out_channels}.",
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class UNetConfig(_DiffusersConfig):
+@dataclasses.dataclass(frozen=True, repr=False)
+class UNetConfig(DiffusersConfig):
     """Shape of a `UNet`; the fields carry diffusers' names.
 
     Attributes:
@@ -97,6 +23,12 @@ class UNetConfig(_DiffusersConfig):
         One number stands for all levels: 8 in SD 1.x; [5, 10, 20, 20] in SD 2.x.
       use_linear_projection: how the files store the projections around the transformer
         blocks: as 1x1 convolutions (SD 1.x) or as linear maps (SD 2.x).
+      transformer_layers_per_block: transformer blocks of each transformer, for all levels or for
+        each: [1, 2, 10] in XL.
+      addition_embed_type: "text_time" if a pooled text and six sizes are embedded as well, as in
+        XL.
+      addition_time_embed_dim: sinusoids of each size.
+      projection_class_embeddings_input_dim: channels of the pooled text and of all six sizes.
     """
 
     sample_size: int = 64
@@ -110,7 +42,12 @@ class UNetConfig(_DiffusersConfig):
     cross_attention_dim: int = 768
     norm_num_groups: int = 32
     use_linear_projection: bool = False
+    transformer_layers_per_block: int | tuple[int, ...] = 1
+    addition_embed_type: str | None = None
+    addition_time_embed_dim: int | None = None
+    projection_class_embeddings_input_dim: int | None = None
 
+    _younger = UNET_YOUNGER
     _class_name = "UNet2DConditionModel"
     _file = "unet/config.json"
     _fixed = UNET_FIXED
@@ -143,7 +80,13 @@ class UNetConfig(_DiffusersConfig):
             f"attention_head_dim={self.attention_head_dim!r}, the number of heads, must divide "
             f"block_out_channels={self.block_out_channels} level by level.",
         )
+        self._require(
+            len(self.depths) == levels,
+            f"transformer_layers_per_block={self.transformer_layers_per_block!r} must be one "
+            f"number, or one for each of block_out_channels={self.block_out_channels}.",
+        )
         self._require_groups()
+        self._require_addition()
 
     @property
     def heads(self) -> tuple[int, ...]:
@@ -152,14 +95,44 @@ class UNetConfig(_DiffusersConfig):
             return self.attention_head_dim
         return (self.attention_head_dim,) * len(self.block_out_channels)
 
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Transformer blocks of each transformer, by level, outermost first."""
+        if isinstance(self.transformer_layers_per_block, tuple):
+            return self.transformer_layers_per_block
+        return (self.transformer_layers_per_block,) * len(self.block_out_channels)
 
-@dataclasses.dataclass(frozen=True)
-class VAEConfig(_DiffusersConfig):
+    @property
+    def pooled_width(self) -> int | None:
+        """Channels of the pooled text that is embedded; None where none is."""
+        if self.addition_embed_type is None:
+            return None
+        return self.projection_class_embeddings_input_dim - SIZES * self.addition_time_embed_dim
+
+    def _require_addition(self) -> None:
+        names = ("addition_time_embed_dim", "projection_class_embeddings_input_dim")
+        inner, whole = (getattr(self, name) for name in names)
+        if self.addition_embed_type is None:
+            self._require(
+                whole is None, f"{names[1]}={whole!r} needs addition_embed_type={TEXT_TIME!r}."
+            )
+            return
+        self._require(
+            inner is not None and whole is not None and inner % 2 == 0 and whole > SIZES * inner,
+            f"addition_embed_type={self.addition_embed_type!r} needs {names[0]}, an even number, "
+            f"and {names[1]}, more than {SIZES} times it; they are {inner!r} and {whole!r}.",
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class VAEConfig(DiffusersConfig):
     """Shape of an `AutoencoderKL`; the fields carry diffusers' names.
 
     Attributes:
       scaling_factor: what callers multiply latents with after encoding (and divide by before
         decoding) to give them unit variance.
+      force_upcast: whether float16 is too narrow for it, so that it runs in float32; None in 1.x
+        and 2.x, whose pipelines do not ask.
     """
 
     sample_size: int = 512
@@ -172,7 +145,9 @@ class VAEConfig(_DiffusersConfig):
     latent_channels: int = 4
     norm_num_groups: int = 32
     scaling_factor: float = 0.18215
+    force_upcast: bool | None = None
 
+    _younger = VAE_YOUNGER
     _class_name = "AutoencoderKL"
     _file = "vae/config.json"
     _fixed = VAE_FIXED

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
 from common.checks import Range, check_number
 from common.clip.prompts import require_texts
 from common.diffusion.drawing import generate
+from common.diffusion.learned import checked_vectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
 from common.diffusion.weighted import weighted_spans
@@ -35,7 +35,7 @@ def draw(
     seed: int,
     steps: int,
     guidance: float,
-    sampler: str,
+    sampler: str | None,
     size: int | None,
     width: int | None,
     height: int | None,
@@ -52,9 +52,10 @@ def draw(
             raise UserError(f"{name}={value!r} is not a whole number.")
         check_number(name, value, COUNTS[name])
     check_number("guidance", guidance, GUIDANCE)
+    sampler = sd.default_sampler if sampler is None else sampler
     check_sampling(sd.schedule, sampler, steps)
     shape = _side(sd, "width", width, size), _side(sd, "height", height, size)
-    words = _vectors(tokens or {})
+    words = checked_vectors(tokens or {})
     for text in (*prompts, negative) if weighted else ():
         weighted_spans(text)  # What it refuses is known before time is spent.
     with jax.default_matmul_precision(product_precision(jnp.dtype(sd.unet.dtype).name)):
@@ -82,15 +83,3 @@ def _side(sd: DiffusionModel, name: str, side: int | None, size: int | None) -> 
         raise UserError(f"{name}={side!r} is not a whole number.")
     check_number(name, side, SIDES)
     return sd.require_size(name, int(side))
-
-
-def _vectors(tokens: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "n d"]]:
-    learned = {}
-    for word, vectors in tokens.items():
-        rows = np.atleast_2d(np.asarray(vectors, np.float32))
-        if rows.ndim != 2 or not np.isfinite(rows).all():
-            raise UserError(
-                f"tokens[{word!r}] has the shape {np.shape(vectors)}: give finite vectors [n, d]."
-            )
-        learned[word] = rows
-    return learned

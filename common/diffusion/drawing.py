@@ -1,15 +1,18 @@
 """Pictures of prompts, which may hold learned words; on all devices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from common.diffusion.added import AddedConditions
+from common.diffusion.learned import LearnedVectors
 from common.diffusion.parts import DiffusionModel, Modules
 from common.diffusion.pipeline import text_to_image
 from common.diffusion.states import prompt_groups
+from common.diffusion.text_encoder import TextConditions
 from common.progress import Progress
 from common.seeds import seed_key, seed_words
 from common.spread import over_devices
@@ -26,24 +29,34 @@ def _pictures(
 ) -> Array:
     root = seed_key(shared["seed"])
     keys = jax.vmap(lambda number: jax.random.fold_in(root, number))(rows["number"])
-    states = shared["states"][rows["prompt"]]
+    chosen = jax.tree.map(lambda leaf: leaf[rows["prompt"]], shared["texts"])
+    opposite = jax.tree.map(
+        lambda leaf, like: jnp.broadcast_to(leaf, like.shape), shared["empty"], chosen
+    )
+    sizes = jnp.broadcast_to(shared["sizes"], (len(keys), *shared["sizes"].shape))
     return text_to_image(
         modules,
         shared["params"],
-        states,
-        jnp.broadcast_to(shared["empty"], states.shape),
+        chosen.states,
+        opposite.states,
         jax.vmap(lambda key: jax.random.normal(key, latent))(keys),
         keys,
         sampler=sampler,
         steps=steps,
         guidance=shared["guidance"],
+        added=_added(chosen, sizes),
+        negative_added=_added(opposite, sizes),
     ).astype(jnp.float32)
+
+
+def _added(texts: TextConditions, sizes: Array) -> AddedConditions | None:
+    return None if texts.pooled is None else AddedConditions(texts.pooled, sizes)
 
 
 def generate(
     sd: DiffusionModel,
     prompts: Sequence[str],
-    words: Mapping[str, np.ndarray],
+    words: LearnedVectors,
     *,
     size: int | tuple[int, int],
     sampler: str,
@@ -61,7 +74,7 @@ def generate(
     Args:
       sd: the model.
       prompts: may hold learned words.
-      words: learned vectors by word, brackets included.
+      words: learned vectors by word, brackets included; of XL for each text encoder.
       size: side in pixels, or width and height.
       sampler: a key of `common.diffusion.SAMPLERS`.
       steps: denoising steps.
@@ -76,6 +89,8 @@ def generate(
         "params": {name: sd.params[name] for name in ("unet", "vae")},
         "guidance": np.float32(guidance),
         "seed": seed_words(seed),
+        # As diffusers: a picture of this size that nothing was cut off.
+        "sizes": np.array([height, width, 0, 0, height, width], np.float32),
     }
     groups = prompt_groups(sd, list(dict.fromkeys(prompts)), negative, words, weighted)
     title = f"Sampling ({sampler}, {steps} steps)"
@@ -91,7 +106,7 @@ def generate(
             }
             pictures = over_devices(
                 _pictures,
-                {**shared, "states": group.states, "empty": group.negative},
+                {**shared, "texts": group.conditions, "empty": group.opposite},
                 rows,
                 at_once=batch,
                 progress=lambda done, before=before: progress.update(before + done),

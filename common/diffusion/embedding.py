@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from common.clip import Tokenizer
 from common.diffusion.words import find_words
@@ -53,8 +53,18 @@ class Vocabulary:
         left = len(empty) - sum(map(len, vectors))
         return np.concatenate([empty[:1], *vectors, empty[1:left]])
 
+    def framed_ids(self, pieces: Sequence["Piece"]) -> Int[np.ndarray, "s"]:
+        """Return the ids of what `framed` embeds; 0 for learned words."""
+        ids = self.tokenizer.pack([()])[0]
+        inside = [i for piece in pieces for i in [piece.token or 0] * len(piece.vectors)]
+        return np.array([ids[0], *inside, *ids[1 : len(ids) - len(inside)]], np.int32)
+
     def embedded(self, text: str, remedy: str = "shorten it") -> Float[np.ndarray, "s d"]:
-        """Return the embeddings of a prompt, padded.
+        """Return the embeddings of a prompt, padded; see `fitting`."""
+        return self.framed(self.fitting(text, remedy))
+
+    def fitting(self, text: str, remedy: str = "shorten it") -> list["Piece"]:
+        """Return the pieces of a prompt that fits.
 
         Args:
           text: Such as "a photo of <dog2> on the beach".
@@ -72,7 +82,7 @@ class Vocabulary:
                 f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {count} "
                 f"tokens{note}, and {self.room} fit: {remedy}."
             )
-        return self.framed(pieces)
+        return pieces
 
     def _tokens(self, text: str) -> Iterator["Piece"]:
         for token in self.tokenizer.encode(text):

@@ -16,18 +16,21 @@ from common.clip.known import (
     of_dtype,
     single_file,
 )
-from common.clip.text import TextTower
-from common.diffusion.architecture import Architecture
-from common.diffusion.checkpoint import abstract_unet, abstract_vae
+from common.diffusion.architecture import (
+    Architecture,
+    XLArchitecture,
+    architecture_class,
+    read_architecture,
+)
+from common.diffusion.assembly import abstract_unet, abstract_vae, make_model, make_modules
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import StableDiffusion
-from common.diffusion.parts import Modules
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.single_file import open_single_file, text_sizes_of
-from common.diffusion.unet import UNet
-from common.diffusion.vae import AutoencoderKL
+from common.diffusion.xl_file import XL_SCHEDULER, is_xl
 from common.files import read_record
 from common.sizes import REMEDY
+from common.weights.files import read_tensors
 
 _V1 = Architecture(
     UNetConfig(),
@@ -51,6 +54,33 @@ _V2_BASE = Architecture(
     TextConfig(49408, 1024, 23, 16, 4096, activation="gelu", pool="argmax"),
     _V1.schedule,
 )
+_XL = XLArchitecture(
+    UNetConfig(
+        sample_size=128,
+        block_out_channels=(320, 640, 1280),
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2 + ("UpBlock2D",),
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=2048,
+        use_linear_projection=True,
+        transformer_layers_per_block=(1, 2, 10),
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+    ),
+    VAEConfig(sample_size=1024, scaling_factor=0.13025, force_upcast=True),
+    _V1.text,
+    NoiseSchedule.from_dict(XL_SCHEDULER),
+    TextConfig(49408, 1280, 32, 20, 5120, activation="gelu", projection=1280, pad=0, pool="argmax"),
+)
+_TURBO = dataclasses.replace(
+    _XL,
+    unet=dataclasses.replace(_XL.unet, sample_size=64),
+    schedule=NoiseSchedule.from_dict(
+        XL_SCHEDULER
+        | {"_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
+    ),
+)
 _V2 = dataclasses.replace(
     _V2_BASE,
     unet=dataclasses.replace(_V2_BASE.unet, sample_size=96),
@@ -62,6 +92,8 @@ KNOWN: Mapping[str, Architecture] = {
     "CompVis/stable-diffusion-v1-4": _V1,
     "stabilityai/stable-diffusion-2-1-base": _V2_BASE,
     "stabilityai/stable-diffusion-2-1": _V2,
+    "stabilityai/stable-diffusion-xl-base-1.0": _XL,
+    "stabilityai/sdxl-turbo": _TURBO,
 }
 
 
@@ -79,26 +111,31 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
     directory = local_directory(source)
     if file := single_file(source):
         opened = open_single_file(file)
-        sizes, tokenizer = opened.architecture, opened.tokenizer
-    elif directory is None:
-        sizes = known(KNOWN, source)
-        tokenizer = describe_tokenizer(None, sizes.text)
+        sizes, tokenizers = opened.architecture, opened.tokenizers
     else:
-        directory = directory / "sd" if source == "pocket" else directory
-        sizes = Architecture.from_directory(directory)
-        tokenizer = describe_tokenizer(directory / "tokenizer", sizes.text)
-    modules = Modules(
-        UNet(sizes.unet, dtype),
-        AutoencoderKL(sizes.vae, dtype),
-        TextTower(sizes.text, dtype),
-        sizes.schedule,
-    )
-    params = {
-        "unet": abstract_unet(modules.unet),
-        "vae": abstract_vae(modules.vae),
-        "text": abstract_text(sizes.text),
-    }
-    return StableDiffusion(modules, tokenizer, of_dtype(params, dtype), "abstract")
+        if directory is None:
+            sizes = known(KNOWN, source)
+        else:
+            directory = directory / "sd" if source == "pocket" else directory
+            sizes = read_architecture(directory)
+        tokenizers = {
+            part: describe_tokenizer(directory and directory / part.tokenizer, config)
+            for part, config in sizes.texts.items()
+        }
+    modules = make_modules(sizes, dtype)
+    texts = {part.params: abstract_text(config) for part, config in sizes.texts.items()}
+    networks = {"unet": abstract_unet(modules.unet), "vae": abstract_vae(modules.vae)}
+    return make_model(sizes, modules, tokenizers, of_dtype(networks | texts, dtype), "abstract")
+
+
+def is_known_xl(source: str) -> bool:
+    """Return whether a model at hand, or a key of `KNOWN`, is a Stable Diffusion XL."""
+    if file := single_file(source):
+        return is_xl(read_tensors(file))
+    directory = local_directory(source)
+    if directory is None:
+        return isinstance(KNOWN.get(source), XLArchitecture)
+    return architecture_class(directory) is XLArchitecture
 
 
 def text_width(source: str) -> int | None:

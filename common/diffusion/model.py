@@ -1,4 +1,4 @@
-"""A loaded Stable Diffusion, which draws."""
+"""A loaded Stable Diffusion, which draws: 1.x and 2.x, or XL."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from typing import Any
 
 from PIL import Image
 
+from common.clip.tokenizer import Tokenizer
 from common.diffusion.draw import draw
 from common.diffusion.parts import DiffusionModel
+from common.diffusion.samplers import own_sampler
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class StableDiffusion(DiffusionModel):
         seed: int = 0,
         steps: int = 25,
         guidance: float = 7.5,
-        sampler: str = "dpmpp_2m",
+        sampler: str | None = None,
         size: int | None = None,
         width: int | None = None,
         height: int | None = None,
@@ -45,11 +47,13 @@ class StableDiffusion(DiffusionModel):
           prompt: A text or a list of texts, which may hold the words of `tokens`.
           n: Pictures of each prompt.
           negative: What to steer away from.
-          tokens: Learned vectors `[n, d]` by word, such as `mcti_jax.load_tokens` gives.
+          tokens: Learned vectors `[n, d]` by word, such as `mcti_jax.load_tokens` gives; for XL
+            `{"clip_l": [n, 768], "clip_g": [n, 1280]}` by word.
           seed: Of the initial noise, up to 2**64 - 1.
           steps: Denoising steps.
           guidance: Weight of classifier-free guidance; 1 is none.
-          sampler: A key of `common.diffusion.SAMPLERS`.
+          sampler: A key of `common.diffusion.SAMPLERS`; by default "dpmpp_2m", and for XL that
+            of the model's own scheduler file.
           size: Side in pixels; by default that of the pictures that the model was trained on.
           width: In pixels, if it is not `size`.
           height: Likewise.
@@ -77,3 +81,27 @@ class StableDiffusion(DiffusionModel):
             weighted=weighted,
             batch=batch,
         )
+
+
+@dataclass(frozen=True)
+class StableDiffusionXL(StableDiffusion):
+    """A Stable Diffusion XL: two text encoders, and a UNet that knows sizes and a pooled text.
+
+    Attributes:
+      tokenizer_2: Text to ids for `modules.text_tower_2`, whose weights are `params["text_2"]`.
+      zeroes_negative: Whether an empty negative prompt stands for zeros in place of its text
+        states, as diffusers' `force_zeros_for_empty_prompt` says.
+    """
+
+    tokenizer_2: Tokenizer
+    zeroes_negative: bool = True
+
+    @property
+    def tokenizers(self) -> tuple[Tokenizer, ...]:
+        """Of both text encoders."""
+        return self.tokenizer, self.tokenizer_2
+
+    @property
+    def default_sampler(self) -> str:
+        """The scheduler file's own sampler, where it can be followed."""
+        return own_sampler(self.schedule)

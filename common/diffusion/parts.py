@@ -5,7 +5,9 @@ from functools import cached_property
 
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
+from common.diffusion.samplers import DEFAULT
 from common.diffusion.schedule import NoiseSchedule
+from common.diffusion.text_encoder import FIRST, SECOND, TextEncoder
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
@@ -23,12 +25,24 @@ class Modules:
       vae: The autoencoder.
       text_tower: The text encoder.
       schedule: How noise was mixed in when the UNet was trained.
+      text_tower_2: The second text encoder of XL.
     """
 
     unet: UNet
     vae: AutoencoderKL
     text_tower: TextTower
     schedule: NoiseSchedule
+    text_tower_2: TextTower | None = None
+
+    @property
+    def text_encoders(self) -> tuple[TextEncoder, ...]:
+        """The text encoders, in the order in which the UNet takes their states."""
+        if self.text_tower_2 is None:
+            return (TextEncoder(FIRST, self.text_tower),)
+        return (
+            TextEncoder(FIRST, self.text_tower, penultimate=True),
+            TextEncoder(SECOND, self.text_tower_2, penultimate=True),
+        )
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,8 @@ class DiffusionModel:
       modules: The networks without their weights.
       tokenizer: Text to ids.
       params: `{"unet": ..., "vae": ..., "text": ...}`, arrays on the host; the first two only if
-        they were loaded. Put them on devices once (`jax.device_put`), pass them as arguments.
+        they were loaded, and of XL "text_2" as well. Put them on devices once
+        (`jax.device_put`), pass them as arguments.
       fingerprint: Names these weights in caches and results.
     """
 
@@ -47,6 +62,19 @@ class DiffusionModel:
     tokenizer: Tokenizer
     params: Params
     fingerprint: str
+
+    zeroes_negative = False
+    """Whether an empty negative prompt stands for zeros in place of its text states."""
+
+    @property
+    def tokenizers(self) -> tuple[Tokenizer, ...]:
+        """Of each text encoder."""
+        return (self.tokenizer,)
+
+    @property
+    def default_sampler(self) -> str:
+        """The key of `common.diffusion.SAMPLERS` that pictures are drawn with unless asked."""
+        return DEFAULT
 
     @property
     def unet(self) -> UNet:
@@ -60,7 +88,7 @@ class DiffusionModel:
 
     @property
     def text_tower(self) -> TextTower:
-        """The text encoder; its weights are `params["text"]`."""
+        """The text encoder, of XL the first; its weights are `params["text"]`."""
         return self.modules.text_tower
 
     @property
@@ -70,8 +98,10 @@ class DiffusionModel:
 
     @cached_property
     def text_fingerprint(self) -> str:
-        """Names the weights of the text encoder alone, as `fingerprint` does all of them."""
-        return fingerprint({"text": self.params["text"]}, repr(self.text_tower.config))
+        """Names the weights of the text encoders alone, as `fingerprint` does all of them."""
+        encoders = self.modules.text_encoders
+        params = {encoder.part.params: self.params[encoder.part.params] for encoder in encoders}
+        return fingerprint(params, *(repr(encoder.tower.config) for encoder in encoders))
 
     @property
     def downsampling(self) -> int:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from common.clip.text import TextTower
+from common.diffusion.added import AddedConditions
 from common.diffusion.parts import Modules
 from common.diffusion.samplers import sample
 from common.trees import Params
@@ -41,6 +42,8 @@ def text_to_image(
     sampler: str = "dpmpp_2m",
     steps: int = 25,
     guidance: float | Float[Array, ""] = 7.5,
+    added: AddedConditions | None = None,
+    negative_added: AddedConditions | None = None,
 ) -> Float[Array, "b H W 3"]:
     """Sample one image for each row of `states`, with classifier-free guidance.
 
@@ -50,7 +53,8 @@ def text_to_image(
     Args:
       modules: `StableDiffusion.modules`.
       params: `StableDiffusion.params`; the text tower's are not read.
-      states: Of the prompts, from `prompt_states`; rows may differ in their prompt.
+      states: Of the prompts, from `prompt_states` (of XL from `encode_texts`); rows may differ in
+        their prompt.
       negative_states: Of what to steer away from, usually the empty prompt.
       noise: Standard normal, of the latents' shape.
       key: For samplers that add noise on the way; one for each row makes it independent of the
@@ -58,6 +62,8 @@ def text_to_image(
       sampler: A key of `common.diffusion.SAMPLERS`.
       steps: Number of network calls.
       guidance: Weight of the conditional prediction; 1 is no guidance.
+      added: What XL is conditioned on besides.
+      negative_added: The same of what to steer away from.
 
     Returns:
       Images in [0, 1].
@@ -65,14 +71,16 @@ def text_to_image(
     Raises:
       UserError: See `common.diffusion.sample`.
     """
-    both_states = jnp.concatenate([negative_states, states])
+    conditions = [jnp.concatenate([negative_states, states])]
+    if added is not None:
+        conditions.append(jax.tree.map(_both, negative_added, added))
 
     def denoise(latents: Array, timesteps: Array) -> Array:
         output = modules.unet.apply(
             {"params": params["unet"]},
             jnp.concatenate([latents, latents]),
             jnp.concatenate([timesteps, timesteps]),
-            both_states,
+            *conditions,
         )
         unconditional, conditional = jnp.split(output, 2)
         return unconditional + guidance * (conditional - unconditional)
@@ -94,6 +102,10 @@ def text_to_image(
         step_noise=None if key is None else step_noise,
     )
     return latents_to_images(modules, params, latents)
+
+
+def _both(one: Array, other: Array) -> Array:
+    return jnp.concatenate([one, other])
 
 
 def latents_to_images(

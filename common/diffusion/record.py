@@ -16,6 +16,7 @@ from common.diffusion.chunks import prompt_chunks
 from common.diffusion.draw import COUNTS, GUIDANCE, SIDES
 from common.diffusion.drawing import generate
 from common.diffusion.infotext import infotext, sampler_facts
+from common.diffusion.learned import LearnedVectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import SAMPLERS
 from common.diffusion.states import vocabulary_of
@@ -144,7 +145,7 @@ class Drawing:
         }
         return infotext(*texts, facts)
 
-    def require_same(self, sd: DiffusionModel, words: Mapping[str, np.ndarray]) -> None:
+    def require_same(self, sd: DiffusionModel, words: LearnedVectors) -> None:
         """Refuse another model than the pictures' own, or other vectors of their words.
 
         Raises:
@@ -167,9 +168,7 @@ class Drawing:
                     "give theirs, by --workdir=RUN or --embedding=FILE."
                 )
 
-    def draw(
-        self, sd: DiffusionModel, words: Mapping[str, np.ndarray]
-    ) -> UInt8[np.ndarray, "b h w 3"]:
+    def draw(self, sd: DiffusionModel, words: LearnedVectors) -> UInt8[np.ndarray, "b h w 3"]:
         """Draw all pictures."""
         options = ("sampler", "steps", "guidance", "batch", "seed", "negative", "weighted")
         images = generate(
@@ -183,7 +182,7 @@ class Drawing:
 
 
 def digests_of_used(
-    sd: DiffusionModel, words: Mapping[str, np.ndarray], prompts: Iterable[str], weighted: bool
+    sd: DiffusionModel, words: LearnedVectors, prompts: Iterable[str], weighted: bool
 ) -> dict[str, str]:
     """Return the fingerprints of the learned vectors that prompts hold, by word.
 
@@ -199,6 +198,6 @@ def digests_of_used(
     return used
 
 
-def digest_of(vectors: np.ndarray) -> str:
-    """Return the fingerprint of a word's vectors."""
+def digest_of(vectors: Any) -> str:
+    """Return the fingerprint of a word's vectors, for one text encoder or for several."""
     return fingerprint({"vectors": vectors})

@@ -117,6 +117,18 @@ SAMPLERS: Mapping[str, Sampler] = {
 """By name; "checkpoint" samples as the model's own scheduler file says."""
 
 
+DEFAULT = "dpmpp_2m"
+
+
+def own_sampler(schedule: NoiseSchedule) -> str:
+    """Return "checkpoint" where the model's scheduler file can be followed, `DEFAULT` otherwise."""
+    try:
+        read_options(schedule, None, {}, {})
+    except UserError:
+        return DEFAULT
+    return "checkpoint"
+
+
 def check_sampling(schedule: NoiseSchedule, sampler: str, steps: int) -> None:
     """Refuse what `sample` would refuse, on the host alone and at once.
 

@@ -10,8 +10,6 @@ from common.sizes import require_known
 # leave them out (older ones do); any other value is refused rather than ignored.
 UNET_FIXED: Mapping[str, Any] = {
     "act_fn": "silu",
-    "addition_embed_type": None,
-    "addition_time_embed_dim": None,
     "attention_type": "default",
     "center_input_sample": False,
     "class_embed_type": None,
@@ -33,7 +31,6 @@ UNET_FIXED: Mapping[str, Any] = {
     "num_attention_heads": None,
     "num_class_embeds": None,
     "only_cross_attention": False,
-    "projection_class_embeddings_input_dim": None,
     "resnet_out_scale_factor": 1.0,
     "resnet_skip_time_act": False,
     "resnet_time_scale_shift": "default",
@@ -43,7 +40,6 @@ UNET_FIXED: Mapping[str, Any] = {
     "time_embedding_dim": None,
     "time_embedding_type": "positional",
     "timestep_post_act": None,
-    "transformer_layers_per_block": 1,
 }
 VAE_FIXED: Mapping[str, Any] = {
     "act_fn": "silu",
@@ -54,7 +50,15 @@ VAE_FIXED: Mapping[str, Any] = {
     "use_post_quant_conv": True,
     "use_quant_conv": True,
 }
-# Without meaning here: softmax is always float32, and the caller chooses the dtype.
+# Fields of XL alone: files and fingerprints of other models do not have them.
+UNET_YOUNGER: Mapping[str, Any] = {
+    "transformer_layers_per_block": 1,
+    "addition_embed_type": None,
+    "addition_time_embed_dim": None,
+    "projection_class_embeddings_input_dim": None,
+}
+VAE_YOUNGER: Mapping[str, Any] = {"force_upcast": None}
+# Without meaning here: softmax is always float32, and of an XL alone `force_upcast` is followed.
 _IGNORED = frozenset({"addition_embed_type_num_heads", "force_upcast", "upcast_attention"})
 
 
@@ -71,5 +75,5 @@ def check_supported(record: Record, names: Collection[str], fixed: Mapping[str, 
     """
     for name in fixed.keys() & record.content.keys():
         if record.content[name] != fixed[name]:
-            record.refuse(name, f"{fixed[name]!r}, as in Stable Diffusion 1.x and 2.x")
+            record.refuse(name, f"{fixed[name]!r}, as in Stable Diffusion 1.x, 2.x and XL")
     require_known(record, {*names, *fixed, *_IGNORED})

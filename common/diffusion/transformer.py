@@ -71,11 +71,12 @@ class TransformerBlock(nn.Module):
 
 
 class SpatialTransformer(nn.Module):
-    """A transformer block over the pixels of a feature map, between two projections."""
+    """Transformer blocks over the pixels of a feature map, between two projections."""
 
     heads: int
     groups: int
     run: Execution
+    depth: int = 1
 
     @nn.compact
     def __call__(
@@ -86,6 +87,10 @@ class SpatialTransformer(nn.Module):
         hidden = group_norm(self.groups, 1e-6, self.run, "norm")(x)
         hidden = hidden.reshape(batch, height * width, channels)
         hidden = nn.Dense(channels, dtype=self.run.dtype, name="proj_in")(hidden)
-        hidden = TransformerBlock(self.heads, self.run, name="block")(hidden, text_states)
+        # A single block is recomputed with all of this; of several, each by itself.
+        block = self.run.block(TransformerBlock) if self.depth > 1 else TransformerBlock
+        for i in range(self.depth):
+            name = f"block_{i}" if i else "block"
+            hidden = block(self.heads, self.run, name=name)(hidden, text_states)
         hidden = nn.Dense(channels, dtype=self.run.dtype, name="proj_out")(hidden)
         return x + hidden.reshape(x.shape)

@@ -1,4 +1,4 @@
-"""The denoising network of Stable Diffusion 1.x and 2.x.
+"""The denoising network of Stable Diffusion 1.x, 2.x and XL.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (CVPR 2022);
 the counterpart of diffusers' `UNet2DConditionModel`.
@@ -9,17 +9,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Real
 
+from common.diffusion.added import AddedConditions, AddedEmbedding, sinusoids
 from common.diffusion.config import UNetConfig
 from common.diffusion.resnet import Execution, conv3x3, group_norm
 from common.diffusion.unet_blocks import EPSILON, DownLevel, MidLevel, UpLevel
-
-
-def sinusoids(timesteps: Real[Array, "b"], width: int) -> Float[Array, "b {width}"]:
-    """Return cosines, then sines, of the time at geometrically spaced frequencies; float32."""
-    half = width // 2
-    frequencies = jnp.exp(-jnp.log(10000.0) * jnp.arange(half, dtype=jnp.float32) / half)
-    angles = timesteps.astype(jnp.float32)[:, None] * frequencies
-    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
 class UNet(nn.Module):
@@ -43,19 +36,26 @@ class UNet(nn.Module):
         latents: Float[Array, "b h w c"],
         timesteps: Real[Array, "b"],
         text_states: Float[Array, "b s d"],
+        added: AddedConditions | None = None,
     ) -> Float[Array, "b h w c2"]:
         """Return the prediction in float32.
 
         Args:
           latents: scaled to unit variance, with noise added.
           timesteps: of the noise, 0 to 999; fractions are allowed.
-          text_states: last hidden states of the text encoder, all positions.
+          text_states: of the text encoder, or of both, at all positions.
+          added: what XL is conditioned on besides.
         """
         config, run = self.config, Execution(self.dtype, self.attention, self.remat)
         widths, levels = config.block_out_channels, len(config.block_out_channels)
         time = sinusoids(timesteps, widths[0]).astype(self.dtype)
         time = nn.Dense(4 * widths[0], dtype=self.dtype, name="time_1")(time)
         time = nn.Dense(4 * widths[0], dtype=self.dtype, name="time_2")(nn.silu(time))
+        if config.addition_embed_type is not None:
+            embedding = AddedEmbedding(
+                4 * widths[0], config.addition_time_embed_dim, self.dtype, name="added"
+            )
+            time = time + embedding(added)
         text_states = text_states.astype(self.dtype)
 
         x = conv3x3(widths[0], run, "conv_in")(latents.astype(self.dtype))
@@ -66,6 +66,7 @@ class UNet(nn.Module):
                 heads=config.heads[i] if kind.startswith("CrossAttn") else 0,
                 groups=config.norm_num_groups,
                 run=run,
+                depth=config.depths[i],
                 layers=config.layers_per_block,
                 resample=i < levels - 1,
                 name=f"down_{i}",
@@ -75,6 +76,7 @@ class UNet(nn.Module):
             heads=config.heads[-1],
             groups=config.norm_num_groups,
             run=run,
+            depth=config.depths[-1],
             name="mid",
         )(skips[-1], time, text_states)
         # Each level meets the maps of its counterpart and the one that came before those.
@@ -87,6 +89,7 @@ class UNet(nn.Module):
                 heads=config.heads[level] if kind.startswith("CrossAttn") else 0,
                 groups=config.norm_num_groups,
                 run=run,
+                depth=config.depths[level],
                 name=f"up_{i}",
             )(x, skips[-met:], time, text_states, above)
             del skips[-met:]

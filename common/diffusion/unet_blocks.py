@@ -15,12 +15,14 @@ class UNetLevel(nn.Module):
 
     Attributes:
       heads: attention heads; 0 for a level without transformers.
+      depth: blocks of each transformer.
     """
 
     features: int
     heads: int
     groups: int
     run: Execution
+    depth: int
 
     def resnet(self, index: int, x: Array, time: Array) -> Array:
         """Apply the residual block number `index`."""
@@ -32,9 +34,9 @@ class UNetLevel(nn.Module):
         """Apply the transformer number `index`, if the level has any."""
         if not self.heads:
             return x
-        block = self.run.block(SpatialTransformer)
+        block = self.run.block(SpatialTransformer) if self.depth == 1 else SpatialTransformer
         name = f"transformer_{index}"
-        return block(self.heads, self.groups, self.run, name=name)(x, text_states)
+        return block(self.heads, self.groups, self.run, self.depth, name=name)(x, text_states)
 
 
 class DownLevel(UNetLevel):

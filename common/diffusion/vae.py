@@ -126,21 +126,27 @@ class AutoencoderKL(nn.Module):
 
     def setup(self):
         """Declare both halves, so that `encode` and `decode` share one set of parameters."""
-        config, run = self.config, Execution(self.dtype, self.attention)
+        config, run = self.config, Execution(self.computed, self.attention)
         self.encoder = Encoder(config, run)
         self.decoder = Decoder(config, run)
-        self.quant = nn.Conv(2 * config.latent_channels, (1, 1), dtype=self.dtype)
-        self.post_quant = nn.Conv(config.latent_channels, (1, 1), dtype=self.dtype)
+        self.quant = nn.Conv(2 * config.latent_channels, (1, 1), dtype=run.dtype)
+        self.post_quant = nn.Conv(config.latent_channels, (1, 1), dtype=run.dtype)
+
+    @property
+    def computed(self) -> DTypeLike:
+        """The dtype of the computations: float32 for float16 where that overflows."""
+        narrow = jnp.dtype(self.dtype) == jnp.float16 and self.config.force_upcast
+        return jnp.float32 if narrow else self.dtype
 
     def encode(self, pixels: Float[Array, "b H W c"]) -> Moments:
         """Return the posterior over latents of pixels in [-1, 1]; its log variance in [-30, 20]."""
-        moments = self.quant(self.encoder(pixels.astype(self.dtype))).astype(jnp.float32)
+        moments = self.quant(self.encoder(pixels.astype(self.computed))).astype(jnp.float32)
         mean, logvar = jnp.split(moments, 2, axis=-1)
         return Moments(mean, jnp.clip(logvar, -30.0, 20.0))
 
     def decode(self, latents: Float[Array, "b h w c"]) -> Float[Array, "b H W p"]:
         """Return pixels, about in [-1, 1] and not clipped, of latents that are not scaled."""
-        latents = self.post_quant(latents.astype(self.dtype))
+        latents = self.post_quant(latents.astype(self.computed))
         return self.decoder(latents).astype(jnp.float32)
 
     def __call__(self, pixels: Float[Array, "b H W c"]) -> Float[Array, "b H W p"]:

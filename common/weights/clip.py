@@ -26,6 +26,12 @@ HF_TEXT_TOWER = (
 )
 """Stable Diffusion's `text_encoder/`: a text tower alone, without projection."""
 
+HF_PROJECTED_TEXT_TOWER = (
+    *HF_TEXT_TOWER,
+    Rule("text_projection.weight", "projection/kernel", "linear"),
+)
+"""XL's `text_encoder_2/`."""
+
 
 def under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Return a table whose parameters lie below a prefix."""
@@ -86,10 +92,15 @@ OPEN_CLIP_TEXT_TOWER = (
 )
 """The text tower of Stable Diffusion 2.x in one file, without projection."""
 
+# Applied from the right, hence already [in, out].
+OPEN_CLIP_PROJECTED_TEXT_TOWER = (
+    *OPEN_CLIP_TEXT_TOWER,
+    Rule("text_projection", "projection/kernel"),
+)
+"""The second text tower of XL in one file."""
+
 _OPEN_CLIP_TEXT = (
-    *under("text", OPEN_CLIP_TEXT_TOWER),
-    # Applied from the right, hence already [in, out].
-    Rule("text_projection", "text/projection/kernel"),
+    *under("text", OPEN_CLIP_PROJECTED_TEXT_TOWER),
     Rule("logit_scale", "logit_scale"),
 )
 

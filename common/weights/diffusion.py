@@ -21,6 +21,7 @@ def unet_table(linear_projection: bool) -> Table:
     rules = [
         *layer("conv_in", "conv_in", "conv"),
         *layer("time_embedding.linear_{i}", "time_{i}"),
+        *layer("add_embedding.linear_{i}", "added/linear_{i}"),
         *norm("conv_norm_out", "norm_out"),
         *layer("conv_out", "conv_out", "conv"),
     ]
@@ -63,10 +64,17 @@ def _resnet(source: str, target: str) -> tuple[Rule, ...]:
 def transformer(source: str, target: str, linear_projection: bool) -> tuple[Rule, ...]:
     """Return the rules of a transformer, which is the same in every layout."""
     projection = "linear" if linear_projection else "conv1x1_as_linear"
-    inside, block = f"{source}.transformer_blocks.0", f"{target}/block"
-    rules = [
+    return (
         *norm(f"{source}.norm", f"{target}/norm"),
         *layer(f"{source}.proj_{{p:in|out}}", f"{target}/proj_{{p:in|out}}", projection),
+        # The first block has no number: in 1.x and 2.x it is the only one.
+        *_transformer_block(f"{source}.transformer_blocks.0", f"{target}/block"),
+        *_transformer_block(f"{source}.transformer_blocks.{{k}}", f"{target}/block_{{k}}"),
+    )
+
+
+def _transformer_block(inside: str, block: str) -> tuple[Rule, ...]:
+    rules = [
         *norm(f"{inside}.norm{{n}}", f"{block}/norm{{n}}"),
         *layer(f"{inside}.ff.net.0.proj", f"{block}/feed_forward/in"),
         *layer(f"{inside}.ff.net.2", f"{block}/feed_forward/out"),

@@ -19,6 +19,14 @@ PREFIXES = {
 }
 """What stands before the keys of each part."""
 
+XL_PREFIXES = {
+    "unet": PREFIXES["unet"],
+    "vae": PREFIXES["vae"],
+    "text_encoder": ("conditioner.embedders.0.transformer.",),
+    "text_encoder_2": ("conditioner.embedders.1.model.",),
+}
+"""The same of XL: Hugging Face's tower and open_clip's."""
+
 IGNORE: Mapping[str, tuple[str, ...]] = {
     "unet": (),
     "vae": ("loss.*", "model_ema.*"),
@@ -26,15 +34,20 @@ IGNORE: Mapping[str, tuple[str, ...]] = {
         *("*.position_ids", "attn_mask", "logit_scale"),
         *("text_projection", "text_projection.weight"),
     ),
+    "text_encoder_2": ("attn_mask", "logit_scale"),
 }
 """Patterns of keys that carry no weights of ours."""
 
 
-def part_of(tensors: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+def part_of(
+    tensors: Mapping[str, np.ndarray],
+    name: str,
+    prefixes: Mapping[str, tuple[str, ...]] = PREFIXES,
+) -> dict[str, np.ndarray]:
     """Return the tensors of one part, without what stands before their keys."""
     return {
         key.removeprefix(prefix): tensor
-        for prefix in PREFIXES[name]
+        for prefix in prefixes[name]
         for key, tensor in tensors.items()
         if key.startswith(prefix)
     }
@@ -53,6 +66,8 @@ def unet_table(layers: int, attends: Sequence[bool], linear_projection: bool) ->
         *layer("input_blocks.0.0", "conv_in", "conv"),
         *layer("time_embed.0", "time_1"),
         *layer("time_embed.2", "time_2"),
+        *layer("label_emb.0.0", "added/linear_1"),
+        *layer("label_emb.0.2", "added/linear_2"),
         *norm("out.0", "norm_out"),
         *layer("out.2", "conv_out", "conv"),
         *_resnet("middle_block.0", "mid/resnet_0"),

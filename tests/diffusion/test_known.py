@@ -10,6 +10,7 @@ import pytest
 from common.diffusion.known import KNOWN, describe_stable_diffusion
 from common.errors import UserError
 
+XL, TURBO = "stabilityai/stable-diffusion-xl-base-1.0", "stabilityai/sdxl-turbo"
 V1_4, V1_5, V2_BASE, V2_1 = (
     "CompVis/stable-diffusion-v1-4",
     "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -24,7 +25,7 @@ PUBLISHED = {V1_5: (V1, 512, "epsilon"), V2_1: (V2, 768, "v_prediction")}
 
 def test_models_of_one_architecture():
     """They differ in their weights, their pictures' size and what they predict, nothing else."""
-    assert KNOWN.keys() == {V1_4, V1_5, V2_BASE, V2_1}
+    assert KNOWN.keys() == {V1_4, V1_5, V2_BASE, V2_1, XL, TURBO}
     assert KNOWN[V1_4] == KNOWN[V1_5]
     base, large = KNOWN[V2_BASE], KNOWN[V2_1]
     unet = dataclasses.replace(large.unet, sample_size=64)

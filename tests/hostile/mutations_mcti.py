@@ -84,8 +84,8 @@ MUTATIONS = (
     Mutation(
         "a negative prompt stays shorter",
         "common/diffusion/states.py",
-        "others = _filled_up(opposite, length, blank)[None]",
-        "others = opposite[None]",
+        "others = _stacked([_filled_up(opposite, length, blank)])",
+        "others = _stacked([opposite])",
         "diffusion/test_chunks.py",
     ),
     Mutation(

@@ -6,13 +6,14 @@ TOKENIZERS = "hostile/test_tokenizer_files.py"
 CONFIGS = "hostile/test_model_configs.py"
 PIXELS = "hostile/test_preprocessor_configs.py"
 PRECISION = "test_precision.py"
+XL = "diffusion/test_xl.py"
 
 MUTATIONS = (
     Mutation("words-without-rows", "common/bpe.py", "if words > rows:", "if False:", TOKENIZERS),
     Mutation(
         "words-without-rows-in-diffusion",
         "common/diffusion/checkpoint.py",
-        '    tokenizer.require_rows(sizes.text.vocab_size, directory / "tokenizer")\n',
+        "        tokenizers[part].require_rows(config.vocab_size, directory / part.tokenizer)\n",
         "",
         TOKENIZERS,
     ),
@@ -130,7 +131,7 @@ MUTATIONS = (
     ),
     Mutation(
         "any-number-of-levels",
-        "common/diffusion/config.py",
+        "common/diffusion/fields.py",
         'if len(fields.get("block_out_channels") or ()) > _LEVELS:',
         "if False:",
         CONFIGS,
@@ -204,6 +205,62 @@ MUTATIONS = (
         "    use_precision(config.dtype)\n",
         "",
         PRECISION,
+    ),
+    Mutation(
+        "an-empty-negative-prompt-is-encoded",
+        "common/diffusion/states.py",
+        "absent = sd.zeroes_negative and not negative",
+        "absent = False",
+        XL,
+    ),
+    Mutation(
+        "a-learned-word-is-an-end",
+        "common/diffusion/embedding.py",
+        "[piece.token or 0]",
+        "[piece.token or 10**6]",
+        XL,
+    ),
+    Mutation(
+        "width-before-height",
+        "common/diffusion/drawing.py",
+        "[height, width, 0, 0, height, width]",
+        "[width, height, 0, 0, width, height]",
+        XL,
+    ),
+    Mutation(
+        "the-last-chunk-is-pooled",
+        "common/diffusion/text_encoding.py",
+        "encoded.pooled[start]",
+        "encoded.pooled[start + count - 1]",
+        XL,
+    ),
+    Mutation(
+        "transformers-of-another-level",
+        "common/diffusion/unet.py",
+        "depth=config.depths[level]",
+        "depth=config.depths[i]",
+        XL,
+    ),
+    Mutation(
+        "float16-is-wide-enough",
+        "common/diffusion/vae.py",
+        "jnp.dtype(self.dtype) == jnp.float16 and self.config.force_upcast",
+        "False",
+        XL,
+    ),
+    Mutation(
+        "any-pooled-text-fits",
+        "common/diffusion/architecture.py",
+        "if self.unet.pooled_width != last.projection:",
+        "if False:",
+        XL,
+    ),
+    Mutation(
+        "one-of-two-fingerprints",
+        "common/diffusion/assembly.py",
+        'facts += [sizes.text_2, f"zeroes_negative={sizes.zeroes_negative}"]',
+        "facts += [sizes.text_2]",
+        XL,
     ),
 )
 
