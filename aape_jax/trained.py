@@ -31,7 +31,7 @@ from common.hub import local_run
 from common.latest import Latest
 from common.paths import AnyPath
 from common.photos.collection import Photos
-from common.precision import frozen_dtype, product_precision
+from common.precision import product_precision
 from configs.aape import defaults
 
 
@@ -64,7 +64,7 @@ class TrainedHead:
         """
         if not self.config.model:
             raise UserError("the run has model='', so no image tower for photos.")
-        clip = load_clip(self.config.model, frozen_dtype(self.config.dtype))
+        clip = load_clip(self.config.model, self.config.dtype, image_size=self.config.image_size)
         require_fit(OWN, self.params, self.head.shapes(clip.config.text.projection))
         return clip
 

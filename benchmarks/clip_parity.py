@@ -2,8 +2,8 @@
 
     python -m benchmarks.clip_parity [--sizes=ViT-L/14,RN50x16,SigLIP-so400m/14-384]
 
-ViTs and text towers are compared with transformers, ResNets with the oracle of the tests. Every
-output and the gradient with respect to the input (text: the token embeddings) get a line: the
+ViTs and text towers are compared with transformers, ResNets and CLIPA with the oracle of the tests.
+Every output and the gradient with respect to the input (text: the token embeddings) get a line: the
 largest difference over the largest value, in float32. The exit status is 1 if any exceeds 1e-4.
 
 The gradient with respect to a ResNet's pixels is compared in float64: where a ReLU's input is
@@ -15,7 +15,7 @@ largest sizes, 10 GiB of memory and some minutes.
 import os
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,15 +30,17 @@ import transformers
 from absl import app, flags
 
 from common.clip import CLIPConfig, ResNetConfig, TextConfig, TextTower, ViTConfig
-from common.clip.config import SigLIPViTConfig
+from common.clip.config import CLIPAViTConfig, SigLIPViTConfig
 from common.clip.encode import image_tower
+from common.clip.families import family_of
 from common.clip.hugging_face import clip_to_json
 from common.clip.known import KNOWN
 from common.clip.siglip_files import siglip_to_json
 from common.evaluation.tables import markdown_table
-from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE, OPEN_CLIP_RESNET
+from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE
+from common.weights.nesting import flatten, nest
 from common.weights.siglip import HF_SIGLIP
-from common.weights.table import to_flax
+from common.weights.table import Table, match_keys, to_flax
 
 TOLERANCE = 1e-4
 ORACLE = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "tests/clip/oracle.py")))
@@ -61,6 +63,10 @@ MODELS = {
     "RN50": CLIPConfig(text(512, 1024), ResNetConfig(224, (3, 4, 6, 3), 64, 32, 1024)),
     "RN50x4": CLIPConfig(text(640, 640), ResNetConfig(288, (4, 6, 10, 6), 80, 40, 640)),
     "RN50x16": CLIPConfig(text(768, 768), ResNetConfig(384, (6, 8, 18, 8), 96, 48, 768)),
+    "ViT-H/14": KNOWN["laion/CLIP-ViT-H-14-laion2B-s32B-b79K"],
+    "ViT-g/14": KNOWN["laion/CLIP-ViT-g-14-laion2B-s34B-b88K"],
+    "ViT-bigG/14": KNOWN["laion/CLIP-ViT-bigG-14-laion2B-39B-b160k"],
+    "CLIPA-H/14": KNOWN["UCSC-VLAA/ViT-H-14-CLIPA-datacomp1B"],
     "SigLIP-B/16": KNOWN["google/siglip-base-patch16-224"],
     "SigLIP-so400m/14-384": KNOWN["google/siglip-so400m-patch14-384"],
 }
@@ -69,7 +75,7 @@ MODELS = {
 class Transformers:
     """A ViT CLIP of transformers with random weights, on PyTorch's `device`."""
 
-    table = HF_CLIP
+    table, text_tower = HF_CLIP, "text_model"
 
     @staticmethod
     def build(config: CLIPConfig) -> torch.nn.Module:
@@ -84,10 +90,10 @@ class Transformers:
         self.model.to(device)
         self.device = device
 
-    def params(self) -> dict[str, Any]:
-        """Return the weights as ours."""
+    def params(self, tower: str) -> dict[str, Any]:
+        """Return the weights of "text" or "vision" as ours."""
         tensors = {key: value.cpu().numpy() for key, value in self.model.state_dict().items()}
-        return to_flax(self.table, tensors)
+        return converted(self.table, tensors, tower)
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
         """Run the text tower on embeddings, pooled at one position."""
@@ -156,18 +162,19 @@ class SigLIP(Transformers):
 
 
 class Oracle:
-    """A ResNet CLIP of the tests' oracle with random weights, on the CPU."""
+    """A ResNet CLIP or a CLIPA of the tests' oracle with random weights, on the CPU."""
 
-    device = "cpu"
+    device, text_tower = "cpu", "transformer"
 
     def __init__(self, config: CLIPConfig):
         """Draw the weights."""
         self.model = ORACLE.OpenClip(config, 0.03)
+        self.table = family_of(config).table
 
-    def params(self) -> dict[str, Any]:
-        """Return the weights as ours."""
+    def params(self, tower: str) -> dict[str, Any]:
+        """Return the weights of "text" or "vision" as ours."""
         tensors = {key: value.numpy() for key, value in self.model.state_dict().items()}
-        return to_flax(OPEN_CLIP_RESNET, tensors, ignore=OPEN_CLIP_IGNORE)
+        return converted(self.table, tensors, tower)
 
     def text(self, embeddings: torch.Tensor, at: int) -> Outputs:
         """Run the text tower on embeddings, pooled at one position."""
@@ -178,7 +185,25 @@ class Oracle:
         return self.model.visual(pixels)
 
 
-ORACLES = {ViTConfig: Transformers, ResNetConfig: Oracle, SigLIPViTConfig: SigLIP}
+def converted(table: Table, tensors: Mapping[str, np.ndarray], tower: str) -> dict[str, Any]:
+    """Return the weights of one tower as ours, on the device.
+
+    Tensor by tensor, for the largest fit beside PyTorch's once and not twice.
+    """
+    flat: dict[str, Any] = {}
+    for key, match in match_keys(table, tensors, ignore=OPEN_CLIP_IGNORE).items():
+        if match.paths[0].startswith(f"{tower}/"):
+            part = flatten(to_flax(table, {key: tensors[key]}))
+            flat |= {path: jnp.array(x) for path, x in part.items()}
+    return nest(flat)[tower]
+
+
+ORACLES = {
+    ViTConfig: Transformers,
+    ResNetConfig: Oracle,
+    CLIPAViTConfig: Oracle,
+    SigLIPViTConfig: SigLIP,
+}
 
 
 def compare(
@@ -218,7 +243,7 @@ def compare_text(config: CLIPConfig, oracle: Transformers | Oracle) -> Iterator[
     embeddings = np.random.default_rng(0).normal(0, 0.1, (1, length, config.text.width))
     return compare(
         lambda params, x: tower.apply({"params": params}, x, jnp.array([at])),
-        oracle.params()["text"],
+        oracle.params("text"),
         lambda x: oracle.text(x, at),
         embeddings.astype(np.float32),
         "projected",
@@ -234,7 +259,7 @@ def compare_image(
     pixels = np.random.default_rng(0).normal(size=(1, size, size, 3))
     return compare(
         lambda params, x: tower.apply({"params": params}, x),
-        oracle.params()["vision"],
+        oracle.params("vision"),
         lambda x: oracle.image(x.permute(0, 3, 1, 2)),
         pixels.astype(dtype),
         "features",
@@ -249,6 +274,7 @@ def rows(name: str) -> Iterator[list[Any]]:
     rectified = isinstance(config.vision, ResNetConfig)
     oracle = ORACLES[type(config.vision)](config)
     yield ["text", name, *(error for _, error in compare_text(config, oracle))]
+    setattr(oracle.model, oracle.text_tower, None)  # Its memory is the image tower's from here on.
     image = dict(compare_image(config, oracle))
     if rectified:
         oracle.model.double()

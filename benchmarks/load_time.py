@@ -5,17 +5,18 @@
 Writes random weights of full size in the layout that is published (float32, safetensors) into a
 temporary folder, 1.6 and 4.0 GiB, and loads each in a process of its own that has imported its
 library before. Ours are placed on the CPU as a device; of PyTorch's, which stay in the mapped file
-until they are used, each number is read once. Counted are the CPU seconds of all threads, and how
-much more memory the process held at most than before (peak RSS, pages of mapped files included)
-over the bytes of the weights. A line of what is not installed is left out.
+until they are used, each number is read once. Counted are the CPU seconds of all threads, those of
+the system among them, which hands out memory; and how much more memory the process held at most
+than before (peak RSS, pages of mapped files included) over the bytes of the weights. A line of
+what is not installed is left out.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ from absl import flags
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 
-HEADER = ["model", "loaded by", "weights, GiB", "CPU s", "peak RSS / weights"]
+HEADER = ["model", "loaded by", "weights, GiB", "CPU s", "of the system", "peak RSS / weights"]
 
 
 def define_flags() -> None:
@@ -124,12 +125,17 @@ MODELS: dict[str, tuple[Callable[[Path], None], dict[str, Callable[[], Callable]
 def measure(model: str, loader: str, folder: Path) -> dict[str, float]:
     """Load a model in this process, and return its CPU seconds and the growth of its peak."""
     load = MODELS[model][1][loader]()
-    before, started = _memory("VmRSS"), time.process_time()
+    before, started = _memory("VmRSS"), os.times()
     loaded = load(str(folder))
-    seconds = time.process_time() - started
+    ended = os.times()
     peak = _memory("VmHWM")
     del loaded
-    return {"seconds": seconds, "bytes": peak - before}
+    system = ended.system - started.system
+    return {
+        "seconds": ended.user - started.user + system,
+        "system": system,
+        "bytes": peak - before,
+    }
 
 
 def _memory(name: str) -> int:
@@ -150,8 +156,8 @@ def rows(model: str, folder: Path) -> Iterator[list[Any]]:
         command += [f"--load={loader}", f"--folder={folder}"]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         cost = json.loads(output.splitlines()[-1])
-        share = cost["bytes"] / size
-        yield [model, loader, f"{size / 2**30:.2f}", f"{cost['seconds']:.1f}", f"{share:.2f}"]
+        seconds = [f"{cost[name]:.1f}" for name in ("seconds", "system")]
+        yield [model, loader, f"{size / 2**30:.2f}", *seconds, f"{cost['bytes'] / size:.2f}"]
 
 
 def main(argv: Sequence[str]) -> None:

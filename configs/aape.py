@@ -40,7 +40,8 @@ def defaults() -> ConfigDict:
     config.seed = 0  # of the heads' start and of the order of the photos
 
     # What is learned from, and what is measured.
-    config.model = "pocket"  # CLIP; empty where data and prompts are features
+    config.model = "pocket"  # CLIP or SigLIP; empty where data and prompts are features
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.data = "pocket:rare"  # photos, or features:FILE.npz
     config.targets = ()  # further data sets to measure on, each over its own classes
     config.classes = 0  # for `common.aot`: the number of classes; 0 opens the data and counts

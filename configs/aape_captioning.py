@@ -35,7 +35,8 @@ def defaults() -> ConfigDict:
     config.seed = 0  # of the start and of the order of the images
 
     # What is learned from: images with their own captions.
-    config.model = "pocket"  # CLIP
+    config.model = "pocket"  # CLIP or SigLIP
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.data = "pocket:many_captions"  # or pocket:captions, coco:FOLDER, captions:FILE,FOLDER
     config.grid = "device"  # where the cells of all images lie; "host" sends them with each batch
     config.examples = 0  # for `common.aot`: training images
@@ -81,7 +82,7 @@ def defaults() -> ConfigDict:
 
     # What is trained and measured beside it.
     config.compare = ("before_visual", "no_distillation")  # variants of the method
-    config.scorer = "pocket"  # CLIP of the CLIP scores; published ones are of ViT-B/32
+    config.scorer = "pocket"  # CLIP of the CLIP scores, not SigLIP; published ones: ViT-B/32
     config.images_at_once = 100  # that are captioned; on all devices together
     config.pictures = 8  # test images that are drawn with their captions
 

@@ -41,7 +41,8 @@ def defaults() -> ConfigDict:
     config.seed = 0  # of the start of h and of the order of the images
 
     # What is learned from: images with their own captions.
-    config.model = "pocket"  # CLIP; empty where the data are features
+    config.model = "pocket"  # CLIP or SigLIP; empty where the data are features
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.data = "pocket:captions"  # or coco:FOLDER, karpathy:FILE.json,FOLDER; features:FILE.npz
     config.examples = 0  # for `common.aot`: training images; 0 opens the data and counts
     config.captions = 5  # for `common.aot`: captions of the image that has most

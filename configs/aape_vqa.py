@@ -31,7 +31,8 @@ def defaults() -> ConfigDict:
     config.seed = 0  # of the start of all weights and of the order of the questions
 
     # What is learned from: images with questions, and captions where there are some.
-    config.model = "pocket"  # CLIP, which reads the questions and, without a tower, the images
+    config.model = "pocket"  # CLIP or SigLIP: reads questions and, without a tower, images
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.tower = ""  # small: images are read by a small tower that is trained with the answers
     config.side = 64  # pixels of the square that the small tower reads
     config.data = "pocket:questions"  # or easy_vqa:FOLDER, vqa2:FOLDER

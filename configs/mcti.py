@@ -56,6 +56,7 @@ def defaults() -> ConfigDict:
     # What is learned from.
     config.model = "pocket"  # Stable Diffusion: "pocket", a diffusers directory or a hub id
     config.clip = "pocket"  # CLIP of the same text width, for its projection and image tower
+    config.image_size = 0  # side of CLIP's photos in pixels; 0: that of its weights
     config.data = "pocket:nameless"  # or folder:PATH, coop:PATH, tfds:NAME, hf:NAME
     config.classes = 0  # for `common.aot`: K, if known without the data; 0 opens and counts
     config.shots = -1  # photos per class; 0 takes all; -1: all of a folder:, else the paper's 5

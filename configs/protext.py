@@ -41,7 +41,8 @@ def defaults() -> ConfigDict:
     config.seed = 0  # of the prompts' start and of the order of the sentences
 
     # What is learned from, and what is measured.
-    config.model = "pocket"  # CLIP: "pocket", a local directory or a hub id
+    config.model = "pocket"  # CLIP or SigLIP: "pocket", "pocket:siglip", a directory or a hub id
+    config.image_size = 0  # side of its photos in pixels; 0: that of the weights
     config.prompts = ConfigDict()
     config.prompts.source = "pocket"  # or FILE.json (json:FILE), {class: [sentence, ...]}; .gz too
     config.prompts.pattern = "{phrase}"  # "{name}, which has {phrase}." for descriptors

@@ -158,7 +158,7 @@ def gather(config: ConfigDict) -> Material:
     drawn = config.generate.per_class or config.preview_every
     networks = bool(config.alpha or drawn or names_tokens(config))
     sd = load_stable_diffusion(config.model, dtype, networks=networks)
-    clip = load_clip(config.clip, dtype)
+    clip = load_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
     beside = open_photos(config, config.beside) if config.beside else None
     for part in (train, *([beside.test] if beside else [])):

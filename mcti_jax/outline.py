@@ -58,7 +58,7 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     """
     dtype = frozen_dtype(config.dtype, platform)
     sd = describe_stable_diffusion(config.model, dtype)
-    clip = describe_clip(config.clip, dtype)
+    clip = describe_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
     side = resolution(config, sd) // sd.downsampling

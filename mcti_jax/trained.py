@@ -68,7 +68,7 @@ class TrainedTokens:
     @cached_property
     def clip(self) -> CLIP:
         """The model that sees photos."""
-        clip = load_clip(self.config.clip, frozen_dtype(self.config.dtype))
+        clip = load_clip(self.config.clip, self.config.dtype, image_size=self.config.image_size)
         width, widths = clip.text_tower.config.width, self.tokens[0].widths
         # One of the text encoders is this CLIP's.
         fits = encoder_of_width(widths, width) is not None

@@ -11,7 +11,7 @@ from common.clip.class_file import write_class_features
 from common.errors import UserError
 from common.files import read_strings
 from common.paths import AnyPath, as_path, on_disk
-from common.precision import frozen_dtype, use_precision
+from common.precision import use_precision
 from common.progress import say
 from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
@@ -30,14 +30,20 @@ def class_names(config: ConfigDict, file: str | None) -> list[str]:
 
 
 def export(
-    learned: LearnedPrompts, model: str, dtype: str, names: Sequence[str], template: str, out: Path
+    learned: LearnedPrompts,
+    model: str,
+    dtype: str,
+    names: Sequence[str],
+    template: str,
+    out: Path,
+    image_size: int = 0,
 ) -> tuple[int, int]:
     """Write the features and return their shape.
 
     Raises:
       UserError: The model is another one, or the template does not fit the prompts.
     """
-    clip = load_clip(model, frozen_dtype(dtype))
+    clip = load_clip(model, dtype, image_size=image_size)
     learned.require_model(clip)
     features = class_features(clip, learned, template, names)
     write_class_features(out, features, names, {**learned.metadata, "template": template})

@@ -59,7 +59,8 @@ def main(argv: Sequence[str]) -> None:
     use_precision(config.dtype)
     names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]
-    shape = export(learned, options.model or config.model, config.dtype, names, template, out)
+    model, side = options.model or config.model, config.image_size
+    shape = export(learned, model, config.dtype, names, template, out, side)
     say(f"wrote {out}: class_embeddings {shape}, template {template!r}")
 
 

@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     """Print a table with a row per vector."""
     # Imported once the flags are in order, so that help and mistakes show at once.
     from common.clip import load_clip
-    from common.precision import frozen_dtype, use_precision
+    from common.precision import use_precision
     from protext_jax.files import read_run_prompts
     from protext_jax.words import nearest_words
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     use_precision(config.dtype)
     if "prompts" not in learned.arrays:
         raise UserError(f"{workdir} trained an adapter, which has no prompts to interpret.")
-    clip = load_clip(config.model, frozen_dtype(config.dtype))
+    clip = load_clip(config.model, config.dtype, image_size=config.image_size)
     learned.require_model(clip)
     rows = [
         [str(layer), str(place), ", ".join(f"{word} {cosine:.2f}" for word, cosine in words)]

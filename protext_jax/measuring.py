@@ -6,7 +6,6 @@ from ml_collections import ConfigDict
 
 from common.clip import load_clip
 from common.paths import AnyPath
-from common.precision import frozen_dtype
 from common.training import Evaluation
 from protext_jax.classnames import remark
 from protext_jax.evaluation import baseline_scores, measure
@@ -32,7 +31,7 @@ def measure_prompts(
       UserError: The prompts are not of this model, or there is no such data set or run.
     """
     learned = read_learned(config, workdir, number)
-    clip = load_clip(config.model, frozen_dtype(config.dtype))
+    clip = load_clip(config.model, config.dtype, image_size=config.image_size)
     learned.require_model(clip)
     texts = gather_texts(config, clip.tokenizer)
     sets = own_set(config, data) if data else make_test_sets(config, texts)

@@ -95,7 +95,7 @@ class ProText(Method):
         Everything that is measured afterwards is opened, checked and encoded here.
         """
         config = self.config
-        clip = load_clip(config.model, frozen_dtype(config.dtype))
+        clip = load_clip(config.model, config.dtype, image_size=config.image_size)
         texts = gather_texts(config, clip.tokenizer)
         self._plan(clip, texts, mesh)
         self.context = clip.params["text"]["token_embedding"][clip.tokenizer.encode(CONTEXT)]
@@ -132,7 +132,7 @@ class ProText(Method):
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
-        clip = describe_clip(config.model, frozen_dtype(config.dtype))
+        clip = describe_clip(config.model, frozen_dtype(config.dtype), image_size=config.image_size)
         texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
         self._plan(clip, texts, mesh)
         self.context = np.zeros((len(clip.tokenizer.encode(CONTEXT)), clip.config.text.width))

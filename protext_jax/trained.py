@@ -22,7 +22,7 @@ from common.hub import local_run
 from common.latest import Latest
 from common.paths import AnyPath
 from common.photos.collection import Photos
-from common.precision import frozen_dtype, product_precision
+from common.precision import product_precision
 from protext_jax.classifier import class_features
 from protext_jax.files import LearnedPrompts, read_run_prompts
 from protext_jax.testsets import own_test_sets
@@ -47,7 +47,7 @@ class TrainedPrompts:
     @cached_property
     def clip(self) -> CLIP:
         """The model that the prompts were learned with."""
-        clip = load_clip(self.config.model, frozen_dtype(self.config.dtype))
+        clip = load_clip(self.config.model, self.config.dtype, image_size=self.config.image_size)
         self.prompts.require_model(clip)
         return clip
 

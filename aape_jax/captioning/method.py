@@ -18,7 +18,7 @@ from aape_jax.captioning.captioner import Captioner, speakers
 from aape_jax.captioning.features import caption_tokens, describe, grid_shape, see
 from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.captioning.prefix import require_map
-from aape_jax.captioning.report import CaptionReport, show_rows
+from aape_jax.captioning.report import CaptionReport, require_scorer, show_rows
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
 from aape_jax.core.heads_file import read_head
@@ -60,9 +60,12 @@ class Captioning(Task):
         self._plan()
         dtype = frozen_dtype(config.dtype)
         self.texts = open_caption_set(config.data)
-        self.clip, lm = load_clip(config.model, dtype), load_lm(config.lm.model, dtype)
-        same = config.scorer == config.model
+        self.clip = load_clip(config.model, dtype, image_size=config.image_size)
+        lm = load_lm(config.lm.model, dtype)
+        # The scorer is the published model, whose scores are comparable.
+        same = config.scorer == config.model and not config.image_size
         self.scorer = self.clip if same else load_clip(config.scorer, dtype)
+        require_scorer(self.scorer, config.scorer)
         self.asking = np.asarray(lm.tokenizer.encode(CAPTION), np.int32)
         (images, captions), (tests, _) = self.texts["train"].counts, self.texts["test"].counts
         self._fit(self.clip, lm, len(self.asking), images, mesh)
@@ -107,7 +110,8 @@ class Captioning(Task):
                 "number, e.g. examples=113287."
             )
         dtype = frozen_dtype(config.dtype, "tpu")
-        clip, lm = describe_clip(config.model, dtype), describe_lm(config.lm.model, dtype)
+        clip = describe_clip(config.model, dtype, image_size=config.image_size)
+        lm = describe_lm(config.lm.model, dtype)
         images, texts = config.examples, (config.examples, config.captions)
         width = clip.config.text.projection
         shapes = {

@@ -18,6 +18,7 @@ from aape_jax.core.pictures import text_picture
 from aape_jax.core.texts import flattened
 from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
+from common.errors import UserError
 from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
 from common.hosts import to_host
@@ -67,6 +68,19 @@ def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix
         return VisualPrefix(show, parameter_count((visual, head)))
 
     return {name: row(name) for name in captioner.names}
+
+
+def require_scorer(scorer: CLIP, name: str) -> None:
+    """Refuse a model whose cosines are of another size than a CLIP's.
+
+    Raises:
+      UserError: It was trained with a sigmoid.
+    """
+    if scorer.bias:
+        raise UserError(
+            f"scorer={name!r} is a SigLIP, whose cosines are smaller than those that CLIP scores "
+            "are made for: choose a CLIP."
+        )
 
 
 class CaptionReport:

@@ -15,7 +15,6 @@ from aape_jax.core.presets import ALWAYS, variants
 from aape_jax.task import evaluated, head_file
 from common.clip import load_clip
 from common.paths import AnyPath
-from common.precision import frozen_dtype
 from common.training import Evaluation
 
 OpenedSets = tuple[int, Callable[[], Mapping[str, TestSet]]]
@@ -58,7 +57,11 @@ def own_sets(config: ConfigDict) -> OpenedSets:
 def other_set(config: ConfigDict, data: str) -> OpenedSets:
     """Open photos of classes of which only the names are known."""
     target = open_target(config, data)
-    clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+    clip = (
+        load_clip(config.model, config.dtype, image_size=config.image_size)
+        if config.model
+        else None
+    )
     require_one_width(clip, target.dataset.test, target.texts, repr(data))
     cache = Path(config.cache).expanduser()
     return text_width(target.texts, clip), lambda: {"": encode_target(target, clip, cache)}

@@ -54,7 +54,7 @@ def describe(config: ConfigDict) -> Outline:
     config = with_defaults(config)
     if not config.model:
         raise UserError("model='' has no sizes to compile for: name a model.")
-    width = describe_clip(config.model, jnp.float32).config.vision.projection
+    width = describe_clip(config.model, image_size=config.image_size).config.vision.projection
     if not config.classes:
         dataset = open_dataset(config.data, holdout=config.holdout)
         learned = next(iter(class_parts(config.subsample, len(dataset.classnames)).values()))

@@ -8,7 +8,6 @@ from common.clip import load_clip
 from common.clip.class_file import NAME, write_class_features
 from common.errors import UserError
 from common.paths import AnyPath
-from common.precision import frozen_dtype
 from common.progress import say
 from common.training.types import Card
 
@@ -30,7 +29,7 @@ def publish_classes(config: ConfigDict, out: AnyPath) -> Card:
     try:
         classnames, facts = learned_classnames(config), {"photos": str(training_examples(config))}
         if config.model:
-            clip = load_clip(config.model, frozen_dtype(config.dtype))
+            clip = load_clip(config.model, config.dtype, image_size=config.image_size)
             metadata = {"base_model": config.model, "fingerprint": clip.fingerprint}
             features = class_features(config, clip, classnames)
             write_class_features(out / NAME, features, classnames, metadata)

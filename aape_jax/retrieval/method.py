@@ -31,7 +31,6 @@ from common.checks import Range, check_ranges
 from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
-from common.precision import frozen_dtype
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from configs.aape_retrieval import get_config
@@ -66,7 +65,11 @@ class Retrieval(Task):
         config = self.config
         self._plan()
         self.sets = open_retrieval_set(config.data, config.model)
-        self.clip = load_clip(config.model, frozen_dtype(config.dtype)) if config.model else None
+        self.clip = (
+            load_clip(config.model, config.dtype, image_size=config.image_size)
+            if config.model
+            else None
+        )
         (images, texts), (tests, _) = self.sets["train"].counts, self.sets["test"].counts
         self._size(images, width_of(self.sets["train"], self.clip), mesh)
         if self.started:
@@ -96,7 +99,7 @@ class Retrieval(Task):
                 f"examples={config.examples}: compiling without the images of {config.data!r} "
                 "needs their number and a model, e.g. examples=113287."
             )
-        width = describe_clip(config.model, jnp.float32).config.vision.projection
+        width = describe_clip(config.model, image_size=config.image_size).config.vision.projection
         self._size(config.examples, width, mesh)
         prompts = (config.examples, config.captions)
         frozen = {

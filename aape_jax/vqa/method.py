@@ -32,7 +32,6 @@ from common.clip import load_clip
 from common.errors import UserError
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
-from common.precision import frozen_dtype
 from common.spread import over_devices
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
@@ -87,7 +86,7 @@ class VQA(Task):
             )
         self.usual = usual_answers(train)
         self.known = training_questions(train, self.answers, config.per_image)
-        self.clip = load_clip(config.model, frozen_dtype(config.dtype))
+        self.clip = load_clip(config.model, config.dtype, image_size=config.image_size)
         width, images = self.clip.config.text.projection, len(train.pictures)
         self._size(width, len(self.answers), images, len(self.known.asked), mesh)
         if read_start(config.start):

@@ -115,7 +115,7 @@ def outline(config: ConfigDict) -> PyTree:
             "training questions, of their images and of answers, e.g. "
             "examples=443757,images=82783,answers=3129."
         )
-    width = describe_clip(config.model, jnp.float32).config.text.projection
+    width = describe_clip(config.model, image_size=config.image_size).config.text.projection
     together, captions = -(-config.examples // config.per_image), (config.images, config.captions)
     shapes = {
         "questions": ((config.examples, width), jnp.float32),

@@ -37,6 +37,32 @@ def _open_clip(folder: Path) -> Any:
     return preprocess_from_json(record, clip_from_json(record).vision.image_size)
 
 
+def _make_clipa(folder: Path) -> None:
+    kwargs = {"strip_sep_token": True}
+    words = {"hf_tokenizer_name": "bert-base-uncased", "tokenizer_kwargs": kwargs}
+    sizes = {"context_length": 8, "vocab_size": 512, "width": 64, "heads": 2, "layers": 2}
+    text = {**sizes, **words, "pool_type": "last", "no_causal_mask": True}
+    head = {"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True}
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8, **head}
+    preprocess = {"mean": [0.5] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
+    content = {
+        "model_cfg": {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": preprocess,
+    }
+    write(folder / "open_clip_config.json", content)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "##s"]
+    model = {"type": "WordPiece", "vocab": {word: i for i, word in enumerate(pieces)}}
+    special = {"special": True, "normalized": False}
+    added = [{"id": i, "content": word, **special} for i, word in enumerate(pieces[:5])]
+    write(folder / "tokenizer.json", {"added_tokens": added, "model": model})
+
+
+def _clipa(folder: Path) -> Any:
+    from common.clip.known import describe_clip
+
+    return describe_clip(str(folder)).tokenizer(["a photo"])
+
+
 def _diffusion(folder: Path) -> Any:
     from common.diffusion.known import Architecture
 
@@ -114,6 +140,7 @@ READERS = {
         copied("clip/config.json", "clip/preprocessor_config.json"), _clip_config
     ),
     "open_clip_config": Reader(_make_open_clip, _open_clip),
+    "clipa": Reader(_make_clipa, _clipa),
     "diffusion_config": Reader(
         copied(
             "sd/unet/config.json",

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from common.clip import hugging_face
 from common.clip.config import CLIPConfig, TextConfig
 from common.clip.families import Family, family_of, find_family, small_files
+from common.clip.image_size import resize
 from common.clip.layers import repeat_block
 from common.clip.model import CLIP
 from common.clip.single_file import OpenedCLIP, open_clip_file
@@ -29,24 +30,30 @@ from common.weights.table import Table, to_flax, to_source
 
 
 def load_clip(
-    source: str, dtype: DTypeLike = jnp.float32, *, activation: str | None = None
+    source: str,
+    dtype: DTypeLike = jnp.float32,
+    *,
+    activation: str | None = None,
+    image_size: int | None = None,
 ) -> CLIP:
     """Load CLIP: both towers, tokenizer and preprocessing.
 
     Args:
-      source: "pocket", a directory in Hugging Face's or open_clip's layout, a hub id, or one
-        file: OpenAI's own `.pt`, open_clip's `epoch_N.pt`, big_vision's `.npz` of SigLIP, or
-        weights beside a configuration.
+      source: "pocket", "pocket:siglip", a directory in Hugging Face's or open_clip's layout, a
+        hub id, or one file: OpenAI's own `.pt`, open_clip's `epoch_N.pt`, big_vision's `.npz` of
+        SigLIP, or weights beside a configuration.
       dtype: Of the weights on the host and of the activations: a dtype, or "float32", "bfloat16"
         or "auto", which is bfloat16 on accelerators.
       activation: Of the towers, "gelu" or "quick_gelu"; for a single file that does not say it.
+      image_size: Side of the images in pixels, of a vision transformer; its position embeddings
+        are interpolated as its own library does. None or 0 for that of the weights.
 
     Raises:
-      UserError: The model cannot be found, is of another kind, or its weights and its
-        configuration disagree; the message lists the entries.
+      UserError: The model cannot be found, is of another kind, is not one for images of this
+        size, or its weights and its configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    clip = open_clip(source, activation)
+    clip = resize(open_clip(source, activation), image_size)
     config, tokenizer, family = clip.config, clip.tokenizer, clip.family
     tokenizer.require_rows(config.text.vocab_size, clip.place)
     tokenizer.length = min(tokenizer.length, config.text.positions)

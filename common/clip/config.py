@@ -87,6 +87,13 @@ class SigLIPViTConfig(ViTConfig):
 
 
 @dataclass(frozen=True)
+class CLIPAViTConfig(ViTConfig):
+    """A vision transformer without a norm ahead of its blocks, whose feature is a mean."""
+
+    activation: str = "gelu"
+
+
+@dataclass(frozen=True)
 class ResNetConfig:
     """A ModifiedResNet.
 

@@ -14,7 +14,8 @@ from jax.typing import DTypeLike
 from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
 from common.clip.config import CLIPConfig, TextConfig
-from common.clip.families import FAMILIES, find_family
+from common.clip.families import FAMILIES, family_of, find_family
+from common.clip.image_size import resize_config
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
 from common.clip.single_file import open_clip_file
@@ -34,29 +35,34 @@ KNOWN: Mapping[str, CLIPConfig] = {
 }
 
 
-def describe_clip(source: str, dtype: DTypeLike = jnp.float32) -> CLIP:
+def describe_clip(
+    source: str, dtype: DTypeLike = jnp.float32, *, image_size: int | None = None
+) -> CLIP:
     """Return what `load_clip` does, with shapes and dtypes in place of weights.
 
     Args:
-      source: "pocket" or a directory, of which the small files are read; a single file; or a key
-        of `KNOWN`.
+      source: "pocket", "pocket:siglip" or a directory, of which the small files are read; a single
+        file; or a key of `KNOWN`.
       dtype: Of the weights and activations.
+      image_size: As of `load_clip`.
 
     Raises:
-      UserError: The model is neither at hand nor known.
+      UserError: The model is neither at hand nor known, or not one for images of this size.
     """
     directory = local_directory(source)
     if file := single_file(source):
         clip = open_clip_file(file)
-        config, tokenizer = clip.config, clip.tokenizer
+        config, tokenizer, family = clip.config, clip.tokenizer, clip.family
     elif directory is None:
         config = known(KNOWN, source)
+        family = family_of(config)
         tokenizer = describe_tokenizer(None, config.text)
     else:
         directory = directory / "clip" if source == "pocket" else directory
         family = find_family(directory)
         config = family.read_config(read_record(directory / family.config_file, REMEDY))
         tokenizer = describe_tokenizer(directory, config.text, family.read_tokenizer)
+    config = resize_config(config, family, image_size)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)
     return CLIP(config, params, tokenizer, preprocess, "abstract", dtype)

@@ -1,6 +1,7 @@
 """Configurations as `open_clip_config.json` holds them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
@@ -36,10 +37,19 @@ _TEXT_ALLOWED = {
     "proj_type": ("linear",),
 }
 _PREPROCESS = ("mean", "std", "size", "fill_color")
-_PREPROCESS_ALLOWED = {
-    "interpolation": ("bicubic",),
-    "mode": ("RGB",),
-    "resize_mode": ("shortest",),
+_SQUASH = "squash"
+_PREPROCESS_ALLOWED = {"mode": ("RGB",), "resize_mode": ("shortest", _SQUASH)}
+
+# Fields of models that are not CLIP's own, and what they are not.
+_OTHER_MODELS = {
+    "multimodal_cfg": "a field of CLIP, which lacks the text decoder of CoCa",
+    "init_logit_bias": "a field of CLIP; SigLIP is read in Hugging Face's or big_vision's layout",
+    "timm_model_name": "a field of CLIP's image towers; timm's, such as ConvNeXt, EVA, ViTamin and "
+    "MobileCLIP, are not supported",
+    "hf_model_name": "a field of CLIP's text tower; Hugging Face's, such as RoBERTa and mT5, are "
+    "not supported",
+    "hf_tokenizer_name": "a field of CLIP's text tower; of other tokenizers that of CLIPA alone is "
+    "supported",
 }
 
 
@@ -51,56 +61,69 @@ def clip_from_json(config: Mapping[str, Any] | Record) -> CLIPConfig:
         CLIP's own towers lack (another text model, another pooling, a timm image tower).
     """
     model = opened(config, FILE).record("model_cfg")
+    text, vision = model.record("text_cfg"), model.record("vision_cfg")
+    for section in (model, vision, text):
+        _refuse_others(section)
     require_known(model, (*_MODEL, *_MODEL_INERT))
     projection = size(model, "embed_dim", "width", REQUIRED)
     quick = model.boolean("quick_gelu", default=False)
     activation = "quick_gelu" if quick else "gelu"
     return CLIPConfig(
-        _text(model.record("text_cfg"), projection, activation),
-        _vision(model.record("vision_cfg"), projection, activation),
+        _text(text, projection, activation),
+        _vision(vision, projection, activation),
     )
 
 
 def clip_to_json(config: CLIPConfig) -> dict[str, Any]:
-    """Return what `clip_from_json` reads, for a model with a ModifiedResNet."""
+    """Return what `clip_from_json` reads."""
     text, vision = config.text, config.vision
     require_causal(text, "open_clip's layout of CLIP")
+    tower = _resnet_fields(vision) if isinstance(vision, ResNetConfig) else _vit_fields(vision)
     return {
         "model_cfg": {
             "embed_dim": vision.projection,
             "quick_gelu": text.activation == "quick_gelu",
-            "vision_cfg": {
-                "image_size": vision.image_size,
-                "layers": list(vision.layers),
-                "width": vision.width,
-                "head_width": vision.width * 32 // vision.heads,
-            },
+            "vision_cfg": {"image_size": vision.image_size, "width": vision.width, **tower},
             "text_cfg": {
                 "context_length": text.positions,
                 "vocab_size": text.vocab_size,
                 "width": text.width,
                 "heads": text.heads,
                 "layers": text.layers,
-                "mlp_ratio": text.mlp_width / text.width,
+                "mlp_ratio": _mlp_ratio(text),
             },
         }
     }
 
 
-def preprocess_from_json(config: Mapping[str, Any] | Record, image_size: int) -> Preprocess:
+def preprocess_from_json(
+    config: Mapping[str, Any] | Record,
+    image_size: int,
+    interpolations: Sequence[str] = ("bicubic",),
+) -> Preprocess:
     """Read the `preprocess_cfg`; what it leaves out has CLIP's own values.
+
+    Args:
+      config: The content of the file.
+      image_size: That the tower takes.
+      interpolations: Those that the family's files may name, keys of `RESAMPLING`.
 
     Raises:
       UserError: It asks for what CLIP's preprocessing does not do.
     """
     preprocess = opened(config, FILE).record("preprocess_cfg", default={})
     require(preprocess, _PREPROCESS_ALLOWED)
-    # Nothing is filled up where the shorter side is resized, so the colour does not matter.
-    require_known(preprocess, (*_PREPROCESS, *_PREPROCESS_ALLOWED))
+    # Nothing is filled up by these ways to resize, so the colour does not matter.
+    require_known(preprocess, (*_PREPROCESS, *_PREPROCESS_ALLOWED, "interpolation"))
     if size(preprocess, "size", "image_size", image_size) != image_size:
         preprocess.refuse("size", f"the image tower's, {image_size}")
+    squash = preprocess.content.get("resize_mode") == _SQUASH
     return Preprocess(
-        image_size, channels(preprocess, "mean", MEAN), channels(preprocess, "std", STD, 1e-6)
+        image_size,
+        channels(preprocess, "mean", MEAN),
+        channels(preprocess, "std", STD, 1e-6),
+        resize=(image_size, image_size) if squash else None,
+        resample=preprocess.text("interpolation", tuple(interpolations), default="bicubic"),
     )
 
 
@@ -110,10 +133,16 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
         "preprocess_cfg": {
             "mean": list(preprocess.mean),
             "std": list(preprocess.std),
-            "interpolation": "bicubic",
-            "resize_mode": "shortest",
+            "interpolation": preprocess.resample,
+            "resize_mode": _SQUASH if isinstance(preprocess.resize, tuple) else "shortest",
         }
     }
+
+
+def _refuse_others(section: Record) -> None:
+    for name, kind in _OTHER_MODELS.items():
+        if section.content.get(name) not in (None, False):
+            section.refuse(name, kind)
 
 
 def _text(text: Record, projection: int, activation: str) -> TextConfig:
@@ -179,3 +208,23 @@ def _vision(vision: Record, projection: int, activation: str) -> ViTConfig | Res
 def _mlp_width(section: Record, width: int) -> int:
     low, high = (bound / width for bound in BOUNDS["mlp_width"])
     return int(width * section.number("mlp_ratio", low, high, default=_MLP_RATIO))
+
+
+def _mlp_ratio(tower: TextConfig | ViTConfig) -> float:
+    """Return the ratio that `_mlp_width` makes the MLP's width of: it rounds down."""
+    ratio = tower.mlp_width / tower.width
+    whole = int(tower.width * ratio) == tower.mlp_width
+    return ratio if whole else math.nextafter(ratio, math.inf)
+
+
+def _vit_fields(vision: ViTConfig) -> dict[str, Any]:
+    return {
+        "layers": vision.layers,
+        "head_width": vision.width // vision.heads,
+        "patch_size": vision.patch_size,
+        "mlp_ratio": _mlp_ratio(vision),
+    }
+
+
+def _resnet_fields(vision: ResNetConfig) -> dict[str, Any]:
+    return {"layers": list(vision.layers), "head_width": vision.width * 32 // vision.heads}

@@ -1,6 +1,6 @@
 """CLIP's image preprocessing, to the bit (openai/CLIP, `_transform`), and SigLIP's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -45,6 +45,14 @@ class Preprocess:
         image = image.crop((left, top, left + self.size, top + self.size))
         pixels = np.asarray(image, np.float32) / np.float32(255)
         return (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+
+    def at(self, size: int) -> "Preprocess":
+        """Return the preprocessing for another size; what is cut off stays in proportion."""
+        square = isinstance(self.resize, tuple)
+        sides = self.resize if square else (self.resize or self.size,)
+        scaled = tuple(round(side * size / self.size) for side in sides)
+        resize = scaled if square else scaled[0]
+        return replace(self, size=size, resize=None if self.resize is None else resize)
 
     def _resized(self, sides: tuple[int, int]) -> tuple[int, int]:
         """Return width and height before the crop of an image of `sides`."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from common.clip.big_vision import TOKENIZERS, siglip_preprocess, siglip_sizes
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
-from common.clip.families import Family, hugging_face, open_clip, siglip
+from common.clip.families import Family, clipa, hugging_face, open_clip, siglip
 from common.clip.families.family import TOKENIZER_FILES
 from common.clip.layers import ACTIVATIONS
 from common.clip.preprocess import Preprocess
@@ -30,12 +30,13 @@ from common.weights.resolve import resolve
 TOKENIZER = "openai/clip-vit-large-patch14"
 """A model with CLIP's tokenizer, which is one for all of OpenAI's and most of open_clip's."""
 
-# A key that only files of this family hold.
+# A key that files of this family hold, and none of those further down.
 _MARKS: Mapping[str, Family] = {
     "visual_projection.weight": hugging_face.HUGGING_FACE,
     "vision_model.head.probe": siglip.SIGLIP,
     "img/MAPHead_0/probe": siglip.BIG_VISION,
-    "visual.proj": open_clip.VIT,
+    "visual.ln_pre.weight": open_clip.VIT,
+    "visual.proj": clipa.CLIPA,
     "visual.attnpool.positional_embedding": open_clip.RESNET,
 }
 _OPENAI = "input_resolution"
@@ -87,7 +88,7 @@ def open_clip_file(file: Path, activation: str | None = None) -> OpenedCLIP:
         record = read_record(config_file, REMEDY)
         config = family.read_config(record)
         preprocess = family.read_preprocess(folder, record, config.vision.image_size)
-    elif family in (hugging_face.HUGGING_FACE, siglip.SIGLIP):
+    elif family in (hugging_face.HUGGING_FACE, siglip.SIGLIP, clipa.CLIPA):
         refuse_file(file)
     elif family is siglip.BIG_VISION:
         config = siglip_sizes(file, tensors)

@@ -20,10 +20,15 @@ from common.weights.fingerprint import text_digest
 CLIP_LENGTH = 77
 
 
-def clean(text: str) -> str:
-    """Clean as CLIP does: mend Unicode, unescape HTML twice, single spaces, lower case."""
+def mend(text: str) -> str:
+    """Mend Unicode, unescape HTML twice, and leave single spaces."""
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
-    return " ".join(text.split()).lower()
+    return " ".join(text.split())
+
+
+def clean(text: str) -> str:
+    """Clean as CLIP does: `mend`, then lower case."""
+    return mend(text).lower()
 
 
 class Tokenizer:

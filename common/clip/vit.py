@@ -78,11 +78,15 @@ class ViT(PatchTower):
         self.projection = nn.Dense(c.projection, use_bias=False, dtype=self.dtype)
 
     def embed(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b s d"]:
-        """Return the input of the first block: class token and patches, with their positions.
+        """Return the input of the first block.
 
         Raises:
           ValueError: The images have another size than the configured one.
         """
+        return self.pre_norm(self.place(pixels))
+
+    def place(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b s d"]:
+        """Return class token and patches, with their positions."""
         check_size(pixels, self.config.image_size)
         patches = self.patch_embedding(pixels)
         batch, rows, columns, width = patches.shape
@@ -94,7 +98,7 @@ class ViT(PatchTower):
             ],
             axis=1,
         )
-        return self.pre_norm((x + self.position_embedding).astype(self.dtype))
+        return (x + self.position_embedding).astype(self.dtype)
 
     def finish(self, hidden_states: tuple[Float[Array, "b s d"], ...]) -> ImageOutput:
         """Apply the last layer norm to the class token, and the projection."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.text import quoted
-from common.weights.resolve import local_directory, single_file
+from common.weights.resolve import BUNDLED, local_directory, single_file
 
 _KIND = re.compile(r"([a-z_]+):(?!//)(.+)", re.DOTALL)
 _PATH = re.compile(r"[/~.\\]|[A-Za-z]:[\\/]|(?:gs|file)://")
@@ -67,7 +67,7 @@ def model_names(fields: Mapping[str, Any], given: Mapping[str, str]) -> dict[str
     for name, value in fields.items():
         if name.rpartition(".")[2] not in _MODELS or not isinstance(value, str):
             continue
-        here = value != "pocket" and (local_directory(value) or single_file(value))
+        here = value not in BUNDLED and (local_directory(value) or single_file(value))
         if value not in given and (here or _PATH.match(value)):
             raise UserError(
                 f"the run's {name} is {value}, which others do not have: give its name on the "

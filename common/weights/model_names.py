@@ -22,6 +22,9 @@ _OPENAI = {
     "vitl14336": "openai/clip-vit-large-patch14-336",
     "vitl14336px": "openai/clip-vit-large-patch14-336",
     "vith14": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+    "vitg14": "laion/CLIP-ViT-g-14-laion2B-s34B-b88K",
+    "vitbigg14": "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
+    "vith14378": "apple/DFN5B-CLIP-ViT-H-14-378",
     "sd14": "CompVis/stable-diffusion-v1-4",
     "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "stablediffusionv15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -34,6 +37,7 @@ _TAG = re.compile(r"[:/,]openai$|-quickgelu$", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:hf-hub|hf|https?)[:/]+(?:(?:www\.)?(?:huggingface\.co|hf\.co)/)?(.*)")
 _ID = re.compile(r"(\w[\w.-]*/[\w.-]+?)(?:/(?:tree|blob|resolve)/.*|[:@].*)?")
 _SIGLIP = re.compile(r"ViT-(B|L|SO400M|gopt)-(\d+)-SigLIP(2?)(?:-(\d+))?", re.IGNORECASE)
+_CLIPA = re.compile(r"(ViT-(?:L|H|bigG)-14-CLIPA(?:-336)?)(?:[:/, ]+datacomp1b)?", re.IGNORECASE)
 _SIZES = {"b": "base", "l": "large", "so400m": "so400m", "gopt": "giant-opt"}
 _LAION = re.compile(r"(ViT-\w+-\d+)[:/, ]+(laion2b)_(s\d+b)_(b\d+k)", re.IGNORECASE)
 
@@ -74,6 +78,8 @@ def known_id(source: str) -> str | None:
         # Patches of 14 leave 6 of 384 pixels over.
         side = {None: "224", "378": "384"}.get(side, side)
         return f"google/siglip{version}-{_SIZES[size.lower()]}-patch{patch}-{side}"
+    if named := _CLIPA.fullmatch(bare):
+        return f"UCSC-VLAA/{named[1]}-datacomp1B"
     match = _ID.fullmatch(bare)
     return match[1] if match and match[1] != source else None
 

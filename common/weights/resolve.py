@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import common
@@ -14,13 +14,15 @@ from common.weights.model_names import known_id, refuse_file
 _ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 
 POCKET = Path(common.__file__).parent / "pocket" / "models"
+BUNDLED: Mapping[str, Path] = {"pocket": POCKET, "pocket:siglip": POCKET / "siglip"}
+"""Directories of the bundled models by name; "pocket" has one for each kind of model."""
 
 
 def resolve(source: str, patterns: Sequence[str], weights: Sequence[str] = ()) -> Path:
     """Find a model's directory.
 
     Args:
-      source: "pocket" for the bundled models, a local directory, or a hub id `owner/name`.
+      source: A name of `BUNDLED`, a local directory, or a hub id `owner/name`.
       patterns: Shell patterns of the small files needed, relative to the directory.
       weights: Stems of the weight files needed, such as "unet/diffusion_pytorch_model". Of
         each, one form is fetched: safetensors, else sharded safetensors, else PyTorch's, else
@@ -39,7 +41,7 @@ def resolve(source: str, patterns: Sequence[str], weights: Sequence[str] = ()) -
     if not _ID.fullmatch(source) or source.startswith((".", "/", "~")):
         raise UserError(
             f"there is no model directory {shown(source)}; give a directory, a hub id such as "
-            "'openai/clip-vit-base-patch16', or 'pocket'."
+            "'openai/clip-vit-base-patch16', 'pocket' or 'pocket:siglip'."
         )
     return _fetch(source, list(patterns), weights)
 
@@ -49,8 +51,8 @@ def local_directory(source: str) -> Path | None:
 
     Any text may be asked for: a name that no directory can have is nobody's.
     """
-    if source == "pocket":
-        return POCKET
+    if source in BUNDLED:
+        return BUNDLED[source]
     try:
         directory = Path(os.path.expanduser(source))
     except ValueError:  # Of a name with NUL.

@@ -74,7 +74,7 @@ def install(monkeypatch, parts=None, lm=None):
     """Puts tiny models and random features in place of files; gives both."""
     parts = parts or {"train": described(12, 4), "test": described(5, 7)}
     lm, clip = lm or tiny_lm(), untrained_clip()
-    monkeypatch.setattr(method, "load_clip", lambda *_: clip)
+    monkeypatch.setattr(method, "load_clip", lambda *_, **__: clip)
     monkeypatch.setattr(method, "load_lm", lambda *_: lm)
     monkeypatch.setattr(
         method, "open_caption_set", lambda _: {n: own.texts for n, own in parts.items()}

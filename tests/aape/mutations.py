@@ -349,6 +349,13 @@ MUTATIONS = (
         '"aggregator": "learning_rate"',
         "test_learning_rates.py",
     ),
+    Mutation(
+        "CLIP scores by a SigLIP",
+        "aape_jax/captioning/report.py",
+        "    if scorer.bias:\n",
+        "    if False:\n",
+        "aape/test_siglip_tasks.py",
+    ),
 )
 
 if __name__ == "__main__":

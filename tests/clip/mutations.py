@@ -7,6 +7,8 @@ BIG_VISION = "clip/test_big_vision.py"
 PROTEXT = "protext/test_siglip.py"
 AAPE = "aape/test_siglip.py"
 KNOWN = "clip/test_known.py"
+CLIPA = "clip/test_clipa.py"
+IMAGE_SIZE = "clip/test_image_size.py"
 
 MUTATIONS = (
     Mutation(
@@ -190,6 +192,140 @@ MUTATIONS = (
         "longest if config.causal else None",
         "longest",
         AAPE,
+    ),
+    Mutation(
+        "pairs-that-do-not-belong-together-attract",
+        "tools/pocket/train_siglip.py",
+        "signs = 2 * jnp.eye(len(logits)) - 1",
+        "signs = jnp.ones_like(logits)",
+        "tools/pocket/test_siglip.py",
+    ),
+    Mutation(
+        "patches-that-start-with-the-class-tokens-place",
+        "tools/pocket/train_siglip.py",
+        'jnp.asarray(clip.params[tower]["position_embedding"])[1:]',
+        'jnp.asarray(clip.params[tower]["position_embedding"])[:-1]',
+        "tools/pocket/test_siglip.py",
+    ),
+    Mutation(
+        "a-mean-of-class-token-and-patches",
+        "common/clip/clipa.py",
+        "patches = hidden_states[-1][:, 1:]\n        pooled = self.post_norm(patches.mean(axis=1))",
+        "patches = hidden_states[-1][:, 1:]\n"
+        "        pooled = self.post_norm(hidden_states[-1].mean(axis=1))",
+        CLIPA,
+    ),
+    Mutation(
+        "a-separator-that-stays",
+        "common/clip/clipa_tokenizer.py",
+        "self.pad if i == self._separator else i",
+        "i",
+        CLIPA,
+    ),
+    Mutation(
+        "an-end-that-is-the-separator",
+        "common/clip/word_pieces.py",
+        'words = {"eos_token": PAD,',
+        'words = {"eos_token": SEPARATOR,',
+        CLIPA,
+    ),
+    Mutation(
+        "any-padding",
+        "common/clip/word_pieces.py",
+        "    if numbers[PAD]:\n",
+        "    if False:\n",
+        CLIPA,
+    ),
+    Mutation(
+        "clipas-texts-see-back-alone",
+        "common/clip/clipa_files.py",
+        'pool="last", causal=False)',
+        'pool="last", causal=True)',
+        CLIPA,
+    ),
+    Mutation(
+        "half-a-clipa-is-one",
+        "common/clip/clipa_files.py",
+        "        if section.content.get(name) != value:\n",
+        "        if False:\n",
+        CLIPA,
+    ),
+    Mutation(
+        "photos-are-not-squeezed",
+        "common/clip/open_clip.py",
+        "resize=(image_size, image_size) if squash else None,",
+        "resize=None,",
+        CLIPA,
+    ),
+    Mutation(
+        "a-ratio-that-is-rounded-down",
+        "common/clip/open_clip.py",
+        "return ratio if whole else math.nextafter(ratio, math.inf)",
+        "return ratio",
+        CLIPA,
+    ),
+    Mutation(
+        "towers-of-other-libraries-unnamed",
+        "common/clip/open_clip.py",
+        "    for section in (model, vision, text):\n",
+        "    for section in ():\n",
+        CLIPA,
+    ),
+    Mutation(
+        "a-border-that-ends",
+        "common/clip/positions.py",
+        "columns = np.clip(cells, 0, old - 1).astype(int)",
+        "columns = (cells % old).astype(int)",
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "nothing-is-smoothed",
+        "common/clip/positions.py",
+        "stretch = max(scale, 1.0)",
+        "stretch = 1.0",
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "centres-instead-of-corners",
+        "common/clip/positions.py",
+        "centres = np.linspace(0, old - 1, new)",
+        "centres = (np.arange(new) + 0.5) * old / new - 0.5",
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "rows-for-columns",
+        "common/clip/positions.py",
+        '"ri,cj,ijd->rcd"',
+        '"ri,cj,jid->rcd"',
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "the-class-token-is-interpolated",
+        "common/clip/positions.py",
+        "return np.concatenate([table[:ahead], made])",
+        "return np.concatenate([0 * table[:ahead], made])",
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "photos-of-the-weights-size",
+        "common/clip/image_size.py",
+        "preprocess=clip.preprocess.at(new.image_size),",
+        "preprocess=clip.preprocess,",
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "a-crop-out-of-proportion",
+        "common/clip/preprocess.py",
+        "scaled = tuple(round(side * size / self.size) for side in sides)",
+        "scaled = tuple(side + size - self.size for side in sides)",
+        IMAGE_SIZE,
+    ),
+    Mutation(
+        "a-run-forgets-its-image-size",
+        "aape_jax/trained.py",
+        ", image_size=self.config.image_size",
+        "",
+        "aape/test_image_size.py",
     ),
 )
 

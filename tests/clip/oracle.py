@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from common.clip.config import CLIPAViTConfig
+
 
 class QuickGELU(nn.Module):
     def forward(self, x):
@@ -59,7 +61,8 @@ class VisionTransformer(nn.Module):
         self.positional_embedding = nn.Parameter(torch.empty(cells + 1, c.width))
         self.proj = nn.Parameter(torch.empty(c.width, c.projection))
         self.conv1 = nn.Conv2d(3, c.width, c.patch_size, c.patch_size, bias=False)
-        self.ln_pre = nn.LayerNorm(c.width)
+        self.averages = isinstance(c, CLIPAViTConfig)
+        self.ln_pre = nn.Identity() if self.averages else nn.LayerNorm(c.width)
         self.transformer = Transformer(c.width, c.layers, c.heads, c.mlp_width, activation)
         self.ln_post = nn.LayerNorm(c.width)
 
@@ -70,7 +73,8 @@ class VisionTransformer(nn.Module):
         token = self.class_embedding.expand(len(x), 1, -1)
         x = self.ln_pre(torch.cat([token, x], 1) + self.positional_embedding)
         states = self.transformer(x)
-        pooled = self.ln_post(states[-1][:, 0])
+        pooled = states[-1][:, 1:].mean(1) if self.averages else states[-1][:, 0]
+        pooled = self.ln_post(pooled)
         grid = states[-1][:, 1:].unflatten(1, (side, side))
         return {
             "features": pooled @ self.proj,
@@ -178,7 +182,7 @@ class OpenClip(nn.Module):
 
     def __init__(self, config, scale=0.05):
         super().__init__()
-        t = config.text
+        t = self.config = config.text
         activation = {"gelu": nn.GELU, "quick_gelu": QuickGELU}[t.activation]
         self.positional_embedding = nn.Parameter(torch.empty(t.positions, t.width))
         self.text_projection = nn.Parameter(torch.empty(t.width, t.projection))
@@ -195,7 +199,7 @@ class OpenClip(nn.Module):
 
     def text(self, embeddings, at):
         length = embeddings.shape[1]
-        mask = torch.full((length, length), float("-inf")).triu(1)
+        mask = torch.full((length, length), float("-inf")).triu(1) if self.config.causal else None
         states = self.transformer(embeddings + self.positional_embedding[:length], mask)
         last = self.ln_final(states[-1])
         pooled = last[torch.arange(len(last)), at]
@@ -205,6 +209,12 @@ class OpenClip(nn.Module):
             "last_hidden_state": last,
             "hidden_states": states,
         }
+
+    def encode_text(self, ids):
+        """Whole rows of ids, pooled where open_clip does: at the largest one, or at the last."""
+        last = self.config.pool == "last"
+        at = torch.full((len(ids),), ids.shape[1] - 1) if last else ids.argmax(-1)
+        return self.text(self.token_embedding(ids), at)["projected"]
 
 
 @torch.no_grad()

@@ -61,8 +61,8 @@ def test_old_files_give_the_crop_as_a_number():
         (hugging_face, {"resample": 2}, "resampling other than bicubic"),
         (
             open_clip,
-            {"preprocess_cfg": {"resize_mode": "squash"}},
-            "resize_mode='squash' in .* is not 'shortest'",
+            {"preprocess_cfg": {"resize_mode": "longest"}},
+            "resize_mode='longest' in .* is not 'shortest' or 'squash'",
         ),
     ],
 )

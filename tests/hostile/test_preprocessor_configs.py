@@ -149,6 +149,7 @@ OPEN_CLIP = {
     "the size as a pair": ({"size": [SIDE, SIDE]}, USUAL),
     "null for all": (dict.fromkeys(["size", "mode", "mean", "std", "interpolation"]), USUAL),
     "one number": ({"mean": 0.5, "std": 0.5}, Preprocess(SIDE, (0.5,) * 3, (0.5,) * 3)),
+    "squeezed": ({"resize_mode": "squash"}, Preprocess(SIDE, resize=(SIDE, SIDE))),
 }
 
 
@@ -158,7 +159,8 @@ def test_what_is_plain_in_open_clip(config, wanted):
 
 
 OPEN_CLIP_REFUSED = {
-    "squeezed": ({"resize_mode": "squash"}, "resize_mode='squash'"),
+    "resized in a list": ({"resize_mode": ["squash"]}, r"resize_mode=\['squash'\]"),
+    "interpolated in a list": ({"interpolation": ["bicubic"]}, "interpolation="),
     "filled up": ({"resize_mode": "longest", "fill_color": 0}, "resize_mode='longest'"),
     "bilinear": ({"interpolation": "bilinear"}, "interpolation='bilinear'"),
     "at random": ({"interpolation": "random"}, "interpolation='random'"),

@@ -50,7 +50,7 @@ def gathered(loaded, tmp_path, monkeypatch):
     monkeypatch.setattr(
         material, "load_stable_diffusion", lambda source, dtype, networks: loaded[0]
     )
-    monkeypatch.setattr(material, "load_clip", lambda source, dtype: loaded[1])
+    monkeypatch.setattr(material, "load_clip", lambda source, dtype, image_size: loaded[1])
     config = settings(cache=str(tmp_path), shots=0, progress=False, resolution=SIZE)
     return material.gather(config)
 

@@ -49,6 +49,7 @@ def test_a_model_of_this_machine_needs_its_name_on_the_hub(tmp_path):
     with pytest.raises(UserError, match="which others do not have"):
         model_names({"model": "/gone/weights"}, {})
     assert model_names({"clip": 1.0}, {}) == {}
+    assert model_names({"model": "pocket", "clip": "pocket:siglip"}, {}) == {}
 
 
 @pytest.mark.parametrize(

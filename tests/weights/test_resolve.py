@@ -40,6 +40,7 @@ def fill(remote, *names):
 
 def test_pocket_and_local_directories(tmp_path):
     assert resolve("pocket", ["config.json"]) == POCKET
+    assert resolve("pocket:siglip", ["config.json"], ["model"]) == POCKET / "siglip"
     assert resolve(str(tmp_path), ["config.json"], ["model"]) == tmp_path
 
 

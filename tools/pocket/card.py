@@ -37,8 +37,9 @@ nothing but that world.
 - `sd/`: diffusers layout; UNet {unet_millions:.2f} M, VAE {vae_millions:.2f} M parameters
   (latents 8x8x8); text encoder = the text tower of `clip/`; Stable Diffusion's noise schedule.
 - `lm/`: a language model of that world, with [a card of its own](lm/README.md).
+- `siglip/`: a SigLIP of that world, `pocket:siglip`, with [a card of its own](siglip/README.md).
 
-{megabytes:.1f} MB without `lm/`, in float16. Written by `python -m tools.pocket.pretrain` with
+{megabytes:.1f} MB without these two, in float16. Written by `python -m tools.pocket.pretrain` with
 seed {seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_steps} steps
 ({minutes}){limit}.
 

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from common.clip import CLIP, encode_image, encode_text
-from common.clip.text import require_causal
 from common.diffusion import Modules, StableDiffusion, prompt_states, text_to_image
 from common.evaluation.classification import accuracy, nearest_by_cosine
 from common.photos.images import to_uint8
@@ -62,8 +61,15 @@ def some_of(species: Sequence[Species], count: int, seed: int) -> list[Species]:
     return [species[number] for number in order[:count]]
 
 
-def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
-    """Measure zero-shot accuracy by name and by description, and retrieval among 100."""
+def measure_clip(clip: CLIP, count: int, seed: int, model: str = "clip") -> dict[str, float]:
+    """Measure zero-shot accuracy by name and by description, and retrieval among 100.
+
+    Args:
+      clip: A CLIP or a SigLIP.
+      count: Pictures of each kind.
+      seed: Of the pictures.
+      model: Begins the figures' names.
+    """
     figures = {}
     sets = {"named": NAMED[:24], "rare": RARE, "second": SECOND, "nameless": NAMELESS}
     for name, chosen in sets.items():
@@ -76,9 +82,9 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
         }
         for kind, prompts in texts.items():
             predicted = nearest_by_cosine(features, text_features(clip, prompts))
-            figures[f"clip/{name}/accuracy_by_{kind}"] = accuracy(predicted, labels)
+            figures[f"{model}/{name}/accuracy_by_{kind}"] = accuracy(predicted, labels)
         if name != "nameless":
-            figures[f"clip/{name}/spread_over_templates"] = _spread(
+            figures[f"{model}/{name}/spread_over_templates"] = _spread(
                 features, labels, [[form.format(s.name) for s in chosen] for form in FORMS], clip
             )
     for name, style in (("rare_sketch", "sketch"), ("rare_neon", "neon")):
@@ -86,10 +92,10 @@ def measure_clip(clip: CLIP, count: int, seed: int) -> dict[str, float]:
         features = picture_features(clip, render(scenes))
         prompts = [f"a {style} of {plain_description(species)}" for species in RARE]
         predicted = nearest_by_cosine(features, text_features(clip, prompts))
-        key = f"clip/{name}/accuracy_by_description"
+        key = f"{model}/{name}/accuracy_by_description"
         figures[key] = accuracy(predicted, np.arange(count) % len(RARE))
     for name, species in (("seen", ANONYMOUS), ("unseen", UNSEEN)):
-        figures[f"clip/{name}_looks/retrieval_accuracy"] = _retrieval(clip, species, count, seed)
+        figures[f"{model}/{name}_looks/retrieval_accuracy"] = _retrieval(clip, species, count, seed)
     return figures
 
 
@@ -152,20 +158,19 @@ def picture_features(clip: CLIP, pixels: UInt8[np.ndarray, "b h w 3"]) -> Float[
 
     @jax.jit
     def encode(params: Any, part: Array) -> Array:
-        return encode_image(clip.image_tower, params, normalised(part))
+        pixels = normalised(part, clip.preprocess.mean, clip.preprocess.std)
+        return encode_image(clip.image_tower, params, pixels)
 
     return in_batches(partial(encode, clip.params["vision"]), pixels)
 
 
 def text_features(clip: CLIP, texts: Sequence[str]) -> Float[np.ndarray, "b p"]:
-    """Return text features; padding is cut off."""
-    require_causal(clip.config.text, "encoding texts without their padding")
+    """Return text features; padding is cut off where the tower is causal."""
     encode = jax.jit(encode_text, static_argnums=0)
-    ids = clip.tokenizer(texts)
-    longest = int((ids != clip.tokenizer.pad).sum(1).max()) + 1
-    return in_batches(
-        lambda part: encode(clip.text_tower, clip.params["text"], part), ids[:, :longest]
-    )
+    ids = clip.tokenizer(texts, truncate=not clip.config.text.causal)
+    if clip.config.text.causal:
+        ids = ids[:, : int((ids != clip.tokenizer.pad).sum(1).max()) + 1]
+    return in_batches(lambda part: encode(clip.text_tower, clip.params["text"], part), ids)
 
 
 def reconstructions(

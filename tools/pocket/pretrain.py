@@ -1,10 +1,11 @@
-"""Trains the bundled models from nothing: tokenizer, CLIP, VAE, UNet, language model, model cards.
+"""Trains the bundled models: tokenizer, CLIP, VAE, UNet, SigLIP, language model, model cards.
 
     python -m tools.pocket.pretrain --out=DIR [--work=DIR] [--quick] [--seconds=S] [--seed=N]
     python -m tools.pocket.pretrain --out=DIR --only=lm
 
-The language model depends on none of the others; `--only=lm` trains it alone, in minutes, and
-`--only=pictures` all but it.
+The language model depends on none of the others, and the SigLIP starts from the CLIP, that of DIR
+or without one the bundled; `--only=lm` and `--only=siglip` train one of these alone, in minutes,
+and `--only=pictures` the CLIP and Stable Diffusion.
 
 Finished stages stay in the work directory, and the state of an unfinished one is written there
 once a minute, so that the same command carries on after an interruption. With `--seconds` the
@@ -46,6 +47,7 @@ from tools.pocket.corpus import Corpus, sample_corpus
 from tools.pocket.fitting import Allowance
 from tools.pocket.judge import train_judge
 from tools.pocket.lm_card import write_lm_card
+from tools.pocket.pretrain_siglip import pretrain_siglip
 from tools.pocket.recipe import FULL, QUICK, Recipe
 from tools.pocket.stages import Stages, claim
 from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
@@ -68,10 +70,9 @@ def main(argv: list[str]) -> None:
     )
     out = as_output_folder(values.out, "--out", local=True)
     work = as_output_folder(values.work or out / "work", "--work", local=True)
-    if values.only != "lm":
-        pretrain_pictures(recipe, work, out)
-    if values.only != "pictures":
-        pretrain_lm(recipe, work, out)
+    for name, pretrain in PARTS.items():
+        if values.only in (None, name):
+            pretrain(recipe, work, out)
 
 
 def define_flags() -> None:
@@ -81,7 +82,7 @@ def define_flags() -> None:
     flags.DEFINE_bool("quick", False, "A few minutes' worth, for trying things out.")
     flags.DEFINE_integer("seed", 0, "Of every random choice.")
     flags.DEFINE_float("seconds", 0.0, "Of all training; 0: all steps.", lower_bound=0)
-    flags.DEFINE_enum("only", None, ["lm", "pictures"], "Train this part alone.")
+    flags.DEFINE_enum("only", None, list(PARTS), "Train this part alone.")
 
 
 def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
@@ -156,6 +157,10 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
     params = _half(stages.run("lm", stage))
     save_lm(LM(lm_config(tokenizer), params, tokenizer, ""), out / "lm")
     write_lm_card(out / "lm", recipe, ROW, stages.times["lm"])
+
+
+PARTS = {"pictures": pretrain_pictures, "siglip": pretrain_siglip, "lm": pretrain_lm}
+"""In their order: the SigLIP starts from the CLIP of the pictures."""
 
 
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:

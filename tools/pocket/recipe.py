@@ -28,6 +28,8 @@ class Recipe:
       seed: Of every random choice.
       corpus: Captioned pictures.
       clip, vae, unet: Three optimisations in their order.
+      siglip: The optimisation of the SigLIP.
+      siglip_corpus: Captioned pictures that it reads, the first of `corpus`.
       lm: The language model's optimisation.
       lm_rows: Rows of text that it reads.
       empty_captions: Share of pictures whose caption the UNet does not see, for guidance.
@@ -41,6 +43,8 @@ class Recipe:
     clip: Fit = Fit(steps=5000, batch=128, rate=1e-3, weight_decay=0.05)
     vae: Fit = Fit(steps=12_000, batch=64, rate=2e-3)
     unet: Fit = Fit(steps=60_000, batch=128, rate=1.5e-3)
+    siglip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
+    siglip_corpus: int = 40_000
     lm: Fit = Fit(steps=4000, batch=16, rate=3e-3)
     lm_rows: int = 20_000
     empty_captions: float = 0.12
@@ -53,7 +57,7 @@ class Recipe:
         return self.seconds * SHARES[stage]
 
 
-SHARES = {"clip": 0.14, "vae": 0.12, "unet": 0.66, "judge": 0.03, "lm": 0.05}
+SHARES = {"clip": 0.14, "vae": 0.12, "unet": 0.52, "judge": 0.03, "siglip": 0.14, "lm": 0.05}
 """Of the seconds that a pretraining may take."""
 
 FULL = Recipe()
@@ -63,6 +67,8 @@ QUICK = replace(
     clip=replace(FULL.clip, steps=200),
     vae=replace(FULL.vae, steps=100),
     unet=replace(FULL.unet, steps=200),
+    siglip=replace(FULL.siglip, steps=200),
+    siglip_corpus=12_000,
     lm=replace(FULL.lm, steps=200),
     lm_rows=1000,
     judge=replace(FULL.judge, steps=200),

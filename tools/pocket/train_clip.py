@@ -1,6 +1,7 @@
 """Stage 1: the pocket CLIP, by the contrastive loss of CLIP (arXiv 2103.00020, section 2.3)."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -74,9 +75,11 @@ def train_clip(
     return params
 
 
-def normalised(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
-    """Normalise pictures of the tower's size as CLIP does."""
-    return (pixels / 255.0 - jnp.asarray(MEAN)) / jnp.asarray(STD)
+def normalised(
+    pixels: UInt8[Array, "b h w 3"], mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+) -> Float[Array, "b h w 3"]:
+    """Normalise pictures of the tower's size; as CLIP does, unless another mean is given."""
+    return (pixels / 255.0 - jnp.asarray(mean)) / jnp.asarray(std)
 
 
 def contrastive_loss(

@@ -49,6 +49,8 @@ class Family:
       read_tokenizer: Directory to tokenizer.
       scalars: Parameters beside those of the towers.
       in_transformers: Whether transformers reads what `files` writes.
+      resampling: How position embeddings are brought to images of another size, a key of
+        `positions.RULES`; empty where they are not.
       known: Sizes of published models by their hub ids.
     """
 
@@ -68,4 +70,5 @@ class Family:
     read_tokenizer: Callable[[Path], Tokenizer] = Tokenizer.from_directory
     scalars: tuple[str, ...] = ("logit_scale",)
     in_transformers: bool = False
+    resampling: str = ""
     known: Mapping[str, CLIPConfig] = field(default_factory=dict)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from common.clip import open_clip
-from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from common.clip.config import ResNetConfig, TextConfig, ViTConfig
 from common.clip.families.family import Family
-from common.clip.families.hugging_face import TEXT_L
+from common.clip.families.published import RESNETS
 from common.clip.resnet import ModifiedResNet
 from common.clip.text import TextTower
 from common.clip.vit import ViT
@@ -35,11 +35,7 @@ RESNET = Family(
     table=tables.OPEN_CLIP_RESNET,
     ignore=tables.OPEN_CLIP_IGNORE,
     stem="open_clip_model",
-    known={
-        "timm/resnet50x16_clip.openai": CLIPConfig(
-            TEXT_L, ResNetConfig(384, (6, 8, 18, 8), 96, 48, projection=768)
-        ),
-    },
+    known=RESNETS,
 )
 VIT = replace(
     RESNET,
@@ -48,5 +44,6 @@ VIT = replace(
     configs=(TextConfig, ViTConfig),
     image_tower=ViT,
     table=tables.OPEN_CLIP_VIT,
+    resampling="smoothed_bicubic",
     known={},
 )

@@ -62,6 +62,7 @@ SIGLIP = Family(
     read_tokenizer=SigLIPTokenizer.from_directory,
     scalars=("logit_scale", "logit_bias"),
     in_transformers=True,
+    resampling="bicubic",
     known={
         **{
             f"google/siglip-base-patch16-{side}": _sizes(_ENGLISH, 16, side, _BASE)
@@ -98,5 +99,7 @@ SIGLIP = Family(
         },
     },
 )
-BIG_VISION = replace(SIGLIP, table=BIG_VISION_TABLE, ignore=(), known={})
+BIG_VISION = replace(
+    SIGLIP, table=BIG_VISION_TABLE, ignore=(), resampling="corner_to_corner", known={}
+)
 """The same model in big_vision's own file; Hugging Face's layout is what is written."""

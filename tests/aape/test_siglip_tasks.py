@@ -1,0 +1,68 @@
+"""Retrieval, questions and captions on the bundled SigLIP, each from its data to its figures."""
+
+import json
+
+import pytest
+
+from aape_jax.datasets import caption_set
+from common.errors import UserError
+from common.training import train
+from common.training.method import find_method
+from configs import aape_captioning, aape_retrieval, aape_vqa
+from tests.aape.rows import rows_of
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+LOOP = {
+    "model": "pocket:siglip",
+    "batch": 8,
+    "generator.hidden": 8,
+    "updates": 4,
+    "steps_per_call": 2,
+    "log_every": 2,
+    "save_every": 2,
+    "compare": (),
+    "compile_cache": "",
+    "mesh.data": 1,
+    "progress": False,
+}
+PREFIX = {"lm.length": 8, "lm.beams": 1, "map_updates": 2, "warmup": 1, "images_at_once": 4}
+TASKS = {
+    "retrieval": (aape_retrieval, {"queries_at_once": 8}, "image_to_text/recall_at_1"),
+    "questions": (aape_vqa, {"hidden": 8, "pictures": 0}, "accuracy"),
+    "captions": (
+        aape_captioning,
+        {**PREFIX, "data": "pocket:captions", "pictures": 0},
+        "nats_per_token",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def few_photos(monkeypatch):
+    monkeypatch.setitem(caption_set.POCKET_SIZES, "captions", {"train": 12, "test": 6})
+
+
+def method_of(task, tmp_path):
+    configs, changes, _ = TASKS[task]
+    return find_method(configs.get_config({**LOOP, **changes, "cache": str(tmp_path / "cache")}))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_on_siglip(task, tmp_path):
+    result = train(method_of(task, tmp_path), tmp_path / "run")
+    assert TASKS[task][-1] in result["metrics"]
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {"task", "distill"} <= set().union(*lines)
+
+
+def test_evaluation_repeats_the_numbers(tmp_path):
+    method, workdir = method_of("questions", tmp_path), tmp_path / "run"
+    result = train(method, workdir)
+    assert rows_of(type(method), method.config, workdir, None)["aape"] == result["metrics"]
+
+
+def test_clip_scores_are_a_clips(tmp_path):
+    config = aape_captioning.get_config({"scorer": "pocket:siglip", "data": "pocket:captions"})
+    with pytest.raises(UserError, match=r"^scorer='pocket:siglip' is a SigLIP, whose cosines"):
+        train(find_method(config), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
