@@ -21,7 +21,7 @@ from absl import flags
 
 from benchmarks.aot_cases import CORPUS, SETTINGS, Case, cases
 from common.aot.report import GIB
-from common.clip import known as clips
+from common.diffusion.known import KNOWN
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import atomic_write, read_json, read_text
@@ -42,6 +42,7 @@ PAIRS = {
     "CompVis/stable-diffusion-v1-4": "openai/clip-vit-large-patch14",
     "stabilityai/stable-diffusion-2-1-base": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
     "stabilityai/stable-diffusion-2-1": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+    "stabilityai/stable-diffusion-xl-base-1.0": "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
 }
 """Each Stable Diffusion with the CLIP whose text tower it was trained with."""
 
@@ -90,8 +91,9 @@ JOBS = (
 def pairs() -> str:
     """Return the table of models that MC-TI takes together."""
     rows = [
-        [f"`{model}`", f"`{clip}`", str(clips.KNOWN[clip].text.width)]
+        [f"`{model}`", f"`{clip}`", " + ".join(str(text.width) for text in texts.values())]
         for model, clip in PAIRS.items()
+        for texts in [KNOWN[model].texts]
     ]
     return markdown_table(["`model` (Stable Diffusion)", "`clip`", "width of a token"], rows)
 
