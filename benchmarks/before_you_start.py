@@ -43,8 +43,9 @@ PAIRS = {
     "stabilityai/stable-diffusion-2-1-base": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
     "stabilityai/stable-diffusion-2-1": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
     "stabilityai/stable-diffusion-xl-base-1.0": "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
+    "stabilityai/sdxl-turbo": "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
 }
-"""Each Stable Diffusion with the CLIP whose text tower it was trained with."""
+"""Each Stable Diffusion with the CLIP whose text tower it was trained with, of two the second."""
 
 
 @dataclass(frozen=True)
