@@ -8,10 +8,11 @@ from tests.mcti.problem import problem
 
 
 def features(tiny, prompts, pool):
-    table = tiny.frozen["params"]["text"]["token_embedding"]
+    tower, name = tiny.objective.networks.class_tower
+    table = tiny.frozen["params"][name]["token_embedding"]
     return prompt_features(
-        tiny.objective.networks.text,
-        tiny.frozen["params"]["text"],
+        tower,
+        tiny.frozen["params"][name],
         jnp.asarray(tiny.frozen["params"]["projection"]),
         prepare(table, prompts, pool),
         jnp.asarray(tiny.tokens),

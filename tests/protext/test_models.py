@@ -1,4 +1,4 @@
-"""Every published CLIP that `common.clip` knows, without its weights."""
+"""Every text tower of the CLIPs that `common.clip` knows, without its weights."""
 
 import functools
 import json
@@ -12,12 +12,11 @@ from protext_jax.method import ProText
 from protext_jax.training_texts import with_data
 from tests.protext.tiny import settings
 
-# Of SigLIPs with the same text tower, the first.
+# Of models with the same text tower, the first.
 MODELS = [
     model
     for number, (model, config) in enumerate(KNOWN.items())
-    if config.text.causal
-    or config.text not in [other.text for other in list(KNOWN.values())[:number]]
+    if config.text not in [other.text for other in list(KNOWN.values())[:number]]
 ]
 CASES = [
     (model, length, depth)
