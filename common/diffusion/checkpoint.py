@@ -20,6 +20,7 @@ from common.diffusion.architecture import (
 from common.diffusion.assembly import Tokenizers, facts_of, make_model, make_modules, with_ids
 from common.diffusion.assembly import abstract_unet as abstract_unet
 from common.diffusion.assembly import abstract_vae as abstract_vae
+from common.diffusion.known import KNOWN
 from common.diffusion.model import StableDiffusion, StableDiffusionXL
 from common.diffusion.single_file import open_single_file
 from common.diffusion.text_encoder import FIRST, SECOND
@@ -145,12 +146,13 @@ def find_directory(source: str, networks: bool = True) -> Path:
       UserError: There is none, or the hub cannot give it.
     """
     weights = [*(_WEIGHTS if networks else ()), f"{FIRST.folder}/model"]
+    xl = _SMALL_XL_FILES, [*weights, f"{SECOND.folder}/model"]
+    if isinstance(KNOWN.get(source), XLArchitecture):
+        return resolve(source, *xl)  # What it lacks is named at once.
     directory = resolve(source, _SMALL_FILES, weights)
     if source == "pocket":
         return directory / "sd"
-    if architecture_class(directory) is XLArchitecture:
-        return resolve(source, _SMALL_XL_FILES, [*weights, f"{SECOND.folder}/model"])
-    return directory
+    return resolve(source, *xl) if architecture_class(directory) is XLArchitecture else directory
 
 
 def _read_file(file: Path, dtype: DTypeLike, prediction: str | None) -> _Read:

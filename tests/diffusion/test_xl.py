@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -321,3 +322,13 @@ def test_what_is_known_to_be_one(directory, models, tmp_path):
     ]
     described = describe_stable_diffusion(str(directory))
     assert described.default_sampler == "checkpoint" and "text_2" in described.params
+
+
+def test_all_files_of_a_known_model_that_cannot_be_had_are_named_at_once(monkeypatch):
+    def offline(*args, **options):
+        raise OSError
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    for name in ("text_encoder_2/config.json", "tokenizer_2/*", "text_encoder_2/model.safetensors"):
+        with pytest.raises(UserError, match=re.escape(f"'{name}'")):
+            load_stable_diffusion(BASE)
