@@ -1,30 +1,19 @@
 """CLIPA's image tower (arXiv 2305.07017): the mean of the patches in the class token's place."""
 
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from common.clip.config import CLIPAViTConfig
-from common.clip.layers import LayerNorm
 from common.clip.outputs import ImageOutput
-from common.clip.vit import ViT, patch_convolution, residual_blocks
+from common.clip.vit import ViT
 
 
 class CLIPAViT(ViT):
-    """CLIP's, without the norm ahead of the blocks; the last norm is behind the mean."""
+    """CLIP's, without the norm ahead of the blocks; the last norm is behind the mean.
+
+    The first norm is named by `ViT.setup` and never called, so it has no parameters.
+    """
 
     config: CLIPAViTConfig
-
-    def setup(self) -> None:
-        """Name the parameters, which are the `ViT`'s but for the first norm's."""
-        c = self.config
-        normal = nn.initializers.normal(c.width**-0.5)
-        self.patch_embedding = patch_convolution(c, self.dtype, use_bias=False)
-        self.class_embedding = self.param("class_embedding", normal, (c.width,))
-        positions = (1 + self.side**2, c.width)
-        self.position_embedding = self.param("position_embedding", normal, positions)
-        self.block = residual_blocks(c, self.dtype)
-        self.post_norm = LayerNorm(c.eps, self.dtype)
-        self.projection = nn.Dense(c.projection, use_bias=False, dtype=self.dtype)
 
     def embed(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b s d"]:
         """Return the input of the first block.
