@@ -61,14 +61,13 @@ def conditions_of(
     """
     parts = []
     for encoder, prompts, output in zip(networks.text, frozen["prompts"], outputs, strict=True):
-        states = output.hidden_states[-2] if encoder.penultimate else output.last_hidden_state
         pooled = None
         if encoder.tower.config.projection is not None:
             # The class feature may be read at the token; the U-Net was trained on the text's end.
             params = {"params": frozen["params"][encoder.part.params]}
             ends = output.hidden_states, prompts.end[template]
             pooled = encoder.tower.apply(params, *ends, method="finish").projected
-        parts.append(TextConditions(states, pooled))
+        parts.append(TextConditions(encoder.states(output), pooled))
     conditions = joined(parts)
     if conditions.pooled is None:
         return conditions.states, None

@@ -12,14 +12,14 @@ from common.bpe import (
     refusing_damage,
     require_numbers,
 )
-from common.clip.siglip_pieces import Pieces
+from common.clip.siglip_pieces import FILE, SETTINGS, Pieces
 from common.errors import UserError
 from common.files import read_json, read_text
 from common.records import Record
 from common.sizes import require
 from common.text import shown
 
-FILE, WORDS, SETTINGS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
+WORDS = "vocab.txt"
 CONTINUED = "##"
 """How a piece begins that begins no word."""
 

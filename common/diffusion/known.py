@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -108,16 +109,11 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
     Raises:
       UserError: The model is neither at hand nor known.
     """
-    directory = local_directory(source)
     if file := single_file(source):
         opened = open_single_file(file)
         sizes, tokenizers = opened.architecture, opened.tokenizers
     else:
-        if directory is None:
-            sizes = known(KNOWN, source)
-        else:
-            directory = directory / "sd" if source == "pocket" else directory
-            sizes = read_architecture(directory)
+        sizes, directory = architecture_of(source), _local_directory(source)
         tokenizers = {
             part: describe_tokenizer(directory and directory / part.tokenizer, config)
             for part, config in sizes.texts.items()
@@ -126,6 +122,18 @@ def describe_stable_diffusion(source: str, dtype: DTypeLike = jnp.float32) -> St
     texts = {part.params: abstract_text(config) for part, config in sizes.texts.items()}
     networks = {"unet": abstract_unet(modules.unet), "vae": abstract_vae(modules.vae)}
     return make_model(sizes, modules, tokenizers, of_dtype(networks | texts, dtype), "abstract")
+
+
+def architecture_of(source: str) -> Architecture:
+    """Return the configurations of a model at hand, or of a key of `KNOWN`.
+
+    Raises:
+      UserError: The model is neither.
+    """
+    if file := single_file(source):
+        return open_single_file(file).architecture
+    directory = _local_directory(source)
+    return known(KNOWN, source) if directory is None else read_architecture(directory)
 
 
 def is_known_xl(source: str) -> bool:
@@ -142,8 +150,13 @@ def text_width(source: str) -> int | None:
     """Return the width of a local model's text states, from its small files; None: not local."""
     if file := single_file(source):
         return text_sizes_of(file).width
-    directory = local_directory(source)
+    directory = _local_directory(source)
     if directory is None:
         return None
-    directory = directory / "sd" if source == "pocket" else directory
     return text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)).width
+
+
+def _local_directory(source: str) -> Path | None:
+    """Return the directory of a local model in diffusers' layout."""
+    directory = local_directory(source)
+    return directory / "sd" if source == "pocket" else directory

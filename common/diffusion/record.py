@@ -19,7 +19,7 @@ from common.diffusion.infotext import infotext, sampler_facts
 from common.diffusion.learned import LearnedVectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import SAMPLERS
-from common.diffusion.states import vocabulary_of
+from common.diffusion.text_encoding import vocabulary_of
 from common.diffusion.weighted import as_weighted
 from common.errors import UserError
 from common.paths import AnyPath

@@ -11,21 +11,6 @@ from common.diffusion.learned import LearnedVectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.text_encoder import TextConditions
 from common.diffusion.text_encoding import encode_prompts, encode_weighted
-from common.diffusion.text_encoding import vocabulary_of as vocabulary_of
-
-
-def text_states(
-    sd: DiffusionModel, prompts: Sequence[str], words: LearnedVectors
-) -> Float[np.ndarray, "b s d"]:
-    """Return the text states of each prompt; `words` are learned vectors by word."""
-    return encode_prompts(sd, prompts, words).states
-
-
-def weighted_states(
-    sd: DiffusionModel, prompts: Sequence[str], words: LearnedVectors
-) -> list[Float[np.ndarray, "s d"]]:
-    """Return the text states of each weighted prompt, chunk behind chunk."""
-    return [conditions.states for conditions in encode_weighted(sd, prompts, words)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +26,6 @@ class PromptGroup:
     texts: tuple[str, ...]
     conditions: TextConditions
     opposite: TextConditions
-
-    @property
-    def states(self) -> Float[np.ndarray, "b s d"]:
-        """The text states of the prompts."""
-        return self.conditions.states
-
-    @property
-    def negative(self) -> Float[np.ndarray, "1 s d"]:
-        """The text states of the negative prompt."""
-        return self.opposite.states
 
 
 def prompt_groups(
@@ -70,7 +45,7 @@ def prompt_groups(
     if not weighted:
         encoded, opposite = (encode_prompts(sd, texts, words) for texts in (prompts, [negative]))
         return [PromptGroup(tuple(prompts), encoded, _zeros(opposite) if absent else opposite)]
-    (blank,) = text_states(sd, [""], {})
+    (blank,) = encode_prompts(sd, [""], {}).states
     by_prompt = dict(zip(prompts, encode_weighted(sd, prompts, words), strict=True))
     (opposite,) = encode_weighted(sd, [negative], words)
     lengths = {text: max(len(x.states), len(opposite.states)) for text, x in by_prompt.items()}

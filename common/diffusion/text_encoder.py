@@ -7,7 +7,7 @@ import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from common.clip.text import TextTower
+from common.clip.text import TextOutput, TextTower
 from common.trees import Leaf, Params
 
 
@@ -71,8 +71,11 @@ class TextEncoder:
           ends: Position of the end token in each row, where a tower with a projection pools.
         """
         output = self.tower.apply({"params": params[self.part.params]}, embedded, ends)
-        states = output.hidden_states[-2] if self.penultimate else output.last_hidden_state
-        return TextConditions(states, output.projected)
+        return TextConditions(self.states(output), output.projected)
+
+    def states(self, output: TextOutput) -> Float[Array, "b s d"]:
+        """Return the states that the UNet attends to, of what the tower gives."""
+        return output.hidden_states[-2] if self.penultimate else output.last_hidden_state
 
 
 def encode_texts(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from common.diffusion.chunks import chunk_weights, prompt_chunks, weigh
-from common.diffusion.states import prompt_groups, text_states, vocabulary_of, weighted_states
+from common.diffusion.states import prompt_groups
+from common.diffusion.text_encoding import encode_prompts, encode_weighted, vocabulary_of
 from common.errors import UserError
 
 WIDTH = 24
@@ -55,8 +56,9 @@ def test_the_vectors_of_a_word_stay_together_and_have_its_weight(model):
 
 
 def test_without_weights_the_states_are_the_plain_ones(model):
-    (states,) = weighted_states(model, ["a dog <ten>"], MANY)
-    np.testing.assert_array_equal(states, text_states(model, ["a dog <ten>"], MANY)[0])
+    (weighted,) = encode_weighted(model, ["a dog <ten>"], MANY)
+    (plain,) = encode_prompts(model, ["a dog <ten>"], MANY).states
+    np.testing.assert_array_equal(weighted.states, plain)
 
 
 def test_weights_keep_the_mean():
@@ -68,15 +70,15 @@ def test_weights_keep_the_mean():
 
 
 def test_shorter_prompts_are_filled_up_with_empty_chunks(model):
-    (blank,) = text_states(model, [""], {})
+    (blank,) = encode_prompts(model, [""], {}).states
     long = "d" * 100
     groups = prompt_groups(model, ["a dog", long], "a cat", {}, True)
-    assert [(group.texts, group.states.shape[1]) for group in groups] == [
+    assert [(group.texts, group.conditions.states.shape[1]) for group in groups] == [
         (("a dog",), 77),
         ((long,), 154),
     ]
-    (cat,) = text_states(model, ["a cat"], {})
-    np.testing.assert_array_equal(groups[0].negative[0], cat)
-    np.testing.assert_array_equal(groups[1].negative[0], np.concatenate([cat, blank]))
+    (cat,) = encode_prompts(model, ["a cat"], {}).states
+    np.testing.assert_array_equal(groups[0].opposite.states[0], cat)
+    np.testing.assert_array_equal(groups[1].opposite.states[0], np.concatenate([cat, blank]))
     (group,) = prompt_groups(model, ["a dog", "a cat"], long, {}, True)
-    np.testing.assert_array_equal(group.states[1], np.concatenate([cat, blank]))
+    np.testing.assert_array_equal(group.conditions.states[1], np.concatenate([cat, blank]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common.diffusion import save_stable_diffusion
-from common.diffusion.states import weighted_states
+from common.diffusion.text_encoding import encode_weighted
 from common.diffusion.weighted import weighted_spans
 
 torch = pytest.importorskip("torch")
@@ -137,7 +137,8 @@ PROMPTS = {
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_text_states_are_the_web_uis(model, tower, prompt):
-    (actual,) = weighted_states(model, [prompt], {})
+    (encoded,) = encode_weighted(model, [prompt], {})
+    actual = encoded.states
     expected = reference_states(tower, model.tokenizer, prompt)
     assert actual.shape == expected.shape
     np.testing.assert_allclose(actual, expected, atol=2e-5, rtol=2e-4)

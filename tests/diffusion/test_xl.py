@@ -22,7 +22,7 @@ from common.diffusion import (
 from common.diffusion.drawing import generate
 from common.diffusion.known import KNOWN, describe_stable_diffusion, is_known_xl
 from common.diffusion.record import digests_of_used
-from common.diffusion.states import prompt_groups, weighted_states
+from common.diffusion.states import prompt_groups
 from common.diffusion.text_encoding import encode_prompts, encode_weighted
 from common.errors import UserError
 from tests.diffusion.xl import UNET, xl_architecture, xl_model
@@ -127,12 +127,12 @@ def test_float16_is_too_narrow_for_the_autoencoder(model, upcast, dtype, compute
 def test_an_empty_negative_prompt_is_zeros_if_the_model_says_so(model):
     for weighted in (False, True):
         (group,) = prompt_groups(model, ["a dog"], "", {}, weighted)
-        assert not group.negative.any() and not group.opposite.pooled.any()
+        assert not group.opposite.states.any() and not group.opposite.pooled.any()
         (group,) = prompt_groups(model, ["a dog"], "a cat", {}, weighted)
-        assert group.negative.any() and group.opposite.pooled.any()
+        assert group.opposite.states.any() and group.opposite.pooled.any()
         encoded = dataclasses.replace(model, zeroes_negative=False)
         (group,) = prompt_groups(encoded, ["a dog"], "", {}, weighted)
-        assert group.negative.any() and group.opposite.pooled.any()
+        assert group.opposite.states.any() and group.opposite.pooled.any()
 
 
 def test_plain_prompts_are_weighted_ones_of_weight_one(model):
@@ -155,7 +155,8 @@ def test_long_prompts_are_chunks_of_which_the_first_is_pooled(model):
 
 
 def test_weights_keep_the_mean_of_each_tower(model):
-    (plain,), (weighted,) = (weighted_states(model, [x], {}) for x in ("a dog", "a (dog:1.8)"))
+    texts = "a dog", "a (dog:1.8)"
+    plain, weighted = (encode_weighted(model, [x], {})[0].states for x in texts)
     for tower in (slice(0, 24), slice(24, 56)):
         assert weighted[:, tower].mean() == pytest.approx(plain[:, tower].mean(), rel=1e-3)
         assert np.abs(weighted[:, tower] - plain[:, tower]).max() > 1e-2
@@ -187,8 +188,8 @@ def test_height_comes_before_width_and_nothing_is_cut_off(stubbed):
     expected = text_to_image(
         stubbed.modules,
         stubbed.params,
-        jnp.asarray(group.states),
-        jnp.asarray(group.negative),
+        jnp.asarray(group.conditions.states),
+        jnp.asarray(group.opposite.states),
         jax.random.normal(key, (1, 8, 12, 4)),
         added=AddedConditions(jnp.asarray(group.conditions.pooled), sizes),
         negative_added=AddedConditions(jnp.asarray(group.opposite.pooled), sizes),

@@ -152,13 +152,13 @@ def test_same_pictures(model, pipeline, guidance, negative):
         output_type="np",
     ).images
     (group,) = prompt_groups(model, PROMPTS, negative, {}, weighted=False)
-    assert bool(np.any(group.negative)) == bool(negative)
+    assert bool(np.any(group.opposite.states)) == bool(negative)
     sizes = jnp.tile(jnp.array([24.0, 16, 0, 0, 24, 16]), (2, 1))
     opposite = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), group.opposite)
     actual = text_to_image(
         model.modules,
         model.params,
-        group.states,
+        group.conditions.states,
         opposite.states,
         jnp.asarray(noise),
         sampler=model.default_sampler,

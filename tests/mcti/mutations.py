@@ -244,7 +244,7 @@ MUTATIONS = (
     Mutation(
         "XL attends to the last states",
         "mcti_jax/conditions.py",
-        "output.hidden_states[-2] if encoder.penultimate else output.last_hidden_state",
+        "encoder.states(output)",
         "output.last_hidden_state",
         XL,
     ),

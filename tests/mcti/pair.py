@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from mcti_jax.draws import Draws
-from mcti_jax.losses import row_losses
 from mcti_jax.prompts import Prompts
 from tests.mcti import oracle, plain
-from tests.mcti.problem import Problem, assemble, random_photos
-from tests.mcti.tiny import QUICK, NumberTokenizer, settings
+from tests.mcti.problem import Problem, assemble, losses, random_photos
+from tests.mcti.tiny import NumberTokenizer, settings
 
 ALPHA, GAMMA, SCALE, SAMPLES = 0.8, 0.6, 10.0, 4
 # Prompts as long as the 27 real ones: 4, 5 or 7 words in front of the slot.
@@ -77,26 +76,6 @@ def draw(pair, seed=0):
     return jax.tree.map(jnp.asarray, draws)
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
-def losses(networks, tokens, frozen, rows, draws):
-    """Sum over rows, with the rows' own losses and parts, and the gradient."""
-
-    def total(tokens):
-        values, parts = row_losses(
-            networks,
-            frozen,
-            tokens,
-            rows,
-            draws,
-            logit_scale=SCALE,
-            gamma_factor=jnp.ones(()),
-        )
-        return values.sum(), (values, parts)
-
-    (_, found), gradient = jax.value_and_grad(total, has_aux=True)(tokens)
-    return *found, gradient
-
-
 def ours(pair, tokens, draws, rows=slice(None), networks=None):
     """Our losses of some rows; the gradient of each is its own."""
     frozen = jax.tree.map(jnp.asarray, dict(pair.problem.frozen))
@@ -105,7 +84,7 @@ def ours(pair, tokens, draws, rows=slice(None), networks=None):
         lambda x: x[rows], (frozen.pop("rows"), draws, jnp.asarray(tokens))
     )
     networks = networks or pair.problem.objective.networks
-    return losses(networks, tokens, frozen, own, draws)
+    return losses(networks, tokens, frozen, own, draws, SCALE)
 
 
 def close(actual, desired, tolerance=1e-5):

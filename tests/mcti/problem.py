@@ -1,5 +1,6 @@
 """Whole problems for the tiny networks, with every number known."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import jax
@@ -13,6 +14,7 @@ from common.diffusion import NoiseSchedule, UNet, UNetConfig
 from common.diffusion.text_encoder import FIRST, TextEncoder
 from mcti_jax.classifier import prompt_features
 from mcti_jax.layout import RowLayout, class_bank, class_latents, kept_rows, prepare
+from mcti_jax.losses import row_losses
 from mcti_jax.networks import Networks
 from mcti_jax.objective import Objective
 from mcti_jax.prompts import Prompts
@@ -217,3 +219,23 @@ def assemble(config, networks, params, prompts, photos, devices=1, seed=0):
         photos=photos,
         prompts=prompts,
     )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 5), compiler_options=QUICK)
+def losses(networks, tokens, frozen, rows, draws, logit_scale):
+    """Sum over rows, with the rows' own losses and parts, and the gradient."""
+
+    def total(tokens):
+        values, parts = row_losses(
+            networks,
+            frozen,
+            tokens,
+            rows,
+            draws,
+            logit_scale=logit_scale,
+            gamma_factor=jnp.ones(()),
+        )
+        return values.sum(), (values, parts)
+
+    (_, found), gradient = jax.value_and_grad(total, has_aux=True)(tokens)
+    return *found, gradient

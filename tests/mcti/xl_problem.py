@@ -1,6 +1,5 @@
 """The objective on a tiny Stable Diffusion XL, with every number known."""
 
-import functools
 from dataclasses import dataclass
 
 import jax
@@ -11,10 +10,10 @@ from common.diffusion import AutoencoderKL
 from mcti_jax.assembly import Additions, frozen_tree, make_networks
 from mcti_jax.draws import Draws
 from mcti_jax.layout import RowLayout
-from mcti_jax.losses import row_losses
 from mcti_jax.material import EncodedPhotos
 from mcti_jax.objective import Objective
-from tests.mcti.tiny import QUICK, settings
+from tests.mcti.problem import losses
+from tests.mcti.tiny import settings
 from tests.mcti.tiny_xl import LATENT, WIDTHS, TinyXL, random_pixels
 
 LABELS = np.repeat(np.arange(3), (2, 1, 3))
@@ -51,27 +50,7 @@ class XLProblem:
         frozen = jax.tree.map(jnp.asarray, dict(self.frozen))
         frozen.pop("start")
         rows, config = frozen.pop("rows"), self.objective.config
-        return _differentiate(
-            self.objective.networks, tokens, frozen, rows, draws, config.logit_scale
-        )
-
-
-@functools.partial(jax.jit, static_argnums=(0, 5), compiler_options=QUICK)
-def _differentiate(networks, tokens, frozen, rows, draws, logit_scale):
-    def total(tokens):
-        values, parts = row_losses(
-            networks,
-            frozen,
-            tokens,
-            rows,
-            draws,
-            logit_scale=logit_scale,
-            gamma_factor=jnp.ones(()),
-        )
-        return values.sum(), (values, parts)
-
-    (_, found), gradient = jax.value_and_grad(total, has_aux=True)(tokens)
-    return *found, gradient
+        return losses(self.objective.networks, tokens, frozen, rows, draws, config.logit_scale)
 
 
 def xl_problem(tiny: TinyXL, number: int = 1, **changes) -> XLProblem:
