@@ -57,10 +57,21 @@ class Pod:
         return [int(f.read_text() or 0) for f in sorted(self.bucket.glob("count-*"))]
 
     def wait_for(self, count):
-        until = time.monotonic() + 60
-        while min(self.counts(), default=0) < count:
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_until(lambda: min(self.counts(), default=0) >= count)
+
+    def wait_for_logs(self, end):
+        """A run counts before it tells, so what a log shows is waited for in the log."""
+        logs = [
+            self.folder / f"host-{host}/promptax/train.log" for host in range(fake_gcloud.HOSTS)
+        ]
+        wait_until(lambda: all(log.exists() and log.read_text().endswith(end) for log in logs))
+
+
+def wait_until(happened):
+    until = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -123,7 +134,7 @@ def test_stop_lets_the_run_save_and_another_may_follow(pod):
 def test_each_line_of_a_log_is_behind_its_host(pod, step):
     installed(pod)
     pod("run")
-    pod.wait_for(UPDATES)
+    pod.wait_for_logs(f"update {UPDATES}\n")
     done = pod(step)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()[1:]
