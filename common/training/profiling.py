@@ -71,7 +71,10 @@ class Profile:
     def start(self) -> None:
         """Begin; the calls that were sent before must have ended."""
         self._local = tempfile.TemporaryDirectory()  # A trace cannot be written into a bucket.
-        jax.profiler.start_trace(self._local.name)
+        options = jax.profiler.ProfileOptions()
+        # Following Python's calls in the threads that save checkpoints has crashed jax 0.7.2.
+        options.python_tracer_level = 0
+        jax.profiler.start_trace(self._local.name, profiler_options=options)
 
     def marked(self, steps: range) -> AbstractContextManager:
         """Return what the call of these steps is made within, so that XProf knows it as a step."""

@@ -117,7 +117,8 @@ def profiling(runs, monkeypatch):
         config.profile = ""
         return runs.toy.apply_arg(config, arg)
 
-    def start(folder):
+    def start(folder, profiler_options):
+        assert profiler_options.python_tracer_level == 0  # It has crashed a run that was saved.
         noted.append("start")
         with open(f"{folder}/trace", "w") as file:
             file.write(str(len(noted)))
