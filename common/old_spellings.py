@@ -16,7 +16,7 @@ SOURCE = "prompts.source"
 """The field whose bare path stands for `json:PATH`."""
 
 OLD_FIELDS: Mapping[str, Mapping[str, str]] = {
-    "mcti_jax": {"paper": "recipe"},
+    "mcti_jax": {"paper": "recipe", "square": "fit"},
     "protext_jax": {
         "dataset": "recipe",
         "pattern": "prompts.pattern",

@@ -108,8 +108,9 @@ def defaults() -> ConfigDict:
     config.beta2 = 0.999  # decay of its mean square
 
     # The program.
-    config.square = "squash"  # photos as in the reference; "crop" takes the middle as it is
-    config.resolution = 0  # pixels; 0 takes the model's own
+    config.resolution = 0  # side in pixels; 0 takes the model's own
+    config.aspect = "1:1"  # width to height of pictures, of about as many pixels as the square
+    config.fit = "squash"  # photos as in the reference; "crop" takes the middle as it is
     config.dtype = "auto"  # of frozen networks: bfloat16 on accelerators, float32 on CPU
     config.attention = "auto"  # the device's fastest, or "plain", "fused", "flash" (TPUs only)
     config.remat = "none"  # or "attention", "block": recompute to save memory

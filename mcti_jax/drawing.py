@@ -21,8 +21,8 @@ from common.progress import say
 from common.text import quoted
 from configs.mcti import defaults
 from mcti_jax.formats import require_usable, typed_words
-from mcti_jax.material import resolution
 from mcti_jax.options import RANGES
+from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import widths_of
 from mcti_jax.sheet import Sheet, draw_again, draw_sheet, gather_tokens
 
@@ -97,7 +97,7 @@ def draw_prompts(
     require_usable(tokens, widths_of(sd), model)
     sampler = sd.default_sampler if sampler is None else sampler
     check_sampling(sd.schedule, sampler, steps)
-    side = resolution(config, sd) if model == config.model else sd.image_size
+    trained = picture_size(config, sd) if model == config.model else (sd.image_size, sd.image_size)
     drawing = Drawing(
         model=model,
         fingerprint=sd.fingerprint,
@@ -109,8 +109,8 @@ def draw_prompts(
         steps=steps,
         sampler=sampler,
         guidance=float(guidance),
-        width=side if width is None else sd.require_size("--width", width),
-        height=side if height is None else sd.require_size("--height", height),
+        width=trained[0] if width is None else sd.require_size("--width", width),
+        height=trained[1] if height is None else sd.require_size("--height", height),
         weighted=weighted,
         batch=min(config.generate.batch, num * len(prompts)),
         words=digests_of_used(sd, words, (*prompts, negative), weighted),

@@ -15,7 +15,7 @@ from common.data import ImageSplit
 from common.data.cache import Key
 from common.data.passes import cached_pass
 from common.diffusion import AutoencoderKL, StableDiffusion
-from common.photos.images import SQUARES, mirror, to_pixels
+from common.photos.images import FITS, mirror, to_pixels
 
 # Pictures at once in each process; the VAE's activations are what limits it.
 ENCODE_BATCH = 32
@@ -23,22 +23,29 @@ PART = 64  # pictures in a file: 4 MiB at 512 pixels
 
 
 def vae_posteriors(
-    sd: StableDiffusion, split: ImageSplit, size: int, cache: Path, square: str = "squash"
+    sd: StableDiffusion,
+    split: ImageSplit,
+    size: tuple[int, int],
+    cache: Path,
+    fit: str = "squash",
 ) -> dict[str, np.ndarray]:
     """Return posterior mean and log variance of each photo and its mirror, `[2 b h w c]` each.
 
-    The photo is made a square and flipped after that, as the reference does, which squashes it.
+    The photo gets its size and is flipped after that, as the reference does, which squashes it.
     The flip of a latent is not the latent of the flip, so mirrors are encoded too.
 
     Args:
       sd: Whose VAE encodes.
       split: The photos.
-      size: Side of the squares in pixels.
+      size: Width and height in pixels that photos are given.
       cache: Folder of what was encoded before.
-      square: How photos become squares, a key of `SQUARES`.
+      fit: How they are given it, a key of `FITS`.
     """
     vae = sd.vae
-    side = size // vae.config.downsampling
+    width, height = size
+    latent = height // sd.downsampling, width // sd.downsampling, vae.config.latent_channels
+    # Squares are named by one number, as what was encoded before is.
+    named = width if width == height else f"{width}x{height}"
 
     def encode(params: dict, pixels: jax.Array) -> dict[str, jax.Array]:
         moments = vae.apply({"params": params}, pixels, method=AutoencoderKL.encode)
@@ -46,7 +53,7 @@ def vae_posteriors(
 
     def load(row: int) -> np.ndarray:
         flip, photo = divmod(row, len(split))
-        pixels = SQUARES[square](split.load(photo), size)
+        pixels = FITS[fit](split.load(photo), width, height)
         return to_pixels(mirror(pixels) if flip else pixels)
 
     def key(rows: range) -> Key:
@@ -55,7 +62,7 @@ def vae_posteriors(
             "weights": sd.fingerprint,
             "data": split.fingerprint,
             "rows": f"{rows.start} to {rows.stop} of the photos, then of their mirrors",
-            "preprocessing": f"{square} {size}",
+            "preprocessing": f"{fit} {named}",
             "dtype": str(jnp.dtype(vae.dtype)),
         }
 
@@ -65,7 +72,7 @@ def vae_posteriors(
         load,
         2 * len(split),
         names=("mean", "logvar"),
-        shapes=dict.fromkeys(("mean", "logvar"), (side, side, vae.config.latent_channels)),
+        shapes=dict.fromkeys(("mean", "logvar"), latent),
         batch_size=ENCODE_BATCH,
         part=PART,
         directory=cache,

@@ -183,9 +183,10 @@ def evaluate(
                 modes[ENSEMBLE].predicted, test.labels, material.classnames, test.names
             )
     if samples:
-        size = next(iter(samples.values())).shape[2]
         photos = material.train if isinstance(material.train, ImageSplit) else None
-        pictures["samples"] = figures.class_sheet(photos, material.classnames, samples, size)
+        pictures["samples"] = figures.class_sheet(
+            photos, material.classnames, samples, material.size, material.fit
+        )
     first, *others = results
     beside = {name: results[name] for name in others}
     if measured:

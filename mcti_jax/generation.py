@@ -12,6 +12,7 @@ from common.diffusion import StableDiffusion
 from common.diffusion.drawing import generate
 from common.photos.images import to_uint8
 from common.spread import over_devices
+from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import widths_of
 from mcti_jax.widths import by_encoder
 
@@ -28,7 +29,7 @@ def generate_classes(
         sd,
         prompts,
         words,
-        size=config.resolution or sd.image_size,
+        size=picture_size(config, sd),
         sampler=options.sampler,
         steps=options.steps,
         guidance=options.guidance,

@@ -35,6 +35,7 @@ from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts
 from mcti_jax.options import shots_of
+from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import require_same_width
 from mcti_jax.starts import names_tokens
 
@@ -62,14 +63,14 @@ class Material:
       sd, clip: the models.
       classnames: K names.
       train, test: photos to learn from and to be measured on, or their features.
-      size: side in pixels of the pictures that the VAE sees.
+      size: width and height in pixels of the pictures that the VAE sees.
       cache: folder of what was encoded before.
       denoised: whether the photos are needed as the VAE sees them.
       found: photos of the training part, of which `train` are the chosen ones.
       added: classes of the data set that is learned beside those of an earlier run.
       beside: classes that share the classifier by their names, and photos to measure on.
       templates: prompts of training, with `{}` for the token.
-      square: how photos become squares for the VAE, a key of `SQUARES`.
+      fit: how photos are given that size, a key of `FITS`.
       passed_over: what else lies beside the photos, and why it is not used; may be empty.
     """
 
@@ -78,14 +79,14 @@ class Material:
     classnames: tuple[str, ...]
     train: ImageSplit | FeatureSplit
     test: ImageSplit | FeatureSplit
-    size: int
+    size: tuple[int, int]
     cache: Path
     denoised: bool = True
     found: int = 0
     added: tuple[str, ...] = ()
     beside: Dataset | FeatureDataset | None = None
     templates: tuple[str, ...] = TEMPLATES["textual_inversion"]
-    square: str = "squash"
+    fit: str = "squash"
     passed_over: str = ""
 
     @cached_property
@@ -96,7 +97,7 @@ class Material:
         if not self.denoised:
             nothing = np.zeros((*features.shape[:2], 1, 1, 1), np.float32)
             return EncodedPhotos(nothing, nothing, features)
-        latents = vae_posteriors(self.sd, self.train, self.size, self.cache, self.square)
+        latents = vae_posteriors(self.sd, self.train, self.size, self.cache, self.fit)
         return EncodedPhotos(latents["mean"], latents["logvar"], features)
 
     @cached_property
@@ -169,14 +170,14 @@ def gather(config: ConfigDict) -> Material:
         classnames=dataset.classnames,
         train=train,
         test=dataset.test,
-        size=resolution(config, sd),
+        size=picture_size(config, sd),
         cache=Path(config.cache).expanduser(),
         denoised=bool(config.alpha),
         found=len(dataset.train),
         added=added,
         beside=beside,
         templates=TEMPLATES[config.templates],
-        square=config.square,
+        fit=config.fit,
         passed_over=listed(dataset.passed_over),
     )
 
@@ -238,8 +239,3 @@ def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
             f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "
             "no other class to tell it from. Give alpha=1, or a second class."
         )
-
-
-def resolution(config: ConfigDict, sd: StableDiffusion) -> int:
-    """Return the side of the training pictures in pixels."""
-    return sd.require_size("resolution", config.resolution or sd.image_size)

@@ -12,11 +12,12 @@ from common.diffusion.draw import COUNTS, GUIDANCE
 from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
-from common.photos.images import SQUARES
+from common.photos.images import FITS
 from common.precision import frozen_dtype
 from common.training.config_fields import RANGES as SHARED
 from common.training.rates import DECAYS
 from mcti_jax.objective import CLASSIFICATIONS, GAMMA_SCHEDULES
+from mcti_jax.picture_size import parse_aspect
 from mcti_jax.prompts import POOLS
 
 OF_A_SET = 5  # photos per class of the published recipe
@@ -59,7 +60,7 @@ NAMES: Mapping[str, Iterable[str]] = {
     "classification": (AUTO, *CLASSIFICATIONS),
     "gamma_schedule": GAMMA_SCHEDULES,
     "templates": TEMPLATES,
-    "square": SQUARES,
+    "fit": FITS,
     "generate.sampler": SAMPLERS,
     "rate.schedule": DECAYS,
 }
@@ -74,6 +75,7 @@ def check_values(config: ConfigDict) -> None:
     check_ranges(config, RANGES)
     check_choices(config, NAMES)
     frozen_dtype(config.dtype, "cpu")  # The name alone: a cluster may not be joined yet.
+    parse_aspect(config.aspect)
     check_template("generate.prompt", config.generate.prompt)
     check_start(config)
 

@@ -14,8 +14,9 @@ from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
-from mcti_jax.material import EncodedPhotos, require_same_width, resolution
+from mcti_jax.material import EncodedPhotos, require_same_width
 from mcti_jax.options import shots_of
+from mcti_jax.picture_size import picture_size
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     clip = describe_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
     classes, labels = _count(config)
-    side = resolution(config, sd) // sd.downsampling
-    one = side, side, sd.vae.config.latent_channels
+    width, height = (side // sd.downsampling for side in picture_size(config, sd))
+    one = height, width, sd.vae.config.latent_channels
     latents = 2, len(labels), *(one if config.alpha else (1, 1, 1))
     features = (2, len(labels), clip.config.vision.projection)
     encoded = EncodedPhotos(

@@ -14,6 +14,7 @@ from common.evaluation.figures import image_grid
 from common.photos.images import to_uint8
 from common.text import printable
 from mcti_jax.formats import token_words
+from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import widths_of
 from mcti_jax.widths import by_encoder
 
@@ -92,7 +93,7 @@ def draw_preview(
         sd,
         [text for text in texts for _ in range(options.number)],
         dict(zip(token_words(classnames), vectors, strict=True)),
-        size=config.resolution or sd.image_size,
+        size=picture_size(config, sd),
         sampler=config.generate.sampler,
         steps=config.generate.steps,
         guidance=config.generate.guidance,

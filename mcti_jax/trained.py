@@ -38,6 +38,7 @@ from mcti_jax.formats import (
 )
 from mcti_jax.mixed import named_features
 from mcti_jax.options import check_values
+from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import class_reader, read_by, widths_of
 from mcti_jax.saving import read_run_tokens
 from mcti_jax.widths import encoder_of_width
@@ -146,7 +147,9 @@ class TrainedTokens:
             is out of range.
         """
         defaults = self.config.generate
-        options = {"size": self.config.resolution or None, "batch": defaults.batch} | options
+        size = picture_size(self.config, self.stable_diffusion)
+        shape = {} if "size" in options else dict(zip(("width", "height"), size, strict=True))
+        options = {"batch": defaults.batch} | shape | options
         guidance = defaults.guidance if guidance is None else guidance
         tokens = {**self.words, **(options.pop("tokens", None) or {})}
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)

@@ -18,7 +18,7 @@ from common.evaluation.lettering import (
     text_font,
     text_image,
 )
-from common.photos.images import squash
+from common.photos.images import FITS
 
 PALE, BLUE = (243, 246, 250), (8, 69, 148)
 WRAP = 28  # letters in a line of a row label
@@ -118,8 +118,9 @@ def image_grid(
 def class_sheet(
     photos: ImageSplit | None,
     classnames: Sequence[str],
-    samples: Mapping[str, Float[np.ndarray, "k g size size 3"]],
-    size: int,
+    samples: Mapping[str, Float[np.ndarray, "k g h w 3"]],
+    size: tuple[int, int],
+    fit: str = "squash",
     shown: int = 2,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw one row per class: some of its photos, then what each variant generated for it.
@@ -128,15 +129,17 @@ def class_sheet(
       photos: The training photos; None where only their features are known.
       classnames: K names.
       samples: Generated pictures in [0, 1] by the variant's name.
-      size: Their side in pixels; photos are squashed to it.
+      size: Their width and height in pixels.
+      fit: How photos are given it, a key of `FITS`.
       shown: Photos per class.
     """
     rows, labels = [], np.zeros(0) if photos is None else photos.labels
     shown = shown if len(labels) else 0
+    width, height = size
     for label in range(len(classnames)):
         chosen = np.flatnonzero(labels == label)[:shown]
-        row = [squash(photos.load(int(index)), size) for index in chosen]
-        blank = np.full((size, size, 3), WHITE, np.uint8)
+        row = [FITS[fit](photos.load(int(index)), width, height) for index in chosen]
+        blank = np.full((height, width, 3), WHITE, np.uint8)
         row.extend([blank] * (shown - len(chosen)))
         for images in samples.values():
             row.extend(np.round(255 * np.clip(images[label], 0, 1)).astype(np.uint8))

@@ -8,28 +8,29 @@ from PIL import Image
 _SIGNED = (np.arange(256) / 127.5 - 1.0).astype(np.float32)
 
 
-def squash(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Resize an RGB picture to a square without cropping, bicubic on uint8.
+def squash(image: Image.Image, width: int, height: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """Resize an RGB picture without cropping, bicubic on uint8.
 
     The textual-inversion dataset of the MC-TI reference does this (`center_crop` off): the
     aspect ratio is given up, and nothing at the edges is lost.
     """
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def crop(image: Image.Image, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Cut the square out of an RGB picture's middle and resize it, bicubic on uint8.
+def crop(image: Image.Image, width: int, height: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """Cut the largest part of a shape out of an RGB picture's middle and resize it, as `squash`.
 
-    The aspect ratio is kept, and what lies beyond the square is lost: `center_crop` of the
-    textual-inversion data set, which cuts before it resizes.
+    The aspect ratio is kept, and what lies beyond the part is lost: for a square, `center_crop` of
+    the textual-inversion data set, which cuts before it resizes.
     """
-    side = min(image.size)
-    left, top = ((length - side) // 2 for length in image.size)
-    return squash(image.crop((left, top, left + side, top + side)), size)
+    scale = min(image.width / width, image.height / height)
+    part = round(scale * width), round(scale * height)
+    left, top = ((whole - kept) // 2 for whole, kept in zip(image.size, part, strict=True))
+    return squash(image.crop((left, top, left + part[0], top + part[1])), width, height)
 
 
-SQUARES = {"squash": squash, "crop": crop}
-"""How a picture of any shape becomes a square, by name."""
+FITS = {"squash": squash, "crop": crop}
+"""How a picture of any shape becomes one of a width and a height, by name."""
 
 
 def mirror(pixels: UInt8[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:

@@ -23,7 +23,7 @@ def noise() -> Image.Image:
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("size", [16, 64])
 def test_pixels_are_bit_equal_to_the_reference(noise, size: int, flip: bool):
-    pixels = squash(noise, size)
+    pixels = squash(noise, size, size)
 
     ours = to_pixels(mirror(pixels) if flip else pixels)
 
@@ -35,8 +35,8 @@ def test_the_whole_picture_is_kept():
     image = Image.new("RGB", (90, 30))
     image.paste((255, 0, 0), (0, 0, 9, 30))
 
-    assert squash(image, 30)[15, 0].tolist() == [255, 0, 0]
-    assert squash(image, 30)[15, 29].tolist() == [0, 0, 0]
+    assert squash(image, 30, 30)[15, 0].tolist() == [255, 0, 0]
+    assert squash(image, 30, 30)[15, 29].tolist() == [0, 0, 0]
 
 
 def test_mirror_flips_left_and_right_only():
@@ -58,7 +58,7 @@ def test_real_photos_of_two_modes(shared_data):
     for row in range(0, len(train), 40):
         image = train.load(row)
         assert image.mode == "RGB"
-        assert np.array_equal(to_pixels(squash(image, 64)), reference_pixels(image, 64, False))
+        assert np.array_equal(to_pixels(squash(image, 64, 64)), reference_pixels(image, 64, False))
 
 
 @pytest.mark.parametrize("size", [(50, 31), (31, 50), (40, 40)], ids=str)
@@ -67,6 +67,16 @@ def test_crop_is_the_square_in_the_middle(size):
     side = min(size)
     top, left = (size[1] - side) // 2, (size[0] - side) // 2
     middle = pixels[top : top + side, left : left + side]
-    np.testing.assert_array_equal(crop(Image.fromarray(pixels), side), middle)
-    expected = squash(Image.fromarray(np.ascontiguousarray(middle)), 16)
-    np.testing.assert_array_equal(crop(Image.fromarray(pixels), 16), expected)
+    np.testing.assert_array_equal(crop(Image.fromarray(pixels), side, side), middle)
+    expected = squash(Image.fromarray(np.ascontiguousarray(middle)), 16, 16)
+    np.testing.assert_array_equal(crop(Image.fromarray(pixels), 16, 16), expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "part"), [((60, 40), (5, 0, 55, 40)), ((40, 60), (0, 14, 40, 46))], ids=str
+)
+def test_crop_is_the_largest_part_of_its_shape(noise, size, part):
+    photo = noise.resize(size)
+    expected = squash(photo.crop(part), 20, 16)
+    np.testing.assert_array_equal(crop(photo, 20, 16), expected)
+    assert expected.shape == (16, 20, 3)

@@ -122,7 +122,7 @@ def test_class_sheet_sets_photos_beside_samples():
     )
     samples = {"mcti": np.broadcast_to(np.float32([0, 2, 0]), (2, 3, 8, 8, 3)).copy()}
 
-    picture = class_sheet(photos, ["cat", "dog"], samples, size=8)
+    picture = class_sheet(photos, ["cat", "dog"], samples, size=(8, 8))
     red, green = columns_with(picture, RED), columns_with(picture, GREEN)
 
     assert len(red) == 2 * 96
@@ -130,6 +130,15 @@ def test_class_sheet_sets_photos_beside_samples():
     assert red.max() < green.min()
     dog = picture[rows_with(picture, GREEN)[-40]]
     assert (dog == RED).all(axis=1).sum() == 96
+
+
+@pytest.mark.parametrize(("fit", "edges"), [("squash", True), ("crop", False)])
+def test_class_sheet_shows_photos_as_they_are_learned(fit, edges):
+    wide = np.concatenate([plain(GREEN, 8), plain(RED, 8), plain(GREEN, 8)], axis=1)
+    photos = ImageSplit(labels=np.asarray([0]), names=("a",), pictures=(ArrayPhoto(wide),))
+    samples = {"mcti": np.zeros((1, 1, 8, 8, 3), np.float32)}
+    picture = class_sheet(photos, ["cat"], samples, size=(8, 8), fit=fit)
+    assert (columns_with(picture, GREEN).size > 0) == edges
 
 
 def test_confusion_names_its_axes():

@@ -12,9 +12,10 @@ from common.seeds import seed_key, seed_words
 from configs.mcti import RECIPES, get_config
 from mcti_jax import drawing, method
 from mcti_jax.assembly import check_pictures
-from mcti_jax.material import check_classes, resolution
+from mcti_jax.material import check_classes
 from mcti_jax.method import MCTI
 from mcti_jax.options import RANGES, check_values, shots_of
+from mcti_jax.picture_size import picture_size
 from tests.mcti.tiny import models, settings
 
 INFINITE, NOT_A_NUMBER = math.inf, math.nan
@@ -155,8 +156,8 @@ def test_sizes_that_the_vae_cannot_halve(size, take):
     )
     sd = replace(sd, modules=replace(sd.modules, unet=sd.unet.clone(config=config)))
     with pytest.raises(UserError, match=f"resolution={size} is not a multiple of 2.*take {take}"):
-        resolution(settings(resolution=size), sd)
-    assert resolution(settings(resolution=take), sd) == take
+        picture_size(settings(resolution=size), sd)
+    assert picture_size(settings(resolution=take), sd) == (take, take)
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ MUTATIONS = (
     Mutation(
         "photo cropped instead of squashed",
         "mcti_jax/encoding.py",
-        "SQUARES[square](split.load(photo), size)",
-        "SQUARES[square](split.load(photo).crop((5, 0, 14, 9)), size)",
+        "FITS[fit](split.load(photo), width, height)",
+        "FITS[fit](split.load(photo).crop((5, 0, 14, 9)), width, height)",
         "mcti/test_material.py",
     ),
     Mutation(

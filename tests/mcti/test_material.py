@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from common.data import Dataset, ImageSplit
-from common.errors import UserError
 from mcti_jax import material
 from tests.mcti.tiny import QUICK, models, random_params, settings
 
@@ -92,14 +91,3 @@ def test_features_of_photos_and_mirrors(gathered, loaded):
         np.testing.assert_allclose(gathered.encoded.features[flip], features, rtol=1e-4, atol=1e-5)
     assert gathered.test_features.shape == (2, 24)
     assert np.linalg.norm(gathered.encoded.features, axis=-1).std() > 0
-
-
-@pytest.mark.parametrize(("size", "sentence"), [(9, "take 8"), (1, "take 2")])
-def test_resolution_that_the_vae_cannot_reduce(loaded, size, sentence):
-    with pytest.raises(UserError, match=sentence):
-        material.resolution(settings(resolution=size), loaded[0])
-
-
-def test_resolution_is_the_models_own_unless_given(loaded):
-    assert material.resolution(settings(), loaded[0]) == 8
-    assert material.resolution(settings(resolution=16), loaded[0]) == 16
