@@ -21,6 +21,7 @@ TOPOLOGIES = {
 
 CONFIGS: Mapping[str, Callable[[str], ConfigDict]] = {
     "mcti": mcti.get_config,
+    "mcti on XL": mcti.get_config,
     "protext": protext.get_config,
     "aape": aape.get_config,
     "retrieval": aape_retrieval.get_config,
@@ -50,6 +51,12 @@ CHIP = {
     ("flash", "none"): (1, 4, 8, 12, 16),
     ("flash", "block"): (8, 16, 32),
 }
+# On Stable Diffusion XL at 1024 pixels: slice -> classes at once on a chip, of four samples each.
+XL_CHUNKS = {"v5e-1": (1, 2), "v6e-8": (1, 5), "v5p-8": (1, 16)}
+XL = (
+    "recipe=oxford_flowers,model=stabilityai/stable-diffusion-xl-base-1.0,"
+    "clip=laion/CLIP-ViT-bigG-14-laion2B-39B-b160k,resolution=0,remat=block,attention=flash"
+)
 SAMPLES = 4  # of a class, unless one sample is all
 IMAGES = 32  # of a captioning batch, for each group of chips that holds a language model
 
@@ -101,6 +108,11 @@ def cases() -> list[Case]:
             )
             rows.append(Case("mcti", "v5e-1", settings))
     rows += [Case("mcti", "v5e-8", f"recipe={name}") for name in mcti.RECIPES]
+    rows += [
+        Case("mcti on XL", slice, f"{XL},classes_per_chunk={chunk}")
+        for slice, chunks in XL_CHUNKS.items()
+        for chunk in chunks
+    ]
     return list(dict.fromkeys(rows))
 
 
