@@ -73,11 +73,12 @@ SHAPES: dict[str, Level] = {
 }
 
 
-def _dots(x: Plane, y: Plane) -> Plane:
-    def fold(v: Plane) -> Plane:
-        return (v + 0.3) % 0.6 - 0.3
+def _folded(v: Plane) -> Plane:
+    return (v + 0.3) % 0.6 - 0.3
 
-    return fold(x) ** 2 + fold(y) ** 2 < 0.19**2
+
+def _dots(x: Plane, y: Plane) -> Plane:
+    return _folded(x) ** 2 + _folded(y) ** 2 < 0.19**2
 
 
 # Where the mark colour goes; `level` is the shape's own level function on the same points.

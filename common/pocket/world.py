@@ -139,16 +139,16 @@ UNSEEN = tuple(Species("", look) for look in LOOKS if is_unseen(look))
 
 def sample_scene(species: Species, generator: np.random.Generator, style: str = "photo") -> Scene:
     """Draw a scene of a species: mostly one of it, anywhere, under any light."""
-
-    def draw(values: tuple[str, ...], odds: tuple[int, ...]) -> str:
-        return values[int(np.searchsorted(np.cumsum(odds), generator.random() * sum(odds)))]
-
     return Scene(
         species,
-        background=draw(BACKGROUNDS, (1,) * len(BACKGROUNDS)),
-        size=draw(SIZES, (1, 2, 2)),
-        arrangement=draw(ARRANGEMENTS, (16, 2, 1)),
-        light=draw(LIGHTS, (1, 4, 1)),
+        background=_drawn(generator, BACKGROUNDS, (1,) * len(BACKGROUNDS)),
+        size=_drawn(generator, SIZES, (1, 2, 2)),
+        arrangement=_drawn(generator, ARRANGEMENTS, (16, 2, 1)),
+        light=_drawn(generator, LIGHTS, (1, 4, 1)),
         style=style,
         seed=int(generator.integers(2**31)),
     )
+
+
+def _drawn(generator: np.random.Generator, values: tuple[str, ...], odds: tuple[int, ...]) -> str:
+    return values[int(np.searchsorted(np.cumsum(odds), generator.random() * sum(odds)))]
