@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from absl import app, flags, logging
 
@@ -53,46 +54,6 @@ def run_command(
       define_flags: called first, so that importing a command's module defines no flags.
       positional: whether the command takes arguments that are not flags.
     """
-
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            _respell(argv)
-            rest = flags.FLAGS(argv)
-        except SystemExit:  # `--version`, and `--help`, which absl ends as a failure.
-            sys.exit(0)
-        except UserError as error:
-            _fail(error, error.exit_status)
-        except KeyboardInterrupt:
-            _interrupted()
-        except flags.UnrecognizedFlagError as error:
-            hint = _hint(error.flagname)
-            _fail(hint or error, UserError.exit_status)
-        # What flag libraries raise for a wrong name or value.
-        except (flags.Error, ValueError, TypeError, AttributeError, KeyError) as error:
-            _fail(error, UserError.exit_status)
-        if flags.FLAGS["verbosity"].using_default_value:
-            # absl's own default is INFO, at which libraries report every step of their work.
-            flags.FLAGS.verbosity = logging.WARNING
-        return rest
-
-    def guarded(argv: Sequence[str]) -> None:
-        try:
-            if len(argv) > 1 and not positional:
-                raise UserError(f"unexpected argument {argv[1]!r}: write options as --name=value.")
-            main(argv)
-        except UserError as error:
-            _fail(error, error.exit_status)
-        except KeyboardInterrupt:
-            _interrupted()
-        except Exception as error:
-            if reason := _no_space(error):
-                _tell(f"{reason}: make room and run the same command again.")
-            elif reason := _no_place(error):
-                _tell(f"{reason}: give another place, or change this one, and run it again.")
-            else:
-                traceback.print_exception(error)
-            _leave(1)
-
     with answering_interrupts():
         before = set(flags.FLAGS)
         flags.DEFINE_flag(_VersionFlag())
@@ -102,7 +63,50 @@ def run_command(
         for name in set(flags.FLAGS) - before:
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
         logging.use_absl_handler()
-        app.run(guarded, flags_parser=parse)
+        app.run(partial(_guarded, main, positional), flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Read the flags of a command line, and return the rest of it."""
+    try:
+        _respell(argv)
+        rest = flags.FLAGS(argv)
+    except SystemExit:  # `--version`, and `--help`, which absl ends as a failure.
+        sys.exit(0)
+    except UserError as error:
+        _fail(error, error.exit_status)
+    except KeyboardInterrupt:
+        _interrupted()
+    except flags.UnrecognizedFlagError as error:
+        hint = _hint(error.flagname)
+        _fail(hint or error, UserError.exit_status)
+    # What flag libraries raise for a wrong name or value.
+    except (flags.Error, ValueError, TypeError, AttributeError, KeyError) as error:
+        _fail(error, UserError.exit_status)
+    if flags.FLAGS["verbosity"].using_default_value:
+        # absl's own default is INFO, at which libraries report every step of their work.
+        flags.FLAGS.verbosity = logging.WARNING
+    return rest
+
+
+def _guarded(main: Callable[[Sequence[str]], None], positional: bool, argv: Sequence[str]) -> None:
+    """Run `main(argv)`; what a user can mend ends it in one sentence."""
+    try:
+        if len(argv) > 1 and not positional:
+            raise UserError(f"unexpected argument {argv[1]!r}: write options as --name=value.")
+        main(argv)
+    except UserError as error:
+        _fail(error, error.exit_status)
+    except KeyboardInterrupt:
+        _interrupted()
+    except Exception as error:
+        if reason := _no_space(error):
+            _tell(f"{reason}: make room and run the same command again.")
+        elif reason := _no_place(error):
+            _tell(f"{reason}: give another place, or change this one, and run it again.")
+        else:
+            traceback.print_exception(error)
+        _leave(1)
 
 
 class _VersionFlag(flags.BooleanFlag):

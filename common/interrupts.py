@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 
 GRACE = 1.0
@@ -33,15 +34,7 @@ def watched(callback: Callable[[signal.Signals, int], None]) -> Iterator[None]:
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     except ValueError:
         before = None
-
-    def watch() -> None:
-        count = 0
-        while received := reader.recv(1):
-            if received[0] in NUMBERS:
-                count += 1
-                callback(signal.Signals(received[0]), count)
-
-    thread = threading.Thread(target=watch, name="signals", daemon=True)
+    thread = threading.Thread(target=_watch, args=(reader, callback), name="signals", daemon=True)
     thread.start()
     try:
         yield
@@ -51,6 +44,15 @@ def watched(callback: Callable[[signal.Signals, int], None]) -> Iterator[None]:
         writer.close()  # The thread's last word.
         thread.join()
         reader.close()
+
+
+def _watch(reader: socket.socket, callback: Callable[[signal.Signals, int], None]) -> None:
+    """Tell `callback` of each signal until the other end of `reader` is closed."""
+    count = 0
+    while received := reader.recv(1):
+        if received[0] in NUMBERS:
+            count += 1
+            callback(signal.Signals(received[0]), count)
 
 
 def end(number: signal.Signals) -> None:
@@ -77,23 +79,23 @@ def answering_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     left = threading.Event()
     main = threading.main_thread().ident
-
-    def answer(number: signal.Signals, count: int) -> None:
-        if number != signal.SIGINT or signal.getsignal(number) is not signal.default_int_handler:
-            return
-        if count > 1:
-            end_unless(left, number)
-            return
-        before = _line(main)
-        time.sleep(GRACE)
-        if _line(main) == before and not left.is_set():
-            print("stopping after this call; again to stop now.", file=sys.stderr, flush=True)
-
-    with watched(answer):
+    with watched(partial(_answer, left, main)):
         try:
             yield
         finally:
             left.set()
+
+
+def _answer(left: threading.Event, main: int | None, number: signal.Signals, count: int) -> None:
+    if number != signal.SIGINT or signal.getsignal(number) is not signal.default_int_handler:
+        return
+    if count > 1:
+        end_unless(left, number)
+        return
+    before = _line(main)
+    time.sleep(GRACE)
+    if _line(main) == before and not left.is_set():
+        print("stopping after this call; again to stop now.", file=sys.stderr, flush=True)
 
 
 def _line(thread: int | None) -> tuple[int, int] | None:

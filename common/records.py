@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from common.errors import UserError
@@ -132,13 +133,7 @@ class Record:
         default: Any,
         read: Callable[[Any], Any],
     ) -> Any:
-        def tuple_of(value: Any) -> tuple:
-            items = _listed(value)
-            if length not in (None, len(items)):
-                raise ValueError
-            return tuple(map(read, items))
-
-        return self._field(name, kind, default, tuple_of)
+        return self._field(name, kind, default, partial(_tuple_of, read, length))
 
     def _field(self, name: str, kind: str, default: Any, read: Callable[[Any], Any]) -> Any:
         value = self.content.get(name)
@@ -183,6 +178,13 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, str):
         return _TRUTH[value.lower()] if value.lower() in _TRUTH else _of(bool, value)
     return bool(value) if value in (0, 1) else _of(bool, value)
+
+
+def _tuple_of(read: Callable[[Any], Any], length: int | None, value: Any) -> tuple:
+    items = _listed(value)
+    if length not in (None, len(items)):
+        raise ValueError
+    return tuple(map(read, items))
 
 
 def _listed(value: Any) -> Sequence[Any]:

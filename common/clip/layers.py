@@ -56,12 +56,12 @@ class Attention(nn.Module):
         """
         batch, _, width = x.shape
         seen = x if seen is None else seen
-
-        def heads(name: str, x: Array) -> Array:
-            projected = nn.Dense(width, dtype=self.dtype, name=name)(x)
-            return projected.reshape(batch, -1, self.heads, width // self.heads)
-
-        query, key, value = heads("query", x), heads("key", seen), heads("value", seen)
+        query, key, value = (
+            nn.Dense(width, dtype=self.dtype, name=name)(states).reshape(
+                batch, -1, self.heads, width // self.heads
+            )
+            for name, states in (("query", x), ("key", seen), ("value", seen))
+        )
         mixed = attend(query, key, value, causal=self.causal)
         return nn.Dense(width, dtype=self.dtype, name="out")(mixed.reshape(x.shape))
 

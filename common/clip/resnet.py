@@ -27,13 +27,14 @@ class FrozenBatchNorm(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Normalise each channel."""
         wide = jnp.promote_types(jnp.float32, self.dtype)
-
-        def channel(name: str, init: nn.initializers.Initializer) -> Array:
-            return jnp.asarray(self.param(name, init, (x.shape[-1],)), wide)
-
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
-        scale = channel("scale", ones) * jax.lax.rsqrt(channel("variance", ones) + self.eps)
-        shift = channel("bias", zeros) - channel("mean", zeros) * scale
+        started = {"scale": ones, "variance": ones, "bias": zeros, "mean": zeros}
+        scale, variance, bias, mean = (
+            jnp.asarray(self.param(name, init, x.shape[-1:]), wide)
+            for name, init in started.items()
+        )
+        scale = scale * jax.lax.rsqrt(variance + self.eps)
+        shift = bias - mean * scale
         return (x.astype(wide) * scale + shift).astype(self.dtype)
 
 

@@ -96,11 +96,10 @@ def questions(scene: Scene) -> tuple[Question, ...]:
         ("is", look.shape) if scene.arrangement == "single" else ("are", plural(look.shape))
     )
     generator = np.random.default_rng(scene.seed)
-
-    def other(values: Sequence[str], *but: str) -> str:
-        return pick([value for value in values if value not in but], generator)
-
     mark_verb = "are" if MARK_NOUNS[look.fill].endswith("s") else "is"
+    # In this order, in which the generator is asked.
+    colour = _another(generator, COLOURS, look.body, look.mark)
+    place = _another(generator, BACKGROUNDS, scene.background)
     return (
         Question("what shape is shown?", look.shape),
         Question(f"how many {plural(look.shape)} are there?", _COUNTS[scene.arrangement]),
@@ -108,10 +107,15 @@ def questions(scene: Scene) -> tuple[Question, ...]:
         Question(f"what colour {mark_verb} the {MARK_NOUNS[look.fill]}?", look.mark),
         Question(f"what {verb} the {noun} on?", scene.background),
         Question(f"{verb} the {noun} {look.body}?", "yes"),
-        Question(f"{verb} the {noun} {other(COLOURS, look.body, look.mark)}?", "no"),
+        Question(f"{verb} the {noun} {colour}?", "no"),
         Question(f"{verb} the {noun} on {scene.background}?", "yes"),
-        Question(f"{verb} the {noun} on {other(BACKGROUNDS, scene.background)}?", "no"),
+        Question(f"{verb} the {noun} on {place}?", "no"),
     )
+
+
+def _another(generator: np.random.Generator, values: Sequence[str], *but: str) -> str:
+    """Pick a value that is none of `but`."""
+    return pick([value for value in values if value not in but], generator)
 
 
 def plain_description(species: Species) -> str:

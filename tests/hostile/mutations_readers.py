@@ -109,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "lists of any length",
         "common/records.py",
-        "            if length not in (None, len(items)):",
-        "            if False:",
+        "    if length not in (None, len(items)):",
+        "    if False:",
         FIELDS,
     ),
     Mutation(
