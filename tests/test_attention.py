@@ -1,4 +1,5 @@
 import importlib.util
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -60,18 +61,36 @@ def test_unknown_name():
         attend(*draw(1, 2, 2, 1, 4), implementation="quick")
 
 
-@pytest.mark.parametrize("sizes", [(4096, 77, 1, 8), (4096, 4096, 1, 136)], ids=str)
-def test_flash_is_plain_where_the_kernel_does_not_fit(sizes):
-    inputs = draw(1, *sizes)
-    np.testing.assert_array_equal(attend(*inputs, implementation="flash"), attend(*inputs))
+@pytest.mark.parametrize(
+    ("queries", "keys", "width", "fits"),
+    [
+        *((4096, 4096, 40, True), (4096, 4608, 256, True)),
+        *((4096, 77, 8, False), (4096, 4096, 136, False)),
+        *((3584, 4096, 40, False), (4096, 4100, 40, False)),
+    ],
+)
+def test_flash_is_plain_where_the_kernel_does_not_fit(queries, keys, width, fits):
+    shapes = [jax.ShapeDtypeStruct((1, n, 1, width), jnp.float32) for n in (queries, keys, keys)]
+    plain, flash = (
+        str(jax.make_jaxpr(partial(attend, implementation=name))(*shapes))
+        for name in ("plain", "flash")
+    )
+    assert "pallas_call" in flash if fits else flash == plain
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """The kernel takes four blocks, two of the queries and two of the keys; emulated it is slow."""
+    monkeypatch.setattr("common.attention._FLASH_LENGTH", 1024)
+    return 1024
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_flash_kernel_interpreted(causal):
+def test_flash_kernel_interpreted(short, causal):
     """The kernel itself, emulated on the CPU, with heads narrower than a vector unit."""
     from jax.experimental.pallas import tpu as pltpu
 
-    inputs = draw(1, 4096, 4096, 1, 40, jnp.bfloat16)
+    inputs = draw(1, short, short, 1, 40, jnp.bfloat16)
     with pltpu.force_tpu_interpret_mode():
         actual = jax.jit(lambda *x: attend(*x, causal=causal, implementation="flash"))(*inputs)
     desired = attend(*inputs, causal=causal)
@@ -79,14 +98,14 @@ def test_flash_kernel_interpreted(causal):
     assert 0 < error < 0.01 * np.abs(np.asarray(desired, np.float32)).max()
 
 
-def test_gradient_of_the_flash_kernel_interpreted():
+def test_gradient_of_the_flash_kernel_interpreted(short):
     from jax.experimental.pallas import tpu as pltpu
 
     def loss(implementation, *inputs):
         mixed = attend(*inputs, implementation=implementation)
         return jnp.sum(mixed * jnp.cos(jnp.arange(mixed.size).reshape(mixed.shape)))
 
-    inputs = draw(1, 4096, 4096, 1, 40)
+    inputs = draw(1, short, short, 1, 40)
     gradient = jax.jit(jax.grad(loss, argnums=(1, 2, 3)), static_argnums=0)
     with pltpu.force_tpu_interpret_mode():
         found = gradient("flash", *inputs)

@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import os
 import string
-import subprocess
 import sys
 
 import jax
@@ -140,18 +138,6 @@ def open_clip_directory(tokenizer, tmp_path):
     return directory
 
 
-def run(*arguments):
-    environment = os.environ | {"XLA_FLAGS": ""}
-    return subprocess.run(
-        [sys.executable, "-m", "common.convert", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env=environment,
-    )
-
-
 def test_open_clip_becomes_hugging_face(open_clip_directory, tmp_path):
     out = tmp_path / "out"
     report = convert(str(open_clip_directory), out)
@@ -251,9 +237,9 @@ def test_unknown_keys_write_nothing(open_clip_directory, tmp_path):
 
 
 def test_the_command(open_clip_directory, tmp_path):
-    done = run(open_clip_directory, tmp_path / "out")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "keys mapped, none left, 1 ignored" in done.stdout
+    done = commands.run("common.convert", str(open_clip_directory), str(tmp_path / "out"))
+    assert (done.status, done.err) == (0, "")
+    assert "keys mapped, none left, 1 ignored" in done.out
     assert (tmp_path / "out/conversion.json").is_file()
 
 

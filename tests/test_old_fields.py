@@ -185,7 +185,7 @@ def test_an_old_name_that_a_config_never_had():
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(tmp_path_factory, quick_compiler):
     """A small run on text alone, what starts it, and a copy as an earlier version wrote it."""
     folder = tmp_path_factory.mktemp("world")
     corpus = folder / "corpus.json"

@@ -29,6 +29,7 @@ from tests.clip.published import (
     write_word_pieces,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 SENTENCES = (
     "A photo of a CAT.",
     "  dancing &amp; a   dog\n\tx",
@@ -69,7 +70,7 @@ def test_what_is_saved_is_loaded(clipa, tmp_path):
 
 def test_its_feature_is_of_the_patches_alone(clipa):
     pixels = jax.random.normal(jax.random.key(0), (1, 28, 28, 3))
-    output = clipa.image_tower.apply({"params": clipa.params["vision"]}, pixels)
+    output = jax.jit(clipa.image_tower.apply)({"params": clipa.params["vision"]}, pixels)
     patches = np.asarray(output.hidden_states[-1][:, 1:])
     assert output.grid.shape == (1, 2, 2, 80)
     mean = patches.mean(axis=1)
@@ -100,7 +101,7 @@ def test_its_texts_see_all_of_their_tokens(clipa):
     assert (text.causal, text.pool, text.bos, text.eos, text.pad) == (False, "last", 101, 0, 0)
     ids = jnp.asarray(clipa.tokenizer(["a cat", "a dog"]))
     embeddings = jnp.asarray(clipa.params["text"]["token_embedding"])[ids]
-    states = clipa.text_tower.apply(
+    states = jax.jit(clipa.text_tower.apply)(
         {"params": clipa.params["text"]}, embeddings, jnp.array([31, 31])
     ).hidden_states
     first = np.asarray(states[1][:, 0])

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,8 @@ from protext_jax.classifier import class_features
 from protext_jax.fast import start_states
 from protext_jax.files import LearnedPrompts
 from tests.extending.toy_family import TOY
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_a_registered_family_is_converted(toy, tmp_path):
 def test_texts_of_a_tower_that_is_not_causal_keep_their_padding(toy, tmp_path):
     clip = load_clip(toy)
     ids = jnp.asarray(clip.tokenizer(["a cat"]))
-    expected = encode_text(clip.text_tower, clip.params["text"], ids)
+    expected = jax.jit(encode_text, static_argnums=0)(clip.text_tower, clip.params["text"], ids)
     np.testing.assert_allclose(text_features(clip, ["a cat"], tmp_path), expected, atol=1e-5)
     actual = clip.text_features(["a cat"])
     np.testing.assert_allclose(actual, expected / jnp.linalg.norm(expected), atol=1e-5)
@@ -106,13 +109,14 @@ def test_a_tower_that_is_not_causal_sees_later_tokens(vit_clip):
     config = replace(vit_clip.config.text, causal=False)
     params = {"params": vit_clip.params["text"]}
 
-    def first(embeddings, config):
+    @partial(jax.jit, static_argnums=1)
+    @jax.grad
+    def gradient(embeddings, config):
         return TextTower(config).apply(params, embeddings, jnp.array([0])).projected.sum()
 
     embeddings = jax.random.normal(jax.random.key(0), (1, 5, config.width))
     for tower, reach in ((config, 5), (vit_clip.config.text, 1)):
-        gradient = jax.grad(first)(embeddings, tower)
-        assert (np.abs(gradient).sum(-1) > 0).sum() == reach
+        assert (np.abs(gradient(embeddings, tower)).sum(-1) > 0).sum() == reach
 
 
 def test_names_of_caches_do_not_tell_what_is_usual(vit_clip):

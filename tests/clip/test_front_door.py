@@ -85,7 +85,7 @@ def test_no_size_compiles_twice(clip, photos, compiled):
     texts = [f"a photo of {number} things" for number in range(17)]
 
     def encode_all_sizes(clip):
-        for size in range(1, 18):
+        for size in (1, 7, 8, 9, 16, 17):
             assert len(clip.image_features(photos[:size])) == size
             assert len(clip.text_features(texts[:size])) == size
 

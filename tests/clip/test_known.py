@@ -1,12 +1,13 @@
 """Published CLIPs by their sizes, against their published numbers of parameters."""
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from common.clip import load_clip, save_clip
+from common.clip import known, load_clip, save_clip
 from common.clip.known import KNOWN, describe_clip
 from common.data.templates import TEMPLATES
 from common.errors import UserError
@@ -85,6 +86,15 @@ def parameters(source):
     return PARAMETERS.get(source) or next(SIZES[name] for name in SIZES if name in source)
 
 
+@pytest.fixture(scope="module")
+def each_size_once():
+    """Many published models are of the same sizes, whose shapes take a second to find."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "abstract_params", functools.cache(known.abstract_params))
+        yield
+
+
+@pytest.mark.usefixtures("each_size_once")
 @pytest.mark.parametrize("source", KNOWN)
 def test_published_sizes(source):
     clip = describe_clip(source, jnp.bfloat16)

@@ -30,7 +30,11 @@ from common.kinds import find_kind
 from tests.clip import siglip_plain
 from tests.clip.siglip_models import TOKENIZERS, small_siglip, unigram, write_tokenizer
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+run_image, run_text = (jax.jit(run, static_argnums=0) for run in (encode_image, encode_text))
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
@@ -86,7 +90,7 @@ def test_texts_have_no_start_and_are_filled_up_to_the_end(siglip):
 def test_a_text_is_read_at_the_last_position_whatever_stands_there(siglip):
     ids = jnp.asarray(siglip.tokenizer(["a cat", "two dogs"]))
     np.testing.assert_array_equal(siglip.text_tower.pool_at(ids), [15, 15])
-    expected = encode_text(siglip.text_tower, siglip.params["text"], ids)
+    expected = run_text(siglip.text_tower, siglip.params["text"], ids)
     expected /= jnp.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(siglip.text_features(["a cat", "two dogs"]), expected, atol=1e-6)
 
@@ -96,11 +100,11 @@ def test_towers_are_those_of_the_paper(siglip):
     vision = replace(siglip.config.vision, image_size=30)
     clip = replace(siglip, config=replace(siglip.config, vision=vision))
     pixels = np.random.default_rng(1).normal(size=(2, 30, 30, 3)).astype(np.float32)
-    found = encode_image(clip.image_tower, clip.params["vision"], jnp.asarray(pixels))
+    found = run_image(clip.image_tower, clip.params["vision"], jnp.asarray(pixels))
     wanted = [siglip_plain.image_feature(clip.params["vision"], x, vision) for x in pixels]
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
     ids = clip.tokenizer(["a cat", "two dogs"])
-    found = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(ids))
+    found = run_text(clip.text_tower, clip.params["text"], jnp.asarray(ids))
     text = clip.config.text
     wanted = [siglip_plain.text_feature(clip.params["text"], row, text) for row in ids]
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
@@ -113,7 +117,7 @@ def test_every_token_is_seen_by_all(siglip):
         return tower.apply(params, embeddings, jnp.array([0])).pooled.sum()
 
     embeddings = jax.random.normal(jax.random.key(0), (1, 16, tower.config.width))
-    assert (np.abs(jax.grad(first)(embeddings)).sum(-1) > 0).all()
+    assert (np.abs(jax.jit(jax.grad(first))(embeddings)).sum(-1) > 0).all()
 
 
 def test_bfloat16_is_near(siglip, folder):
@@ -141,14 +145,21 @@ def test_probabilities_by_softmax_and_by_sigmoid(siglip, vit_clip):
 def test_cells_are_what_the_head_pools(siglip):
     params = siglip.params["vision"]
     pixels = jnp.asarray(siglip.preprocess(open_photo()))[None]
-    seen = siglip.image_tower.apply({"params": params}, pixels)
-    assert isinstance(siglip.image_tower, SigLIPViT) and not isinstance(siglip.image_tower, ViT)
+    tower = siglip.image_tower
+
+    @jax.jit
+    def run(params, pixels):
+        """What the tower returns, and its last states as they leave its last norm."""
+        variables = {"params": params}
+        seen = tower.apply(variables, pixels)
+        last = seen.hidden_states[-1]
+        return seen, tower.apply(variables, last, method=lambda tower, x: tower.post_norm(x))
+
+    seen, norm = run(params, pixels)
+    assert isinstance(tower, SigLIPViT) and not isinstance(tower, ViT)
     assert seen.grid.shape == (1, 4, 4, 40)
     cells, width = siglip.config.vision.grid
     assert (cells, width) == (16, 40)
-    norm = siglip.image_tower.apply(
-        {"params": params}, seen.hidden_states[-1], method=lambda tower, x: tower.post_norm(x)
-    )
     np.testing.assert_allclose(seen.grid.reshape(1, 16, 40), norm, rtol=1e-6)
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from common.clip import Block, TextTower, encode_text, pool_positions
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.fixture
 def tower(vit_clip):
@@ -55,7 +57,7 @@ def test_later_tokens_do_not_reach_earlier_ones(tower, params, embeddings):
     def pooled(e):
         return run(tower, params, e).projected.sum()
 
-    reach = np.abs(jax.grad(pooled)(embeddings)).sum(-1) > 0
+    reach = np.abs(jax.jit(jax.grad(pooled))(embeddings)).sum(-1) > 0
     np.testing.assert_array_equal(reach[0], np.arange(10) <= 4)
     np.testing.assert_array_equal(reach[1], np.arange(10) <= 6)
 
@@ -70,12 +72,18 @@ def test_the_first_hidden_state_is_tokens_and_positions(tower, params):
 
 def test_a_method_may_run_the_tower_block_by_block(tower, params, embeddings):
     """As prompts at every layer need it."""
-    c, bound = tower.config, tower.bind({"params": params})
-    states = [bound.add_positions(embeddings)]
-    for i in range(c.layers):
-        block = Block(c.heads, c.mlp_width, c.activation, c.eps, causal=True)
-        states.append(block.apply({"params": params[f"block_{i}"]}, states[-1]))
-    output = bound.finish(tuple(states), jnp.array([4, 6]))
+    c = tower.config
+
+    @jax.jit
+    def by_blocks(params, embeddings):
+        bound = tower.bind({"params": params})
+        states = [bound.add_positions(embeddings)]
+        for i in range(c.layers):
+            block = Block(c.heads, c.mlp_width, c.activation, c.eps, causal=True)
+            states.append(block.apply({"params": params[f"block_{i}"]}, states[-1]))
+        return bound.finish(tuple(states), jnp.array([4, 6]))
+
+    output = by_blocks(params, embeddings)
     whole = run(tower, params, embeddings)
     np.testing.assert_allclose(output.projected, whole.projected, atol=2e-6)
 
@@ -84,7 +92,8 @@ def test_remat_changes_no_gradient(tower, params, embeddings):
     def loss(e, remat):
         return run(TextTower(tower.config, remat=remat), params, e).projected.sum()
 
-    kept, recomputed = (jax.grad(loss)(embeddings, remat) for remat in (False, True))
+    gradient = jax.jit(jax.grad(loss), static_argnums=1)
+    kept, recomputed = (gradient(embeddings, remat) for remat in (False, True))
     np.testing.assert_allclose(recomputed, kept, rtol=1e-5, atol=1e-6)
 
 

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from common.clip import encode_text, load_clip
 from common.data import clip_features, few_shot, open_dataset, passes
 from common.data.clip_features import MIRROR, features_and_grids, image_features, text_features
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 TEXTS = [
     "a star",
     "a photo of a red star with white stripes on a brick wall",
@@ -15,7 +17,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def clip():
+def clip(quick_compiler):
     return load_clip("pocket")
 
 
@@ -25,7 +27,8 @@ def photos():
 
 
 def test_texts_are_encoded_as_the_tower_alone_does(clip, tmp_path, monkeypatch):
-    expected = encode_text(clip.text_tower, clip.params["text"], jnp.asarray(clip.tokenizer(TEXTS)))
+    run = jax.jit(encode_text, static_argnums=0)
+    expected = run(clip.text_tower, clip.params["text"], jnp.asarray(clip.tokenizer(TEXTS)))
     monkeypatch.setattr(clip_features, "WIDTHS", (6, 9))
     found = text_features(clip, TEXTS, tmp_path)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
@@ -39,7 +42,7 @@ def test_what_is_too_long_is_cut(clip, tmp_path):
 def test_a_grid_holds_the_towers_cells(clip, photos, tmp_path):
     features, found = features_and_grids(clip, photos, tmp_path)
     pixels = np.stack([clip.preprocess(photos.load(row)) for row in range(len(photos))])
-    tower = clip.image_tower.apply({"params": clip.params["vision"]}, jnp.asarray(pixels))
+    tower = jax.jit(clip.image_tower.apply)({"params": clip.params["vision"]}, pixels)
     assert found.shape == (5, 16, clip.config.vision.width) and found.dtype == np.float16
     np.testing.assert_allclose(found[:, 4 * 2 + 3], tower.grid[:, 2, 3], rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(features, tower.features, rtol=1e-4, atol=1e-5)

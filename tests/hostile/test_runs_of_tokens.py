@@ -1,6 +1,7 @@
 """Runs of MC-TI whose faults would show after the last update, and runs that never reach it."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -58,12 +59,13 @@ def run(world, workdir, changes="", photos=None):
 
 @pytest.fixture(scope="module")
 def finished(world):
-    run(world, world / "finished")
+    """A run of as many updates as the one that was stopped had made."""
+    run(world, world / "finished", "updates=2,generate.per_class=0")
     return world / "finished"
 
 
-@pytest.fixture
-def stopped(world, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def ended_by_a_signal(world):
     """A run that was ended by a signal after its second update."""
     batch = Steps.batch
 
@@ -72,10 +74,16 @@ def stopped(world, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGTERM)
         return batch(self, step)
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(Steps, "batch", press)
-        run(world, tmp_path / "run", "updates=40")
-    return tmp_path / "run"
+        run(world, world / "stopped", "updates=6")
+    return world / "stopped"
+
+
+@pytest.fixture
+def stopped(ended_by_a_signal, tmp_path):
+    """A copy of that run."""
+    return Path(shutil.copytree(ended_by_a_signal, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +142,8 @@ def test_settings_are_checked_before_the_first_update(changes, sentence, world, 
 
 def test_settings_of_pictures_may_be_changed_afterwards(world, stopped):
     assert json.loads((stopped / "config.json").read_text())["shots"] == 0
-    result = run(world, stopped, "updates=40,generate.prompt=the {},generate.steps=2")
-    assert result["updates"] == 40
+    result = run(world, stopped, "updates=6,generate.prompt=the {},generate.steps=2")
+    assert result["updates"] == 6
 
 
 def test_one_class_is_drawn_but_not_measured(world, tmp_path, capsys):
@@ -148,7 +156,7 @@ def test_one_class_is_drawn_but_not_measured(world, tmp_path, capsys):
         run(world, tmp_path / "other", "alpha=0", photos=world / "one")
 
 
-def test_tokens_of_a_run_that_is_not_finished(world, stopped, tmp_path, capsys):
+def test_tokens_of_a_run_that_is_not_finished(world, stopped, finished, capsys):
     with pytest.raises(UserError, match=r"is not finished: .*mcti_jax\.export --workdir="):
         draw(stopped, ["<dog>"])
     with pytest.raises(UserError, match="missing --out"):
@@ -157,9 +165,8 @@ def test_tokens_of_a_run_that_is_not_finished(world, stopped, tmp_path, capsys):
         "cat.safetensors",
         "dog.safetensors",
     ]
-    assert "is not finished: at step 2 of 40" in capsys.readouterr().out
-    run(world, tmp_path / "short", "updates=2")
-    ours, short = (read_tokens(folder / "tokens") for folder in (stopped, tmp_path / "short"))
+    assert "is not finished: at step 2 of 6" in capsys.readouterr().out
+    ours, short = (read_tokens(folder / "tokens") for folder in (stopped, finished))
     for one, other in zip(ours, short, strict=True):
         assert (one.token, one.metadata) == (other.token, other.metadata)
         np.testing.assert_array_equal(one.vectors, other.vectors)

@@ -53,11 +53,6 @@ def prompts():
     return jnp.asarray(drawn), jnp.asarray(mask)
 
 
-def score(log_probabilities, prompt, text, penalty=1.0):
-    rows = log_probabilities(prompt, text)
-    return sum(rows[i][token] for i, token in enumerate(text)) / len(text) ** penalty
-
-
 def filled(text):
     return [*text, *[SMALL.eos] * (LENGTH - len(text))]
 
@@ -82,16 +77,27 @@ def test_greedy_is_the_plain_loop(small, prompts, log_probabilities):
         assert row.tolist() == filled(text)
 
 
+@pytest.fixture(scope="module")
+def likelihoods(prompts, log_probabilities):
+    """Of each prompt, how likely each text is behind it."""
+
+    def likelihood(prompt, text):
+        filler = [0] * (LENGTH - len(text))
+        rows = log_probabilities(prompt, [*text, *filler])
+        return sum(rows[i][token] for i, token in enumerate(text))
+
+    texts = list(all_texts())
+    own = [prompt[mask] for prompt, mask in zip(*prompts, strict=True)]
+    return [{text: likelihood(prompt, text) for text in texts} for prompt in own]
+
+
 @pytest.mark.parametrize("penalty", [1.0, 0.0])
-def test_with_many_beams_the_best_of_all_texts_is_found(small, prompts, log_probabilities, penalty):
+def test_with_many_beams_the_best_of_all_texts_is_found(small, prompts, likelihoods, penalty):
     found = beam_search(
         small.model, small.params, *prompts, length=LENGTH, beams=64, length_penalty=penalty
     )
-    for row, prompt, mask in zip(np.asarray(found), *prompts, strict=True):
-        best = max(
-            all_texts(),
-            key=lambda text, own=prompt[mask]: score(log_probabilities, own, text, penalty),
-        )
+    for row, likely in zip(np.asarray(found), likelihoods, strict=True):
+        best = max(likely, key=lambda text, own=likely: own[text] / len(text) ** penalty)
         assert row.tolist() == filled(best)
 
 

@@ -9,6 +9,8 @@ from common.language.layers import rotate
 
 SLOTS = 8
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 def sequence(lm, batch=2, length=6, seed=0):
     drawn = np.random.default_rng(seed).normal(size=(batch, length, lm.config.width))

@@ -7,12 +7,15 @@ import pytest
 
 from common.diffusion import AutoencoderKL
 from common.pocket.renderer import SIZE
+from tests.mcti.tiny import random_params
 from tools.pocket import fitting
 from tools.pocket.fitting import Allowance, fit, in_batches, learning_rate
 from tools.pocket.recipe import Fit
 from tools.pocket.train_clip import contrastive_loss, normalised
 from tools.pocket.train_unet import SCHEDULE, scaling_factor
 from tools.pocket.train_vae import LATENT_CHANNELS, centred, encode_pictures, vae_config
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 
 
 def squared_distance(params, batch, key):
@@ -132,8 +135,7 @@ def test_the_schedule_is_stable_diffusion_s():
 
 
 def test_pictures_become_latents_of_a_quarter_of_their_size():
-    start = jnp.zeros((1, SIZE, SIZE, 3))
-    params = AutoencoderKL(vae_config()).init(jax.random.key(0), start)["params"]
+    params = random_params(AutoencoderKL(vae_config()), jnp.zeros((1, SIZE, SIZE, 3)))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     mean, std = encode_pictures(params, pixels)
     assert mean.shape == std.shape == (3, 8, 8, LATENT_CHANNELS)

@@ -1,5 +1,9 @@
+import pytest
+
 from common.language import load_lm
 from tools.pocket.lm_measures import SHOTS, measure_lm
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 
 
 def test_the_bundled_model_answers_nearly_everything():
