@@ -265,7 +265,7 @@ def test_options_that_cannot_be(monkeypatch, tmp_path, changes, sentence):
 def test_the_map_alone(monkeypatch, tmp_path):
     """LiMBeR: no AAPE anywhere."""
     install(monkeypatch)
-    config = settings(save_every=4, **MAP_ALONE, **{"lm.beams": 1})
+    config = settings(save_every=4, **MAP_ALONE, **{"lm.beams": 1, "pictures": 0})
     result = train(Captioning(config), tmp_path)
     assert BASELINE not in result["baselines"]
     assert set(result["baselines"]) == {"nearest_caption"}

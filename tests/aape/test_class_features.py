@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +20,7 @@ from aape_jax.core.head import Head
 from common.config import read_config
 from common.data import open_dataset
 from common.errors import UserError
-from common.pocket.datasets import pocket_descriptions
+from common.pocket.datasets import SETS, pocket_descriptions
 from common.training import train
 from common.training.mesh import make_mesh
 from common.training.method import find_method
@@ -195,9 +196,11 @@ def test_aliases_hold_for_strangers_too(tmp_path):
     assert known_sentences(config, "folder:x", ("c",)) == ((),)
 
 
-def test_a_loaded_run_says_what_evaluation_measured(tmp_path, capsys):
-    fields = "data=pocket:second,classifier.classes=mix,prompts.per_template=4,updates=4"
-    loop = "steps_per_call=2,log_every=2,save_every=4,pictures=0,compare=(),baselines=()"
+def test_a_loaded_run_says_what_evaluation_measured(tmp_path, capsys, monkeypatch):
+    few = replace(SETS["second"], train_shots=2, test_shots=4)
+    monkeypatch.setitem(SETS, "second", few)
+    fields = "data=pocket:second,classifier.classes=mix,prompts.per_template=4,batch=8,updates=4"
+    loop = "steps_per_call=2,save_every=4,pictures=0,compare=(),baselines=(),mesh.data=1"
     config = get_config(f"{fields},{loop},cache={tmp_path / 'features'}")
     result = train(find_method(config), tmp_path / "run")
     run = aape_jax.load(tmp_path / "run")

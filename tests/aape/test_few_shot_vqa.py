@@ -101,7 +101,7 @@ def test_answers_are_cut_and_judged(lm, monkeypatch):
 
 
 def test_dealing_questions_out_changes_no_answer(lm):
-    vqa = asked(lm, shots=(0, 1), images_at_once=5)
+    vqa = asked(lm, shots=(1,), images_at_once=5)
 
     def show(views):
         return jnp.asarray(views.grid)[..., :1] * jnp.linspace(-1, 1, LM.width)

@@ -1,5 +1,6 @@
 """Retrieval, questions and captions on the bundled SigLIP, each from its data to its figures."""
 
+import functools
 import json
 
 import pytest
@@ -37,27 +38,38 @@ TASKS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def few_photos(monkeypatch):
-    monkeypatch.setitem(caption_set.POCKET_SIZES, "captions", {"train": 12, "test": 6})
+@pytest.fixture(scope="module", autouse=True)
+def few_photos():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(caption_set.POCKET_SIZES, "captions", {"train": 12, "test": 6})
+        yield
 
 
-def method_of(task, tmp_path):
-    configs, changes, _ = TASKS[task]
-    return find_method(configs.get_config({**LOOP, **changes, "cache": str(tmp_path / "cache")}))
+@pytest.fixture(scope="module")
+def run(few_photos, quick_compiler, tmp_path_factory):
+    """Of a task: its method, and the folder and the result of a run, which is made once."""
+
+    @functools.cache
+    def made(task):
+        folder = tmp_path_factory.mktemp(task)
+        configs, changes, _ = TASKS[task]
+        fields = {**LOOP, **changes, "cache": str(folder / "cache")}
+        method = find_method(configs.get_config(fields))
+        return method, folder / "run", train(method, folder / "run")
+
+    return made
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_task_on_siglip(task, tmp_path):
-    result = train(method_of(task, tmp_path), tmp_path / "run")
+def test_a_task_on_siglip(task, run):
+    _, workdir, result = run(task)
     assert TASKS[task][-1] in result["metrics"]
-    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert {"task", "distill"} <= set().union(*lines)
 
 
-def test_evaluation_repeats_the_numbers(tmp_path):
-    method, workdir = method_of("questions", tmp_path), tmp_path / "run"
-    result = train(method, workdir)
+def test_evaluation_repeats_the_numbers(run):
+    method, workdir, result = run("questions")
     assert rows_of(type(method), method.config, workdir, None)["aape"] == result["metrics"]
 
 

@@ -80,9 +80,11 @@ def config(folder):
     return make
 
 
-def test_a_run_from_its_start_to_its_classifier(folder, config, clip, tmp_path):
-    result = train(ProText(config(coop_shots=1)), tmp_path)
-    assert {"clip", "clip_80", "coop"} <= set(result["baselines"])
+def test_a_run_from_its_start_to_its_classifier(request, folder, config, clip, tmp_path):
+    # Of the second kind, whose tokenizer alone is another, only the start of a context is tried.
+    coop = {} if "siglip2" in request.node.name else {"coop_shots": 1}
+    result = train(ProText(config(**coop)), tmp_path)
+    assert {"clip", "clip_80"} | ({"coop"} if coop else set()) == set(result["baselines"])
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     cosines = [line["cosine"] for line in lines if "cosine" in line]
     assert cosines[-1] > cosines[0]
