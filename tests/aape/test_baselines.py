@@ -13,6 +13,8 @@ from aape_jax.classification.baselines.few_shot import (
 from common.evaluation.classification import class_means, normalise
 from tests.aape.problem import vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 CLASSES, SHOTS, WIDTH = 4, 6, 16
 
 

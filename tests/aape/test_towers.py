@@ -13,6 +13,8 @@ from common.photos.photo import ArrayPhoto
 from configs.aape_vqa import get_config
 from tests.aape.problem import vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 WIDTH = 6
 
 

@@ -13,6 +13,8 @@ from protext_jax import testsets
 from protext_jax.baselines import baseline_texts, text_baselines
 from tests.protext.tiny import settings
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 TOLD = {"red_star": ("A red star.", "A star."), "fish": ("A fish.",)}
 
 

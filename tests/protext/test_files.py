@@ -15,6 +15,8 @@ from protext_jax.runs import RunSetting
 from tests.protext import plain
 from tests.protext.tiny import settings
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 RUN = RunSetting(0.03, 10, 0)
 TEMPLATE = "a photo of a {}."
 

@@ -6,6 +6,8 @@ import pytest
 
 from protext_jax.losses import LOSSES, sentence_targets
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 RNG = np.random.default_rng(0)
 
 

@@ -14,6 +14,8 @@ from protext_jax.training_texts import gather_texts, with_data
 from tests.protext import plain
 from tests.protext.tiny import settings
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 CORPUS = {
     "red_star": ["A red star.", "The star is red.", "A photo of a star."],
     "fish": ["A fish with orange stripes.", "A fish."],

@@ -8,6 +8,8 @@ from common.clip import load_clip
 from common.errors import UserError
 from protext_jax.prompts import default_template, initial_prompts, tokenise
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.fixture(scope="module")
 def tokenizer():

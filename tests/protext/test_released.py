@@ -16,6 +16,8 @@ from protext_jax.files import LearnedPrompts
 from protext_jax.released import read_checkpoint
 from tests.hostile import commands
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 NAMES = ["dog", "mug"]
 
 

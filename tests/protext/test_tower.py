@@ -11,6 +11,8 @@ from protext_jax.tower import encode_classes, prompted_features
 from tests.protext import plain
 from tests.protext.tiny import QUICK, TEXT, make_problem
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.fixture(scope="module")
 def problem():
