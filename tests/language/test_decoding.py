@@ -91,7 +91,20 @@ def likelihoods(prompts, log_probabilities):
     return [{text: likelihood(prompt, text) for text in texts} for prompt in own]
 
 
-@pytest.mark.parametrize("penalty", [1.0, 0.0])
+PENALTIES = (1.0, 0.0, -6.0)
+
+
+def test_penalties_prefer_different_texts(likelihoods):
+    """Otherwise what follows would not see whether they are heeded."""
+    for likely in likelihoods:
+        best = {
+            penalty: max(likely, key=lambda text, p=penalty: likely[text] / len(text) ** p)
+            for penalty in PENALTIES
+        }
+        assert len(set(best.values())) > 1
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
 def test_with_many_beams_the_best_of_all_texts_is_found(small, prompts, likelihoods, penalty):
     found = beam_search(
         small.model, small.params, *prompts, length=LENGTH, beams=64, length_penalty=penalty
