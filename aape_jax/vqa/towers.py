@@ -77,7 +77,7 @@ class SmallTower:
     def see(self, clip: CLIP, pictures: ImageSplit, cache: Path) -> UInt8[np.ndarray, "b h w 3"]:
         """Return the pictures' pixels."""
         del clip, cache
-        return load_all(lambda row: squash(pictures.load(row), self.side), len(pictures))
+        return load_all(lambda row: squash(pictures.load(row), self.side, self.side), len(pictures))
 
     def outline(self, images: int, width: int) -> jax.ShapeDtypeStruct:
         """Return the shape of what `see` gives."""
