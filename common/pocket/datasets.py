@@ -1,9 +1,11 @@
 """The bundled data sets: `pocket:NAME`, drawn when opened, no files."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from common.data.dataset import Dataset, ImageSplit
@@ -34,19 +36,26 @@ SETS = {
 
 @dataclass(frozen=True)
 class ScenePhoto:
-    """A picture that is drawn whenever it is opened."""
+    """A picture that is drawn when it is opened."""
 
     scene: Scene
 
     def open(self) -> Image.Image:
         """Draw the scene."""
-        return Image.fromarray(render([self.scene])[0])
+        return Image.fromarray(_pixels(self.scene))
 
     def digest(self) -> bytes:
         """Return the SHA-256 digest of the pixels."""
-        return hashlib.sha256(self.open().tobytes()).digest()
+        return hashlib.sha256(_pixels(self.scene).tobytes()).digest()
 
 
+@functools.lru_cache(maxsize=4096)
+def _pixels(scene: Scene) -> UInt8[np.ndarray, "h w 3"]:
+    # A run reads each picture several times; those of a whole set take a few megabytes.
+    return render([scene])[0]
+
+
+@functools.cache
 def open_pocket(name: str) -> Dataset:
     """Open one of the bundled data sets.
 
