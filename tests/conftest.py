@@ -73,19 +73,25 @@ def compiled(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shapes_found_once():
     """The shapes of a model's parameters take a second to find, and each load asks for them."""
     from common.clip import checkpoint as clip
+    from common.clip import known as known_clip
     from common.diffusion import checkpoint as diffusion
+    from common.diffusion import known as known_diffusion
 
     with pytest.MonkeyPatch.context() as patch:
-        for module, names in {
-            clip: ("abstract_params", "abstract_text"),
-            diffusion: ("abstract_unet", "abstract_vae"),
-        }.items():
-            for name in names:
-                patch.setattr(module, name, functools.cache(getattr(module, name)))
+        for home, name in (
+            (clip, "abstract_params"),
+            (clip, "abstract_text"),
+            (diffusion, "abstract_unet"),
+            (diffusion, "abstract_vae"),
+        ):
+            found = functools.cache(getattr(home, name))
+            for module in (clip, known_clip, diffusion, known_diffusion):
+                if hasattr(module, name):
+                    patch.setattr(module, name, found)
         yield
 
 

@@ -1,5 +1,6 @@
 """Stable Diffusion in one file: equal weights, sizes from shapes, and what no shape tells."""
 
+import functools
 import json
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from common.errors import UserError
 from common.weights.files import read_tensors, write_tensors
 from tests.diffusion.web_ui import in_one_file, small_model
 
+pytestmark = pytest.mark.usefixtures("shapes_found_once")
 YAML = "model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n"
 
 
@@ -34,10 +36,15 @@ def second(tokenizer):
     return small_model(tokenizer, second=True)
 
 
-def write(model, folder, name="model.safetensors", **options):
+@pytest.fixture(scope="module")
+def tensors(first):
+    return in_one_file(first)
+
+
+def write(model, folder, name="model.safetensors", tensors=None, **options):
     """Write a file with its tokenizer beside it."""
     model.tokenizer.save(folder / "tokenizer")
-    tensors = in_one_file(model, **options)
+    tensors = tensors or in_one_file(model, **options)
     if name.endswith(".safetensors"):
         write_tensors(folder / name, tensors)
     else:
@@ -51,9 +58,9 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.ckpt"])
-def test_a_file_of_1x_is_what_its_folder_is(first, tmp_path, name):
+def test_a_file_of_1x_is_what_its_folder_is(first, tensors, tmp_path, name):
     save_stable_diffusion(first, tmp_path / "folder")
-    file = write(first, tmp_path, name)
+    file = write(first, tmp_path, name, tensors)
     loaded, folder = (load_stable_diffusion(str(x)) for x in (file, tmp_path / "folder"))
     assert same(loaded.params, first.params)
     assert loaded.unet.config == folder.unet.config and loaded.vae.config == folder.vae.config
@@ -103,16 +110,23 @@ SHAPES = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-dif
 SHAPES += ("stabilityai/stable-diffusion-2-1",)
 
 
+@functools.cache
+def published_shapes(unet, vae, text):
+    """Models of 2.x differ in the pictures' size alone, on which no shape depends."""
+    return {
+        "unet": abstract_unet(UNet(unet)),
+        "vae": abstract_vae(AutoencoderKL(vae)),
+        "text": abstract_text(text),
+    }
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_sizes_of_published_models(tokenizer, tmp_path, name, monkeypatch):
     """From shapes alone: the zeros take no memory."""
     known = KNOWN[name]
     unet, vae, tower = UNet(known.unet), AutoencoderKL(known.vae), TextTower(known.text)
-    shapes = {
-        "unet": abstract_unet(unet),
-        "vae": abstract_vae(vae),
-        "text": abstract_text(known.text),
-    }
+    usual = (replace(part, sample_size=64) for part in (known.unet, known.vae))
+    shapes = published_shapes(*usual, known.text)
     zeros = jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), shapes)
     modules = Modules(unet, vae, tower, known.schedule)
     model = StableDiffusion(modules, tokenizer, zeros, "")
@@ -129,8 +143,8 @@ def test_sizes_of_published_models(tokenizer, tmp_path, name, monkeypatch):
     assert repr(opened.schedule) == repr(known.schedule)
 
 
-def test_the_tokenizer_is_beside_the_file_or_the_hubs(first, tmp_path, monkeypatch):
-    file = write(first, tmp_path)
+def test_the_tokenizer_is_beside_the_file_or_the_hubs(first, tensors, tmp_path, monkeypatch):
+    file = write(first, tmp_path, tensors=tensors)
     (tmp_path / "tokenizer").rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=r"holds no tokenizer.*hf download openai/clip-vit-large"):
         load_stable_diffusion(str(file))
@@ -159,15 +173,14 @@ ONE = np.zeros((2, 2), np.float32)
         (lambda x: {"emb_params": ONE}, "a learned token"),
     ],
 )
-def test_what_is_refused(first, tmp_path, change, sentence):
-    file = write(first, tmp_path)
-    write_tensors(file, change(in_one_file(first)))
+def test_what_is_refused(first, tensors, tmp_path, change, sentence):
+    file = write(first, tmp_path, tensors=change(tensors))
     with pytest.raises(UserError, match=sentence):
         load_stable_diffusion(str(file))
 
 
-def test_described_without_its_weights(first, tmp_path):
-    file = write(first, tmp_path)
+def test_described_without_its_weights(first, tensors, tmp_path):
+    file = write(first, tmp_path, tensors=tensors)
     described = describe_stable_diffusion(str(file))
     assert described.unet.config == first.unet.config
     shapes = jax.tree.map(lambda x: x.shape, described.params)

@@ -6,6 +6,8 @@ import pytest
 from common.diffusion import AutoencoderKL, Moments, VAEConfig
 from common.diffusion.checkpoint import abstract_vae
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 def run(vae, params, method, x):
     return jax.jit(lambda p, x: vae.apply({"params": p}, x, method=method))(params, x)
