@@ -8,6 +8,7 @@ import pytest
 from mcti_jax.draws import draw, uniform_index
 from tests.mcti.tiny import QUICK
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 COUNTS = jnp.array([1, 2, 3, 6, 5])
 ALL = [0, 1, 2, 3, 4]
 

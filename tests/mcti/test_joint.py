@@ -139,10 +139,15 @@ def trained(devices=1, chunk=0):
     return tiny, tiny.differentiate(devices)
 
 
-@pytest.mark.parametrize("name", ["defaults", "every option"])
-def test_the_term_is_that_of_loops(name):
-    tiny = problem(**JOINT) if name == "defaults" else trained()[0]
-    found = tiny.differentiate() if name == "defaults" else trained()[1]
+@functools.cache
+def trained_by_defaults():
+    tiny = problem(**JOINT)
+    return tiny, tiny.differentiate()
+
+
+@pytest.mark.parametrize("made", [trained_by_defaults, trained], ids=["defaults", "every option"])
+def test_the_term_is_that_of_loops(made):
+    tiny, found = made()
     (loss, (ce, accuracy)), gradient = plainly(tiny)
     np.testing.assert_allclose(found.value, loss, rtol=1e-5)
     np.testing.assert_allclose(found.metrics["mcti/joint_ce"], ce, rtol=1e-5)
@@ -170,7 +175,7 @@ def outcome():
 def test_both_are_the_sum_of_the_two_and_plain_inversion_takes_no_part(outcome):
     paper = problem(classification="paper", compare_ti=True).differentiate()
     expected = paper.gradient + 0
-    expected[0] += problem(**JOINT).differentiate().gradient[0]
+    expected[0] += trained_by_defaults()[1].gradient[0]
     error = np.abs(outcome.gradient - expected).max(axis=(1, 2, 3))
     assert (error < 1e-4 * np.abs(expected).max(axis=(1, 2, 3))).all()
     assert {name: outcome.metrics[name] for name in paper.metrics} == pytest.approx(

@@ -11,6 +11,7 @@ from mcti_jax.networks import Networks
 from tests.mcti.synthetic_bank import COUNTS, LABELS, synthetic_bank, unit
 from tests.mcti.tiny import SCHEDULE
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 CLASSES = len(COUNTS)
 
 

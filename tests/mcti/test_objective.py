@@ -6,6 +6,7 @@ import pytest
 from tests.mcti.plain import train_alone
 from tests.mcti.problem import problem
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 SETTINGS = {
     "reference": {},
     "every option": {

@@ -11,6 +11,8 @@ from configs.mcti import get_config
 from mcti_jax.method import MCTI
 from tests.mcti.tiny_models import write_tiny_models
 
+pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
+
 
 @pytest.fixture(scope="module")
 def where(tmp_path_factory):

@@ -14,6 +14,8 @@ from configs.mcti import get_config
 from mcti_jax import method
 from mcti_jax.previews import check_preview, preview_texts
 from tests.hostile import commands
+from tests.hostile.test_runs_of_tokens import write_photos
+from tests.mcti.tiny_models import write_tiny_models
 
 NAMES = ("Red dog", "dog2", "cat")
 
@@ -35,7 +37,7 @@ def test_a_prompt_is_drawn_for_each_of_the_first_learned_classes():
 
 @pytest.fixture(scope="module")
 def sd():
-    return load_stable_diffusion("pocket")
+    return load_stable_diffusion("pocket", networks=False)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +72,15 @@ def test_numbers_out_of_range(number):
         mcti_jax.MCTI(get_config(f"preview.{number}"))
 
 
-@pytest.mark.usefixtures("quick_compiler")
-def test_a_preview_shows_the_tokens_and_changes_nothing(tmp_path):
-    fields = "updates=20,alpha=0,generate.per_class=0,progress=false,mesh.data=1,shots=2"
-    fields += f",generate.steps=2,cache={tmp_path}/c,compile_cache={tmp_path}/x"
-    more = ",preview_every=10,preview.classes=1,preview.number=2,preview.seed=3"
+@pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
+def test_a_preview_shows_the_tokens_and_changes_nothing(tmp_path, compiled):
+    sd, clip = write_tiny_models(tmp_path)
+    write_photos(tmp_path / "photos", "cat", "dog")
+    fields = f"model={sd},clip={clip},data=folder:{tmp_path}/photos,learning_rate=0.01"
+    fields += ",updates=4,steps_per_call=2,shots=2,alpha=0,progress=false,mesh.data=1"
+    fields += ",generate.per_class=0,generate.steps=2"
+    fields += f",cache={tmp_path}/c,compile_cache={compiled}"
+    more = ",preview_every=2,preview.classes=1,preview.number=2,preview.seed=3"
     for name, given in (("with", fields + more), ("without", fields)):
         config = f"--config=mcti.py:{given}"
         done = commands.run("mcti_jax.train", config, f"--workdir={tmp_path}/{name}")
@@ -83,7 +89,7 @@ def test_a_preview_shows_the_tokens_and_changes_nothing(tmp_path):
     for file in files:
         assert file.read_bytes() == (tmp_path / "without/tokens" / file.name).read_bytes()
     assert not list(tmp_path.glob("without/pictures/*/preview.png"))
-    early, late = (tmp_path / f"with/pictures/{s:08d}/preview.png" for s in (10, 20))
+    early, late = (tmp_path / f"with/pictures/{s:08d}/preview.png" for s in (2, 4))
     assert early.read_bytes() != late.read_bytes()
 
     learned = mcti_jax.load(tmp_path / "with")

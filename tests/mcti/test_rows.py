@@ -11,6 +11,8 @@ import pytest
 from mcti_jax.rows import padded, sum_over_rows
 from tests.mcti.problem import problem
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 @pytest.mark.parametrize(
     ("count", "devices", "chunk", "expected"),

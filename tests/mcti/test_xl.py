@@ -25,7 +25,7 @@ from mcti_jax.readers import readers_of
 from mcti_jax.starts import nearest_words
 from mcti_jax.widths import KEYS, by_encoder, split
 from tests.hostile import commands
-from tests.mcti.tiny_xl import WIDTHS, tiny_xl
+from tests.mcti.tiny_xl import WIDTHS, TinyXL, tiny_xl
 from tests.mcti.xl_problem import xl_problem
 
 pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
@@ -45,10 +45,15 @@ def write_photos(folder: Path, names: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Path:
+def tiny(tmp_path_factory) -> TinyXL:
+    return tiny_xl(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def world(tiny, tmp_path_factory) -> Path:
     """The models, and photos of three classes."""
     directory = tmp_path_factory.mktemp("world")
-    tiny_xl(directory).save(directory)
+    tiny.save(directory)
     write_photos(directory / "photos", ("red dog", "dog2", "cat"))
     write_photos(directory / "more", ("mug", "fox"))
     return directory
@@ -96,26 +101,30 @@ def test_keys_are_those_of_the_text_encoders():
     assert (FIRST.vectors, SECOND.vectors) == KEYS
 
 
-def test_learns_under_the_conditions_that_pictures_are_drawn_under(tmp_path):
+def test_learns_under_the_conditions_that_pictures_are_drawn_under(tiny):
     """States, pooled text and sizes, for every prompt of training."""
-    tiny = tiny_xl(tmp_path)
     problem = xl_problem(tiny)
     networks, frozen, vectors = problem.objective.networks, problem.frozen, problem.tokens[1]
     template = jnp.arange(27)
-    outputs = [
-        read_prompts(
-            encoder.tower,
-            frozen["params"][encoder.part.params],
-            jax.tree.map(jnp.asarray, prompts),
-            template,
-            jnp.repeat(part[None], 27, axis=0),
-        )
-        for encoder, prompts, part in zip(
-            networks.text, frozen["prompts"], split(jnp.asarray(vectors), WIDTHS), strict=True
-        )
-    ]
-    frozen = jax.tree.map(jnp.asarray, {name: frozen[name] for name in ("params", "prompts")})
-    states, added = conditions_of(networks, frozen, outputs, template, (4, 6))
+
+    @jax.jit
+    def conditions(frozen, vectors):
+        outputs = [
+            read_prompts(
+                encoder.tower,
+                frozen["params"][encoder.part.params],
+                prompts,
+                template,
+                jnp.repeat(part[None], 27, axis=0),
+            )
+            for encoder, prompts, part in zip(
+                networks.text, frozen["prompts"], split(vectors, WIDTHS), strict=True
+            )
+        ]
+        return conditions_of(networks, frozen, outputs, template, (4, 6))
+
+    frozen = {name: frozen[name] for name in ("params", "prompts")}
+    states, added = conditions(frozen, jnp.asarray(vectors))
     texts = [text.replace("{}", "<x>") for text in TEMPLATES["textual_inversion"]]
     drawn = encode_prompts(tiny.sd, texts, {"<x>": by_encoder(vectors, WIDTHS)})
     np.testing.assert_allclose(states, drawn.states, atol=1e-5)
@@ -124,9 +133,9 @@ def test_learns_under_the_conditions_that_pictures_are_drawn_under(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "alpha"), [(0, 0.0), (1, 0.0), (1, 1.0)])
-def test_each_term_reaches_its_encoders(number, alpha, tmp_path):
+def test_each_term_reaches_its_encoders(number, alpha, tiny):
     """The class feature is of one text encoder; the U-Net attends to both."""
-    problem = xl_problem(tiny_xl(tmp_path), number, alpha=alpha)
+    problem = xl_problem(tiny, number, alpha=alpha)
     gradient = np.asarray(problem.differentiate(problem.tokens, problem.draws())[2])
     reached = [bool(np.abs(part).min() > 0) for part in split(gradient, WIDTHS)]
     touched = [bool(part.any()) for part in split(gradient, WIDTHS)]
@@ -230,8 +239,7 @@ def test_the_described_tree_is_the_loaded_one(world, changes):
     assert ("unet" in method.material.sd.params) == bool(config.alpha)
 
 
-def test_words_near_photos_have_a_row_of_each_table(tmp_path):
-    tiny = tiny_xl(tmp_path)
+def test_words_near_photos_have_a_row_of_each_table(tiny, tmp_path):
     readers, clip = readers_of(tiny.sd), tiny.clips[1]
     means = clip.text_features(["a photo of a dog", "a photo of a fox"])
     words, vectors = nearest_words(clip, readers, means, 2, tmp_path)

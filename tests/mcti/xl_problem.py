@@ -1,5 +1,6 @@
 """The objective on a tiny Stable Diffusion XL, with every number known."""
 
+import functools
 from dataclasses import dataclass
 
 import jax
@@ -53,6 +54,11 @@ class XLProblem:
         return losses(self.objective.networks, tokens, frozen, rows, draws, config.logit_scale)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def encode(vae, params, pixels):
+    return vae.apply({"params": params}, pixels, method=AutoencoderKL.encode)
+
+
 def xl_problem(tiny: TinyXL, number: int = 1, **changes) -> XLProblem:
     """Random photos under the tiny model.
 
@@ -66,9 +72,7 @@ def xl_problem(tiny: TinyXL, number: int = 1, **changes) -> XLProblem:
     layout = RowLayout.of(config, 3, 1)
     objective = Objective(make_networks(config, sd, clip), layout, config)
     pixels = random_pixels(len(LABELS))
-    moments = sd.vae.apply(
-        {"params": sd.params["vae"]}, jnp.asarray(pixels), method=AutoencoderKL.encode
-    )
+    moments = encode(sd.vae, sd.params["vae"], pixels)
     rng = np.random.default_rng(3)
     features = rng.standard_normal((2, len(LABELS), WIDTHS[number])).astype(np.float32)
     mean, logvar = (
