@@ -21,6 +21,7 @@ from benchmarks.aot_cases import Case, cases
 from common.aot import DoesNotFit, compile_for
 from common.aot.program import arguments
 from common.aot.report import GIB
+from common.aot.topology import topology_devices
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 from common.files import read_json, write_json
@@ -47,20 +48,23 @@ COLUMNS = (
 
 def measure(case: Case, corpus: str, override: str) -> dict[str, Any]:
     """Compile one case; what does not fit says how much it would need."""
+    # What this refuses is known before the minutes of the compiler.
+    chip = topology_devices(case.topology)[0]
+    gradient = gradient_bytes(case.config(corpus, override), chip)
     try:
         report = compile_for(case.config(corpus, override), case.topology)
     except DoesNotFit as error:
         return {"needed": error.needed, "available": error.available}
     finally:
         jax.clear_caches()
-    row = report.to_dict() | {"gradient": gradient_bytes(case.config(corpus, override))}
+    row = report.to_dict() | {"gradient": gradient}
     del row["config"]  # The case says it.
     return row
 
 
-def gradient_bytes(config: ConfigDict) -> int:
-    """Return size of the gradient of all that is trained."""
-    state, *_ = arguments(find_method(config), make_mesh(1, 1))
+def gradient_bytes(config: ConfigDict, device: jax.Device) -> int:
+    """Return size of the gradient of all that is trained on a device."""
+    state, *_ = arguments(find_method(config), make_mesh(1, 1, [device]))
     leaves = jax.tree.leaves(state.trainable)
     return sum(np.prod(leaf.shape, dtype=int).item() * leaf.dtype.itemsize for leaf in leaves)
 

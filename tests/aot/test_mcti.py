@@ -9,8 +9,10 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.aot_table import gradient_bytes
 from common.aot import compile_for
 from common.aot.program import arguments
+from common.aot.topology import topology_devices
 from common.training.mesh import make_mesh
 from common.training.method import find_method
 from common.training.sharding import by_path
@@ -63,6 +65,11 @@ def test_the_flash_kernel(settings, write_models, topology, attention):
     probabilities = 4 * 4096 * 4096 * 4
     assert report.memory.temporary < probabilities
     check_quiet(report, gradient=8 * 32 * 4 + 1024)
+
+
+def test_a_gradient_is_counted_where_its_kernels_run(settings, models):
+    config = settings(f"{SMALL},classes=3,attention=flash", models)
+    assert gradient_bytes(config, topology_devices("v5e:1x1")[0]) == 3 * 32 * 4
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import math
 from types import SimpleNamespace
 
+import jax
 import pytest
 
 from benchmarks import aot_table
@@ -52,7 +53,7 @@ def test_captioning_spreads_its_model_over_all_chips_but_eight_at_most():
 
 
 def test_a_gradient_is_that_of_all_that_is_trained():
-    assert gradient_bytes(toy.get_config("Shared")) == 4 * toy.WIDTH**2
+    assert gradient_bytes(toy.get_config("Shared"), jax.devices()[0]) == 4 * toy.WIDTH**2
 
 
 def test_what_is_sent_is_checked():
@@ -81,6 +82,7 @@ def test_what_does_not_fit_is_a_row_too(monkeypatch):
         raise DoesNotFit("too large", 20.0, 15.75)
 
     monkeypatch.setattr(aot_table, "compile_for", compile_for)
+    monkeypatch.setattr(aot_table, "topology_devices", lambda topology: jax.devices())
     assert measure(CASE, "", "") == {"needed": 20.0, "available": 15.75}
 
 
