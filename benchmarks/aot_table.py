@@ -49,10 +49,10 @@ COLUMNS = (
 def measure(case: Case, corpus: str, override: str) -> dict[str, Any]:
     """Compile one case; what does not fit says how much it would need."""
     # What this refuses is known before the minutes of the compiler.
-    chip = topology_devices(case.topology)[0]
-    gradient = gradient_bytes(case.config(corpus, override), chip)
+    config = case.config(corpus, override)
+    gradient = gradient_bytes(config, topology_devices(case.topology)[0])
     try:
-        report = compile_for(case.config(corpus, override), case.topology)
+        report = compile_for(config, case.topology)
     except DoesNotFit as error:
         return {"needed": error.needed, "available": error.available}
     finally:
@@ -71,11 +71,12 @@ def gradient_bytes(config: ConfigDict, device: jax.Device) -> int:
 
 def check(case: Case, row: Mapping[str, Any]) -> None:
     """Check that MC-TI's classes share nothing and only spread weights are gathered."""
+    method = case.program.split()[0]
     kinds = {op["kind"] for op in row.get("collectives", ())}
     sent = sum(op["sent"] for op in row.get("collectives", ()))
-    if case.program.startswith("mcti") and "gradient" in row and sent >= min(row["gradient"], 4096):
+    if method == "mcti" and "gradient" in row and sent >= min(row["gradient"], 4096):
         raise AssertionError(f"{case.key} sends {sent} bytes of a {row['gradient']}-byte gradient")
-    if case.program.split()[0] in ("mcti", "protext", "aape") and kinds - {"all-reduce"}:
+    if method in ("mcti", "protext", "aape") and kinds - {"all-reduce"}:
         raise AssertionError(f"{case.key} has {', '.join(kinds)}")
 
 

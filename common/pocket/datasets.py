@@ -55,14 +55,18 @@ def _pixels(scene: Scene) -> UInt8[np.ndarray, "h w 3"]:
     return render([scene])[0]
 
 
-@functools.cache
 def open_pocket(name: str) -> Dataset:
     """Open one of the bundled data sets.
 
     Raises:
       UserError: There is no set of that name.
     """
-    chosen = _find(name)
+    return _opened(name, _find(name))
+
+
+@functools.cache
+def _opened(name: str, chosen: PocketSet) -> Dataset:
+    # By the settings as well, so that a set with others is another one.
     return Dataset(
         name=f"pocket:{name}",
         classnames=tuple(species.name for species in chosen.species),

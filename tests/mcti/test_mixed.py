@@ -49,18 +49,22 @@ def test_names_are_read_in_the_templates_of_training(tmp_path):
 def test_a_run_beside_names_and_what_it_classifies(tmp_path, compiled):
     """Names that the pocket CLIP knows are found; the learned classes' softmax holds them."""
     fields = "data=pocket:second,shots=1,updates=4,alpha=0,generate.per_class=0,mesh.data=1"
-    fields += f",cache={tmp_path}/c,beside=pocket:rare"
-    config = f"--config=mcti.py:{fields},compile_cache={compiled}"
-    done = commands.run("mcti_jax.train", config, f"--workdir={tmp_path}/beside")
-    assert done.status == 0, done.err
+    fields += f",cache={tmp_path}/c"
+    beside = f"{fields},beside=pocket:rare"
+    for name, given in (("alone", fields), ("beside", beside)):
+        config = f"--config=mcti.py:{given},compile_cache={compiled}"
+        done = commands.run("mcti_jax.train", config, f"--workdir={tmp_path}/{name}")
+        assert done.status == 0, done.err
     result = json.loads((tmp_path / "beside/result.json").read_text())
     metrics, baselines = result["metrics"], result["baselines"]
     assert metrics["mixed/named"] > 0.5 and "mixed/learned" in metrics
     for name in ("nearest_class_mean", "names"):
         assert {"mixed/learned", "mixed/named"} <= set(baselines[name])
-    second = mcti_jax.load(tmp_path / "beside")
+    assert "mixed/named" not in json.loads((tmp_path / "alone/result.json").read_text())["metrics"]
+    first, second = (mcti_jax.load(tmp_path / name) for name in ("alone", "beside"))
+    assert (first.class_features != second.class_features).any()
     names = open_dataset("pocket:rare").classnames
-    kept = MCTI(get_config(fields)).load(make_mesh(1, 1)).frozen["kept"]
+    kept = MCTI(get_config(beside)).load(make_mesh(1, 1)).frozen["kept"]
     assert kept.texts.shape[0] == len(names) and kept.texts.any(axis=(1, 2)).all()
 
     (tmp_path / "names.json").write_text('["pocket star", "blue fish"]')

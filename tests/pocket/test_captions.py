@@ -78,9 +78,10 @@ def test_questions_have_the_scene_s_answers(arrangement, count):
     assert asked[f"{verb} the {noun} red?"] == "yes"
 
 
-def test_what_is_denied_is_not_there():
-    for seed in range(60):
-        asked = questions(replace(SCENE, seed=seed))
+@pytest.mark.parametrize("arrangement", ["single", "pair", "row"])
+def test_what_is_denied_is_not_there(arrangement):
+    for seed in (SCENE.seed, *range(60)):
+        asked = questions(replace(SCENE, seed=seed, arrangement=arrangement))
         denied = [question.text for question in asked if question.answer == "no"]
         assert len(denied) == 2
         assert not any(f" {word}?" in text for text in denied for word in ("red", "white", "sand"))

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from common.data.sources import open_dataset
 from common.errors import UserError
-from common.pocket.datasets import SETS, _pixels, open_pocket, pocket_descriptions
+from common.pocket.datasets import SETS, _opened, _pixels, open_pocket, pocket_descriptions
 from common.pocket.world import NAMELESS, RARE
 
 
@@ -44,10 +46,17 @@ def test_no_picture_is_in_two_places(opened):
 def test_opening_twice_gives_the_same_set(opened):
     first = opened["second"].train
     before = first.fingerprint
-    _pixels.cache_clear()
-    second = open_pocket.__wrapped__("second").train
+    for cached in (_pixels, _opened):
+        cached.cache_clear()
+    second = open_pocket("second").train
     assert first is not second and before == second.fingerprint
     assert first.fingerprint != opened["rare"].train.fingerprint
+
+
+def test_a_set_with_other_settings_is_opened_anew(opened, monkeypatch):
+    monkeypatch.setitem(SETS, "second", replace(SETS["second"], train_shots=1, test_shots=2))
+    few = open_pocket("second")
+    assert len(few.train) < len(few.test) < len(opened["second"].train)
 
 
 def test_the_sketch_set_differs_in_style_only(opened):
