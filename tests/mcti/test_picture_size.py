@@ -59,6 +59,17 @@ def loaded():
     return models(vae=random_params(sd.vae, pixels), vision=random_params(clip.image_tower, pixels))
 
 
+@pytest.mark.parametrize(("size", "sentence"), [(9, "take 8"), (1, "take 2")])
+def test_resolution_that_the_vae_cannot_reduce(loaded, size, sentence):
+    with pytest.raises(UserError, match=sentence):
+        picture_size(settings(resolution=size), loaded[0])
+
+
+def test_resolution_is_the_models_own_unless_given(loaded):
+    assert picture_size(settings(), loaded[0]) == (8, 8)
+    assert picture_size(settings(resolution=16), loaded[0]) == (16, 16)
+
+
 @pytest.fixture
 def config(tmp_path):
     generate = {"per_class": 1, "steps": 1, "sampler": "ddim"}
