@@ -24,7 +24,7 @@ def crop(image: Image.Image, width: int, height: int) -> UInt8[np.ndarray, "{hei
     the textual-inversion data set, which cuts before it resizes.
     """
     scale = min(image.width / width, image.height / height)
-    part = round(scale * width), round(scale * height)
+    part = max(1, round(scale * width)), max(1, round(scale * height))
     left, top = ((whole - kept) // 2 for whole, kept in zip(image.size, part, strict=True))
     return squash(image.crop((left, top, left + part[0], top + part[1])), width, height)
 

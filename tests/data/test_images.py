@@ -80,3 +80,7 @@ def test_crop_is_the_largest_part_of_its_shape(noise, size, part):
     expected = squash(photo.crop(part), 20, 16)
     np.testing.assert_array_equal(crop(photo, 20, 16), expected)
     assert expected.shape == (16, 20, 3)
+
+
+def test_crop_of_a_single_pixel_is_of_its_colour():
+    assert (crop(Image.new("RGB", (1, 1), (9, 8, 7)), 16, 4) == (9, 8, 7)).all()
