@@ -105,6 +105,9 @@ def fit(
 
     @partial(jax.jit, donate_argnums=0)
     def steps(state: _State, data: Any, first: Array, rates: Float[Array, " n"]) -> _State:
+        # XLA's CPU backend leaves convolutions within a loop to its slowest code.
+        if len(rates) == 1:
+            return step(state, data, first, rates[0])
         indices = first + jnp.arange(len(rates))
         return jax.lax.scan(
             lambda state, x: (step(state, data, *x), None), state, (indices, rates)
@@ -112,7 +115,7 @@ def fit(
 
     state = _State(params, jax.tree.map(jnp.copy, params), optimizer.init(params), jnp.zeros(()))
     state, index, spent = _resumed(state, allowance.file)
-    # XLA's CPU backend is no faster in a loop; a GPU is, as it need not wait for the host.
+    # In a loop a GPU need not wait for the host.
     count = 1 if jax.default_backend() == "cpu" else _SHOW_EVERY
     looked = kept = None
     with Progress(plan.steps, name, status="compiling…") as progress:

@@ -13,6 +13,10 @@ stages share so much time of training, whatever the device, and each ends with i
 at zero; drawing the corpus and measuring the models come on top. Without it the result depends on
 the recipe, the seed and the device's rounding only.
 
+With `--start` the CLIP, the VAE's decoder and the UNet go on from those of a folder, so that a
+device that is lent for an hour at a time trains as far as one that is there for a day. The seed
+should be another then, as the same would show the same pictures in the same order.
+
 For example:
 
     python -m tools.pocket.pretrain --out=models --quick
@@ -50,6 +54,7 @@ from tools.pocket.lm_card import write_lm_card
 from tools.pocket.pretrain_siglip import pretrain_siglip
 from tools.pocket.recipe import FULL, QUICK, Recipe
 from tools.pocket.stages import Stages, claim
+from tools.pocket.starting import Start
 from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
 from tools.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
 from tools.pocket.train_unet import SCHEDULE, train_unet, unet_config
@@ -66,7 +71,10 @@ def main(argv: list[str]) -> None:
     del argv
     values = flags.FLAGS
     recipe = dataclasses.replace(
-        QUICK if values.quick else FULL, seed=values.seed, seconds=values.seconds
+        QUICK if values.quick else FULL,
+        seed=values.seed,
+        seconds=values.seconds,
+        start=values.start,
     )
     out = as_output_folder(values.out, "--out", local=True)
     work = as_output_folder(values.work or out / "work", "--work", local=True)
@@ -82,6 +90,7 @@ def define_flags() -> None:
     flags.DEFINE_bool("quick", False, "A few minutes' worth, for trying things out.")
     flags.DEFINE_integer("seed", 0, "Of every random choice.")
     flags.DEFINE_float("seconds", 0.0, "Of all training; 0: all steps.", lower_bound=0)
+    flags.DEFINE_string("start", "", "Folder of models from which the pictures' ones go on.")
     flags.DEFINE_enum("only", None, list(PARTS), "Train this part alone.")
 
 
@@ -92,15 +101,17 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
       UserError: `work` holds stages of another recipe.
     """
     claim(work, recipe)
+    start = Start.opened(recipe.start)
     corpus = sample_corpus(recipe.corpus, recipe.seed)
     tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
     stages = Stages(work, recipe)
+    latents = start.sd.modules.vae.config if start else vae_config()
 
     def clip_stage(allowance: Allowance) -> dict[str, Any]:
-        return train_clip(corpus, tokenizer, recipe.clip, recipe.seed, allowance)
+        return train_clip(corpus, tokenizer, recipe.clip, recipe.seed, allowance, start)
 
     def vae_stage(allowance: Allowance) -> dict[str, Any]:
-        return train_vae(corpus, recipe.vae, recipe.seed, allowance)
+        return train_vae(corpus, latents, recipe.vae, recipe.seed, allowance, start)
 
     clip_params = stages.run("clip", clip_stage)
     vae_params = stages.run("vae", vae_stage)
@@ -114,11 +125,12 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
             corpus,
             tokenizer,
             (text_config, text),
-            vae_params,
+            (latents, vae_params),
             recipe.unet,
             recipe.empty_captions,
             recipe.seed,
             allowance,
+            start,
         )
         return {"params": params, "scaling_factor": np.float32(scale)}
 
@@ -132,7 +144,7 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
     save_clip(clip, out / "clip")
     modules = Modules(
         UNet(unet_config(text_config.width)),
-        AutoencoderKL(vae_config(float(unet["scaling_factor"]))),
+        AutoencoderKL(dataclasses.replace(latents, scaling_factor=float(unet["scaling_factor"]))),
         TextTower(text_config),
         SCHEDULE,
     )

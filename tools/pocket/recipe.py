@@ -36,6 +36,7 @@ class Recipe:
       judge: The optimisation of the classifier that measures drawn pictures.
       test_size: Pictures per measurement of the model card.
       seconds: Of all training, shared out as `SHARES` says; 0 for all steps.
+      start: Folder of the CLIP and Stable Diffusion from which theirs goes on; "" for none.
     """
 
     seed: int = 0
@@ -51,13 +52,14 @@ class Recipe:
     judge: Fit = Fit(steps=4000, batch=128, rate=2e-3)
     test_size: int = 1000
     seconds: float = 0.0
+    start: str = ""
 
     def allowed(self, stage: str) -> float:
         """Return the seconds of a stage; 0 for all its steps."""
         return self.seconds * SHARES[stage]
 
 
-SHARES = {"clip": 0.14, "vae": 0.12, "unet": 0.52, "judge": 0.03, "siglip": 0.14, "lm": 0.05}
+SHARES = {"clip": 0.10, "vae": 0.08, "unet": 0.60, "judge": 0.03, "siglip": 0.14, "lm": 0.05}
 """Of the seconds that a pretraining may take."""
 
 FULL = Recipe()

@@ -16,6 +16,7 @@ from common.pocket.renderer import SIZE
 from tools.pocket.corpus import Corpus
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit
 from tools.pocket.recipe import Fit
+from tools.pocket.starting import Start
 
 WIDTH = 128
 # Captions are cut here, and the finished tower has no more positions: the U-Net attends to all
@@ -41,11 +42,17 @@ def clip_config(tokenizer: Tokenizer) -> CLIPConfig:
 
 
 def train_clip(
-    corpus: Corpus, tokenizer: Tokenizer, plan: Fit, seed: int, allowance: Allowance = NO_LIMIT
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    plan: Fit,
+    seed: int,
+    allowance: Allowance = NO_LIMIT,
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Train both towers and return `{"text": ..., "vision": ..., "logit_scale": ...}`."""
     config = clip_config(tokenizer)
-    text_tower = TextTower(dataclasses.replace(config.text, positions=_DRAWN_POSITIONS))
+    positions = POSITIONS if start else _DRAWN_POSITIONS
+    text_tower = TextTower(dataclasses.replace(config.text, positions=positions))
     image_tower = ViT(config.vision)
     text_key, vision_key, key = jax.random.split(jax.random.key(seed), 3)
     embeddings = jnp.zeros((1, POSITIONS, WIDTH))
@@ -54,6 +61,8 @@ def train_clip(
         "vision": image_tower.init(vision_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"],
         "logit_scale": jnp.log(jnp.asarray(_START_SCALE)),
     }
+    if start:
+        params = start.clip_params(params, tokenizer)
 
     def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
         pixels = normalised(mirror_some(batch["pixels"], key))

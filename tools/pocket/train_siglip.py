@@ -17,6 +17,7 @@ from common.weights.nesting import flatten, nest
 from tools.pocket.corpus import Corpus
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit
 from tools.pocket.recipe import Fit
+from tools.pocket.starting import carried_rows
 from tools.pocket.train_clip import WIDTH, mirror_some, normalised
 
 POSITIONS = 20
@@ -87,12 +88,9 @@ def started(params: Params, clip: CLIP, tokenizer: SigLIPTokenizer) -> Params:
         for key, x in common.items()
     }
     start = nest(alike)
-    rows = np.asarray(clip.params["text"]["token_embedding"])
-    table = np.array(start["text"]["token_embedding"])
-    for number in range(tokenizer.vocab_size):
-        if pieces := clip.tokenizer.encode(tokenizer.word(number).removeprefix("-")):
-            table[number] = rows[pieces].mean(axis=0)
-    table[tokenizer.eos] = rows[clip.tokenizer.eos]
+    words = [tokenizer.word(number) for number in range(tokenizer.vocab_size)]
+    table = carried_rows(np.array(start["text"]["token_embedding"]), words, clip)
+    table[tokenizer.eos] = clip.params["text"]["token_embedding"][clip.tokenizer.eos]
     start["text"]["token_embedding"] = jnp.asarray(table)
     for tower, count in (("text", POSITIONS), ("vision", None)):
         places = jnp.asarray(clip.params[tower]["position_embedding"])[1:]

@@ -12,41 +12,55 @@ from common.pocket.renderer import SIZE
 from tools.pocket.corpus import Corpus
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
 from tools.pocket.recipe import Fit
+from tools.pocket.starting import Start, single
 
 # Stable Diffusion's 4 keep too little of so small a picture: a mark of another colour is lost.
 LATENT_CHANNELS = 8
 _KL_WEIGHT = 1e-3
 
 
-def vae_config(scaling_factor: float = 1.0) -> VAEConfig:
-    """Return the pocket VAE's configuration."""
+def vae_config() -> VAEConfig:
+    """Return the pocket VAE's configuration, its latents not scaled."""
     return VAEConfig(
         sample_size=SIZE,
         block_out_channels=(24, 48, 64),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
-        scaling_factor=scaling_factor,
+        scaling_factor=1.0,
     )
 
 
 def train_vae(
-    corpus: Corpus, plan: Fit, seed: int, allowance: Allowance = NO_LIMIT
+    corpus: Corpus,
+    config: VAEConfig,
+    plan: Fit,
+    seed: int,
+    allowance: Allowance = NO_LIMIT,
+    start: Start | None = None,
 ) -> dict[str, Any]:
-    """Train on absolute and squared error and a little KL, and return the parameters."""
-    vae = AutoencoderKL(vae_config())
+    """Train on absolute and squared error and a little KL, and return the parameters.
+
+    A VAE that goes on from another keeps its encoder: of its latents the UNet knows much already.
+    """
+    vae = AutoencoderKL(config)
     init_key, key = jax.random.split(jax.random.key(seed))
     params = vae.init(init_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"]
+    frozen: dict[str, Any] = {}
+    if start:
+        params = single(start.sd.params["vae"])
+        frozen = {name: params.pop(name) for name in ("encoder", "quant")}
 
     def loss(params: Any, batch: Array, key: Key[Array, ""]) -> Array:
         pixels = centred(batch)
-        moments = vae.apply({"params": params}, pixels, method="encode")
+        whole = {"params": frozen | params}
+        moments = vae.apply(whole, pixels, method="encode")
         latents = moments.sample(jax.random.normal(key, moments.mean.shape))
-        error = vae.apply({"params": params}, latents, method="decode") - pixels
+        error = vae.apply(whole, latents, method="decode") - pixels
         kl = (moments.mean**2 + jnp.exp(moments.logvar) - 1 - moments.logvar).mean() / 2
         return jnp.abs(error).mean() + (error**2).mean() + _KL_WEIGHT * kl
 
-    return fit("VAE", loss, params, corpus.pictures, plan, key, allowance)
+    return frozen | fit("VAE", loss, params, corpus.pictures, plan, key, allowance)
 
 
 def centred(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
@@ -55,10 +69,10 @@ def centred(pixels: UInt8[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
 
 
 def encode_pictures(
-    params: dict[str, Any], pixels: UInt8[np.ndarray, "b h w 3"]
+    config: VAEConfig, params: dict[str, Any], pixels: UInt8[np.ndarray, "b h w 3"]
 ) -> tuple[Float[np.ndarray, "b h4 w4 c"], Float[np.ndarray, "b h4 w4 c"]]:
     """Return mean and standard deviation of the latents' posterior, not scaled."""
-    vae = AutoencoderKL(vae_config())
+    vae = AutoencoderKL(config)
 
     @jax.jit
     def encode(params: Any, pixels: Array) -> tuple[Array, Array]:

@@ -137,6 +137,6 @@ def test_the_schedule_is_stable_diffusion_s():
 def test_pictures_become_latents_of_a_quarter_of_their_size():
     params = random_params(AutoencoderKL(vae_config()), jnp.zeros((1, SIZE, SIZE, 3)))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    mean, std = encode_pictures(params, pixels)
+    mean, std = encode_pictures(vae_config(), params, pixels)
     assert mean.shape == std.shape == (3, 8, 8, LATENT_CHANNELS)
     assert np.all(std > 0)
