@@ -1,55 +1,25 @@
 """The caches: every photo and its mirror, as the reference would encode them in each step."""
 
-import hashlib
-from dataclasses import dataclass
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import Dataset, ImageSplit
 from mcti_jax import material
-from tests.mcti.tiny import QUICK, models, random_params, settings
+from tests.mcti.noise import Noise, answer, encoders
+from tests.mcti.tiny import QUICK, settings
 
 SIZE = 8
 
 
-@dataclass(frozen=True)
-class Noise:
-    """A photo that is wider than high, so that squashing is not cropping."""
-
-    seed: int
-
-    def open(self):
-        pixels = np.random.default_rng(self.seed).integers(0, 256, (9, 20, 3), dtype=np.uint8)
-        return Image.fromarray(pixels)
-
-    def digest(self):
-        return hashlib.sha256(str(self.seed).encode()).digest()
-
-
-def split(count, seed):
-    photos = tuple(Noise(seed + n) for n in range(count))
-    return ImageSplit(np.arange(count) % 2, tuple(str(x.seed) for x in photos), photos)
-
-
 @pytest.fixture(scope="module")
 def loaded():
-    sd, clip = models()
-    pixels = jnp.zeros((1, SIZE, SIZE, 3))
-    return models(vae=random_params(sd.vae, pixels), vision=random_params(clip.image_tower, pixels))
+    return encoders()
 
 
 @pytest.fixture
 def gathered(loaded, tmp_path, monkeypatch):
-    data = Dataset("noise", ("a", "b"), train=split(4, 0), test=split(2, 10))
-    monkeypatch.setattr(material, "open_dataset", lambda spec, holdout: data)
-    monkeypatch.setattr(
-        material, "load_stable_diffusion", lambda source, dtype, networks: loaded[0]
-    )
-    monkeypatch.setattr(material, "load_clip", lambda source, dtype, image_size: loaded[1])
+    answer(monkeypatch, *loaded, train=4)
     config = settings(cache=str(tmp_path), shots=0, progress=False, resolution=SIZE)
     return material.gather(config)
 

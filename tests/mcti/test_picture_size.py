@@ -3,12 +3,10 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import Dataset
 from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
@@ -16,8 +14,8 @@ from mcti_jax import generation, material, previews
 from mcti_jax.outline import outline_of
 from mcti_jax.picture_size import parse_aspect, picture_size
 from mcti_jax.trained import TrainedTokens
-from tests.mcti.test_material import split
-from tests.mcti.tiny import QUICK, models, random_params, settings
+from tests.mcti.noise import answer, encoders
+from tests.mcti.tiny import QUICK, settings
 
 SD1 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 XL = "stabilityai/stable-diffusion-xl-base-1.0"
@@ -54,9 +52,7 @@ def test_sizes_of_published_models(model, resolution, aspect, size):
 
 @pytest.fixture(scope="module")
 def loaded():
-    sd, clip = models()
-    pixels = jnp.zeros((1, 8, 8, 3))
-    return models(vae=random_params(sd.vae, pixels), vision=random_params(clip.image_tower, pixels))
+    return encoders()
 
 
 @pytest.mark.parametrize(("size", "sentence"), [(9, "take 8"), (1, "take 2")])
@@ -81,13 +77,7 @@ def config(tmp_path):
 def test_what_is_encoded_and_drawn_has_the_shape(loaded, config, monkeypatch):
     """Squares of 16 pixels and a shape of 4 to 1 make pictures of 32 by 8."""
     sd, clip = loaded
-    data = Dataset("noise", ("a", "b"), train=split(2, 0), test=split(2, 10))
-    for name, value in {
-        "open_dataset": lambda spec, holdout: data,
-        "load_stable_diffusion": lambda source, dtype, networks: sd,
-        "load_clip": lambda source, dtype, image_size: clip,
-    }.items():
-        monkeypatch.setattr(material, name, value)
+    data = answer(monkeypatch, sd, clip, train=2)
     gathered = material.gather(config)
     assert gathered.size == (32, 8)
 

@@ -90,7 +90,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
         vae_steps=recipe.vae.steps,
         unet_steps=recipe.unet.steps,
         minutes=", ".join(f"{name} {value / 60:.0f} min" for name, value in seconds.items()),
-        limit=f", within {recipe.seconds:.0f} s" if recipe.seconds else "",
+        limit=_limit(recipe),
         test_size=recipe.test_size,
         table=markdown_table(("figure", "value"), rows),
     )
@@ -121,6 +121,11 @@ def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:
 
 def _label(prompt: str, about: Species | None) -> str:
     return f"{prompt!r}, i.e. {plain_description(about)}" if about else f"{prompt!r}"
+
+
+def _limit(recipe: Recipe) -> str:
+    within = f", within {recipe.seconds:.0f} s" if recipe.seconds else ""
+    return f"{within}, going on from models of less training" if recipe.start else within
 
 
 def _millions(params: Mapping) -> float:

@@ -25,7 +25,7 @@ SCHEDULE = NoiseSchedule(
     steps_offset=1,
     set_alpha_to_one=False,
 )
-_TIME_SHIFT = -0.5  # of logit-normal timesteps, towards less noise
+_TIME_SHIFT = 0.4  # of logit-normal timesteps, towards more noise
 
 
 def unet_config(text_width: int) -> UNetConfig:
@@ -62,8 +62,8 @@ def min_snr_weight(timesteps: Int[Array, "b"]) -> Float[Array, "b"]:
 def drawn_times(key: Key[Array, ""], size: int) -> Int[Array, " size"]:
     """Draw timesteps: half of them evenly, half logit-normal (arXiv 2403.03206, section 3.1).
 
-    Latents of 8x8 are drowned much earlier than those for which the schedule was made: of the last
-    third of its timesteps there is little to learn.
+    The shape of a picture of 8x8 latents is decided between the timesteps 750 and 400: noised that
+    far and denoised again without a prompt, a sixth and two thirds of the photos keep theirs.
     """
     even_key, middle_key, flag_key = jax.random.split(key, 3)
     even = jax.random.uniform(even_key, (size,))
@@ -86,8 +86,9 @@ def train_unet(
 ) -> tuple[dict[str, Any], float]:
     """Train on noise prediction, with the text states at all positions as in sampling.
 
-    Half of the time a picture has the caption that CLIP has read, else one in plain words: names
-    tell little of a shape to a model that has seen few pictures (Stable Diffusion 3 mixes the same way, arXiv 2403.03206).
+    Half of the time a picture has the caption that CLIP has read, else one in plain words, as
+    Stable Diffusion 3 mixes captions (arXiv 2403.03206): names tell little of a shape to a model
+    that has seen few pictures.
 
     Args:
       corpus: Captioned pictures.
