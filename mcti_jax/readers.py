@@ -76,6 +76,13 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
             f"model={config.model!r} has text {has} {listed(widths)} but clip={config.clip!r} has "
             f"{clip_sizes.width}: choose the CLIP whose text tower this Stable Diffusion uses."
         )
+    ours, clips = ((words.bos, words.eos) for words in (sd.tokenizers[number], clip.tokenizer))
+    if ours != clips:
+        raise UserError(
+            f"model={config.model!r} begins and ends its texts with the tokens {listed(ours)} but "
+            f"clip={config.clip!r} with {listed(clips)}: choose the CLIP whose text tower this "
+            "Stable Diffusion uses."
+        )
     projected = encoders[number].tower.config.projection
     if projected not in (None, clip_sizes.projection):
         raise UserError(

@@ -57,7 +57,22 @@ def _make_clipa(folder: Path) -> None:
     write(folder / "tokenizer.json", {"added_tokens": added, "model": model})
 
 
-def _clipa(folder: Path) -> Any:
+def _make_metaclip2(folder: Path) -> None:
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 64}
+    words = {"vocab_size": 7, "num_attention_heads": 2, "eos_token_id": 2, "pad_token_id": 1}
+    text = {"model_type": "metaclip_2_text_model", **sizes, **words}
+    pixels = {"image_size": 32, "patch_size": 8, "num_attention_heads": 2}
+    vision = {"model_type": "metaclip_2_vision_model", **sizes, **pixels}
+    towers = {"text_config": text, "vision_config": vision, "projection_dim": 64}
+    write(folder / "config.json", {"model_type": "metaclip_2", **towers})
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁a", "▁photo", "<mask>"]
+    model = {"type": "Unigram", "unk_id": 3, "vocab": [[piece, -1.0] for piece in pieces]}
+    special = {"special": True, "normalized": False}
+    added = [{"id": i, "content": pieces[i], **special} for i in (0, 1, 2, 3, 6)]
+    write(folder / "tokenizer.json", {"added_tokens": added, "model": model})
+
+
+def _described(folder: Path) -> Any:
     from common.clip.known import describe_clip
 
     return describe_clip(str(folder)).tokenizer(["a photo"])
@@ -140,7 +155,8 @@ READERS = {
         copied("clip/config.json", "clip/preprocessor_config.json"), _clip_config
     ),
     "open_clip_config": Reader(_make_open_clip, _open_clip),
-    "clipa": Reader(_make_clipa, _clipa),
+    "clipa": Reader(_make_clipa, _described),
+    "metaclip2": Reader(_make_metaclip2, _described),
     "diffusion_config": Reader(
         copied(
             "sd/unet/config.json",

@@ -59,6 +59,13 @@ class TextConfig:
 
 
 @dataclass(frozen=True)
+class MetaCLIP2TextConfig(TextConfig):
+    """CLIP's text tower, for the words of many languages."""
+
+    __repr__ = TextConfig.__repr__
+
+
+@dataclass(frozen=True)
 class ViTConfig:
     """A vision transformer; the fields are `TextConfig`'s, the sizes in pixels."""
 

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from common.clip.siglip_pieces import FILE, SETTINGS, Pieces
+from common.clip.pieces_file import FILE, SETTINGS, Pieces
 from common.clip.tokenizer import Tokenizer
 from common.files import atomic_write, write_json
 

@@ -5,15 +5,16 @@ Texts end in an end token and have no start token.
 
 from typing import Any
 
+from common.clip.pieces_file import SPACE
 from common.clip.pieces_tokenizer import PiecesTokenizer
-from common.clip.siglip_pieces import SPACE, read_pieces
+from common.clip.siglip_pieces import SIGLIP
 
 
 class SigLIPTokenizer(PiecesTokenizer):
     """Text to token ids; see `Tokenizer`. The backend itself cleans the text."""
 
     longest = 64
-    read = staticmethod(read_pieces)
+    read = SIGLIP.read
 
     def _settings(self, length: int) -> dict[str, Any]:
         settings = {

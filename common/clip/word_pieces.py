@@ -12,7 +12,7 @@ from common.bpe import (
     refusing_damage,
     require_numbers,
 )
-from common.clip.siglip_pieces import FILE, SETTINGS, Pieces
+from common.clip.pieces_file import FILE, SETTINGS, Pieces
 from common.errors import UserError
 from common.files import read_json, read_text
 from common.records import Record

@@ -9,6 +9,7 @@ AAPE = "aape/test_siglip.py"
 KNOWN = "clip/test_known.py"
 CLIPA = "clip/test_clipa.py"
 IMAGE_SIZE = "clip/test_image_size.py"
+METACLIP2 = "clip/test_metaclip2.py"
 
 MUTATIONS = (
     Mutation(
@@ -115,6 +116,27 @@ MUTATIONS = (
         "return 1 if self.bos is None else 2",
         "return 2",
         SIGLIP,
+    ),
+    Mutation(
+        "a-text-ends-in-its-last-words-place",
+        "common/clip/metaclip2_files.py",
+        '"pool": "eos"',
+        '"pool": "argmax"',
+        METACLIP2,
+    ),
+    Mutation(
+        "words-run-on-over-line-ends",
+        "common/clip/metaclip2_tokenizer.py",
+        "[pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace",
+        "[pre_tokenizers.Metaspace",
+        METACLIP2,
+    ),
+    Mutation(
+        "texts-without-a-start",
+        "common/clip/pieces_file.py",
+        'start = words["eos_token"], words.get("bos_token", "")',
+        'start = words["eos_token"], ""',
+        METACLIP2,
     ),
     Mutation(
         "giants-texts-as-wide-as-their-images",

@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from common.clip.siglip_pieces import FILE, SETTINGS, SPACE
+from common.clip.pieces_file import FILE, SETTINGS, SPACE
 from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.files import write_json
 from tools.pocket.vocabulary import Pair

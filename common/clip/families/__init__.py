@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from common.clip.config import CLIPConfig
-from common.clip.families import clipa, hugging_face, open_clip, siglip
+from common.clip.families import clipa, hugging_face, metaclip2, open_clip, siglip
 from common.clip.families.family import Family as Family
 from common.errors import UserError
 from common.files import read_json
@@ -11,6 +11,7 @@ from common.files import read_json
 FAMILIES: tuple[Family, ...] = (
     hugging_face.HUGGING_FACE,
     siglip.SIGLIP,
+    metaclip2.METACLIP2,
     clipa.CLIPA,
     open_clip.VIT,
     open_clip.RESNET,

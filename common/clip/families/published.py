@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from common.clip.clipa_files import clipa_config
 from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from common.clip.metaclip2_files import metaclip2_config
 
 # Width (and that of the space shared with images), blocks and heads of the text towers.
 _TEXTS = {"B": (512, 12, 8), "B+": (640, 12, 10), "L": (768, 12, 12), "H": (1024, 24, 16)}
@@ -39,6 +40,10 @@ def _quick(model: str, patch: int, image: int = 224) -> CLIPConfig:
 def _clipa(model: str, image: int) -> CLIPConfig:
     clip = _clip(model, 14, image)
     return clipa_config(replace(clip.text, vocab_size=32_000, positions=32), clip.vision)
+
+
+def _worldwide(clip: CLIPConfig) -> CLIPConfig:
+    return metaclip2_config(replace(clip, text=replace(clip.text, vocab_size=901_629)))
 
 
 def _resnet(
@@ -93,6 +98,15 @@ VITS: Mapping[str, CLIPConfig] = {
     "facebook/metaclip-h14-fullcc2.5b": _quick("H", 14),
     "timm/vit_huge_patch14_clip_224.metaclip_altogether": _clip("H", 14),
     "timm/vit_gigantic_patch14_clip_224.metaclip_2pt5b": _quick("bigG", 14),
+}
+METACLIP2S: Mapping[str, CLIPConfig] = {
+    f"facebook/metaclip-2-worldwide-{name}": _worldwide(clip)
+    for name, clip in {
+        "huge-quickgelu": _quick("H", 14),
+        "huge-378": _clip("H", 14, 378),
+        "giant": _clip("bigG", 14),
+        "giant-378": _clip("bigG", 14, 378),
+    }.items()
 }
 CLIPAS: Mapping[str, CLIPConfig] = {
     **{

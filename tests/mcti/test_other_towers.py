@@ -1,4 +1,4 @@
-"""MC-TI's tokens are read by the text towers of two models, which SigLIP is not one of."""
+"""MC-TI's tokens are read by two text towers: SigLIP's and MetaCLIP 2's are not such as CLIP's."""
 
 import pytest
 
@@ -8,6 +8,8 @@ from common.diffusion import load_stable_diffusion
 from common.errors import UserError
 from configs.mcti import get_config
 from mcti_jax.material import require_same_width
+from tests.clip import metaclip2_models
+from tests.clip.metaclip2_models import small_metaclip2
 from tests.clip.siglip_models import small_siglip, write_tokenizer
 
 
@@ -17,4 +19,13 @@ def test_siglip_is_refused_in_one_sentence(tmp_path):
     sentence = r"^clip='.*': MC-TI needs a causal text tower, and in this model's every token sees"
     with pytest.raises(UserError, match=sentence):
         config = get_config({"clip": str(tmp_path)})
+        require_same_width(load_stable_diffusion("pocket"), load_clip(str(tmp_path)), config)
+
+
+def test_another_vocabulary_is_refused_whatever_its_width(tmp_path, monkeypatch):
+    monkeypatch.setitem(metaclip2_models.TEXT, "width", 128)
+    save_clip(small_metaclip2(tmp_path), tmp_path)
+    config = get_config({"clip": str(tmp_path)})
+    sentence = r"^model='pocket' begins .* tokens 1394 and 1395 but clip='.*' with 0 and 2: choose"
+    with pytest.raises(UserError, match=sentence):
         require_same_width(load_stable_diffusion("pocket"), load_clip(str(tmp_path)), config)
