@@ -12,6 +12,8 @@ from common.clip.known import KNOWN, describe_clip
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 
+_MORE_WORDS = 901_629 - 49_408  # MetaCLIP 2's towers are those of LAION's, DFN's H-14-378 and bigG.
+
 PARAMETERS = {
     "openai/clip-vit-base-patch32": 151_277_313,
     "openai/clip-vit-base-patch16": 149_620_737,
@@ -45,6 +47,12 @@ PARAMETERS = {
     "google/siglip2-so400m-patch16-512": 1_136_555_698,
     "google/siglip2-giant-opt-patch16-256": 1_871_393_906,
     "google/siglip2-giant-opt-patch16-384": 1_871_885_426,
+    "facebook/metaclip-2-worldwide-huge-quickgelu": 986_109_441 + 1024 * _MORE_WORDS,
+    "facebook/metaclip-2-worldwide-huge-378": 986_714_881 + 1024 * _MORE_WORDS,
+    "facebook/metaclip-2-worldwide-giant": 2_539_567_105 + 1280 * _MORE_WORDS,
+    "facebook/metaclip-2-worldwide-giant-378": 2_539_567_105
+    + 1280 * _MORE_WORDS
+    + 1664 * (27**2 - 16**2),
 }
 
 # By a part of their names, of those that open_clip's own modules were counted for.
