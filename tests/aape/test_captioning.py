@@ -20,6 +20,7 @@ from common.config import read_config
 from common.errors import UserError
 from common.language.prompts import CAPTION
 from common.training import train
+from common.training.mesh import make_mesh
 from tests.aape.caption_problem import CELLS, CHANNELS, LM, WIDTH, described, install, settings
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
@@ -31,7 +32,7 @@ MAP_ALONE = {"lm.aape_position": "none", "compare": "()", "map_updates": 4, "upd
 
 def loaded(config):
     method = Captioning(config)
-    found = method.load(jax.make_mesh((1, 1), ("data", "model")))
+    found = method.load(make_mesh(1, 1))
     return method, jax.tree.map(jnp.asarray, found.frozen), found.source
 
 

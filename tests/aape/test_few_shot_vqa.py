@@ -125,7 +125,7 @@ def test_fewer_questions_may_be_asked(lm):
 def write_untrained(config, workdir):
     """What a run without updates would write."""
     method = Captioning(config)
-    method.load(jax.make_mesh((1, 1), ("data", "model")))
+    method.load(make_mesh(1, 1))
     learned = jax.device_get(method.init(jax.random.key(0)))
     method.save(learned, Evaluation({}), workdir)
 

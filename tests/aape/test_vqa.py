@@ -21,6 +21,7 @@ from common.data import ImageSplit
 from common.errors import UserError
 from common.photos.photo import ArrayPhoto
 from common.training import train
+from common.training.mesh import make_mesh
 from configs.aape_vqa import get_config
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
@@ -124,7 +125,7 @@ def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
         run(tmp_path / "a")
     config = get_config("loss.distill=false")
     method = vqa.VQA(config)
-    assert "captions" not in method.load(jax.make_mesh((1,), ("data",))).frozen
+    assert "captions" not in method.load(make_mesh(1, 1)).frozen
 
 
 def test_answers_of_another_data_set(parts, tmp_path):
@@ -160,7 +161,7 @@ def loaded(**changes):
     fields = {"generator.hidden": 8, "hidden": 16, "compare": "()", "batch": 8, **changes}
     config = get_config(",".join(f"{name}={value}" for name, value in fields.items()))
     method = vqa.VQA(config)
-    return method, method.load(jax.make_mesh((1,), ("data",)))
+    return method, method.load(make_mesh(1, 1))
 
 
 def test_questions_about_one_image_stay_together(parts):

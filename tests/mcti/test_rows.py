@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from common.training.mesh import make_mesh
 from mcti_jax.rows import padded, sum_over_rows
 from tests.mcti.problem import problem
 
@@ -47,8 +48,7 @@ def test_gradient_of_the_sum_is_each_rows_own(at_once):
     def total(tokens):
         return sum_over_rows(bowls, tokens, jnp.asarray(own), shared, at_once=at_once)
 
-    mesh = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1])
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(make_mesh(1, 1, jax.devices()[:1])):
         (value, metrics), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(tokens)
     weight = (shared * own)[:, None, None]
     np.testing.assert_allclose(gradient, weight * (tokens - 1), rtol=1e-6)
