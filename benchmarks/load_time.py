@@ -6,9 +6,9 @@ Writes random weights of full size in the layout that is published (float32, saf
 temporary folder, 1.6 and 4.0 GiB, and loads each in a process of its own that has imported its
 library before. Ours are placed on the CPU as a device; of PyTorch's, which stay in the mapped file
 until they are used, each number is read once. Counted are the CPU seconds of all threads, those of
-the system among them, which hands out memory; and how much more memory the process held at most
-than before (peak RSS, pages of mapped files included) over the bytes of the weights. A line of
-what is not installed is left out.
+the system among them, but not what the host of a virtual machine takes to hand out memory; and how
+much more memory the process held at most than before (peak RSS, pages of mapped files included)
+over the bytes of the weights. A line of what is not installed is left out.
 """
 
 import json
