@@ -3,7 +3,7 @@
 from typing import Any
 
 from common.clip.pieces_file import SPACE, Dialect, character_maps, scored
-from common.clip.siglip_tokenizer import SigLIPTokenizer
+from common.clip.pieces_tokenizer import PiecesTokenizer
 from common.records import Record
 from common.sizes import require
 
@@ -40,11 +40,8 @@ XLM = Dialect(
 )
 
 
-class MetaCLIP2Tokenizer(SigLIPTokenizer):
+class MetaCLIP2Tokenizer(PiecesTokenizer):
     """Text to token ids; see `Tokenizer`. Letters keep their case, accents and signs."""
 
     longest = 77
     read = XLM.read
-
-    def _settings(self, length: int) -> dict[str, Any]:
-        return super()._settings(length) | {"add_prefix_space": True}

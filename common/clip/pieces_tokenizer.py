@@ -1,10 +1,10 @@
-"""What tokenizers share whose files hold the pieces of words: SigLIP's and CLIPA's."""
+"""What tokenizers share whose files hold the pieces of words: SigLIP's, MetaCLIP 2's, CLIPA's."""
 
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from common.clip.pieces_file import FILE, SETTINGS, Pieces
+from common.clip.pieces_file import FILE, SETTINGS, SPACE, Pieces
 from common.clip.tokenizer import Tokenizer
 from common.files import atomic_write, write_json
 
@@ -49,6 +49,20 @@ class PiecesTokenizer(Tokenizer):
             temporary.write_text(text, encoding="utf-8")
         write_json(Path(path) / SETTINGS, self._settings(length or self.length))
 
-    @abstractmethod
     def _settings(self, length: int) -> dict[str, Any]:
         """Return what transformers reads beside the pieces."""
+        settings = {
+            "backend": "tokenizers",
+            "model_max_length": length,
+            "padding_side": "right",
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        }
+        return settings | self._tokenizer.words
+
+    def _clean(self, text: str) -> str:
+        return text  # The backend does it.
+
+    def word(self, token: int) -> str:
+        """Return an id in readable form: "dog", or "-dog" for a piece that begins no word."""
+        piece = self._tokenizer.backend_tokenizer.id_to_token(token)
+        return piece.removeprefix(SPACE) if piece.startswith(SPACE) else f"-{piece}"
