@@ -52,7 +52,7 @@ CHIP = {
     ("flash", "block"): (8, 16, 32),
 }
 # On Stable Diffusion XL at 1024 pixels: slice -> classes at once on a chip, of four samples each.
-XL_CHUNKS = {"v5e-1": (1, 2), "v6e-8": (7,), "v5p-8": (16,)}
+XL_CHUNKS = {"v5e-1": (1, 2), "v6e-8": (7,), "v5p-8": (16, 26)}
 XL = (
     "recipe=oxford_flowers,model=stabilityai/stable-diffusion-xl-base-1.0,"
     "clip=laion/CLIP-ViT-bigG-14-laion2B-39B-b160k,resolution=0,remat=block,attention=flash"
