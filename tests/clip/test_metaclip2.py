@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tokenizers
 
 from common.clip import load_clip, save_clip
 from common.clip.families import family_of, find_family
@@ -34,6 +35,8 @@ def test_what_is_saved_is_loaded(clip, tmp_path):
     content = json.loads((tmp_path / "config.json").read_text())
     assert content["model_type"] == "metaclip_2"
     assert content["text_config"]["eos_token_id"] == 2
+    alone = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert alone.encode("a cat").ids == [0, *clip.tokenizer.encode("a cat"), 2]
 
 
 def test_words_stand_between_start_and_end(clip):
