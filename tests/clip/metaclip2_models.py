@@ -2,11 +2,7 @@
 
 import string
 
-import jax
-import numpy as np
-
 from common.clip import CLIP, Preprocess
-from common.clip.checkpoint import abstract_params
 from common.clip.config import CLIPConfig, TextConfig, ViTConfig
 from common.clip.metaclip2_files import metaclip2_config
 from common.clip.metaclip2_tokenizer import MetaCLIP2Tokenizer
@@ -21,6 +17,8 @@ SENTENCES = (
     "a </s> cat <mask> ✓",
     "a photo of cats " * 4,
 )
+from tests.clip.random_weights import random_weights
+
 LENGTH = 16
 TEXT = {"width": 32, "layers": 3, "heads": 4, "mlp_width": 80, "positions": LENGTH}
 VISION = {"image_size": 28, "patch_size": 7, "width": 40, "layers": 2, "heads": 5, "mlp_width": 96}
@@ -61,11 +59,6 @@ def small_metaclip2(directory):
     tokenizer.length = LENGTH
     text = TextConfig(tokenizer.vocab_size, **TEXT, projection=PROJECTION)
     config = metaclip2_config(CLIPConfig(text, ViTConfig(**VISION, projection=PROJECTION)))
-    rng = np.random.default_rng(0)
-
-    def weights(path, leaf):
-        return rng.normal(str(path[-1].key) == "scale", 0.1, leaf.shape).astype(np.float32)
-
-    params = jax.tree.map_with_path(weights, abstract_params(config))
+    params = random_weights(config)
     preprocess = Preprocess(28, resize=(28, 28))
     return CLIP(config, params, tokenizer, preprocess, fingerprint="")

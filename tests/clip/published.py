@@ -2,13 +2,10 @@
 
 from copy import deepcopy
 
-import jax
-import numpy as np
-
 from common.clip import CLIP, Preprocess
-from common.clip.checkpoint import abstract_params
 from common.clip.clipa_files import clipa_from_json
 from common.clip.clipa_tokenizer import CLIPATokenizer
+from tests.clip.random_weights import random_weights
 
 VISION = {"image_size": 28, "width": 64, "layers": 2, "patch_size": 14, "head_width": 16}
 TEXT = {"context_length": 16, "width": 32, "heads": 4, "layers": 2}
@@ -86,13 +83,7 @@ def clipa_content(**text):
 def small_clipa(folder):
     """Random weights, and a tokenizer whose files are written to a folder."""
     config = clipa_from_json(clipa_content())
-    rng = np.random.default_rng(0)
-
-    def weights(path, leaf):
-        around_one = str(path[-1].key) == "scale"
-        return rng.normal(around_one, 0.1, leaf.shape).astype(np.float32)
-
-    params = jax.tree.map_with_path(weights, abstract_params(config))
+    params = random_weights(config)
     side = config.vision.image_size
     mean, std = (tuple(IMAGENET[name]) for name in ("mean", "std"))
     preprocess = Preprocess(side, mean, std, (side, side), "bilinear")

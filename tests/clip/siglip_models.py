@@ -3,12 +3,10 @@
 import re
 import string
 
-import jax
 import ml_dtypes
 import numpy as np
 
 from common.clip import CLIP, Preprocess
-from common.clip.checkpoint import abstract_params
 from common.clip.siglip_files import HALF, siglip_config
 from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.files import write_json
@@ -24,6 +22,7 @@ SENTENCES = (
     "x",
     "a photo of two cats and the dog of a cat and a dog",
 )
+from tests.clip.random_weights import random_weights
 
 
 def unigram():
@@ -94,13 +93,7 @@ def small_siglip(tokenizer: SigLIPTokenizer, **text) -> CLIP:
     """Random weights; norms near the identity."""
     words = {"vocab_size": tokenizer.vocab_size, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = siglip_config(TEXT | words | text, VISION)
-    rng = np.random.default_rng(0)
-
-    def weights(path, leaf):
-        around_one = str(path[-1].key) == "scale"
-        return rng.normal(around_one, 0.1, leaf.shape).astype(np.float32)
-
-    params = jax.tree.map_with_path(weights, abstract_params(config))
+    params = random_weights(config)
     tokenizer.length = config.text.positions
     side = VISION["image_size"]
     preprocess = Preprocess(side, HALF, HALF, (side, side))

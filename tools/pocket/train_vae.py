@@ -45,11 +45,12 @@ def train_vae(
     """
     vae = AutoencoderKL(config)
     init_key, key = jax.random.split(jax.random.key(seed))
-    params = vae.init(init_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"]
     frozen: dict[str, Any] = {}
     if start:
         params = single(start.sd.params["vae"])
         frozen = {name: params.pop(name) for name in ("encoder", "quant")}
+    else:
+        params = vae.init(init_key, jnp.zeros((1, SIZE, SIZE, 3)))["params"]
 
     def loss(params: Any, batch: Array, key: Key[Array, ""]) -> Array:
         pixels = centred(batch)
