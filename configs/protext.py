@@ -52,6 +52,7 @@ def defaults() -> ConfigDict:
     config.holdout = 1  # photos per class kept for the test where a folder has no split
     config.names = ""  # JSON {class as spelled: name wanted}, e.g. for folders of WordNet ids
     config.held_out = -1  # sentences per class kept for text-only signals; -1: 2 of 10 or more
+    config.held_out_classes = 0  # classes of which nothing is learned, for the same signals
     config.baselines = ("clip_80", "attributes", "waffle_clip", "cupl", "dclip")  # beside "clip"
     config.descriptors = ""  # JSON {class: [phrase, ...]}, for the DCLIP baseline
     config.words = ""  # JSON [word, ...], for WaffleCLIP's random words
@@ -62,6 +63,7 @@ def defaults() -> ConfigDict:
     config.depth = 3  # J, blocks with prompts of their own; the paper has 9 of 12
     config.template = ""  # "": "a photo of a {}." up to four vectors, else "X ... X {}."
     config.test_template = ""  # "": as the protocol says
+    config.blend = 1.0  # share of the prompts in class features, rest CLIP's; -1: by held-out text
     config.mapping = "prompts"  # or "linear", "mlp": maps behind the tower (ablation)
     config.faithful = ConfigDict()
     config.faithful.underscores = False  # keep a key's underscores in training if T > 4

@@ -8,11 +8,12 @@ from jaxtyping import Array, Float, PyTree
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.encode import unit
 from common.data.names import readable
+from common.evaluation.classification import normalise
 from common.spread import over_devices
 from common.weights.nesting import nest
 from protext_jax.adapters import adapted
 from protext_jax.files import LearnedPrompts
-from protext_jax.prompts import ClassTexts, tokenise
+from protext_jax.prompts import ClassTexts, bare_template, tokenise
 from protext_jax.tower import encode_classes
 
 ROWS, COLUMNS = 32, 8
@@ -23,6 +24,8 @@ def class_features(
 ) -> Float[np.ndarray, "k p"]:
     """Return unit-length features of any classes: the classifier that the prompts make.
 
+    Where `learned.blend` is below 1 they are mixed with CLIP's own features of the template.
+
     Raises:
       UserError: The prompts would overwrite class names in this template, or a text is too long.
     """
@@ -31,8 +34,32 @@ def class_features(
     texts = _rounded_up(texts, cut=clip.config.text.causal)
     shared = clip.params["text"], nest(learned.arrays)
     options = {"tower": clip.text_tower, "half": learned.half}
-    features = over_devices(_encode, shared, (texts.ids, texts.end), **options)
-    return features[: len(names)]
+    features = over_devices(_encode, shared, (texts.ids, texts.end), **options)[: len(names)]
+    if learned.blend == 1:
+        return features
+    return blended(features, _plain(clip, template, names), learned.blend)
+
+
+def blended(
+    prompted: Float[np.ndarray, "k p"], plain: Float[np.ndarray, "k p"], blend: float
+) -> Float[np.ndarray, "k p"]:
+    """Return unit features of which `blend` comes from the prompts and the rest from CLIP alone.
+
+    As WiSE-FT (arXiv 2109.01903) mixes a fine-tuned classifier with that which it started from.
+    """
+    return normalise(blend * prompted + (1 - blend) * plain)
+
+
+def _plain(clip: CLIP, template: str, names: Sequence[str]) -> Float[np.ndarray, "k p"]:
+    """Return CLIP's own features of the template without prompts, at unit length."""
+    texts = tokenise(clip.tokenizer, bare_template(template), names, 0)
+    ids = _rounded_up(texts, cut=clip.config.text.causal).ids
+    params, tower = clip.params["text"], clip.text_tower
+    return over_devices(_encode_plain, params, ids, tower=tower)[: len(names)]
+
+
+def _encode_plain(params: PyTree, ids: Array, *, tower: TextTower) -> Array:
+    return unit(encode_text(tower, params, ids))
 
 
 def _encode(
@@ -42,7 +69,7 @@ def _encode(
     ids, end = texts
     if "prompts" in learned:
         return encode_classes(tower, params, learned["prompts"], ids, end, half=half)
-    return unit(adapted(learned["adapter"], unit(encode_text(tower, params, ids))))
+    return unit(adapted(learned["adapter"], _encode_plain(params, ids, tower=tower)))
 
 
 def _rounded_up(texts: ClassTexts, cut: bool) -> ClassTexts:

@@ -11,17 +11,19 @@ from common.data.names import readable
 from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.training import Evaluation
 from protext_jax.baselines import combined
-from protext_jax.classifier import class_features
+from protext_jax.classifier import blended, class_features
 from protext_jax.coop import context_length
 from protext_jax.files import LearnedPrompts, all_runs
 from protext_jax.inputs import EvaluationInputs
 from protext_jax.prompts import default_template
 from protext_jax.published import published
 from protext_jax.runs import RunSetting
-from protext_jax.signals import similarity_picture
+from protext_jax.signals import rank, similarity_picture
 from protext_jax.sweep import choose
-from protext_jax.training_texts import training_name, training_template
+from protext_jax.training_texts import BY_TEXT, training_name, training_template
 
+BLENDS = tuple(tenth / 10 for tenth in range(11))
+"""What held-out sentences choose from."""
 AVERAGE = "average/"
 """Prefix of the mean over `targets`."""
 
@@ -37,12 +39,14 @@ def evaluate(
       trainable: Their trees, runs in front.
     """
     learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
+    learned = [with_blend(measured, prompts) for prompts in learned]
     measurements = [measure(measured, prompts) for prompts in learned]
     chosen = choose(runs, [metrics for metrics, _ in measurements])
     metrics, classes = measurements[chosen]
     baselines = baseline_scores(measured, learned[chosen])
     names = [readable(name) for name in measured.texts.names]
-    similarity = similarity_picture(measured.sentences, measured.unprompted, classes, names)
+    before, after = (x[: len(names)] for x in (measured.unprompted, classes))
+    similarity = similarity_picture(measured.sentences, before, after, names)
     details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
     report = PredictionsReport()
     if measured.sets:
@@ -50,6 +54,8 @@ def evaluate(
         features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
         predicted, split = measured.predicted(test, features), test.split
         report = predictions_report(predicted, split.labels, test.classnames, split.names)
+    if measured.config.blend == BY_TEXT:
+        details["blends"] = [prompts.blend for prompts in learned]
     if len(runs) > 1:
         details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
     return Evaluation(
@@ -61,15 +67,39 @@ def evaluate(
     )
 
 
+def with_blend(measured: EvaluationInputs, learned: LearnedPrompts) -> LearnedPrompts:
+    """Return the prompts with the blend that held-out sentences prefer, where they are asked.
+
+    A blend of 0 is among the choices, so that none is worse on these sentences than CLIP alone.
+    """
+    if measured.config.blend != BY_TEXT:
+        return learned
+    template, names = _as_learned(measured)
+    prompted, plain = (
+        class_features(measured.clip, learned.with_blend(blend), template, names)
+        for blend in (1.0, 0.0)
+    )
+
+    def score(blend: float) -> tuple[float, float]:
+        return rank(measured.sentences.scores(blended(prompted, plain, blend)))
+
+    return learned.with_blend(max(BLENDS, key=score))
+
+
 def measure(
     measured: EvaluationInputs, learned: LearnedPrompts
-) -> tuple[dict[str, float], Float[np.ndarray, "k p"]]:
-    """Return one run's numbers and its features of the trained classes."""
-    clip, texts, config = measured.clip, measured.texts, measured.config
+) -> tuple[dict[str, float], Float[np.ndarray, "c p"]]:
+    """Return one run's numbers and its features of the classes that it has sentences of."""
     metrics = accuracies(measured, learned)
-    names = [training_name(config, name) for name in texts.names]
-    trained = class_features(clip, learned, training_template(config), names)
-    return metrics | measured.sentences.scores(trained), trained
+    classes = class_features(measured.clip, learned, *_as_learned(measured))
+    return metrics | measured.sentences.scores(classes), classes
+
+
+def _as_learned(measured: EvaluationInputs) -> tuple[str, list[str]]:
+    """Return the template of training and the names in it, those of held-out classes last."""
+    texts, config = measured.texts, measured.config
+    names = [training_name(config, name) for name in texts.classnames]
+    return training_template(config), names
 
 
 def accuracies(
@@ -133,7 +163,7 @@ def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:
     return {name: with_average(measured, row) for name, row in rows.items()}
 
 
-def _by_class(measured: EvaluationInputs, classes: Float[np.ndarray, "k p"]) -> dict[str, dict]:
+def _by_class(measured: EvaluationInputs, classes: Float[np.ndarray, "c p"]) -> dict[str, dict]:
     """Return the cosine of each trained class with its sentences, before and after."""
     before, after = (measured.sentences.cosines(x) for x in (measured.unprompted, classes))
     return {

@@ -59,6 +59,8 @@ class LearnedPrompts:
         }
         if config.faithful.half:
             facts["half"] = True
+        if 0 <= config.blend < 1:
+            facts["blend"] = config.blend
         arrays = {path: np.asarray(x) for path, x in by_path(trained).items()}
         return cls(arrays, {name: str(value) for name, value in facts.items()})
 
@@ -71,6 +73,15 @@ class LearnedPrompts:
     def half(self) -> bool:
         """Whether deep prompts were rounded to float16 in training, and so are wherever used."""
         return self.metadata.get("half") == "True"
+
+    @property
+    def blend(self) -> float:
+        """How much of a class's feature the prompts make; the rest is CLIP's own."""
+        return float(self.metadata.get("blend", 1))
+
+    def with_blend(self, blend: float) -> "LearnedPrompts":
+        """Return the same prompts with another blend."""
+        return replace(self, metadata={**self.metadata, "blend": str(blend)})
 
     def require_model(self, clip: CLIP) -> None:
         """Refuse a model that the prompts were not learned with.

@@ -61,9 +61,9 @@ class EvaluationInputs:
         return text_baselines(self.config, self.clip, self.sets, sentences)
 
     @cached_property
-    def unprompted(self) -> Float[np.ndarray, "k p"]:
-        """CLIP's own features of the trained classes."""
-        plain = [PLAIN.replace("{}", readable(name)) for name in self.texts.names]
+    def unprompted(self) -> Float[np.ndarray, "c p"]:
+        """CLIP's own features of the trained classes, then of those that are held out."""
+        plain = [PLAIN.replace("{}", readable(name)) for name in self.texts.classnames]
         return normalise(text_features(self.clip, plain, self.cache))
 
     def encode(self) -> None:

@@ -71,7 +71,7 @@ class ProText(Method):
     )
     writes = ("similarity.png", "confusion.png", "prompts.safetensors", "sweep")
     evaluation_fields = (
-        *("baselines", "coop_shots", "descriptors", "holdout"),
+        *("baselines", "blend", "coop_shots", "descriptors", "holdout"),
         *("targets", "test_template", "words"),
     )
 
@@ -235,6 +235,8 @@ class ProText(Method):
     def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
         """Write `prompts.safetensors`, of a sweep also one file per run."""
         learned = all_runs(self.config, self.clip.fingerprint, trainable)
+        if blends := evaluation.details.get("blends"):
+            learned = [x.with_blend(blend) for x, blend in zip(learned, blends, strict=True)]
         write_runs(workdir, learned, evaluation.details.get("chosen", 0))
 
     def read(self, workdir: AnyPath) -> PyTree:

@@ -43,13 +43,17 @@ class Sentences:
         """The classes' mean sentences, at unit length."""
         return class_means(self.targets, self.label)
 
-    def cosines(self, classes: Float[np.ndarray, "k p"]) -> Float[np.ndarray, "k"]:
+    def cosines(self, classes: Float[np.ndarray, "c p"]) -> Float[np.ndarray, "k"]:
         """Return the mean cosine of each class with its own sentences."""
         cosine = (self.targets * classes[self.label]).sum(1)
         return np.array([cosine[self.label == k].mean() for k in np.unique(self.label)])
 
-    def scores(self, classes: Float[np.ndarray, "k p"]) -> dict[str, float]:
-        """Return mean and least of `cosines`, and whether held-out sentences find their class."""
+    def scores(self, classes: Float[np.ndarray, "c p"]) -> dict[str, float]:
+        """Return mean and least of `cosines`, and whether held-out sentences find their class.
+
+        Args:
+          classes: features of the trained classes, then of those that are held out.
+        """
         cosines = self.cosines(classes)
         metrics = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
         if len(self.held_out):

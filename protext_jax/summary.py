@@ -27,13 +27,16 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
         "keys of the corpus": len(matched.unmatched),
         "sentences too long": overlong,
     }
+    apart = f", all of {len(texts.held_names)} classes among them" if texts.held_names else ""
     counted = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     beside = listed(texts.dataset.passed_over) if texts.dataset else ""
     rows = {
         "classes": f"{trained} of {total}{half}" if total != trained else str(trained),
         "learns from": f"{_of(texts.pairs, sentences)} sentences",
         "passed over": "; ".join(filter(None, (counted, beside))),
-        "held out": f"{held_out} sentences, for the signals of text alone" if held_out else "",
+        "held out": f"{held_out} sentences{apart}, for the signals of text alone"
+        if held_out
+        else "",
         "kept for the test": ", ".join(
             f"{len(test.split)} pictures of {len(test.classnames)} "
             f"{test.prefix.removesuffix('/') or 'known'} classes"

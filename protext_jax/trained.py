@@ -61,7 +61,9 @@ class TrainedPrompts:
         """The learned classes and the template that they are measured in."""
         texts = gather_texts(self.config, self.clip.tokenizer)
         sets = own_test_sets(self.config, texts)
-        return (sets[0].classnames, sets[0].template) if sets else (texts.names, self._template)
+        return (
+            (sets[0].classnames, sets[0].template) if sets else (texts.classnames, self._template)
+        )
 
     @property
     def _template(self) -> str:

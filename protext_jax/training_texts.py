@@ -31,7 +31,11 @@ say: a few sentences of one's own are all learned from."""
 RANGES = {
     **{name: Range(1) for name in ("length", "depth", "batch", "epochs")},
     **{"held_out": Range(-1), "early_stop": Range(0), "early_stop_gain": Range(0)},
+    **{"held_out_classes": Range(0), "blend": Range(-1, 1)},
 }
+
+BY_TEXT = -1
+"""The value of `blend` that leaves it to held-out sentences."""
 
 SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
@@ -47,6 +51,8 @@ class TrainingTexts:
       matched: how the corpus fits the data set.
       sentences: of all pairs that are learned from, `[b]`; `label` is their class.
       held_out: sentences of `held_label` that are not learned from.
+      held_names: keys of classes of which nothing is learned; in `held_label` they come behind
+        the trained classes.
       templates: the tokenised templates of the trained classes.
     """
 
@@ -57,7 +63,13 @@ class TrainingTexts:
     label: np.ndarray
     held_out: tuple[str, ...]
     held_label: np.ndarray
+    held_names: tuple[str, ...]
     templates: ClassTexts
+
+    @property
+    def classnames(self) -> tuple[str, ...]:
+        """All classes with sentences, those that nothing is learned of last."""
+        return (*self.names, *self.held_names)
 
     @property
     def pairs(self) -> int:
@@ -143,26 +155,51 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     matched = _match(config, classnames, tokenizer)
 
     learned, held_out = [], []
-    for label, group in enumerate(matched.groups):
+    numbers, apart = _parted(config, len(matched.names))
+    for label, number in enumerate(numbers):
+        group = matched.groups[number]
         cut = len(group) - held_out_of(config, len(group))
         learned += [(label, sentence) for sentence in group[:cut]]
         held_out += [(label, sentence) for sentence in group[cut:]]
-    if config.early_stop and not held_out:
-        raise UserError(
-            f"early_stop={config.early_stop} goes by held-out sentences, but no class has "
-            f"{PLENTY}, of which some would be held out: give held_out=1 or more."
-        )
-    spelled = [training_name(config, name) for name in matched.names]
+    for label, number in enumerate(apart, len(numbers)):
+        held_out += [(label, sentence) for sentence in matched.groups[number]]
+    _require_held_out(config, len(held_out))
+    names, held_names = (tuple(matched.names[n] for n in part) for part in (numbers, apart))
+    spelled = [training_name(config, name) for name in names]
     return TrainingTexts(
         dataset=dataset,
-        names=matched.names,
+        names=names,
         matched=matched,
         sentences=tuple(sentence for _, sentence in learned),
         label=np.array([label for label, _ in learned], np.int32),
         held_out=tuple(sentence for _, sentence in held_out),
         held_label=np.array([label for label, _ in held_out], np.int32),
+        held_names=held_names,
         templates=tokenise(tokenizer, training_template(config), spelled, config.length),
     )
+
+
+def _parted(config: ConfigDict, count: int) -> tuple[list[int], list[int]]:
+    """Return the numbers of the classes that are learned, and of those held out, far apart."""
+    wanted = config.held_out_classes
+    if wanted > count - 2:
+        raise UserError(
+            f"held_out_classes={wanted} leaves fewer than two of {count} classes to learn: give at "
+            f"most {max(count - 2, 0)}."
+        )
+    apart = [(2 * n + 1) * count // (2 * wanted) for n in range(wanted)]
+    return [n for n in range(count) if n not in apart], apart
+
+
+def _require_held_out(config: ConfigDict, sentences: int) -> None:
+    """Refuse what goes by held-out sentences where there are none."""
+    wanting = [f"early_stop={config.early_stop}"] if config.early_stop else []
+    wanting += [f"blend={config.blend:g}"] if config.blend == BY_TEXT else []
+    if wanting and not sentences:
+        raise UserError(
+            f"{wanting[0]} goes by held-out sentences, but no class has {PLENTY}, of which some "
+            "would be held out: give held_out=1 or more."
+        )
 
 
 def held_out_of(config: ConfigDict, sentences: int) -> int:
@@ -214,6 +251,11 @@ def check_options(config: ConfigDict) -> None:
         raise UserError(
             f"early_stop={config.early_stop} goes by evaluations of one run on held-out sentences: "
             "give eval_every and held_out above 0, and no sweep."
+        )
+    if BY_TEXT < config.blend < 0:
+        raise UserError(
+            f"blend={config.blend:g} is out of range: give a share from 0 to 1, or {BY_TEXT} to "
+            "leave it to held-out sentences."
         )
     if config.faithful.half and config.fast:
         raise UserError(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from common.pocket.shapes import FILLS, SHAPES, Plane
 from common.pocket.world import Scene
@@ -91,12 +91,17 @@ def render(scenes: Sequence[Scene]) -> UInt8[np.ndarray, "b h w 3"]:
     return np.stack([_draw(scene) for scene in scenes])
 
 
+def covered(scenes: Sequence[Scene]) -> Float[np.ndarray, "b h w"]:
+    """Return the share of each pixel that objects cover, in the pictures that `render` draws."""
+    generators = (np.random.default_rng(scene.seed) for scene in scenes)
+    return np.stack(
+        [_parts(scene, g)[3][..., 0] for scene, g in zip(scenes, generators, strict=True)]
+    )
+
+
 def _draw(scene: Scene) -> np.ndarray:
     generator = np.random.default_rng(scene.seed)
-    picture = BACKGROUNDS[scene.background](*_COARSE, generator)
-    look = scene.species.look
-    body, mark = (_shade(RGB[colour], generator) for colour in (look.body, look.mark))
-    cover, marked, outline = _coverage(scene, generator)
+    picture, body, mark, cover, marked, outline = _parts(scene, generator)
     ink = body * 0.25
     inside = body + marked * (mark - body)
     painted = inside + outline * (ink - inside)
@@ -106,6 +111,14 @@ def _draw(scene: Scene) -> np.ndarray:
     slope = 1 + tilt[0] * _COARSE[0] + tilt[1] * _COARSE[1]
     picture = picture * (slope * _EXPOSURES[scene.light])[..., None]
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _parts(scene: Scene, generator: np.random.Generator) -> tuple[Plane, ...]:
+    """Return the ground, the colours of body and mark, and the three planes of `_coverage`."""
+    ground = BACKGROUNDS[scene.background](*_COARSE, generator)
+    look = scene.species.look
+    body, mark = (_shade(RGB[colour], generator) for colour in (look.body, look.mark))
+    return ground, body, mark, *_coverage(scene, generator)
 
 
 def _shade(rgb: tuple, generator: np.random.Generator) -> np.ndarray:

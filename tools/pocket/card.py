@@ -72,11 +72,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
     """Measure the models in `directory`; write README.md, figures.json and samples.png there."""
     clip = load_clip(str(directory / "clip"))
     sd = load_stable_diffusion(str(directory / "sd"))
-    figures = {
-        **measure_clip(clip, recipe.test_size, _TEST_SEED),
-        **measure_sd(clip, sd, recipe.test_size, _TEST_SEED),
-        **measure_judged(sd, judge, recipe.test_size // 5, _TEST_SEED),
-    }
+    figures = measured(directory, judge, recipe.test_size)
     write_png(directory / "samples.png", sample_grid(sd))
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     text = _TEXT.format(
@@ -98,6 +94,23 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
         path.write_text(json.dumps(figures, indent=2) + "\n")
     with atomic_write(directory / "README.md") as path:
         path.write_text(text)
+
+
+def measured(directory: Path, judge: Any, test_size: int) -> dict[str, float]:
+    """Measure the models of a folder.
+
+    Args:
+      directory: Holds `clip` and `sd`.
+      judge: Parameters of what looks at drawn pictures.
+      test_size: Pictures of a measurement.
+    """
+    clip = load_clip(str(directory / "clip"))
+    sd = load_stable_diffusion(str(directory / "sd"))
+    return {
+        **measure_clip(clip, test_size, _TEST_SEED),
+        **measure_sd(clip, sd, test_size, _TEST_SEED),
+        **measure_judged(sd, judge, test_size // 5, _TEST_SEED),
+    }
 
 
 def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:

@@ -1,7 +1,7 @@
 """The pretraining corpus: scenes of the seen part of the world, each with a caption."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +9,9 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
-from common.pocket.renderer import render
+from common.pocket.renderer import SIZE, covered, render
 from common.pocket.world import ANONYMOUS, NAMED, RARE, SECOND, Scene, Species, sample_scene
 from tools.pocket.wording import training_caption
 
@@ -28,6 +28,9 @@ _STYLES = {
 }
 _RENDERED_AT_ONCE = 500
 
+LATENT_PIXELS = 4
+"""Pixels along each side of what one latent of the VAE stands for."""
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -39,11 +42,25 @@ class Corpus:
     @cached_property
     def pictures(self) -> UInt8[np.ndarray, "b h w 3"]:
         """All pictures, drawn once on all cores."""
+        return self._on_all_cores(render)
+
+    @cached_property
+    def figures(self) -> Bool[np.ndarray, "b h4 w4"]:
+        """Which latents of each picture see something of an object."""
+        return self._on_all_cores(_touched)
+
+    def _on_all_cores(self, draw: Callable[[Sequence[Scene]], np.ndarray]) -> np.ndarray:
         starts = range(0, len(self.scenes), _RENDERED_AT_ONCE)
         parts = [self.scenes[start : start + _RENDERED_AT_ONCE] for start in starts]
         # Processes that are not forked: this one has the threads of JAX.
         with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-            return np.concatenate(list(pool.map(render, parts)))
+            return np.concatenate(list(pool.map(draw, parts)))
+
+
+def _touched(scenes: Sequence[Scene]) -> Bool[np.ndarray, "b h4 w4"]:
+    side = SIZE // LATENT_PIXELS
+    blocks = covered(scenes).reshape(-1, side, LATENT_PIXELS, side, LATENT_PIXELS)
+    return blocks.max((2, 4)) > 0
 
 
 def sample_corpus(count: int, seed: int) -> Corpus:

@@ -14,16 +14,20 @@ at zero; drawing the corpus and measuring the models come on top. Without it the
 the recipe, the seed and the device's rounding only.
 
 With `--start` the CLIP, the VAE's decoder and the UNet go on from those of a folder, so that a
-device that is lent for an hour at a time trains as far as one that is there for a day. The seed
-should be another then, as the same would show the same pictures in the same order.
+device that is lent for an hour at a time trains as far as one that is there for a day; with
+`--keep=clip,vae` all the time is the UNet's. The seed should be another then, as the same would
+show the same pictures in the same order.
 
 For example:
 
     python -m tools.pocket.pretrain --out=models --quick
     python -m tools.pocket.pretrain --out=models --only=pictures --seconds=420
+    python -m tools.pocket.pretrain --out=later --only=pictures --start=models --keep=clip,vae \
+        --seed=1
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +44,7 @@ from common.diffusion import (
     UNet,
     save_stable_diffusion,
 )
-from common.errors import run_command
+from common.errors import UserError, run_command
 from common.language import LM, save_lm
 from common.language.tokenizer import LMTokenizer
 from common.paths import as_output_folder
@@ -52,7 +56,7 @@ from tools.pocket.fitting import Allowance
 from tools.pocket.judge import train_judge
 from tools.pocket.lm_card import write_lm_card
 from tools.pocket.pretrain_siglip import pretrain_siglip
-from tools.pocket.recipe import FULL, QUICK, Recipe
+from tools.pocket.recipe import FULL, KEPT, QUICK, Recipe
 from tools.pocket.stages import Stages, claim
 from tools.pocket.starting import Start
 from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
@@ -75,6 +79,7 @@ def main(argv: list[str]) -> None:
         seed=values.seed,
         seconds=values.seconds,
         start=values.start,
+        keep=kept_stages(values.keep, values.start),
     )
     out = as_output_folder(values.out, "--out", local=True)
     work = as_output_folder(values.work or out / "work", "--work", local=True)
@@ -91,7 +96,21 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Of every random choice.")
     flags.DEFINE_float("seconds", 0.0, "Of all training; 0: all steps.", lower_bound=0)
     flags.DEFINE_string("start", "", "Folder of models from which the pictures' ones go on.")
+    flags.DEFINE_list("keep", [], f"What of the start stays as it is: {', '.join(KEPT)}.")
     flags.DEFINE_enum("only", None, list(PARTS), "Train this part alone.")
+
+
+def kept_stages(names: Sequence[str], start: str) -> tuple[str, ...]:
+    """Return what `--keep` names.
+
+    Raises:
+      UserError: Something cannot be kept, or there is no start.
+    """
+    if wrong := [name for name in names if name not in KEPT]:
+        raise UserError(f"--keep={','.join(wrong)}: only {' and '.join(KEPT)} can be kept.")
+    if names and not start:
+        raise UserError("--keep needs --start, the folder of the models to keep.")
+    return tuple(names)
 
 
 def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
@@ -103,7 +122,11 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
     claim(work, recipe)
     start = Start.opened(recipe.start)
     corpus = sample_corpus(recipe.corpus, recipe.seed)
-    tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
+    if start and "clip" in recipe.keep:  # Its tokenizer stays with it.
+        tokenizer = start.clip.tokenizer
+    else:
+        tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
+    kept = start.kept(recipe.keep) if start else {}
     stages = Stages(work, recipe)
     latents = start.sd.modules.vae.config if start else vae_config()
 
@@ -113,8 +136,8 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
     def vae_stage(allowance: Allowance) -> dict[str, Any]:
         return train_vae(corpus, latents, recipe.vae, recipe.seed, allowance, start)
 
-    clip_params = stages.run("clip", clip_stage)
-    vae_params = stages.run("vae", vae_stage)
+    clip_params = kept.get("clip") or stages.run("clip", clip_stage)
+    vae_params = kept.get("vae") or stages.run("vae", vae_stage)
 
     # Stable Diffusion's text tower ends before the projection.
     text = {name: value for name, value in clip_params["text"].items() if name != "projection"}

@@ -37,13 +37,14 @@ class Recipe:
       test_size: Pictures per measurement of the model card.
       seconds: Of all training, shared out as `SHARES` says; 0 for all steps.
       start: Folder of the CLIP and Stable Diffusion from which theirs goes on; "" for none.
+      keep: Stages whose models stay as they are in that folder, of `KEPT`.
     """
 
     seed: int = 0
     corpus: int = 100_000
     clip: Fit = Fit(steps=5000, batch=128, rate=1e-3, weight_decay=0.05)
     vae: Fit = Fit(steps=12_000, batch=64, rate=2e-3)
-    unet: Fit = Fit(steps=60_000, batch=128, rate=1.5e-3)
+    unet: Fit = Fit(steps=60_000, batch=128, rate=1e-3)
     siglip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
     siglip_corpus: int = 40_000
     lm: Fit = Fit(steps=4000, batch=16, rate=3e-3)
@@ -53,14 +54,19 @@ class Recipe:
     test_size: int = 1000
     seconds: float = 0.0
     start: str = ""
+    keep: tuple[str, ...] = ()
 
     def allowed(self, stage: str) -> float:
         """Return the seconds of a stage; 0 for all its steps."""
-        return self.seconds * SHARES[stage]
+        shared_out = 1 - sum(SHARES[kept] for kept in self.keep)
+        return self.seconds * SHARES[stage] / shared_out
 
 
 SHARES = {"clip": 0.10, "vae": 0.08, "unet": 0.60, "judge": 0.03, "siglip": 0.14, "lm": 0.05}
 """Of the seconds that a pretraining may take."""
+
+KEPT = ("clip", "vae")
+"""Stages that can be left out where the models of another training are there."""
 
 FULL = Recipe()
 QUICK = replace(

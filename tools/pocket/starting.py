@@ -13,6 +13,7 @@ from jaxtyping import Float
 from common.clip import CLIP, Tokenizer, load_clip
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.trees import Params
+from common.weights.nesting import flatten, nest
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,22 @@ class Start:
             return None
         folder = Path(directory)
         return cls(load_clip(str(folder / "clip")), load_stable_diffusion(str(folder / "sd")))
+
+    def kept(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the parameters of those models that are not to be trained further."""
+        models = {"clip": self.clip.params, "vae": self.sd.params["vae"]}
+        return {name: single(models[name]) for name in names}
+
+    def unet_params(self, drawn: Params) -> dict[str, Any]:
+        """Return the UNet's parameters, with further transformers that add nothing at first.
+
+        Args:
+          drawn: Parameters of the UNet to train, which may have transformers that this lacks.
+        """
+        known = flatten(single(self.sd.params["unet"]))
+        grown = flatten(drawn)
+        silent = {name: jnp.zeros_like(x) for name, x in grown.items() if "/proj_out/" in name}
+        return nest(grown | silent | known)
 
     def clip_params(self, drawn: Params, tokenizer: Tokenizer) -> dict[str, Any]:
         """Return the CLIP's parameters, with a row for each word of another tokenizer.

@@ -1,10 +1,11 @@
+import dataclasses
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from common.pocket.renderer import STYLES, render
-from common.pocket.world import NAMED, NAMELESS, RARE, SECOND, is_unseen
+from common.pocket.renderer import STYLES, covered, render
+from common.pocket.world import COLOURS, NAMED, NAMELESS, RARE, SECOND, Species, is_unseen
 from tools.pocket.corpus import sample_corpus
 
 
@@ -30,6 +31,31 @@ def test_sketches_and_neon_are_seldom():
 def test_pictures_are_those_of_the_renderer_in_order():
     corpus = sample_corpus(7, seed=2)
     np.testing.assert_array_equal(corpus.pictures, render(corpus.scenes))
+
+
+def test_figures_are_where_the_objects_are():
+    corpus = sample_corpus(5, seed=2)
+    shares = covered(corpus.scenes)
+    assert corpus.figures.shape == (5, 8, 8)
+    for figure, share in zip(corpus.figures, shares, strict=True):
+        assert not share[np.kron(figure, np.ones((4, 4))) == 0].any()
+        assert all(
+            share[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].any() for i, j in np.argwhere(figure)
+        )
+
+
+def test_objects_cover_what_changes_with_their_colour():
+    photos = [scene for scene in sample_corpus(60, seed=3).scenes if scene.style == "photo"]
+    for scene in photos[:12]:
+        look = scene.species.look
+        other = next(c for c in COLOURS if c not in (look.body, look.mark))
+        recoloured = dataclasses.replace(look, body=other, mark=look.body)
+        twin = dataclasses.replace(scene, species=Species("", recoloured))
+        before, after = render([scene, twin]).astype(int)
+        (share,) = covered([scene])
+        changed = np.abs(before - after).max(-1) > 0
+        assert not changed[share == 0].any()
+        assert changed[share > 0.5].mean() > 0.9
 
 
 def test_rare_species_are_rare_and_go_by_their_name(corpus):

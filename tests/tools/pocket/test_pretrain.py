@@ -5,9 +5,27 @@ import numpy as np
 import pytest
 
 from common.diffusion import load_stable_diffusion
+from common.errors import UserError
 from common.language import load_lm
 from tools.pocket import pretrain
-from tools.pocket.recipe import QUICK, Fit
+from tools.pocket.recipe import QUICK, SHARES, Fit
+
+
+def test_what_is_kept_leaves_its_seconds_to_the_others():
+    recipe = dataclasses.replace(QUICK, seconds=820.0, keep=("clip", "vae"))
+    assert recipe.allowed("unet") == pytest.approx(600)
+    assert dataclasses.replace(recipe, keep=()).allowed("unet") == pytest.approx(492)
+    trained = [recipe.allowed(stage) for stage in SHARES if stage not in recipe.keep]
+    assert sum(trained) == pytest.approx(820)
+
+
+@pytest.mark.parametrize(
+    ("names", "start", "message"),
+    [(["unet"], "models", "--keep=unet: only clip and vae"), (["clip"], "", "needs --start")],
+)
+def test_what_cannot_be_kept_is_said(names, start, message):
+    with pytest.raises(UserError, match=message):
+        pretrain.kept_stages(names, start)
 
 
 @pytest.mark.slow
@@ -35,6 +53,7 @@ def test_the_whole_pretraining_runs_and_goes_on_and_its_models_open(tmp_path, mo
 
     monkeypatch.setattr(pretrain, "write_card", lambda *args: None)
     further = dataclasses.replace(tiny, start=str(tmp_path), seed=1)
+    only_unet = dataclasses.replace(further, keep=("clip", "vae"))
     pretrain.pretrain_pictures(further, tmp_path / "work2", tmp_path / "later")
     first, later = (
         load_stable_diffusion(str(folder / "sd")) for folder in (tmp_path, tmp_path / "later")
@@ -43,3 +62,8 @@ def test_the_whole_pretraining_runs_and_goes_on_and_its_models_open(tmp_path, mo
     jax.tree.map(
         np.testing.assert_array_equal, *(sd.params["vae"]["encoder"] for sd in (first, later))
     )
+
+    pretrain.pretrain_pictures(only_unet, tmp_path / "work3", tmp_path / "last")
+    last = load_stable_diffusion(str(tmp_path / "last/sd"))
+    for part in ("vae", "text"):
+        jax.tree.map(np.testing.assert_array_equal, last.params[part], first.params[part])

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from common.clip.checkpoint import abstract_params
+from common.diffusion import UNet
+from common.weights.nesting import flatten
+from tests.mcti.tiny import random_params
 from tools.pocket.corpus import sample_corpus
 from tools.pocket.fitting import fit
 from tools.pocket.recipe import Fit
-from tools.pocket.starting import Start, carried_rows
+from tools.pocket.starting import Start, carried_rows, single
 from tools.pocket.train_clip import clip_config
+from tools.pocket.train_unet import unet_config
 from tools.pocket.train_vae import train_vae
 
 BUNDLED = "common/pocket/models"
@@ -58,6 +62,28 @@ def test_a_vae_that_goes_on_keeps_its_latents(start):
         jax.tree.map(np.testing.assert_array_equal, after[name], before[name])
     moved = jax.tree.map(lambda x, y: np.abs(x - y).max(), after["decoder"], before["decoder"])
     assert max(jax.tree.leaves(moved)) > 1e-6
+
+
+def test_a_unet_grows_by_transformers_that_add_nothing_at_first(start):
+    small, large = UNet(start.sd.modules.unet.config), UNet(unet_config(128))
+    assert small.config != large.config
+    generator = np.random.default_rng(0)
+    given = (
+        jnp.asarray(generator.normal(size=(2, 8, 8, 8)), jnp.float32),
+        jnp.array([30, 800]),
+        jnp.asarray(generator.normal(size=(2, 22, 128)), jnp.float32),
+    )
+    params = start.unet_params(random_params(large, *given))
+    before = jax.jit(small.apply)({"params": single(start.sd.params["unet"])}, *given)
+    np.testing.assert_allclose(jax.jit(large.apply)({"params": params}, *given), before, atol=1e-5)
+    added = flatten(params).keys() - flatten(start.sd.params["unet"]).keys()
+    assert any("cross_attention" in name for name in added)
+
+
+def test_what_is_kept_stays_as_it_is(start):
+    kept = start.kept(("vae",))
+    assert kept.keys() == {"vae"}
+    jax.tree.map(np.testing.assert_array_equal, kept["vae"], single(start.sd.params["vae"]))
 
 
 def test_an_update_on_a_cpu_is_not_within_a_loop(monkeypatch):

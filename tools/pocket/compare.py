@@ -1,0 +1,63 @@
+"""Figures of several folders of pocket models, side by side, all by one judge.
+
+    python -m tools.pocket.compare DIR... [--judge=FILE] [--out=FILE]
+
+A folder is one that `tools.pocket.pretrain` wrote. The judge is a file that a training has left in
+its work folder; without it one is trained, in about ten minutes. For example:
+
+    python -m tools.pocket.compare common/pocket/models tools/pocket/models --out=figures.md
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import flags
+
+from common.errors import UserError, run_command
+from common.evaluation.tables import markdown_table
+from common.files import atomic_write
+from common.paths import as_output
+from common.progress import say
+from common.weights.files import read_tensors
+from common.weights.nesting import nest
+from tools.pocket.card import measured
+from tools.pocket.judge import train_judge
+from tools.pocket.recipe import FULL
+
+
+def main(argv: list[str]) -> None:
+    """Print the table of the folders that the arguments name."""
+    folders = [Path(name) for name in argv[1:]]
+    if not folders:
+        raise UserError("Name at least one folder of models, such as common/pocket/models.")
+    for folder in folders:
+        if missing := [part for part in ("clip", "sd") if not (folder / part).is_dir()]:
+            raise UserError(f"{str(folder)!r} has no {' and no '.join(missing)}/.")
+    values = flags.FLAGS
+    out = as_output(values.out, "--out", ".md") if values.out else None
+    if values.judge:
+        judge = nest(read_tensors(Path(values.judge)))
+    else:
+        judge = train_judge(FULL.judge, FULL.seed)
+    table = side_by_side({str(each): measured(each, judge, FULL.test_size) for each in folders})
+    say(table)
+    if out:
+        with atomic_write(out) as path:
+            path.write_text(f"{table}\n")
+
+
+def side_by_side(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a table with a column for each folder; all have the same figures."""
+    first = next(iter(figures.values()))
+    rows = [(name, *(f"{each[name]:.3f}" for each in figures.values())) for name in first]
+    return markdown_table(("figure", *figures), rows)
+
+
+def define_flags() -> None:
+    """Define the command's flags."""
+    flags.DEFINE_string("judge", None, "Parameters of a judge; without, one is trained.")
+    flags.DEFINE_string("out", None, "A Markdown file for the table.")
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)
