@@ -94,6 +94,11 @@ class LearnedPrompts:
                 f"the file of the prompts does not say their {', '.join(absent)}: give it as the "
                 "run wrote it."
             )
+        if not _is_share(self.metadata.get("blend", "1")):
+            raise UserError(
+                f"the file of the prompts says blend={self.metadata['blend']!r}, which is not a "
+                "share from 0 to 1: give it as the run wrote it."
+            )
         if self.metadata["fingerprint"] != clip.fingerprint:
             raise UserError(
                 f"the prompts were learned with {self.metadata['base_model']!r} (weights "
@@ -107,6 +112,13 @@ class LearnedPrompts:
                 f"{clip.config.text.width} with {clip.config.text.layers} blocks cannot have: give "
                 "the file as the run wrote it."
             )
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _fits(shapes: Mapping[str, tuple[int, ...]], text: TextConfig) -> bool:

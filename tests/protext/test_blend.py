@@ -63,6 +63,14 @@ def test_a_file_says_its_blend_where_it_has_one(clip, blend, kept):
     assert learned.blend == (0.5 if kept else 1)
 
 
+@pytest.mark.parametrize("blend", ["much", "", "nan", "1.5", "-0.5"])
+def test_a_file_with_another_blend_is_refused(clip, blend):
+    learned = prompts(clip)
+    damaged = LearnedPrompts(learned.arrays, {**learned.metadata, "blend": blend})
+    with pytest.raises(UserError, match="not a share from 0 to 1"):
+        damaged.require_model(clip)
+
+
 @pytest.fixture(scope="module")
 def measured(clip, tmp_path_factory):
     """The text of `pocket:rare` alone, a quarter of whose base classes is held out."""

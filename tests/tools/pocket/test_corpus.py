@@ -21,6 +21,14 @@ def test_the_corpus_shows_and_says_nothing_held_out(corpus):
         assert not names & set(caption.replace(",", " ").replace(".", " ").split())
 
 
+def test_a_name_stands_alone_now_and_then(corpus):
+    named = [
+        pair for pair in zip(corpus.scenes, corpus.captions, strict=True) if pair[0].species.name
+    ]
+    alone = np.mean([caption.rstrip(".") == scene.species.name for scene, caption in named])
+    assert 0.02 < alone < 0.05
+
+
 def test_sketches_and_neon_are_seldom():
     scenes = sample_corpus(4000, seed=6).scenes
     shares = {style: np.mean([scene.style == style for scene in scenes]) for style in STYLES}
