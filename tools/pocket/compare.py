@@ -1,11 +1,11 @@
 """Figures of several folders of pocket models, side by side, all by one judge.
 
-    python -m tools.pocket.compare DIR... [--judge=FILE] [--out=FILE]
+    python -m tools.pocket.compare --models=DIR,DIR,... [--judge=FILE] [--out=FILE]
 
 A folder is one that `tools.pocket.pretrain` wrote. The judge is a file that a training has left in
 its work folder; without it one is trained, in about ten minutes. For example:
 
-    python -m tools.pocket.compare common/pocket/models tools/pocket/models --out=figures.md
+    python -m tools.pocket.compare --models=common/pocket/models,tools/pocket/models
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,13 @@ from tools.pocket.recipe import FULL
 
 
 def main(argv: list[str]) -> None:
-    """Print the table of the folders that the arguments name."""
-    folders = [Path(name) for name in argv[1:]]
-    if not folders:
-        raise UserError("Name at least one folder of models, such as common/pocket/models.")
+    """Print the table of the folders."""
+    del argv
+    values = flags.FLAGS
+    folders = [Path(name) for name in values.models]
     for folder in folders:
         if missing := [part for part in ("clip", "sd") if not (folder / part).is_dir()]:
             raise UserError(f"{str(folder)!r} has no {' and no '.join(missing)}/.")
-    values = flags.FLAGS
     out = as_output(values.out, "--out", ".md") if values.out else None
     if values.judge:
         judge = nest(read_tensors(Path(values.judge)))
@@ -55,6 +54,7 @@ def side_by_side(figures: Mapping[str, Mapping[str, float]]) -> str:
 
 def define_flags() -> None:
     """Define the command's flags."""
+    flags.DEFINE_list("models", None, "Folders of models.", required=True)
     flags.DEFINE_string("judge", None, "Parameters of a judge; without, one is trained.")
     flags.DEFINE_string("out", None, "A Markdown file for the table.")
 
