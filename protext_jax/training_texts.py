@@ -182,7 +182,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
 def _parted(config: ConfigDict, count: int) -> tuple[list[int], list[int]]:
     """Return the numbers of the classes that are learned, and of those held out, far apart."""
     wanted = config.held_out_classes
-    if wanted > count - 2:
+    if wanted and wanted > count - 2:
         raise UserError(
             f"held_out_classes={wanted} leaves fewer than two of {count} classes to learn: give at "
             f"most {max(count - 2, 0)}."

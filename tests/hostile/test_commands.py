@@ -49,6 +49,7 @@ OTHERS = (
     "common.publish",
     "common.report",
     "common.split",
+    "tools.pocket.compare",
     "tools.pocket.pretrain",
 )
 COMMANDS = (*TRAIN, *READERS, *OTHERS)
@@ -296,6 +297,16 @@ MORE = {
     "cost of a FIFO": ("common.aot.cost", "fifo", "--utilisation=0.3"),
     "use in words": ("common.aot.cost", "foreign/config.json", "--utilisation=much"),
     "use of everything and more": ("common.aot.cost", "foreign/config.json", "--utilisation=2"),
+    "compare nothing": ("tools.pocket.compare",),
+    "compare no models": ("tools.pocket.compare", "--models=empty"),
+    "compare a file": ("tools.pocket.compare", "--models=file"),
+    "keep what cannot be kept": (
+        "tools.pocket.pretrain",
+        "--out=new",
+        "--start=mcti",
+        "--keep=unet",
+    ),
+    "keep nothing's": ("tools.pocket.pretrain", "--out=new", "--keep=vae"),
     "pretrain into a file": ("tools.pocket.pretrain", "--out=file"),
     "pretrain below a file": ("tools.pocket.pretrain", "--out=file/x"),
     "pretrain beside a file": ("tools.pocket.pretrain", "--out=new", "--work=file"),

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
-from common.clip import load_clip
+from common.clip import CLIP, load_clip
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.evaluation.figures import image_grid
 from common.evaluation.tables import markdown_table
@@ -72,7 +72,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
     """Measure the models in `directory`; write README.md, figures.json and samples.png there."""
     clip = load_clip(str(directory / "clip"))
     sd = load_stable_diffusion(str(directory / "sd"))
-    figures = measured(directory, judge, recipe.test_size)
+    figures = measured(clip, sd, judge, recipe.test_size)
     write_png(directory / "samples.png", sample_grid(sd))
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     text = _TEXT.format(
@@ -96,16 +96,8 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
         path.write_text(text)
 
 
-def measured(directory: Path, judge: Any, test_size: int) -> dict[str, float]:
-    """Measure the models of a folder.
-
-    Args:
-      directory: Holds `clip` and `sd`.
-      judge: Parameters of what looks at drawn pictures.
-      test_size: Pictures of a measurement.
-    """
-    clip = load_clip(str(directory / "clip"))
-    sd = load_stable_diffusion(str(directory / "sd"))
+def measured(clip: CLIP, sd: StableDiffusion, judge: Any, test_size: int) -> dict[str, float]:
+    """Measure both models; `judge` are the parameters of what looks at drawn pictures."""
     return {
         **measure_clip(clip, test_size, _TEST_SEED),
         **measure_sd(clip, sd, test_size, _TEST_SEED),

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from absl import flags
 
+from common.clip import CLIP, load_clip
+from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import atomic_write
 from common.paths import as_output
 from common.progress import say
-from common.weights.files import read_tensors
-from common.weights.nesting import nest
 from tools.pocket.card import measured
-from tools.pocket.judge import train_judge
+from tools.pocket.judge import read_judge, train_judge
 from tools.pocket.recipe import FULL
 
 
@@ -33,12 +33,12 @@ def main(argv: list[str]) -> None:
     for folder in folders:
         if missing := [part for part in ("clip", "sd") if not (folder / part).is_dir()]:
             raise UserError(f"{str(folder)!r} has no {' and no '.join(missing)}/.")
+    models = {str(folder): _opened(folder) for folder in folders}
     out = as_output(values.out, "--out", ".md") if values.out else None
-    if values.judge:
-        judge = nest(read_tensors(Path(values.judge)))
-    else:
-        judge = train_judge(FULL.judge, FULL.seed)
-    table = side_by_side({str(each): measured(each, judge, FULL.test_size) for each in folders})
+    judge = read_judge(values.judge) if values.judge else train_judge(FULL.judge, FULL.seed)
+    table = side_by_side(
+        {name: measured(*both, judge, FULL.test_size) for name, both in models.items()}
+    )
     say(table)
     if out:
         with atomic_write(out) as path:
@@ -50,6 +50,10 @@ def side_by_side(figures: Mapping[str, Mapping[str, float]]) -> str:
     first = next(iter(figures.values()))
     rows = [(name, *(f"{each[name]:.3f}" for each in figures.values())) for name in first]
     return markdown_table(("figure", *figures), rows)
+
+
+def _opened(folder: Path) -> tuple[CLIP, StableDiffusion]:
+    return load_clip(str(folder / "clip")), load_stable_diffusion(str(folder / "sd"))
 
 
 def define_flags() -> None:

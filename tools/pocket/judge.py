@@ -6,6 +6,7 @@ tower has guided the drawing.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -15,6 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, UInt8
 
+from common.errors import UserError
 from common.pocket.renderer import SIZE, render
 from common.pocket.world import (
     BACKGROUNDS,
@@ -26,6 +28,9 @@ from common.pocket.world import (
     Species,
     sample_scene,
 )
+from common.text import shown
+from common.weights.files import read_tensors
+from common.weights.nesting import nest
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
 from tools.pocket.recipe import Fit
 from tools.pocket.train_clip import mirror_some
@@ -84,6 +89,19 @@ def train_judge(plan: Fit, seed: int, allowance: Allowance = NO_LIMIT) -> dict[s
         return sum(cross_entropy(logits[name], batch[name]).mean() for name in ASPECTS)
 
     return fit("judge", loss, params, data, plan, key, allowance)
+
+
+def read_judge(file: str) -> dict[str, Any]:
+    """Read the parameters that a training has left in its work folder.
+
+    Raises:
+      UserError: There is no such file, or it holds something else.
+    """
+    params = nest(read_tensors(Path(file)))
+    wanted = jax.eval_shape(Judge().init, jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, wanted["params"]):
+        raise UserError(f"{shown(file)} does not hold a judge: give WORK/judge.safetensors.")
+    return params
 
 
 def judged(params: Any, pixels: UInt8[np.ndarray, "b h w 3"]) -> dict[str, Int[np.ndarray, " b"]]:
