@@ -13,7 +13,8 @@ from common.spread import over_devices
 from common.weights.nesting import nest
 from protext_jax.adapters import adapted
 from protext_jax.files import LearnedPrompts
-from protext_jax.prompts import ClassTexts, bare_template, tokenise
+from protext_jax.prompts import ClassTexts, tokenise
+from protext_jax.templates import bare_template
 from protext_jax.tower import encode_classes
 
 ROWS, COLUMNS = 32, 8
@@ -37,7 +38,21 @@ def class_features(
     features = over_devices(_encode, shared, (texts.ids, texts.end), **options)[: len(names)]
     if learned.blend == 1:
         return features
-    return blended(features, _plain(clip, template, names), learned.blend)
+    return blended(features, plain_features(clip, template, names), learned.blend)
+
+
+def plain_features(clip: CLIP, template: str, names: Sequence[str]) -> Float[np.ndarray, "k p"]:
+    """Return CLIP's own features of the template without prompts, at unit length.
+
+    Args:
+      clip: The model.
+      template: Whose first words prompts would overwrite.
+      names: As they are read, with spaces.
+    """
+    texts = tokenise(clip.tokenizer, bare_template(template), names, 0)
+    ids = _rounded_up(texts, cut=clip.config.text.causal).ids
+    params, tower = clip.params["text"], clip.text_tower
+    return over_devices(_encode_plain, params, ids, tower=tower)[: len(names)]
 
 
 def blended(
@@ -48,14 +63,6 @@ def blended(
     As WiSE-FT (arXiv 2109.01903) mixes a fine-tuned classifier with that which it started from.
     """
     return normalise(blend * prompted + (1 - blend) * plain)
-
-
-def _plain(clip: CLIP, template: str, names: Sequence[str]) -> Float[np.ndarray, "k p"]:
-    """Return CLIP's own features of the template without prompts, at unit length."""
-    texts = tokenise(clip.tokenizer, bare_template(template), names, 0)
-    ids = _rounded_up(texts, cut=clip.config.text.causal).ids
-    params, tower = clip.params["text"], clip.text_tower
-    return over_devices(_encode_plain, params, ids, tower=tower)[: len(names)]
 
 
 def _encode_plain(params: PyTree, ids: Array, *, tower: TextTower) -> Array:

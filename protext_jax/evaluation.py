@@ -11,7 +11,7 @@ from common.data.names import readable
 from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.training import Evaluation
 from protext_jax.baselines import combined
-from protext_jax.classifier import blended, class_features
+from protext_jax.classifier import blended, class_features, plain_features
 from protext_jax.coop import context_length
 from protext_jax.files import LearnedPrompts, all_runs
 from protext_jax.inputs import EvaluationInputs
@@ -75,10 +75,8 @@ def with_blend(measured: EvaluationInputs, learned: LearnedPrompts) -> LearnedPr
     if measured.config.blend != BY_TEXT:
         return learned
     template, names = _as_learned(measured)
-    prompted, plain = (
-        class_features(measured.clip, learned.with_blend(blend), template, names)
-        for blend in (1.0, 0.0)
-    )
+    prompted = class_features(measured.clip, learned.with_blend(1.0), template, names)
+    plain = plain_features(measured.clip, template, [readable(name) for name in names])
 
     def score(blend: float) -> tuple[float, float]:
         return rank(measured.sentences.scores(blended(prompted, plain, blend)))

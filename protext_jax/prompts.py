@@ -40,11 +40,6 @@ def default_template(length: int) -> str:
     return " ".join([FILLER] * length) + " {}."
 
 
-def bare_template(template: str) -> str:
-    """Return the template as CLIP alone reads it; fillers say nothing to it."""
-    return f"{CONTEXT} {{}}." if template.split()[:1] == [FILLER] else template
-
-
 def tokenise(tokenizer: Tokenizer, template: str, names: Sequence[str], length: int) -> ClassTexts:
     """Fill the names into a template whose first `length` tokens the prompts overwrite.
 

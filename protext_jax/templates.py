@@ -1,7 +1,7 @@
 """Templates of class names: those of the paper's data sets, and an ensemble of attributes."""
 
 from common.data.coop_sets import identify
-from protext_jax.prompts import CONTEXT
+from protext_jax.prompts import CONTEXT, FILLER
 
 PLAIN = f"{CONTEXT} {{}}."
 
@@ -36,3 +36,8 @@ ATTRIBUTES: tuple[str, ...] = (
 def cross_template(dataset: str) -> str:
     """Return ProText's template for another data set; it begins as in training."""
     return CROSS.get(identify(dataset), PLAIN)
+
+
+def bare_template(template: str) -> str:
+    """Return the template as CLIP alone reads it; fillers say nothing to it."""
+    return PLAIN if template.split()[:1] == [FILLER] else template

@@ -19,8 +19,8 @@ from common.protocols.class_parts import learned_part
 from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
 from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
-from protext_jax.prompts import CONTEXT, FILLER, ClassTexts, default_template, tokenise
-from protext_jax.templates import ATTRIBUTES
+from protext_jax.prompts import FILLER, ClassTexts, default_template, tokenise
+from protext_jax.templates import ATTRIBUTES, PLAIN
 from protext_jax.types import AnyDataset
 
 NO_IMAGES = "none"
@@ -123,7 +123,7 @@ def _file(config: ConfigDict) -> str:
 
 def templates_of(source: str, name: str) -> tuple[str, ...]:
     """Fill a source's templates with a class's name, but for the first, which the prompts use."""
-    templates = [x for x in SOURCES[source] if x != f"{CONTEXT} {{}}."]
+    templates = [x for x in SOURCES[source] if x != PLAIN]
     return tuple(x.replace("{}", readable(name)) for x in templates)
 
 

@@ -3,18 +3,15 @@
     python -m tools.pocket.compare --models=DIR,DIR,... [--judge=FILE] [--out=FILE]
 
 A folder is one that `tools.pocket.pretrain` wrote. The judge is a file that a training has left in
-its work folder; without it one is trained, in about ten minutes. For example:
+its work folder; without it one is trained, which takes minutes. For example:
 
     python -m tools.pocket.compare --models=common/pocket/models,tools/pocket/models
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from absl import flags
 
-from common.clip import CLIP, load_clip
-from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from common.files import atomic_write
@@ -23,21 +20,20 @@ from common.progress import say
 from tools.pocket.card import measured
 from tools.pocket.judge import read_judge, train_judge
 from tools.pocket.recipe import FULL
+from tools.pocket.starting import Start
 
 
 def main(argv: list[str]) -> None:
     """Print the table of the folders."""
     del argv
     values = flags.FLAGS
-    folders = [Path(name) for name in values.models]
-    for folder in folders:
-        if missing := [part for part in ("clip", "sd") if not (folder / part).is_dir()]:
-            raise UserError(f"{str(folder)!r} has no {' and no '.join(missing)}/.")
-    models = {str(folder): _opened(folder) for folder in folders}
+    models = {name: Start.opened(name) for name in values.models if name}
+    if not models:
+        raise UserError("--models names no folder: give --models=DIR,DIR,...")
     out = as_output(values.out, "--out", ".md") if values.out else None
     judge = read_judge(values.judge) if values.judge else train_judge(FULL.judge, FULL.seed)
     table = side_by_side(
-        {name: measured(*both, judge, FULL.test_size) for name, both in models.items()}
+        {name: measured(x.clip, x.sd, judge, FULL.test_size) for name, x in models.items()}
     )
     say(table)
     if out:
@@ -50,10 +46,6 @@ def side_by_side(figures: Mapping[str, Mapping[str, float]]) -> str:
     first = next(iter(figures.values()))
     rows = [(name, *(f"{each[name]:.3f}" for each in figures.values())) for name in first]
     return markdown_table(("figure", *figures), rows)
-
-
-def _opened(folder: Path) -> tuple[CLIP, StableDiffusion]:
-    return load_clip(str(folder / "clip")), load_stable_diffusion(str(folder / "sd"))
 
 
 def define_flags() -> None:

@@ -122,11 +122,11 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
     claim(work, recipe)
     start = Start.opened(recipe.start)
     corpus = sample_corpus(recipe.corpus, recipe.seed)
-    if start and "clip" in recipe.keep:  # Its tokenizer stays with it.
+    kept = start.kept(recipe.keep) if start else {}
+    if "clip" in kept:  # Its tokenizer stays with it.
         tokenizer = start.clip.tokenizer
     else:
         tokenizer = _tokenizer(work / "tokenizer", recipe.seed)
-    kept = start.kept(recipe.keep) if start else {}
     stages = Stages(work, recipe)
     latents = start.sd.modules.vae.config if start else vae_config()
 

@@ -12,6 +12,8 @@ from jaxtyping import Float
 
 from common.clip import CLIP, Tokenizer, load_clip
 from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.errors import UserError
+from common.text import shown
 from common.trees import Params
 from common.weights.nesting import flatten, nest
 
@@ -25,10 +27,16 @@ class Start:
 
     @classmethod
     def opened(cls, directory: str) -> "Start | None":
-        """Open the models of a folder as `pretrain` writes it; None for no folder."""
+        """Open the models of a folder as `pretrain` writes it; None for no folder.
+
+        Raises:
+          UserError: The folder lacks one of them.
+        """
         if not directory:
             return None
         folder = Path(directory)
+        if missing := [part for part in ("clip", "sd") if not (folder / part).is_dir()]:
+            raise UserError(f"{shown(folder)} has no {' and no '.join(missing)}/.")
         return cls(load_clip(str(folder / "clip")), load_stable_diffusion(str(folder / "sd")))
 
     def kept(self, names: Sequence[str]) -> dict[str, Any]:

@@ -132,8 +132,13 @@ def train_unet(
         in_batches(states, tokenizer(texts, truncate=True))
         for texts in (corpus.captions, described)
     )
-    data = {"mean": mean * scale, "std": std * scale, "read": read, "plain": plain}
-    data["figure"] = corpus.figures
+    data = {
+        "mean": mean * scale,
+        "std": std * scale,
+        "read": read,
+        "plain": plain,
+        "figure": corpus.figures,
+    }
     empty = states(tokenizer([""]))
 
     def loss(params: Any, batch: dict[str, Array], key: Key[Array, ""]) -> Array:

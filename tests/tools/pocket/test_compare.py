@@ -52,6 +52,12 @@ def test_folders_without_models_are_refused(values):
         compare.main(["compare"])
 
 
+def test_no_folder_at_all_is_refused(values):
+    values.models = [""]
+    with pytest.raises(UserError, match="names no folder"):
+        compare.main(["compare"])
+
+
 def test_a_judge_is_read_and_nothing_else(tmp_path):
     params = random_params(Judge(), jnp.zeros((1, 32, 32, 3)))
     write_tensors(tmp_path / "judge.safetensors", flatten(params), {})

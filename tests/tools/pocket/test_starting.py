@@ -7,6 +7,7 @@ import pytest
 
 from common.clip.checkpoint import abstract_params
 from common.diffusion import UNet
+from common.errors import UserError
 from common.weights.nesting import flatten
 from tests.mcti.tiny import random_params
 from tools.pocket.corpus import sample_corpus
@@ -27,6 +28,12 @@ def start():
 
 def test_no_folder_is_no_start():
     assert Start.opened("") is None
+
+
+def test_a_folder_without_models_is_no_start(tmp_path):
+    (tmp_path / "clip").mkdir()
+    with pytest.raises(UserError, match="has no sd/"):
+        Start.opened(str(tmp_path))
 
 
 def test_a_word_keeps_its_row_and_a_new_one_has_the_mean_of_its_pieces(start):
