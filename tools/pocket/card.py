@@ -18,6 +18,7 @@ from common.pictures import write_png
 from common.pocket.captions import plain_description
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, UNSEEN, Species
+from tools.pocket.corpus import RARE_SHARE, SHIFT_SHARE
 from tools.pocket.judged import measure_judged
 from tools.pocket.measures import generate, measure_clip, measure_sd, photos_of, reconstructions
 from tools.pocket.recipe import Recipe
@@ -46,9 +47,9 @@ seed {seed}: {corpus} captioned pictures, {clip_steps} + {vae_steps} + {unet_ste
 ## Held out
 
 The classes of `pocket:nameless` (names, looks, and everything that shares their shape and both
-colours) and a twentieth of all other looks never occur in pretraining; three pictures in a
-hundred are sketches or neon signs. The classes of `pocket:rare` and `pocket:second` make up one
-percent of the pictures, and nothing else has their looks.
+colours) and a twentieth of all other looks never occur in pretraining; {shifts} of the pictures
+are sketches or neon signs. The classes of `pocket:rare` and `pocket:second` make up {rare} of the
+pictures, and nothing else has their looks.
 
 ## Figures
 
@@ -85,6 +86,8 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
         clip_steps=recipe.clip.steps,
         vae_steps=recipe.vae.steps,
         unet_steps=recipe.unet.steps,
+        rare=f"{RARE_SHARE:.1%}",
+        shifts=f"{2 * SHIFT_SHARE:.1%}",
         minutes=", ".join(f"{name} {value / 60:.0f} min" for name, value in seconds.items()),
         limit=_limit(recipe),
         test_size=recipe.test_size,

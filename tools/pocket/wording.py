@@ -35,7 +35,7 @@ _CLAIMS = {
     "drawing": ("style", "sketch"),
     "doodle": ("style", "sketch"),
 }
-_TEMPLATED, _BARE, _TAILED, _STOPPED = 0.45, 0.1, 0.08, 0.4
+_TEMPLATED, _BARE, _TAILED, _STOPPED = 0.45, 0.2, 0.08, 0.4
 
 
 def training_caption(scene: Scene, generator: np.random.Generator) -> str:
