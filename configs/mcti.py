@@ -140,6 +140,7 @@ def defaults() -> ConfigDict:
     # Pictures at evaluation.
     config.generate = ConfigDict()
     config.generate.per_class = 4  # 0 makes no pictures
+    config.generate.rows = 24  # classes that samples.png shows, far apart; 0: all
     config.generate.prompt = "a photo of a {}"  # {} is the learned word
     config.generate.sampler = "dpmpp_2m"  # a key of common.diffusion.SAMPLERS
     config.generate.steps = 25  # of the sampler

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.text import require_causal
 from common.data import ImageSplit
 from common.data.names import readable
+from common.data.selection import far_apart
 from common.data.templates import TEMPLATES
 from common.evaluation import baselines, classification, figures, generation
 from common.evaluation.predictions import PredictionsReport, predictions_report
@@ -164,6 +165,8 @@ def evaluate(
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
+    names = material.classnames
+    shown = far_apart(config.generate.rows or len(names), len(names))
     report = PredictionsReport()
     for variant, vectors in tokens.items():
         modes = classifiers(config, material, vectors)
@@ -173,8 +176,9 @@ def evaluate(
             for name, value in scores(classifier.predicted, material, suffix).items()
         }
         if config.generate.per_class:
-            samples[variant] = generate_classes(config, material.sd, vectors)
-            results[variant] |= picture_scores(material, samples[variant], modes[ENSEMBLE].classes)
+            drawn = generate_classes(config, material.sd, vectors)
+            results[variant] |= picture_scores(material, drawn, modes[ENSEMBLE].classes)
+            samples[variant] = drawn[shown]
         results[variant] |= beside_names(material, modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
         if not report.tables and measured:  # of the run's own variant
@@ -184,8 +188,9 @@ def evaluate(
             )
     if samples:
         photos = material.train if isinstance(material.train, ImageSplit) else None
+        rows = {number: names[number] for number in shown}
         pictures["samples"] = figures.class_sheet(
-            photos, material.classnames, samples, material.size, material.fit
+            photos, rows, samples, material.size, material.fit
         )
     first, *others = results
     beside = {name: results[name] for name in others}
@@ -224,7 +229,7 @@ def follow(
 
 def picture_scores(
     material: Material,
-    images: Float[np.ndarray, "k g h w 3"],
+    images: UInt8[np.ndarray, "k g h w 3"],
     classes: Float[np.ndarray, "k p"],
 ) -> dict[str, float]:
     """Measure the pictures of K classes with CLIP: see `common.evaluation.generation`.

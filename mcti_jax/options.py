@@ -44,6 +44,7 @@ RANGES: Ranges = {
     "resolution": Range(0, 4096),
     "classes_per_chunk": Range(0),
     "generate.per_class": Range(0, 1024),
+    "generate.rows": Range(0),
     "generate.steps": Range(1),
     "generate.batch": COUNTS["batch"],
     "generate.guidance": GUIDANCE,

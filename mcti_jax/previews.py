@@ -11,7 +11,6 @@ from common.diffusion.drawing import generate
 from common.diffusion.text_encoding import vocabularies_of
 from common.errors import UserError
 from common.evaluation.figures import image_grid
-from common.photos.images import to_uint8
 from common.text import printable
 from mcti_jax.formats import token_words
 from mcti_jax.picture_size import picture_size
@@ -100,5 +99,5 @@ def draw_preview(
         batch=config.generate.batch,
         seed=options.seed,
     )
-    rows = to_uint8(pictures).reshape(len(texts), options.number, *pictures.shape[1:])
+    rows = pictures.reshape(len(texts), options.number, *pictures.shape[1:])
     return image_grid(rows, [printable(text) for text in texts])

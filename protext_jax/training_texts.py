@@ -12,6 +12,7 @@ from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.config import changed
 from common.data.names import readable
+from common.data.selection import far_apart
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.pocket.datasets import SETS, pocket_descriptions
@@ -187,7 +188,7 @@ def _parted(config: ConfigDict, count: int) -> tuple[list[int], list[int]]:
             f"held_out_classes={wanted} leaves fewer than two of {count} classes to learn: give at "
             f"most {max(count - 2, 0)}."
         )
-    apart = [(2 * n + 1) * count // (2 * wanted) for n in range(wanted)]
+    apart = far_apart(wanted, count)
     return [n for n in range(count) if n not in apart], apart
 
 

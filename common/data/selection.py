@@ -59,6 +59,12 @@ def select_classes(dataset: AnyDataset, labels: Sequence[int]) -> AnyDataset:
     )
 
 
+def far_apart(wanted: int, count: int) -> list[int]:
+    """Return `wanted` of the numbers below `count`, evenly spaced; all if there are no more."""
+    wanted = min(wanted, count)
+    return [(2 * n + 1) * count // (2 * wanted) for n in range(wanted)]
+
+
 def halves(classes: int) -> tuple[range, range]:
     """Return the classes of CoCoOp's base-to-new protocol: the first ceil(K/2) and the rest."""
     middle = (classes + 1) // 2

@@ -16,7 +16,6 @@ from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
 from common.diffusion.weighted import weighted_spans
 from common.errors import UserError
-from common.photos.images import to_uint8
 from common.precision import product_precision
 from common.seeds import SEEDS
 
@@ -72,7 +71,7 @@ def draw(
             negative=negative,
             weighted=weighted,
         )
-    return [Image.fromarray(image) for image in to_uint8(images)]
+    return [Image.fromarray(image) for image in images]
 
 
 def _side(sd: DiffusionModel, name: str, side: int | None, size: int | None) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree, UInt8
 
 from common.diffusion.added import AddedConditions
 from common.diffusion.learned import LearnedVectors
@@ -13,6 +13,7 @@ from common.diffusion.parts import DiffusionModel, Modules
 from common.diffusion.pipeline import text_to_image
 from common.diffusion.states import prompt_groups
 from common.diffusion.text_encoder import TextConditions
+from common.photos.images import to_uint8
 from common.progress import Progress
 from common.seeds import seed_key, seed_words
 from common.spread import over_devices
@@ -34,7 +35,7 @@ def _pictures(
         lambda leaf, like: jnp.broadcast_to(leaf, like.shape), shared["empty"], chosen
     )
     sizes = jnp.broadcast_to(shared["sizes"], (len(keys), *shared["sizes"].shape))
-    return text_to_image(
+    pictures = text_to_image(
         modules,
         shared["params"],
         chosen.states,
@@ -46,7 +47,9 @@ def _pictures(
         guidance=shared["guidance"],
         added=_added(chosen, sizes),
         negative_added=_added(opposite, sizes),
-    ).astype(jnp.float32)
+    )
+    # Of a thousand classes at 512 pixels, floats would take as much memory as a small host has.
+    return to_uint8(pictures.astype(jnp.float32))
 
 
 def _added(texts: TextConditions, sizes: Array) -> AddedConditions | None:
@@ -66,8 +69,8 @@ def generate(
     seed: int,
     negative: str = "",
     weighted: bool = False,
-) -> Float[np.ndarray, "b h w 3"]:
-    """Draw one picture for each prompt, in [0, 1], on all devices of all processes.
+) -> UInt8[np.ndarray, "b h w 3"]:
+    """Draw one picture for each prompt, on all devices of all processes.
 
     The i-th picture depends on the seed and i only, not on the number of pictures.
 

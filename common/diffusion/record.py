@@ -23,7 +23,6 @@ from common.diffusion.text_encoding import vocabulary_of
 from common.diffusion.weighted import as_weighted
 from common.errors import UserError
 from common.paths import AnyPath
-from common.photos.images import to_uint8
 from common.pictures import read_png_texts
 from common.precision import frozen_dtype
 from common.records import Record
@@ -171,14 +170,13 @@ class Drawing:
     def draw(self, sd: DiffusionModel, words: LearnedVectors) -> UInt8[np.ndarray, "b h w 3"]:
         """Draw all pictures."""
         options = ("sampler", "steps", "guidance", "batch", "seed", "negative", "weighted")
-        images = generate(
+        return generate(
             sd,
             [text for text in self.prompts for _ in range(self.num)],
             {word: words[word] for word in self.words},
             size=(self.width, self.height),
             **{name: getattr(self, name) for name in options},
         )
-        return to_uint8(images)
 
 
 def digests_of_used(

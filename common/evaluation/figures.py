@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
 
 from common.data.dataset import ImageSplit
@@ -117,8 +117,8 @@ def image_grid(
 
 def class_sheet(
     photos: ImageSplit | None,
-    classnames: Sequence[str],
-    samples: Mapping[str, Float[np.ndarray, "k g h w 3"]],
+    classnames: Mapping[int, str],
+    samples: Mapping[str, UInt8[np.ndarray, "k g h w 3"]],
     size: tuple[int, int],
     fit: str = "squash",
     shown: int = 2,
@@ -127,8 +127,8 @@ def class_sheet(
 
     Args:
       photos: The training photos; None where only their features are known.
-      classnames: K names.
-      samples: Generated pictures in [0, 1] by the variant's name.
+      classnames: Of the K classes that have a row, by their number.
+      samples: Their generated pictures by the variant's name.
       size: Their width and height in pixels.
       fit: How photos are given it, a key of `FITS`.
       shown: Photos per class.
@@ -136,18 +136,18 @@ def class_sheet(
     rows, labels = [], np.zeros(0) if photos is None else photos.labels
     shown = shown if len(labels) else 0
     width, height = size
-    for label in range(len(classnames)):
+    for number, label in enumerate(classnames):
         chosen = np.flatnonzero(labels == label)[:shown]
         row = [FITS[fit](photos.load(int(index)), width, height) for index in chosen]
         blank = np.full((height, width, 3), WHITE, np.uint8)
         row.extend([blank] * (shown - len(chosen)))
         for images in samples.values():
-            row.extend(np.round(255 * np.clip(images[label], 0, 1)).astype(np.uint8))
+            row.extend(images[number])
         rows.append(row)
     headings = ["photos", *[""] * (shown - 1)] if shown else []
     for name, images in samples.items():
         headings.extend([name, *[""] * (images.shape[1] - 1)])
-    return image_grid(rows, classnames, headings)
+    return image_grid(rows, list(classnames.values()), headings)
 
 
 def _shade(share: float) -> tuple[int, ...]:

@@ -1,8 +1,10 @@
 """From pictures to the pixels that Stable Diffusion's autoencoder reads."""
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Array, Float, Float32, UInt8
 from PIL import Image
+
+Pixels = np.ndarray | Array
 
 # uint8 has 256 values; rounding once from float64 is what the reference does per pixel.
 _SIGNED = (np.arange(256) / 127.5 - 1.0).astype(np.float32)
@@ -38,9 +40,9 @@ def mirror(pixels: UInt8[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3
     return pixels[..., ::-1, :]
 
 
-def to_uint8(images: Float[np.ndarray, "*b h w 3"]) -> UInt8[np.ndarray, "*b h w 3"]:
-    """Map [0, 1] to 0..255; what lies outside is cut off."""
-    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
+def to_uint8(images: Float[Pixels, "*b h w 3"]) -> UInt8[Pixels, "*b h w 3"]:
+    """Map [0, 1] to 0..255; what lies outside is cut off. JAX's arrays stay on their device."""
+    return (images.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def to_pixels(pixels: UInt8[np.ndarray, "*b h w 3"]) -> Float32[np.ndarray, "*b h w 3"]:

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from common.data.dataset import FeatureDataset, FeatureSplit, ImageSplit
-from common.data.selection import base_new, class_counts, hold_out, select_classes
+from common.data.selection import (
+    base_new,
+    class_counts,
+    far_apart,
+    hold_out,
+    select_classes,
+)
 from common.errors import UserError
 from common.photos.photo import ArrayPhoto
 
@@ -116,3 +122,12 @@ def test_base_classes_are_the_first_half_rounded_up(classes: int, base_classes: 
     assert new.classnames == dataset.classnames[base_classes:]
     assert sorted(new.train.labels) == list(range(classes - base_classes))
     assert len(base.test) + len(new.test) == len(dataset.test)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count", "numbers"), [(3, 12, [2, 6, 10]), (6, 20, [1, 5, 8, 11, 15, 18])]
+)
+def test_classes_that_are_far_apart(wanted, count, numbers):
+    assert far_apart(wanted, count) == numbers
+    assert far_apart(count + wanted, count) == far_apart(count, count) == list(range(count))
+    assert far_apart(0, count) == []

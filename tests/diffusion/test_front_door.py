@@ -9,7 +9,6 @@ from PIL import Image
 from common.diffusion import UNet, load_stable_diffusion
 from common.diffusion.drawing import generate
 from common.errors import UserError
-from common.photos.images import to_uint8
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 
@@ -38,7 +37,7 @@ def test_pictures_are_those_of_the_function_beneath(sd):
     options = {"size": sd.image_size, "sampler": "dpmpp_2m", "steps": 3, "batch": 32}
     expected = generate(sd, prompts, {}, guidance=2.0, seed=5, **options)
     assert all(isinstance(picture, Image.Image) for picture in found)
-    np.testing.assert_array_equal(arrays(found), to_uint8(expected))
+    np.testing.assert_array_equal(arrays(found), expected)
 
 
 def test_a_picture_depends_on_the_seed_and_its_number(sd):

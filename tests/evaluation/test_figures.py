@@ -120,9 +120,9 @@ def test_class_sheet_sets_photos_beside_samples():
         names=("a", "b", "c", "d"),
         pictures=tuple(ArrayPhoto(plain(RED, side)) for side in (3, 4, 5, 6)),
     )
-    samples = {"mcti": np.broadcast_to(np.float32([0, 2, 0]), (2, 3, 8, 8, 3)).copy()}
+    samples = {"mcti": np.broadcast_to(np.uint8(GREEN), (2, 3, 8, 8, 3))}
 
-    picture = class_sheet(photos, ["cat", "dog"], samples, size=(8, 8))
+    picture = class_sheet(photos, {0: "cat", 1: "dog"}, samples, size=(8, 8))
     red, green = columns_with(picture, RED), columns_with(picture, GREEN)
 
     assert len(red) == 2 * 96
@@ -136,8 +136,8 @@ def test_class_sheet_sets_photos_beside_samples():
 def test_class_sheet_shows_photos_as_they_are_learned(fit, edges):
     wide = np.concatenate([plain(GREEN, 8), plain(RED, 8), plain(GREEN, 8)], axis=1)
     photos = ImageSplit(labels=np.asarray([0]), names=("a",), pictures=(ArrayPhoto(wide),))
-    samples = {"mcti": np.zeros((1, 1, 8, 8, 3), np.float32)}
-    picture = class_sheet(photos, ["cat"], samples, size=(8, 8), fit=fit)
+    samples = {"mcti": np.zeros((1, 1, 8, 8, 3), np.uint8)}
+    picture = class_sheet(photos, {0: "cat"}, samples, size=(8, 8), fit=fit)
     assert (columns_with(picture, GREEN).size > 0) == edges
 
 

@@ -25,6 +25,13 @@ MUTATIONS = (
         "mcti/test_method.py",
     ),
     Mutation(
+        "a row for every class in the samples",
+        "mcti_jax/evaluation.py",
+        "config.generate.rows or len(names)",
+        "len(names)",
+        "mcti/test_commands.py",
+    ),
+    Mutation(
         "features of mirrors missing",
         "mcti_jax/material.py",
         "self._features(self.train, MIRROR)",

@@ -67,6 +67,7 @@ def config(world: Path, **changes: object) -> str:
         "compile_cache": world / "xla",
         "mesh.data": 1,
         "generate.per_class": 1,
+        "generate.rows": 2,
         "generate.steps": 2,
         **changes,
     }
@@ -99,9 +100,9 @@ def finished(world) -> Path:
     return workdir
 
 
-def picture_width(path: Path) -> int:
+def picture_size(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
-        return picture.size[0]
+        return picture.size
 
 
 def token_bytes(workdir: Path) -> dict[str, bytes]:
@@ -122,8 +123,9 @@ def test_a_run_writes_what_the_contract_says(finished):
     lines = [json.loads(x) for x in (finished / "metrics.jsonl").read_text().splitlines()]
     assert {line["step"] for line in lines} == {4, 8, 12}
     assert sorted(token_bytes(finished)) == ["cat", "dog2", "red-dog"]
-    assert picture_width(finished / "samples.png") > 100
-    assert picture_width(finished / "confusion.png") > 100
+    width, height = picture_size(finished / "samples.png")
+    assert width > 100 and 2 * 96 < height < 3 * 96  # Two of three classes have a row.
+    assert picture_size(finished / "confusion.png")[0] > 100
     assert list(finished.glob("events.out.tfevents.*"))
     assert json.loads((finished / "config.json").read_text())["updates"] == 12
 
@@ -183,7 +185,7 @@ def test_all_photos_may_be_trained_on(world, finished):
     assert not {"accuracy", "class_accuracy"} & set(result["metrics"])
     assert set(result["baselines"]) == {"ti"}
     assert sorted(token_bytes(workdir)) == ["cat", "dog2", "red-dog"]
-    assert picture_width(workdir / "samples.png") > 100
+    assert picture_size(workdir / "samples.png")[0] > 100
     refused = run("evaluate", f"--workdir={workdir}", f"--data=folder:{world / 'photos'}")
     assert refused.status == 2
     assert "has no test photos" in refused.err
@@ -195,7 +197,7 @@ def test_generate_composes_tokens(finished, tmp_path):
     options = (f"--workdir={finished}", f"--prompt={prompt}", "--steps=2", "--num=2")
     done = run("generate", *options, f"--out={out}")
     assert done.status == 0, done.err
-    assert picture_width(out) > 100
+    assert picture_size(out)[0] > 100
     again = tmp_path / "again.png"
     done = run("generate", f"--again={out}", f"--workdir={finished}", f"--out={again}")
     assert done.status == 0, done.err

@@ -97,7 +97,7 @@ def test_whatever_draws_takes_the_shape(loaded, config, monkeypatch):
 
     def generate(model, prompts, *_, size, **options):
         drawn.append(size)
-        return np.zeros((len(prompts), size[1], size[0], 3), np.float32)
+        return np.zeros((len(prompts), size[1], size[0], 3), np.uint8)
 
     for module in (generation, previews):
         monkeypatch.setattr(module, "generate", generate)
