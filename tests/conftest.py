@@ -3,6 +3,7 @@
 import functools
 import os
 from importlib.metadata import version
+from importlib.util import find_spec
 
 JAXLIB = tuple(map(int, version("jaxlib").split(".")[:2]))
 # Later releases know one way alone, and end at the flag.
@@ -44,10 +45,16 @@ QUICKLY = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse names that hold an address: the processes that share the tests must agree on them."""
+    """Refuse names that hold an address, for the processes that share the tests must agree on them.
+
+    What compiles for a TPU is skipped without the compiler.
+    """
     odd = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if odd:
         raise pytest.UsageError(f"the name of {odd[0]} differs from process to process: give ids.")
+    for item in items if find_spec("libtpu") is None else ():
+        if item.get_closest_marker("tpu_backend"):
+            item.add_marker(pytest.mark.skip(reason="the libtpu wheel is not installed"))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Models that are nothing but their configuration files, small enough to compile in seconds."""
 
 import json
-from importlib.util import find_spec
 
 import pytest
 
@@ -43,13 +42,6 @@ CLIP = {
     "text_config": TEXT,
     "vision_config": VISION,
 }
-
-
-def pytest_collection_modifyitems(items):
-    if find_spec("libtpu") is None:
-        for item in items:
-            if item.get_closest_marker("tpu_backend"):
-                item.add_marker(pytest.mark.skip(reason="the libtpu wheel is not installed"))
 
 
 @pytest.fixture(scope="session")
