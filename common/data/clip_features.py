@@ -93,7 +93,7 @@ def _encode_photos(
         }
 
     return cached_pass(
-        _photo_encoder(clip.image_tower, names),
+        photo_encoder(clip.image_tower, names),
         clip.params["vision"],
         load,
         len(split),
@@ -166,7 +166,9 @@ def _text_encoder(tower: TextTower) -> Encoder:
 
 
 @functools.cache
-def _photo_encoder(tower: ImageTower, names: tuple[str, ...]) -> Encoder:
+def photo_encoder(tower: ImageTower, names: tuple[str, ...]) -> Encoder:
+    """Return what gives the named arrays of preprocessed photos."""
+
     def encode(params: PyTree, pixels: jax.Array) -> dict[str, jax.Array]:
         seen = tower.apply({"params": params}, pixels)
         return {name: _OF_A_PHOTO[name](seen) for name in names}
