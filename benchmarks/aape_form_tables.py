@@ -36,20 +36,20 @@ def _each(name: str, field: str, *values: Any) -> dict[str, Fields]:
 DISTILLATION: dict[str, Fields] = {
     f"{form}, {classes}, {taught}": fields | {"classifier.classes": classes} | how
     for classes in CLASS_FEATURES
-    for form, fields in (("h alone", H_ALONE | {"learning_rate": 2e-2}), ("h and g", H_AND_G))
+    for form, fields in (("h alone", H_ALONE), ("h and g", H_AND_G))
     for taught, how in (("no distillation", WITHOUT), ("lambda 1", {"loss.lambda": 1.0}))
 }
 RATES: dict[str, Fields] = {
     f"rate {rate}, lambda {weight}": H_ALONE
     | {"learning_rate": rate, "loss.lambda": weight, "classifier.classes": "template"}
-    for rate in (0.002, 0.005, 0.01, 0.02)
+    for rate in (0.001, 0.002, 0.005, 0.01, 0.02)
     for weight in (0.0, 0.3, 1.0)
 }
 AROUND: dict[str, Fields] = {
     "preset=residual": H_ALONE,
     **_each("classes", "classifier.classes", "template", "mix"),
     **_each("hidden", "generator.hidden", 32, 1024),
-    **_each("rate", "learning_rate", 0.002, 0.005, 0.02),
+    **_each("rate", "learning_rate", 0.0005, 0.001, 0.005, 0.01, 0.02),
     "no distillation": H_ALONE | WITHOUT,
     **_each("lambda", "loss.lambda", 0.3, 3.0, 10.0),
     **_each("aggregator", "aggregator.kind", "random", "mean", "mlp"),

@@ -71,7 +71,7 @@ PRESETS["residual"] = PRESETS["default"] | {
     "generator.residual": "image",
     "generator.hidden": 256,
     "loss.lambda": 1.0,
-    "learning_rate": 1e-2,
+    "learning_rate": 2e-3,
     "compare": ("no_distillation", "with_g", "mean_prompt"),
 }
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from benchmarks.archives import checkpoint_archive, script_archive
 from benchmarks.fuzz_readers.reader import Reader, copied
+from common.files import read_json
+from common.weights.resolve import POCKET
 
 
 def _clip_tensors() -> dict[str, np.ndarray]:
@@ -23,12 +25,17 @@ def _clip_tensors() -> dict[str, np.ndarray]:
         **{f"transformer.resblocks.0.{key}": shape for key, shape in block.items()},
         **{f"visual.transformer.resblocks.0.{key}": shape for key, shape in block.items()},
         **{f"{name}.{x}": (64,) for name in _NORMS for x in ("weight", "bias")},
-        **{"token_embedding.weight": (1396, 64), "positional_embedding": (8, 64)},
+        **{"token_embedding.weight": (_words(), 64), "positional_embedding": (8, 64)},
         **{"text_projection": (64, 4), "logit_scale": (), "visual.class_embedding": (64,)},
         **{"visual.conv1.weight": (64, 3, 4, 4), "visual.positional_embedding": (5, 64)},
         "visual.proj": (64, 4),
     }
     return {key: np.ones(shape, np.float16) for key, shape in shapes.items()}
+
+
+def _words() -> int:
+    """Return how many rows the pocket tokenizer needs."""
+    return read_json(POCKET / "clip" / "config.json")["text_config"]["vocab_size"]
 
 
 _NORMS = ("ln_final", "visual.ln_pre", "visual.ln_post")
@@ -43,7 +50,7 @@ def _archive(name: str, make: Callable[[], bytes]) -> Callable[[Path], None]:
 
 
 def _openai() -> bytes:
-    sizes = {"input_resolution": 8, "context_length": 8, "vocab_size": 1396}
+    sizes = {"input_resolution": 8, "context_length": 8, "vocab_size": _words()}
     return script_archive(_clip_tensors() | {name: np.array(x) for name, x in sizes.items()})
 
 
@@ -109,7 +116,7 @@ def _make_xl_file(folder: Path) -> None:
     kept = {key: x for key, x in tensors.items() if not key.startswith(second)}
     inside = "conditioner.embedders.0.transformer.text_model"
     shapes = {
-        f"{inside}.embeddings.token_embedding.weight": (1396, 64),
+        f"{inside}.embeddings.token_embedding.weight": (_words(), 64),
         f"{inside}.embeddings.position_embedding.weight": (8, 64),
         f"{inside}.encoder.layers.0.mlp.fc1.weight": (96, 64),
         "conditioner.embedders.1.model.text_projection": (64, 16),

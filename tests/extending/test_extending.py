@@ -169,7 +169,9 @@ def test_a_task_of_aape(tmp_path, cache, photos, monkeypatch):
     folder = tmp_path / "run"
     result = trained(SameClass, folder, cache, photos, updates=24)
     assert set(result["baselines"]) == {"clip", "plain"}
-    assert result["metrics"]["accuracy"] > result["baselines"]["clip"]["accuracy"]
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    first, *_, last = (line["task"] for line in lines if "task" in line)
+    assert last < 0.5 * first and result["metrics"]["accuracy"] > 0.9
     assert {file.name for file in (folder / "heads").iterdir()} == {
         "aape.safetensors",
         "plain.safetensors",

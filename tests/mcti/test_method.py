@@ -41,7 +41,7 @@ def test_papers_configuration_is_the_recipe():
 
 def test_defaults_have_the_recipes_objective_and_the_joint_term():
     config = MCTI(get_config()).complete(get_config())
-    others = {"classification", "learning_rate", "resolution", "updates", "init_word"}
+    others = {"classification", "gamma", "learning_rate", "resolution", "updates", "init_word"}
     objective = RECIPE.keys() - others
     assert {name: config[name] for name in objective} == {name: RECIPE[name] for name in objective}
 

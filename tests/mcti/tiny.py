@@ -98,8 +98,8 @@ def random_params(module, *inputs, seed=0, **options):
 
 
 def settings(**changes):
-    """The default configuration with the paper's term at its rate, with some fields changed."""
+    """The default configuration with the paper's term at its weight and rate, and changes."""
     config = defaults()
-    paper = {"classification": "paper", "compare_ti": False, "learning_rate": 5e-4}
+    paper = {"classification": "paper", "gamma": 1.0, "learning_rate": 5e-4, "compare_ti": False}
     config.update(paper | changes)
     return config

@@ -5,7 +5,7 @@
 A folder is one that `tools.pocket.pretrain` wrote. The judge is a file that a training has left in
 its work folder; without it one is trained, which takes minutes. For example:
 
-    python -m tools.pocket.compare --models=common/pocket/models,tools/pocket/models
+    python -m tools.pocket.compare --models=common/pocket/models,OUT
 """
 
 from collections.abc import Mapping

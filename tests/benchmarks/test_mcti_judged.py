@@ -1,0 +1,39 @@
+"""The judge's table of MC-TI's runs: which runs it takes, and whose pictures stand for whom."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import mcti_judged
+from common.errors import UserError
+from common.pocket.world import NAMELESS
+from configs.mcti import get_config
+
+
+def written(folder, data=mcti_judged.DATA):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(get_config(f"data={data}").to_json())
+    return folder
+
+
+def test_a_folder_is_a_run_or_holds_some(tmp_path):
+    runs = [written(tmp_path / f"seed{seed}") for seed in range(3)]
+    assert mcti_judged.runs_in(tmp_path) == runs
+    assert mcti_judged.runs_in(runs[1]) == [runs[1]]
+
+
+def test_other_folders_are_refused(tmp_path):
+    with pytest.raises(UserError, match="neither a run nor a folder of runs"):
+        mcti_judged.runs_in(tmp_path)
+    written(tmp_path / "seed0", "pocket:rare")
+    with pytest.raises(UserError, match="its data are pocket:rare"):
+        mcti_judged.runs_in(tmp_path)
+
+
+def test_each_class_is_drawn_with_its_own_word():
+    tokens = [
+        SimpleNamespace(token=f"<word{n}>", metadata={"class": species.name})
+        for n, species in reversed([*enumerate(NAMELESS)])
+    ]
+    run = SimpleNamespace(tokens=tokens, config=get_config("generate.prompt=one {}"))
+    assert mcti_judged.prompts_of(run) == [f"one <word{n}>" for n in range(len(NAMELESS))]

@@ -1,0 +1,50 @@
+"""The bundled CLIP and Stable Diffusion: their card, and what it promises of templates."""
+
+import numpy as np
+import pytest
+
+from common import load_clip
+from common.evaluation.classification import accuracy, nearest_by_cosine
+from common.files import read_json
+from common.pocket.renderer import render
+from common.pocket.world import NAMED, RARE, SECOND
+from common.weights.resolve import POCKET
+from tools.pocket.measures import FORMS, photos_of, picture_features, text_features
+
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+PICTURES = 480
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("pocket")
+
+
+@pytest.mark.parametrize(
+    ("species", "apart"),
+    [(NAMED[:24], 0.03), (RARE, 0.06), (SECOND, 0.07)],
+    ids=["named", "rare", "second"],
+)
+def test_the_template_makes_little_difference(clip, species, apart):
+    scenes = photos_of(species, PICTURES, seed=5)
+    pictures = picture_features(clip, render(scenes))
+    labels = np.array([species.index(scene.species) for scene in scenes])
+    found = {}
+    for form in FORMS:
+        texts = text_features(clip, [form.format(one.name) for one in species])
+        found[form] = accuracy(nearest_by_cosine(pictures, texts), labels)
+    assert max(found.values()) - min(found.values()) < apart, found
+    assert abs(found["a photo of a {}"] - found["a photo of a {}."]) < 0.03, found
+
+
+def test_the_figures_are_beside_them():
+    figures = read_json(POCKET / "figures.json")
+    assert figures["judged/seen_looks/shape"] > 0.85
+    card = (POCKET / "README.md").read_text()
+    for name, value in figures.items():
+        assert f"{name} " in card and f"{value:.3f}" in card
+
+
+def test_they_are_small():
+    files = [file for part in ("clip", "sd") for file in (POCKET / part).rglob("*.*")]
+    assert sum(file.stat().st_size for file in files) < 12_500_000
