@@ -1,6 +1,6 @@
 """What the tokens of MC-TI's runs draw, by a judge that is not CLIP.
 
-    python -m benchmarks.mcti_judged --runs=FOLDER,FOLDER,... [--judge=FILE] [--num=8]
+    python -m benchmarks.mcti_judged --runs=DIR,DIR,... [--judge=FILE] [--num=8] [--guidance=7.5]
 
 A folder is a run on `pocket:nameless`, or holds several, one for each seed, as
 `benchmarks.mcti_terms` leaves them. The judge is a small network that was trained on the
@@ -10,12 +10,13 @@ and colours of their class, with mean and standard deviation over a folder's run
 of the same model when it is told the looks in words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
-from PIL import Image
 
 from common import load_stable_diffusion
 from common.config import read_config
@@ -29,7 +30,7 @@ from mcti_jax.trained import TrainedTokens
 from tools.pocket.judge import agreement, read_judge, train_judge
 from tools.pocket.recipe import FULL
 
-DATA = "pocket:nameless"
+MODEL, DATA = "pocket", "pocket:nameless"
 SEED = 7  # of the pictures
 ASPECTS = ("shape", "fill", "body", "mark")
 
@@ -46,7 +47,7 @@ def runs_in(folder: Path) -> list[Path]:
     """Return the run that a folder is, or those in it.
 
     Raises:
-      UserError: There is none, or one has learned other classes.
+      UserError: There is none, or one has another model or other classes.
     """
     if (folder / "config.json").is_file():
         found = [folder]
@@ -55,8 +56,11 @@ def runs_in(folder: Path) -> list[Path]:
     if not found:
         raise UserError(f"--runs={folder}: neither a run nor a folder of runs.")
     for run in found:
-        if (data := read_config(run).data) != DATA:
-            raise UserError(f"--runs={run}: its data are {data}, and only {DATA} can be judged.")
+        config = read_config(run)
+        if config.data != DATA:
+            raise UserError(f"--runs={run}: its data are {config.data}: give runs on {DATA}.")
+        if config.model != MODEL:
+            raise UserError(f"--runs={run}: its model is {config.model}: give runs of {MODEL}.")
     return found
 
 
@@ -68,14 +72,17 @@ def main(argv: Sequence[str]) -> None:
     judge = read_judge(options.judge) if options.judge else train_judge(FULL.judge, FULL.seed)
     scenes = [Scene(species) for species in NAMELESS for _ in range(options.num)]
 
-    def figures(pictures: Sequence[Image.Image]) -> dict[str, float]:
-        return agreement(judge, np.stack(pictures), scenes, *ASPECTS)
-
+    # One model for all runs, so that it is loaded and compiled once.
     how = {"n": options.num, "guidance": options.guidance, "seed": SEED}
+    draw = partial(load_stable_diffusion(MODEL).draw, **how)
+
+    def figures(prompts: Sequence[str], **words: Mapping[str, Any]) -> dict[str, float]:
+        return agreement(judge, np.stack(draw(prompts, **words)), scenes, *ASPECTS)
+
     told = [f"a photo of {plain_description(species)}" for species in NAMELESS]
-    rows = {"told in words": [figures(load_stable_diffusion("pocket").draw(told, **how))]}
+    rows = {"told in words": [figures(told)]}
     for name, runs in folders.items():
-        rows[name] = [figures(run.draw(prompts_of(run), **how)) for run in map(load, runs)]
+        rows[name] = [figures(prompts_of(run), tokens=run.words) for run in map(load, runs)]
     cells = [
         [name, *(summarise(x[each] for x in found).show(share=True) for each in ASPECTS)]
         for name, found in rows.items()

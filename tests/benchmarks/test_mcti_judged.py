@@ -10,9 +10,9 @@ from common.pocket.world import NAMELESS
 from configs.mcti import get_config
 
 
-def written(folder, data=mcti_judged.DATA):
+def written(folder, fields=""):
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(get_config(f"data={data}").to_json())
+    (folder / "config.json").write_text(get_config(fields).to_json())
     return folder
 
 
@@ -25,9 +25,10 @@ def test_a_folder_is_a_run_or_holds_some(tmp_path):
 def test_other_folders_are_refused(tmp_path):
     with pytest.raises(UserError, match="neither a run nor a folder of runs"):
         mcti_judged.runs_in(tmp_path)
-    written(tmp_path / "seed0", "pocket:rare")
-    with pytest.raises(UserError, match="its data are pocket:rare"):
-        mcti_judged.runs_in(tmp_path)
+    for fields, told in (("data=pocket:rare", "data are pocket:rare"), ("model=sd", "model is sd")):
+        run = written(tmp_path / told.split()[0] / "seed0", fields)
+        with pytest.raises(UserError, match=f"its {told}: give runs o"):
+            mcti_judged.runs_in(run.parent)
 
 
 def test_each_class_is_drawn_with_its_own_word():

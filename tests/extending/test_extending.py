@@ -165,13 +165,11 @@ def test_a_kind_of_data_set(monkeypatch, tmp_path):
         open_dataset(f"list:{tmp_path / 'photos.csv'}")
 
 
-def test_a_task_of_aape(tmp_path, cache, photos, monkeypatch):
-    folder = tmp_path / "run"
+def test_a_task_of_aape(tmp_path, cache, monkeypatch):
+    folder, photos = tmp_path / "run", few(20)  # Of fewer classes CLIP's features miss none.
     result = trained(SameClass, folder, cache, photos, updates=24)
     assert set(result["baselines"]) == {"clip", "plain"}
-    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-    first, *_, last = (line["task"] for line in lines if "task" in line)
-    assert last < 0.5 * first and result["metrics"]["accuracy"] > 0.9
+    assert result["metrics"]["accuracy"] > result["baselines"]["clip"]["accuracy"]
     assert {file.name for file in (folder / "heads").iterdir()} == {
         "aape.safetensors",
         "plain.safetensors",

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from common import load_clip
-from common.evaluation.classification import accuracy, nearest_by_cosine
-from common.files import read_json
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, RARE, SECOND
 from common.weights.resolve import POCKET
-from tools.pocket.measures import FORMS, photos_of, picture_features, text_features
+from tests.pocket.cards import figures_on_card
+from tools.pocket.measures import accuracy_by_form, photos_of, picture_features
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 PICTURES = 480
@@ -29,20 +28,13 @@ def test_the_template_makes_little_difference(clip, species, apart):
     scenes = photos_of(species, PICTURES, seed=5)
     pictures = picture_features(clip, render(scenes))
     labels = np.array([species.index(scene.species) for scene in scenes])
-    found = {}
-    for form in FORMS:
-        texts = text_features(clip, [form.format(one.name) for one in species])
-        found[form] = accuracy(nearest_by_cosine(pictures, texts), labels)
+    found = accuracy_by_form(clip, species, pictures, labels)
     assert max(found.values()) - min(found.values()) < apart, found
     assert abs(found["a photo of a {}"] - found["a photo of a {}."]) < 0.03, found
 
 
 def test_the_figures_are_beside_them():
-    figures = read_json(POCKET / "figures.json")
-    assert figures["judged/seen_looks/shape"] > 0.85
-    card = (POCKET / "README.md").read_text()
-    for name, value in figures.items():
-        assert f"{name} " in card and f"{value:.3f}" in card
+    assert figures_on_card(POCKET)["judged/seen_looks/shape"] > 0.85
 
 
 def test_they_are_small():

@@ -8,12 +8,12 @@ import pytest
 from common.clip import load_clip
 from common.clip.config import SigLIPViTConfig
 from common.clip.known import describe_clip
-from common.files import read_json
 from common.kinds import find_kind
 from common.pocket.captions import plain_description
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, Scene
 from common.weights.resolve import POCKET
+from tests.pocket.cards import figures_on_card
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 SOURCE = "pocket:siglip"
@@ -50,9 +50,5 @@ def test_it_knows_looks_and_names(siglip, words):
 
 
 def test_its_figures_are_beside_it():
-    figures = read_json(POCKET / "siglip" / "figures.json")
-    assert figures["siglip/named/accuracy_by_name"] > 0.45
-    card = (POCKET / "siglip" / "README.md").read_text()
-    for name, value in figures.items():
-        assert f"{name} " in card and f"{value:.3f}" in card
+    assert figures_on_card(POCKET / "siglip")["siglip/named/accuracy_by_name"] > 0.45
     assert "siglip/README.md" in (POCKET / "README.md").read_text()

@@ -84,9 +84,8 @@ def measure_clip(clip: CLIP, count: int, seed: int, model: str = "clip") -> dict
             predicted = nearest_by_cosine(features, text_features(clip, prompts))
             figures[f"{model}/{name}/accuracy_by_{kind}"] = accuracy(predicted, labels)
         if name != "nameless":
-            figures[f"{model}/{name}/spread_over_templates"] = _spread(
-                features, labels, [[form.format(s.name) for s in chosen] for form in FORMS], clip
-            )
+            found = accuracy_by_form(clip, chosen, features, labels).values()
+            figures[f"{model}/{name}/spread_over_templates"] = max(found) - min(found)
     for name, style in (("rare_sketch", "sketch"), ("rare_neon", "neon")):
         scenes = photos_of(RARE, count, seed, style)
         features = picture_features(clip, render(scenes))
@@ -99,14 +98,15 @@ def measure_clip(clip: CLIP, count: int, seed: int, model: str = "clip") -> dict
     return figures
 
 
-def _spread(
-    features: np.ndarray, labels: np.ndarray, forms: Sequence[Sequence[str]], clip: CLIP
-) -> float:
-    """Return the largest difference of accuracy between prompts of several forms."""
-    found = [
-        accuracy(nearest_by_cosine(features, text_features(clip, form)), labels) for form in forms
-    ]
-    return max(found) - min(found)
+def accuracy_by_form(
+    clip: CLIP, species: Sequence[Species], features: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    """Return for each of `FORMS` how many pictures are found by the names in it."""
+    found = {}
+    for form in FORMS:
+        texts = text_features(clip, [form.format(one.name) for one in species])
+        found[form] = accuracy(nearest_by_cosine(features, texts), labels)
+    return found
 
 
 def _retrieval(clip: CLIP, species: Sequence[Species], count: int, seed: int) -> float:
