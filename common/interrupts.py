@@ -72,22 +72,42 @@ def end_unless(done: threading.Event, number: signal.Signals) -> None:
 def answering_interrupts() -> Iterator[None]:
     """Answer Ctrl-C while a command goes on, also where no Python code runs.
 
-    The first one is `KeyboardInterrupt`, as ever; where that cannot be raised at once, the second
-    one ends the program.
+    The first one is `KeyboardInterrupt`, as ever, but ends the program while it imports; where
+    nothing can be raised at once, the second one ends it.
     """
-    if signal.getsignal(signal.SIGINT) is _end_importing:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.getsignal(signal.SIGINT)
+    ours = before in (_end_importing, signal.default_int_handler)
     left = threading.Event()
     main = threading.main_thread().ident
-    with watched(partial(_answer, left, main)):
-        try:
-            yield
-        finally:
-            left.set()
+    with contextlib.ExitStack() as stack:
+        if ours and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, _interrupt)
+            stack.callback(signal.signal, signal.SIGINT, signal.default_int_handler)
+        stack.enter_context(watched(partial(_answer, left, main)))
+        stack.callback(left.set)
+        yield
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise `KeyboardInterrupt`, but not into an import.
+
+    Extension modules that import others while they start, as jaxlib's do, crash on an exception
+    that comes out of nowhere.
+    """
+    if _imports(frame):
+        end(signal.Signals(number))
+    signal.default_int_handler(number, frame)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether an import is going on, in this frame or one that called it."""
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _answer(left: threading.Event, main: int | None, number: signal.Signals, count: int) -> None:
-    if number != signal.SIGINT or signal.getsignal(number) is not signal.default_int_handler:
+    if number != signal.SIGINT or signal.getsignal(number) is not _interrupt:
         return
     if count > 1:
         end_unless(left, number)

@@ -138,6 +138,15 @@ def test_ctrl_c_is_answered_while_a_library_works(heard):
     assert (process.returncode, err) == (130, "interrupted\n")
 
 
+def test_ctrl_c_is_not_raised_into_an_import(heard, tmp_path):
+    """A library that starts must not see an exception that comes out of nowhere."""
+    (tmp_path / "starting.py").write_text(
+        "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nfinally:\n    print('seen')\n"
+    )
+    done = run(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import starting")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 @pytest.mark.parametrize("module", ["mcti_jax.train", "common.report"])
 def test_ctrl_c_while_importing_has_no_traceback(module, heard):
     process = subprocess.Popen(

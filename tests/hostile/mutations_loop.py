@@ -194,6 +194,13 @@ MUTATIONS = (
         "test_errors.py",
     ),
     Mutation(
+        "Ctrl-C raised into an import",
+        "common/interrupts.py",
+        "    if _imports(frame):\n",
+        "    if False:\n",
+        "test_errors.py",
+    ),
+    Mutation(
         "a decay that counts its warm-up",
         "common/training/rates.py",
         "(step - self.warmup) / xp.maximum(updates - self.warmup, 1)",
