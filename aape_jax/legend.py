@@ -13,7 +13,7 @@ TERMS = Terms(
         "no_distillation": "the method without the distillation loss",
         "aape_only": "AAPE's generated feature as the query, without the classifier's projection",
         "with_g": "AAPE whose classifier has the projection g, too",
-        "default": "AAPE in its default form: the generated feature and g",
+        "projection": "AAPE whose classifier is the projection g of class and generated feature",
         "residual": "AAPE whose generated feature starts as the image's own and is the query",
         "mean_prompt": "AAPE that is taught by the plain mean of the sentences",
         "mean_prompt_only": "mean_prompt with the generated feature as the query",

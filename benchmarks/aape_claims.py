@@ -1,6 +1,6 @@
 """What the paper claims of AAPE's parts, each marked shown or not shown.
 
-    python -m benchmarks.aape_claims --data=pocket:rare,pocket:second [--preset=residual]
+    python -m benchmarks.aape_claims --data=pocket:rare,pocket:second [--preset=projection]
 
 Its tables 4 and 5: AAPE is above CLIP and CuPL; a random sentence teaches less than the mean, the
 mean less than an MLP, that less than attention; h alone lies between CuPL and AAPE with g; without
@@ -14,22 +14,23 @@ import numpy as np
 from absl import flags
 
 from aape_jax.core.class_features import TEMPLATE
-from aape_jax.core.presets import PRESETS
+from aape_jax.core.presets import DEFAULT, PRESETS, VARIANTS
 from benchmarks.aape_forms import Accuracies, open_material, show, text_alone, train_form
 from common.config import changed
 from common.errors import run_command
 from common.evaluation.tables import markdown_table
 
 METHODS = {
-    "AAPE": {},
-    "without distillation": {"loss.distill": False},
-    "taught by a random sentence": {"aggregator.kind": "random"},
-    "taught by the mean": {"aggregator.kind": "mean"},
-    "taught by an MLP": {"aggregator.kind": "mlp"},
-    "taught by attention": {"aggregator.kind": "paper", "aggregator.heads": 8},
-    "h alone": {"classifier.mode": "aape_only"},
-    "h with g": {"classifier.mode": "template_and_aape"},
+    "without distillation": "no_distillation",
+    "taught by a random sentence": "random_prompt",
+    "taught by the mean": "mean_prompt",
+    "taught by an MLP": "mlp_prompt",
+    "taught by attention": "attention_prompt",
+    "h alone": "aape_only",
+    "h with g": "with_g",
 }
+"""What is trained beside AAPE, by the name of its variant."""
+
 CLAIMS = (
     ("CLIP", "AAPE"),
     ("CuPL", "AAPE"),
@@ -49,7 +50,7 @@ ERRORS = 2
 def define_flags() -> None:
     """Define the command's options."""
     flags.DEFINE_list("data", ["pocket:rare", "pocket:second"], "Data sets.")
-    flags.DEFINE_enum("preset", "default", list(PRESETS), "The form of AAPE.")
+    flags.DEFINE_enum("preset", DEFAULT, list(PRESETS), "The form of AAPE.")
     flags.DEFINE_integer("seeds", 5, "Seeds, from 0.", lower_bound=2)
     flags.DEFINE_string("base", "", "Fields of all runs, key=value,...")
 
@@ -61,7 +62,8 @@ def measure(data: str, base: str, seeds: int) -> dict[str, Accuracies]:
         "CLIP": text_alone(material, TEMPLATE),
         "CuPL": text_alone(material, "sentences"),
     }
-    for name, fields in METHODS.items():
+    forms = {"AAPE": {}} | {name: VARIANTS[variant] for name, variant in METHODS.items()}
+    for name, fields in forms.items():
         results[name] = train_form(changed(config, fields), material, None, seeds)
         print(data, name, show(results[name]), sep=" | ", flush=True)
     return results

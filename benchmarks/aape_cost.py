@@ -1,7 +1,7 @@
 """What AAPE costs as a whole: training a head from cached features, and an image's prediction.
 
 `benchmarks.aape_step` prints both. Training is 16 photos and 20 prompts of each class, random
-features of width 512, for some epochs of CoOp's SGD on the default objective, in one compiled
+features of width 512, for some epochs of CoOp's SGD on the objective of h and g, in one compiled
 scan. A prediction takes pictures through the image tower and then asks zero-shot CLIP's
 classifier, or AAPE's.
 """
@@ -16,7 +16,7 @@ from absl import flags
 from jaxtyping import PyTree
 
 from aape_jax.classification.serving import answer, serve
-from aape_jax.core.head import DEFAULT
+from aape_jax.core.head import Head
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.unit import unit
 from benchmarks.aape_problem import Towers, random_params
@@ -24,7 +24,7 @@ from benchmarks.timing import rates
 from common.clip import ViT
 from common.evaluation.tables import markdown_table
 from common.protocols.epochs import Sampler
-from configs.aape import defaults
+from configs.aape import get_config
 
 SHOTS = 16
 
@@ -39,7 +39,7 @@ def training(towers: Towers, classes: int, batch: int, epochs: int) -> dict[str,
     width, examples = towers.text.projection, SHOTS * classes
     sampler = Sampler(examples, batch, seed=0)
     rows = sampler.steps(epochs * sampler.per_epoch)
-    config = defaults()
+    config = get_config("preset=projection")
     objective = Objective.from_config(config)
     optimizer = optax.sgd(config.learning_rate, config.momentum)
     everything = Batch(
@@ -85,9 +85,10 @@ def prediction(
     weights = random_params(tower, pixels[:1])
     width = towers.image.projection
     w = vectors(2, classes, width)
-    params = DEFAULT.init(jax.random.key(1), width)
+    head = Head.from_config(get_config("preset=projection"))
+    params = head.init(jax.random.key(1), width)
     params = jax.tree.map(lambda leaf: leaf + 0.02, params)  # Zeros might be folded away.
-    served = serve(params, w)
+    served = serve(params, w, head)
     encode = jax.jit(lambda weights, pixels: tower.apply({"params": weights}, pixels).features)
     zero_shot = jax.jit(lambda x, w: jnp.argmax(unit(x) @ w.T, axis=-1))
     x = encode(weights, pixels)

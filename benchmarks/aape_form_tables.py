@@ -3,13 +3,22 @@
 from typing import Any
 
 from aape_jax.core.class_features import CLASS_FEATURES
-from aape_jax.core.presets import PRESETS, USUAL
+from aape_jax.core.presets import preset
 
 Fields = dict[str, Any]
 
+
+def _form(name: str) -> Fields:
+    """Return what a preset sets, but for the variants beside it."""
+    return {field: value for field, value in preset(name).items() if field != "compare"}
+
+
+H_AND_G, H_ALONE = _form("projection"), _form("residual")
+WITHOUT = {"loss.distill": False}
+
 LITERAL = {"projection.residual_alpha": 1.0, "projection.zero_init": False}
 RELU_FC = {"projection.kind": "fc", "projection.out_relu": True}
-FORMS_OF_G: dict[str, Fields] = {
+CHANGES_OF_G: dict[str, Fields] = {
     "bottleneck, random start, no residual": LITERAL,
     "one FC + output ReLU, random start": LITERAL | RELU_FC,
     "one FC + output ReLU, identity start on w": LITERAL
@@ -23,24 +32,25 @@ FORMS_OF_G: dict[str, Fields] = {
         "projection.residual": "add",
     },
 }
-
-H_AND_G = {**USUAL, "learning_rate": 2e-2}
-H_ALONE = {name: value for name, value in PRESETS["residual"].items() if name != "compare"}
-WITHOUT = {"loss.distill": False}
+FORMS_OF_G = {name: H_AND_G | fields for name, fields in CHANGES_OF_G.items()}
 
 
 def _each(name: str, field: str, *values: Any) -> dict[str, Fields]:
     return {f"{name} {value}": H_ALONE | {field: value} for value in values}
 
 
+UNBLENDED = {"classifier.blend": 1.0}
+"""h(x) as it was trained."""
+
 DISTILLATION: dict[str, Fields] = {
-    f"{form}, {classes}, {taught}": fields | {"classifier.classes": classes} | how
+    f"{form}, {classes}, {taught}": fields | UNBLENDED | {"classifier.classes": classes} | how
     for classes in CLASS_FEATURES
     for form, fields in (("h alone", H_ALONE), ("h and g", H_AND_G))
     for taught, how in (("no distillation", WITHOUT), ("lambda 1", {"loss.lambda": 1.0}))
 }
 RATES: dict[str, Fields] = {
     f"rate {rate}, lambda {weight}": H_ALONE
+    | UNBLENDED
     | {"learning_rate": rate, "loss.lambda": weight, "classifier.classes": "template"}
     for rate in (0.001, 0.002, 0.005, 0.01, 0.02)
     for weight in (0.0, 0.3, 1.0)
@@ -63,4 +73,15 @@ AROUND: dict[str, Fields] = {
 }
 """One factor at a time."""
 
-TABLES = {"g": FORMS_OF_G, "distillation": DISTILLATION, "rates": RATES, "around": AROUND}
+BLENDS: dict[str, Fields] = {
+    **_each("blend", "classifier.blend", 0.15, 0.3, 0.5, 0.7, 0.85, 1.0),
+    "h and g, sentences": H_AND_G | {"classifier.classes": "sentences"},
+}
+
+TABLES = {
+    "g": FORMS_OF_G,
+    "distillation": DISTILLATION,
+    "rates": RATES,
+    "around": AROUND,
+    "blends": BLENDS,
+}

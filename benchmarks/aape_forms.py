@@ -25,6 +25,7 @@ from ml_collections import ConfigDict
 from aape_jax.classification.material import Material, gather
 from aape_jax.classification.method import as_batch
 from aape_jax.core.class_features import CLASS_FEATURES
+from aape_jax.core.head import Head
 from aape_jax.core.objective import Objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.task import Epochs
@@ -97,10 +98,10 @@ def train_form(
 
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
     heads = jax.jit(run)(keys, rows, jax.tree.map(jnp.asarray, frozen))
-    accuracies = {}
+    accuracies, asking = {}, Head.from_config(config)
     for prefix, test in material.tests.items():
         x, w = jnp.asarray(test.x), jnp.asarray(test.features(kind))
-        logits = jax.vmap(lambda head, x=x, w=w: objective.head.logits(head, x, w))(heads)
+        logits = jax.vmap(lambda head, x=x, w=w: asking.logits(head, x, w))(heads)
         accuracies[prefix] = np.mean(np.asarray(logits.argmax(axis=-1)) == test.labels, axis=1)
     return accuracies
 

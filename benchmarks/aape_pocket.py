@@ -22,6 +22,7 @@ from common.training.method import find_method
 from configs.aape import get_config
 
 ABLATIONS = (
+    "projection",
     "no_distillation",
     "aape_only",
     "random_prompt",
@@ -30,8 +31,8 @@ ABLATIONS = (
     "attention_prompt",
     "mean_prompt_only",
 )
-SHOWN = ("clip", "cupl", "no_distillation", "aape", "default", "aape_only", "paper")
-SWEPT = "compare=(no_distillation,),baselines=(),pictures=0"
+SHOWN = ("clip", "cupl", "no_distillation", "aape", "projection", "aape_only", "paper")
+SWEPT = "compare=(no_distillation,projection),baselines=(),pictures=0"
 MANY = "compare=(no_distillation,aape_only),baselines=(),pictures=0"
 EPOCHS = "updates={0}00,steps_per_call={1},log_every={1},save_every={0}00"
 

@@ -19,7 +19,7 @@ from aape_jax.core.losses import classification
 from aape_jax.core.objective import Batch, Objective, PromptedImages
 from aape_jax.core.unit import unit
 from common.clip import TextConfig, TextTower, ViT, ViTConfig
-from configs.aape import defaults
+from configs.aape import get_config
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Problem:
         self.labels = jnp.asarray(rng.integers(0, classes, batch))
         joint = towers.text.projection
         self.w = unit(jnp.asarray(rng.standard_normal((classes, joint)), jnp.float32))
-        config = defaults()
+        config = get_config("preset=projection")
         self.objective = Objective.from_config(config)
         self.config = config
         start = self.objective.init(jax.random.key(0), joint, classes, batch)

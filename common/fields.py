@@ -137,12 +137,10 @@ def _constant(keys: Sequence[ast.expr | None]) -> bool:
 def _chain(node: ast.expr) -> str:
     """Return the dotted name behind `config` that is assigned to; empty if it is something else."""
     match node:
-        case ast.Attribute(ast.Name("config"), name):
-            return name
-        case ast.Subscript(ast.Name("config"), ast.Constant(str(name))):
-            return name
-        case ast.Attribute(inner, name) if group := _chain(inner):
-            return f"{group}.{name}"
+        case ast.Attribute(inner, name) | ast.Subscript(inner, ast.Constant(str(name))):
+            if isinstance(inner, ast.Name):
+                return name if inner.id == "config" else ""
+            return f"{group}.{name}" if (group := _chain(inner)) else ""
     return ""
 
 

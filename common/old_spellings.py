@@ -33,6 +33,7 @@ OLD_SETTINGS: Mapping[str, Mapping[str, str]] = {
 """By package: old fields whose names have another meaning today."""
 
 OLD_SPELLINGS: Mapping[str, Mapping[str, str]] = {
+    "preset": {"default": "projection"},
     "protocol": {
         "all_class": "all_classes",
         "base_to_novel": "base_to_new",
@@ -51,8 +52,11 @@ OLD_SPELLINGS: Mapping[str, Mapping[str, str]] = {
 """By today's field and the old value; protocols have the same names in all methods, and data sets
 those of CoOp."""
 
-BEFORE_FIELDS: Mapping[str, Mapping[str, str]] = {"mcti_jax": {"classification": "paper"}}
-"""By package: what runs did that are older than a field whose default is another today."""
+BEFORE_FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "mcti_jax:MCTI": {"classification": "paper"},
+    "aape_jax:Classification": {"classifier.classes": "template", "classifier.blend": 1.0},
+}
+"""By method: what runs did that are older than a field whose default is another today."""
 
 _KINDS = ("pocket", "json", "features", "none")
 
@@ -108,11 +112,13 @@ def spelled_today(fields: Mapping[str, Any]) -> dict[str, Any]:
     package = package_of(fields.get("method"))
     if not package:
         return dict(fields)
-    found = respelled(flatten(fields))
+    written = flatten(fields)
+    found = respelled(written)
     today = {name: value for name, value in fields.items() if name not in found}
-    today = BEFORE_FIELDS.get(package, {}) | today
-    today["method"] = f"{package}:{fields['method'].partition(':')[2]}"
-    for name, value in found.values():
+    today["method"] = method = f"{package}:{fields['method'].partition(':')[2]}"
+    before = BEFORE_FIELDS.get(method, {})
+    lacking = [(name, value) for name, value in before.items() if name not in written]
+    for name, value in (*lacking, *found.values()):
         group, _, last = name.rpartition(".")
         if not group:
             today[name] = value

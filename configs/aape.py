@@ -34,7 +34,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax:Classification"  # package:class
-    config.preset = "default"  # residual, paper, full_fc, clip_adapter: aape_jax/core/presets.py
+    config.preset = "residual"  # projection, paper, full_fc, clip_adapter: aape_jax/core/presets.py
     config.recipe = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
     config.protocol = "auto"  # one of common/protocols/table.py: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos
@@ -63,9 +63,9 @@ def defaults() -> ConfigDict:
 
     # The generator h and the projection g.
     config.generator = ConfigDict()
-    config.generator.hidden = 32  # 0: a sixteenth of the joint width
+    config.generator.hidden = 256  # 0: a sixteenth of the joint width
     config.generator.bias = False  # true: both layers have one
-    config.generator.residual = "none"  # "image": h(x) = x + MLP(x)
+    config.generator.residual = "image"  # h(x) = x + MLP(x); "none": MLP(x)
     config.projection = ConfigDict()
     config.projection.kind = "bottleneck"  # or fc
     config.projection.hidden = 32  # width of the bottleneck
@@ -76,15 +76,17 @@ def defaults() -> ConfigDict:
     config.projection.zero_init = True  # the last layer starts at zero: zero-shot CLIP
     config.projection.identity_init = False  # of fc: starts at g = w
     config.classifier = ConfigDict()
-    config.classifier.mode = "template_and_aape"  # or aape_only, template_only
+    config.classifier.mode = "aape_only"  # h(x) asks; or template_and_aape, with g; template_only
+    config.classifier.blend = 0.7  # of aape_only: share of h(x) in what asks once trained; rest x
     config.classifier.template = "plain"  # "a photo of a {}"; or "coop", or the text itself
-    config.classifier.classes = "template"  # w_c: its feature; sentences: their mean; mix: both
+    config.classifier.classes = "sentences"  # w_c: their mean; template: its feature; mix: both
 
     config.loss = loss()
+    config.loss["lambda"] = 1.0  # of the distillation
 
     # CoOp's optimizer, but for the rate, which the preset sets.
     config.optimizer = "sgd"  # or adamw
-    config.learning_rate = 2e-2  # after the warm-up, from where a cosine lowers it by epoch
+    config.learning_rate = 2e-3  # after the warm-up, from where a cosine lowers it by epoch
     config.momentum = 0.9  # of sgd
     config.weight_decay = 5e-4  # of sgd as part of the gradient, of adamw decoupled
     config.warmup_epochs = 1  # of "paper" below, at the constant rate warmup_rate
@@ -101,8 +103,8 @@ def defaults() -> ConfigDict:
     config.save_every = 60  # steps between two checkpoints
     config.eval_every = 0  # 0: at the end only
 
-    # What is trained and measured beside it; default and paper always are.
-    config.compare = ("no_distillation", "aape_only", "mean_prompt")  # see aape_jax/core/presets.py
+    # What is trained and measured beside it; paper always is.
+    config.compare = ("no_distillation", "with_g", "mean_prompt")  # see aape_jax/core/presets.py
     config.baselines = (
         "coop",
         "cocoop",

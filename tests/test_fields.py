@@ -28,6 +28,7 @@ def defaults():
     config.mesh = ConfigDict({"data": -1})  # axes
     config.loss = loss()
     config.loss.scale = 2.0  # changed
+    config.loss["lambda"] = 3.0  # the weight
     config.bare = None
     return config
 """
@@ -55,7 +56,7 @@ def test_fields_are_read_from_the_file(file):
         Field("sizes", "(1, 2)", "of layers", model),
         Field("group.a", '"#"', "a | b", model),
         Field("mesh.data", "-1", "axes", model),
-        Field("loss.lambda", "5.0", "weight", loss),
+        Field("loss.lambda", "3.0", "the weight", loss),
         Field("loss.scale", "2.0", "changed", loss),
         Field("bare", "None", "", model),
     ]

@@ -24,6 +24,11 @@ CONFIGS = {
         "recipe=dtd,protocol=all_class,shots=4",
         "recipe=dtd,protocol=all_classes,shots=4",
     ),
+    "aape preset": (
+        aape,
+        "preset=default,shots=4",
+        "preset=projection,shots=4",
+    ),
     "aape set": (aape, "recipe=flowers", "recipe=oxford_flowers"),
     "mcti set": (mcti, "recipe=aircrafts", "recipe=fgvc_aircraft"),
 }
@@ -69,10 +74,10 @@ def test_a_whole_config_is_read_like_its_fields():
 def test_other_methods_spell_as_they_like():
     fields = {"method": "mine:Mine", "protocol": "supervised"}
     assert respelled(fields) == {} and spelled_today(fields) == fields
-    fields["method"] = "aape_jax.method:Classification"
-    today = {"method": "aape_jax:Classification", "protocol": "all_classes"}
+    fields["method"] = "aape_jax.method:Retrieval"
+    today = {"method": "aape_jax:Retrieval", "protocol": "all_classes"}
     assert spelled_today(fields) == today
-    odd = {"method": "aape_jax:Classification", "protocol": ["supervised"], "paper": 3}
+    odd = {"method": "aape_jax:Retrieval", "protocol": ["supervised"], "paper": 3}
     assert spelled_today(odd) == odd
 
 

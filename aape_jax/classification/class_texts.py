@@ -24,6 +24,9 @@ from common.evaluation.classification import normalise
 from common.progress import say
 from common.text import some
 
+NONE = "none"
+"""The `prompts.source` of a run without sentences."""
+
 
 @dataclass(frozen=True)
 class BankTexts:
@@ -46,38 +49,24 @@ class BankTexts:
 def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
     """Read what `config.prompts` and `config.classifier.template` name.
 
+    Where there are none, each class's template is its only prompt.
+
     Raises:
       UserError: a class has no prompts, or there is no text tower to encode them.
     """
-    require_sentences(config, class_kinds(config))
-    if file := features_file(config):
+    file = features_file(config)
+    if _needed(class_kinds(config)) and not _has_sentences(config):
+        taught = "; distillation teaches nothing else, so loss.distill=false may be better"
+        say(
+            f"prompts.source={config.prompts.source} has no sentences: the template's feature "
+            f"stands for every class{taught if config.loss.distill else ''}."
+        )
+    if file:
         return read_bank(file, classnames)
     class_texts = _class_texts(config, dataset, classnames)
-    if config.prompts.source == "none":
+    if config.prompts.source == NONE:
         return BankTexts(class_texts, tuple((text,) for text in class_texts))
     return BankTexts(class_texts, read_corpus(config, dataset, classnames))
-
-
-def require_sentences(config: ConfigDict, kinds: Collection[str]) -> None:
-    """Refuse class features that are made of sentences where there are none.
-
-    Args:
-      config: The run's.
-      kinds: What stands for the classes, keys of `CLASS_FEATURES`.
-
-    Raises:
-      UserError: There are none.
-    """
-    file = features_file(config)
-    none = config.prompts.source == "none"
-    if set(kinds) <= {TEMPLATE} or not (none or (file and not has_prompts(file))):
-        return
-    (kind, *_) = sorted(set(kinds) - {TEMPLATE})
-    lacking = "prompts.source=none names none" if none else f"{file} has no prompt_features"
-    raise UserError(
-        f"classifier.classes={kind} makes class features of sentences, and {lacking}: give "
-        "sentences, or set classifier.classes=template."
-    )
 
 
 def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
@@ -106,12 +95,11 @@ def open_classes(
     Raises:
       UserError: a class is not in the file of features, or there is no text tower.
     """
-    require_sentences(config, kinds)
-    needed = not set(kinds) <= {TEMPLATE}
+    needed = _needed(kinds)
     if file := features_file(config):
         return read_known(file, classnames, with_prompts=needed)
     class_texts = _class_texts(config, dataset, classnames)
-    if needed:
+    if needed and config.prompts.source != NONE:
         numbered = _numbered(config)
         return BankTexts(class_texts, known_sentences(config, dataset, classnames, numbered))
     return BankTexts(class_texts, ((),) * len(classnames))
@@ -123,13 +111,23 @@ def say_untold(
     classnames: Sequence[str],
     told: Bool[np.ndarray, "k"],
 ) -> None:
-    """Say in a line of which classes there is no sentence, where they are asked for."""
+    """Say in a line of which classes there is no sentence, where others have some."""
     untold = [name for name, known in zip(classnames, told, strict=True) if not known]
-    if untold and not set(kinds) <= {TEMPLATE}:
+    if untold and _needed(kinds) and _has_sentences(config):
         say(
             f"{config.prompts.source} has no sentence of {some(untold)}: the template's feature "
             "stands for what has none."
         )
+
+
+def _needed(kinds: Collection[str]) -> bool:
+    """Return whether class features of some kinds are made of sentences."""
+    return not set(kinds) <= {TEMPLATE}
+
+
+def _has_sentences(config: ConfigDict) -> bool:
+    file = features_file(config)
+    return has_prompts(file) if file else config.prompts.source != NONE
 
 
 def _numbered(config: ConfigDict) -> tuple[str, ...]:

@@ -26,8 +26,9 @@ from aape_jax.classification.measuring import measure_heads
 from aape_jax.classification.outline import describe, training_examples
 from aape_jax.classification.publishing import publish_classes
 from aape_jax.classification.recipes import check_applied, with_defaults
-from aape_jax.classification.summary import fingerprints, summary
+from aape_jax.classification.summary import advice, fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
+from aape_jax.core.head import Head
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import counts, make_optimizer
 from aape_jax.core.presets import ALWAYS, class_kinds, variants
@@ -52,7 +53,7 @@ class Classification(Task):
         }
     )
     writes = ("confusion.png", "attention.png", "heads")
-    evaluation_fields = ("baselines", "pictures", "targets")
+    evaluation_fields = ("baselines", "classifier.blend", "pictures", "targets")
 
     get_config = staticmethod(get_config)
 
@@ -80,6 +81,8 @@ class Classification(Task):
         classes = material.learned
         width = material.bank.classes.shape[-1]
         self._size(len(material.labels), width, len(classes), self.mesh)
+        if line := advice(self.config, material):
+            say(line)
         bank = material.bank.take(classes)
         frozen = {
             "x": material.x.astype(np.float32),
@@ -107,6 +110,7 @@ class Classification(Task):
         check_baselines(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         self.variants = variants(config, always=ALWAYS)
+        self.heads = {name: Head.from_config(x) for name, x in self.variants.items()}
         self.objectives = {name: Objective.from_config(x) for name, x in self.variants.items()}
         make_optimizer(config, 1, self.variants)
 
@@ -144,7 +148,7 @@ class Classification(Task):
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure every variant and baseline, and what the aggregators do."""
         rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
-        params, head = trainable[self.name], self.objectives[self.name].head
+        params, head = trainable[self.name], self.heads[self.name]
         report = evaluation.predictions(head, params["head"], self.material.tests)
         return evaluated(
             rows,
@@ -161,7 +165,7 @@ class Classification(Task):
 
     def _variant_row(self, name: str, params: PyTree, frozen: PyTree) -> Row:
         objective = self.objectives[name]
-        row = head_row(objective.head, params["head"], self.material.tests)
+        row = head_row(self.heads[name], params["head"], self.material.tests)
         everything = as_batch(frozen, np.arange(self.examples), 0, objective.head.classes)
         metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
         warn_if_drifted(name, metrics)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from aape_jax.core.presets import preset
+from aape_jax.core.presets import DEFAULT, preset
 from common.choices import check_choice
 from common.config import changed, flatten
 from common.data.coop_sets import (
@@ -100,7 +100,7 @@ def check_applied(config: ConfigDict) -> None:
     Raises:
       UserError: `preset`, `recipe` or `protocol` was given as an override.
     """
-    by_preset = (f"preset={config.preset}", preset(config.preset), preset("default"))
+    by_preset = (f"preset={config.preset}", preset(config.preset), preset(DEFAULT))
     names = f"recipe={config.recipe},protocol={config.protocol}"
     by_recipe = (names, recipe(config.recipe, config.protocol), recipe("", AUTO))
     values = flatten(config)

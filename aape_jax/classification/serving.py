@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from aape_jax.core.head import DEFAULT, Head
+from aape_jax.core.head import Head
 from aape_jax.core.logits import factored_cosines, factors
 from aape_jax.core.unit import unit
 
 
 @functools.partial(jax.jit, static_argnames="head")
 def predict(
-    params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"], head: Head = DEFAULT
+    params: PyTree, x: Float[Array, "b p"], w: Float[Array, "k p"], head: Head
 ) -> Int[Array, "b"]:
     """Return the class of each image.
 
@@ -37,7 +37,7 @@ class FactoredClassifier:
     head: Head = flax.struct.field(pytree_node=False)
 
 
-def serve(params: PyTree, w: Float[Array, "k p"], head: Head = DEFAULT) -> FactoredClassifier:
+def serve(params: PyTree, w: Float[Array, "k p"], head: Head) -> FactoredClassifier:
     """Compute once what does not depend on the image.
 
     Raises:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from aape_jax.classification.inputs import ClassificationInputs
@@ -12,6 +13,7 @@ from aape_jax.core.presets import class_kinds
 from aape_jax.core.summary import array_digest, encoders, evaluation
 from common.data import ImageSplit
 from common.data.passed_over import listed
+from common.evaluation.classification import nearest_by_cosine
 from common.weights.fingerprint import digest
 
 
@@ -44,6 +46,26 @@ def tests_row(sizes: Mapping[str, str], what: str) -> str:
         for prefix, size in sizes.items()
     ]
     return ", ".join(phrases) or "nothing: nothing is measured"
+
+
+def advice(config: ConfigDict, material: Material) -> str:
+    """Return what to try where the template finds more training photos' classes than the sentences.
+
+    It is empty where the difference is within two standard errors, photo by photo.
+    """
+    kind, bank = config.classifier.classes, material.bank.take(material.learned)
+    template, chosen = (
+        nearest_by_cosine(material.x[0], bank.features(name)) == material.labels
+        for name in (TEMPLATE, kind)
+    )
+    lost, won = np.sum(template & ~chosen), np.sum(chosen & ~template)
+    if lost - won <= 2 * np.sqrt(lost + won):
+        return ""
+    return (
+        f"classifier.classes={kind} finds the class of {chosen.mean():.0%} of the training photos, "
+        f"the template that of {template.mean():.0%}: here names say more than sentences. Try "
+        "classifier.classes=template,loss.distill=false, which keeps to the names."
+    )
 
 
 def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:

@@ -12,7 +12,7 @@ from aape_jax.core.generator import Generator
 from aape_jax.core.logits import cosines
 from aape_jax.core.projection import Projection
 from aape_jax.core.unit import unit
-from common.checks import POSITIVE, check_choices, check_ranges
+from common.checks import POSITIVE, Range, check_choices, check_ranges
 
 MODES = ("template_and_aape", "aape_only", "template_only")
 
@@ -28,6 +28,9 @@ class Head:
         "template_only" is zero-shot CLIP.
       tau: CLIP's own is 0.01.
       classes: What `w_c` is made of, a key of `CLASS_FEATURES`.
+      blend: Of "aape_only", the share of h(x) in what asks; the rest is x. Training has 1, and less
+        afterwards is weights between CLIP's and the trained ones (arXiv 2109.01903) where h(x) is
+        x + MLP(x).
     """
 
     generator: Generator
@@ -35,22 +38,24 @@ class Head:
     mode: str = "template_and_aape"
     tau: float = 0.01
     classes: str = TEMPLATE
+    blend: float = 1.0
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "Head":
-        """Read `generator`, `projection`, `loss.tau`, and `mode` and `classes` of `classifier`.
+        """Read `generator`, `projection`, `loss.tau`, and all of `classifier` but its template.
 
         Raises:
           UserError: an option is out of range.
         """
         check_choices(config, {"classifier.mode": MODES, "classifier.classes": CLASS_FEATURES})
-        check_ranges(config, {"loss.tau": POSITIVE})
+        check_ranges(config, {"loss.tau": POSITIVE, "classifier.blend": Range(0, 1)})
         return cls(
             Generator.from_config(config.generator),
             Projection.from_config(config.projection),
             config.classifier.mode,
             config.loss.tau,
             config.classifier.classes,
+            config.classifier.blend,
         )
 
     def init(self, key: Key[Array, ""], width: int) -> PyTree:
@@ -73,12 +78,9 @@ class Head:
             return x @ w.T / self.tau
         h = self.generator(params["generator"], x)
         if self.mode == "aape_only":
-            return unit(h) @ w.T / self.tau
+            query = h if self.blend == 1 else self.blend * h + (1 - self.blend) * x
+            return unit(query) @ w.T / self.tau
         return cosines(self.projection, params["projection"], w, x, h) / self.tau
-
-
-DEFAULT = Head(Generator(), Projection())
-"""The form that the default preset trains."""
 
 
 def parameter_count(params: PyTree) -> int:

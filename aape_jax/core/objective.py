@@ -1,6 +1,6 @@
 """One variant of AAPE: its parameters, its loss and what is watched while it trains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flax.struct
@@ -11,8 +11,9 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.aggregators import Aggregator, AggregatorInput, AggregatorOutput, make_aggregator
 from aape_jax.core.generator import Generator
-from aape_jax.core.head import DEFAULT, Head
+from aape_jax.core.head import Head
 from aape_jax.core.losses import Distillation, Reward, classification
+from aape_jax.core.projection import Projection
 from aape_jax.core.unit import cosine
 from common.checks import POSITIVE, check_ranges
 from common.errors import UserError
@@ -89,7 +90,7 @@ class Objective:
           UserError: an option is out of range.
         """
         return cls(
-            Head.from_config(config),
+            replace(Head.from_config(config), blend=1.0),
             make_aggregator(config.aggregator),
             config.aggregator.token,
             Distillation.from_config(config.loss),
@@ -150,7 +151,7 @@ def prompt_objective(config: ConfigDict) -> Objective:
         )
     generator = Generator.from_config(config.generator)
     return Objective(
-        Head(generator, DEFAULT.projection, "aape_only", config.loss.tau),
+        Head(generator, Projection(), "aape_only", config.loss.tau),
         make_aggregator(config.aggregator),
         config.aggregator.token,
         Distillation.from_config(config.loss),

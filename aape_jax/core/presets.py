@@ -11,21 +11,36 @@ from common.config import changed, flatten
 OWN = "aape"
 """The run's own variant, whose metrics carry no prefix."""
 
+# An aggregator that can only re-weight prompts, and a g with a path for w that starts at zero-shot
+# CLIP.
+GENTLE: dict[str, Any] = {
+    "aggregator.kind": "anchored",
+    "aggregator.heads": 1,
+    "projection.kind": "bottleneck",
+    "projection.residual_alpha": 0.2,
+    "projection.residual": "mix",
+    "projection.zero_init": True,
+    "projection.identity_init": False,
+    "projection.out_relu": False,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
-    # h and g as the paper counts their parameters, with a path for w and a start at zero-shot
-    # CLIP; the aggregator can only re-weight prompts. As a fifth of the classifier, g needs ten
-    # times CoOp's rate.
-    "default": {
-        "aggregator.kind": "anchored",
-        "aggregator.heads": 1,
-        "projection.kind": "bottleneck",
-        "projection.residual_alpha": 0.2,
-        "projection.residual": "mix",
-        "projection.zero_init": True,
-        "projection.identity_init": False,
-        "projection.out_relu": False,
-        "learning_rate": 2e-2,
+    # h alone, which starts as CLIP's own query and is held by the distillation at what sentences
+    # say; these stand for the classes, too. g is that of the variants with one.
+    "residual": GENTLE
+    | {
+        "classifier.mode": "aape_only",
+        "classifier.classes": "sentences",
+        "classifier.blend": 0.7,
+        "generator.residual": "image",
+        "generator.hidden": 256,
+        "loss.lambda": 1.0,
+        "learning_rate": 2e-3,
+        "compare": ("no_distillation", "with_g", "mean_prompt"),
     },
+    # h and g as the paper counts their parameters. As a fifth of the classifier, g needs ten times
+    # CoOp's rate.
+    "projection": GENTLE | {"learning_rate": 2e-2},
     # The text to the letter, at CoOp's rate.
     "paper": {
         "aggregator.kind": "paper",
@@ -63,26 +78,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
     },
 }
-PRESETS["residual"] = PRESETS["default"] | {
-    # h alone, which starts as CLIP's own query and is held by the distillation at what sentences
-    # say; these stand for the classes, too.
-    "classifier.mode": "aape_only",
-    "classifier.classes": "sentences",
-    "generator.residual": "image",
-    "generator.hidden": 256,
-    "loss.lambda": 1.0,
-    "learning_rate": 2e-3,
-    "compare": ("no_distillation", "with_g", "mean_prompt"),
-}
+
+DEFAULT = "residual"
+"""What `configs/aape.py` takes."""
 
 USUAL: dict[str, Any] = {
     "classifier.mode": "template_and_aape",
     "classifier.classes": "template",
+    "classifier.blend": 1.0,
     "generator.residual": "none",
     "generator.hidden": 32,
     "loss.lambda": 5.0,
+    "compare": ("no_distillation", "aape_only", "mean_prompt"),
 }
-"""What a preset leaves as `configs/aape.py` has it, unless it says otherwise."""
+"""What all presets but "residual" have in common, unless they say otherwise."""
 
 # The rate that suits a fifth of the classifier is too much for all of it.
 ALONE = {"classifier.mode": "aape_only", "learning_rate": 2e-3}
@@ -100,8 +109,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Differences from the run's own config by name; presets count as such."""
 
-ALWAYS = ("default", "paper")
-"""Both are trained beside every classifier, unless they are what it is itself."""
+ALWAYS = ("paper",)
+"""Trained beside every classifier, unless it is that itself."""
 
 
 def preset(name: str) -> Mapping[str, Any]:
@@ -111,7 +120,7 @@ def preset(name: str) -> Mapping[str, Any]:
       UserError: there is none of that name.
     """
     check_choice("preset", name, PRESETS)
-    return PRESETS[name]
+    return USUAL | PRESETS[name]
 
 
 def class_kinds(config: ConfigDict) -> frozenset[str]:
@@ -124,7 +133,7 @@ def variants(
     table: Mapping[str, Mapping[str, Any]] = VARIANTS,
     always: Sequence[str] = (),
 ) -> dict[str, ConfigDict]:
-    """Return the run's own config as "aape", then those variants that differ from it.
+    """Return the run's own config as "aape", then those variants that differ from all before them.
 
     Args:
       config: The run's; `compare` names variants.
@@ -138,10 +147,16 @@ def variants(
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
         # A preset beside another undoes what that one sets and it does not name itself.
-        ours = PRESETS.get(config.get("preset", ""), {}) if name in PRESETS else {}
-        undone = {field: USUAL[field] for field in ours if field in USUAL}
-        fields = {**undone, **table[name], "compare": config.compare}
+        fields = {**_undone(config, name), **table[name], "compare": config.compare}
         variant = changed(config, fields)
-        if flatten(variant) != flatten(config):
+        if all(flatten(variant) != flatten(known) for known in configs.values()):
             configs[name] = variant
     return configs
+
+
+def _undone(config: ConfigDict, name: str) -> dict[str, Any]:
+    """Return what a preset takes back of the run's own preset; what the user wrote is not."""
+    if name not in PRESETS or "preset" not in config:
+        return {}
+    ours, values = preset(config.preset), flatten(config)
+    return {field: value for field, value in USUAL.items() if values[field] == ours[field]}

@@ -135,8 +135,8 @@ MUTATIONS = (
     Mutation(
         "literal form left out of a run",
         "aape_jax/core/presets.py",
-        'ALWAYS = ("default", "paper")',
-        'ALWAYS = ("default",)',
+        'ALWAYS = ("paper",)',
+        "ALWAYS = ()",
         "aape/test_recipes.py",
     ),
     Mutation(
@@ -203,9 +203,23 @@ MUTATIONS = (
         "aape/test_class_features.py",
     ),
     Mutation(
+        "a blend in training",
+        "aape_jax/core/objective.py",
+        "replace(Head.from_config(config), blend=1.0)",
+        "Head.from_config(config)",
+        "aape/test_head.py",
+    ),
+    Mutation(
+        "a run is measured as it was trained, without its blend",
+        "aape_jax/classification/method.py",
+        "head_row(self.heads[name],",
+        "head_row(objective.head,",
+        "aape/test_class_features.py",
+    ),
+    Mutation(
         "a preset beside another keeps what that one set",
         "aape_jax/core/presets.py",
-        '{**undone, **table[name], "compare": config.compare}',
+        '{**_undone(config, name), **table[name], "compare": config.compare}',
         '{**table[name], "compare": config.compare}',
         "aape/test_recipes.py",
     ),

@@ -3,11 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from aape_jax.core.aggregators import AggregatorInput, make_aggregator
 from aape_jax.core.objective import Batch
 from aape_jax.core.texts import by_class
-from configs.aape import defaults
+from configs.aape import get_config
 
 CLASSES, WIDTH, IMAGES = 5, 16, 6
 PROMPTS = (4, 1, 3, 6, 2)
@@ -40,8 +41,8 @@ def given(seed=0):
 
 
 def settings(**changes):
-    """The default config with fields changed; dots are written as double underscores."""
-    config = defaults()
+    """The config of h and g with fields changed; dots are written as double underscores."""
+    config = ConfigDict(get_config("preset=projection").to_dict())
     config.compare, config.baselines = (), ()
     config.generator.hidden = config.projection.hidden = 4
     config.update_from_flattened_dict(

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 import aape_jax
-from aape_jax.classification.bank import read_bank, read_known
-from aape_jax.classification.class_texts import BankTexts, open_classes
+from aape_jax.classification.bank import Bank, read_bank, read_known
+from aape_jax.classification.class_texts import BankTexts, open_bank, open_classes, say_untold
 from aape_jax.classification.corpus import known_sentences, read_corpus
 from aape_jax.classification.evaluation import text_rows
 from aape_jax.classification.material import gather
 from aape_jax.classification.measuring import measure_heads
+from aape_jax.classification.summary import advice
 from aape_jax.core.class_features import CLASS_FEATURES
 from aape_jax.core.head import Head
-from common.config import read_config
+from common.config import changed, read_config
 from common.data import open_dataset
 from common.errors import UserError
 from common.pocket.datasets import SETS, pocket_descriptions
@@ -140,36 +141,99 @@ def test_all_that_is_measured_is_of_the_same_kind(tmp_path, files):
     assert first["clip_adapter"] != second["clip_adapter"]
 
 
+def test_a_blend_is_chosen_on_a_finished_run(tmp_path, files):
+    """Of nothing but the image it is CuPL's classifier."""
+    del files
+    results = [
+        train(
+            find_method(config_of(tmp_path, "sentences", **{"classifier.blend": blend})),
+            tmp_path / "run",
+        )
+        for blend in (1.0, 0.0)
+    ]
+    trained, plain = (result["metrics"] for result in results)
+    cupl = results[1]["baselines"]["cupl"]
+    assert results[0]["baselines"]["cupl"] == cupl
+    for name in ("base/accuracy", "new/accuracy"):
+        assert plain[name] == cupl[name]
+    assert trained["base/accuracy"] != plain["base/accuracy"]
+    config = read_config(tmp_path / "run", defaults())
+    assert config.classifier.blend == 0.0
+    assert measure_heads(config, tmp_path / "run", None).metrics["new/accuracy"] == cupl[name]
+    assert aape_jax.load(tmp_path / "run").head.blend == 0.0
+
+
 def test_a_run_from_before_the_field_is_of_the_template(tmp_path, files):
-    config = config_of(tmp_path, "template")
+    config = config_of(tmp_path, "template", **{"classifier.blend": 1.0})
     result = train(find_method(config), tmp_path / "run")
-    older = older_copy(tmp_path / "run", tmp_path / "older", "classifier.classes")
+    older = older_copy(
+        tmp_path / "run", tmp_path / "older", "classifier.classes", "classifier.blend"
+    )
     config = read_config(older, defaults())
-    assert config.classifier.classes == "template"
+    assert config.classifier.classes == "template" and config.classifier.blend == 1.0
     metrics = measure_heads(config, older, None).metrics
     assert metrics["new/accuracy"] == result["metrics"]["new/accuracy"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"prompts.source": "none", "model": "pocket"}, "prompts.source=none names none: give"),
-        ({"prompts.source": "features:FILE"}, "has no prompt_features: give sentences, or set"),
-        ({"classifier.classes": "names"}, "classifier.classes='names' is unknown; choose one of"),
-    ],
-)
-def test_what_cannot_be_is_one_sentence(tmp_path, files, changes, sentence):
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_any_sentence_the_template_stands_for_every_class(tmp_path, files, kind, capsys):
     with np.load(files) as archive:
         bare = {name: archive[name] for name in ("classnames", "class_features")}
     np.savez(tmp_path / "bare.npz", **bare)
-    changes = {key: value.replace("FILE", f"{tmp_path}/bare.npz") for key, value in changes.items()}
-    config = config_of(tmp_path, "sentences", **changes)
+    spec = other(tmp_path, (NAMES[1], NAMES[4]))
+    source = f"features:{tmp_path / 'bare.npz'}"
+    config = config_of(tmp_path, kind, targets=f"({spec},)", **{"prompts.source": source})
+    said = f"prompts.source={source} has no sentences: the template's feature stands for every"
+    tests = gather(config).tests
+    assert capsys.readouterr().out.count(said) == (kind != "template")
+    for test in tests.values():
+        np.testing.assert_allclose(test.features(kind), test.w, atol=1e-6)
+
+    config = settings(classifier__classes=kind, prompts__source="none")
+    names = ("star", "heart")
+    opened = open_bank(config, "pocket:rare", names)
+    assert capsys.readouterr().out.count("prompts.source=none has no sentences") == (
+        kind != "template"
+    )
+    assert opened.sentences == tuple((f"a photo of a {name}",) for name in names)
+    stranger = open_classes(config, "pocket:second", names, (kind,))
+    say_untold(config, (kind,), names, stranger.told)
+    assert capsys.readouterr().out == "" and not stranger.told.any()
+
+
+def test_an_unknown_kind_is_refused(tmp_path, files):
+    del files
+    sentence = "classifier.classes='names' is unknown; choose one of"
     with pytest.raises(UserError, match=re.escape(sentence)):
-        train(find_method(config), tmp_path / "run")
+        train(find_method(config_of(tmp_path, "names")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    if "none names none" in sentence:
-        with pytest.raises(UserError, match=r"set classifier\.classes=template"):
-            open_classes(config.lock(), "pocket:rare", ("star",), ("mix",))
+
+
+@pytest.mark.parametrize(
+    ("photos", "by_template", "by_sentences", "told"),
+    [(20, 20, 10, True), (20, 10, 20, False), (20, 20, 18, False), (20, 20, 20, False)],
+)
+def test_sentences_that_tell_less_than_names_are_pointed_out(
+    tmp_path, files, photos, by_template, by_sentences, told
+):
+    """Of a photo's four numbers the template reads the first two, sentences the others."""
+    del files
+    config = config_of(tmp_path, "sentences")
+    labels = np.zeros(photos, int)
+    right = np.arange(photos)
+    x = np.zeros((1, photos, 4))
+    x[0, right, np.where(right < by_template, 0, 1)] = 1.0
+    x[0, right, np.where(right < by_sentences, 2, 3)] = 1.0
+    template, sentences = np.eye(4)[:2], np.eye(4)[2:]
+    bank = Bank(template, sentences[:, None], np.ones((2, 1), bool))
+    material = replace(gather(config), bank=bank, learned=np.arange(2), x=x, labels=labels)
+    line = advice(config, material)
+    if not told:
+        assert line == ""
+        return
+    assert "finds the class of 50% of the training photos, the template that of 100%" in line
+    assert "classifier.classes=template,loss.distill=false" in line
+    assert advice(changed(config, {"classifier.classes": "template"}), material) == ""
 
 
 def test_the_same_sentences_are_drawn_of_a_class_wherever_it_stands():

@@ -55,7 +55,7 @@ def arguments(world: Path, **changes: object) -> str:
         "steps_per_call": 2,
         "log_every": 2,
         "save_every": 4,
-        "compare": "(aape_only,)",
+        "compare": "(with_g,)",
         "compile_cache": world / "xla",
         "mesh.data": 1,
         "cache": world / "features",
@@ -85,7 +85,7 @@ def test_a_run_writes_what_the_contract_says(finished):
     expected = {"method", "dataset", "model", "seed", "metrics", "baselines", "seconds", "versions"}
     assert expected <= set(result)
     assert {"base/accuracy", "new/accuracy", "parameters"} <= set(result["metrics"])
-    rows = {"clip", "cupl", "paper", "aape_only"}
+    rows = {"clip", "cupl", "paper", "with_g"}
     rows |= {"nearest_class_mean", "linear_probe", "tip_adapter", "tip_adapter_f", "clip_adapter"}
     assert rows == set(result["baselines"])
     assert "new/accuracy" not in result["baselines"]["tip_adapter_f"]
@@ -94,7 +94,7 @@ def test_a_run_writes_what_the_contract_says(finished):
     watched = {"cos_pa_x", "cos_pa_pbar", "attention_entropy", "effective_prompts"}
     assert watched <= set(lines[0]) and {f"paper/{name}" for name in watched} <= set(lines[0])
     head = read_head(finished / "heads" / "aape.safetensors")
-    assert set(head) == {"generator", "projection"}
+    assert set(head) == {"generator"}
 
 
 def test_a_finished_run_says_so(world, finished, capsys):

@@ -9,14 +9,16 @@ import pytest
 
 from aape_jax.classification.serving import answer, predict, serve
 from aape_jax.core.generator import Generator
-from aape_jax.core.head import DEFAULT, Head, parameter_count
+from aape_jax.core.head import Head, parameter_count
 from aape_jax.core.logits import chunked_cosines, cosines, direct_cosines, factored_cosines, factors
+from aape_jax.core.objective import Objective
 from aape_jax.core.projection import Projection
 from common.errors import UserError
 from tests.aape.problem import KEY, WIDTH, disturbed, settings, vectors
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 X, W = (jnp.asarray(vectors(n, WIDTH, seed=n)) for n in (6, 9))
+WITH_G = Head(Generator(), Projection())
 LITERAL = Projection(residual_alpha=1.0, zero_init=False)
 FULL_FC = Projection("fc", residual_alpha=1.0, zero_init=False, out_relu=True)
 
@@ -24,7 +26,7 @@ FULL_FC = Projection("fc", residual_alpha=1.0, zero_init=False, out_relu=True)
 def test_parameter_counts_of_the_paper():
     generator, head = (
         jax.eval_shape(lambda key, part=part: part.init(key, 512), KEY)
-        for part in (Generator(hidden=0), DEFAULT)
+        for part in (Generator(hidden=0), WITH_G)
     )
     assert parameter_count(generator) == 32_768
     assert parameter_count(head) == 81_920
@@ -44,8 +46,8 @@ def test_generator_is_two_layers():
 
 
 def test_with_zero_init_the_logits_are_zero_shot_clips():
-    params = DEFAULT.init(KEY, WIDTH)
-    np.testing.assert_allclose(DEFAULT.logits(params, X, W), 100 * X @ W.T, rtol=1e-4, atol=1e-3)
+    params = WITH_G.init(KEY, WIDTH)
+    np.testing.assert_allclose(WITH_G.logits(params, X, W), 100 * X @ W.T, rtol=1e-4, atol=1e-3)
 
 
 def test_with_identity_init_the_logits_are_those_of_the_rectified_class_feature():
@@ -113,8 +115,8 @@ def test_classes_in_chunks(monkeypatch):
 def test_the_arrays_of_factored_logits_are_small():
     batch, classes, width = 8, 300, 256
     shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((batch, width), (classes, width))]
-    params = jax.eval_shape(lambda key: DEFAULT.init(key, width), KEY)
-    jaxpr = jax.make_jaxpr(jax.grad(lambda p, x, w: DEFAULT.logits(p, x, w).sum()))(params, *shapes)
+    params = jax.eval_shape(lambda key: WITH_G.init(key, width), KEY)
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p, x, w: WITH_G.logits(p, x, w).sum()))(params, *shapes)
     largest = max(
         (np.prod(v.aval.shape) for e in all_equations(jaxpr.jaxpr) for v in e.outvars), default=0
     )
@@ -154,6 +156,31 @@ def test_aape_only_asks_the_generated_prompt():
     np.testing.assert_allclose(head.logits(params, X, W), expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("residual", ["image", "none"])
+def test_a_blend_asks_with_a_share_of_the_image_itself(residual):
+    fields = {"classifier__mode": "aape_only", "generator__residual": residual}
+    head = Head.from_config(settings(**fields, classifier__blend=0.7))
+    params = disturbed(head.init(KEY, WIDTH))
+    query = 0.7 * np.asarray(head.generator(params["generator"], X)) + 0.3 * np.asarray(X)
+    expected = 100 * query / np.linalg.norm(query, axis=1, keepdims=True) @ W.T
+    np.testing.assert_allclose(head.logits(params, X, W), expected, rtol=1e-4, atol=1e-3)
+    plain = Head.from_config(settings(**fields, classifier__blend=0.0)).logits(params, X, W)
+    np.testing.assert_allclose(plain, 100 * X @ W.T, rtol=1e-4, atol=1e-3)
+    if residual == "image":  # The weights lie between CLIP's and the trained ones.
+        up = params["generator"]["up"]
+        between = {"generator": params["generator"] | {"up": 0.7 * up}}
+        alone = Head.from_config(settings(**fields, classifier__blend=1.0))
+        np.testing.assert_allclose(
+            head.logits(params, X, W), alone.logits(between, X, W), rtol=1e-4, atol=1e-3
+        )
+
+
+def test_training_knows_no_blend():
+    fields = {"classifier__mode": "aape_only"}
+    trained = [Objective.from_config(settings(**fields, classifier__blend=b)) for b in (0.2, 1.0)]
+    assert trained[0] == trained[1] and trained[0].head.blend == 1
+
+
 def test_template_only_is_zero_shot_clip():
     head = Head.from_config(settings(classifier__mode="template_only"))
     found = head.logits(head.init(KEY, WIDTH), X, W)
@@ -162,11 +189,11 @@ def test_template_only_is_zero_shot_clip():
 
 def test_predict_takes_no_prompts_and_any_classes():
     assert set(inspect.signature(predict).parameters) == {"params", "x", "w", "head"}
-    params = disturbed(DEFAULT.init(KEY, WIDTH))
+    params = disturbed(WITH_G.init(KEY, WIDTH))
     for w in (W, jnp.asarray(vectors(4, WIDTH, seed=7))):
-        found = predict(params, 3 * X, 2 * w)
-        np.testing.assert_array_equal(found, DEFAULT.logits(params, X, w).argmax(axis=1))
-        np.testing.assert_array_equal(answer(serve(params, w), X), found)
+        found = predict(params, 3 * X, 2 * w, WITH_G)
+        np.testing.assert_array_equal(found, WITH_G.logits(params, X, w).argmax(axis=1))
+        np.testing.assert_array_equal(answer(serve(params, w, WITH_G), X), found)
 
 
 def test_only_what_factors_is_served_from_constants():
@@ -187,6 +214,7 @@ def test_only_what_factors_is_served_from_constants():
         ({"projection__identity_init": True}, "identity_init=True is a start of"),
         ({"generator__residual": "text"}, "generator.residual='text' is unknown"),
         ({"generator__hidden": -1}, "generator.hidden=-1 is out of range"),
+        ({"classifier__blend": 1.5}, "classifier.blend=1.5 is out of range: give a number from 0"),
         ({"classifier__mode": "both"}, "classifier.mode='both' is unknown"),
         ({"loss__tau": 0.0}, "loss.tau=0.0 is out of range"),
     ],

@@ -4,11 +4,11 @@ import pytest
 
 from aape_jax.classification.recipes import check_applied
 from aape_jax.core.optimizer import epochs
-from aape_jax.core.presets import ALWAYS, PRESETS, variants
+from aape_jax.core.presets import ALWAYS, DEFAULT, PRESETS, USUAL, variants
 from common.config import flatten
 from common.data.coop_sets import COOP_SETS
 from common.errors import UserError
-from configs.aape import get_config
+from configs.aape import defaults, get_config
 
 
 def test_the_eleven_data_sets_and_two_halves():
@@ -80,10 +80,15 @@ def test_names_that_come_too_late_are_refused(name, value):
         check_applied(config)
 
 
+def test_the_config_file_shows_what_its_preset_sets():
+    assert get_config().preset == DEFAULT
+    assert flatten(get_config()) == flatten(defaults())
+
+
 @pytest.mark.parametrize("name", PRESETS)
-def test_default_and_paper_stand_beside_every_run(name):
+def test_the_paper_stands_beside_every_run(name):
     found = variants(get_config(f"preset={name},compare=()"), always=ALWAYS)
-    assert set(found) == {"aape", "default", "paper"} - {name}
+    assert set(found) == {"aape", "paper"} - {name}
 
 
 def test_a_preset_beside_another_is_what_it_is_alone():
@@ -98,7 +103,14 @@ def test_a_preset_beside_another_is_what_it_is_alone():
 
 
 def test_a_variant_keeps_what_the_user_wrote_where_no_preset_says_otherwise():
-    found = variants(get_config("loss.lambda=1"), always=ALWAYS)
-    assert "default" not in found and found["paper"].loss["lambda"] == 1.0
-    found = variants(get_config("preset=residual,momentum=0.8"), always=ALWAYS)
-    assert found["default"].momentum == 0.8 and found["default"].generator.hidden == 32
+    written = {"loss.lambda": 3.0, "generator.hidden": 64, "momentum": 0.8}
+    arg = ",".join(f"{name}={value}" for name, value in written.items())
+    for own in PRESETS:
+        config = get_config(f"preset={own},{arg},compare=({','.join(PRESETS)})")
+        for name, found in variants(config).items():
+            values = flatten(found)
+            assert values["momentum"] == 0.8
+            if name in ("aape", *PRESETS) and name != "residual":
+                assert {field: values[field] for field in written} == written, (own, name)
+            if name in set(PRESETS) - {"residual"}:
+                assert values["generator.residual"] == USUAL["generator.residual"]
