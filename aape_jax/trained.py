@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.classification.class_texts import without_lost_sentences
 from aape_jax.classification.learned import class_features, learned_classnames
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.head import Head
@@ -79,15 +80,22 @@ class TrainedHead:
         """Return CLIP's features of the given classes, or of those that the run learned.
 
         They are of what `classifier.classes` says; where that is sentences, of those in the run's
-        `prompts.source`.
+        `prompts.source`. Where this file is missing, the template's features stand for other
+        classes than the learned ones, and a line says so.
 
         Raises:
           UserError: A name is not a text, or is not in the run's file of features.
         """
-        names = self.classnames if names is None else require_names(names)
+        given = names is not None
+        names = require_names(names) if given else self.classnames
         if self.published and names == self.published.classnames:
             return self.published.of(self.clip)
-        return self._latest.get(names, lambda: class_features(self.config, self.clip, names))
+
+        def compute() -> Float[np.ndarray, "k p"]:
+            config = without_lost_sentences(self.config) if given else self.config
+            return class_features(config, self.clip, names)
+
+        return self._latest.get((given, names), compute)
 
     def classify(self, photos: Photos, names: Iterable[Any] | None = None) -> Predictions:
         """Say which of some classes each photo shows.
@@ -99,8 +107,9 @@ class TrainedHead:
         Raises:
           UserError: A photo or a name does not fit; the sentence says which.
         """
-        names = self.classnames if names is None else require_names(names)
-        w, x = self.class_features(names), self.clip.image_features(photos)
+        given = None if names is None else require_names(names)
+        w, x = self.class_features(given), self.clip.image_features(photos)
+        names = given or self.classnames
         logits = np.zeros((0, len(names)), np.float32)
         if len(x):
             with jax.default_matmul_precision(product_precision(self.config.dtype)):

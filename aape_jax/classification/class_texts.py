@@ -15,9 +15,11 @@ from aape_jax.core.class_features import TEMPLATE
 from aape_jax.core.presets import class_kinds
 from aape_jax.core.texts import flattened
 from common.clip import CLIP
+from common.config import changed
 from common.data import open_dataset
 from common.data.clip_features import text_features
 from common.data.names import readable
+from common.data.phrases import find_phrases
 from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
@@ -118,6 +120,18 @@ def say_untold(
             f"{config.prompts.source} has no sentence of {some(untold)}: the template's feature "
             "stands for what has none."
         )
+
+
+def without_lost_sentences(config: ConfigDict) -> ConfigDict:
+    """Return the config of a run whose file of sentences may have stayed elsewhere.
+
+    A published run does not bring it along. Other classes than the learned ones can do without.
+    """
+    kind, _, where = config.prompts.source.partition(":")
+    if kind != "json" or not _needed(class_kinds(config)) or find_phrases(where).exists():
+        return config
+    say(f"{where} is missing: the template's feature stands for every class.")
+    return changed(config, {"prompts.source": NONE})
 
 
 def _needed(kinds: Collection[str]) -> bool:

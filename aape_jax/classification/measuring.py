@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from aape_jax.classification.class_texts import without_lost_sentences
 from aape_jax.classification.evaluation import head_row, predictions, text_rows
 from aape_jax.classification.inputs import open_inputs, require_one_width, text_width
 from aape_jax.classification.material import encode_all
@@ -55,7 +56,8 @@ def own_sets(config: ConfigDict) -> OpenedSets:
 
 
 def other_set(config: ConfigDict, data: str) -> OpenedSets:
-    """Open photos of classes of which only the names are known."""
+    """Open photos of classes of which only the names need be known."""
+    config = without_lost_sentences(config)
     target = open_target(config, data)
     clip = (
         load_clip(config.model, config.dtype, image_size=config.image_size)

@@ -26,9 +26,7 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
     Raises:
       UserError: It is missing, empty or something else.
     """
-    path = Path(path).expanduser()
-    gzipped = path.with_name(f"{path.name}.gz")
-    path = gzipped if not path.exists() and gzipped.exists() else path
+    path = find_phrases(path)
     if path.suffix.lower() in TABLES:
         raise UserError(f"{path} is not a JSON file: write its rows as a JSON object, {SHAPE}.")
     repeated: list[str] = []
@@ -39,6 +37,13 @@ def read_phrases(path: Path | str) -> dict[str, list[str]]:
     if repeated:
         _say_once(f"{path} names {some(repeated)} twice: the last list of each counts.")
     return content
+
+
+def find_phrases(path: Path | str) -> Path:
+    """Return the file that `read_phrases` reads; nothing need be there."""
+    path = Path(path).expanduser()
+    gzipped = path.with_name(f"{path.name}.gz")
+    return gzipped if not path.exists() and gzipped.exists() else path
 
 
 @functools.cache

@@ -203,6 +203,13 @@ MUTATIONS = (
         "aape/test_class_features.py",
     ),
     Mutation(
+        "learned classes by the template where their sentences are missing",
+        "aape_jax/trained.py",
+        "without_lost_sentences(self.config) if given else self.config",
+        "without_lost_sentences(self.config)",
+        "aape/test_class_features.py",
+    ),
+    Mutation(
         "a blend in training",
         "aape_jax/core/objective.py",
         "replace(Head.from_config(config), blend=1.0)",

@@ -260,12 +260,42 @@ def test_aliases_hold_for_strangers_too(tmp_path):
     assert known_sentences(config, "folder:x", ("c",)) == ((),)
 
 
-def test_a_loaded_run_says_what_evaluation_measured(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def small_second(monkeypatch):
+    """`pocket:second` with a few photos."""
     few = replace(SETS["second"], train_shots=2, test_shots=4)
     monkeypatch.setitem(SETS, "second", few)
-    fields = "data=pocket:second,classifier.classes=mix,prompts.per_template=4,batch=8,updates=4"
-    loop = "steps_per_call=2,save_every=4,pictures=0,compare=(),baselines=(),mesh.data=1"
-    config = get_config(f"{fields},{loop},cache={tmp_path / 'features'}")
+    loop = "batch=8,updates=4,steps_per_call=2,save_every=4,mesh.data=1"
+    return f"data=pocket:second,{loop},pictures=0,compare=(),baselines=()"
+
+
+def test_a_run_whose_sentences_stayed_elsewhere_knows_other_classes(tmp_path, small_second, capsys):
+    sentences = tmp_path / "sentences.json"
+    sentences.write_text(json.dumps(pocket_descriptions("second")))
+    fields = f"prompts.source=json:{sentences},cache={tmp_path / 'features'}"
+    train(find_method(get_config(f"{small_second},{fields}")), tmp_path / "run")
+    names = open_dataset("pocket:second").classnames[8:10]
+    told = aape_jax.load(tmp_path / "run").class_features(names)
+    sentences.unlink()
+    capsys.readouterr()
+    run = aape_jax.load(tmp_path / "run")
+    found = run.class_features(names)
+    line = f"{sentences} is missing: the template's feature stands for every class."
+    assert capsys.readouterr().out.count(line) == 1
+    texts = [f"a photo of a {name}" for name in names]
+    np.testing.assert_allclose(found, run.clip.text_features(texts), atol=1e-5)
+    assert np.abs(found - told).max() > 0.01
+    config = read_config(tmp_path / "run", defaults())
+    assert measure_heads(config, tmp_path / "run", "pocket:rare").metrics["accuracy"] > 0
+    assert capsys.readouterr().out.count(line) == 1
+    for strict in (run.class_features, lambda: measure_heads(config, tmp_path / "run", None)):
+        with pytest.raises(UserError, match="is missing"):
+            strict()
+
+
+def test_a_loaded_run_says_what_evaluation_measured(tmp_path, small_second, capsys):
+    fields = "classifier.classes=mix,prompts.per_template=4"
+    config = get_config(f"{small_second},{fields},cache={tmp_path / 'features'}")
     result = train(find_method(config), tmp_path / "run")
     run = aape_jax.load(tmp_path / "run")
     dataset = open_dataset("pocket:second")

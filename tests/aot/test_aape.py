@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from aape_jax.core.head import parameter_count
 from common.aot import compile_for
 from common.aot.program import arguments
 from common.data.coop_sets import COOP_SETS
@@ -60,5 +61,6 @@ def test_the_papers_sets_have_their_protocol(name):
     classes = (COOP_SETS[name].classes + 1) // 2
     assert frozen["x"].shape == (1, 16 * classes, 512)
     assert frozen["prompts"].shape == (classes, 90, 512)
-    head = state.trainable["aape"]["head"]
-    assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(head)) == 81_920
+    heads = {name: params["head"] for name, params in state.trainable.items()}
+    sizes = {name: parameter_count(head) for name, head in heads.items()}
+    assert sizes == {"aape": 262_144, "paper": 81_920}
