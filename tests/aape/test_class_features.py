@@ -13,9 +13,10 @@ from aape_jax.classification.bank import Bank, read_bank, read_known
 from aape_jax.classification.class_texts import BankTexts, open_bank, open_classes, say_untold
 from aape_jax.classification.corpus import known_sentences, read_corpus
 from aape_jax.classification.evaluation import text_rows
+from aape_jax.classification.inputs import open_inputs
 from aape_jax.classification.material import gather
 from aape_jax.classification.measuring import measure_heads
-from aape_jax.classification.summary import advice
+from aape_jax.classification.summary import advice, summary
 from aape_jax.core.class_features import CLASS_FEATURES
 from aape_jax.core.head import Head
 from common.config import changed, read_config
@@ -188,6 +189,7 @@ def test_without_any_sentence_the_template_stands_for_every_class(tmp_path, file
     assert capsys.readouterr().out.count(said) == (kind != "template")
     for test in tests.values():
         np.testing.assert_allclose(test.features(kind), test.w, atol=1e-6)
+    assert set(text_rows(tests)) == {"clip"}
 
     config = settings(classifier__classes=kind, prompts__source="none")
     names = ("star", "heart")
@@ -267,6 +269,13 @@ def small_second(monkeypatch):
     monkeypatch.setitem(SETS, "second", few)
     loop = "batch=8,updates=4,steps_per_call=2,save_every=4,mesh.data=1"
     return f"data=pocket:second,{loop},pictures=0,compare=(),baselines=()"
+
+
+@pytest.mark.parametrize(("source", "count"), [("pocket", 160), ("none", 0)])
+def test_the_first_table_counts_sentences_and_no_templates(small_second, source, count):
+    table = summary(open_inputs(get_config(f"{small_second},prompts.source={source}")))
+    told = f", with {count} sentences" if count else "of these classes"
+    assert table["learns from"].endswith(told)
 
 
 def test_a_run_whose_sentences_stayed_elsewhere_knows_other_classes(tmp_path, small_second, capsys):

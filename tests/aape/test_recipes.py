@@ -91,6 +91,12 @@ def test_the_paper_stands_beside_every_run(name):
     assert set(found) == {"aape", "paper"} - {name}
 
 
+def test_variants_that_are_one_are_trained_once():
+    """h alone is what the default is, so that its teacher is no other either."""
+    config = get_config("compare=(aape_only,mean_prompt,mean_prompt_only,with_g)")
+    assert set(variants(config)) == {"aape", "mean_prompt", "with_g"}
+
+
 def test_a_preset_beside_another_is_what_it_is_alone():
     """But for what the user wrote, which holds for all of them."""
     alone = {name: flatten(get_config(f"preset={name},compare=()")) for name in PRESETS}

@@ -93,7 +93,7 @@ TABLES = {
     "photos and no sentences": (
         "classes",
         CLASSES | {"prompts.source": "none"},
-        "4 of 4 photos of these classes, with 2 sentences",
+        "4 of 4 photos of these classes",
     ),
     "another data set": (
         "classes",
