@@ -68,8 +68,6 @@ def main(argv: Sequence[str]) -> None:
         if head.mode == "template_and_aape":
             params = read_head(workdir / "heads" / f"{name}.safetensors")
             for prefix, test in tests.items():
-                if test.means is None:
-                    continue
                 accuracies = with_prompts(head, params, test)
                 cells = [f"{100 * value:.1f}" for value in accuracies.values()]
                 rows.append([name, prefix.rstrip("/") or "all", *cells])

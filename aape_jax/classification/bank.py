@@ -46,6 +46,11 @@ class Bank:
         total = (self.prompts * self.mask[..., None]).sum(axis=1)
         return np.where(self.told[:, None], normalise(total), self.classes)
 
+    @property
+    def only_templates(self) -> bool:
+        """Whether the template is each class's only prompt."""
+        return bool(self.told.all()) and np.allclose(self.means, self.classes)
+
     def features(self, kind: str) -> Float[np.ndarray, "k p"]:
         """Return `w_i` of each class as a key of `CLASS_FEATURES` says."""
         return CLASS_FEATURES[kind](self.classes, self.means)
@@ -116,11 +121,6 @@ def read_known(file: Path, classnames: Sequence[str], with_prompts: bool = True)
         return _bank(arrays, rows, file)
     classes = normalise(arrays["class_features"])[rows]
     return Bank(classes, *grouped(classes[:0], np.zeros(0, int), len(rows)))
-
-
-def has_prompts(file: Path) -> bool:
-    """Return whether a file of text features holds reference prompts."""
-    return "prompt_features" in read_feature_file(file)
 
 
 def _bank(arrays: dict[str, np.ndarray], rows: Int[np.ndarray, "k"], file: Path) -> Bank:

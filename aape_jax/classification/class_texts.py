@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 from ml_collections import ConfigDict
 
-from aape_jax.classification.bank import Bank, grouped, has_prompts, read_bank, read_known
+from aape_jax.classification.bank import Bank, grouped, read_bank, read_known
 from aape_jax.classification.corpus import PER_TEMPLATE, known_sentences, read_corpus
 from aape_jax.classification.recipes import class_template
 from aape_jax.core.class_features import TEMPLATE
@@ -47,6 +47,11 @@ class BankTexts:
         """Which classes have prompts."""
         return np.array([bool(row) for row in self.sentences], bool)
 
+    @property
+    def only_templates(self) -> bool:
+        """Whether the template is each class's only prompt."""
+        return self.sentences == tuple((text,) for text in self.class_texts)
+
 
 def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
     """Read what `config.prompts` and `config.classifier.template` name.
@@ -56,14 +61,18 @@ def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Ba
     Raises:
       UserError: a class has no prompts, or there is no text tower to encode them.
     """
-    file = features_file(config)
-    if _needed(class_kinds(config)) and not _has_sentences(config):
+    opened = _open_prompts(config, dataset, classnames)
+    if _needed(class_kinds(config)) and opened.only_templates:
         taught = "; distillation teaches nothing else, so loss.distill=false may be better"
         say(
             f"prompts.source={config.prompts.source} has no sentences: the template's feature "
             f"stands for every class{taught if config.loss.distill else ''}."
         )
-    if file:
+    return opened
+
+
+def _open_prompts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+    if file := features_file(config):
         return read_bank(file, classnames)
     class_texts = _class_texts(config, dataset, classnames)
     if config.prompts.source == NONE:
@@ -113,9 +122,9 @@ def say_untold(
     classnames: Sequence[str],
     told: Bool[np.ndarray, "k"],
 ) -> None:
-    """Say in a line of which classes there is no sentence, where others have some."""
+    """Print which classes have no sentence, where others have some."""
     untold = [name for name, known in zip(classnames, told, strict=True) if not known]
-    if untold and _needed(kinds) and _has_sentences(config):
+    if untold and _needed(kinds) and config.prompts.source != NONE:
         say(
             f"{config.prompts.source} has no sentence of {some(untold)}: the template's feature "
             "stands for what has none."
@@ -137,11 +146,6 @@ def without_lost_sentences(config: ConfigDict) -> ConfigDict:
 def _needed(kinds: Collection[str]) -> bool:
     """Return whether class features of some kinds are made of sentences."""
     return not set(kinds) <= {TEMPLATE}
-
-
-def _has_sentences(config: ConfigDict) -> bool:
-    file = features_file(config)
-    return has_prompts(file) if file else config.prompts.source != NONE
 
 
 def _numbered(config: ConfigDict) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from aape_jax.classification.class_texts import NONE
 from aape_jax.classification.inputs import ClassificationInputs
 from aape_jax.classification.material import Material
 from aape_jax.core.class_features import TEMPLATE
@@ -24,7 +23,7 @@ def summary(opened: ClassificationInputs) -> dict[str, str]:
     total, learned, used = len(dataset.classnames), len(classes), len(opened.train)
     half = "" if learned == total else f" of {total}, subsample={config.subsample}"
     kind = "photos" if isinstance(opened.train, ImageSplit) else "rows of features"
-    sentences = opened.texts.sentences if config.prompts.source != NONE else ()
+    sentences = () if opened.texts.only_templates else opened.texts.sentences
     sentence_count = sum(len(sentences[row]) for row in classes) if sentences else 0
     sentence_note = f", with {sentence_count} sentences" if sentence_count else ""
     unused = opened.available - used

@@ -49,8 +49,8 @@ class TestSet:
     @property
     def means(self) -> Float[np.ndarray, "k p"] | None:
         """CuPL's classifier; None where some class has no sentence, or all but their template."""
-        means = self.bank.means
-        return means if self.bank.told.all() and not np.allclose(means, self.w) else None
+        told = self.bank.told.all() and not self.bank.only_templates
+        return self.bank.means if told else None
 
     def features(self, kind: str) -> Float[np.ndarray, "k p"]:
         """Return what stands for the classes, by a key of `CLASS_FEATURES`."""

@@ -143,14 +143,15 @@ def variants(
     Raises:
       UserError: `compare` names an unknown variant.
     """
-    configs = {OWN: config}
+    configs, known = {OWN: config}, [flatten(config)]
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
         # A preset beside another undoes what that one sets and it does not name itself.
         fields = {**_undone(config, name), **table[name], "compare": config.compare}
         variant = changed(config, fields)
-        if all(flatten(variant) != flatten(known) for known in configs.values()):
+        if (values := flatten(variant)) not in known:
             configs[name] = variant
+            known.append(values)
     return configs
 
 

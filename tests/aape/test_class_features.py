@@ -160,7 +160,8 @@ def test_a_blend_is_chosen_on_a_finished_run(tmp_path, files):
     assert trained["base/accuracy"] != plain["base/accuracy"]
     config = read_config(tmp_path / "run", defaults())
     assert config.classifier.blend == 0.0
-    assert measure_heads(config, tmp_path / "run", None).metrics["new/accuracy"] == cupl[name]
+    measured = measure_heads(config, tmp_path / "run", None).metrics
+    assert measured["new/accuracy"] == cupl["new/accuracy"]
     assert aape_jax.load(tmp_path / "run").head.blend == 0.0
 
 
@@ -222,10 +223,10 @@ def test_sentences_that_tell_less_than_names_are_pointed_out(
     del files
     config = config_of(tmp_path, "sentences")
     labels = np.zeros(photos, int)
-    right = np.arange(photos)
+    rows = np.arange(photos)
     x = np.zeros((1, photos, 4))
-    x[0, right, np.where(right < by_template, 0, 1)] = 1.0
-    x[0, right, np.where(right < by_sentences, 2, 3)] = 1.0
+    x[0, rows, np.where(rows < by_template, 0, 1)] = 1.0
+    x[0, rows, np.where(rows < by_sentences, 2, 3)] = 1.0
     template, sentences = np.eye(4)[:2], np.eye(4)[2:]
     bank = Bank(template, sentences[:, None], np.ones((2, 1), bool))
     material = replace(gather(config), bank=bank, learned=np.arange(2), x=x, labels=labels)
