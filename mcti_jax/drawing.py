@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from common.checks import check_number
 from common.config import read_config
-from common.diffusion import check_sampling, load_stable_diffusion
+from common.diffusion import check_sampling, load_stable_diffusion, named_sampler
 from common.diffusion.draw import COUNTS, SIDES
 from common.diffusion.record import Drawing, digests_of_used
 from common.diffusion.weighted import looks_weighted, weighted_spans
@@ -107,7 +107,7 @@ def draw_prompts(
         num=num,
         seed=seed,
         steps=steps,
-        sampler=sampler,
+        sampler=named_sampler(sd.schedule, sampler),
         guidance=float(guidance),
         width=trained[0] if width is None else sd.require_size("--width", width),
         height=trained[1] if height is None else sd.require_size("--height", height),

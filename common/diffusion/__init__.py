@@ -31,6 +31,7 @@ __all__, __getattr__, __dir__ = lazily(
         "common.diffusion.samplers": (
             "SAMPLERS",
             "check_sampling",
+            "named_sampler",
             "sample",
         ),
         "common.diffusion.schedule": ("NoiseSchedule",),

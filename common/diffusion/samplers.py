@@ -129,6 +129,26 @@ def own_sampler(schedule: NoiseSchedule) -> str:
     return "checkpoint"
 
 
+def named_sampler(schedule: NoiseSchedule, sampler: str) -> str:
+    """Return the name that says what "checkpoint" is here, if one does; other names as they are.
+
+    Web UIs know the names alone. Where "euler" and "euler_karras" are the same, as the file asks
+    for Karras' sigmas, it is the longer.
+
+    Raises:
+      UserError: The model's scheduler file cannot be followed.
+    """
+    if sampler != "checkpoint":
+        return sampler
+
+    def options(asked: Sampler) -> tuple[str, dict[str, Any]]:
+        return read_options(schedule, asked.scheduler, asked.fixed, asked.silent)
+
+    own = options(SAMPLERS[sampler])
+    alike = (name for name, asked in _NAMED.items() if asked.scheduler == own[0])
+    return max((name for name in alike if options(_NAMED[name]) == own), key=len, default=sampler)
+
+
 def check_sampling(schedule: NoiseSchedule, sampler: str, steps: int) -> None:
     """Refuse what `sample` would refuse, on the host alone and at once.
 

@@ -125,3 +125,28 @@ def test_every_sampler_is_offered_by_name():
     assert {*samplers._NAMED, "checkpoint"} == set(SAMPLER_NAMES) and [*SAMPLERS] == [
         *SAMPLER_NAMES
     ]
+
+
+FILES = {
+    "ddim": {},
+    "pndm": {"_class_name": "PNDMScheduler", "skip_prk_steps": True},
+    "euler": {"_class_name": "EulerDiscreteScheduler"},
+    "euler_karras": {"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True},
+    "dpmpp_2m": {"_class_name": "DPMSolverMultistepScheduler"},
+    "dpmpp_2m_sde_beta": {
+        "_class_name": "DPMSolverMultistepScheduler",
+        "algorithm_type": "sde-dpmsolver++",
+        "use_beta_sigmas": True,
+    },
+    # Of a third order no name tells.
+    "checkpoint": {"_class_name": "DPMSolverMultistepScheduler", "solver_order": 3},
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_files_own_sampler_has_a_name(name):
+    noise_schedule = schedule(**FILES[name])
+    assert samplers.named_sampler(noise_schedule, "checkpoint") == name
+    assert samplers.named_sampler(noise_schedule, "heun") == "heun"
+    plans = (samplers.make_plan(noise_schedule, asked, 7) for asked in (name, "checkpoint"))
+    jax.tree.map(np.testing.assert_array_equal, *map(samplers._columns, plans))

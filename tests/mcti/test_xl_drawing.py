@@ -43,7 +43,7 @@ def test_it_draws_and_draws_again(model, folder):
     assert done.status == 0, done.err
     file = folder / "new.png"
     first, said = file.read_bytes(), read_png_texts(file)["parameters"]
-    assert "Sampler: checkpoint" in said and "Size: 24x16" in said
+    assert "Sampler: Euler, " in said and "Size: 24x16" in said
     options = {"negative": "a (cat:1.2)", "weighted": True, "guidance": 2.0, "batch": 1}
     (picture,) = load_stable_diffusion(str(folder)).draw(
         "a dog", steps=2, seed=3, width=24, **options
