@@ -64,11 +64,11 @@ def feature_pass(
     with jax.set_mesh(mesh), ThreadPoolExecutor() as pool:
         pending = None
         for start in range(0, len(rows), size):
-            chosen = [rows[min(place, len(rows) - 1)] for place in range(start, start + size)]
             try:
-                batch = np.stack(list(pool.map(load, chosen)))
+                loaded = list(pool.map(load, rows[start : start + size]))
             except UserError:
                 raise BrokenExamples(errors_of(load, rows[start:])) from None
+            batch = np.stack(loaded + loaded[-1:] * (size - len(loaded)))  # One shape for all.
             # Dispatch this batch before waiting for the one before it.
             running = run(params, jax.device_put(batch, split))
             if pending is not None:

@@ -73,9 +73,11 @@ def draw_prompts(
       weighted: Whether prompts are read as `common.diffusion.weighted` says.
 
     Raises:
-      UserError: There is no run, a prompt is too long or holds a word that the run did not learn,
+      UserError: There is no run or no prompt, a prompt is too long or holds a word that the run did not learn,
         or the tokens or the sampler do not fit the model.
     """
+    if not prompts:
+        raise UserError("there is no --prompt: say what the pictures shall show.")
     config = read_config(workdir, defaults()) if workdir else defaults()
     use_precision(config.dtype)
     if guidance is None:
@@ -144,8 +146,6 @@ def draw_asked() -> Sheet:
                 f"--again takes its settings from the picture: leave --{others[0]} out."
             )
         return draw_again(as_path(options.again), **sources)
-    if not options.prompt:
-        raise UserError("there is no --prompt: say what the pictures shall show.")
     if not (options.workdir or options.model):
         raise UserError("there is neither --workdir nor --model: name a run, or what draws.")
     for text in (*options.prompt, options.negative):

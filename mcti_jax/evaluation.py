@@ -4,21 +4,19 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from common.clip import CLIP, TextTower, encode_text
+from common.clip import CLIP, TextTower
 from common.clip.text import require_causal
 from common.data import ImageSplit
-from common.data.names import readable
 from common.data.selection import far_apart
 from common.data.templates import TEMPLATES
 from common.evaluation import baselines, classification, figures, generation
 from common.evaluation.predictions import PredictionsReport, predictions_report
-from common.spread import over_devices
+from common.spread import on_all_devices, over_devices
 from common.training import Evaluation
 from mcti_jax.classifier import mean_over_prompts, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
@@ -26,7 +24,7 @@ from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
 from mcti_jax.layout import prepare
 from mcti_jax.material import Material
-from mcti_jax.mixed import mean_over_templates, mixed_scores
+from mcti_jax.mixed import mean_over_templates, mixed_scores, named_features
 from mcti_jax.prompts import Prompts
 from mcti_jax.readers import TextReader, class_reader, read_by, readers_of, widths_of
 from mcti_jax.widths import split
@@ -135,13 +133,21 @@ def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
 
 def name_baseline(material: Material) -> dict[str, float]:
     """Measure CLIP's zero-shot classifier with the classes' own names, where it knows them."""
-    clip = material.clip
-    prompts = [f"a photo of a {readable(name)}" for name in material.classnames]
-    ids = jnp.asarray(clip.tokenizer(prompts, truncate=True))
-    encode = jax.jit(encode_text, static_argnums=0)
-    classes = np.asarray(encode(clip.text_tower, clip.params["text"], ids), np.float32)
+    photo = TEMPLATES["photo"]
+    classes = named_features(material.clip, material.classnames, photo, material.cache)
     predicted = classification.nearest_by_cosine(material.test_features, classes)
     return scores(predicted, material) | beside_names(material, classes)
+
+
+def baseline_scores(material: Material) -> dict[str, dict[str, float]]:
+    """Measure what the photos and CLIP alone come to; nothing where there is nothing to measure."""
+    if not _measured(material):
+        return {}
+    return feature_baselines(material) | {"names": name_baseline(material)}
+
+
+def _measured(material: Material) -> bool:
+    return len(material.test) > 0 and len(material.classnames) > 1
 
 
 def evaluate(
@@ -149,6 +155,7 @@ def evaluate(
     material: Material,
     tokens: Mapping[str, Float[np.ndarray, "k n d"]],
     start: Float[np.ndarray, "n d"],
+    others: Mapping[str, Mapping[str, float]],
 ) -> Evaluation:
     """Measure every variant on the test photos.
 
@@ -160,14 +167,17 @@ def evaluate(
       material: models, photos and caches.
       tokens: learned vectors by variant; the first is the run's own.
       start: what every row began as.
+      others: baselines of `baseline_scores`; the same at each evaluation of a run.
     """
-    measured = len(material.test) > 0 and len(material.classnames) > 1
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}
     samples: dict[str, np.ndarray] = {}
     names = material.classnames
     shown = far_apart(config.generate.rows or len(names), len(names))
     report = PredictionsReport()
+    sd = material.sd
+    if config.generate.per_class:  # Until the end of this evaluation; training has its own copy.
+        sd = dataclasses.replace(sd, params=on_all_devices(sd.params))
     for variant, vectors in tokens.items():
         modes = classifiers(config, material, vectors)
         results[variant] = {
@@ -176,12 +186,12 @@ def evaluate(
             for name, value in scores(classifier.predicted, material, suffix).items()
         }
         if config.generate.per_class:
-            drawn = generate_classes(config, material.sd, vectors)
+            drawn = generate_classes(config, sd, vectors)
             results[variant] |= picture_scores(material, drawn, modes[ENSEMBLE].classes)
             samples[variant] = drawn[shown]
         results[variant] |= beside_names(material, modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
-        if not report.tables and measured:  # of the run's own variant
+        if not report.tables and _measured(material):  # of the run's own variant
             test = material.test
             report = predictions_report(
                 modes[ENSEMBLE].predicted, test.labels, material.classnames, test.names
@@ -192,10 +202,8 @@ def evaluate(
         pictures["samples"] = figures.class_sheet(
             photos, rows, samples, material.size, material.fit
         )
-    first, *others = results
-    beside = {name: results[name] for name in others}
-    if measured:
-        beside |= feature_baselines(material) | {"names": name_baseline(material)}
+    first = next(iter(results))
+    beside = {name: scored for name, scored in results.items() if name != first} | others
     followed = [dataclasses.asdict(token) for token in follow(material, tokens[first], start)]
     return Evaluation(
         results[first],

@@ -49,7 +49,7 @@ CLASSES = "classes"
 
 
 def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "") -> dict:
-    """Write every token of a run into the directory `out`.
+    """Write every token of a run into the directory `out`, and say which tool cannot read them.
 
     Args:
       workdir: Folder of the run.
@@ -74,6 +74,8 @@ def export(workdir: AnyPath, format: str, out: AnyPath | None, prefix: str = "")
     if clash := [token.token for token in tokens if words_of[file_stem(token.token)] > 1]:
         raise UserError(f"the words {', '.join(clash)} would share a file; rename all but one.")
     layouts = [format_of(token, format) for token in tokens]
+    for note in dict.fromkeys(layout.note for layout in layouts if layout.note):
+        say(note)
     return {
         write_token(out, token, format): layout.usage.format(
             token=token.token, stem=file_stem(token.token)
@@ -121,11 +123,11 @@ def _finished(workdir: AnyPath) -> list[LearnedToken]:
     if (workdir / "config.json").exists():
         # What follows takes seconds to import, and other tokens have no model to fit.
         from common.config import read_config
+        from common.diffusion.known import local_text_widths
         from configs.mcti import defaults
-        from mcti_jax.readers import local_widths
 
         model = read_config(workdir, defaults()).model
-        require_usable(tokens, local_widths(model) or tokens[0].widths, model)
+        require_usable(tokens, local_text_widths(model) or tokens[0].widths, model)
     return tokens
 
 
@@ -170,8 +172,6 @@ def main(argv: Sequence[str]) -> None:
     written = export(local_run(options.workdir), options.format, out, options.prefix)
     for path, usage in written.items():
         say(f"{path}: type {usage}")
-    if note := FORMATS[options.format].note:
-        say(note)
 
 
 if __name__ == "__main__":

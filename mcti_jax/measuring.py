@@ -7,7 +7,7 @@ from common.errors import UserError
 from common.paths import AnyPath
 from common.training import Evaluation
 from mcti_jax.assembly import check_options
-from mcti_jax.evaluation import evaluate
+from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.formats import in_class_order, require_usable
 from mcti_jax.material import gather
 from mcti_jax.options import check_values
@@ -50,4 +50,5 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
             f"vectors={config.vectors}: put the files of one run together."
         )
     check_options(config, sd)
-    return evaluate(config, material, {name: tokens}, nouns(config, readers_of(sd)))
+    start = nouns(config, readers_of(sd))
+    return evaluate(config, material, {name: tokens}, start, baseline_scores(material))

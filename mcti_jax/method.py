@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -33,7 +34,7 @@ from mcti_jax.assembly import (
 )
 from mcti_jax.description import describe
 from mcti_jax.drift import drift_table
-from mcti_jax.evaluation import evaluate
+from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.fingerprints import (
     model_fingerprints,
     names_fingerprint,
@@ -218,7 +219,11 @@ class MCTI(Method):
             variant.name: tokens
             for variant, tokens in zip(self.layout.variants, self.tokens(trainable), strict=True)
         }
-        return evaluate(self.config, self.material, by_variant, self.start)
+        return evaluate(self.config, self.material, by_variant, self.start, self._baselines)
+
+    @cached_property
+    def _baselines(self) -> Mapping[str, Mapping[str, float]]:
+        return baseline_scores(self.material)
 
     def preview(self, trainable: PyTree, frozen: PyTree) -> Mapping[str, np.ndarray]:
         """Draw the prompts of `preview.prompts` with the tokens of the run's own variant."""

@@ -10,7 +10,6 @@ from common.clip import CLIP
 from common.clip.text import TextTower, require_causal
 from common.clip.tokenizer import Tokenizer
 from common.diffusion import StableDiffusion
-from common.diffusion.known import architecture_of, is_known_xl, text_width
 from common.errors import UserError
 from common.trees import Leaf, Params
 from mcti_jax.widths import Widths, encoder_of_width, listed, split
@@ -90,14 +89,6 @@ def require_same_width(sd: StableDiffusion, clip: CLIP, config: ConfigDict) -> N
             f"clip={config.clip!r} has one to {clip_sizes.projection}: choose the CLIP whose text "
             "tower this Stable Diffusion uses."
         )
-
-
-def local_widths(source: str) -> Widths | None:
-    """Return the widths of a model that is at hand, from its small files; None: it is not."""
-    first = text_width(source)
-    if first is not None and is_known_xl(source):
-        return tuple(text.width for text in architecture_of(source).texts.values())
-    return None if first is None else (first,)
 
 
 def class_reader(

@@ -172,9 +172,8 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("missing --utilisation, e.g. 0.3, or the measured --seconds of an update.")
     numbers = {"price": options.price, "updates": options.updates, "seconds": options.seconds}
     reports = [read_report(as_path(file)) for file in argv[1:]]
-    print(
-        cost_table([estimate(report, options.utilisation or 1.0, **numbers) for report in reports])
-    )
+    utilisation = 1.0 if options.utilisation is None else options.utilisation
+    print(cost_table([estimate(report, utilisation, **numbers) for report in reports]))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:
         raise UserError(
             f"--largest={field} is not a field of the config that holds a whole number above 0."
         )
-    unit, best = _halve(config, topology, field, start)
-    fits, fails = 1, 2 if unit < start else None
+    unit, best, failed = _halve(config, topology, field, start)
+    # In units, of which `failed` need not be a whole number.
+    fits, fails = 1, None if failed is None else -(-failed // unit)
     while fails is None or fails - fits > 1:
         times = 2 * fits if fails is None else (fits + fails) // 2
         try:
@@ -51,14 +52,16 @@ def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:
     return best
 
 
-def _halve(config: ConfigDict, topology: str, field: str, start: int) -> tuple[int, ProgramReport]:
-    """Return the first of `start`, its half, ... with which the program fits."""
+def _halve(
+    config: ConfigDict, topology: str, field: str, value: int, failed: int | None = None
+) -> tuple[int, ProgramReport, int | None]:
+    """Return the first of `value`, its half, ... that fits, its report, and the last that fails."""
     try:
-        return start, _try(config, topology, field, start)
+        return value, _try(config, topology, field, value), failed
     except DoesNotFit:
-        if start == 1:
+        if value == 1:
             raise
-    return _halve(config, topology, field, start // 2)
+    return _halve(config, topology, field, value // 2, failed=value)
 
 
 def _cost(report: ProgramReport) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """CLIP without its weights: the sizes of published models, and what a program needs of them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,8 @@ from jax.typing import DTypeLike
 from common.clip.checkpoint import abstract_params
 from common.clip.checkpoint import abstract_text as abstract_text
 from common.clip.config import CLIPConfig, TextConfig
-from common.clip.families import FAMILIES, family_of, find_family
+from common.clip.families import FAMILIES, Family, family_of, find_family
+from common.clip.families.hugging_face import HUGGING_FACE
 from common.clip.image_size import resize_config
 from common.clip.model import CLIP
 from common.clip.preprocess import Preprocess
@@ -61,7 +62,7 @@ def describe_clip(
         directory = directory / "clip" if source == "pocket" else directory
         family = find_family(directory)
         config = family.read_config(read_record(directory / family.config_file, REMEDY))
-        tokenizer = describe_tokenizer(directory, config.text, family.read_tokenizer)
+        tokenizer = describe_tokenizer(directory, config.text, family)
     config = resize_config(config, family, image_size)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)
@@ -69,18 +70,15 @@ def describe_clip(
 
 
 def describe_tokenizer(
-    directory: Path | None,
-    config: TextConfig,
-    read_tokenizer: Callable[[Path], Tokenizer] = Tokenizer.from_directory,
+    directory: Path | None, config: TextConfig, family: Family = HUGGING_FACE
 ) -> Tokenizer:
     """Return the directory's tokenizer, or without one a stand-in that has no vocabulary.
 
     The stand-in makes one token of every word, as CLIP's vocabulary does with common words:
     lengths and positions are right, and the ids mean nothing.
     """
-    files = ("tokenizer.json", "vocab.json")
-    if directory is not None and any((directory / name).is_file() for name in files):
-        tokenizer = read_tokenizer(directory)
+    if directory is not None and family.has_tokenizer(directory):
+        tokenizer = family.read_tokenizer(directory)
         tokenizer.require_rows(config.vocab_size, directory)
         return tokenizer
     return Tokenizer(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from common.photos.photo import as_rgb
+
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -37,7 +39,7 @@ class Preprocess:
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Return normalised pixels, float32 [size, size, 3]."""
-        image = image.convert("RGB")
+        image = as_rgb(image)
         width, height = self._resized(image.size)
         image = image.resize((width, height), RESAMPLING[self.resample])
         left = round((width - self.size) / 2)

@@ -96,23 +96,27 @@ def open_clip_file(file: Path, activation: str | None = None) -> OpenedCLIP:
     else:
         config = sizes(file, tensors, _activation(file, tensors, activation))
         preprocess = Preprocess(config.vision.image_size)
-    place = tokenizer_place(file, TOKENIZERS.get(config.text.vocab_size, TOKENIZER))
+    usual = TOKENIZERS.get(config.text.vocab_size, TOKENIZER)
+    place = tokenizer_place(file, family, family.tokenizer_source or usual)
     tokenizer = family.read_tokenizer(place)
     return OpenedCLIP(config, family, preprocess, tokenizer, lambda: tensors, place)
 
 
-def tokenizer_place(file: Path, source: str = TOKENIZER) -> Path:
+def tokenizer_place(
+    file: Path, family: Family = hugging_face.HUGGING_FACE, source: str = TOKENIZER
+) -> Path:
     """Return the folder of the tokenizer of a model in one file: its own, or another model's.
 
     Args:
       file: The model's.
+      family: Whose tokenizers are looked for.
       source: A model of the hub with the same tokenizer.
 
     Raises:
       UserError: There is none beside the file, and the hub did not give one.
     """
     for folder in (file.parent / "tokenizer", file.parent):
-        if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        if family.has_tokenizer(folder):
             return folder
     try:
         return resolve(source, TOKENIZER_FILES)

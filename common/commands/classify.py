@@ -106,7 +106,7 @@ def answers(paths: Sequence[Path], predictions: Predictions) -> list[Answer]:
     """Return a line for each photo."""
     lines = []
     for path, row in zip(paths, predictions.probabilities, strict=True):
-        first, *others = row.argsort(kind="stable")[::-1]
+        first, *others = (-row).argsort(kind="stable")  # Of equals the first, as argmax.
         second = others[0] if others else None
         lines.append(
             Answer(

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from common.data.dataset import Split
-from common.data.selection import class_counts
+from common.data.selection import class_counts, rows_by_class
 from common.errors import UserError
 
 
@@ -28,9 +28,8 @@ def few_shot(split: Split, shots: int, seed: int) -> Split:
     if not len(split):
         raise UserError("there are no examples to learn from: give a data set with a train part.")
     chosen = []
-    for label in np.unique(split.labels):
-        rows = np.flatnonzero(split.labels == label)
-        order = np.random.default_rng((seed, int(label))).permutation(len(rows))
+    for label, rows in enumerate(rows_by_class(split.labels, split.labels.max() + 1)):
+        order = np.random.default_rng((seed, label)).permutation(len(rows))
         chosen.append(rows[order[:shots]])
     return split.take(np.concatenate(chosen))
 
@@ -64,8 +63,7 @@ def class_rows(labels: Int[np.ndarray, "b"], classes: int) -> ClassRows:
     if not counts.all():
         raise UserError(f"class number {int(np.argmin(counts))} has no examples: add some.")
     rows = np.empty((classes, counts.max()), dtype=np.int64)
-    for label in range(classes):
-        members = np.flatnonzero(labels == label)
+    for label, members in enumerate(rows_by_class(labels, classes)):
         rows[label] = members[0]
         rows[label, : len(members)] = members
     return ClassRows(rows=rows, counts=counts)

@@ -121,10 +121,11 @@ def _split(
     """Return the photos of one part; what is passed over is added to the list."""
     passed_over += loose_files(root)
     photos = []
+    label_of = {name: label for label, name in enumerate(classnames)}
     for name, folder in classes.items():
         listed = photos_in(folder)
         passed_over += listed.passed_over
-        photos += [(path, classnames.index(name)) for path in listed.paths]
+        photos += [(path, label_of[name]) for path in listed.paths]
     return split_of_files(root, photos)
 
 

@@ -76,8 +76,12 @@ def match_names(
         open_names = [name for name in open_names if name not in key_of]
         if rule != SAME_WORDS[0]:  # "Missile" may have the key of "missile".
             open_keys = _unused(open_keys, key_of)
-    for rule, fits in RELATIONS.items():
-        candidates = {name: [key for key in open_keys if fits(name, key)] for name in open_names}
+    for rule, relation in RELATIONS.items():
+        said = {key: relation.said(key) for key in open_keys}  # Once, not for each pair.
+        candidates = {
+            name: [key for key in open_keys if relation.fits(of_name, said[key])]
+            for name, of_name in zip(open_names, map(relation.said, open_names), strict=True)
+        }
         _settle(candidates, rule, source, same, key_of, rules)
         open_names = [name for name in open_names if name not in key_of]
         open_keys = _unused(open_keys, key_of)
@@ -91,7 +95,7 @@ def require_matches(
     """Refuse a source that names none of the classes.
 
     Raises:
-      UserError: It does.
+      UserError: No key is the name of a class.
     """
     if not matches.keys:
         raise UserError(

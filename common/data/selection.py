@@ -15,6 +15,12 @@ def class_counts(labels: Int[np.ndarray, "b"], classes: int) -> Int[np.ndarray, 
     return np.bincount(labels, minlength=classes)
 
 
+def rows_by_class(labels: Int[np.ndarray, "b"], classes: int) -> list[Int[np.ndarray, "r"]]:
+    """Return the numbers of each class's rows, ascending."""
+    ends = np.cumsum(class_counts(labels, classes))[:-1]
+    return np.split(np.argsort(labels, kind="stable"), ends)
+
+
 def hold_out(
     split: Split, classnames: Sequence[str], holdout: int, source: str
 ) -> tuple[Split, Split]:
@@ -26,8 +32,8 @@ def hold_out(
     if holdout < 0:
         raise UserError(f"holdout={holdout} is negative: give how many per class to test on.")
     train, test = [], []
-    for label, name in enumerate(classnames):
-        rows = np.flatnonzero(split.labels == label)
+    of_class = rows_by_class(split.labels, len(classnames))
+    for name, rows in zip(classnames, of_class, strict=True):
         if len(rows) <= holdout:
             raise UserError(
                 f"class {name!r} of {source} has {len(rows)} examples, too few to hold out "

@@ -7,14 +7,25 @@ Sedan` and `Acura TL Sedan 2012`, `lotus lotus`, `Sea or Lake` and `lake or sea`
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 
 from common.data.names import readable
 
 Form = Callable[[str], Hashable]
 """What is equal for two spellings of one name."""
 
-Relation = Callable[[str, str], bool]
-"""Whether a name and a key mean the same."""
+
+@dataclass(frozen=True)
+class Relation:
+    """When a name and a key mean the same although no form makes them equal.
+
+    Attributes:
+      said: What a spelling says.
+      fits: Whether what a name and what a key says belong together.
+    """
+
+    said: Callable[[str], frozenset]
+    fits: Callable[[frozenset, frozenset], bool]
 
 
 def folded(name: str) -> str:
@@ -109,19 +120,20 @@ SYNONYMS = (
 )
 
 
-def _is_among(name: str, key: str) -> bool:
-    """Return whether one says all alternatives of the other, and more."""
-    of_name, of_key = _alternatives(name), _alternatives(key)
-    return len(of_name | of_key) > 1 and (of_name <= of_key or of_key <= of_name)
+def _synonym_groups(name: str) -> frozenset[int]:
+    """Return the numbers of the groups of `SYNONYMS` that the name is in."""
+    bare = _apart(name)
+    return frozenset(number for number, group in enumerate(SYNONYMS) if bare in group)
 
 
-def _are_synonyms(name: str, key: str) -> bool:
-    return any(_apart(name) in group and _apart(key) in group for group in SYNONYMS)
+def _one_says_more(name: frozenset[str], key: frozenset[str]) -> bool:
+    """Return whether one has all alternatives of the other, and more."""
+    return len(name | key) > 1 and (name <= key or key <= name)
 
 
 RELATIONS: Mapping[str, Relation] = {
     # `Industrial Buildings` of `industrial or commercial buildings`.
-    "alternatives beside it": _is_among,
-    "another name of the class": _are_synonyms,
+    "alternatives beside it": Relation(_alternatives, _one_says_more),
+    "another name of the class": Relation(_synonym_groups, lambda name, key: bool(name & key)),
 }
 """What is tried of names that no form has matched, in this order."""

@@ -77,7 +77,7 @@ def draw(
 def _side(sd: DiffusionModel, name: str, side: int | None, size: int | None) -> int:
     """Return a side in pixels: `side`, or else `size`, or else the model's own."""
     if side is None:
-        name, side = "size", size or sd.image_size
+        name, side = "size", sd.image_size if size is None else size
     if not isinstance(side, int | np.integer):
         raise UserError(f"{name}={side!r} is not a whole number.")
     check_number(name, side, SIDES)

@@ -16,7 +16,7 @@ from common.diffusion.text_encoder import TextConditions
 from common.photos.images import to_uint8
 from common.progress import Progress
 from common.seeds import seed_key, seed_words
-from common.spread import over_devices
+from common.spread import on_all_devices, over_devices
 
 
 def _pictures(
@@ -89,7 +89,8 @@ def generate(
     """
     width, height = (size, size) if isinstance(size, int) else size
     shared = {
-        "params": {name: sd.params[name] for name in ("unet", "vae")},
+        # Once for all groups of prompts.
+        "params": on_all_devices({name: sd.params[name] for name in ("unet", "vae")}),
         "guidance": np.float32(guidance),
         "seed": seed_words(seed),
         # As diffusers: a picture of this size that nothing was cut off.

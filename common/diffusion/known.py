@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from common.clip.config import TextConfig
-from common.clip.hugging_face import text_from_json
 from common.clip.known import (
     abstract_text,
     describe_tokenizer,
@@ -20,18 +19,14 @@ from common.clip.known import (
 from common.diffusion.architecture import (
     Architecture,
     XLArchitecture,
-    architecture_class,
     read_architecture,
 )
 from common.diffusion.assembly import abstract_unet, abstract_vae, make_model, make_modules
 from common.diffusion.config import UNetConfig, VAEConfig
 from common.diffusion.model import StableDiffusion
 from common.diffusion.schedule import NoiseSchedule
-from common.diffusion.single_file import open_single_file, text_sizes_of
-from common.diffusion.xl_file import XL_SCHEDULER, is_xl
-from common.files import read_record
-from common.sizes import REMEDY
-from common.weights.files import read_tensors
+from common.diffusion.single_file import open_single_file, texts_of
+from common.diffusion.xl_file import XL_SCHEDULER
 
 _V1 = Architecture(
     UNetConfig(),
@@ -136,24 +131,14 @@ def architecture_of(source: str) -> Architecture:
     return known(KNOWN, source) if directory is None else read_architecture(directory)
 
 
-def is_known_xl(source: str) -> bool:
-    """Return whether a model at hand, or a key of `KNOWN`, is a Stable Diffusion XL."""
+def local_text_widths(source: str) -> tuple[int, ...] | None:
+    """Return the widths of a local model's text states, from its small files; None: not local."""
     if file := single_file(source):
-        return is_xl(read_tensors(file))
-    directory = local_directory(source)
-    if directory is None:
-        return isinstance(KNOWN.get(source), XLArchitecture)
-    return architecture_class(directory) is XLArchitecture
-
-
-def text_width(source: str) -> int | None:
-    """Return the width of a local model's text states, from its small files; None: not local."""
-    if file := single_file(source):
-        return text_sizes_of(file).width
+        return tuple(text.width for text in texts_of(file))
     directory = _local_directory(source)
     if directory is None:
         return None
-    return text_from_json(read_record(directory / "text_encoder/config.json", REMEDY)).width
+    return tuple(text.width for text in read_architecture(directory).texts.values())
 
 
 def _local_directory(source: str) -> Path | None:

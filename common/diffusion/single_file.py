@@ -23,7 +23,7 @@ from common.diffusion.file_parts import (
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.shapes import text_sizes, unet_fields, vae_sizes, with_text_model
 from common.diffusion.text_encoder import FIRST
-from common.diffusion.xl_file import HEAD, first_text_sizes, is_xl, open_xl
+from common.diffusion.xl_file import HEAD, is_xl, open_xl, xl_texts
 from common.errors import UserError
 from common.text import shown
 from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_TEXT_TOWER
@@ -89,17 +89,17 @@ def open_single_file(file: Path, prediction: str | None = None) -> SingleFile:
     )
 
 
-def text_sizes_of(file: Path) -> TextConfig:
-    """Return the sizes of the text tower of a Stable Diffusion in one file; of XL the first.
+def texts_of(file: Path) -> tuple[TextConfig, ...]:
+    """Return the sizes of the text encoders of a Stable Diffusion in one file.
 
     Raises:
       UserError: The file is another model.
     """
     tensors = _read(file)
     if is_xl(tensors):
-        return first_text_sizes(file, tensors)
+        return xl_texts(file, tensors)
     text = _parts(file, tensors)["text_encoder"]
-    return told(file, lambda: _text(text))
+    return (told(file, lambda: _text(text)),)
 
 
 def is_single_file(tensors: Mapping[str, np.ndarray]) -> bool:

@@ -1,8 +1,9 @@
 """Search for learned words in the text of a prompt."""
 
+import functools
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from common.errors import UserError
@@ -46,7 +47,7 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
     """
     normal, origin = _normal(text)
     matches, end = [], 0
-    bare = _bare_words(words)
+    bare = _bare_words(tuple(words))
     for match in BRACKETED.finditer(normal):
         matches += bare(normal, end, match.start())
         end = match.end()
@@ -57,17 +58,8 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
     return [WordMatch(origin[match.start], origin[match.end], match.word) for match in matches]
 
 
-def check_words(texts: Iterable[str], words: Collection[str]) -> None:
-    """Refuse prompts with a word in brackets that is not among `words`.
-
-    Raises:
-      UserError: It names the first such word.
-    """
-    for text in texts:
-        find_words(text, words)
-
-
-def _bare_words(words: Collection[str]):
+@functools.lru_cache(maxsize=8)  # Many prompts are read with the same words.
+def _bare_words(words: tuple[str, ...]) -> Callable[[str, int, int], Iterator[WordMatch]]:
     """Return a function that finds words without brackets between two places of a text."""
     named = {_normal(word)[0]: word for word in words if not BRACKETED.fullmatch(word)}
     longest_first = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))

@@ -65,8 +65,7 @@ def is_xl(tensors: Tensors) -> bool:
 def open_xl(file: Path, tensors: Tensors, prediction: str | None) -> SingleFile:
     """Open a Stable Diffusion XL in one file; see `open_single_file`."""
     parts = _parts(file, tensors)
-    first = told(file, lambda: text_sizes(parts[FIRST.folder]))
-    second = told(file, lambda: _second(parts[SECOND.folder]))
+    first, second = _texts(file, parts)
     unet = told(file, lambda: UNetConfig(**_unet(parts["unet"], second)))
     others = {"sample_size": 1024, "scaling_factor": 0.13025, "force_upcast": True}
     vae = told(file, lambda: vae_sizes(parts["vae"], **others))
@@ -80,9 +79,9 @@ def open_xl(file: Path, tensors: Tensors, prediction: str | None) -> SingleFile:
     )
 
 
-def first_text_sizes(file: Path, tensors: Tensors) -> TextConfig:
-    """Return the sizes of the first text encoder."""
-    return told(file, lambda: text_sizes(_parts(file, tensors)[FIRST.folder]))
+def xl_texts(file: Path, tensors: Tensors) -> tuple[TextConfig, TextConfig]:
+    """Return the sizes of both text encoders."""
+    return _texts(file, _parts(file, tensors))
 
 
 def _parts(file: Path, tensors: Tensors) -> dict[str, Tensors]:
@@ -94,6 +93,11 @@ def _parts(file: Path, tensors: Tensors) -> dict[str, Tensors]:
     parts: dict[str, Tensors] = {name: part_of(tensors, name, XL_PREFIXES) for name in XL_PREFIXES}
     require_parts(file, parts, "is a Stable Diffusion XL that ")
     return parts | {FIRST.folder: with_text_model(parts[FIRST.folder])}
+
+
+def _texts(file: Path, parts: Mapping[str, Tensors]) -> tuple[TextConfig, TextConfig]:
+    first = told(file, lambda: text_sizes(parts[FIRST.folder]))
+    return first, told(file, lambda: _second(parts[SECOND.folder]))
 
 
 def _second(text: Tensors) -> TextConfig:

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from common.data.selection import rows_by_class
 from common.errors import UserError
 
 
@@ -54,7 +55,8 @@ def class_means(
     features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"]
 ) -> Float[np.ndarray, "k d"]:
     """Return the unit-length mean of each class's unit features, for classes that have any."""
-    return normalise(np.stack([features[labels == label].mean(0) for label in np.unique(labels)]))
+    groups = rows_by_class(labels, labels.max() + 1)
+    return normalise(np.stack([features[rows].mean(0) for rows in groups if len(rows)]))
 
 
 def nearest_by_cosine(

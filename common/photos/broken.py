@@ -62,17 +62,6 @@ def errors_of(load: Callable[[int], object], rows: Iterable[int]) -> list[UserEr
         return [error for error in pool.map(tried, rows) if error is not None]
 
 
-def require_photos(*splits: Any) -> None:
-    """Open every photo of some `ImageSplit`s and keep none, where no pass will open them.
-
-    Raises:
-      BrokenExamples: Some cannot be opened; all of them are named.
-    """
-    errors = [error for split in splits for error in errors_of(split.load, range(len(split)))]
-    if errors:
-        raise BrokenExamples(errors)
-
-
 @contextmanager
 def named_together(*splits: Any) -> Iterator[None]:
     """Look for broken photos in all of these `ImageSplit`s once the body finds one.

@@ -109,7 +109,9 @@ class ArrayPhoto:
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the size and the pixels."""
-        return hashlib.sha256(str(self.pixels.shape).encode() + self.pixels.tobytes()).digest()
+        digest = hashlib.sha256(str(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels))
+        return digest.digest()
 
 
 def photo_file(path: Path) -> EncodedPhoto:
@@ -167,6 +169,7 @@ def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.I
     grey is repeated, palettes are looked up and transparency is dropped, not composited. Grey
     of 9 to 16 bits is scaled to 8 bits first, because Pillow would clip nearly all of it to
     white. Floating-point numbers and 32-bit integers are refused: Pillow would clip them, too.
+    A picture that is upright and RGB already is returned itself.
 
     Args:
       image: As it was opened.
@@ -212,7 +215,12 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         # Same colours as a direct conversion, which would warn about a palette with alpha.
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    return as_rgb(image)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return Pillow's conversion to RGB, or the image itself where it is RGB: no copy of it."""
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

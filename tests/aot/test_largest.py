@@ -48,11 +48,19 @@ def test_the_largest_of_all(tried, limit):
     assert len(values) == len(set(values)) <= 12
 
 
-@pytest.mark.parametrize(("start", "found"), [(8, 40), (7, 42), (32, 32), (64, 32), (100, 25)])
+@pytest.mark.parametrize(
+    ("start", "found"), [(8, 40), (7, 42), (32, 32), (64, 32), (100, 25), (45, 22)]
+)
 def test_multiples_of_the_start_or_its_halves(tried, start, found):
     values = tried(lambda size: 10 * size / 43)
     assert search(start) == found
     assert values[0] == start
+
+
+@pytest.mark.parametrize(("start", "limit", "found"), [(100, 24, 24), (3, 2, 2), (7, 6, 6)])
+def test_between_a_half_and_an_odd_start(tried, start, limit, found):
+    tried(lambda size: 10 * size / limit)
+    assert search(start) == found
 
 
 def test_a_field_that_no_longer_matters(tried, capsys):

@@ -14,7 +14,7 @@ from common.clip.checkpoint import abstract_text
 from common.convert import convert
 from common.diffusion import Modules, StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.diffusion.checkpoint import abstract_unet, abstract_vae
-from common.diffusion.known import KNOWN, describe_stable_diffusion, text_width
+from common.diffusion.known import KNOWN, describe_stable_diffusion, local_text_widths
 from common.diffusion.single_file import open_single_file
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
@@ -65,7 +65,7 @@ def test_a_file_of_1x_is_what_its_folder_is(first, tensors, tmp_path, name):
     assert same(loaded.params, first.params)
     assert loaded.unet.config == folder.unet.config and loaded.vae.config == folder.vae.config
     assert loaded.fingerprint == folder.fingerprint
-    assert loaded.schedule == folder.schedule and text_width(str(file)) == 64
+    assert loaded.schedule == folder.schedule and local_text_widths(str(file)) == (64,)
 
 
 def test_a_file_of_2x_is_what_its_folder_is(second, tmp_path):

@@ -20,7 +20,7 @@ from common.diffusion import (
     text_to_image,
 )
 from common.diffusion.drawing import generate
-from common.diffusion.known import KNOWN, describe_stable_diffusion, is_known_xl
+from common.diffusion.known import KNOWN, describe_stable_diffusion, local_text_widths
 from common.diffusion.record import digests_of_used
 from common.diffusion.states import prompt_groups
 from common.diffusion.text_encoding import encode_prompts, encode_weighted
@@ -317,12 +317,10 @@ def test_published_sizes(source, side):
     KNOWN[source].require_fit()
 
 
-def test_what_is_known_to_be_one(directory, models, tmp_path):
+def test_the_widths_of_what_is_at_hand(directory, models, tmp_path):
     save_stable_diffusion(models["v1"], tmp_path / "v1")
-    assert [is_known_xl(str(x)) for x in (directory, tmp_path / "v1", BASE, "some/model")] == [
-        *(True, False),
-        *(True, False),
-    ]
+    widths = [local_text_widths(str(x)) for x in (directory, tmp_path / "v1", BASE, "some/model")]
+    assert widths == [(24, 32), (24,), None, None]
     described = describe_stable_diffusion(str(directory))
     assert described.default_sampler == "checkpoint" and "text_2" in described.params
 

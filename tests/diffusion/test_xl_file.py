@@ -8,7 +8,7 @@ import pytest
 
 from common.convert import convert
 from common.diffusion import load_stable_diffusion, save_stable_diffusion
-from common.diffusion.known import KNOWN, describe_stable_diffusion, is_known_xl, text_width
+from common.diffusion.known import KNOWN, describe_stable_diffusion, local_text_widths
 from common.diffusion.single_file import open_single_file
 from common.errors import UserError
 from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_PROJECTED_TEXT_TOWER
@@ -88,7 +88,8 @@ def test_a_file_is_what_its_folder_is(model, tensors, tmp_path):
     assert same(loaded.params, model.params)
     assert loaded.modules == folder.modules and loaded.fingerprint == folder.fingerprint
     assert [x.pad for x in loaded.tokenizers] == [x.pad for x in folder.tokenizers]
-    assert type(loaded) is type(folder) and text_width(str(file)) == 64 and is_known_xl(str(file))
+    assert type(loaded) is type(folder)
+    assert local_text_widths(str(file)) == local_text_widths(str(tmp_path / "folder")) == (64, 128)
     shapes = jax.tree.map(lambda x: x.shape, describe_stable_diffusion(str(file)).params)
     assert shapes == jax.tree.map(lambda x: x.shape, model.params)
 

@@ -231,7 +231,7 @@ MUTATIONS = (
     Mutation(
         "an export of what does not fit the run's model",
         "mcti_jax/export.py",
-        "        require_usable(tokens, local_widths(model) or tokens[0].widths, model)\n",
+        "        require_usable(tokens, local_text_widths(model) or tokens[0].widths, model)\n",
         "",
         TOKENS,
     ),

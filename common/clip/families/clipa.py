@@ -25,5 +25,7 @@ CLIPA = replace(
     image_tower=CLIPAViT,
     small_files=(WORDS, *TOKENIZER_FILES),
     read_tokenizer=CLIPATokenizer.from_directory,
+    tokenizer_marks=("tokenizer.json", WORDS),
+    tokenizer_source=next(iter(CLIPAS)),
     known=CLIPAS,
 )

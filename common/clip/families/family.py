@@ -47,6 +47,8 @@ class Family:
       stem: Of the weights' file name.
       small_files: What else is read, beside weights and `config_file`.
       read_tokenizer: Directory to tokenizer.
+      tokenizer_marks: The files of which a directory with a tokenizer holds at least one.
+      tokenizer_source: A model of the hub with the tokenizer of the whole family, if it has one.
       scalars: Parameters beside those of the towers.
       in_transformers: Whether transformers reads what `files` writes.
       resampling: How position embeddings are brought to images of another size, a key of
@@ -68,7 +70,13 @@ class Family:
     stem: str
     small_files: tuple[str, ...] = TOKENIZER_FILES
     read_tokenizer: Callable[[Path], Tokenizer] = Tokenizer.from_directory
+    tokenizer_marks: tuple[str, ...] = ("tokenizer.json", "vocab.json")
+    tokenizer_source: str = ""
     scalars: tuple[str, ...] = ("logit_scale",)
     in_transformers: bool = False
     resampling: str = ""
     known: Mapping[str, CLIPConfig] = field(default_factory=dict)
+
+    def has_tokenizer(self, directory: Path) -> bool:
+        """Return whether a directory holds a tokenizer of the family."""
+        return any((directory / name).is_file() for name in self.tokenizer_marks)
