@@ -121,7 +121,8 @@ def _tell(
     ]
     for rows in mixed[:_NAMED]:
         other = rows[labels[rows] != labels[rows[0]]][0]
-        say(f"of two classes and alike: {photos[rows[0]]} and {photos[other]}: see which is right.")
+        both = f"{photos[rows[0]]} and {photos[other]}"
+        say(f"near-duplicates of two classes: {both}: check the labels.")
     if len(mixed) > _NAMED:
         say(f"and {len(mixed) - _NAMED} more such groups.")
     for part, rows in parts.items():

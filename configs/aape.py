@@ -45,7 +45,7 @@ def defaults() -> ConfigDict:
     config.data = "pocket:rare"  # photos, or features:FILE.npz
     config.targets = ()  # further data sets to measure on, each over its own classes
     config.classes = 0  # for `common.aot`: the number of classes; 0 opens the data and counts
-    config.subsample = "auto"  # all; of the papers' sets base: the first half, tested on both; new
+    config.subsample = "auto"  # all; base: the first half, tested on both; new; auto: base or all
     config.shots = -1  # photos per class; 0 takes all; -1: 16 of the papers' sets, else all
     config.shots_seed = 1  # which photos; the papers average over 1, 2, 3
     config.holdout = 1  # photos per class kept for the test where a folder has no split
@@ -76,7 +76,7 @@ def defaults() -> ConfigDict:
     config.projection.zero_init = True  # the last layer starts at zero: zero-shot CLIP
     config.projection.identity_init = False  # of fc: starts at g = w
     config.classifier = ConfigDict()
-    config.classifier.mode = "aape_only"  # h(x) asks; or template_and_aape, with g; template_only
+    config.classifier.mode = "aape_only"  # of h(x); or template_and_aape, with g; template_only
     config.classifier.blend = 0.7  # of aape_only: share of h(x) in what asks once trained; rest x
     config.classifier.template = "plain"  # "a photo of a {}"; or "coop", or the text itself
     config.classifier.classes = "sentences"  # w_c: their mean; template: its feature; mix: both

@@ -50,7 +50,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "mcti_jax:MCTI"  # package:class, for commands that serve all methods
-    config.recipe = ""  # name of one of the paper's datasets: takes the published settings
+    config.recipe = ""  # one of the paper's data sets, or photos: takes the published settings
     config.seed = 0  # of the draws of training and of the pictures
 
     # What is learned from.
@@ -150,7 +150,11 @@ def defaults() -> ConfigDict:
 
 
 def recipe(name: str) -> ConfigDict:
-    """Use the published recipe on one of the paper's datasets."""
+    """Return the fields of the published recipe on one of the paper's data sets, or on photos.
+
+    Raises:
+      UserError: There is no such recipe.
+    """
     check_choice("recipe", name, RECIPES)
     data, classes, noun = RECIPES[name]
     return ConfigDict(

@@ -73,8 +73,8 @@ def draw_prompts(
       weighted: Whether prompts are read as `common.diffusion.weighted` says.
 
     Raises:
-      UserError: There is no run or no prompt, a prompt is too long or holds a word that the run did not learn,
-        or the tokens or the sampler do not fit the model.
+      UserError: There is no run or no prompt, a prompt is too long or holds a word that the run
+        did not learn, or the tokens or the sampler do not fit the model.
     """
     if not prompts:
         raise UserError("there is no --prompt: say what the pictures shall show.")

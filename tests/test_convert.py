@@ -46,6 +46,7 @@ from common.weights.files import read_tensors, write_tensors
 from common.weights.nesting import flatten
 from common.weights.table import to_source
 from tests.hostile import commands
+from tests.mutations import ROOT
 
 LETTERS = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]
 TEXT = TextConfig(
@@ -207,6 +208,12 @@ def test_stable_diffusion(tokenizer, tmp_path):
     assert load_stable_diffusion(str(tmp_path / "out")).fingerprint == report["fingerprint"]
     for part in report["parts"].values():
         assert part["keys"] and not part["ignored"]
+
+
+def test_the_page_shows_what_the_pocket_model_prints(tmp_path):
+    """If this fails, run the command of docs/weights.md again."""
+    said = summary(convert(str(ROOT / "common/pocket/models/sd"), tmp_path / "out"))
+    assert said in (ROOT / "docs/weights.md").read_text("utf-8")
 
 
 def test_what_was_written_wrongly_is_noticed(open_clip_directory, tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ def train_run(config: ConfigDict, workdir: AnyPath) -> None:
     print_table(result)
     for table in method.tables(method.config, result):
         say(table)
-    say(f"all of it: {workdir}/result.json; python -m common.report --html={workdir}")
+    say(f"all results: {workdir}/result.json")
+    say(f"as a page: python -m common.report --html={workdir}")
     tell_written(method, workdir)
 
 

@@ -39,12 +39,12 @@ _UNABLE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EI
 
 
 class WorkdirInUseError(UserError):
-    """Another process trains into the folder."""
+    """Another process is training in the folder."""
 
     def __init__(self, workdir: AnyPath, owner: str) -> None:
         owner = printable(" ".join(owner.split())[:100]) or "another process"
         super().__init__(
-            f"{workdir} is in use: {owner} trains into it. Wait for its end, or give a new "
+            f"{workdir} is in use: {owner} is training in it. Wait for its end, or give a new "
             "--workdir."
         )
 
@@ -117,7 +117,7 @@ def _take(workdir: Path, how: int) -> int:
         if error.errno not in _UNABLE:
             os.close(handle)
             raise
-        say(f"{workdir} cannot be locked ({error.strerror}): let no other run train into it.")
+        say(f"{workdir} cannot be locked ({error.strerror}): let no other run train in it.")
     return handle
 
 
@@ -125,7 +125,8 @@ def _take(workdir: Path, how: int) -> int:
 def _in_bucket(workdir: AnyPath) -> Iterator[None]:
     path, token = workdir / NAME, secrets.token_hex(8)
     if (seen := _read(path)) is not None:
-        say(f"{workdir}: seeing for {PATIENCE:.0f} s whether {_owner(seen)} still trains into it…")
+        said = f"waiting {PATIENCE:.0f} s to see whether {_owner(seen)} still trains in it"
+        say(f"{workdir}: {said}…")
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             time.sleep(BEAT / 10)

@@ -154,7 +154,7 @@ def _words(file: AnyPath, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[
     parts = tuple(vectors[key] for key in KEYS)
     if len(set(map(len, parts))) > 1:
         counts = " and ".join(f"{len(vectors[key])} vectors of {key}" for key in KEYS)
-        raise UserError(f"{str(file)!r} holds {counts}, which have to be as many: get it again.")
+        raise UserError(f"{str(file)!r} holds {counts}, not as many of both: get it again.")
     return {_BOTH: parts}
 
 

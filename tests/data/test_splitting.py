@@ -101,7 +101,7 @@ def test_a_photo_of_two_classes_is_named(folder, tmp_path):
     done = commands.run("common.split", f"folder:{root}", f"--out={out}")
     assert done.status == 0, done.err
     printed = " ".join(done.out.split())
-    assert "of two classes and alike" in printed and "copy.png" in printed
+    assert "near-duplicates of two classes" in printed and "copy.png" in printed
     parts = json.loads(out.read_text())
     holding = [
         part

@@ -1,4 +1,4 @@
-"""A family of models: CLIP, but for the names in its files and texts that see both ways."""
+"""A family of models: CLIP, but for the names in its files and a bidirectional text tower."""
 
 from dataclasses import dataclass, replace
 
