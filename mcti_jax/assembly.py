@@ -26,7 +26,6 @@ from mcti_jax.losses import Kept
 from mcti_jax.material import EncodedPhotos, Material
 from mcti_jax.networks import Networks
 from mcti_jax.objective import Objective, gamma_factor
-from mcti_jax.options import check_values
 from mcti_jax.prompts import Prompts
 from mcti_jax.readers import TextReader, readers_of, widths_of
 from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, nouns
@@ -122,7 +121,6 @@ def check_options(config: ConfigDict, sd: StableDiffusion) -> None:
     Raises:
       UserError: It names the option.
     """
-    check_values(config)
     readers = readers_of(sd)
     for reader in readers:
         training_prompts(config, reader.tokenizer, bool(config.alpha)).pool_at(config.pool)

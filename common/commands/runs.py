@@ -55,8 +55,7 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     method, config = read_run_config(workdir, methods, flags.FLAGS.cache)
     dataset = data or config.data
     out = evaluation_file(workdir, dataset, part)
-    if "dtype" in config:  # A method of one's own may do without.
-        use_precision(config.dtype)
+    use_precision(config.get("dtype", "auto"))  # A method of one's own may do without.
     evaluation = method.measure(config, workdir, data, **options)
     result = evaluation_record(method.name, config, evaluation, dataset)
     print_table(result)
