@@ -3,7 +3,9 @@
     python -m mcti_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on the test photos of another data set
-with the same classes, for instance in another style. The token files say which class a token
+with the same classes, for instance in another style; without parts `train` and `test` all of its
+photos are, but those that the run learned from. The baselines learn from the run's own photos in
+either case, and are left out where these are not at hand. The token files say which class a token
 belongs to (`class`, `class_index`); their names and order do not matter.
 
 For example:

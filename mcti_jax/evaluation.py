@@ -143,7 +143,8 @@ def baseline_scores(material: Material) -> dict[str, dict[str, float]]:
     """Measure what the photos and CLIP alone come to; nothing where there is nothing to measure."""
     if not _measured(material):
         return {}
-    return feature_baselines(material) | {"names": name_baseline(material)}
+    learned = feature_baselines(material) if len(material.train) else {}
+    return learned | {"names": name_baseline(material)}
 
 
 def _measured(material: Material) -> bool:
@@ -243,23 +244,21 @@ def picture_scores(
     """Measure the pictures of K classes with CLIP: see `common.evaluation.generation`.
 
     Their class is looked for by the tokens that drew them, and by the training photos, which
-    judge every method alike.
+    judge every method alike, if there are any.
     """
     count, per_class = images.shape[:2]
     features = clip_features(material.clip, images.reshape(-1, *images.shape[2:]))
     labels = np.repeat(np.arange(count), per_class)
-    photos = material.train_features, material.train.labels
-    by_photos = baselines.nearest_class_mean(*photos, features)
-    measures = {}
+    measures: dict[str, float] = {}
     if count > 1:
-        measures = {
-            "generated/accuracy": generation.accuracy(features, labels, classes),
-            "generated/accuracy_by_photos": classification.accuracy(by_photos, labels),
-        }
-    measures |= {
-        "generated/clip_i": generation.clip_i(features, labels, *photos),
-        "generated/clip_t": generation.clip_t(features, classes[labels]),
-    }
+        measures["generated/accuracy"] = generation.accuracy(features, labels, classes)
+    if len(material.train):
+        photos = material.train_features, material.train.labels
+        if count > 1:
+            found = baselines.nearest_class_mean(*photos, features)
+            measures["generated/accuracy_by_photos"] = classification.accuracy(found, labels)
+        measures["generated/clip_i"] = generation.clip_i(features, labels, *photos)
+    measures["generated/clip_t"] = generation.clip_t(features, classes[labels])
     if per_class > 1:
         measures["generated/diversity"] = generation.diversity(features, labels)
     return measures

@@ -24,6 +24,7 @@ from common.data import (
     open_dataset,
 )
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
+from common.data.dataset import AnyDataset
 from common.data.joined import join
 from common.data.passed_over import listed
 from common.data.templates import TEMPLATES
@@ -141,19 +142,42 @@ class Material:
             _ = self.test_features, self.encoded, self.others
 
 
-def gather(config: ConfigDict) -> Material:
-    """Load the models and open the photos.
+def open_own(config: ConfigDict) -> tuple[AnyDataset, tuple[str, ...]]:
+    """Open what a run learns from, and name the classes that `add` brings.
 
     Raises:
-      UserError: a model or data set cannot be had, or the two models do not fit.
+      UserError: A data set cannot be opened, or holds too little to learn from.
     """
     dataset, added = open_photos(config, config.data), ()
     if config.add:
         further = open_photos(config, config.add)
         dataset, added = join(dataset, further), further.classnames
     check_classes(dataset.classnames, config)
-    train = dataset.train
-    if shots := shots_of(config):
+    return dataset, added
+
+
+def gather(config: ConfigDict) -> Material:
+    """Load the models and open the photos.
+
+    Raises:
+      UserError: A model or data set cannot be had, or the two models do not fit.
+    """
+    return with_models(config, *open_own(config))
+
+
+def with_models(config: ConfigDict, dataset: AnyDataset, added: tuple[str, ...] = ()) -> Material:
+    """Load the models for an opened data set, of which `config` says how much is learned from.
+
+    Args:
+      config: The run's.
+      dataset: Without a training part it can only be measured on.
+      added: Those of its classes that are learned beside an earlier run's.
+
+    Raises:
+      UserError: A model cannot be had, or the two do not fit, or the photos do not.
+    """
+    train, shots = dataset.train, shots_of(config)
+    if shots and len(train):
         train = few_shot(train, shots, config.shots_seed)
     dtype = frozen_dtype(config.dtype)
     drawn = config.generate.per_class or config.preview_every
@@ -162,7 +186,7 @@ def gather(config: ConfigDict) -> Material:
     clip = load_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
     beside = open_photos(config, config.beside) if config.beside else None
-    for part in (train, *([beside.test] if beside else [])):
+    for part in (train, dataset.test, *([beside.test] if beside else [])):
         require_features_of(clip, part, config)
     return Material(
         sd=sd,

@@ -1,15 +1,20 @@
 """What the saved tokens of a run come to, on its own photos or others of the same classes."""
 
+from dataclasses import replace
+
+import numpy as np
 from ml_collections import ConfigDict
 
-from common.config import changed
+from common.data.dataset import AnyDataset
+from common.data.further import open_further
 from common.errors import UserError
 from common.paths import AnyPath
+from common.progress import say
 from common.training import Evaluation
 from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.formats import in_class_order, require_usable
-from mcti_jax.material import gather
+from mcti_jax.material import gather, open_own, with_models
 from mcti_jax.options import check_values
 from mcti_jax.readers import readers_of, widths_of
 from mcti_jax.saving import read_run_tokens
@@ -31,11 +36,9 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     Raises:
       UserError: The tokens or the photos are not of these models and classes.
     """
-    if data:
-        config = changed(config, {"data": data, "add": ""})
     learned = read_run_tokens(workdir)
     check_values(config)
-    material = gather(config)
+    material = with_models(config, _measured_on(config, data)) if data else gather(config)
     if data and not len(material.test):
         raise UserError(
             f"--data={data} has no test photos: put them into PATH/test/class/ beside "
@@ -52,3 +55,28 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     check_options(config, sd)
     start = nouns(config, readers_of(sd))
     return evaluate(config, material, {name: tokens}, start, baseline_scores(material))
+
+
+def _measured_on(config: ConfigDict, data: str) -> AnyDataset:
+    """Return another data set's test photos, with the run's own photos as the training part.
+
+    These are what the baselines learn from. Where they are not at hand there is no training part.
+
+    Raises:
+      UserError: The other data set cannot be opened.
+    """
+    places = [place for place in (config.data, config.add) if place]
+    other = open_further(data, own=places, holdout=config.holdout)
+    nothing = replace(other, train=other.train.take([]), val=None)
+    try:
+        own, _ = open_own(config)
+    except UserError as error:
+        say(f"The photos that the run learned from are not at hand, so no baseline is: {error}")
+        return nothing
+    label_of = {name: label for label, name in enumerate(other.classnames)}
+    if set(own.classnames) != set(label_of):  # Refused with the names of the tokens.
+        return nothing
+    if own.classnames == other.classnames:
+        return replace(nothing, train=own.train)
+    labels = np.array([label_of[name] for name in own.classnames])[own.train.labels]
+    return replace(nothing, train=replace(own.train, labels=labels))

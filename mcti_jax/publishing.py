@@ -74,6 +74,7 @@ def describe_tokens(config: ConfigDict, workdir: AnyPath) -> Card:
         classnames=classnames,
         facts={
             "photos": f"{shots} of each class" if shots else "all of the training part",
+            "begun from": config.start,
             "vectors of a word": str(config.vectors),
         },
         tags=("textual_inversion", "stable-diffusion", "text-to-image", "mc-ti"),

@@ -87,7 +87,7 @@ def clean(dataset: str, name: str) -> str:
     return rule(name) if rule else name
 
 
-def open_named(spec: str, holdout: int, names: str) -> AnyDataset:
+def open_named(spec: str, holdout: int | None, names: str) -> AnyDataset:
     """Open a data set with CoOp's class names.
 
     Args:

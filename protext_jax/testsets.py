@@ -95,7 +95,8 @@ def _own_parts(config: ConfigDict, texts: TrainingTexts) -> list[tuple[str, AnyD
 
 
 def _target(config: ConfigDict, spec: str) -> TestSet:
-    dataset = open_named(spec, config.holdout, config.names)
+    # No picture was learned from, so that all of a set without a test part are measured on.
+    dataset = open_named(spec, None, config.names)
     generalisation = config.protocol == DOMAIN_GENERALISATION
     shown_alone = generalisation or identify(dataset.name) in FEW_CLASSES
     dataset = measurable(spec, dataset, shown_alone=shown_alone, called=PICTURES)

@@ -13,8 +13,9 @@ from aape_jax.classification.class_texts import BankTexts, encode_bank, open_cla
 from aape_jax.classification.views import view as photo_view
 from aape_jax.core.presets import class_kinds
 from common.clip import CLIP
-from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, open_dataset
+from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit
 from common.data.clip_features import image_features
+from common.data.further import open_further
 from common.data.matching import match_names
 from common.evaluation.classification import normalise
 from common.protocols.measured import measurable, target_prefix
@@ -114,7 +115,7 @@ def open_target(config: ConfigDict, spec: str, run_classnames: Sequence[str] = (
     Raises:
       UserError: it cannot be opened, or nothing can be measured on it.
     """
-    dataset = open_dataset(spec, holdout=config.holdout)
+    dataset = open_further(spec, own=(config.data,), holdout=config.holdout)
     shown_alone = config.protocol == DOMAIN_GENERALISATION
     dataset = measurable(spec, dataset, shown_alone=shown_alone)
     names, kinds = dataset.classnames, class_kinds(config)

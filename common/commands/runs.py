@@ -16,7 +16,7 @@ from common.training.mesh import make_mesh
 from common.training.method import method_class as method_class
 from common.training.method import read_run_config
 from common.training.outputs import write_outputs
-from common.training.results import evaluation_record, write_evaluation
+from common.training.results import evaluation_record, learned_from, write_evaluation
 from common.training.types import Evaluation
 from common.training.workdir import evaluation_file
 
@@ -53,7 +53,7 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     """
     workdir, data = local_run(flags.FLAGS.workdir), flags.FLAGS.data
     method, config = read_run_config(workdir, methods, flags.FLAGS.cache)
-    dataset = data or config.data
+    dataset = data or learned_from(config)
     out = evaluation_file(workdir, dataset, part)
     use_precision(config.get("dtype", "auto"))  # A method of one's own may do without.
     evaluation = method.measure(config, workdir, data, **options)

@@ -15,7 +15,7 @@ from common.records import Record
 from common.text import quoted, some
 
 
-def open_coop(path: str, holdout: int) -> Dataset:
+def open_coop(path: str, holdout: int | None) -> Dataset:
     """Open a folder with a `split*.json`, or that JSON itself; or one of `coop_layouts`.
 
     The JSON holds `{"train": [[photo, label, classname], ...], "val": ..., "test": ...}`; rows

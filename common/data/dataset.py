@@ -20,7 +20,7 @@ from common.photos.collection import Photos, pictures_of
 from common.photos.photo import Picture
 from common.weights.fingerprint import text_digest
 
-_READ_AT_ONCE = 1024  # Files whose digests are awaited together.
+_AT_ONCE = 1024  # Pictures whose digests are awaited together.
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +89,27 @@ class ImageSplit:
         Raises:
           BrokenExamples: The files of some pictures cannot be read; all of them are named.
         """
-        digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
+        labels = self.labels.astype("<i8").tobytes()
+        return hashlib.sha256(labels + b"".join(self.digests)).hexdigest()[:16]
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """The SHA-256 of each picture's content.
+
+        Raises:
+          BrokenExamples: The files of some pictures cannot be read; all of them are named.
+        """
         try:
             with ThreadPoolExecutor() as pool:  # Remote files come slowly, one after another.
-                for start in range(0, len(self), _READ_AT_ONCE):
-                    some = self.pictures[start : start + _READ_AT_ONCE]
-                    for one in pool.map(lambda picture: picture.digest(), some):
-                        digest.update(one)
+                parts = [self.pictures[at : at + _AT_ONCE] for at in range(0, len(self), _AT_ONCE)]
+                return [digest for part in parts for digest in pool.map(_digest, part)]
         except BrokenPicture:
-            errors = errors_of(lambda row: self.pictures[row].digest(), range(len(self)))
+            errors = errors_of(lambda row: _digest(self.pictures[row]), range(len(self)))
             raise BrokenExamples(errors) from None
-        return digest.hexdigest()[:16]
+
+
+def _digest(picture: Picture) -> bytes:
+    return picture.digest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.weights.npz import read_npz
 
 
-def open_features(path: str, holdout: int) -> FeatureDataset:
+def open_features(path: str, holdout: int | None) -> FeatureDataset:
     """Open an npz with `features [N,D]`, `labels [N]` and `classnames [C]`, or a feature folder.
 
     The last `holdout` rows of each class become test, unless the file brings its own parts as

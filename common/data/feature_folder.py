@@ -21,7 +21,7 @@ MIRRORED = "_flip"
 _SUFFIX = ".pt"
 
 
-def open_feature_folder(root: Path, holdout: int) -> FeatureDataset:
+def open_feature_folder(root: Path, holdout: int | None) -> FeatureDataset:
     """Open `ROOT/class/picture.pt`, each a tensor `[1, D]` or `[D]`.
 
     The mirror of `picture.pt` is `picture_flip.pt`; all pictures have one, or none has. Where

@@ -22,7 +22,7 @@ PARTS = {
 }
 
 
-def open_folder(path: str, holdout: int) -> Dataset:
+def open_folder(path: str, holdout: int | None) -> Dataset:
     """Open a folder of photos; a sub-folder's name is its class's name.
 
     Classes and photos are numbered in natural order (`2` before `10`). Hidden files and those of

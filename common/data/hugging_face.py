@@ -34,7 +34,7 @@ _HIDDEN = -1
 _OLDEST = 5  # of the library
 
 
-def open_hugging_face(where: str, holdout: int) -> Dataset:
+def open_hugging_face(where: str, holdout: int | None) -> Dataset:
     """Open an image classification set through `datasets.load_dataset`.
 
     Pictures stay encoded until they are needed. The parts are what `dataset_of_parts` makes of

@@ -13,7 +13,7 @@ def dataset_of_parts(
     source: str,
     classnames: tuple[str, ...],
     parts: Mapping[str, ImageSplit],
-    holdout: int,
+    holdout: int | None,
 ) -> Dataset:
     """Return a data set of the parts "train" and perhaps "val" and "test".
 
@@ -25,14 +25,14 @@ def dataset_of_parts(
       source: The string that names it, for messages.
       classnames: What labels count.
       parts: By their names.
-      holdout: Examples per class.
+      holdout: Examples per class; None: all.
 
     Raises:
       UserError: A label is not one of a class, or a class is too small to hold out from.
     """
     train, validation, test = parts["train"], parts.get("val"), parts.get("test")
     if test is not None and len(test) and (test.labels < 0).all():
-        kept = "validation" if validation is not None else f"the last {holdout} of each class"
+        kept = "the validation part" if validation is not None else "a part of train"
         say(f"The labels of {source}'s test part are not published: {kept} is tested on.")
         test = None
     if test is not None:

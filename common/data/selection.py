@@ -22,13 +22,15 @@ def rows_by_class(labels: Int[np.ndarray, "b"], classes: int) -> list[Int[np.nda
 
 
 def hold_out(
-    split: Split, classnames: Sequence[str], holdout: int, source: str
+    split: Split, classnames: Sequence[str], holdout: int | None, source: str
 ) -> tuple[Split, Split]:
-    """Split rows into (train, test): the last `holdout` rows of each class are test.
+    """Split rows into (train, test): the last `holdout` rows of each class are test; None: all.
 
     Raises:
       UserError: A class would keep no training example.
     """
+    if holdout is None:
+        return split.take([]), split
     if holdout < 0:
         raise UserError(f"holdout={holdout} is negative: give how many per class to test on.")
     train, test = [], []

@@ -16,14 +16,15 @@ from common.data.tfds import open_tfds
 from common.errors import UserError
 
 
-def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
+def open_dataset(spec: str, *, holdout: int | None = 1) -> Dataset | FeatureDataset:
     """Open the data set that a dataset string names.
 
     Args:
       spec: `pocket:NAME`, `folder:PATH`, `coop:PATH`, `tfds:NAME`, `hf:OWNER/NAME` or
         `hf:PATH`, perhaps with `:CONFIG`, `features:FILE.npz`, or `memory:NAME` as
         `Dataset.spec` gives it.
-      holdout: Examples per class to test on where the source itself has no test part.
+      holdout: Examples per class to test on where the source itself has no test part; None takes
+        all of them.
 
     Raises:
       UserError: The string names no kind or nothing that this kind can open.
@@ -36,7 +37,7 @@ def open_dataset(spec: str, *, holdout: int = 1) -> Dataset | FeatureDataset:
     return OPENERS[kind](where, holdout)
 
 
-def _open_pocket(name: str, holdout: int) -> Dataset:
+def _open_pocket(name: str, holdout: int | None) -> Dataset:
     del holdout  # The bundled sets come with their own test parts.
     # Imported late: the bundled world is itself made of this package's data sets.
     from common.pocket.datasets import open_pocket
@@ -44,7 +45,7 @@ def _open_pocket(name: str, holdout: int) -> Dataset:
     return open_pocket(name)
 
 
-def _open_memory(name: str, holdout: int) -> Dataset:
+def _open_memory(name: str, holdout: int | None) -> Dataset:
     dataset = kept(name)
     if len(dataset.test):
         return dataset
@@ -52,7 +53,7 @@ def _open_memory(name: str, holdout: int) -> Dataset:
     return replace(dataset, train=train, test=test)
 
 
-OPENERS: dict[str, Callable[[str, int], Dataset | FeatureDataset]] = {
+OPENERS: dict[str, Callable[[str, int | None], Dataset | FeatureDataset]] = {
     "pocket": _open_pocket,
     "folder": open_folder,
     "coop": open_coop,

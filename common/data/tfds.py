@@ -15,7 +15,7 @@ PARTS = {"train": "train", "validation": "val", "test": "test"}
 """As tensorflow-datasets calls them, and as they are called here."""
 
 
-def open_tfds(name: str, holdout: int) -> Dataset:
+def open_tfds(name: str, holdout: int | None) -> Dataset:
     """Open an image classification set through `tfds.data_source`.
 
     Pictures stay encoded until they are needed. The parts are what `dataset_of_parts` makes of

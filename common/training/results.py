@@ -72,7 +72,7 @@ def evaluation_record(
     """
     return {
         "method": method,
-        "dataset": dataset or config.data,
+        "dataset": dataset or learned_from(config),
         "model": config.model,
         "seed": config.seed if evaluation.seed is None else evaluation.seed,
         **facts,
@@ -80,6 +80,11 @@ def evaluation_record(
         "baselines": dict(evaluation.baselines),
         "details": dict(evaluation.details),
     }
+
+
+def learned_from(config: ConfigDict) -> str:
+    """Return what a run's data set is called; of MC-TI with `add` there are two."""
+    return " and ".join(place for place in (config.data, config.get("add", "")) if place)
 
 
 def make_result(

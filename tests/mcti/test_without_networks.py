@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.diffusion import load_stable_diffusion, save_stable_diffusion
 from common.errors import UserError
@@ -15,7 +16,7 @@ from mcti_jax.export import export, export_classes
 from mcti_jax.formats import read_tokens
 from mcti_jax.generate import draw
 from mcti_jax.measuring import measure_tokens
-from tests.hostile.test_runs_of_tokens import config_of, stopped, world
+from tests.hostile.test_runs_of_tokens import config_of, stopped, world, write_photos
 
 __all__ = ["stopped", "world"]  # Fixtures.
 pytestmark = pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
@@ -84,6 +85,35 @@ def test_what_such_a_run_serves_for(run, world, bare, tmp_path):
     with pytest.raises(UserError, match=r"unet'? holds no weights"):
         draw(workdir, ["a <cat>"], num=1, steps=1)
     assert draw(workdir, ["a <cat>"], num=1, steps=1, model=str(world / "sd")).shape[-1] == 3
+
+
+def photos_of(evaluation):
+    return sum(row["photos"] for row in evaluation.details["classes"])
+
+
+def test_other_photos_are_all_measured_beside_baselines_of_the_runs_own(run, world, bare, tmp_path):
+    result, workdir = run
+    write_photos(tmp_path / "other", "dog", "cat")
+    for photo in (tmp_path / "other").rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(photo)) + np.uint8(1)).save(photo)
+    config = config_in(world, model=bare / "sd")
+    found = measure_tokens(config, workdir, f"folder:{tmp_path / 'other'}", "mcti")
+    assert photos_of(found) == 8 and {"linear_probe", "names"} < set(found.baselines)
+    # The same photos, of which some were learned from.
+    own = measure_tokens(config, workdir, config.data, "mcti")
+    assert photos_of(own) == 2 and own.metrics == result["metrics"]
+    assert own.baselines == result["baselines"]
+
+
+def test_what_was_learned_from_need_not_be_at_hand(run, world, bare, tmp_path, capsys):
+    _, workdir = run
+    write_photos(tmp_path / "other", "cat", "dog")
+    gone = config_in(world, f"{TEXT_ALONE},data=folder:{tmp_path / 'gone'}", model=bare / "sd")
+    found = measure_tokens(gone, workdir, f"folder:{tmp_path / 'other'}", "mcti")
+    assert set(found.baselines) == {"names"} and photos_of(found) == 2
+    printed = capsys.readouterr().out
+    assert "only the last 1 of each class are measured on" in printed
+    assert "are not at hand, so no baseline is: the data folder" in printed
 
 
 def test_pictures_may_be_asked_for_later(world, tmp_path):
