@@ -35,9 +35,7 @@ def report(runs: Sequence[Run]) -> str:
         "Mean ± standard deviation over seeds; a number alone is one run's, or the same in all.",
     ]
     for (dataset, model), rows in chapters.items():
-        parts.extend(
-            [f"## {_line(dataset)}, model {_line(model)}", metrics_tables(with_harmonic(rows))]
-        )
+        parts.extend([f"## {_line(dataset)}{_with(model)}", metrics_tables(with_harmonic(rows))])
     parts.extend(_averages(chapters))
     parts.extend(["## Runs", _run_table(groups)])
     return "\n\n".join(parts) + "\n"
@@ -66,9 +64,13 @@ def _averages(
             continue
         rows = average(tables)
         if rows:
-            title = f"## Average over {len(tables)} data sets, model {_line(model)}"
+            title = f"## Average over {len(tables)} data sets{_with(model)}"
             parts.extend([title, metrics_tables(with_harmonic(rows))])
     return parts
+
+
+def _with(model: str) -> str:
+    return f", model {_line(model)}" if model else ""
 
 
 def _line(text: str) -> str:

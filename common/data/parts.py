@@ -32,7 +32,8 @@ def dataset_of_parts(
     """
     train, validation, test = parts["train"], parts.get("val"), parts.get("test")
     if test is not None and len(test) and (test.labels < 0).all():
-        kept = "the validation part" if validation is not None else "a part of train"
+        kept = "train" if holdout is None else f"the last {holdout} of each class"
+        kept = "validation" if validation is not None else kept
         say(f"The labels of {source}'s test part are not published: {kept} is tested on.")
         test = None
     if test is not None:

@@ -47,7 +47,8 @@ class Value:
 
 def print_table(result: Mapping[str, Any]) -> None:
     """Say what `result.json` holds: the method's metrics, and its baselines' below them."""
-    say(f"{result['method']} on {result['dataset']} with {result['model']}")
+    beside = f" with {result['model']}" if result["model"] else ""  # None of features alone.
+    say(f"{result['method']} on {result['dataset']}{beside}")
     rows = {
         name: {metric: Value(number) for metric, number in metrics.items()}
         for name, metrics in result_rows(result).items()
