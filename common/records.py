@@ -113,9 +113,9 @@ class Record:
         content = self._field(name, "an object", default, lambda value: _of(dict, value))
         return Record(content, self.where, self.remedy, f"{self.place}{name}.")
 
-    def records(self, name: str) -> Iterator["Record"]:
-        """Yield the objects of a list, each as it is asked for."""
-        for number, content in enumerate(self._field(name, "a list", REQUIRED, _listed)):
+    def records(self, name: str, default: Any = REQUIRED) -> Iterator["Record"]:
+        """Yield the objects of a list, each as it is asked for; `default`, such as (), is alike."""
+        for number, content in enumerate(self._field(name, "a list", default, _listed)):
             place = f"{self.place}{name}[{number}]"
             if not isinstance(content, dict):
                 raise UserError(self._refusal(place, content, "an object"))

@@ -121,6 +121,7 @@ def test_objects_in_objects_are_named_by_their_place():
     assert it.record("absent", default={}).integer("width", default=4) == 4
     rows = it.records("rows")
     assert next(rows).integer("id") == 1
+    assert not list(it.records("absent", default=()))
     with pytest.raises(UserError, match=r"^rows\[1\]\.id='two' in"):
         next(rows).integer("id")
     with pytest.raises(UserError, match=r"^rows\[2\]=3 in 'x\.json' is not an object"):
