@@ -48,11 +48,7 @@ class Value:
 def print_table(result: Mapping[str, Any]) -> None:
     """Say what `result.json` holds: the method's metrics, and its baselines' below them."""
     say(f"{result['method']} on {result['dataset']} with {result['model']}")
-    rows = {
-        name: {metric: Value(number) for metric, number in metrics.items()}
-        for name, metrics in result_rows(result).items()
-    }
-    say(metrics_tables(rows))
+    say(metrics_tables(value_rows(result)))
 
 
 def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
@@ -72,6 +68,14 @@ def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]
     return {
         row: {metric: _number(f"{metric} of {row}", value) for metric, value in metrics.items()}
         for row, metrics in {method: result["metrics"], **named}.items()
+    }
+
+
+def value_rows(result: Mapping[str, Any]) -> dict[str, dict[str, Value]]:
+    """Return what `result_rows` does, for tables; a single run's numbers have no spread."""
+    return {
+        name: {metric: Value(number) for metric, number in metrics.items()}
+        for name, metrics in result_rows(result).items()
     }
 
 

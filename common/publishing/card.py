@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.evaluation.tables import Value, markdown_table, metrics_tables, plain, result_rows
+from common.evaluation.tables import markdown_table, metrics_tables, plain, value_rows
 from common.strict_json import dump
 from common.training.types import Card
 
@@ -64,8 +64,5 @@ def _table(facts: Mapping[str, str]) -> str:
 
 
 def _figures(result: Mapping[str, Any]) -> str:
-    rows = {
-        name: {metric: Value(number) for metric, number in metrics.items()}
-        for name, metrics in result_rows(result).items()
-    }
-    return f"On {plain(result['dataset'])}:\n\n{metrics_tables(rows).strip()}"
+    tables = metrics_tables(value_rows(result))
+    return f"On {plain(result['dataset'])}:\n\n{tables.strip()}"
