@@ -22,7 +22,12 @@ from common.files import read_record, write_json
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
 from common.trees import Params
-from common.weights.clip import HF_IGNORE, HF_PROJECTED_TEXT_TOWER, HF_TEXT_TOWER
+from common.weights.clip import (
+    HF_IGNORE,
+    HF_PROJECTED_TEXT_TOWER,
+    HF_TEXT_TOWER,
+    with_text_model,
+)
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve, single_file
@@ -151,15 +156,7 @@ def find_clip(source: str) -> tuple[Path, Family]:
 
 def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a text tower alone, under their published keys."""
-    tensors = read_tensors(directory)
-    if "embeddings.token_embedding.weight" not in tensors:
-        return tensors
-    # transformers 5 leaves out the prefix that published files have.
-    outside = "text_projection."
-    return {
-        key if key.startswith(outside) else f"text_model.{key}": tensor
-        for key, tensor in tensors.items()
-    }
+    return with_text_model(read_tensors(directory))
 
 
 def abstract_params(config: CLIPConfig) -> Params:
