@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from common.clip import Tokenizer
 from common.diffusion.words import find_words
 from common.errors import UserError
+from common.text import shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Vocabulary:
     @property
     def room(self) -> int:
         """Tokens between the start and the end of a text."""
-        return self.tokenizer.length - 2
+        return self.tokenizer.room
 
     def pieces(self, text: str) -> Iterator["Piece"]:
         """Yield the tokens and the learned words of a text.
@@ -79,7 +80,7 @@ class Vocabulary:
         if count > self.room:
             note = f", {learned} of them learned" if learned else ""
             raise UserError(
-                f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {count} "
+                f"the prompt {shortened(text, 60)!r} has {count} "
                 f"tokens{note}, and {self.room} fit: {remedy}."
             )
         return pieces

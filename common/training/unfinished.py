@@ -9,6 +9,7 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from common.config import read_config
+from common.damage import cause
 from common.errors import UserError
 from common.paths import AnyPath, in_bucket
 from common.progress import say
@@ -63,8 +64,7 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
                     notes=note.get("notes", {}),
                 )
             except Exception as error:  # Damage takes any form, and the run may remove old ones.
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
-                say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
+                say(f"The checkpoint of step {step} cannot be read ({cause(error)}).")
             else:
                 say(f"{workdir} is not finished: at step {step} of {config.get('updates', '?')}.")
                 return run
