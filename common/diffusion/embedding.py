@@ -60,9 +60,9 @@ class Vocabulary:
         inside = [i for piece in pieces for i in [piece.token or 0] * len(piece.vectors)]
         return np.array([ids[0], *inside, *ids[1 : len(ids) - len(inside)]], np.int32)
 
-    def embedded(self, text: str, remedy: str = "shorten it") -> Float[np.ndarray, "s d"]:
+    def embedded(self, text: str) -> Float[np.ndarray, "s d"]:
         """Return the embeddings of a prompt, padded; see `fitting`."""
-        return self.framed(self.fitting(text, remedy))
+        return self.framed(self.fitting(text))
 
     def fitting(self, text: str, remedy: str = "shorten it") -> list["Piece"]:
         """Return the pieces of a prompt that fits.
