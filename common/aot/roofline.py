@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.aot.collectives import Collectives
-from common.aot.topology import sides
-from common.chips import CHIPS, Chip
+from common.chips import CHIPS, Chip, sides
 
 HOP = 1e-6
 """Seconds from a chip to its neighbour ("How to Scale Your Model", part 3)."""

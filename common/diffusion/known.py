@@ -7,16 +7,10 @@ from pathlib import Path
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from common.clip.checkpoint import abstract_text
 from common.clip.config import TextConfig
 from common.clip.hugging_face import text_from_json
-from common.clip.known import (
-    abstract_text,
-    describe_tokenizer,
-    known,
-    local_directory,
-    of_dtype,
-    single_file,
-)
+from common.clip.known import describe_tokenizer, known, of_dtype
 from common.diffusion.architecture import (
     Architecture,
     XLArchitecture,
@@ -32,6 +26,7 @@ from common.diffusion.xl_file import XL_SCHEDULER, is_xl
 from common.files import read_record
 from common.sizes import REMEDY
 from common.weights.files import read_tensors
+from common.weights.resolve import local_directory, single_file
 
 _V1 = Architecture(
     UNetConfig(),

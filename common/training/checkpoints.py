@@ -16,10 +16,10 @@ from jax.experimental import multihost_utils
 from common.damage import cause
 from common.errors import UserError
 from common.files import atomic_write
-from common.hosts import to_host
+from common.hosts import place, to_host
 from common.paths import AnyPath, in_bucket, within
 from common.progress import say
-from common.training.sharding import by_path, place
+from common.training.sharding import by_path
 from common.training.state import TrainState
 from common.training.types import EVALUATION
 
