@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.clip import CLIP, load_clip, save_clip
-from common.clip.checkpoint import open_clip, read_text_tensors, text_table
+from common.clip.checkpoint import find_and_open, read_text_tensors, text_table
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
 from common.diffusion.single_file import is_single_file, open_single_file
 from common.errors import UserError
@@ -38,7 +38,7 @@ class ModelKind:
 
 
 def _clip_parts(source: str, model: CLIP) -> list[Part]:
-    clip = open_clip(source, model.config.text.activation)
+    clip = find_and_open(source, model.config.text.activation)
     return [Part("clip", clip.tensors(), clip.family.table, clip.family.ignore)]
 
 

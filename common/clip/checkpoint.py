@@ -58,7 +58,7 @@ def load_clip(
         size, or its weights and its configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    clip = resize(open_clip(source, activation), image_size)
+    clip = resize(find_and_open(source, activation), image_size)
     config, tokenizer, family = clip.config, clip.tokenizer, clip.family
     tokenizer.require_rows(config.text.vocab_size, clip.place)
     tokenizer.length = min(tokenizer.length, config.text.positions)
@@ -73,7 +73,7 @@ def load_clip(
     return CLIP(config, params, tokenizer, clip.preprocess, name, dtype)
 
 
-def open_clip(source: str, activation: str | None = None) -> OpenedCLIP:
+def find_and_open(source: str, activation: str | None = None) -> OpenedCLIP:
     """Find a CLIP and read all but its weights; the arguments are those of `load_clip`.
 
     Raises:

@@ -94,7 +94,9 @@ Table = tuple[list[str], list[list[str]]]
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
     """Return the tables of `metric_groups` as Markdown."""
     return "\n\n".join(
-        markdown_table([*map(plain, header)], [[plain(name), *numbers] for name, *numbers in body])
+        markdown_table(
+            [*map(escaped, header)], [[escaped(name), *numbers] for name, *numbers in body]
+        )
         for header, body in metric_groups(rows)
     )
 
@@ -147,7 +149,7 @@ def heading(name: str) -> str:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table with aligned columns, numbers to the right.
 
-    Whatever the cells hold, the table keeps its shape; `plain` takes the meaning out of Markdown
+    Whatever the cells hold, the table keeps its shape; `escaped` takes the meaning out of Markdown
     that others wrote.
     """
     cells = [[printable(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
@@ -169,7 +171,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line(row) for row in (cells[0], rule, *cells[1:]))
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """Return Markdown that shows `text` as it is: no code, no link, no picture, no HTML."""
     return _ACTIVE.sub(r"\\\g<0>", text)
 
