@@ -31,6 +31,7 @@ from common.text import shortened
 from common.trees import Params
 
 WIDTHS = (16, 24, 32, 48)
+"""Token columns that texts are sorted into; a program each."""
 
 
 @dataclass(frozen=True, eq=False)
