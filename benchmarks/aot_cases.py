@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ml_collections import ConfigDict
 
-from common.aot.topology import sides
+from common.chips import sides
 from configs import aape, aape_captioning, aape_retrieval, mcti, protext
 
 TOPOLOGIES = {

@@ -37,8 +37,8 @@ from common.clip.hugging_face import clip_to_json
 from common.clip.known import KNOWN
 from common.clip.siglip_files import siglip_to_json
 from common.evaluation.tables import markdown_table
+from common.nesting import flatten, nest
 from common.weights.clip import HF_CLIP, OPEN_CLIP_IGNORE
-from common.weights.nesting import flatten, nest
 from common.weights.siglip import HF_SIGLIP
 from common.weights.table import Table, match_keys, to_flax
 

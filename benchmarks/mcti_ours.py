@@ -14,8 +14,9 @@ from jax.typing import DTypeLike
 from benchmarks.mcti_plain import cast, draw_options
 from benchmarks.mcti_problem import Problem
 from common.flops import count_flops
+from common.hosts import place
 from common.training.mesh import make_mesh
-from common.training.sharding import place, shardings
+from common.training.sharding import shardings
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
 from mcti_jax.draws import Draws, draw

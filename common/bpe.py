@@ -8,7 +8,7 @@ from typing import Any
 
 from common.damage import cause
 from common.errors import UserError
-from common.files import read_json, read_text
+from common.files import read_record, read_text
 from common.records import Record
 from common.sizes import require
 from common.text import shown
@@ -19,6 +19,7 @@ LIMIT = 2**28
 """Bytes of a file."""
 
 _LONGEST = 1000  # letters of a word
+_UNLIMITED = 10**30  # what transformers writes for a tokenizer of texts of any length
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
 # Of the `model` in tokenizer.json: fields that may only have these values.
 _MODEL = {
@@ -75,16 +76,14 @@ def read_vocabulary(directory: Path, suffix: str) -> Vocabulary:
     require_tokenizer(directory)
     whole = directory / "tokenizer.json"
     if whole.is_file():
-        record = Record(read_json(whole, REMEDY, LIMIT), shown(whole), REMEDY)
+        record = read_record(whole, REMEDY, LIMIT)
         model = record.record("model")
         require(model, _MODEL | {"end_of_word_suffix": (suffix,)})
         ids, where = model.record("vocab"), model.where
         merges = model.content.get("merges", [])
-        listed = record.content.get("added_tokens") is not None
-        added = [added_word(entry) for entry in record.records("added_tokens")] if listed else []
+        added = added_words(record)
     else:
-        file = directory / "vocab.json"
-        ids = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
+        ids = read_record(directory / "vocab.json", REMEDY, LIMIT)
         where = shown(directory / "merges.txt")
         merges = read_text(directory / "merges.txt", REMEDY, LIMIT).split("\n")
         merges = [line.rstrip("\r") for line in merges if line and line[:8] != "#version"]
@@ -106,6 +105,33 @@ def require_tokenizer(directory: Path) -> None:
             f"{shown(directory)} holds no tokenizer; copy tokenizer.json, or vocab.json and "
             "merges.txt, of the model there."
         )
+
+
+def read_settings(file: Path) -> Record:
+    """Return the fields of a file that a tokenizer may lack; it has none then.
+
+    Raises:
+      UserError: It is damaged.
+    """
+    if file.is_file():
+        return read_record(file, REMEDY, LIMIT)
+    return Record({}, shown(file), REMEDY)
+
+
+def longest_text(settings: Record, shortest: int) -> int:
+    """Return how many ids fit into a text, as `tokenizer_config.json` says.
+
+    Args:
+      settings: Of that file.
+      shortest: The least that makes sense.
+    """
+    longest = settings.number("model_max_length", low=shortest, default=_UNLIMITED)
+    return int(min(longest, _UNLIMITED))
+
+
+def added_words(record: Record) -> list[AddedWord]:
+    """Return the words that `tokenizer.json` has beside its pieces."""
+    return [added_word(entry) for entry in record.records("added_tokens", default=())]
 
 
 def added_word(record: Record, number: int | None = None) -> AddedWord:
@@ -170,9 +196,7 @@ def refusing_damage(directory: Path) -> Iterator[None]:
 
 def _more_words(file: Path, known: set[str]) -> list[AddedWord]:
     """Return the words in an older tokenizer's file of added words, by their ids."""
-    if not file.is_file():
-        return []
-    record = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
+    record = read_settings(file)
     if not record.content:
         return []
     numbers = {word: number for word, number in numbers_of(record).items() if word not in known}

@@ -79,7 +79,7 @@ def check_choices(
     """Refuse names in a config that are in no table; the arguments are as of `check_ranges`.
 
     Raises:
-      UserError: one is.
+      UserError: A name is in no table.
     """
     for name, value in _values(config, choices):
         check_choice(group + name, value, choices[name])

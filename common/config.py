@@ -100,8 +100,7 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
     written = spelled_today(lists_to_tuples(read_json(path, remedy)))
     if not defaults:
         return _locked(written, path, remedy)
-    if lacking := [name for name in ESSENTIAL if name not in written]:
-        raise UserError(f"{path} has no field {lacking[0]!r}, so it is not a run's: {remedy}.")
+    require_essential(written, path, remedy)
     ours = _of_method(path, written.get("method"), defaults).to_dict()
     _tell_differences(workdir, flatten(written), flatten(ours))
     if cache == "" and written.get("cache", ours.get("cache")) != ours.get("cache"):
@@ -111,6 +110,16 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
     if cache:
         found["cache"] = cache
     return _locked(found, path, remedy)
+
+
+def require_essential(fields: Mapping[str, Any], path: AnyPath, remedy: str) -> None:
+    """Refuse what a `config.json` holds if it lacks what every run has.
+
+    Raises:
+      UserError: A field is missing; `remedy` ends the sentence.
+    """
+    if lacking := [name for name in ESSENTIAL if name not in fields]:
+        raise UserError(f"{path} has no field {lacking[0]!r}, so it is not a run's: {remedy}.")
 
 
 def _locked(fields: Mapping[str, Any], path: AnyPath, remedy: str) -> ConfigDict:

@@ -25,9 +25,9 @@ from absl import flags
 
 from common.errors import UserError, run_command
 from common.files import write_json
+from common.nesting import flatten
 from common.paths import as_output_folder
 from common.progress import say
-from common.weights.nesting import flatten
 
 REPORT = "conversion.json"
 TOLERANCE = 1e-4

@@ -210,7 +210,7 @@ def require_no_pointer(path: AnyPath, start: bytes) -> None:
     """Check by its first bytes that a file is not what Git-LFS leaves in place of a large one.
 
     Raises:
-      UserError: It is.
+      UserError: The file is a Git-LFS pointer.
     """
     if start.startswith(_LFS):
         raise UserError(

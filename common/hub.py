@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from common.damage import cause
 from common.errors import UserError
 from common.paths import AnyPath, as_path
 from common.text import shown
@@ -96,9 +97,8 @@ def upload(folder: Path, repository: str, *, private: bool = False) -> str:
             delete_patterns=stale,
         )
     except (OSError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UploadError(
-            f"the hub did not take {repository} ({reason:.200}): see that the token may write "
+            f"the hub did not take {repository} ({cause(error)}): see that the token may write "
             "there, and run the same command again."
         ) from error
     return str(commit.repo_url)

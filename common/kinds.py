@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.clip import CLIP, load_clip, save_clip
-from common.clip.checkpoint import open_clip, read_text_tensors, text_table
+from common.clip.checkpoint import find_and_open, read_text_tensors, text_table
 from common.diffusion import StableDiffusion, load_stable_diffusion, save_stable_diffusion
+from common.diffusion.architecture import INDEX
+from common.diffusion.checkpoint import STEM
 from common.diffusion.single_file import is_single_file, open_single_file
 from common.errors import UserError
 from common.files import read_json
@@ -38,15 +40,14 @@ class ModelKind:
 
 
 def _clip_parts(source: str, model: CLIP) -> list[Part]:
-    clip = open_clip(source, model.config.text.activation)
+    clip = find_and_open(source, model.config.text.activation)
     return [Part("clip", clip.tensors(), clip.family.table, clip.family.ignore)]
 
 
 def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
     if file := single_file(source):
         return list(open_single_file(file, model.schedule.prediction_type).parts.values())
-    directory = resolve(source, ["model_index.json"])
-    stem = "diffusion_pytorch_model"
+    directory = resolve(source, [INDEX])
     unet = unet_table(model.unet.config.use_linear_projection)
     texts = [
         Part(folder, read_text_tensors(directory / folder), text_table(config), HF_IGNORE)
@@ -54,8 +55,8 @@ def _diffusion_parts(source: str, model: StableDiffusion) -> list[Part]:
         for folder, config in [(encoder.part.folder, encoder.tower.config)]
     ]
     return [
-        Part("unet", read_tensors(directory / "unet", stem), unet),
-        Part("vae", read_tensors(directory / "vae", stem), VAE),
+        Part("unet", read_tensors(directory / "unet", STEM), unet),
+        Part("vae", read_tensors(directory / "vae", STEM), VAE),
         *texts,
     ]
 
@@ -81,8 +82,8 @@ def find_kind(source: str) -> ModelKind:
         raise UserError("'pocket' stands for several models: give the directory of one of them.")
     if file := single_file(source):
         return _DIFFUSION if is_single_file(read_tensors(file)) else _CLIP
-    directory = resolve(source, ["model_index.json", "config.json"])
-    if (directory / "model_index.json").is_file():
+    directory = resolve(source, [INDEX, "config.json"])
+    if (directory / INDEX).is_file():
         return _DIFFUSION
     config = directory / "config.json"
     known = config.is_file() and read_json(config).get("model_type") in list(FAMILIES)

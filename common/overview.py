@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from common.evaluation.summaries import average, summarise, with_harmonic
 from common.evaluation.tables import (
     Value,
+    escaped,
     markdown_table,
     metrics_tables,
-    plain,
     result_rows,
 )
 from common.runs import Run, group_runs
@@ -74,15 +74,15 @@ def _with(model: str) -> str:
 
 
 def _line(text: str) -> str:
-    return plain(printable(text))
+    return escaped(printable(text))
 
 
 def _run_table(groups: Mapping[tuple[str, str, str], Sequence[Run]]) -> str:
     rows = [
         [
-            plain(str(run.folder)),
-            plain(label),
-            plain(dataset),
+            escaped(str(run.folder)),
+            escaped(label),
+            escaped(dataset),
             str(run.result["seed"]),
             Value(run.result.get("seconds")).show(share=False),
         ]

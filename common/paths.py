@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.damage import cause
 from common.errors import UserError
 from common.names import LONGEST_NAME
 from common.text import shown
@@ -198,9 +199,8 @@ def require_bucket(path: AnyPath) -> None:
     try:
         exists = bucket.exists()
     except Exception as error:  # Without a key, a network, a right: each library has its own.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
-            f"{path} cannot be reached ({reason:.200}): log in with `gcloud auth "
+            f"{path} cannot be reached ({cause(error)}): log in with `gcloud auth "
             "application-default login`, or give a folder."
         ) from error
     if not exists:

@@ -15,6 +15,8 @@ REQUIRED: Any = object()
 LARGEST = 2**31 - 1
 """What a whole number may be, where a reader names no bound of its own."""
 
+_LONGEST = 100_000  # letters of a text, where a reader names no bound of its own
+
 _TRUTH = {"true": True, "false": False}
 
 
@@ -58,7 +60,7 @@ class Record:
         self,
         name: str,
         choices: Sequence[str] | None = None,
-        longest: int = 100_000,
+        longest: int = _LONGEST,
         default: Any = REQUIRED,
     ) -> Any:
         """Return a string: one of `choices`, if there are any."""
@@ -93,29 +95,19 @@ class Record:
         kind = f"a list of {_many(length)}whole numbers from {low} to {high}"
         return self._items(name, kind, length, default, lambda value: _integer(value, low, high))
 
-    def strings(
-        self,
-        name: str,
-        length: int | None = None,
-        choices: Sequence[str] | None = None,
-        longest: int = 100_000,
-        default: Any = REQUIRED,
-    ) -> Any:
-        """Return a tuple of strings; `length` of them, if given."""
-        of = f", each one of {', '.join(choices)}" if choices else f" of up to {longest} letters"
-        kind = f"a list of {_many(length)}texts{of}"
-        return self._items(
-            name, kind, length, default, lambda value: _text(value, choices, longest)
-        )
+    def strings(self, name: str, default: Any = REQUIRED) -> Any:
+        """Return a tuple of strings."""
+        kind = f"a list of texts of up to {_LONGEST} letters"
+        return self._items(name, kind, None, default, lambda value: _text(value, None, _LONGEST))
 
     def record(self, name: str, default: Any = REQUIRED) -> "Record":
         """Return the object in a field; `default`, such as `{}`, is read alike."""
         content = self._field(name, "an object", default, lambda value: _of(dict, value))
         return Record(content, self.where, self.remedy, f"{self.place}{name}.")
 
-    def records(self, name: str) -> Iterator["Record"]:
-        """Yield the objects of a list, each as it is asked for."""
-        for number, content in enumerate(self._field(name, "a list", REQUIRED, _listed)):
+    def records(self, name: str, default: Any = REQUIRED) -> Iterator["Record"]:
+        """Yield the objects of a list, each as it is asked for; `default`, such as (), is alike."""
+        for number, content in enumerate(self._field(name, "a list", default, _listed)):
             place = f"{self.place}{name}[{number}]"
             if not isinstance(content, dict):
                 raise UserError(self._refusal(place, content, "an object"))

@@ -31,6 +31,6 @@ def check_seeds(config: ConfigDict) -> None:
     """Refuse seeds out of bounds: the fields whose names end in "seed".
 
     Raises:
-      UserError: one is.
+      UserError: A seed is out of bounds.
     """
     check_ranges(config, {name: SEEDS for name in flatten(config) if name.endswith("seed")})

@@ -47,7 +47,7 @@ def shown(path: os.PathLike[str] | str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text of at most `longest` letters, with an ellipsis for what is left out."""
+    """Return the first `longest` letters, and an ellipsis if more follow."""
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 

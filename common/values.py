@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from common import nesting
 from common.errors import UserError
 from common.text import quoted
 
@@ -38,15 +39,9 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
     raise UserError(f"{quoted(name)} {what}; {remedy}")
 
 
-def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any] | ConfigDict) -> dict[str, Any]:
     """Return the fields by dotted name, e.g. {"mesh.data": -1}."""
-    fields = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping | ConfigDict):
-            fields |= flatten(value, f"{prefix}{name}.")
-        else:
-            fields[prefix + name] = value
-    return fields
+    return nesting.flatten(config, ".", Mapping | ConfigDict)
 
 
 def kind_of(config: ConfigDict, name: str) -> type:

@@ -14,6 +14,9 @@ files of yours, e.g. CuPL's, which carry no licence and are not shipped. `recipe
 and photos are learned from unless you say otherwise.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from aape_jax.classification.recipes import recipe
@@ -21,7 +24,7 @@ from aape_jax.core.presets import preset
 from common.config import apply_arg
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
+def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)

@@ -9,6 +9,9 @@ then what AAPE adds: h, taught by distillation and captions, and its own map. `n
 is the same language model behind the same visual map without AAPE.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from common.choices import check_choice
@@ -17,7 +20,7 @@ from configs.aape import aggregator, loss
 from configs.aape_retrieval import RECIPES
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
+def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
@@ -105,7 +108,13 @@ def defaults() -> ConfigDict:
 
 
 def recipe(name: str) -> ConfigDict:
-    """Use GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer; stage two's counts are ours."""
+    """Return the fields for GPT-J-6B behind CLIP RN50x16 with LiMBeR's optimizer.
+
+    Stage two's counts are ours.
+
+    Raises:
+      UserError: There is no such recipe.
+    """
     check_choice("recipe", name, RECIPES)
     return ConfigDict(
         {

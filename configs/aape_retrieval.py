@@ -9,6 +9,9 @@
 The last two are the paper's Flickr30k without training on it, and after fine-tuning.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from common.choices import check_choice
@@ -22,7 +25,7 @@ RECIPES = {
 }
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
+def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)
@@ -92,7 +95,13 @@ def defaults() -> ConfigDict:
 
 
 def recipe(name: str) -> ConfigDict:
-    """Use CLIP ViT-L/14; batch, epochs and optimizer are ours, for the paper states none."""
+    """Return the fields for CLIP ViT-L/14.
+
+    Batch, epochs and optimizer are ours, for the paper states none.
+
+    Raises:
+      UserError: There is no such recipe.
+    """
     check_choice("recipe", name, RECIPES)
     return ConfigDict(
         {

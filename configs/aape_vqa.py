@@ -8,13 +8,16 @@ The head chooses among the training answers. It is not the paper's, which lets a
 write the answer; it needs none, and shows what h(x) adds to an image and a question.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from common.config import apply_arg
 from configs.aape import aggregator, loss
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
+def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = apply_arg(defaults(), arg)
     if config.tower:

@@ -10,6 +10,9 @@ Without an argument: the bundled pocket models and pictures, minutes on a laptop
 twelve datasets, or, as `photos`, on your own.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from common.choices import check_choice
@@ -36,7 +39,7 @@ RECIPES = {
 }
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
+def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)

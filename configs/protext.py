@@ -13,6 +13,9 @@ and sentences of data of your own are learned from unless you say otherwise. Wit
 `recipe=NAME`: the published settings for one of the paper's data sets.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from common.config import apply_arg
@@ -20,7 +23,7 @@ from common.protocols.table import AUTO, BASE_TO_NEW
 from protext_jax.recipes import recipe
 
 
-def get_config(arg: str | None = None) -> ConfigDict:
+def get_config(arg: str | Mapping[str, Any] | None = None) -> ConfigDict:
     """Return the default run, changed by `key=value,...` in `arg`."""
     config = defaults()
     apply_arg(config, arg)

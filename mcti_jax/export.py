@@ -91,10 +91,10 @@ def export_classes(workdir: AnyPath, out: AnyPath) -> AnyPath:
       UserError: The run is not finished, or `out` cannot take them.
     """
     # Models take seconds to import, and the other formats need none.
-    from common.clip.class_file import write_class_features
+    from common.clip.class_file import NAME, write_class_features
     from mcti_jax.trained import load
 
-    file = as_output_folder(out, "--out") / "classes.safetensors"
+    file = as_output_folder(out, "--out") / NAME
     learned = load(workdir)
     metadata = {"clip": learned.config.clip, "fingerprint": learned.clip.fingerprint}
     write_class_features(file, learned.class_features, learned.classnames, metadata)

@@ -13,7 +13,7 @@ from common.progress import say
 from common.training import Evaluation
 from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import baseline_scores, evaluate
-from mcti_jax.formats import in_class_order, require_usable
+from mcti_jax.formats import in_class_order, require_usable, require_vectors
 from mcti_jax.material import gather, open_own, with_models
 from mcti_jax.options import check_values
 from mcti_jax.readers import readers_of, widths_of
@@ -47,11 +47,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     sd = material.sd
     require_usable(learned, widths_of(sd), config.model)
     tokens = in_class_order(learned, material.classnames)
-    if tokens.shape[1] != config.vectors:
-        raise UserError(
-            f"the tokens in {workdir} have {tokens.shape[1]} vectors each and its config.json says "
-            f"vectors={config.vectors}: put the files of one run together."
-        )
+    require_vectors(tokens, config.vectors, f" in {workdir}")
     check_options(config, sd)
     start = nouns(config, readers_of(sd))
     return evaluate(config, material, {name: tokens}, start, baseline_scores(material))

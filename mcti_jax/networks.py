@@ -34,7 +34,7 @@ class Networks:
 
     @property
     def widths(self) -> Widths:
-        """Of the text encoders' inputs."""
+        """Widths of the text encoders' inputs."""
         return tuple(encoder.tower.config.width for encoder in self.text)
 
     @property

@@ -14,9 +14,10 @@ from common.diffusion import StableDiffusion
 from common.diffusion.known import describe_stable_diffusion
 from common.errors import UserError
 from common.precision import frozen_dtype
-from mcti_jax.material import EncodedPhotos, require_same_width
+from mcti_jax.material import EncodedPhotos
 from mcti_jax.options import shots_of
 from mcti_jax.picture_size import picture_size
+from mcti_jax.readers import require_same_width
 
 
 @dataclass(frozen=True)

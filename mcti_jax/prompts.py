@@ -59,7 +59,7 @@ class Prompts:
             if template.count("{}") != 1:
                 raise UserError(f"the template {template!r} needs one {{}} for the token.")
             before, after = (tokenizer.encode(part) for part in template.split("{}"))
-            room = tokenizer.length - 2 - len(before) - vectors if truncate else len(after)
+            room = tokenizer.room - len(before) - vectors if truncate else len(after)
             rows.append(before + placeholder + after[: max(room, 0)])
             slots.append(1 + len(before))
             ends.append(1 + len(rows[-1]))

@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from common.evaluation.tables import markdown_table, plain
+from common.evaluation.tables import escaped, markdown_table
 from common.paths import AnyPath
 from common.training.types import Card
 from mcti_jax.formats import by_class_index, file_stem
@@ -61,7 +61,7 @@ def describe_tokens(config: ConfigDict, workdir: AnyPath) -> Card:
     tokens = by_class_index(read_run_tokens(workdir))
     classnames = tuple(token.metadata["class"] for token in tokens)
     word = tokens[0].token
-    rows = [[plain(token.token), plain(x)] for token, x in zip(tokens, classnames, strict=True)]
+    rows = [[escaped(token.token), escaped(x)] for token, x in zip(tokens, classnames, strict=True)]
     here = _HERE.format(word=word, table=markdown_table(["word", "class"], rows))
     files = [f"{file_stem(token.token)}.safetensors" for token in tokens]
     published = "/" in config.model  # The pocket model is not on the hub.

@@ -21,7 +21,6 @@ from common.clip import CLIP, Predictions, load_clip
 from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
-from common.errors import UserError
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
@@ -34,6 +33,7 @@ from mcti_jax.formats import (
     in_class_order,
     read_tokens,
     require_usable,
+    require_vectors,
     typed_words,
 )
 from mcti_jax.mixed import named_features
@@ -87,11 +87,7 @@ class TrainedTokens:
     def class_features(self) -> Float[np.ndarray, "k p"]:
         """The classifier: a feature of unit length for each class."""
         vectors = in_class_order(self.tokens, self.classnames)
-        if vectors.shape[1] != self.config.vectors:
-            raise UserError(
-                f"the tokens have {vectors.shape[1]} vectors each and the run's config.json says "
-                f"vectors={self.config.vectors}: put the files of one run together."
-            )
+        require_vectors(vectors, self.config.vectors)
         clip, widths = self.clip, self.tokens[0].widths
         source = class_reader(self.config, clip, lambda: self.stable_diffusion)
         with jax.default_matmul_precision(product_precision(self.config.dtype)):
@@ -146,11 +142,11 @@ class TrainedTokens:
           UserError: A prompt holds a word that the run did not learn or is too long, or an option
             is out of range.
         """
-        defaults = self.config.generate
+        settings = self.config.generate
         size = picture_size(self.config, self.stable_diffusion)
         shape = {} if "size" in options else dict(zip(("width", "height"), size, strict=True))
-        options = {"batch": defaults.batch} | shape | options
-        guidance = defaults.guidance if guidance is None else guidance
+        options = {"batch": settings.batch} | shape | options
+        guidance = settings.guidance if guidance is None else guidance
         tokens = {**self.words, **(options.pop("tokens", None) or {})}
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 

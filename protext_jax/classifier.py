@@ -9,8 +9,8 @@ from common.clip import CLIP, TextTower, encode_text
 from common.clip.encode import unit
 from common.data.names import readable
 from common.evaluation.classification import normalise
+from common.nesting import nest
 from common.spread import over_devices
-from common.weights.nesting import nest
 from protext_jax.adapters import adapted
 from protext_jax.files import LearnedPrompts
 from protext_jax.prompts import ClassTexts, tokenise

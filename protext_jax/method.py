@@ -23,13 +23,13 @@ from common.config import changed
 from common.data.clip_features import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.nesting import nest
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.protocols.epochs import Sampler, steps_per_epoch
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
-from common.weights.nesting import nest
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
 from protext_jax.baselines import check_baselines

@@ -41,9 +41,9 @@ from common.diffusion import (
 from common.diffusion.checkpoint import abstract_unet, abstract_vae
 from common.errors import UserError
 from common.files import read_json
+from common.nesting import flatten
 from common.weights.clip import OPEN_CLIP_VIT
 from common.weights.files import read_tensors, write_tensors
-from common.weights.nesting import flatten
 from common.weights.table import to_source
 from tests.hostile import commands
 from tests.mutations import ROOT

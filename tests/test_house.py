@@ -14,7 +14,7 @@ FLOORS = (
     {"chips", "flops", "gradients", "latest", "lazy", "packages", "text", "trees", "version"},
     {"damage", "interrupts", "strict_json", "terms"},
     {"errors", "progress"},
-    {"choices", "csv_text", "finite", "names", "photos", "records"},
+    {"choices", "csv_text", "finite", "names", "nesting", "photos", "records"},
     {"paths"},
     {"attention", "encoding", "files", "hosts", "hub", "precision", "sizes", "values"},
     {"checks", "old_spellings", "pictures"},

@@ -53,7 +53,7 @@ def check_vqa(config: ConfigDict) -> None:
     """Refuse fields of `config.vqa` that are out of range.
 
     Raises:
-      UserError: One is.
+      UserError: A field is negative, or no number of examples is given.
     """
     if not config.vqa.shots or min(config.vqa.shots) < 0:
         raise UserError(f"vqa.shots={tuple(config.vqa.shots)}: give numbers of examples.")

@@ -6,10 +6,10 @@ from jaxtyping import PyTree
 
 from common.errors import UserError
 from common.finite import require_finite
+from common.nesting import nest
 from common.paths import AnyPath, on_disk
 from common.training.sharding import by_path
 from common.weights.files import write_tensors
-from common.weights.nesting import nest
 from common.weights.safetensors_file import read_safetensors
 
 

@@ -30,7 +30,7 @@ def training_set(kind: str, where: str) -> str:
     """Return the string of the data set to learn from.
 
     Raises:
-      UserError: there is none.
+      UserError: `where` names none.
     """
     return _paths(kind, where)[2]
 

@@ -20,7 +20,7 @@ def check(config: ConfigDict) -> None:
     """Refuse settings that no run on questions can follow.
 
     Raises:
-      UserError: it does.
+      UserError: A field contradicts another, or no model is named.
     """
     if not config.model:
         raise UserError("model='' cannot encode questions: name a model.")

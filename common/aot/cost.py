@@ -58,7 +58,7 @@ class Cost:
 
     @property
     def hours(self) -> float:
-        """Of training."""
+        """Hours of training."""
         return self.seconds * self.updates / 3600
 
     @property

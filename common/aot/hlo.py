@@ -138,7 +138,7 @@ def _memory(layout: re.Match[str]) -> str:
 
 
 def _runs(module: Module, instruction: Instruction) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Return how often an instruction runs one of some computations."""
+    """Yield how often an instruction runs one of some computations."""
     called = instruction.called
     match instruction.opcode:
         case "while":

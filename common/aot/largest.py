@@ -8,7 +8,7 @@ from common.aot.report import GIB, ProgramReport
 from common.aot.topology import DoesNotFit
 from common.config import changed, flatten
 from common.errors import UserError
-from common.training import say
+from common.progress import say
 
 
 def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:

@@ -18,13 +18,14 @@ from common.aot.topology import (
 )
 from common.aot.traffic import hbm_bytes
 from common.flops import count_flops
+from common.hosts import REPLICATED
 from common.precision import product_precision
 from common.progress import say
 from common.seeds import random_key
 from common.training.mesh import make_mesh
 from common.training.method import Method, find_method
 from common.training.schedule import Schedule
-from common.training.sharding import REPLICATED, shardings
+from common.training.sharding import shardings
 from common.training.state import TrainState, init_state, state_shardings
 from common.training.step import Feed, feed_shardings, make_call, make_feed
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.aot.collectives import Collectives
-from common.aot.topology import sides
-from common.chips import CHIPS, Chip
+from common.chips import CHIPS, Chip, sides
 
 HOP = 1e-6
 """Seconds from a chip to its neighbour ("How to Scale Your Model", part 3)."""
@@ -39,12 +38,12 @@ class Roofline:
 
     @property
     def seconds(self) -> float:
-        """Of the update, work and collectives one after the other."""
+        """Seconds of the update, work and collectives one after the other."""
         return self.work + self.network
 
     @property
     def efficiency(self) -> float:
-        """Of weak scaling: the same work on one chip alone would take this part of the time."""
+        """Part of the update's time that its work would take on one chip alone: weak scaling."""
         return self.work / self.seconds
 
 

@@ -22,7 +22,12 @@ from common.files import read_record, write_json
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
 from common.trees import Params
-from common.weights.clip import HF_IGNORE, HF_PROJECTED_TEXT_TOWER, HF_TEXT_TOWER
+from common.weights.clip import (
+    HF_IGNORE,
+    HF_PROJECTED_TEXT_TOWER,
+    HF_TEXT_TOWER,
+    with_text_model,
+)
 from common.weights.files import read_tensors, write_tensors
 from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve, single_file
@@ -53,7 +58,7 @@ def load_clip(
         size, or its weights and its configuration disagree; the message lists the entries.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
-    clip = resize(open_clip(source, activation), image_size)
+    clip = resize(find_and_open(source, activation), image_size)
     config, tokenizer, family = clip.config, clip.tokenizer, clip.family
     tokenizer.require_rows(config.text.vocab_size, clip.place)
     tokenizer.length = min(tokenizer.length, config.text.positions)
@@ -68,7 +73,7 @@ def load_clip(
     return CLIP(config, params, tokenizer, clip.preprocess, name, dtype)
 
 
-def open_clip(source: str, activation: str | None = None) -> OpenedCLIP:
+def find_and_open(source: str, activation: str | None = None) -> OpenedCLIP:
     """Find a CLIP and read all but its weights; the arguments are those of `load_clip`.
 
     Raises:
@@ -151,15 +156,7 @@ def find_clip(source: str) -> tuple[Path, Family]:
 
 def read_text_tensors(directory: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a text tower alone, under their published keys."""
-    tensors = read_tensors(directory)
-    if "embeddings.token_embedding.weight" not in tensors:
-        return tensors
-    # transformers 5 leaves out the prefix that published files have.
-    outside = "text_projection."
-    return {
-        key if key.startswith(outside) else f"text_model.{key}": tensor
-        for key, tensor in tensors.items()
-    }
+    return with_text_model(read_tensors(directory))
 
 
 def abstract_params(config: CLIPConfig) -> Params:

@@ -39,7 +39,7 @@ class ClassFeatures:
         """Return the features, which only the CLIP that made them can use.
 
         Raises:
-          UserError: It is another one.
+          UserError: The CLIP has other weights than the one that made them.
         """
         if self.metadata.get("fingerprint") != clip.fingerprint:
             raise UserError(

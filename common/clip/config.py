@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+HEAD_WIDTH = 64
+"""Channels of an attention head, of every tower that says nothing else."""
+
 
 @dataclass(frozen=True)
 class TextConfig:

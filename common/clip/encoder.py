@@ -27,9 +27,11 @@ from common.errors import UserError
 from common.latest import Latest
 from common.photos.collection import Photos, pictures_of
 from common.precision import product_precision
+from common.text import shortened
 from common.trees import Params
 
 WIDTHS = (16, 24, 32, 48)
+"""Token columns that texts are sorted into; a program each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +108,9 @@ class ListEncoder:
         room = self.tokenizer.room
         for place, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
             if len(ids) > room:
-                shown = text if len(text) < 60 else f"{text[:57]}..."
                 raise UserError(
-                    f"{what}[{place // group}], {shown!r}, has {len(ids)} tokens, and {room} fit: "
-                    f"{remedy}."
+                    f"{what}[{place // group}], {shortened(text, 60)!r}, has {len(ids)} "
+                    f"tokens, and {room} fit: {remedy}."
                 )
 
     def _text_features(self, sequences: Sequence[Sequence[int]]) -> Float[np.ndarray, "b p"]:

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from common.clip.checkpoint import abstract_params
-from common.clip.checkpoint import abstract_text as abstract_text
 from common.clip.config import CLIPConfig, TextConfig
 from common.clip.families import FAMILIES, Family, family_of, find_family
 from common.clip.families.hugging_face import HUGGING_FACE
@@ -25,8 +24,7 @@ from common.errors import UserError
 from common.files import read_record
 from common.sizes import REMEDY
 from common.text import shown, some
-from common.weights.resolve import local_directory as local_directory
-from common.weights.resolve import single_file as single_file
+from common.weights.resolve import local_directory, single_file
 
 Description = TypeVar("Description")
 _LISTED = 8  # models that an error names before it only says that there are more

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from common.clip.config import HEAD_WIDTH, CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from common.clip.preprocess import MEAN, STD, Preprocess
 from common.clip.processor import channels
 from common.clip.text import require_causal
@@ -12,7 +12,6 @@ from common.records import REQUIRED, Record
 from common.sizes import BOUNDS, opened, require, require_known, size
 
 FILE = "open_clip_config.json"
-_HEAD_WIDTH = 64
 _MLP_RATIO = 4.0
 _STAGES = 4  # of a ModifiedResNet
 
@@ -175,7 +174,7 @@ def _vision(vision: Record, projection: int, activation: str) -> ViTConfig | Res
     require_known(vision, (*_VISION, *_VISION_INERT, *_VISION_ALLOWED))
     image_size = size(vision, "image_size", "image_size", REQUIRED)
     width = size(vision, "width", "width", REQUIRED)
-    head_width = size(vision, "head_width", "width", _HEAD_WIDTH)
+    head_width = size(vision, "head_width", "width", HEAD_WIDTH)
     resnet = isinstance(vision.content.get("layers"), list)
     channels_out = width * 32 if resnet else width
     if channels_out % head_width:

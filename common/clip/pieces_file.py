@@ -13,12 +13,14 @@ from common.bpe import (
     MOST_WORDS,
     REMEDY,
     AddedWord,
-    added_word,
+    added_words,
+    longest_text,
+    read_settings,
     refusing_damage,
     require_numbers,
 )
 from common.errors import UserError
-from common.files import read_json
+from common.files import read_record
 from common.records import Record
 from common.text import shown
 
@@ -29,7 +31,6 @@ FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 LONGEST = 1000
 """Letters of a piece."""
 _SHORTEST = 2  # one token, end
-_UNLIMITED = 10**30
 _DEEPEST = 8
 
 
@@ -106,16 +107,13 @@ class Dialect:
         file = directory / FILE
         if not file.is_file():
             raise UserError(f"{shown(directory)} holds no {FILE}, {self.missing}.")
-        record = Record(read_json(file, REMEDY, LIMIT), shown(file), REMEDY)
+        record = read_record(file, REMEDY, LIMIT)
         model = record.record("model")
         kind = model.text("type", tuple(self.words))
-        settings = directory / SETTINGS
-        content = read_json(settings, REMEDY, LIMIT) if settings.is_file() else {}
-        config = Record(content, shown(settings), REMEDY)
-        longest = config.number("model_max_length", low=_SHORTEST, default=_UNLIMITED)
+        config = read_settings(directory / SETTINGS)
+        longest = longest_text(config, _SHORTEST)
         words = {role: _named(config, role, usual) for role, usual in self.words[kind].items()}
-        listed = record.content.get("added_tokens") is not None
-        added = tuple(map(added_word, record.records("added_tokens"))) if listed else ()
+        added = added_words(record)
         with refusing_damage(directory):
             backend = self.builders[kind](record, model)
             if absent := [word for word in words.values() if backend.token_to_id(word) is None]:
@@ -123,7 +121,7 @@ class Dialect:
             chosen = [word for word in added if self.special or not word.flags.get("special")]
             _add(backend, chosen, directory)
             _enclose(backend, words)
-        return Pieces(backend, words, int(min(longest, _UNLIMITED)))
+        return Pieces(backend, words, longest)
 
 
 def _add(backend: Any, added: Sequence[AddedWord], directory: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from common.clip.big_vision import TOKENIZERS, siglip_preprocess, siglip_sizes
-from common.clip.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from common.clip.config import HEAD_WIDTH, CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from common.clip.families import Family, clipa, hugging_face, open_clip, siglip
 from common.clip.families.family import TOKENIZER_FILES
 from common.clip.layers import ACTIVATIONS
@@ -41,7 +41,6 @@ _MARKS: Mapping[str, Family] = {
 }
 _OPENAI = "input_resolution"
 """A key that only OpenAI's own state dicts hold."""
-_HEAD_WIDTH = 64
 # Of image towers: by their width, of those of open_clip's that are different.
 _HEAD_WIDTHS = {1280: 80, 1408: 88, 1664: 104}
 
@@ -161,7 +160,7 @@ def text_sizes(
         vocab_size=words,
         width=width,
         layers=count(tensors, "transformer.resblocks."),
-        heads=_heads(width, _HEAD_WIDTH),
+        heads=_heads(width, HEAD_WIDTH),
         mlp_width=tensors["transformer.resblocks.0.mlp.c_fc.weight"].shape[0],
         positions=tensors["positional_embedding"].shape[0],
         activation=activation,
@@ -206,7 +205,7 @@ def _vit(tensors: Mapping[str, np.ndarray], projection: int, activation: str) ->
         patch_size=patch,
         width=width,
         layers=count(tensors, blocks),
-        heads=_heads(width, _HEAD_WIDTHS.get(width, _HEAD_WIDTH)),
+        heads=_heads(width, _HEAD_WIDTHS.get(width, HEAD_WIDTH)),
         mlp_width=tensors[f"{blocks}0.mlp.c_fc.weight"].shape[0],
         projection=projection,
         activation=activation,
@@ -221,7 +220,7 @@ def _resnet(tensors: Mapping[str, np.ndarray], projection: int) -> ResNetConfig:
         image_size=32 * math.isqrt(cells - 1),
         layers=(one, two, three, four),
         width=width,
-        heads=_heads(32 * width, _HEAD_WIDTH),
+        heads=_heads(32 * width, HEAD_WIDTH),
         projection=projection,
     )
 

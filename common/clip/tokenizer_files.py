@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from common.bpe import (
-    LIMIT,
     MOST_WORDS,
     REMEDY,
     AddedWord,
     added_word,
+    longest_text,
+    read_settings,
     read_vocabulary,
     refusing_damage,
     require_numbers,
 )
 from common.errors import UserError
-from common.files import read_json
 from common.records import Record
 from common.sizes import require
 from common.text import shown
@@ -34,7 +34,6 @@ SPECIAL = {
 
 _CLASSES = ("CLIPTokenizer", "CLIPTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 _SHORTEST = 3  # start, one token, end
-_UNLIMITED = 10**30
 
 
 def read_tokenizer(directory: Path, pad: int | None = None) -> Any:
@@ -51,9 +50,9 @@ def read_tokenizer(directory: Path, pad: int | None = None) -> Any:
       UserError: The files are missing, damaged, or describe another kind of tokenizer.
     """
     vocabulary = read_vocabulary(directory, SUFFIX)
-    config = _record(directory / "tokenizer_config.json")
+    config = read_settings(directory / "tokenizer_config.json")
     require(config, {"tokenizer_class": _CLASSES, "split_special_tokens": (False,)})
-    longest = config.number("model_max_length", low=_SHORTEST, default=_UNLIMITED)
+    longest = longest_text(config, _SHORTEST)
     by_number = config.record("added_tokens_decoder", default={})
     added = _together(_by_number(by_number), vocabulary.added, shown(directory))
     special = _special(config, directory, bool(by_number.content))
@@ -71,7 +70,7 @@ def read_tokenizer(directory: Path, pad: int | None = None) -> Any:
             vocab=dict(vocabulary.ids),
             merges=list(vocabulary.merges),
             added_tokens_decoder={word.id: tokens[word.content] for word in added},
-            model_max_length=int(min(longest, _UNLIMITED)),
+            model_max_length=longest,
             **{role: tokens.get(word, word) for role, word in special.items()},
         )
         numbers = [tokenizer.convert_tokens_to_ids(word.content) for word in added]
@@ -95,11 +94,6 @@ def config_of(tokenizer: Any, length: int | None) -> dict[str, Any]:
         "tokenizer_class": "CLIPTokenizer",
         **{role: str(getattr(tokenizer, role)) for role in SPECIAL},
     }
-
-
-def _record(file: Path) -> Record:
-    content = read_json(file, REMEDY, LIMIT) if file.is_file() else {}
-    return Record(content, shown(file), REMEDY)
 
 
 def _by_number(table: Record) -> list[AddedWord]:
@@ -131,7 +125,7 @@ def _together(first: list[AddedWord], second: tuple[AddedWord, ...], where: str)
 
 def _special(config: Record, directory: Path, complete: bool) -> dict[str, str]:
     """Return the special tokens; an older file of their own has precedence, as in transformers."""
-    older = _record(directory / "special_tokens_map.json")
+    older = read_settings(directory / "special_tokens_map.json")
     sources = [config] if complete else [older, config]
     return {role: _named(role, usual, sources) for role, usual in SPECIAL.items()}
 

@@ -7,14 +7,16 @@ from typing import Any
 from common.bpe import (
     LIMIT,
     REMEDY,
-    added_word,
+    added_words,
+    longest_text,
     numbers_of,
+    read_settings,
     refusing_damage,
     require_numbers,
 )
 from common.clip.pieces_file import FILE, SETTINGS, Pieces
 from common.errors import UserError
-from common.files import read_json, read_text
+from common.files import read_record, read_text
 from common.records import Record
 from common.sizes import require
 from common.text import shown
@@ -25,14 +27,13 @@ CONTINUED = "##"
 
 START, SEPARATOR, PAD, UNKNOWN, MASK = "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"
 _SPECIAL = (PAD, UNKNOWN, START, SEPARATOR, MASK)
+_LONGEST = 100  # letters of a word that is split; BERT's own
 _MODEL = {
     "type": ("WordPiece",),
     "unk_token": (UNKNOWN,),
     "continuing_subword_prefix": (CONTINUED,),
+    "max_input_chars_per_word": (_LONGEST,),
 }
-_LONGEST = 100  # letters of a word that is split; BERT's own
-_LETTERS = {"max_input_chars_per_word": (_LONGEST,)}
-_UNLIMITED = 10**30
 _SHORTEST = 3  # start, one token, end
 
 
@@ -61,28 +62,24 @@ def read_word_pieces(directory: Path) -> WordPieces:
     if numbers[PAD]:
         # open_clip puts a zero in the place of [SEP].
         raise UserError(f"{PAD} is not the first piece in {shown(directory)}: {REMEDY}.")
-    settings = directory / SETTINGS
-    content = read_json(settings, REMEDY, LIMIT) if settings.is_file() else {}
-    config = Record(content, shown(settings), REMEDY)
+    config = read_settings(directory / SETTINGS)
     require(config, {"do_lower_case": (True,), "strip_accents": ()})
-    longest = config.number("model_max_length", low=_SHORTEST, default=_UNLIMITED)
+    longest = longest_text(config, _SHORTEST)
     with refusing_damage(directory):
         backend = _build(numbers)
         _add(backend, added, directory)
     words = {"eos_token": PAD, "pad_token": PAD, "unk_token": UNKNOWN}
-    return WordPieces(backend, words, int(min(longest, _UNLIMITED)))
+    return WordPieces(backend, words, longest)
 
 
 def _read_pieces(directory: Path) -> tuple[Mapping[str, int], list[Any]]:
     """Return the pieces by id, and the words beside them."""
     whole, plain = directory / FILE, directory / WORDS
     if whole.is_file():
-        record = Record(read_json(whole, REMEDY, LIMIT), shown(whole), REMEDY)
+        record = read_record(whole, REMEDY, LIMIT)
         model = record.record("model")
         require(model, _MODEL)
-        listed = record.content.get("added_tokens") is not None
-        added = [added_word(entry) for entry in record.records("added_tokens")] if listed else []
-        return numbers_of(model.record("vocab")), added
+        return numbers_of(model.record("vocab")), added_words(record)
     if plain.is_file():
         words = read_text(plain, REMEDY, LIMIT).split("\n")
         lines = [word.rstrip("\r") for word in (words if words[-1] else words[:-1])]

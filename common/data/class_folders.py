@@ -12,14 +12,14 @@ from common.photos.formats import suffixes, why_not
 
 
 @dataclass(frozen=True)
-class Photos:
+class ClassPhotos:
     """The photos in one folder, in natural order, and what else is there."""
 
     paths: tuple[Path, ...]
     passed_over: tuple[PassedOver, ...]
 
 
-def photos_in(folder: Path) -> Photos:
+def photos_in(folder: Path) -> ClassPhotos:
     """Look for the photos of one class.
 
     Raises:
@@ -31,7 +31,7 @@ def photos_in(folder: Path) -> Photos:
     passed_over = merged(_other(entry) for entry in listed if entry not in taken)
     if not paths:
         raise UserError(_without_photos(folder, listed, passed_over))
-    return Photos(paths, passed_over)
+    return ClassPhotos(paths, passed_over)
 
 
 def loose_files(folder: Path) -> tuple[PassedOver, ...]:

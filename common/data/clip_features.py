@@ -13,6 +13,7 @@ from jaxtyping import Float, PyTree
 from PIL import Image
 
 from common.clip import CLIP, ImageOutput, TextTower, encode_text
+from common.clip.encoder import WIDTHS
 from common.clip.outputs import ImageTower
 from common.data.cache import Key
 from common.data.dataset import ImageSplit
@@ -22,7 +23,6 @@ from common.encoding import Encoder
 TEXTS_AT_ONCE = 64
 PHOTOS_AT_ONCE = 64
 PART = 512  # texts or photos in a file, so that an interrupted pass goes on behind the last one
-WIDTHS = (16, 24, 32, 48)  # token columns that texts are sorted into; a program each
 
 
 @dataclass(frozen=True)

@@ -12,35 +12,35 @@ from common.photos.formats import suffixes
 from common.text import shown
 
 STANDARD_INPUT = "-"
+_FLAG = "--images"  # of the commands that take them
 
 
-def loose_photos(sources: Sequence[str], flag: str = "--images") -> tuple[Path, ...]:
+def loose_photos(sources: Sequence[str]) -> tuple[Path, ...]:
     """Return the photos that all sources name, in order.
 
     Args:
       sources: Each is a photo, a folder with photos at any depth, a `.txt` file with a path on
         each line, or `-` for such lines on the standard input.
-      flag: What the user calls them.
 
     Raises:
       UserError: A source is not there, or holds no photos.
     """
-    paths = tuple(path for source in sources for path in _photos(source, flag))
+    paths = tuple(path for source in sources for path in _photos(source))
     if not paths:
-        raise UserError(f"{flag} names no photos: give files, folders or lists of paths.")
+        raise UserError(f"{_FLAG} names no photos: give files, folders or lists of paths.")
     return paths
 
 
-def _photos(source: str, flag: str) -> list[Path]:
+def _photos(source: str) -> list[Path]:
     if source == STANDARD_INPUT:
-        return _listed(sys.stdin.read(), "the standard input", flag)
+        return _listed(sys.stdin.read(), "the standard input")
     path = local_path(source)
     if is_folder(path):
-        return _below(path) or _refuse(f"{shown(source)} holds no photos", flag)
+        return _below(path) or _refuse(f"{shown(source)} holds no photos")
     if not is_file(path):
-        _refuse(f"there is no file or folder {shown(source)}", flag)
+        _refuse(f"there is no file or folder {shown(source)}")
     if path.suffix.lower() == ".txt":
-        return _listed(read_text(path), shown(source), flag)
+        return _listed(read_text(path), shown(source))
     return [path]
 
 
@@ -54,14 +54,14 @@ def _below(folder: Path) -> list[Path]:
     return paths
 
 
-def _listed(text: str, name: str, flag: str) -> list[Path]:
+def _listed(text: str, name: str) -> list[Path]:
     paths = [local_path(line.strip()) for line in text.splitlines() if line.strip()]
     absent = [path for path in paths if not is_file(path)]
     if absent:
-        _refuse(f"{name} lists {shown(str(absent[0]))}, which is not a file", flag)
+        _refuse(f"{name} lists {shown(str(absent[0]))}, which is not a file")
     return paths
 
 
-def _refuse(fault: str, flag: str) -> list[Path]:
+def _refuse(fault: str) -> list[Path]:
     kinds = ", ".join(sorted(suffixes()))
-    raise UserError(f"{flag}: {fault}: give photos ({kinds}), folders of them, or lists of paths.")
+    raise UserError(f"{_FLAG}: {fault}: give photos ({kinds}), folders of them, or lists of paths.")

@@ -35,9 +35,11 @@ from common.weights.fingerprint import fingerprint
 from common.weights.resolve import resolve, single_file
 from common.weights.table import check_complete, to_flax, to_source
 
-_STEM = "diffusion_pytorch_model"
+STEM = "diffusion_pytorch_model"
+"""The name of the weights of a network, without suffix."""
+
 _SMALL_FILES = (
-    "model_index.json",
+    INDEX,
     "unet/config.json",
     "vae/config.json",
     "text_encoder/config.json",
@@ -45,7 +47,7 @@ _SMALL_FILES = (
     "tokenizer/*",
 )
 _SMALL_XL_FILES = (*_SMALL_FILES, "text_encoder_2/config.json", "tokenizer_2/*")
-_WEIGHTS = (f"unet/{_STEM}", f"vae/{_STEM}")
+_WEIGHTS = (f"unet/{STEM}", f"vae/{STEM}")
 # Written so that diffusers' own pipeline reads what `save_stable_diffusion` writes.
 _MODEL_INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -132,8 +134,8 @@ def _read_directory(source: str, networks: bool, dtype: DTypeLike) -> _Read:
     def read_networks() -> dict[str, Params]:
         table = unet_table(sizes.unet.use_linear_projection)
         return {
-            "unet": to_flax(table, read_tensors(directory / "unet", _STEM), dtype=dtype),
-            "vae": vae_to_flax(read_tensors(directory / "vae", _STEM), dtype),
+            "unet": to_flax(table, read_tensors(directory / "unet", STEM), dtype=dtype),
+            "vae": vae_to_flax(read_tensors(directory / "vae", STEM), dtype),
         }
 
     return _Read(sizes, text_params, tokenizers, read_networks)
@@ -195,4 +197,4 @@ def _save_network(
     network: UNet | AutoencoderKL, tensors: Mapping[str, np.ndarray], directory: Path
 ) -> None:
     write_json(directory / "config.json", network.config.to_dict())
-    write_tensors(directory / f"{_STEM}.safetensors", tensors, {"format": "pt"})
+    write_tensors(directory / f"{STEM}.safetensors", tensors, {"format": "pt"})

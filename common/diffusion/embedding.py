@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from common.clip import Tokenizer
 from common.diffusion.words import find_words
 from common.errors import UserError
+from common.text import shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Vocabulary:
     @property
     def room(self) -> int:
         """Tokens between the start and the end of a text."""
-        return self.tokenizer.length - 2
+        return self.tokenizer.room
 
     def pieces(self, text: str) -> Iterator["Piece"]:
         """Yield the tokens and the learned words of a text.
@@ -59,9 +60,9 @@ class Vocabulary:
         inside = [i for piece in pieces for i in [piece.token or 0] * len(piece.vectors)]
         return np.array([ids[0], *inside, *ids[1 : len(ids) - len(inside)]], np.int32)
 
-    def embedded(self, text: str, remedy: str = "shorten it") -> Float[np.ndarray, "s d"]:
+    def embedded(self, text: str) -> Float[np.ndarray, "s d"]:
         """Return the embeddings of a prompt, padded; see `fitting`."""
-        return self.framed(self.fitting(text, remedy))
+        return self.framed(self.fitting(text))
 
     def fitting(self, text: str, remedy: str = "shorten it") -> list["Piece"]:
         """Return the pieces of a prompt that fits.
@@ -79,7 +80,7 @@ class Vocabulary:
         if count > self.room:
             note = f", {learned} of them learned" if learned else ""
             raise UserError(
-                f"the prompt {text if len(text) < 60 else text[:57] + '...'!r} has {count} "
+                f"the prompt {shortened(text, 60)!r} has {count} "
                 f"tokens{note}, and {self.room} fit: {remedy}."
             )
         return pieces

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from common.diffusion.names import SIGMAS
+
 _SAMPLERS = {
     "ddpm": "DDPM",
     "ddim": "DDIM",
@@ -17,7 +19,6 @@ _SAMPLERS = {
     "deis": "DEIS",
     "unipc": "UniPC",
 }
-_SCHEDULES = ("karras", "exponential", "beta")
 
 
 def infotext(prompt: str, negative: str, facts: Mapping[str, Any]) -> str:
@@ -29,7 +30,7 @@ def infotext(prompt: str, negative: str, facts: Mapping[str, Any]) -> str:
 def sampler_facts(sampler: str) -> dict[str, str]:
     """Return a sampler as web UIs call it; its noise schedule has a name of its own."""
     name, _, schedule = sampler.rpartition("_")
-    if schedule not in _SCHEDULES:
+    if schedule not in SIGMAS:
         return {"Sampler": _SAMPLERS.get(sampler, sampler)}
     return {"Sampler": _SAMPLERS.get(name, name), "Schedule type": schedule.capitalize()}
 

@@ -7,15 +7,9 @@ from pathlib import Path
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from common.clip.checkpoint import abstract_text
 from common.clip.config import TextConfig
-from common.clip.known import (
-    abstract_text,
-    describe_tokenizer,
-    known,
-    local_directory,
-    of_dtype,
-    single_file,
-)
+from common.clip.known import describe_tokenizer, known, of_dtype
 from common.diffusion.architecture import (
     Architecture,
     XLArchitecture,
@@ -27,6 +21,7 @@ from common.diffusion.model import StableDiffusion
 from common.diffusion.schedule import NoiseSchedule
 from common.diffusion.single_file import open_single_file, texts_of
 from common.diffusion.xl_file import XL_SCHEDULER
+from common.weights.resolve import local_directory, single_file
 
 _V1 = Architecture(
     UNetConfig(),

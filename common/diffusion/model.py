@@ -98,7 +98,7 @@ class StableDiffusionXL(StableDiffusion):
 
     @property
     def tokenizers(self) -> tuple[Tokenizer, ...]:
-        """Of both text encoders."""
+        """The tokenizers of both text encoders."""
         return self.tokenizer, self.tokenizer_2
 
     @property

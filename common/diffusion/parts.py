@@ -68,7 +68,7 @@ class DiffusionModel:
 
     @property
     def tokenizers(self) -> tuple[Tokenizer, ...]:
-        """Of each text encoder."""
+        """The tokenizer of each text encoder."""
         return (self.tokenizer,)
 
     @property

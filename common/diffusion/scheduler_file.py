@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.diffusion.names import SIGMAS
 from common.diffusion.schedule import NoiseSchedule
 from common.errors import UserError
 
@@ -77,7 +78,7 @@ _ORDER = ChoiceField((2, 1, 3))
 _BOUND = NumberField(None, 1e-6, 1e6)
 _THRESHOLD = {"thresholding": _NEVER}
 _CLIP = {"clip_sample": _ON, "clip_sample_range": NumberField(1.0, 1e-6, 1e6)}
-_SIGMAS = {f"use_{kind}_sigmas": _OFF for kind in ("karras", "exponential", "beta")}
+_SIGMAS = {f"use_{kind}_sigmas": _OFF for kind in SIGMAS}
 _FLOW = {"use_flow_sigmas": _NEVER, "use_dynamic_shifting": _NEVER}
 _ZERO_SNR = {"rescale_betas_zero_snr": _OFF}
 

@@ -79,10 +79,3 @@ def text_sizes(tensors: Mapping[str, np.ndarray]) -> TextConfig:
         pad=words - 1,
         pool="argmax",
     )
-
-
-def with_text_model(text: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return a text tower's tensors with the `text_model.` that some tools leave out."""
-    if "embeddings.token_embedding.weight" not in text:
-        return dict(text)
-    return {f"text_model.{key}": x for key, x in text.items()}

@@ -21,12 +21,12 @@ from common.diffusion.file_parts import (
     with_tables,
 )
 from common.diffusion.schedule import NoiseSchedule
-from common.diffusion.shapes import text_sizes, unet_fields, vae_sizes, with_text_model
+from common.diffusion.shapes import text_sizes, unet_fields, vae_sizes
 from common.diffusion.text_encoder import FIRST
 from common.diffusion.xl_file import HEAD, is_xl, open_xl, xl_texts
 from common.errors import UserError
 from common.text import shown
-from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_TEXT_TOWER
+from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_TEXT_TOWER, with_text_model
 from common.weights.files import read_tensors
 from common.weights.model_names import refuse_file
 from common.weights.web_ui import PREFIXES, part_of

@@ -21,11 +21,11 @@ from common.diffusion.file_parts import (
     with_tables,
 )
 from common.diffusion.schedule import NoiseSchedule
-from common.diffusion.shapes import text_sizes, unet_fields, vae_sizes, with_text_model
+from common.diffusion.shapes import text_sizes, unet_fields, vae_sizes
 from common.diffusion.text_encoder import FIRST, SECOND
 from common.errors import UserError
 from common.text import shown
-from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_PROJECTED_TEXT_TOWER
+from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_PROJECTED_TEXT_TOWER, with_text_model
 from common.weights.web_ui import XL_PREFIXES, part_of
 
 XL_SCHEDULER = {

@@ -22,6 +22,10 @@ from common.photos.images import FITS
 
 PALE, BLUE = (243, 246, 250), (8, 69, 148)
 WRAP = 28  # letters in a line of a row label
+CELL = 32  # side of a confusion matrix's cell in pixels
+MOST_CLASSES = 60  # of a confusion matrix
+LEAST_SIDE = 96  # of an image in a grid, in pixels
+SHOWN = 2  # photos of a class in a sheet
 
 
 def predictions_picture(
@@ -32,47 +36,43 @@ def predictions_picture(
 
 
 def confusion_picture(
-    confusion: Int[np.ndarray, "k k"],
-    classnames: Sequence[str],
-    cell: int = 32,
-    limit: int = 60,
+    confusion: Int[np.ndarray, "k k"], classnames: Sequence[str]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw a confusion matrix: rows are true classes, columns predicted ones.
 
-    Cells are shaded by their share of the row and hold the count where it is not 0.
+    Cells are shaded by their share of the row and hold the count where it is not 0. Of more than
+    `MOST_CLASSES` classes only the ones with the most errors are drawn.
 
     Args:
       confusion: As `classification.confusion` counts it.
       classnames: One name per class; written beside the rows and, upright, above the columns.
-      cell: Side of a cell in pixels.
-      limit: Of more classes than this, only the ones with the most errors are drawn.
     """
     if len(classnames) != len(confusion):
         raise ValueError(f"{len(classnames)} names for {len(confusion)} classes.")
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     errors = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * np.diag(confusion)
-    shown = np.sort(np.argsort(-errors, kind="stable")[:limit])
+    shown = np.sort(np.argsort(-errors, kind="stable")[:MOST_CLASSES])
     counts, shares = (matrix[np.ix_(shown, shown)] for matrix in (confusion, confusion / totals))
 
     labels = [text_image(classnames[label]) for label in shown]
     axes = [text_image("true"), text_image("predicted")]
     band = axes[0].height + MARGIN
     edge = band + max(label.width for label in labels) + 2 * MARGIN
-    side = edge + cell * len(labels) + MARGIN
+    side = edge + CELL * len(labels) + MARGIN
     canvas = Image.new("RGB", (side, side), WHITE)
     draw = ImageDraw.Draw(canvas)
     true, predicted = axes[0].transpose(Image.Transpose.ROTATE_90), axes[1]
     canvas.paste(true, (MARGIN // 2, max(MARGIN, (edge + side - true.height) // 2)))
     canvas.paste(predicted, (max(MARGIN, (edge + side - predicted.width) // 2), MARGIN // 2))
-    label_rows(canvas, labels, edge - MARGIN, edge, cell)
-    label_columns(canvas, labels, edge, edge - MARGIN, cell)
+    label_rows(canvas, labels, edge - MARGIN, edge, CELL)
+    label_columns(canvas, labels, edge, edge - MARGIN, CELL)
     for row in range(len(labels)):
-        top = edge + row * cell
+        top = edge + row * CELL
         for column, (count, share) in enumerate(zip(counts[row], shares[row], strict=True)):
-            left = edge + column * cell
-            draw.rectangle((left, top, left + cell - 2, top + cell - 2), fill=_shade(share))
+            left = edge + column * CELL
+            draw.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill=_shade(share))
             if count:
-                centre = (left + cell / 2 - 1, top + cell / 2 - 1)
+                centre = (left + CELL / 2 - 1, top + CELL / 2 - 1)
                 fill = WHITE if share > 0.5 else BLACK
                 draw.text(centre, str(count), font=text_font(), fill=fill, anchor="mm")
     return np.asarray(canvas)
@@ -82,21 +82,20 @@ def image_grid(
     rows: Sequence[Sequence[UInt8[np.ndarray, "h w 3"]]] | UInt8[np.ndarray, "r c h w 3"],
     row_labels: Sequence[str],
     column_labels: Sequence[str] = (),
-    least_side: int = 96,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Lay images of one size out in labelled rows, which may be of different lengths.
+
+    Images of less than `LEAST_SIDE` are enlarged by a whole factor, without smoothing.
 
     Args:
       rows: The images of each row.
       row_labels: What stands to the left of each row; long ones are wrapped.
       column_labels: What stands above the columns, from the left.
-      least_side: Smaller images are enlarged by a whole factor, without smoothing, to at least
-        this many pixels.
     """
     if len(row_labels) != len(rows):
         raise ValueError(f"{len(row_labels)} labels for {len(rows)} rows.")
     height, width, _ = next(image.shape for row in rows for image in row)
-    factor = max(1, -(-least_side // min(height, width)))
+    factor = max(1, -(-LEAST_SIDE // min(height, width)))
     step_x, step_y = width * factor + MARGIN, height * factor + MARGIN
     labels = [text_image(textwrap.fill(label, WRAP)) for label in row_labels]
     headings = [text_image(label) for label in column_labels]
@@ -121,7 +120,6 @@ def class_sheet(
     samples: Mapping[str, UInt8[np.ndarray, "k g h w 3"]],
     size: tuple[int, int],
     fit: str = "squash",
-    shown: int = 2,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw one row per class: some of its photos, then what each variant generated for it.
 
@@ -131,10 +129,9 @@ def class_sheet(
       samples: Their generated pictures by the variant's name.
       size: Their width and height in pixels.
       fit: How photos are given it, a key of `FITS`.
-      shown: Photos per class.
     """
     rows, labels = [], np.zeros(0) if photos is None else photos.labels
-    shown = shown if len(labels) else 0
+    shown = SHOWN if len(labels) else 0
     width, height = size
     for number, label in enumerate(classnames):
         chosen = np.flatnonzero(labels == label)[:shown]

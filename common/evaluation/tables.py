@@ -49,11 +49,7 @@ def print_table(result: Mapping[str, Any]) -> None:
     """Say what `result.json` holds: the method's metrics, and its baselines' below them."""
     beside = f" with {result['model']}" if result["model"] else ""  # None of features alone.
     say(f"{result['method']} on {result['dataset']}{beside}")
-    rows = {
-        name: {metric: Value(number) for metric, number in metrics.items()}
-        for name, metrics in result_rows(result).items()
-    }
-    say(metrics_tables(rows))
+    say(metrics_tables(value_rows(result)))
 
 
 def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
@@ -76,6 +72,14 @@ def result_rows(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]
     }
 
 
+def value_rows(result: Mapping[str, Any]) -> dict[str, dict[str, Value]]:
+    """Return what `result_rows` does, for tables; a single run's numbers have no spread."""
+    return {
+        name: {metric: Value(number) for metric, number in metrics.items()}
+        for name, metrics in result_rows(result).items()
+    }
+
+
 def _number(name: str, value: object) -> float | None:
     if value is None:
         return None
@@ -91,7 +95,9 @@ Table = tuple[list[str], list[list[str]]]
 def metrics_tables(rows: Mapping[str, Mapping[str, Value]]) -> str:
     """Return the tables of `metric_groups` as Markdown."""
     return "\n\n".join(
-        markdown_table([*map(plain, header)], [[plain(name), *numbers] for name, *numbers in body])
+        markdown_table(
+            [*map(escaped, header)], [[escaped(name), *numbers] for name, *numbers in body]
+        )
         for header, body in metric_groups(rows)
     )
 
@@ -144,7 +150,7 @@ def heading(name: str) -> str:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table with aligned columns, numbers to the right.
 
-    Whatever the cells hold, the table keeps its shape; `plain` takes the meaning out of Markdown
+    Whatever the cells hold, the table keeps its shape; `escaped` takes the meaning out of Markdown
     that others wrote.
     """
     cells = [[printable(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
@@ -166,7 +172,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line(row) for row in (cells[0], rule, *cells[1:]))
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """Return Markdown that shows `text` as it is: no code, no link, no picture, no HTML."""
     return _ACTIVE.sub(r"\\\g<0>", text)
 

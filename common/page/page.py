@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.evaluation.tables import Value, metric_groups, result_rows
+from common.evaluation.tables import metric_groups, result_rows, value_rows
 from common.files import atomic_write
 from common.page import html
 from common.page.contents import Pictures
@@ -66,11 +66,8 @@ def _origin(result: Mapping[str, Any]) -> str:
 
 
 def _tables(result: Mapping[str, Any]) -> list[str]:
-    rows = {
-        name: {metric: Value(number) for metric, number in metrics.items()}
-        for name, metrics in result_rows(result).items()
-    }
-    return [html.table(header, body, fold=False) for header, body in metric_groups(rows)]
+    groups = metric_groups(value_rows(result))
+    return [html.table(header, body, fold=False) for header, body in groups]
 
 
 def _section(title: str, content: str) -> list[str]:

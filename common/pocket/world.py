@@ -29,8 +29,6 @@ BACKGROUNDS = ("grass", "sand", "water", "snow", "wood", "brick", "stone", "carp
 SIZES = ("small", "medium", "large")
 ARRANGEMENTS = ("single", "pair", "row")
 LIGHTS = ("dark", "plain", "bright")
-SEEN_STYLES = ("photo", "painting", "pixel", "night")
-UNSEEN_STYLES = ("sketch", "neon")
 
 
 @dataclass(frozen=True)

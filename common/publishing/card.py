@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.evaluation.tables import Value, markdown_table, metrics_tables, plain, result_rows
+from common.evaluation.tables import escaped, markdown_table, metrics_tables, value_rows
 from common.strict_json import dump
 from common.training.types import Card
 
@@ -54,18 +54,15 @@ def model_card(
         card.usage.replace("{repository}", repository),
     ]
     if card.classnames:
-        parts += ["## Classes", ", ".join(map(plain, card.classnames))]
+        parts += ["## Classes", ", ".join(map(escaped, card.classnames))]
     return "\n\n".join(part for part in parts if part.strip()) + "\n"
 
 
 def _table(facts: Mapping[str, str]) -> str:
-    rows = [[name, plain(value)] for name, value in facts.items() if value]
+    rows = [[name, escaped(value)] for name, value in facts.items() if value]
     return markdown_table(["", ""], rows)
 
 
 def _figures(result: Mapping[str, Any]) -> str:
-    rows = {
-        name: {metric: Value(number) for metric, number in metrics.items()}
-        for name, metrics in result_rows(result).items()
-    }
-    return f"On {plain(result['dataset'])}:\n\n{metrics_tables(rows).strip()}"
+    tables = metrics_tables(value_rows(result))
+    return f"On {escaped(result['dataset'])}:\n\n{tables.strip()}"

@@ -13,12 +13,13 @@ import orbax.checkpoint as ocp
 from absl import logging
 from jax.experimental import multihost_utils
 
+from common.damage import cause
 from common.errors import UserError
 from common.files import atomic_write
-from common.hosts import to_host
+from common.hosts import place, to_host
 from common.paths import AnyPath, in_bucket, within
 from common.progress import say
-from common.training.sharding import by_path, place
+from common.training.sharding import by_path
 from common.training.state import TrainState
 from common.training.types import EVALUATION
 
@@ -139,9 +140,8 @@ class Checkpoints:
             except UserError:
                 raise
             except Exception as error:  # Damage takes any form: bad JSON, short arrays, ...
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
                 self._set_aside(step)
-                say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
+                say(f"The checkpoint of step {step} cannot be read ({cause(error)}).")
         if steps:
             raise UserError(
                 f"none of the {len(steps)} checkpoints in {self._directory} could be read; "

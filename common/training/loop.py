@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 
 from common.errors import UserError
 from common.files import remove_partial
-from common.hosts import to_host
+from common.hosts import REPLICATED, place, to_host
 from common.paths import AnyPath, as_path
 from common.precision import use_precision
 from common.progress import Progress, say
@@ -36,7 +36,7 @@ from common.training.profiling import Profile, parse_profile
 from common.training.rates import check_rate
 from common.training.results import make_result, tell_not_finite, write_result
 from common.training.schedule import Schedule
-from common.training.sharding import REPLICATED, place, placed
+from common.training.sharding import placed
 from common.training.signals import StopRequest
 from common.training.start import initial_state
 from common.training.state import TrainState

@@ -94,7 +94,7 @@ def check_rate(config: ConfigDict, updates: int) -> None:
       updates: of the run, or of the shortest part that has the whole schedule.
 
     Raises:
-      UserError: it does.
+      UserError: A field is not for the schedule, or the updates all belong to the warm-up.
     """
     if "rate" not in config:
         return

@@ -31,23 +31,23 @@ HUGE = 1e100
 
 def write_result(workdir: AnyPath, result: Mapping[str, Any]) -> None:
     """Write `workdir/result.json`, whose presence says that the run is finished."""
-    write_json(within(workdir, "result.json"), plain(result))
+    write_json(within(workdir, "result.json"), as_json(result))
 
 
 def write_evaluation(path: AnyPath, result: Mapping[str, Any]) -> None:
     """Write what an `evaluate` command found to where `evaluation_file` said."""
     tell_not_finite(result)
-    write_json(path, plain(result))
+    write_json(path, as_json(result))
 
 
 def tell_not_finite(values: Mapping[str, Any]) -> None:
     """Say which numbers are NaN or infinite; in JSON they are null."""
-    odd = not_finite(values)
+    odd = names_not_finite(values)
     if odd:
         say(f"not a finite number, and null in the result: {some(odd, show=str)}.")
 
 
-def not_finite(value: Any, name: str = "") -> list[str]:
+def names_not_finite(value: Any, name: str = "") -> list[str]:
     """Return the dotted names of the numbers in `value` that are NaN or infinite."""
     if isinstance(value, Mapping):
         items = [(f"{name}.{key}" if name else str(key), item) for key, item in value.items()]
@@ -55,7 +55,7 @@ def not_finite(value: Any, name: str = "") -> list[str]:
         items = [(f"{name}[{index}]", item) for index, item in enumerate(value)]
     else:
         return [name] if finite_or_none(value) is None and value is not None else []
-    return [dotted for key, item in items for dotted in not_finite(item, key)]
+    return [dotted for key, item in items for dotted in names_not_finite(item, key)]
 
 
 def evaluation_record(
@@ -92,7 +92,7 @@ def make_result(
 ) -> dict[str, Any]:
     """Return what `result.json` holds: what was run, what it came to and what it ran on."""
     return {
-        **plain(evaluation_record(method, config, evaluation, updates=updates)),
+        **as_json(evaluation_record(method, config, evaluation, updates=updates)),
         "seconds": seconds,
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": _versions(),
@@ -110,12 +110,12 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Return `value` as JSON holds it; null for a number that is not finite."""
     if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
+        return {name: as_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [as_json(item) for item in value]
     return finite_or_none(value)
 
 

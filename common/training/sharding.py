@@ -11,8 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from common.errors import UserError
-from common.hosts import REPLICATED as REPLICATED
-from common.hosts import place as place
+from common.hosts import REPLICATED, place
 
 Rules = Sequence[tuple[str, PartitionSpec]]
 """Lines of a sharding table: a regular expression for the whole path "a/b/c" and its spec."""

@@ -3,9 +3,9 @@
 import jax
 from jax.sharding import Mesh, NamedSharding
 
+from common.hosts import REPLICATED, place
 from common.seeds import random_key, seed_key, seed_words
 from common.training.method import Method
-from common.training.sharding import REPLICATED, place
 from common.training.state import TrainState, init_state, state_shardings
 
 

@@ -8,7 +8,8 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import PyTree
 
-from common.training.sharding import REPLICATED, Rules, optimizer_shardings, shardings
+from common.hosts import REPLICATED
+from common.training.sharding import Rules, optimizer_shardings, shardings
 
 
 @jax.tree_util.register_dataclass

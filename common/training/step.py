@@ -10,7 +10,8 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Bool, PyTree
 
-from common.training.sharding import REPLICATED, Rules, by_path, shardings
+from common.hosts import REPLICATED
+from common.training.sharding import Rules, by_path, shardings
 from common.training.state import TrainState
 from common.training.types import Learner, Source
 

@@ -9,7 +9,9 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from common.config import read_config
+from common.damage import cause
 from common.errors import UserError
+from common.nesting import nest
 from common.paths import AnyPath, in_bucket
 from common.progress import say
 from common.training.checkpoints import read_arrays, read_note
@@ -63,8 +65,7 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
                     notes=note.get("notes", {}),
                 )
             except Exception as error:  # Damage takes any form, and the run may remove old ones.
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
-                say(f"The checkpoint of step {step} cannot be read ({reason:.200}).")
+                say(f"The checkpoint of step {step} cannot be read ({cause(error)}).")
             else:
                 say(f"{workdir} is not finished: at step {step} of {config.get('updates', '?')}.")
                 return run
@@ -75,13 +76,9 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
 
 def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:
     """Return the learned arrays as the nested dictionaries of before the checkpoint."""
-    tree: dict[str, Any] = {}
-    for name, leaf in flat.items():
-        if not name.startswith(LEARNED):
-            continue
-        *parents, last = name.removeprefix(LEARNED).split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = np.asarray(leaf)
-    return tree
+    learned = {
+        name.removeprefix(LEARNED): np.asarray(leaf)
+        for name, leaf in flat.items()
+        if name.startswith(LEARNED)
+    }
+    return nest(learned, ".")

@@ -11,9 +11,8 @@ from ml_collections import ConfigDict
 
 from common.config import flatten
 from common.errors import UserError
-from common.files import read_json, write_json
+from common.files import read_record, write_json
 from common.paths import AnyPath, in_bucket, within
-from common.records import Record
 
 
 def require_wandb(project: str) -> ModuleType | None:
@@ -89,4 +88,4 @@ def _run_id(path: AnyPath) -> str:
     if not path.exists():
         write_json(path, {"id": secrets.token_hex(4)})
     remedy = "remove it to start a new run there"
-    return Record(read_json(path, remedy), str(path), remedy).text("id", longest=64)
+    return read_record(path, remedy).text("id", longest=64)

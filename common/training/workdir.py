@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from common.config import ESSENTIAL, flatten, to_json
+from common.config import flatten, require_essential, to_json
 from common.errors import UserError
 from common.files import atomic_write, read_json
 from common.names import file_stem
@@ -124,10 +124,7 @@ def has_update(workdir: AnyPath) -> bool:
 
 def _read_config(path: AnyPath) -> dict[str, Any]:
     fields = spelled_today(read_json(path, UNREADABLE))
-    if lacking := [name for name in ESSENTIAL if name not in fields]:
-        raise UserError(
-            f"{path} has no field {lacking[0]!r}, so it is not a run's: give a new --workdir."
-        )
+    require_essential(fields, path, "give a new --workdir")
     return fields
 
 

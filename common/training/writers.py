@@ -10,11 +10,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from PIL import Image
 
 from common.errors import UserError
-from common.files import atomic_write, read_bytes
+from common.files import read_bytes
 from common.paths import AnyPath, within
+from common.pictures import write_png
 from common.training.growing import GrowingFiles
 from common.training.wandb_writer import WandbWriter
 
@@ -134,13 +134,12 @@ class MetricWriter:
             self._files.send()
 
     def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Keep uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and shows them."""
+        """Keep uint8 images [height, width, 3] as `pictures/STEP/NAME.png`, and show them."""
         if self._events is None:
             return
         for name, picture in pictures.items():
             file = within(self._workdir, PICTURES, f"{step:08d}", f"{name}.png")
-            with atomic_write(file) as path:
-                Image.fromarray(picture).save(path, format="PNG")
+            write_png(file, picture)
             self._events.image(step, name, picture)
         self.flush()
         for other in self._others:

@@ -1,8 +1,11 @@
 """Conversion tables of CLIP's towers: Hugging Face's layout and open_clip's (OpenAI's)."""
 
 import dataclasses
+from collections.abc import Mapping
 
-from common.weights.rules import Rule, layer, norm
+import numpy as np
+
+from common.weights.rules import Rule, joined, layer, norm
 
 
 def hf_block(source: str, target: str) -> tuple[Rule, ...]:
@@ -33,6 +36,23 @@ HF_PROJECTED_TEXT_TOWER = (
 """XL's `text_encoder_2/`."""
 
 
+_BARE = "embeddings.token_embedding.weight"
+"""A key of a text tower without the prefix that published files have."""
+
+
+def with_text_model(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return a text tower's tensors with the `text_model.` that transformers 5 and tools leave out.
+
+    A projection lies outside of it.
+    """
+    if _BARE not in tensors:
+        return dict(tensors)
+    return {
+        key if key.startswith("text_projection.") else f"text_model.{key}": tensor
+        for key, tensor in tensors.items()
+    }
+
+
 def under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Return a table whose parameters lie below a prefix."""
 
@@ -45,8 +65,7 @@ def under(prefix: str, table: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 
 HF_CLIP = (
-    *under("text", HF_TEXT_TOWER),
-    Rule("text_projection.weight", "text/projection/kernel", "linear"),
+    *under("text", HF_PROJECTED_TEXT_TOWER),
     Rule("vision_model.embeddings.class_embedding", "vision/class_embedding"),
     Rule("vision_model.embeddings.position_embedding.weight", "vision/position_embedding"),
     Rule(
@@ -69,15 +88,9 @@ HF_IGNORE = ("*.position_ids",)
 
 def _open_clip_block(source: str, target: str) -> tuple[Rule, ...]:
     attention = f"{target}/attention"
-    parts = ("query", "key", "value")
     return (
         *norm(f"{source}.ln_{{n:1|2}}", f"{target}/norm{{n:1|2}}"),
-        Rule(
-            f"{source}.attn.in_proj_weight",
-            tuple(f"{attention}/{part}/kernel" for part in parts),
-            "linear",
-        ),
-        Rule(f"{source}.attn.in_proj_bias", tuple(f"{attention}/{part}/bias" for part in parts)),
+        *joined(f"{source}.attn.in_proj", attention),
         *layer(f"{source}.attn.out_proj", f"{attention}/out"),
         *layer(f"{source}.mlp.c_fc", f"{target}/mlp/fc1"),
         *layer(f"{source}.mlp.c_proj", f"{target}/mlp/fc2"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.weights.nesting import flatten
+from common.nesting import flatten
 
 _LENGTH = 16
 

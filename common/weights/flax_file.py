@@ -17,8 +17,8 @@ import numpy as np
 from common.damage import DAMAGED, cause
 from common.errors import UserError
 from common.files import require_file, require_no_pointer
+from common.nesting import flatten
 from common.text import shown
-from common.weights.nesting import flatten
 from common.weights.rules import TRANSFORMS
 
 _ARRAY, _SCALAR = 1, 3  # flax.serialization's extension types

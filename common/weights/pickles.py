@@ -38,12 +38,8 @@ class Placeholder(dict[str, Any]):
 class RefusedError(Exception):
     """What a pickle asks for beyond plain data, and what to do about it."""
 
-    def __init__(
-        self,
-        reason: str,
-        remedy: str = "convert it to safetensors on a machine where you trust it",
-    ):
-        super().__init__(f"{reason}; {remedy}")
+    def __init__(self, reason: str):
+        super().__init__(f"{reason}; convert it to safetensors on a machine where you trust it")
 
 
 def unpickle(

@@ -80,6 +80,15 @@ def layer(source: str, target: str, transform: str = "linear") -> tuple[Rule, ..
     )
 
 
+def joined(source: str, target: str) -> tuple[Rule, ...]:
+    """Return the rules of an attention's query, key and value as PyTorch holds them: in one map."""
+    parts = ("query", "key", "value")
+    return (
+        Rule(f"{source}_weight", tuple(f"{target}/{part}/kernel" for part in parts), "linear"),
+        Rule(f"{source}_bias", tuple(f"{target}/{part}/bias" for part in parts)),
+    )
+
+
 def norm(source: str, target: str) -> tuple[Rule, ...]:
     """Return the rules of a normalisation with its scale and its bias."""
     return (

@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike
 
 from common.errors import UserError
 from common.finite import is_finite, refuse_not_finite
+from common.nesting import flatten, nest
 from common.text import some
 from common.weights.memory import Arena, release
-from common.weights.nesting import flatten, nest
 from common.weights.rules import TRANSFORMS, Rule, Transform, fill, pattern
 
 _LISTED = 12  # how many names an error spells out before it only counts the rest

@@ -30,7 +30,7 @@ _LONGEST_WORD = 100
 _PRECISIONS = (np.float16, np.float32, np.float64, ml_dtypes.bfloat16)
 
 
-def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[LearnedToken]:
+def read_tokens(path: AnyPath | str) -> list[LearnedToken]:
     """Read a file of learned tokens, or every such file of a directory.
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
@@ -42,11 +42,10 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
 
     Args:
       path: A file or a directory.
-      width: Width of the text tower's input that the vectors are meant for, if known.
 
     Raises:
-      UserError: There are no tokens, two claim the same word, widths differ from each other
-        or from `width`, or a file is damaged or not an embedding.
+      UserError: There are no tokens, two claim the same word, widths differ from each other, or
+        a file is damaged or not an embedding.
     """
     path = as_path(path)
     origin: dict[str, AnyPath] = {}
@@ -61,10 +60,8 @@ def read_tokens(path: AnyPath | str, *, width: int | None = None) -> list[Learne
             )
         origin[key] = file
         tokens.append(token)
-        expected = (width,) if width else tokens[0].widths
-        wanted_by = "the model" if width else f"the file of {tokens[0].token}"
-        what = f"{token.token} in {str(file)!r}"
-        require_widths(what, token.widths, expected, wanted_by)
+        what, wanted_by = f"{token.token} in {str(file)!r}", f"the file of {tokens[0].token}"
+        require_widths(what, token.widths, tokens[0].widths, wanted_by)
     return tokens
 
 

@@ -106,6 +106,24 @@ def in_class_order(
     return np.stack([token.vectors for token in numbered])
 
 
+def require_vectors(tokens: Float32[np.ndarray, "k n d"], vectors: int, where: str = "") -> None:
+    """Refuse tokens of another number of vectors than their run's config says.
+
+    Args:
+      tokens: As of `in_class_order`.
+      vectors: Of each, by the config.
+      where: Of the run, in a sentence, such as " in runs/mine".
+
+    Raises:
+      UserError: It says both numbers.
+    """
+    if tokens.shape[1] != vectors:
+        raise UserError(
+            f"the tokens{where} have {tokens.shape[1]} vectors each and the run's config.json "
+            f"says vectors={vectors}: put the files of one run together."
+        )
+
+
 def by_class_index(tokens: Sequence[LearnedToken]) -> list[LearnedToken]:
     """Return a run's tokens in the order of its classes.
 

@@ -13,10 +13,11 @@ from aape_jax.captioning.method import Captioning
 from aape_jax.datasets.questions import is_question_set
 from aape_jax.vqa.features import QuestionSet
 from common.errors import UserError
+from common.hosts import place
 from common.language.sharding import lm_rules
 from common.training import Evaluation
 from common.training.mesh import make_mesh
-from common.training.sharding import place, shardings
+from common.training.sharding import shardings
 from tests.aape.caption_problem import CELLS, LM, install, pictures, settings, tiny_lm, views
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of

@@ -4,9 +4,10 @@ import pytest
 from common.aot import DoesNotFit, compile_for
 from common.aot.program import arguments, trace
 from common.errors import UserError
+from common.hosts import place
 from common.training.mesh import make_mesh
 from common.training.method import find_method
-from common.training.sharding import place, shardings
+from common.training.sharding import shardings
 from common.training.start import initial_state
 from common.training.step import feed_shardings, make_call, make_feed
 from tests.aot import toy

@@ -142,6 +142,14 @@ ODD_TOKENIZERS = {
         {"tokenizer.json": {"model": {"type": "WordPiece", "vocab": ["a"]}}},
         "vocab=",
     ),
+    "longer words": (
+        {
+            "tokenizer.json": {
+                "model": {"type": "WordPiece", "vocab": {"a": 0}, "max_input_chars_per_word": 200}
+            }
+        },
+        "max_input_chars_per_word=200 .* is not 100",
+    ),
     "capitals": (
         {
             "vocab.txt": "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n",

@@ -147,8 +147,8 @@ MUTATIONS = (
     Mutation(
         "another program's config is overwritten",
         "common/training/workdir.py",
-        "    if lacking := [name for name in ESSENTIAL if name not in fields]:\n",
-        "    if lacking := []:\n",
+        '    require_essential(fields, path, "give a new --workdir")\n',
+        "",
         FOLDERS,
     ),
     Mutation(

@@ -14,9 +14,9 @@ from aape_jax.export import export
 from aape_jax.retrieval.method import Retrieval
 from aape_jax.vqa.method import VQA
 from common.errors import UserError
+from common.nesting import nest
 from common.training.mesh import make_mesh
 from common.training.workdir import write_config
-from common.weights.nesting import nest
 from configs import aape, aape_captioning, aape_retrieval, aape_vqa
 from tests.aape.feature_files import captioned
 from tests.aape.question_files import picture, write, write_easy_vqa, write_nocaps, write_vqa2

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import UserError
-from common.evaluation.tables import markdown_table, plain, print_table
+from common.evaluation.tables import escaped, markdown_table, print_table
 from common.progress import Progress, say
 from common.text import printable
 
@@ -85,7 +85,7 @@ MARKDOWN = {
 
 @pytest.mark.parametrize("name", MARKDOWN.values(), ids=MARKDOWN)
 def test_a_name_stays_one_cell_of_the_table(name):
-    text = markdown_table(["name", "n"], [[plain(name), "1"], ["b", "2"]])
+    text = markdown_table(["name", "n"], [[escaped(name), "1"], ["b", "2"]])
     rows = text.split("\n")
     assert len(rows) == 4 and len({len(row) for row in rows}) == 1
     assert printable(text, lines=True) == text
@@ -113,4 +113,4 @@ def test_results_with_odd_names_are_tables(name, capsys):
 
 @pytest.mark.parametrize("name", ["nearest_class_mean", "a*b", "it's", "100 %", "#1", "&"])
 def test_names_read_well(name):
-    assert plain(name) == name
+    assert escaped(name) == name

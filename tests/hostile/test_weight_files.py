@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.nesting import nest
 from common.weights.files import read_tensors, write_tensors
-from common.weights.nesting import nest
 from common.weights.safetensors_file import read_safetensors
 from common.weights.table import Rule, to_flax
 

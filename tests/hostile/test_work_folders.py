@@ -16,7 +16,7 @@ from common.files import remove_partial
 from common.paths import require_plain, within
 from common.training import lock
 from common.training.growing import GrowingFiles
-from common.training.results import make_result, not_finite, write_evaluation, write_result
+from common.training.results import make_result, names_not_finite, write_evaluation, write_result
 from common.training.types import Evaluation
 from common.training.workdir import (
     EVENTS,
@@ -354,7 +354,7 @@ def test_results_hold_them_as_null(tmp_path):
 
 @pytest.mark.parametrize("value", [1, 1.5, True, None, "nan", [], {}, np.float32(2), [None, "inf"]])
 def test_what_is_finite_or_no_number_is_not_told(value):
-    assert not_finite({"a": value}) == []
+    assert names_not_finite({"a": value}) == []
 
 
 def test_many_are_told_in_one_line(tmp_path, capsys):

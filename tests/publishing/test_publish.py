@@ -224,7 +224,9 @@ def test_an_upload_is_one_commit(place, published, online):
 
 def test_a_refusal_of_the_hub_is_one_sentence(place, published, online, monkeypatch):
     monkeypatch.setattr(online, "error", OSError("403 Forbidden\nmore"))
-    with pytest.raises(UploadError, match=r"did not take ann/dogs \(403 Forbidden\): see that the"):
+    with pytest.raises(
+        UploadError, match=r"did not take ann/dogs \(403 Forbidden more\): see that the"
+    ):
         publish(place / "mcti", "hf:ann/dogs")
 
 

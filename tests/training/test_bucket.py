@@ -130,7 +130,9 @@ def test_a_bucket_that_cannot_be_reached_is_one_sentence(storage, monkeypatch):
         raise OSError("no way\nto it")
 
     monkeypatch.setattr(type(storage), "exists", fail)
-    with pytest.raises(UserError, match=r"gs://mine/run cannot be reached \(no way\): log in"):
+    with pytest.raises(
+        UserError, match=r"gs://mine/run cannot be reached \(no way to it\): log in"
+    ):
         require_bucket(storage / "run")
 
 

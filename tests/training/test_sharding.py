@@ -5,9 +5,9 @@ import optax
 import pytest
 
 from common.errors import UserError
-from common.hosts import to_host
+from common.hosts import place, to_host
 from common.training.mesh import make_mesh
-from common.training.sharding import by_path, optimizer_shardings, place, shardings
+from common.training.sharding import by_path, optimizer_shardings, shardings
 
 RULES = (("text/.*kernel", jax.P(None, "model")), ("tokens", jax.P("data")))
 

@@ -7,8 +7,8 @@ import optax
 import pytest
 from jax.sharding import NamedSharding
 
+from common.hosts import place
 from common.training.mesh import make_mesh
-from common.training.sharding import place
 from common.training.state import init_state
 from common.training.step import UNUSED, feed_shardings, make_call, make_feed
 

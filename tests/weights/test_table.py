@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.weights.nesting import flatten, nest
+from common.nesting import flatten, nest
 from common.weights.table import TRANSFORMS, Rule, check_complete, to_flax, to_source
 
 TABLE = (

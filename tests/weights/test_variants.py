@@ -13,9 +13,9 @@ from flax.serialization import msgpack_serialize
 from common.clip import load_clip
 from common.diffusion import load_stable_diffusion
 from common.errors import UserError
+from common.nesting import nest
 from common.weights.files import other_weight_files, read_tensors, write_tensors
 from common.weights.flax_file import read_flax_file
-from common.weights.nesting import nest
 from common.weights.resolve import POCKET
 from mcti_jax.formats.torch_archive import torch_archive
 

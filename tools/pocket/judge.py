@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from common.errors import UserError
+from common.nesting import nest
 from common.pocket.renderer import SIZE, render
 from common.pocket.world import (
     BACKGROUNDS,
@@ -30,7 +31,6 @@ from common.pocket.world import (
 )
 from common.text import shown
 from common.weights.files import read_tensors
-from common.weights.nesting import nest
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
 from tools.pocket.recipe import Fit
 from tools.pocket.train_clip import mirror_some

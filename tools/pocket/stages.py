@@ -12,9 +12,9 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import atomic_write, read_json, read_text
+from common.nesting import flatten, nest
 from common.progress import say
 from common.weights.files import read_tensors, write_tensors
-from common.weights.nesting import flatten, nest
 from tools.pocket.fitting import Allowance
 from tools.pocket.recipe import Recipe
 

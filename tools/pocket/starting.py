@@ -13,9 +13,9 @@ from jaxtyping import Float
 from common.clip import CLIP, Tokenizer, load_clip
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
+from common.nesting import flatten, nest
 from common.text import shown
 from common.trees import Params
-from common.weights.nesting import flatten, nest
 
 
 @dataclass(frozen=True)

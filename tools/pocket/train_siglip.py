@@ -11,9 +11,9 @@ from common.clip import CLIP, CLIPConfig, TextTower, Tokenizer, encode_image, en
 from common.clip.encode import image_tower, unit
 from common.clip.siglip_files import HALF, siglip_config
 from common.clip.siglip_tokenizer import SigLIPTokenizer
+from common.nesting import flatten, nest
 from common.pocket.renderer import SIZE
 from common.trees import Params
-from common.weights.nesting import flatten, nest
 from tools.pocket.corpus import Corpus
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit
 from tools.pocket.recipe import Fit

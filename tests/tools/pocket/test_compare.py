@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.nesting import flatten
 from common.weights.files import write_tensors
-from common.weights.nesting import flatten
 from tests.mcti.tiny import random_params
 from tools.pocket import compare
 from tools.pocket.judge import Judge, read_judge

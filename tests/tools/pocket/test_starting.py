@@ -10,7 +10,7 @@ import pytest
 from common.clip.checkpoint import abstract_params
 from common.diffusion import UNet
 from common.errors import UserError
-from common.weights.nesting import flatten
+from common.nesting import flatten
 from tests.mcti.tiny import random_params
 from tools.pocket.corpus import sample_corpus
 from tools.pocket.fitting import fit
