@@ -148,8 +148,9 @@ def draw_asked() -> Sheet:
         return draw_again(as_path(options.again), **sources)
     if not (options.workdir or options.model):
         raise UserError("there is neither --workdir nor --model: name a run, or what draws.")
-    for text in (*options.prompt, options.negative):
+    prompts = options.prompt or ()
+    for text in (*prompts, options.negative):
         if not options.weighted and looks_weighted(text):
             say(f"{quoted(text)} looks weighted, and is read as plain text without --weighted.")
     settings = {name: options[name].value for name in _SETTINGS if name != "prompt"}
-    return draw_prompts(prompts=options.prompt, **sources, **settings)
+    return draw_prompts(prompts=prompts, **sources, **settings)
