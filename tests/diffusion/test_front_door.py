@@ -81,6 +81,7 @@ def test_weights_are_placed_once(sd):
         ({"guidance": float("nan")}, "guidance=nan is out of range"),
         ({"sampler": "best"}, "sampler='best' is unknown; choose one of"),
         ({"size": 17}, "size=17 is not a multiple of"),
+        ({"size": 0}, "size=0 is out of range"),
         ({"prompt": "<a>", "tokens": {"<a>": np.zeros(3)}}, "are 3 wide, and this text tower"),
         ({"tokens": {"<a>": np.zeros((2, 2, 2))}}, r"tokens\['<a>'\] has the shape \(2, 2, 2\)"),
         ({"tokens": {"<a>": np.full(24, np.nan)}}, r"tokens\['<a>'\].*give finite vectors"),

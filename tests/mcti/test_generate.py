@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from common.diffusion import load_stable_diffusion
+from common.errors import UserError
 from common.pictures import read_png_texts
 from mcti_jax import load_tokens
+from mcti_jax.drawing import draw_prompts
 from mcti_jax.formats import LearnedToken, write_token
 from tests.hostile import commands
 from tests.mcti.tiny_models import IMAGE, WIDTH, write_tiny_models
@@ -130,3 +132,8 @@ def test_bad_options_are_one_sentence(world, drawn, options, sentence):
     assert done.status == 2
     assert sentence in done.err.strip().splitlines()[-1]
     assert "Traceback" not in done.err and not (world / "new.png").exists()
+
+
+def test_no_prompt_at_all_is_refused_in_python_too():
+    with pytest.raises(UserError, match="there is no --prompt"):
+        draw_prompts(None, [], model="pocket")
