@@ -9,6 +9,27 @@ CHEAP = "hostile/test_cheap_checks.py"
 
 MUTATIONS = (
     Mutation(
+        "measured on what was learned from",
+        "common/data/further.py",
+        "if digest not in learned]",
+        "if digest]",
+        "data/test_further.py",
+    ),
+    Mutation(
+        "other photos measured as the own are",
+        "common/data/further.py",
+        "dataset = open_dataset(spec, holdout=None)",
+        "dataset = open_dataset(spec, holdout=holdout)",
+        "data/test_further.py",
+    ),
+    Mutation(
+        "baselines of other photos",
+        "mcti_jax/measuring.py",
+        "return replace(nothing, train=own.train)",
+        "return nothing",
+        "mcti/test_without_networks.py",
+    ),
+    Mutation(
         "labels of data sets unchecked",
         "common/data/checks.py",
         "        if split is not None:\n            require_labels(",
