@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from common.checks import check_choices
 from common.clip import CLIP
 from common.data.clip_features import text_features
 from common.data.matching import Matches, require_matches
@@ -116,10 +115,8 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
       What a person should know of them, a line each.
 
     Raises:
-      UserError: One is missing or holds something else, names none of the classes, or a baseline
-        is unknown.
+      UserError: One is missing or holds something else, or names none of the classes.
     """
-    check_choices(config, {"baselines": BASELINES})
     if config.words:
         read_words(config)
     if not config.descriptors:

@@ -147,7 +147,6 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     Raises:
       UserError: the config or the files are not in order.
     """
-    check_options(config)
     dataset = None
     if config.data != NO_IMAGES:
         dataset = open_named(config.data, config.holdout, config.names)

@@ -150,6 +150,6 @@ def test_a_blend_by_hand():
         ({"held_out_classes": -1}, "held_out_classes=-1"),
     ],
 )
-def test_what_does_not_fit_is_refused(clip, changes, sentence):
+def test_what_does_not_fit_is_refused(changes, sentence):
     with pytest.raises(UserError, match=sentence):
-        gather_texts(with_data(settings(**changes)), clip.tokenizer)
+        ProText(settings(**changes))

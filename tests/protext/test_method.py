@@ -89,6 +89,11 @@ def test_how_training_spells_a_class(config, clip, length, underscores, spelled)
     np.testing.assert_array_equal(texts.templates.ids[0], clip.tokenizer([spelled])[0])
 
 
+def test_an_adapter_learns_from_names_as_it_is_measured_with_them(config):
+    method, found = loaded(config(mapping="linear"))
+    np.testing.assert_allclose(found.frozen["templates"], method.measured.unprompted, atol=1e-6)
+
+
 def test_held_out_sentences_leave_one_to_learn_from(config, clip):
     texts = gather_texts(config(held_out=2), clip.tokenizer)
     assert texts.sentences == (CORPUS["red_star"][0], CORPUS["fish"][0])
@@ -124,37 +129,39 @@ def test_base_classes_only(tmp_path, clip):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"length": 0}, "length=0"),
         ({"length": 5, "template": "a photo of a {}."}, "overwrite the class name"),
-        ({"held_out": -2}, "held_out=-2"),
-        ({"protocol": "novel"}, "base_to_new"),
         ({"prompts.kind": "books"}, "kind='books'"),
-        ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
-        ({"early_stop": -1}, "early_stop=-1"),
-        ({"early_stop": 1}, "give eval_every and held_out above 0"),
-        ({"early_stop": 1, "eval_every": 5, "held_out": 1, "sweep": True}, "no sweep"),
         ({"prompts.source": "pocket", "data": "none"}, "prompts.source=FILE.json"),
         ({"data": "pocket:nothing"}, "no bundled data set"),
     ],
 )
-def test_options_that_do_not_fit(config, clip, changes, sentence):
+def test_texts_that_do_not_fit(config, clip, changes, sentence):
     with pytest.raises(UserError, match=sentence):
         gather_texts(config(**changes), clip.tokenizer)
 
 
+@pytest.mark.parametrize("updates", [0, 3])
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"length": 0}, "length=0"),
+        ({"held_out": -2}, "held_out=-2"),
+        ({"protocol": "novel"}, "base_to_new"),
+        ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
+        ({"early_stop": -1}, "early_stop=-1"),
+        ({"early_stop": 1}, "give eval_every and held_out above 0"),
+        ({"early_stop": 1, "eval_every": 5, "held_out": 1, "sweep": True}, "no sweep"),
         ({"loss": "l3"}, "loss='l3' is unknown; choose one of l2, l1"),
         ({"mapping": "conv"}, "mapping='conv'"),
         ({"dtype": "int8"}, "dtype='int8'"),
         ({"learning_rate": 0.0}, "rates above 0"),
+        ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
     ],
 )
-def test_words_that_are_no_option(config, changes, sentence):
-    own = config(**changes)
+def test_options_that_do_not_fit(config, updates, changes, sentence):
+    own = config(updates=updates, **changes)
     with pytest.raises(UserError, match=sentence):
-        ProText(own).complete(own)
+        ProText(own)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +170,6 @@ def test_words_that_are_no_option(config, changes, sentence):
         ({"coop_shots": 2}, "coop_shots=2 needs photos"),
         ({"descriptors": "none.json"}, "none.json"),
         ({"words": "none.json"}, "none.json"),
-        ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
     ],
 )
 def test_what_baselines_need_is_looked_for_before_training(config, changes, sentence):
