@@ -31,13 +31,13 @@ from common.protocols.coop import (
 from common.protocols.epochs import Sampler, cosine_by_epoch
 from common.protocols.fitting import fit
 from common.seeds import random_key
+from protext_jax.classnames import OpenedDataset
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
 from protext_jax.tower import prompted_features
-from protext_jax.types import AnyDataset
 
 LENGTH, SHORT, BATCH = 16, 4, 32
 
@@ -47,7 +47,7 @@ def context_length(clip: CLIP) -> int:
     return LENGTH if clip.config.text.positions >= 4 * LENGTH else SHORT
 
 
-def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
+def check_shots(config: ConfigDict, dataset: OpenedDataset | None) -> None:
     """Refuse `coop_shots` without photos to learn from.
 
     Raises:
@@ -108,7 +108,7 @@ def whole(clip: CLIP, names: list[str]) -> tuple[BatchLayout, Float[np.ndarray, 
     return jax.tree.map(lambda x: x[0], layout), embedded
 
 
-def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Path) -> Array:
+def train_coop(clip: CLIP, dataset: OpenedDataset, shots: int, seed: int, cache: Path) -> Array:
     """Train the context `[1 t d]` by CoOp's recipe: SGD with a cosine, a batch of 32.
 
     Args:

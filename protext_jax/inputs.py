@@ -14,8 +14,8 @@ from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.photos.broken import named_together
-from common.protocols.class_parts import learned_part
 from protext_jax.baselines import text_baselines
+from protext_jax.classnames import OpenedDataset
 from protext_jax.coop import as_learned, train_coop
 from protext_jax.files import LearnedPrompts
 from protext_jax.pictures import encode_pictures
@@ -23,7 +23,6 @@ from protext_jax.signals import Sentences
 from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
 from protext_jax.training_texts import TrainingTexts
-from protext_jax.types import AnyDataset
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,9 @@ class EvaluationInputs:
                 encode_pictures(self.clip, train, self.cache)
 
     @property
-    def photos(self) -> AnyDataset:
+    def photos(self) -> OpenedDataset:
         """The photos of the trained classes."""
-        return learned_part(self.texts.dataset, self.config.protocol)
+        return next(iter(self.texts.parts.values()))
 
     @cached_property
     def coop(self) -> LearnedPrompts:

@@ -126,6 +126,9 @@ class _Words:
         words = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
         return [SimpleNamespace(ids=[0] * len(words.findall(text))) for text in texts]
 
+    def to_str(self) -> str:
+        return repr(self)
+
     def get_vocab(self) -> dict[str, int]:
         return {"": self.size - 1}
 

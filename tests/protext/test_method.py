@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from common.clip import load_clip
+from common.clip import Tokenizer, load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from protext_jax.method import ProText
@@ -58,6 +58,19 @@ def test_a_file_of_sentences_is_a_complete_data_set(config, clip):
     assert texts.sentences == (*CORPUS["red_star"], *CORPUS["fish"])
     assert texts.label.tolist() == [0, 0, 0, 1, 1]
     assert ProText(own).complete(own).updates == 7
+
+
+def test_sentences_are_tokenised_once(config, monkeypatch):
+    asked = []
+    encode_all = Tokenizer.encode_all
+
+    def counted(tokenizer, texts):
+        asked.extend(texts)
+        return encode_all(tokenizer, texts)
+
+    monkeypatch.setattr(Tokenizer, "encode_all", counted)
+    loaded(config(**{"prompts.pattern": "Look: {phrase}"}))
+    assert asked.count("Look: A red star.") == 2  # for its length, and to be encoded
 
 
 def test_templates_are_inputs_and_sentences_are_targets(config, clip):
