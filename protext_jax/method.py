@@ -33,7 +33,7 @@ from common.training.types import Card, Tell, unheard
 from common.weights.nesting import nest
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
-from protext_jax.baselines import check_baselines
+from protext_jax.baselines import Material, check_baselines, read_material
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import evaluate
@@ -106,20 +106,23 @@ class ProText(Method):
         sets = make_test_sets(config, texts)
         for test in sets:
             check_test_set(config, clip, test)
-        notes = self._notes(texts, sets)
+        material = read_material(config, texts.matched.sentences)
+        notes = self._notes(texts, sets, material)
         check_shots(config, texts.dataset)
         tell(summary(config, texts, sets))
         self.remarks = [*texts.matched.report(), *notes]
         for line in (*texts.matched.remarks(), *notes):
             say(line)
         sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
-        self.measured = EvaluationInputs(config, clip, texts, sentences, sets)
+        self.measured = EvaluationInputs(config, clip, texts, sentences, sets, material)
         self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
-        prints = fingerprints(config, clip, texts, sets)
+        prints = fingerprints(config, clip, texts, sets, material)
         return RunInputs(frozen, self._batches(), prints)
 
-    def _notes(self, texts: TrainingTexts, sets: Sequence[TestSet]) -> list[str]:
+    def _notes(
+        self, texts: TrainingTexts, sets: Sequence[TestSet], material: Material
+    ) -> list[str]:
         """Return remarks on the files beside the sentences, each line once."""
         config = self.config
         opened = texts.dataset.classnames if texts.dataset else ()
@@ -128,7 +131,7 @@ class ProText(Method):
         lines = [
             *check_names(config.names, names),
             *unmeasured(config, texts),
-            *check_baselines(config, sets),
+            *check_baselines(config, sets, material),
             *remarks,
         ]
         return list(filter(None, dict.fromkeys(lines)))
