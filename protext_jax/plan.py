@@ -67,7 +67,10 @@ def make_plan(
     packer = None
     if is_fast(config, text):
         _, _, lengths, starts = suffixes(texts.templates.ids, texts.templates.end, config.length)
-        samplers = [(Sampler(len(label), config.batch, run.seed), run.epochs) for run in runs]
+        epochs: dict[int, int] = {}  # by seed: runs of one seed draw the same batches
+        for run in runs:
+            epochs[run.seed] = max(run.epochs, epochs.get(run.seed, 0))
+        samplers = [(Sampler(len(label), config.batch, x), count) for x, count in epochs.items()]
         packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
     per_epoch = steps_per_epoch(len(label), config.batch)
     return TrainingPlan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
