@@ -208,16 +208,14 @@ def read_prompts(path: AnyPath) -> LearnedPrompts:
 
 
 def read_run_prompts(
-    workdir: AnyPath, number: int | None = None, cache: str | None = None
+    workdir: AnyPath, number: int | None = None
 ) -> tuple[ConfigDict, LearnedPrompts]:
     """Return the config of a finished run and its prompts; of a sweep those of run `number`.
-
-    `cache` is as of `read_config`.
 
     Raises:
       UserError: `workdir` holds no such run.
     """
-    config = read_config(workdir, defaults(), cache=cache)
+    config = read_config(workdir, defaults())
     return config, read_learned(config, workdir, number)
 
 
