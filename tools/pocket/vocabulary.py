@@ -82,7 +82,7 @@ def _merged(word: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> list[str]:
     """Return the printable character that stands for each byte, in CLIP's order of ids."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -91,7 +91,7 @@ def _byte_characters() -> list[str]:
 
 def write_tokenizer(merges: Sequence[Pair], directory: Path, length: int = 77) -> None:
     """Write the files of a tokenizer for texts of up to `length` tokens into `directory`."""
-    characters = _byte_characters()
+    characters = byte_characters()
     tokens = [
         *characters,
         *(character + _STOP for character in characters),
