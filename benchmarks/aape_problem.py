@@ -19,6 +19,8 @@ from aape_jax.core.losses import classification
 from aape_jax.core.objective import Batch, Objective, PromptedImages
 from aape_jax.core.unit import unit
 from common.clip import TextConfig, TextTower, ViT, ViTConfig
+from common.clip.known import KNOWN
+from common.data.coop_sets import MODEL
 from configs.aape import get_config
 
 
@@ -33,10 +35,7 @@ class Towers:
 
 
 SIZES = {
-    "vit-b-16": Towers(
-        TextConfig(49408, 512, 12, 8, 2048, projection=512),
-        ViTConfig(224, 16, 768, 12, 12, 3072, 512),
-    ),
+    "vit-b-16": Towers(KNOWN[MODEL].text, KNOWN[MODEL].vision),
     "small": Towers(
         TextConfig(200, 32, 1, 2, 64, projection=32, bos=198, eos=199, pad=199),
         ViTConfig(16, 8, 32, 1, 2, 64, 32),

@@ -11,7 +11,6 @@ For example:
     python -m benchmarks.before_you_start --update=README.md
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +19,18 @@ from typing import Any
 from absl import flags
 
 from benchmarks.aot_cases import CORPUS, SETTINGS, Case, cases
+from benchmarks.pages import renew
 from common.aot.report import GIB
 from common.diffusion.known import KNOWN
-from common.errors import UserError, run_command
+from common.errors import run_command
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write, read_json, read_text
-from common.paths import as_path
-from common.progress import say
+from common.files import read_json
 from common.training.method import find_method
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = ROOT / "benchmarks" / "results" / "aot.json"
-PLACE = re.compile(r"(<!-- before you start -->\n).*?(?=<!-- end -->)", re.DOTALL)
+PLACE = "before you start"
+"""Of the tables in a page."""
 SHARES = (1.0, 0.3)
 """Parts of the peak rates; the second is an assumption, since no TPU has been timed."""
 
@@ -143,17 +142,6 @@ def tables() -> str:
     return f"{pairs()}\n\n{needs(read_json(ROWS))}"
 
 
-def renewed(page: str) -> str:
-    """Return a page with the tables as they are now.
-
-    Raises:
-      UserError: It has no place for them.
-    """
-    if not PLACE.search(page):
-        raise UserError("--update: the page has no <!-- before you start --> ... <!-- end -->.")
-    return PLACE.sub(lambda place: f"{place[1]}\n{tables()}\n\n", page)
-
-
 def define_flags() -> None:
     """Define the command's option."""
     flags.DEFINE_string("update", None, "A page of Markdown whose tables are renewed.")
@@ -165,11 +153,7 @@ def main(argv: Sequence[str]) -> None:
     if flags.FLAGS.update is None:
         print(tables())
         return
-    page = as_path(flags.FLAGS.update)
-    text = renewed(read_text(page))
-    with atomic_write(page) as path:
-        path.write_text(text, encoding="utf-8")
-    say(f"renewed the tables of {page}")
+    renew(flags.FLAGS.update, PLACE, tables())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ For example:
 """
 
 import ast
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,15 +18,14 @@ from pathlib import Path
 
 from absl import flags
 
-from common.errors import UserError, run_command
+from benchmarks.pages import renew
+from common.errors import run_command
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write, read_text
-from common.paths import as_path
-from common.progress import say
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests" / "hostile"
-PLACE = re.compile(r"(<!-- hostile -->\n).*?(?=<!-- end -->)", re.DOTALL)
+PLACE = "hostile"
+"""Of the table in a page."""
 
 
 def kinds() -> dict[str, str]:
@@ -74,13 +72,7 @@ def main(argv: Sequence[str]) -> None:
     if not flags.FLAGS.update:
         print(text)
         return
-    page = as_path(flags.FLAGS.update)
-    old = read_text(page, "name a page of docs/")
-    if not PLACE.search(old):
-        raise UserError(f"{page} has no place for the table: <!-- hostile --> and <!-- end -->.")
-    with atomic_write(page) as path:
-        path.write_text(PLACE.sub(lambda x: f"{x[1]}\n{text}\n\n", old), encoding="utf-8")
-    say(f"wrote {page}")
+    renew(flags.FLAGS.update, PLACE, text)
 
 
 if __name__ == "__main__":

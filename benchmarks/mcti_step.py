@@ -12,9 +12,7 @@ Before anything is timed, their losses and gradients are compared on the same dr
 
 import os
 import resource
-import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 
@@ -31,6 +29,7 @@ from benchmarks.mcti_ours import OurStep
 from benchmarks.mcti_plain import PlainStep, encode
 from benchmarks.mcti_problem import Problem, make_problem
 from benchmarks.mcti_sizes import SIZES
+from benchmarks.timing import rates
 from common.errors import UserError, run_command
 from common.precision import frozen_dtype
 
@@ -130,16 +129,9 @@ def throughput(
     steps: Mapping[str, Callable[[], int]], seconds: float, repeats: int
 ) -> dict[str, float]:
     """Return samples per second of each step: medians over rounds in which all take turns."""
-    for step in steps.values():
-        step()
-    rates = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            samples, started = 0, time.perf_counter()
-            while not samples or time.perf_counter() - started < seconds:
-                samples += step()
-            rates[name].append(samples / (time.perf_counter() - started))
-    return {name: statistics.median(values) for name, values in rates.items()}
+    samples = {name: step() for name, step in steps.items()}
+    calls = rates(steps, seconds, repeats)
+    return {name: calls[name] * count for name, count in samples.items()}
 
 
 def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) -> None:
@@ -153,7 +145,7 @@ def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) 
     if device != "cpu" or dtype != jnp.float32:
         set_exact(False)
         steps = build(problem, device, dtype)
-    rates = throughput(steps, options.seconds, options.repeats)
+    speeds = throughput(steps, options.seconds, options.repeats)
 
     print(f"\n### {size}: K={problem.classes}, {dtype.name}\n")
     print("| step | samples/s | ratio | GFLOP/sample | XLA temporaries, MiB |")
@@ -163,7 +155,7 @@ def report(size: str, device: str, dtype: jnp.dtype, options: flags.FlagValues) 
         flops = (step.flops if in_jax else step.flops()) / 1e9
         memory = f"{step.memory.temp_size_in_bytes / 2**20:.0f}" if in_jax else ""
         print(
-            f"| ({name}) {NAMES[name]} | {rates[name]:.2f} | {rates[name] / rates['a']:.2f} "
+            f"| ({name}) {NAMES[name]} | {speeds[name]:.2f} | {speeds[name] / speeds['a']:.2f} "
             f"| {flops:.3g} | {memory} |"
         )
     print(

@@ -12,6 +12,8 @@ from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
 from common.clip import TextConfig, TextTower
+from common.clip.known import KNOWN
+from common.data.coop_sets import MODEL
 from common.errors import UserError
 from common.protocols.epochs import Sampler
 from protext_jax.fast import start_states
@@ -22,7 +24,7 @@ from protext_jax.runs import Batches
 SIZES = {
     "tiny": TextConfig(300, 16, 2, 2, 32, bos=298, eos=299, pad=299, projection=8),
     "small": TextConfig(49408, 64, 3, 2, 128, projection=32),
-    "vit-b16": TextConfig(49408, 512, 12, 8, 2048, projection=512),
+    "vit-b16": KNOWN[MODEL].text,
 }
 BATCH = 256
 WEIGHT = 1000.0

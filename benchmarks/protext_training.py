@@ -25,13 +25,16 @@ from absl import flags
 from benchmarks.machine import describe_machine
 from benchmarks.protext_problem import CASES
 from common.choices import check_choice
-from common.clip import CLIP, CLIPConfig, Preprocess, TextConfig, Tokenizer, ViTConfig, save_clip
+from common.clip import CLIP, CLIPConfig, Preprocess, Tokenizer, ViTConfig, save_clip
 from common.clip.checkpoint import abstract_params
+from common.clip.known import KNOWN
+from common.data.coop_sets import MODEL
 from common.errors import UserError, run_command
 from common.evaluation.tables import markdown_table
 from protext_jax.recipes import ALL_CLASSES
+from tools.pocket.vocabulary import byte_characters
 
-TEXT = TextConfig(49408, 512, 12, 8, 2048, projection=512)
+TEXT = KNOWN[MODEL].text
 STEPS_OF_A_LINE = 10
 CURVE = (0, 0.1, 0.25, 0.5, 1)  # of the training, where its loss is shown
 # The image tower is not run here, so a small one is written.
@@ -79,8 +82,7 @@ def write_vocabulary(directory: Path, file: Path) -> None:
     if not file.is_file():
         raise UserError(f"there is no {file}: give --vocabulary=bpe_simple_vocab_16e6.txt.gz.")
     merges = gzip.decompress(file.read_bytes()).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    symbols = [chr(b) for b in printable] + [chr(256 + n) for n in range(256 - len(printable))]
+    symbols = byte_characters()
     words = [*symbols, *(f"{symbol}</w>" for symbol in symbols)]
     words += ["".join(merge.split()) for merge in merges] + ["<|startoftext|>", "<|endoftext|>"]
     directory.mkdir(parents=True, exist_ok=True)

@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.data.few_shot import class_rows
 from common.errors import UserError
+from common.trees import AnyArray
 from mcti_jax.conditions import EmbeddedPrompts
 from mcti_jax.losses import Bank, Kept, Rows
 from mcti_jax.prompts import Prompts
 from mcti_jax.rows import padded
-
-AnyArray = np.ndarray | Array
-"""Arrays on the host; traced ones where only the shapes of the outcome are asked for."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ takes CLIP's number. DCLIP's code writes "which is" before some descriptors, her
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from common.checks import check_choices
 from common.clip import CLIP
 from common.data.clip_features import text_features
 from common.data.matching import Matches, require_matches
@@ -31,9 +31,6 @@ from protext_jax.testsets import TestSet
 WAFFLE_COUNT = 15  # descriptors per class
 DESCRIPTORS = "a photo of a {name}, which has {phrase}."
 
-
-BASELINES = ("clip_80", "attributes", "waffle_clip", "cupl", "dclip")
-"""What may stand beside "clip", which always does."""
 MEAN_SIMILARITY = ("waffle_clip", "dclip")
 """These average cosines, so their class features are means and not scaled to unit length."""
 
@@ -41,20 +38,46 @@ Groups = list[list[str]]
 """Texts of each class."""
 
 
+@dataclass(frozen=True)
+class Material:
+    """What the texts of the baselines are made of.
+
+    Attributes:
+      sentences: What the run learned from, by key.
+      descriptors: DCLIP's, by key, as sentences; none where the config names no file.
+      words: WaffleCLIP's; where there are none, letters stand for them.
+    """
+
+    sentences: Corpus
+    descriptors: Corpus
+    words: tuple[str, ...]
+
+
+def read_material(config: ConfigDict, sentences: Corpus) -> Material:
+    """Read the files of the baselines.
+
+    Raises:
+      UserError: One is missing or holds something else.
+    """
+    words = _read_words(config) if config.words else ()
+    descriptors = read_corpus(config.descriptors, DESCRIPTORS) if config.descriptors else {}
+    return Material(sentences, descriptors, words)
+
+
 def text_baselines(
-    config: ConfigDict, clip: CLIP, tests: Sequence[TestSet], sentences: Corpus
+    config: ConfigDict, clip: CLIP, tests: Sequence[TestSet], material: Material
 ) -> dict[str, dict[str, Float[np.ndarray, "k p"]]]:
     """Return the class features `[k p]` of each baseline, by set's prefix and baseline's name.
 
-    Where some class of a set has no sentence, "cupl" is the same array as "clip".
+    A baseline that has no texts about a set's classes is left out.
 
     Args:
       config: The run's.
       clip: The model.
       tests: Whose classes.
-      sentences: What the run learned from, by key.
+      material: What the texts are made of.
     """
-    texts = {test.prefix: baseline_texts(config, test, sentences) for test in tests}
+    texts = {test.prefix: baseline_texts(config, test, material) for test in tests}
     flat = [
         x
         for by_name in texts.values()
@@ -70,62 +93,34 @@ def text_baselines(
         means = np.stack([np.mean([feature[x] for x in group], axis=0) for group in groups])
         return means if name in MEAN_SIMILARITY else normalise(means)
 
-    classifiers = {
+    return {
         prefix: {name: ensemble(name, groups) for name, groups in by_name.items()}
         for prefix, by_name in texts.items()
     }
-    if "cupl" in config.baselines:
-        for by_name in classifiers.values():
-            by_name.setdefault("cupl", by_name["clip"])
-    return classifiers
 
 
-def baseline_texts(config: ConfigDict, test: TestSet, sentences: Corpus) -> dict[str, Groups]:
-    """Return the texts that each baseline averages; "cupl" where all classes have some."""
-    names = [readable(name) for name in test.classnames]
-    texts: dict[str, Groups] = {
-        "clip": _filled([test.plain], names),
-        "clip_80": _filled(TEMPLATES["imagenet"], names),
-        "attributes": _filled(ATTRIBUTES, names),
-        "waffle_clip": _waffle(config, names),
-    }
-    matches = match_texts(test.classnames, sentences, "the corpus")
-    if not matches.unmatched:
-        texts["cupl"] = [list(sentences[matches.keys[name]]) for name in test.classnames]
-    if config.descriptors:
-        corpus = read_corpus(config.descriptors, DESCRIPTORS)
-        descriptors = described(config, corpus, test)
-        # A class without descriptors keeps its plain template, as in DCLIP's code.
-        if descriptors.keys:
-            texts["dclip"] = [
-                [*_phrases(corpus, descriptors, name)] or [test.plain.replace("{}", readable(name))]
-                for name in test.classnames
-            ]
-    return {name: groups for name, groups in texts.items() if name in ("clip", *config.baselines)}
+def baseline_texts(config: ConfigDict, test: TestSet, material: Material) -> dict[str, Groups]:
+    """Return the texts that each of the wanted baselines averages, for those that have some."""
+    wanted = [name for name in _TEXTS if name in ("clip", *config.baselines)]
+    texts = {name: _TEXTS[name](config, test, material) for name in wanted}
+    return {name: groups for name, groups in texts.items() if groups}
 
 
-def described(config: ConfigDict, corpus: Corpus, test: TestSet) -> Matches:
+def described(config: ConfigDict, test: TestSet, material: Material) -> Matches:
     """Return which descriptors are about which class of a test set."""
-    return match_texts(test.classnames, corpus, _source(config))
+    return match_texts(test.classnames, material.descriptors, _source(config))
 
 
-def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[str]:
-    """Read the files of the baselines, so that a broken one is found before training.
-
-    Returns:
-      What a person should know of them, a line each.
+def check_baselines(config: ConfigDict, tests: Sequence[TestSet], material: Material) -> list[str]:
+    """Return what a person should know of the descriptors, a line each.
 
     Raises:
-      UserError: One is missing or holds something else, names none of the classes, or a baseline
-        is unknown.
+      UserError: They name none of the classes.
     """
-    check_choices(config, {"baselines": BASELINES})
-    if config.words:
-        read_words(config)
     if not config.descriptors:
         return []
-    corpus, lines = read_corpus(config.descriptors, DESCRIPTORS), []
-    matched = [(test, described(config, corpus, test)) for test in tests]
+    corpus, lines = material.descriptors, []
+    matched = [(test, described(config, test, material)) for test in tests]
     if matched and not any(matches.keys for _, matches in matched):
         names = [name for test in tests for name in test.classnames]
         require_matches(matched[0][1], names, list(corpus), _source(config))
@@ -145,7 +140,7 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet] = ()) -> list[s
     return list(dict.fromkeys(lines))
 
 
-def read_words(config: ConfigDict) -> list[str]:
+def _read_words(config: ConfigDict) -> tuple[str, ...]:
     """Return WaffleCLIP's words.
 
     Raises:
@@ -153,7 +148,7 @@ def read_words(config: ConfigDict) -> list[str]:
     """
     remedy = "give words=FILE, a JSON list of words as WaffleCLIP publishes its own"
     # The published list holds an empty word.
-    words = [x for x in read_strings(Path(config.words).expanduser(), remedy) if x.strip()]
+    words = tuple(x for x in read_strings(Path(config.words).expanduser(), remedy) if x.strip())
     if not words:
         raise UserError(f"words={config.words} holds empty words alone: {remedy}.")
     return words
@@ -168,24 +163,52 @@ def _source(config: ConfigDict) -> str:
     return f"descriptors={config.descriptors}"
 
 
-def _phrases(corpus: Corpus, matches: Matches, name: str) -> tuple[str, ...]:
-    return corpus[matches.keys[name]] if name in matches.keys else ()
-
-
-def _filled(templates: Sequence[str], names: Sequence[str]) -> Groups:
+def _filled(templates: Sequence[str], test: TestSet) -> Groups:
+    names = map(readable, test.classnames)
     return [[template.replace("{}", name) for template in templates] for name in names]
 
 
-def _waffle(config: ConfigDict, names: Sequence[str]) -> Groups:
+def _waffle(config: ConfigDict, test: TestSet, material: Material) -> Groups:
     """Draw random words and letters in place of descriptors, the same for all classes."""
     generator = np.random.default_rng((config.seed, 0))
-    words = read_words(config) if config.words else []
     letters = list(string.ascii_lowercase)
 
     def phrase(index: int) -> str:
-        if words and index % 2:
-            return " ".join(generator.choice(words, 2))
+        if material.words and index % 2:
+            return " ".join(generator.choice(material.words, 2))
         return " ".join("".join(generator.choice(letters, 5)) for _ in range(2))
 
     phrases = [phrase(index) for index in range(WAFFLE_COUNT)]
+    names = map(readable, test.classnames)
     return [[fill(DESCRIPTORS, name=name, phrase=x) for x in phrases] for name in names]
+
+
+def _cupl(config: ConfigDict, test: TestSet, material: Material) -> Groups:
+    """Take the sentences, where all classes have some."""
+    del config
+    matches = match_texts(test.classnames, material.sentences, "the corpus")
+    if matches.unmatched:
+        return []
+    return [list(material.sentences[matches.keys[name]]) for name in test.classnames]
+
+
+def _dclip(config: ConfigDict, test: TestSet, material: Material) -> Groups:
+    """Take the descriptors, and the plain template for a class without some, as DCLIP's code."""
+    keys = described(config, test, material).keys
+    if not keys:
+        return []
+    own = [material.descriptors[keys[x]] if x in keys else () for x in test.classnames]
+    plain = _filled([test.plain], test)
+    return [[*phrases] or template for phrases, template in zip(own, plain, strict=True)]
+
+
+_TEXTS: dict[str, Callable[[ConfigDict, TestSet, Material], Groups]] = {
+    "clip": lambda config, test, material: _filled([test.plain], test),
+    "clip_80": lambda config, test, material: _filled(TEMPLATES["imagenet"], test),
+    "attributes": lambda config, test, material: _filled(ATTRIBUTES, test),
+    "waffle_clip": _waffle,
+    "cupl": _cupl,
+    "dclip": _dclip,
+}
+BASELINES = tuple(name for name in _TEXTS if name != "clip")
+"""What may stand beside "clip", which always does."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from common.clip import load_clip
+from common.clip import CLIP
 from common.clip.class_file import write_class_features
 from common.errors import UserError
 from common.files import read_strings
@@ -30,20 +30,17 @@ def class_names(config: ConfigDict, file: str | None) -> list[str]:
 
 
 def export(
+    clip: CLIP,
     learned: LearnedPrompts,
-    model: str,
-    dtype: str,
     names: Sequence[str],
     template: str,
     out: Path,
-    image_size: int = 0,
 ) -> tuple[int, int]:
     """Write the features and return their shape.
 
     Raises:
       UserError: The model is another one, or the template does not fit the prompts.
     """
-    clip = load_clip(model, dtype, image_size=image_size)
     learned.require_model(clip)
     features = class_features(clip, learned, template, names)
     write_class_features(out, features, names, {**learned.metadata, "template": template})
@@ -62,5 +59,5 @@ def export_checkpoint(file: AnyPath, out: Path) -> None:
         trained = load_checkpoint(copy, options.model)
     use_precision(trained.config.dtype)
     template = options.template or trained.config.template
-    shape = export(trained.prompts, options.model, trained.config.dtype, names, template, out)
+    shape = export(trained.clip, trained.prompts, names, template, out)
     say(f"wrote {out}: class_embeddings {shape}, template {template!r}")

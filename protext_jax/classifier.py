@@ -69,9 +69,7 @@ def _encode_plain(params: PyTree, ids: Array, *, tower: TextTower) -> Array:
     return unit(encode_text(tower, params, ids))
 
 
-def _encode(
-    shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower, half: bool = False
-) -> Array:
+def _encode(shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower, half: bool) -> Array:
     params, learned = shared
     ids, end = texts
     if "prompts" in learned:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from common.data import open_dataset
+from common.data import Dataset, FeatureDataset, open_dataset
 from common.data.coop_sets import identify
 from common.data.names import readable
 from common.data.selection import select_classes
@@ -17,7 +17,9 @@ from common.errors import UserError
 from common.files import read_json
 from common.protocols.corpus import match_texts
 from common.text import some
-from protext_jax.types import AnyDataset
+
+OpenedDataset = Dataset | FeatureDataset
+"""What `open_named` returns."""
 
 EUROSAT = {
     "AnnualCrop": "Annual Crop Land",
@@ -87,7 +89,7 @@ def clean(dataset: str, name: str) -> str:
     return rule(name) if rule else name
 
 
-def open_named(spec: str, holdout: int | None, names: str) -> AnyDataset:
+def open_named(spec: str, holdout: int | None, names: str) -> OpenedDataset:
     """Open a data set with CoOp's class names.
 
     Args:

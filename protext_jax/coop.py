@@ -6,35 +6,40 @@ short cuts are ProText's.
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.clip.encode import unit
 from common.data import few_shot
+from common.data.coop_sets import identify
 from common.data.names import readable
 from common.errors import UserError
-from common.progress import track
-from common.protocols.coop import RATE, coop_sgd
-from common.protocols.epochs import Sampler
+from common.protocols.coop import (
+    RATE,
+    WARMUP_EPOCHS,
+    WARMUP_RATE,
+    coop_sgd,
+    epochs_by_shots,
+)
+from common.protocols.epochs import Sampler, cosine_by_epoch
+from common.protocols.fitting import fit
 from common.seeds import random_key
+from protext_jax.classnames import OpenedDataset
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise
 from protext_jax.tower import prompted_features
-from protext_jax.types import AnyDataset
 
 LENGTH, SHORT, BATCH = 16, 4, 32
-EPOCHS = {1: 50, 2: 100, 4: 100}  # by shots; 200 from eight on
 
 
 def context_length(clip: CLIP) -> int:
@@ -42,7 +47,7 @@ def context_length(clip: CLIP) -> int:
     return LENGTH if clip.config.text.positions >= 4 * LENGTH else SHORT
 
 
-def check_shots(config: ConfigDict, dataset: AnyDataset | None) -> None:
+def check_shots(config: ConfigDict, dataset: OpenedDataset | None) -> None:
     """Refuse `coop_shots` without photos to learn from.
 
     Raises:
@@ -69,20 +74,28 @@ def class_encoder(clip: CLIP, names: list[str]) -> tuple[ClassEncoder, PyTree]:
     if not clip.config.text.causal:
         length = context_length(clip)
         texts = tokenise(clip.tokenizer, default_template(length), names, length)
-        ids, end = jnp.asarray(texts.ids), jnp.asarray(texts.end)
-        return lambda params, context: prompted_features(tower, params, context, ids, end), params
+
+        def encode_plainly(frozen: PyTree, context: Array) -> Array:
+            params, ids, end = frozen
+            return prompted_features(tower, params, context, ids, end)
+
+        return encode_plainly, (params, texts.ids, texts.end)
     layout, suffix = whole(clip, names)
-    order = jnp.argsort(layout.rows[:, 0])  # slots lie by length, labels by class
+    order = np.argsort(layout.rows[:, 0])  # slots lie by length, labels by class
 
     def encode(frozen: PyTree, context: Array) -> Array:
-        params, start = frozen
+        params, suffix, start, layout, order = frozen
         return packed_features(tower, params, context, suffix, start, layout)[order]
 
-    return encode, (params, start_states(tower, params))
+    return encode, (params, suffix, start_states(tower, params), layout, order)
 
 
-def whole(clip: CLIP, names: list[str]) -> tuple[BatchLayout, Float[Array, "total d"]]:
-    """Pack all classes into one batch, in order, with their own tokens' embeddings."""
+def whole(clip: CLIP, names: list[str]) -> tuple[BatchLayout, Float[np.ndarray, "total d"]]:
+    """Pack all classes into one batch; `layout.rows` says which class each slot holds.
+
+    Returns:
+      The layout, and the embeddings of the classes' own tokens.
+    """
     length = context_length(clip)
     texts = tokenise(clip.tokenizer, default_template(length), names, length)
     ids, position, lengths, starts = suffixes(texts.ids, texts.end, length)
@@ -92,10 +105,10 @@ def whole(clip: CLIP, names: list[str]) -> tuple[BatchLayout, Float[Array, "tota
     layout = Packer(sizes, label, lengths, starts)(label)
     params = clip.params["text"]
     embedded = params["token_embedding"][ids] + params["position_embedding"][position]
-    return jax.tree.map(lambda x: jnp.asarray(x[0]), layout), jnp.asarray(embedded)
+    return jax.tree.map(lambda x: x[0], layout), embedded
 
 
-def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Path) -> Array:
+def train_coop(clip: CLIP, dataset: OpenedDataset, shots: int, seed: int, cache: Path) -> Array:
     """Train the context `[1 t d]` by CoOp's recipe: SGD with a cosine, a batch of 32.
 
     Args:
@@ -106,40 +119,31 @@ def train_coop(clip: CLIP, dataset: AnyDataset, shots: int, seed: int, cache: Pa
       cache: Folder of features.
     """
     train = few_shot(dataset.train, shots, seed)
-    images = unit(jnp.asarray(encode_pictures(clip, train, cache)))
-    labels = jnp.asarray(train.labels)
-    encode, frozen = class_encoder(clip, [readable(name) for name in dataset.classnames])
+    encode, classes = class_encoder(clip, [readable(name) for name in dataset.classnames])
+    frozen = {
+        "classes": classes,
+        "images": unit(jnp.asarray(encode_pictures(clip, train, cache))),
+        "labels": train.labels,
+        "scale": clip.params["logit_scale"],
+    }
 
-    def loss(
-        context: Float[Array, "1 t d"],
-        frozen: PyTree,
-        rows: Int[Array, " b"],
-    ) -> Float[Array, ""]:
-        classes = encode(frozen, context)
-        logits = jnp.exp(clip.params["logit_scale"]) * images[rows] @ classes.T
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
+    def loss(context: Float[Array, "1 t d"], frozen: PyTree, rows: Array) -> Float[Array, ""]:
+        features = encode(frozen["classes"], context)
+        logits = jnp.exp(frozen["scale"]) * frozen["images"][rows] @ features.T
+        labels = frozen["labels"][rows]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     sampler = Sampler(len(train), BATCH, seed)
-    epochs = EPOCHS.get(shots, 200)
-    optimizer = coop_sgd(optax.cosine_decay_schedule(RATE, epochs * sampler.per_epoch))
+    epochs = epochs_by_shots(shots, identify(dataset.name))
 
-    @partial(jax.jit, donate_argnums=0)
-    def epoch(state: PyTree, frozen: PyTree, rows: Int[Array, "steps b"]) -> PyTree:
-        def step(state: PyTree, rows: Array) -> tuple[PyTree, None]:
-            context, opt_state = state
-            gradient = jax.grad(loss)(context, frozen, rows)
-            change, opt_state = optimizer.update(gradient, opt_state, context)
-            return (optax.apply_updates(context, change), opt_state), None
-
-        return jax.lax.scan(step, state, rows)[0]
+    def rate(step: Array) -> Array:
+        epoch = step // sampler.per_epoch
+        return cosine_by_epoch(epoch, epochs, RATE, WARMUP_EPOCHS, WARMUP_RATE)
 
     shape = (1, context_length(clip), clip.config.text.width)
     context = STANDARD_DEVIATION * jax.random.normal(random_key(seed), shape)
-    state = context, optimizer.init(context)
-    frozen = jax.device_put(frozen)
-    for number in track(range(epochs), "Training CoOp", unit="epochs", status="compiling…"):
-        state = epoch(state, frozen, jnp.asarray(sampler.epoch(number)))
-    return state[0]
+    batches = sampler.steps(epochs * sampler.per_epoch)
+    return fit(loss, context, jax.device_put(frozen), batches, coop_sgd(rate), "CoOp")
 
 
 def as_learned(context: Float[Array, "1 t d"]) -> LearnedPrompts:

@@ -1,6 +1,7 @@
 """What a run reports: accuracy by protocol beside the baselines, and signals of text alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float, PyTree
 from common.data.coop_sets import MODEL
 from common.data.names import readable
 from common.evaluation.predictions import PredictionsReport, predictions_report
+from common.protocols.class_parts import BASE, NEW
 from common.training import Evaluation
 from protext_jax.baselines import combined
 from protext_jax.classifier import blended, class_features, plain_features
@@ -28,6 +30,23 @@ AVERAGE = "average/"
 """Prefix of the mean over `targets`."""
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What one run comes to.
+
+    Attributes:
+      metrics: Its numbers.
+      classes: Its features of the classes that it has sentences of, those held out last.
+      classifiers: Its class features of every test set, by prefix.
+      blend: Its prompts' share in all of them.
+    """
+
+    metrics: dict[str, float]
+    classes: Float[np.ndarray, "c p"]
+    classifiers: Mapping[str, np.ndarray]
+    blend: float
+
+
 def evaluate(
     measured: EvaluationInputs, runs: Sequence[RunSetting], trainable: PyTree
 ) -> Evaluation:
@@ -39,27 +58,26 @@ def evaluate(
       trainable: Their trees, runs in front.
     """
     learned = all_runs(measured.config, measured.clip.fingerprint, trainable)
-    learned = [with_blend(measured, prompts) for prompts in learned]
-    measurements = [measure(measured, prompts) for prompts in learned]
-    chosen = choose(runs, [metrics for metrics, _ in measurements])
-    metrics, classes = measurements[chosen]
-    baselines = baseline_scores(measured, learned[chosen])
+    measurements = [measure(measured, *with_blend(measured, prompts)) for prompts in learned]
+    every = [found.metrics for found in measurements]
+    chosen = choose(runs, every)
+    found = measurements[chosen]
+    baselines = baseline_scores(measured, found.classifiers)
     names = [readable(name) for name in measured.texts.names]
-    before, after = (x[: len(names)] for x in (measured.unprompted, classes))
+    before, after = (x[: len(names)] for x in (measured.unprompted, found.classes))
     similarity = similarity_picture(measured.sentences, before, after, names)
-    details: dict[str, Any] = {"cosine": _by_class(measured, classes)}
+    details: dict[str, Any] = {"cosine": _by_class(measured, found.classes)}
     report = PredictionsReport()
     if measured.sets:
         test = measured.sets[0]
-        features = class_features(measured.clip, learned[chosen], test.template, test.classnames)
-        predicted, split = measured.predicted(test, features), test.split
+        predicted, split = measured.predicted(test, found.classifiers[test.prefix]), test.split
         report = predictions_report(predicted, split.labels, test.classnames, split.names)
     if measured.config.blend == BY_TEXT:
-        details["blends"] = [prompts.blend for prompts in learned]
+        details["blends"] = [each.blend for each in measurements]
     if len(runs) > 1:
-        details |= {"chosen": chosen, "sweep": [metrics for metrics, _ in measurements]}
+        details |= {"chosen": chosen, "sweep": every}
     return Evaluation(
-        metrics,
+        found.metrics,
         baselines,
         {"similarity": similarity} | report.pictures,
         details | report.details,
@@ -67,30 +85,47 @@ def evaluate(
     )
 
 
-def with_blend(measured: EvaluationInputs, learned: LearnedPrompts) -> LearnedPrompts:
+def with_blend(
+    measured: EvaluationInputs, learned: LearnedPrompts
+) -> tuple[LearnedPrompts, Float[np.ndarray, "c p"] | None]:
     """Return the prompts with the blend that held-out sentences prefer, where they are asked.
 
     A blend of 0 is among the choices, so that none is worse on these sentences than CLIP alone.
+
+    Returns:
+      The prompts, and their features of the classes that have sentences, where they were needed.
     """
     if measured.config.blend != BY_TEXT:
-        return learned
+        return learned, None
     template, names = _as_learned(measured)
     prompted = class_features(measured.clip, learned.with_blend(1.0), template, names)
     plain = plain_features(measured.clip, template, [readable(name) for name in names])
 
     def score(blend: float) -> tuple[float, float]:
-        return rank(measured.sentences.scores(blended(prompted, plain, blend)))
+        return rank(measured.sentences.held_out_scores(blended(prompted, plain, blend)))
 
-    return learned.with_blend(max(BLENDS, key=score))
+    blend = max(BLENDS, key=score)
+    classes = prompted if blend == 1 else blended(prompted, plain, blend)
+    return learned.with_blend(blend), classes
 
 
 def measure(
-    measured: EvaluationInputs, learned: LearnedPrompts
-) -> tuple[dict[str, float], Float[np.ndarray, "c p"]]:
-    """Return one run's numbers and its features of the classes that it has sentences of."""
-    metrics = accuracies(measured, learned)
-    classes = class_features(measured.clip, learned, *_as_learned(measured))
-    return metrics | measured.sentences.scores(classes), classes
+    measured: EvaluationInputs,
+    learned: LearnedPrompts,
+    classes: Float[np.ndarray, "c p"] | None = None,
+) -> Measurement:
+    """Measure one run.
+
+    Args:
+      measured: Models, texts and pictures.
+      learned: What the run learned.
+      classes: Its features of the classes that it has sentences of, where they are known.
+    """
+    if classes is None:
+        classes = class_features(measured.clip, learned, *_as_learned(measured))
+    own = classifiers(measured, learned)
+    metrics = accuracies(measured, own) | measured.sentences.scores(classes)
+    return Measurement(metrics, classes, own, learned.blend)
 
 
 def _as_learned(measured: EvaluationInputs) -> tuple[str, list[str]]:
@@ -100,20 +135,35 @@ def _as_learned(measured: EvaluationInputs) -> tuple[str, list[str]]:
     return training_template(config), names
 
 
-def accuracies(
+def classifiers(
     measured: EvaluationInputs, learned: LearnedPrompts, template: str = ""
-) -> dict[str, float]:
-    """Return the prompts' accuracy on every set, in the set's own template if none is given."""
-    scores = {}
-    for test in measured.sets:
-        classes = class_features(measured.clip, learned, template or test.template, test.classnames)
-        scores[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
+) -> dict[str, np.ndarray]:
+    """Return the prompts' class features of every set, by prefix.
+
+    Args:
+      measured: Models, texts and pictures.
+      learned: What the run learned.
+      template: In front of which the prompts stand; "" for each set's own.
+    """
+    return {
+        x.prefix: class_features(measured.clip, learned, template or x.template, x.classnames)
+        for x in measured.sets
+    }
+
+
+def accuracies(measured: EvaluationInputs, by_set: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the accuracy of class features on those sets that have some, by prefix."""
+    scores = {
+        f"{test.prefix}accuracy": measured.accuracy(test, by_set[test.prefix])
+        for test in measured.sets
+        if test.prefix in by_set
+    }
     return with_average(measured, scores)
 
 
 def with_average(measured: EvaluationInputs, scores: dict[str, float]) -> dict[str, float]:
     """Add the mean over the further data sets, where there are several and all are known."""
-    halves = "base/", "new/", ""
+    halves = BASE, NEW, ""
     names = [f"{x.prefix}accuracy" for x in measured.sets if x.prefix not in halves]
     if len(names) < 2 or not all(name in scores for name in names):
         return scores
@@ -121,35 +171,43 @@ def with_average(measured: EvaluationInputs, scores: dict[str, float]) -> dict[s
 
 
 def baseline_scores(
-    measured: EvaluationInputs, learned: LearnedPrompts
+    measured: EvaluationInputs, prompted: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
-    """Measure every baseline on every set, by baseline; the paper's own come last."""
+    """Measure every baseline on every set, by baseline; the paper's own come last.
+
+    CuPL has CLIP's score on a set some class of which has no sentence.
+
+    Args:
+      measured: Models, texts and pictures.
+      prompted: The prompts' class features of every set, by prefix.
+    """
     scores: dict[str, dict[str, float]] = {}
     for test in measured.sets:
+        metric = f"{test.prefix}accuracy"
         for name, classes in measured.baselines[test.prefix].items():
-            row = scores.setdefault(name, {})
-            row[f"{test.prefix}accuracy"] = measured.accuracy(test, classes)
-    if together := _with_cupl(measured, learned):
-        scores["protext_cupl"] = together
+            scores.setdefault(name, {})[metric] = measured.accuracy(test, classes)
+        if "cupl" in measured.config.baselines:
+            scores.setdefault("cupl", {}).setdefault(metric, scores["clip"][metric])
     scores = {name: with_average(measured, row) for name, row in scores.items()}
+    if together := _with_cupl(measured, prompted):
+        scores["protext_cupl"] = accuracies(measured, together)
     of_text = measured.sentences.scores(measured.unprompted)
     scores["clip"] = scores.get("clip", {}) | of_text
     if measured.config.coop_shots and measured.sets:
         template = default_template(context_length(measured.clip))
-        scores["coop"] = accuracies(measured, measured.coop, template)
+        scores["coop"] = accuracies(measured, classifiers(measured, measured.coop, template))
     return scores | _papers(measured)
 
 
-def _with_cupl(measured: EvaluationInputs, learned: LearnedPrompts) -> dict[str, float]:
-    """Return the accuracy of the prompts' and CuPL's features together."""
-    scores = {}
-    for test in measured.sets:
-        baselines = measured.baselines[test.prefix]
-        if baselines.get("cupl", baselines["clip"]) is not baselines["clip"]:
-            prompted = class_features(measured.clip, learned, test.template, test.classnames)
-            both = combined([prompted, baselines["cupl"]])
-            scores[f"{test.prefix}accuracy"] = measured.accuracy(test, both)
-    return scores
+def _with_cupl(
+    measured: EvaluationInputs, prompted: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the prompts' and CuPL's features together, of the sets for which CuPL has some."""
+    return {
+        test.prefix: combined([prompted[test.prefix], measured.baselines[test.prefix]["cupl"]])
+        for test in measured.sets
+        if "cupl" in measured.baselines[test.prefix]
+    }
 
 
 def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:

@@ -41,6 +41,7 @@ def define_flags() -> None:
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     # Imported once the flags are in order, so that help and mistakes show at once.
+    from common.clip import load_clip
     from common.precision import use_precision
     from protext_jax.class_export import class_names, export, export_checkpoint
     from protext_jax.files import read_run_prompts, write_latest
@@ -59,8 +60,9 @@ def main(argv: Sequence[str]) -> None:
     use_precision(config.dtype)
     names = class_names(config, options.classes)
     template = options.template or learned.metadata["template"]
-    model, side = options.model or config.model, config.image_size
-    shape = export(learned, model, config.dtype, names, template, out, side)
+    model = options.model or config.model
+    clip = load_clip(model, config.dtype, image_size=config.image_size)
+    shape = export(clip, learned, names, template, out)
     say(f"wrote {out}: class_embeddings {shape}, template {template!r}")
 
 

@@ -154,6 +154,25 @@ def write_runs(workdir: AnyPath, learned: Sequence[LearnedPrompts], chosen: int)
         write_prompts(workdir / f"sweep/{number}.safetensors", prompts)
 
 
+def chosen_file(config: ConfigDict, workdir: AnyPath, number: int | None) -> AnyPath:
+    """Return where the prompts of a run are: of a sweep those of one of its runs.
+
+    Args:
+      config: The run's.
+      workdir: Its folder.
+      number: Which of the runs; None for the one that is the result.
+
+    Raises:
+      UserError: There is no such run.
+    """
+    count = len(make_runs(config))
+    if not 0 <= (number or 0) < count:
+        wanted = f"0 to {count - 1}" if count > 1 else "0, or leave it out"
+        raise UserError(f"--run={number} is not a run of {workdir}: give {wanted}.")
+    swept = number is not None and count > 1
+    return workdir / (f"sweep/{number}.safetensors" if swept else "prompts.safetensors")
+
+
 def write_latest(workdir: AnyPath, number: int | None = None) -> None:
     """Write the prompts of an unfinished run's newest checkpoint as those of a finished one.
 
@@ -166,10 +185,9 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
       UserError: there is no run or no checkpoint, or no such run in the sweep.
     """
     config = read_config(workdir, defaults())
+    chosen_file(config, workdir, number)  # Refuses before the checkpoint is read.
     unfinished = read_unfinished(workdir)
     learned = all_runs(config, unfinished.fingerprints["model"], unfinished.trainable)
-    if not 0 <= (number or 0) < len(learned):
-        raise UserError(f"--run={number}: {workdir} has the runs 0 to {len(learned) - 1}.")
     write_runs(workdir, learned, number or 0)
 
 
@@ -190,16 +208,14 @@ def read_prompts(path: AnyPath) -> LearnedPrompts:
 
 
 def read_run_prompts(
-    workdir: AnyPath, number: int | None = None, cache: str | None = None
+    workdir: AnyPath, number: int | None = None
 ) -> tuple[ConfigDict, LearnedPrompts]:
     """Return the config of a finished run and its prompts; of a sweep those of run `number`.
-
-    `cache` is as of `read_config`.
 
     Raises:
       UserError: `workdir` holds no such run.
     """
-    config = read_config(workdir, defaults(), cache=cache)
+    config = read_config(workdir, defaults())
     return config, read_learned(config, workdir, number)
 
 
@@ -209,8 +225,7 @@ def read_learned(config: ConfigDict, workdir: AnyPath, number: int | None = None
     Raises:
       UserError: `workdir` holds no such run.
     """
-    name = "prompts.safetensors" if number is None else f"sweep/{number}.safetensors"
-    learned = read_prompts(workdir / name)
+    learned = read_prompts(chosen_file(config, workdir, number))
     # Files of older runs do not say so themselves.
     half = {"half": "True"} if config.faithful.half else {}
     return replace(learned, metadata={**learned.metadata, **half})
@@ -222,6 +237,4 @@ def read_runs(config: ConfigDict, workdir: AnyPath) -> list[LearnedPrompts]:
     Raises:
       UserError: A file is missing.
     """
-    count = len(make_runs(config))
-    numbers = range(count) if count > 1 else (None,)
-    return [read_learned(config, workdir, number) for number in numbers]
+    return [read_learned(config, workdir, number) for number in range(len(make_runs(config)))]

@@ -14,8 +14,8 @@ from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.photos.broken import named_together
-from common.protocols.class_parts import learned_part
-from protext_jax.baselines import text_baselines
+from protext_jax.baselines import Material, text_baselines
+from protext_jax.classnames import OpenedDataset
 from protext_jax.coop import as_learned, train_coop
 from protext_jax.files import LearnedPrompts
 from protext_jax.pictures import encode_pictures
@@ -23,7 +23,6 @@ from protext_jax.signals import Sentences
 from protext_jax.templates import PLAIN
 from protext_jax.testsets import TestSet
 from protext_jax.training_texts import TrainingTexts
-from protext_jax.types import AnyDataset
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class EvaluationInputs:
       texts: what is learned from.
       sentences: its features.
       sets: what accuracy is measured on.
+      material: what the texts of the baselines are made of.
     """
 
     config: ConfigDict
@@ -43,6 +43,7 @@ class EvaluationInputs:
     texts: TrainingTexts
     sentences: Sentences
     sets: tuple[TestSet, ...]
+    material: Material
 
     @property
     def cache(self) -> Path:
@@ -51,14 +52,14 @@ class EvaluationInputs:
 
     @cached_property
     def pictures(self) -> dict[str, np.ndarray]:
-        """Features of every set's test pictures, by prefix."""
-        return {x.prefix: encode_pictures(self.clip, x.split, self.cache) for x in self.sets}
+        """Unit features of every set's test pictures, by prefix."""
+        encoded = {x.prefix: encode_pictures(self.clip, x.split, self.cache) for x in self.sets}
+        return {prefix: normalise(features) for prefix, features in encoded.items()}
 
     @cached_property
     def baselines(self) -> dict[str, dict[str, np.ndarray]]:
         """Class features `[k p]` of each baseline, by set's prefix and baseline's name."""
-        sentences = self.texts.matched.sentences
-        return text_baselines(self.config, self.clip, self.sets, sentences)
+        return text_baselines(self.config, self.clip, self.sets, self.material)
 
     @cached_property
     def unprompted(self) -> Float[np.ndarray, "c p"]:
@@ -75,9 +76,9 @@ class EvaluationInputs:
                 encode_pictures(self.clip, train, self.cache)
 
     @property
-    def photos(self) -> AnyDataset:
+    def photos(self) -> OpenedDataset:
         """The photos of the trained classes."""
-        return learned_part(self.texts.dataset, self.config.protocol)
+        return next(iter(self.texts.parts.values()))
 
     @cached_property
     def coop(self) -> LearnedPrompts:
@@ -89,7 +90,7 @@ class EvaluationInputs:
     def predicted(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> Int[np.ndarray, "b"]:
         """Return the class of each of the set's test pictures."""
         # Not `nearest_by_cosine`: class features that are shorter than 1 are meant to be.
-        return (normalise(self.pictures[test.prefix]) @ classes.T).argmax(1)
+        return (self.pictures[test.prefix] @ classes.T).argmax(1)
 
     def accuracy(self, test: TestSet, classes: Float[np.ndarray, "k p"]) -> float:
         """Return the share of the set's test pictures whose class is found."""

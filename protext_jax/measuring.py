@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from common.clip import load_clip
 from common.paths import AnyPath
 from common.training import Evaluation
+from protext_jax.baselines import read_material
 from protext_jax.classnames import remark
 from protext_jax.evaluation import baseline_scores, measure
 from protext_jax.files import read_learned
@@ -37,11 +38,12 @@ def measure_prompts(
     sets = own_set(config, data) if data else make_test_sets(config, texts)
     specs = [data] if data else [config.data, *config.targets]
     sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
-    inputs = EvaluationInputs(config, clip, texts, sentences, sets)
-    metrics, _ = measure(inputs, learned)
+    material = read_material(config, texts.matched.sentences)
+    inputs = EvaluationInputs(config, clip, texts, sentences, sets, material)
+    found = measure(inputs, learned)
     return Evaluation(
-        metrics,
-        baseline_scores(inputs, learned),
+        found.metrics,
+        baseline_scores(inputs, found.classifiers),
         details={"remarks": [line for line in map(remark, specs) if line]},
         seed=int(learned.metadata["seed"]),
     )

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from common.checks import check_choices
 from common.clip import CLIP, load_clip
+from common.clip.checkpoint import open_clip
 from common.clip.known import describe_clip
 from common.config import changed
 from common.data.clip_features import text_features
@@ -32,7 +33,7 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
-from protext_jax.baselines import check_baselines
+from protext_jax.baselines import Material, check_baselines, read_material
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import evaluate
@@ -41,13 +42,7 @@ from protext_jax.inputs import EvaluationInputs
 from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
-from protext_jax.plan import (
-    CHOICES,
-    fitted,
-    frozen_tree,
-    make_plan,
-    read_tokenizer,
-)
+from protext_jax.plan import CHOICES, frozen_tree, make_plan
 from protext_jax.prompts import CONTEXT, initial_prompts
 from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
@@ -55,7 +50,14 @@ from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
 from protext_jax.sweep import sweep_table
 from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
-from protext_jax.training_texts import TrainingTexts, gather_texts, training_template, with_data
+from protext_jax.training_texts import (
+    TrainingTexts,
+    check_options,
+    gather_texts,
+    training_name,
+    training_template,
+    with_data,
+)
 
 
 class ProText(Method):
@@ -82,11 +84,13 @@ class ProText(Method):
         """Fill in the data and the number of updates, which the epochs imply."""
         config = with_data(config)
         check_choices(config, CHOICES)
+        check_options(config)
+        runs = make_runs(config)
         if config.updates:
             return config
-        texts = gather_texts(config, read_tokenizer(config.model))
+        texts = gather_texts(config, open_clip(config.model).tokenizer)
         pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs
-        epochs = max(run.epochs for run in make_runs(config))
+        epochs = max(run.epochs for run in runs)
         return changed(config, {"updates": epochs * steps_per_epoch(pairs, config.batch)})
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
@@ -102,20 +106,23 @@ class ProText(Method):
         sets = make_test_sets(config, texts)
         for test in sets:
             check_test_set(config, clip, test)
-        notes = self._notes(texts, sets)
+        material = read_material(config, texts.matched.sentences)
+        notes = self._notes(texts, sets, material)
         check_shots(config, texts.dataset)
         tell(summary(config, texts, sets))
         self.remarks = [*texts.matched.report(), *notes]
         for line in (*texts.matched.remarks(), *notes):
             say(line)
         sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
-        self.measured = EvaluationInputs(config, clip, texts, sentences, sets)
+        self.measured = EvaluationInputs(config, clip, texts, sentences, sets, material)
         self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
-        prints = fingerprints(config, clip, texts, sets)
+        prints = fingerprints(config, clip, texts, sets, material)
         return RunInputs(frozen, self._batches(), prints)
 
-    def _notes(self, texts: TrainingTexts, sets: Sequence[TestSet]) -> list[str]:
+    def _notes(
+        self, texts: TrainingTexts, sets: Sequence[TestSet], material: Material
+    ) -> list[str]:
         """Return remarks on the files beside the sentences, each line once."""
         config = self.config
         opened = texts.dataset.classnames if texts.dataset else ()
@@ -124,7 +131,7 @@ class ProText(Method):
         lines = [
             *check_names(config.names, names),
             *unmeasured(config, texts),
-            *check_baselines(config, sets),
+            *check_baselines(config, sets, material),
             *remarks,
         ]
         return list(filter(None, dict.fromkeys(lines)))
@@ -133,7 +140,7 @@ class ProText(Method):
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         clip = describe_clip(config.model, frozen_dtype(config.dtype), image_size=config.image_size)
-        texts = gather_texts(config, fitted(clip.tokenizer, clip.config.text))
+        texts = gather_texts(config, clip.tokenizer)
         self._plan(clip, texts, mesh)
         self.context = np.zeros((len(clip.tokenizer.encode(CONTEXT)), clip.config.text.width))
         width = clip.config.text.projection
@@ -167,8 +174,8 @@ class ProText(Method):
         means = config.targets_of == "class_mean"
         encoded = {"targets": sentences.means if means else sentences.targets}
         if config.mapping != "prompts":
-            template = training_template(config)
-            spelled = [template.replace("{}", name) for name in measured.texts.names]
+            names = [training_name(config, name) for name in measured.texts.names]
+            spelled = [training_template(config).replace("{}", name) for name in names]
             features = text_features(measured.clip, spelled, measured.cache)
             encoded["templates"] = normalise(features)
         return encoded

@@ -107,10 +107,10 @@ class Packer:
         """Return the layout of a batch, with the shards in front of every array."""
         classes, slots = np.unique(self.label[pairs], return_inverse=True)
         by_length = np.argsort(-self.lengths[classes], kind="stable")
+        order = np.argsort(slots, kind="stable")
+        groups = np.split(pairs[order], np.cumsum(np.bincount(slots))[:-1])
         shards = [by_length[i :: self.sizes.shards] for i in range(self.sizes.shards)]
-        packed = [
-            self._shard(classes[members], _grouped(pairs, slots, members)) for members in shards
-        ]
+        packed = [self._shard(classes[members], [groups[i] for i in members]) for members in shards]
         return BatchLayout(**{name: np.stack([x[name] for x in packed]) for name in packed[0]})
 
     def _shard(
@@ -141,15 +141,6 @@ class Packer:
             **{"tokens": tokens, "place": place, "slot": slot},
             **{"end": end, "ends": ends, "rows": rows},
         }
-
-
-def _grouped(
-    pairs: Int[np.ndarray, "b"], slots: Int[np.ndarray, "b"], classes: Int[np.ndarray, "u"]
-) -> list[np.ndarray]:
-    """Return the pairs of each of the batch's `classes`."""
-    order = np.argsort(slots, kind="stable")
-    groups = np.split(pairs[order], np.cumsum(np.bincount(slots))[:-1])
-    return [groups[i] for i in classes]
 
 
 def suffixes(

@@ -8,11 +8,10 @@ import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from common.clip import CLIP, TextConfig, Tokenizer
-from common.clip.checkpoint import find_clip
-from common.files import read_json
+from common.clip import CLIP, TextConfig
 from common.protocols.epochs import Sampler, steps_per_epoch
 from protext_jax.adapters import MAPPINGS
+from protext_jax.baselines import BASELINES
 from protext_jax.fast import start_states
 from protext_jax.losses import LOSSES
 from protext_jax.packing import Packer, Sizes, suffixes
@@ -22,6 +21,7 @@ from protext_jax.training_texts import TrainingTexts
 CHOICES = {
     "loss": LOSSES,
     "mapping": MAPPINGS,
+    "baselines": BASELINES,
     "targets_of": ("sentences", "class_mean"),
     "dtype": ("float32", "bfloat16"),
 }
@@ -67,7 +67,10 @@ def make_plan(
     packer = None
     if is_fast(config, text):
         _, _, lengths, starts = suffixes(texts.templates.ids, texts.templates.end, config.length)
-        samplers = [(Sampler(len(label), config.batch, run.seed), run.epochs) for run in runs]
+        epochs: dict[int, int] = {}  # by seed: runs of one seed draw the same batches
+        for run in runs:
+            epochs[run.seed] = max(run.epochs, epochs.get(run.seed, 0))
+        samplers = [(Sampler(len(label), config.batch, x), count) for x, count in epochs.items()]
         packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
     per_epoch = steps_per_epoch(len(label), config.batch)
     return TrainingPlan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
@@ -101,20 +104,3 @@ def frozen_tree(
         "suffix": embedded,
         "start": start_states(clip.text_tower, params),
     }
-
-
-def read_tokenizer(source: str) -> Tokenizer:
-    """Return the tokenizer of a CLIP, without its weights.
-
-    Raises:
-      UserError: The model cannot be found.
-    """
-    directory, family = find_clip(source)
-    config = family.read_config(read_json(directory / family.config_file))
-    return fitted(family.read_tokenizer(directory), config.text)
-
-
-def fitted(tokenizer: Tokenizer, config: TextConfig) -> Tokenizer:
-    """Return the tokenizer with no more positions than its tower has."""
-    tokenizer.length = min(tokenizer.length, config.positions)
-    return tokenizer

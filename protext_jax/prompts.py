@@ -13,11 +13,11 @@ from jaxtyping import Array, Float
 
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
+from common.trees import AnyArray
 
 CONTEXT = "a photo of a"
 FILLER = "X"
 STANDARD_DEVIATION = 0.02
-AnyArray = np.ndarray | Array
 
 
 @dataclass(frozen=True)

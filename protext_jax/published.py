@@ -6,6 +6,8 @@ Sources: tables 3 (base and novel classes), 4 and 12 (cross-dataset), 5 (domain 
 
 from collections.abc import Mapping
 
+from common.protocols.class_parts import BASE, NEW
+
 # CLIP, CuPL, ProText: base and novel classes.
 BASE_TO_NEW = {
     "imagenet": ((72.43, 68.14), (74.30, 68.14), (75.00, 71.38)),
@@ -80,7 +82,7 @@ def published(protocol: str, prefixes: Mapping[str, str]) -> dict[str, dict[str,
 
 def _figures(protocol: str, prefix: str, dataset: str) -> dict[str, float]:
     if protocol == "base_to_new":
-        half = {"base/": 0, "new/": 1}.get(prefix)
+        half = {BASE: 0, NEW: 1}.get(prefix)
         if half is None or dataset not in BASE_TO_NEW:
             return {}
         numbers = [halves[half] for halves in BASE_TO_NEW[dataset]]

@@ -104,6 +104,4 @@ def load_checkpoint(file: Path | str, model: str, dtype: str = "float32") -> Tra
         # The reference rounds deep prompts in its forward pass.
         **({"half": "True"} if deep else {}),
     }
-    trained = TrainedPrompts(config, LearnedPrompts(arrays, facts))
-    vars(trained)["clip"] = clip  # It need not be loaded again.
-    return trained
+    return TrainedPrompts(config, LearnedPrompts(arrays, facts), model=clip)

@@ -14,8 +14,9 @@ from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
 
 from common.errors import UserError
-from common.protocols.epochs import AnyArray, Sampler, cosine_by_epoch
+from common.protocols.epochs import Sampler, cosine_by_epoch
 from common.training.rates import PAPER, RateSchedule, array_module, check_rate
+from common.trees import AnyArray
 from protext_jax.packing import Packer
 
 WARMUP_EPOCHS = 5
@@ -110,25 +111,28 @@ def rates_of(config: ConfigDict, runs: Sequence[RunSetting], per_epoch: int) -> 
 
 
 @flax.struct.dataclass
-class _EpochState:
+class _UpdateCount:
     count: Any
 
 
 def scale_by_rates(rates: Rates) -> optax.GradientTransformation:
-    """Return minus the learning rate of each run; leaves have the runs in front."""
+    """Return a transformation that multiplies each run's updates by minus its learning rate.
 
-    def init(params: PyTree) -> _EpochState:
-        return _EpochState(jnp.zeros((), jnp.int32))
+    Leaves have the runs in front.
+    """
+
+    def init(params: PyTree) -> _UpdateCount:
+        return _UpdateCount(jnp.zeros((), jnp.int32))
 
     def update(
-        updates: PyTree, state: _EpochState, params: PyTree = None
-    ) -> tuple[PyTree, _EpochState]:
+        updates: PyTree, state: _UpdateCount, params: PyTree = None
+    ) -> tuple[PyTree, _UpdateCount]:
         now = rates(state.count)
 
         def scaled(leaf: jax.Array) -> jax.Array:
             return -now.reshape(-1, *[1] * (leaf.ndim - 1)) * leaf
 
-        return jax.tree.map(scaled, updates), _EpochState(state.count + 1)
+        return jax.tree.map(scaled, updates), _UpdateCount(state.count + 1)
 
     return optax.GradientTransformation(init, update)
 

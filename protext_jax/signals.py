@@ -49,19 +49,25 @@ class Sentences:
         return np.array([cosine[self.label == k].mean() for k in np.unique(self.label)])
 
     def scores(self, classes: Float[np.ndarray, "c p"]) -> dict[str, float]:
-        """Return mean and least of `cosines`, and whether held-out sentences find their class.
+        """Return mean and least of `cosines`, and `held_out_scores`.
 
         Args:
           classes: features of the trained classes, then of those that are held out.
         """
         cosines = self.cosines(classes)
         metrics = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}
-        if len(self.held_out):
-            nearest = nearest_by_cosine(self.held_out, classes)
-            cosine = (self.held_out * classes[self.held_label]).sum(1)
-            metrics[RETRIEVAL] = accuracy(nearest, self.held_label)
-            metrics[HELD_OUT_COSINE] = float(cosine.mean())
-        return metrics
+        return metrics | self.held_out_scores(classes)
+
+    def held_out_scores(self, classes: Float[np.ndarray, "c p"]) -> dict[str, float]:
+        """Return how many held-out sentences find their class, and how near to it they are."""
+        if not len(self.held_out):
+            return {}
+        nearest = nearest_by_cosine(self.held_out, classes)
+        cosine = (self.held_out * classes[self.held_label]).sum(1)
+        return {
+            RETRIEVAL: accuracy(nearest, self.held_label),
+            HELD_OUT_COSINE: float(cosine.mean()),
+        }
 
 
 def encode_sentences(clip: CLIP, texts: TrainingTexts, cache: Path) -> Sentences:

@@ -9,8 +9,7 @@ from common.data.passed_over import listed
 from common.protocols.table import BASE_TO_NEW
 from common.training.types import EVALUATION
 from common.weights.fingerprint import digest
-from protext_jax.baselines import DESCRIPTORS, read_words
-from protext_jax.corpus import read_corpus
+from protext_jax.baselines import Material
 from protext_jax.testsets import TestSet
 from protext_jax.training_texts import TrainingTexts
 
@@ -48,7 +47,11 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
 
 
 def fingerprints(
-    config: ConfigDict, clip: CLIP, texts: TrainingTexts, sets: Sequence[TestSet]
+    config: ConfigDict,
+    clip: CLIP,
+    texts: TrainingTexts,
+    sets: Sequence[TestSet],
+    material: Material,
 ) -> dict[str, str]:
     """Fingerprint everything that a run reads beside the sentences that it is trained on."""
     prints = {
@@ -64,9 +67,9 @@ def fingerprints(
         "preprocessing": repr(clip.preprocess),
     }
     if config.descriptors:
-        measured["descriptors"] = read_corpus(config.descriptors, DESCRIPTORS)
+        measured["descriptors"] = material.descriptors
     if config.words:
-        measured["words"] = read_words(config)
+        measured["words"] = material.words
     if config.coop_shots and texts.dataset:
         measured["photos of CoOp"] = texts.dataset.train.fingerprint
     return prints | {f"{EVALUATION}{name}": digest([x]) for name, x in measured.items()}

@@ -8,15 +8,13 @@ from common.clip import CLIP
 from common.data import FeatureSplit, ImageSplit
 from common.data.coop_sets import FEW_CLASSES, identify, own_template
 from common.data.names import readable
-from common.protocols.class_parts import dataset_parts
 from common.protocols.measured import fault, idle_line, measurable, target_prefix
 from common.protocols.table import CROSS_DATASET, DOMAIN_GENERALISATION
-from protext_jax.classnames import open_named
+from protext_jax.classnames import OpenedDataset, open_named
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import cross_template
 from protext_jax.training_texts import TrainingTexts
-from protext_jax.types import AnyDataset
 
 PICTURES = "pictures"
 """What sentences call the photos of a test set."""
@@ -70,7 +68,7 @@ def own_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ..
     """Return the test sets of a run's own data set, the trained classes first."""
     return tuple(
         _test_set(config, prefix, part, cross=config.protocol == CROSS_DATASET)
-        for prefix, part in _own_parts(config, texts)
+        for prefix, part in texts.parts.items()
         if not _fault(part)
     )
 
@@ -79,19 +77,13 @@ def unmeasured(config: ConfigDict, texts: TrainingTexts) -> list[str]:
     """Return a line for each part of the own data set on which nothing is measured."""
     return [
         idle_line(config.data, prefix, reason)
-        for prefix, part in _own_parts(config, texts)
+        for prefix, part in texts.parts.items()
         if (reason := _fault(part))
     ]
 
 
-def _fault(dataset: AnyDataset) -> str:
+def _fault(dataset: OpenedDataset) -> str:
     return fault(len(dataset.classnames), len(dataset.test), PICTURES)
-
-
-def _own_parts(config: ConfigDict, texts: TrainingTexts) -> list[tuple[str, AnyDataset]]:
-    if texts.dataset is None:
-        return []
-    return [*dataset_parts(texts.dataset, config.protocol).items()]
 
 
 def _target(config: ConfigDict, spec: str) -> TestSet:
@@ -103,7 +95,7 @@ def _target(config: ConfigDict, spec: str) -> TestSet:
     return _test_set(config, target_prefix(dataset), dataset, cross=not generalisation)
 
 
-def _test_set(config: ConfigDict, prefix: str, dataset: AnyDataset, cross: bool) -> TestSet:
+def _test_set(config: ConfigDict, prefix: str, dataset: OpenedDataset, cross: bool) -> TestSet:
     template = config.test_template or config.template
     if not template:
         short = config.length <= len(CONTEXT.split())

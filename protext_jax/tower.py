@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from common.clip.encode import unit
 from common.clip.text import TextTower
 
+_AT_ONCE = 128
+
 
 def prompted_features(
     tower: TextTower,
@@ -60,13 +62,12 @@ def encode_classes(
     prompts: Float[Array, "j t d"],
     ids: Int[Array, "b s"],
     end: Int[Array, " b"],
-    at_once: int = 128,
     *,
     half: bool = False,
 ) -> Float[Array, "b p"]:
-    """Compute `prompted_features`, `at_once` rows at a time, for any number of classes."""
+    """Compute `prompted_features`, some rows at a time, for any number of classes."""
 
     def encode(row: tuple[Array, Array]) -> Array:
         return prompted_features(tower, params, prompts, row[0][None], row[1][None], half=half)[0]
 
-    return jax.lax.map(encode, (ids, end), batch_size=at_once)
+    return jax.lax.map(encode, (ids, end), batch_size=_AT_ONCE)

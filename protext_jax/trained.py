@@ -37,17 +37,21 @@ class TrainedPrompts:
       config: The run's.
       prompts: What it learned.
       published: The learned classes, where a published run brings them along.
+      model: The model that the prompts were learned with, where it is loaded already.
     """
 
     config: ConfigDict
     prompts: LearnedPrompts
     published: ClassFeatures | None = None
+    model: CLIP | None = None
     _latest: Latest = field(default_factory=Latest, init=False, repr=False)
 
     @cached_property
     def clip(self) -> CLIP:
         """The model that the prompts were learned with."""
-        clip = load_clip(self.config.model, self.config.dtype, image_size=self.config.image_size)
+        clip, config = self.model, self.config
+        if clip is None:
+            clip = load_clip(config.model, config.dtype, image_size=config.image_size)
         self.prompts.require_model(clip)
         return clip
 

@@ -1,6 +1,6 @@
 """What a run learns from: the sentences, the classes they are about, and their templates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,14 @@ from common.data.names import readable
 from common.data.selection import far_apart
 from common.data.templates import TEMPLATES
 from common.errors import UserError
+from common.latest import Latest
 from common.pocket.datasets import SETS, pocket_descriptions
-from common.protocols.class_parts import learned_part
+from common.protocols.class_parts import dataset_parts
 from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
-from protext_jax.classnames import open_named
+from protext_jax.classnames import OpenedDataset, open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
 from protext_jax.prompts import FILLER, ClassTexts, default_template, tokenise
 from protext_jax.templates import ATTRIBUTES, PLAIN
-from protext_jax.types import AnyDataset
 
 NO_IMAGES = "none"
 POCKET_HELD_OUT, PLENTY = 2, 10
@@ -38,6 +38,9 @@ RANGES = {
 BY_TEXT = -1
 """The value of `blend` that leaves it to held-out sentences."""
 
+_LENGTHS = Latest()
+"""Tokens of each sentence: ImageNet's take ten seconds to count, and are asked for twice."""
+
 SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
 
@@ -48,6 +51,7 @@ class TrainingTexts:
 
     Attributes:
       dataset: what to measure on; None where only text is at hand.
+      parts: of the data set, by the prefix of their metrics, the trained classes first.
       names: keys of the trained classes, k.
       matched: how the corpus fits the data set.
       sentences: of all pairs that are learned from, `[b]`; `label` is their class.
@@ -57,7 +61,8 @@ class TrainingTexts:
       templates: the tokenised templates of the trained classes.
     """
 
-    dataset: AnyDataset | None
+    dataset: OpenedDataset | None
+    parts: Mapping[str, OpenedDataset]
     names: tuple[str, ...]
     matched: MatchedCorpus
     sentences: tuple[str, ...]
@@ -147,12 +152,11 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     Raises:
       UserError: the config or the files are not in order.
     """
-    check_options(config)
-    dataset = None
+    dataset, parts = None, {}
     if config.data != NO_IMAGES:
         dataset = open_named(config.data, config.holdout, config.names)
-    trained = learned_part(dataset, config.protocol) if dataset else None
-    classnames = trained.classnames if trained else ()
+        parts = dataset_parts(dataset, config.protocol)
+    classnames = next((part.classnames for part in parts.values()), ())
     matched = _match(config, classnames, tokenizer)
 
     learned, held_out = [], []
@@ -169,6 +173,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     spelled = [training_name(config, name) for name in names]
     return TrainingTexts(
         dataset=dataset,
+        parts=parts,
         names=names,
         matched=matched,
         sentences=tuple(sentence for _, sentence in learned),
@@ -216,9 +221,13 @@ def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) 
     if config.prompts.kind in SOURCES:
         return _filled(config, classnames, tokenizer)
     corpus = open_corpus(config, classnames)
-    sentences = list(dict.fromkeys(x for group in corpus.values() for x in group))
-    lengths = [len(ids) + tokenizer.specials for ids in tokenizer.encode_all(sentences)]
-    lengths = dict(zip(sentences, lengths, strict=True))
+    sentences = tuple(dict.fromkeys(x for group in corpus.values() for x in group))
+
+    def count() -> dict[str, int]:
+        lengths = [len(ids) + tokenizer.specials for ids in tokenizer.encode_all(sentences)]
+        return dict(zip(sentences, lengths, strict=True))
+
+    lengths = _LENGTHS.get((tokenizer.fingerprint, sentences), count)
     return match(corpus, classnames or tuple(corpus), lengths, tokenizer.length)
 
 

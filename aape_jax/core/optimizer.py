@@ -8,20 +8,13 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from common.choices import check_choice
-from common.data.coop_sets import IMAGENET
 from common.errors import UserError
-from common.protocols.coop import coop_sgd
+from common.protocols.coop import coop_sgd, epochs_by_shots
 from common.protocols.epochs import AnyArray, cosine_by_epoch, steps_per_epoch
 from common.training.rates import PAPER, Rate, array_module, make_rate, rate_at
 
 SHORT_EPOCHS = 10
 """What base-to-new protocols train for (CoCoOp)."""
-
-COOP_EPOCHS = ((2, 50), (5, 100))
-"""Below so many shots, so many epochs (CoOp); 200 from there on."""
-
-IMAGENET_EPOCHS = 50
-"""Of ImageNet, however many shots (CoOp)."""
 
 
 def epochs(schedule: str, shots: int, recipe: str = "") -> int:
@@ -32,10 +25,8 @@ def epochs(schedule: str, shots: int, recipe: str = "") -> int:
     """
     if schedule == "short":
         return SHORT_EPOCHS
-    if schedule == "coop" and recipe == IMAGENET:
-        return IMAGENET_EPOCHS
     if schedule == "coop":
-        return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
+        return epochs_by_shots(shots, recipe)
     raise UserError(f"schedule={schedule!r} is unknown; choose one of counts, short, coop.")
 
 

@@ -61,7 +61,6 @@ def load_clip(
     clip = resize(find_and_open(source, activation), image_size)
     config, tokenizer, family = clip.config, clip.tokenizer, clip.family
     tokenizer.require_rows(config.text.vocab_size, clip.place)
-    tokenizer.length = min(tokenizer.length, config.text.positions)
     # Published configurations hold wrong special ids; the tokenizer's are the ones in use.
     special = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, **special))
@@ -79,8 +78,14 @@ def find_and_open(source: str, activation: str | None = None) -> OpenedCLIP:
     Raises:
       UserError: The model cannot be found, is of another kind, or its activation is not known.
     """
-    if file := single_file(source):
-        return open_clip_file(file, activation)
+    file = single_file(source)
+    opened = open_clip_file(file, activation) if file else _open_folder(source)
+    tokenizer = opened.tokenizer
+    tokenizer.length = min(tokenizer.length, opened.config.text.positions)
+    return opened
+
+
+def _open_folder(source: str) -> OpenedCLIP:
     directory, family = find_clip(source)
     written = read_record(directory / family.config_file, REMEDY)
     config = family.read_config(written)

@@ -62,6 +62,7 @@ def describe_clip(
         config = family.read_config(read_record(directory / family.config_file, REMEDY))
         tokenizer = describe_tokenizer(directory, config.text, family)
     config = resize_config(config, family, image_size)
+    tokenizer.length = min(tokenizer.length, config.text.positions)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)
     return CLIP(config, params, tokenizer, preprocess, "abstract", dtype)
@@ -122,6 +123,9 @@ class _Words:
         # Letters, single digits, and runs of signs: where CLIP's vocabulary splits first.
         words = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
         return [SimpleNamespace(ids=[0] * len(words.findall(text))) for text in texts]
+
+    def to_str(self) -> str:
+        return repr(self)
 
     def get_vocab(self) -> dict[str, int]:
         return {"": self.size - 1}

@@ -38,8 +38,3 @@ def dataset_parts(dataset: AnyDataset, protocol: str) -> dict[str, AnyDataset]:
         if protocol == BASE_TO_NEW
         else {"": dataset}
     )
-
-
-def learned_part(dataset: AnyDataset, protocol: str) -> AnyDataset:
-    """Return the first of the parts: what is trained on."""
-    return next(iter(dataset_parts(dataset, protocol).values()))

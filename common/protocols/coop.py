@@ -8,7 +8,27 @@ from collections.abc import Callable
 import optax
 from jaxtyping import Array
 
+from common.data.coop_sets import IMAGENET
+
 RATE, MOMENTUM, WEIGHT_DECAY = 2e-3, 0.9, 5e-4
+WARMUP_EPOCHS, WARMUP_RATE = 1, 1e-5
+"""The rate of the first epoch, behind which it falls as a cosine, epoch by epoch."""
+
+_EPOCHS = ((2, 50), (5, 100))  # below so many shots, so many epochs
+_MOST_EPOCHS = 200
+_IMAGENET_EPOCHS = 50
+
+
+def epochs_by_shots(shots: int, dataset: str = "") -> int:
+    """Return how long CoOp trains.
+
+    Args:
+      shots: Photos per class; 0 for all of them.
+      dataset: The name of one of CoOp's data sets, or "": on ImageNet the shots do not matter.
+    """
+    if dataset == IMAGENET:
+        return _IMAGENET_EPOCHS
+    return next((count for below, count in _EPOCHS if 0 < shots < below), _MOST_EPOCHS)
 
 
 def coop_sgd(

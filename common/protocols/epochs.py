@@ -3,11 +3,10 @@
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Int
 
 from common.training.rates import array_module
-
-AnyArray = np.ndarray | Array
+from common.trees import AnyArray
 
 
 def steps_per_epoch(examples: int, batch: int) -> int:

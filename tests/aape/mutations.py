@@ -127,9 +127,9 @@ MUTATIONS = (
     ),
     Mutation(
         "ImageNet trained like the others",
-        "aape_jax/core/optimizer.py",
-        'if schedule == "coop" and recipe == IMAGENET:',
-        'if schedule == "coop" and recipe == "other":',
+        "common/protocols/coop.py",
+        "if dataset == IMAGENET:",
+        'if dataset == "other":',
         "aape/test_recipes.py",
     ),
     Mutation(

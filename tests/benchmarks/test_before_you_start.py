@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.before_you_start import JOBS, PAIRS, PLACE, ROOT, least_time, renewed, tables
+from benchmarks.before_you_start import JOBS, PAIRS, PLACE, ROOT, least_time, tables
+from benchmarks.pages import renewed
 from common.clip import known as clips
 from common.diffusion import known as diffusions
 from common.errors import UserError
@@ -12,8 +13,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def test_the_readme_holds_what_the_script_prints():
     """If this fails: python -m benchmarks.before_you_start --update=README.md."""
-    assert PLACE.search(README)[0].endswith(f"\n{tables()}\n\n")
-    assert renewed(README) == README
+    assert f"<!-- {PLACE} -->\n\n{tables()}\n\n<!-- end -->" in README
+    assert renewed(README, PLACE, tables()) == README
 
 
 def test_a_pair_shares_the_width_of_its_tokens():
@@ -35,4 +36,4 @@ def test_time_is_the_roofline_over_the_share_of_the_peak():
 
 def test_a_page_without_a_place_is_refused():
     with pytest.raises(UserError, match="the page has no"):
-        renewed("# Another page")
+        renewed("# Another page", PLACE, "")

@@ -78,6 +78,7 @@ def test_openais_own_file(tokenizer, tmp_path, vision):
     assert loaded.config.text == replace(clip.config.text, pool="eos")
     described = describe_clip(str(file))
     assert described.config.vision == vision
+    assert described.tokenizer.length == loaded.tokenizer.length == 24
     save_clip(loaded, tmp_path / "folder")
     assert load_clip(str(tmp_path / "folder")).fingerprint == loaded.fingerprint
 

@@ -128,8 +128,8 @@ MUTATIONS = (
     Mutation(
         "plain templates called descriptors",
         "protext_jax/baselines.py",
-        "if descriptors.keys:",
-        "if True:",
+        "    if not keys:\n",
+        "    if False:\n",
         CORPORA,
     ),
     Mutation(

@@ -9,7 +9,7 @@ from aape_jax.classification.corpus import read_corpus as read_prompts
 from common.data.phrases import read_phrases
 from common.data.templates import fill
 from common.errors import UserError
-from protext_jax.baselines import DESCRIPTORS, baseline_texts, check_baselines
+from protext_jax.baselines import DESCRIPTORS, baseline_texts, check_baselines, read_material
 from protext_jax.corpus import match, read_corpus
 from tests.aape.problem import settings as aape_settings
 from tests.protext.test_baselines import sets
@@ -105,20 +105,21 @@ def described(tmp_path, content, **changes):
 def test_descriptors_that_name_no_class_are_refused(tmp_path):
     config = described(tmp_path, {"cat": ["fur"]})
     with pytest.raises(UserError, match="names none of the classes: it has 'cat'"):
-        check_baselines(config, [sets("2012 Acura TL"), sets("dog")])
+        check_baselines(config, [sets("2012 Acura TL"), sets("dog")], read_material(config, {}))
 
 
 def test_a_set_without_descriptors_has_no_row_for_them(tmp_path):
     config = described(tmp_path, {"Acura TL 2012": ["doors"], "ox": []})
     cars, oxen, birds = sets("2012 Acura TL"), sets("ox", "2012 Acura TL"), sets("ani")
-    lines = " ".join(check_baselines(config, [cars, oxen, birds]))
+    material = read_material(config, {})
+    lines = " ".join(check_baselines(config, [cars, oxen, birds], material))
     assert "the place of the year" in lines and "no dclip" in lines
     assert "the lists of 'ox' are empty" in lines and "plain template" in lines
-    assert "dclip" not in baseline_texts(config, birds, {})
-    assert baseline_texts(config, cars, {})["dclip"] == [
+    assert "dclip" not in baseline_texts(config, birds, material)
+    assert baseline_texts(config, cars, material)["dclip"] == [
         [fill(DESCRIPTORS, name="Acura TL 2012", phrase="doors")]
     ]
-    assert baseline_texts(config, oxen, {})["dclip"][0] == ["ox texture."]
+    assert baseline_texts(config, oxen, material)["dclip"][0] == ["ox texture."]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_words_that_are_none(tmp_path, words, sentence):
     file = tmp_path / "words.json"
     file.write_text(json.dumps(words))
     with pytest.raises(UserError, match=sentence):
-        check_baselines(settings(words=str(file)))
+        read_material(settings(words=str(file)), {})
 
 
 def bank_texts(tmp_path, content, names, aliases=None):

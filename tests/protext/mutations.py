@@ -7,6 +7,20 @@ from tests.mutations import Mutation, main
 
 MUTATIONS = (
     Mutation(
+        "adapters trained on names as files spell them",
+        "protext_jax/method.py",
+        "names = [training_name(config, name) for name in measured.texts.names]",
+        "names = list(measured.texts.names)",
+        "protext/test_method.py",
+    ),
+    Mutation(
+        "CoOp without its first epoch",
+        "protext_jax/coop.py",
+        "RATE, WARMUP_EPOCHS, WARMUP_RATE)",
+        "RATE, 0, WARMUP_RATE)",
+        "protext/test_coop.py",
+    ),
+    Mutation(
         "templates as targets",
         "protext_jax/signals.py",
         "text_features(clip, (*texts.sentences, *texts.held_out), cache)",

@@ -10,7 +10,7 @@ from common.data import FeatureSplit
 from common.data.clip_features import text_features
 from common.evaluation.classification import normalise
 from protext_jax import testsets
-from protext_jax.baselines import baseline_texts, text_baselines
+from protext_jax.baselines import baseline_texts, read_material, text_baselines
 from tests.protext.tiny import settings
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -38,7 +38,8 @@ def config(tmp_path):
 
 
 def test_what_each_averages(config, clip, tmp_path):
-    found = text_baselines(config, clip, [sets("red star", "fish")], TOLD)[""]
+    material = read_material(config, TOLD)
+    found = text_baselines(config, clip, [sets("red star", "fish")], material)[""]
     assert set(found) == {"clip", *config.baselines}
 
     def unit(*texts):
@@ -53,16 +54,18 @@ def test_what_each_averages(config, clip, tmp_path):
     np.testing.assert_allclose(found["dclip"][1], unit("fish texture.")[0], atol=1e-5)
 
 
-def test_without_sentences_cupls_is_clips(config, clip):
-    found = text_baselines(config, clip, [sets("red star", "dog")], TOLD)[""]
-    assert found["cupl"] is found["clip"]
+def test_without_sentences_about_a_class_there_is_no_cupl(config, clip):
+    material = read_material(config, TOLD)
+    found = text_baselines(config, clip, [sets("red star", "dog")], material)[""]
+    assert set(found) == {"clip", "waffle_clip", "dclip"}
 
 
 def test_waffle_takes_the_same_phrases_for_all_classes(config, tmp_path):
     words = tmp_path / "words.json"
     words.write_text(json.dumps(["foot", "loud", ""]))
     config.words = str(words)
-    first, second = baseline_texts(config, sets("dog", "cat"), TOLD)["waffle_clip"]
+    test, material = sets("dog", "cat"), read_material(config, TOLD)
+    first, second = baseline_texts(config, test, material)["waffle_clip"]
     assert [x.replace("dog", "cat") for x in first] == second
     assert len(set(first)) > 8 and any("foot" in x or "loud" in x for x in first)
-    assert baseline_texts(config, sets("dog", "cat"), TOLD)["waffle_clip"][0] == first
+    assert baseline_texts(config, test, material)["waffle_clip"][0] == first

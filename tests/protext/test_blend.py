@@ -5,6 +5,7 @@ import pytest
 
 from common.clip import load_clip
 from common.errors import UserError
+from protext_jax.baselines import read_material
 from protext_jax.classifier import blended, class_features
 from protext_jax.evaluation import BLENDS, evaluate, with_blend
 from protext_jax.files import LearnedPrompts, read_run_prompts
@@ -78,7 +79,7 @@ def measured(clip, tmp_path_factory):
     config = with_data(settings(blend=-1, held_out_classes=3, cache=cache))
     texts = gather_texts(config, clip.tokenizer)
     sentences = encode_sentences(clip, texts, tmp_path_factory.mktemp("features"))
-    return EvaluationInputs(config, clip, texts, sentences, ())
+    return EvaluationInputs(config, clip, texts, sentences, (), read_material(config, {}))
 
 
 def test_held_out_classes_lie_far_apart_and_nothing_of_them_is_learned(measured):
@@ -98,7 +99,7 @@ def test_held_out_classes_lie_far_apart_and_nothing_of_them_is_learned(measured)
 @pytest.mark.parametrize("scale", [0.0, 0.05, 3.0])
 def test_held_out_sentences_choose_and_are_never_served_worse_than_by_clip(clip, measured, scale):
     learned = prompts(clip, scale)
-    chosen = with_blend(measured, learned)
+    chosen, classes = with_blend(measured, learned)
     assert chosen.blend in BLENDS
     names = list(measured.texts.classnames)
     ranks = {
@@ -110,6 +111,7 @@ def test_held_out_sentences_choose_and_are_never_served_worse_than_by_clip(clip,
         for blend in BLENDS
     }
     assert ranks[chosen.blend] == max(ranks.values()) >= ranks[0.0]
+    np.testing.assert_array_equal(classes, class_features(clip, chosen, TEMPLATE, names))
 
 
 def test_a_run_keeps_the_blend_that_was_chosen(measured, tmp_path, monkeypatch):
@@ -150,6 +152,6 @@ def test_a_blend_by_hand():
         ({"held_out_classes": -1}, "held_out_classes=-1"),
     ],
 )
-def test_what_does_not_fit_is_refused(clip, changes, sentence):
+def test_what_does_not_fit_is_refused(changes, sentence):
     with pytest.raises(UserError, match=sentence):
-        gather_texts(with_data(settings(**changes)), clip.tokenizer)
+        ProText(settings(**changes))

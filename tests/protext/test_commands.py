@@ -121,7 +121,7 @@ def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
 def test_export_gives_features_of_any_classes(finished, tmp_path):
     names, out = tmp_path / "names.json", tmp_path / "classes.safetensors"
     names.write_text(json.dumps(["green fish", "heart"]))
-    done = run("export", f"--workdir={finished}", f"--classes={names}", f"--out={out}")
+    done = run("export", f"--workdir={finished}", "--run=0", f"--classes={names}", f"--out={out}")
     assert done.status == 0, done.err
     features = load_file(out)["class_embeddings"]
     assert features.shape == (2, 128)
@@ -148,7 +148,8 @@ def test_interpret_names_words(finished):
         ),
         ("evaluate", ["--workdir={tmp}/x"], "holds no run"),
         ("export", ["--workdir={run}", "--template={{}} x", "--out={tmp}/x"], "overwrite"),
-        ("export", ["--workdir={run}", "--run=1", "--out={tmp}/x"], "no learned prompts"),
+        ("export", ["--workdir={run}", "--run=1", "--out={tmp}/x"], "give 0, or leave it out"),
+        ("evaluate", ["--workdir={run}", "--run=9"], "--run=9 is not a run of"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(

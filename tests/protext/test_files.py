@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.training.sharding import by_path
 from protext_jax.adapters import initial_adapter
 from protext_jax.classifier import class_features
-from protext_jax.files import LearnedPrompts, read_prompts, write_prompts
+from protext_jax.files import LearnedPrompts, chosen_file, read_prompts, write_prompts
 from protext_jax.interpret import nearest_words
 from protext_jax.runs import RunSetting
 from tests.protext import plain
@@ -81,6 +81,18 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="not a safetensors file"):
         read_prompts(tmp_path / "a.safetensors")
+
+
+def test_which_file_holds_a_run(tmp_path):
+    plain_run, sweep = settings(), settings(sweep=True)  # of six runs
+    result = tmp_path / "prompts.safetensors"
+    assert chosen_file(plain_run, tmp_path, None) == chosen_file(plain_run, tmp_path, 0) == result
+    assert chosen_file(sweep, tmp_path, None) == result
+    assert chosen_file(sweep, tmp_path, 0) == tmp_path / "sweep" / "0.safetensors"
+    with pytest.raises(UserError, match=r"--run=1 is not a run of .*: give 0, or leave it out"):
+        chosen_file(plain_run, tmp_path, 1)
+    with pytest.raises(UserError, match=r"--run=6 is not a run of .*: give 0 to 5"):
+        chosen_file(sweep, tmp_path, 6)
 
 
 def test_nearest_words(clip):

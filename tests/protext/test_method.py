@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from common.clip import load_clip
+from common.clip import Tokenizer, load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
 from protext_jax.method import ProText
@@ -60,6 +60,19 @@ def test_a_file_of_sentences_is_a_complete_data_set(config, clip):
     assert ProText(own).complete(own).updates == 7
 
 
+def test_sentences_are_tokenised_once(config, monkeypatch):
+    asked = []
+    encode_all = Tokenizer.encode_all
+
+    def counted(tokenizer, texts):
+        asked.extend(texts)
+        return encode_all(tokenizer, texts)
+
+    monkeypatch.setattr(Tokenizer, "encode_all", counted)
+    loaded(config(**{"prompts.pattern": "Look: {phrase}"}))
+    assert asked.count("Look: A red star.") == 2  # for its length, and to be encoded
+
+
 def test_templates_are_inputs_and_sentences_are_targets(config, clip):
     method, found = loaded(config(fast=False))
     text, params = clip.config.text, clip.params["text"]
@@ -87,6 +100,11 @@ def test_how_training_spells_a_class(config, clip, length, underscores, spelled)
     own = config(length=length, **{"faithful": {"underscores": underscores, "half": False}})
     texts = gather_texts(own, clip.tokenizer)
     np.testing.assert_array_equal(texts.templates.ids[0], clip.tokenizer([spelled])[0])
+
+
+def test_an_adapter_learns_from_names_as_it_is_measured_with_them(config):
+    method, found = loaded(config(mapping="linear"))
+    np.testing.assert_allclose(found.frozen["templates"], method.measured.unprompted, atol=1e-6)
 
 
 def test_held_out_sentences_leave_one_to_learn_from(config, clip):
@@ -124,37 +142,39 @@ def test_base_classes_only(tmp_path, clip):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"length": 0}, "length=0"),
         ({"length": 5, "template": "a photo of a {}."}, "overwrite the class name"),
-        ({"held_out": -2}, "held_out=-2"),
-        ({"protocol": "novel"}, "base_to_new"),
         ({"prompts.kind": "books"}, "kind='books'"),
-        ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
-        ({"early_stop": -1}, "early_stop=-1"),
-        ({"early_stop": 1}, "give eval_every and held_out above 0"),
-        ({"early_stop": 1, "eval_every": 5, "held_out": 1, "sweep": True}, "no sweep"),
         ({"prompts.source": "pocket", "data": "none"}, "prompts.source=FILE.json"),
         ({"data": "pocket:nothing"}, "no bundled data set"),
     ],
 )
-def test_options_that_do_not_fit(config, clip, changes, sentence):
+def test_texts_that_do_not_fit(config, clip, changes, sentence):
     with pytest.raises(UserError, match=sentence):
         gather_texts(config(**changes), clip.tokenizer)
 
 
+@pytest.mark.parametrize("updates", [0, 3])
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"length": 0}, "length=0"),
+        ({"held_out": -2}, "held_out=-2"),
+        ({"protocol": "novel"}, "base_to_new"),
+        ({"faithful": {"half": True, "underscores": False}}, "fast=False"),
+        ({"early_stop": -1}, "early_stop=-1"),
+        ({"early_stop": 1}, "give eval_every and held_out above 0"),
+        ({"early_stop": 1, "eval_every": 5, "held_out": 1, "sweep": True}, "no sweep"),
         ({"loss": "l3"}, "loss='l3' is unknown; choose one of l2, l1"),
         ({"mapping": "conv"}, "mapping='conv'"),
         ({"dtype": "int8"}, "dtype='int8'"),
         ({"learning_rate": 0.0}, "rates above 0"),
+        ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
     ],
 )
-def test_words_that_are_no_option(config, changes, sentence):
-    own = config(**changes)
+def test_options_that_do_not_fit(config, updates, changes, sentence):
+    own = config(updates=updates, **changes)
     with pytest.raises(UserError, match=sentence):
-        ProText(own).complete(own)
+        ProText(own)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +183,6 @@ def test_words_that_are_no_option(config, changes, sentence):
         ({"coop_shots": 2}, "coop_shots=2 needs photos"),
         ({"descriptors": "none.json"}, "none.json"),
         ({"words": "none.json"}, "none.json"),
-        ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
     ],
 )
 def test_what_baselines_need_is_looked_for_before_training(config, changes, sentence):

@@ -13,6 +13,7 @@ import pytest
 
 from common.clip.known import KNOWN, describe_clip
 from common.training.mesh import make_mesh
+from common.weights.resolve import POCKET
 from protext_jax.method import ProText
 from protext_jax.training_texts import with_data
 from tests.protext.tiny import settings
@@ -59,6 +60,14 @@ def test_every_clip_takes_prompts(model, length, depth, tmp_path):
         )
     width = KNOWN[model].text.width
     assert loss.shape == () and gradient["prompts"].shape == (1, depth, length, width)
+
+
+def test_a_model_in_one_file(tmp_path):
+    file = POCKET / "clip" / "model.safetensors"
+    corpus = tmp_path / "corpus.json"
+    corpus.write_text(json.dumps({"cat": ["It purrs."], "dog": ["It barks."]}))
+    changes = {"prompts.source": f"json:{corpus}", "held_out": 0, "epochs": 7}
+    assert ProText(settings(model=str(file), **changes)).config.updates == 7
 
 
 @pytest.mark.parametrize("model", KNOWN)

@@ -5,7 +5,7 @@ import pytest
 
 from common.data import FeatureDataset, FeatureSplit
 from common.errors import UserError
-from common.protocols.class_parts import class_parts, dataset_parts, learned_part
+from common.protocols.class_parts import class_parts, dataset_parts
 from common.protocols.measured import fault, idle_line, measurable, target_prefix
 from common.protocols.table import (
     ALL_CLASSES,
@@ -28,14 +28,12 @@ def test_rows_and_data_sets_have_the_same_halves():
     assert {prefix: list(x) for prefix, x in rows.items()} == {"base/": [0, 1, 2], "new/": [3, 4]}
     names = {prefix: tuple(f"class {k}" for k in x) for prefix, x in rows.items()}
     assert {prefix: x.classnames for prefix, x in parts.items()} == names
-    assert learned_part(dataset(range(5)), BASE_TO_NEW).classnames == names["base/"]
 
 
 @pytest.mark.parametrize("protocol", [x for x in PROTOCOLS if x != BASE_TO_NEW])
 def test_other_protocols_take_the_data_set_as_it_is(protocol):
     whole = dataset(range(5))
     assert dataset_parts(whole, protocol) == {"": whole}
-    assert learned_part(whole, protocol) is whole
 
 
 def test_halves_of_one_class_are_for_rows_alone():

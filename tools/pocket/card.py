@@ -1,11 +1,9 @@
 """The model card: measured figures and a grid of samples, written beside the models."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import UInt8
 
@@ -13,18 +11,17 @@ from common.clip import CLIP, load_clip
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.evaluation.figures import image_grid
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
 from common.pictures import write_png
 from common.pocket.captions import plain_description
 from common.pocket.renderer import render
 from common.pocket.world import NAMED, UNSEEN, Species
+from tools.pocket.card_files import TEST_SEED, millions, write_card_files
 from tools.pocket.corpus import RARE_SHARE, SHIFT_SHARE
 from tools.pocket.judged import measure_judged
 from tools.pocket.measures import generate, measure_clip, measure_sd, photos_of, reconstructions
 from tools.pocket.recipe import Recipe
 
 _COLUMNS = 8
-_TEST_SEED = 99  # Of the measurements; the corpus has the recipe's.
 
 _TEXT = """\
 # Pocket models
@@ -77,9 +74,9 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
     write_png(directory / "samples.png", sample_grid(sd))
     rows = [(name, f"{value:.3f}") for name, value in figures.items()]
     text = _TEXT.format(
-        clip_millions=_millions(clip.params),
-        unet_millions=_millions(sd.params["unet"]),
-        vae_millions=_millions(sd.params["vae"]),
+        clip_millions=millions(clip.params),
+        unet_millions=millions(sd.params["unet"]),
+        vae_millions=millions(sd.params["vae"]),
         megabytes=_megabytes(directory),
         seed=recipe.seed,
         corpus=recipe.corpus,
@@ -93,25 +90,22 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
         test_size=recipe.test_size,
         table=markdown_table(("figure", "value"), rows),
     )
-    with atomic_write(directory / "figures.json") as path:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    with atomic_write(directory / "README.md") as path:
-        path.write_text(text)
+    write_card_files(directory, figures, text)
 
 
 def measured(clip: CLIP, sd: StableDiffusion, judge: Any, test_size: int) -> dict[str, float]:
     """Measure both models; `judge` are the parameters of what looks at drawn pictures."""
     return {
-        **measure_clip(clip, test_size, _TEST_SEED),
-        **measure_sd(clip, sd, test_size, _TEST_SEED),
-        **measure_judged(sd, judge, test_size // 5, _TEST_SEED),
+        **measure_clip(clip, test_size, TEST_SEED),
+        **measure_sd(clip, sd, test_size, TEST_SEED),
+        **measure_judged(sd, judge, test_size // 5, TEST_SEED),
     }
 
 
 def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:
     """Return photos, their reconstructions, and pictures drawn by name and by description."""
     first, second, unseen = NAMED[0], NAMED[1], UNSEEN[len(UNSEEN) // 2]
-    photos = render(photos_of([first], _COLUMNS, _TEST_SEED))
+    photos = render(photos_of([first], _COLUMNS, TEST_SEED))
     rows = {
         f"photos of {first.name}: {plain_description(first)}": photos,
         "the same after the VAE": reconstructions(sd, photos),
@@ -123,7 +117,7 @@ def sample_grid(sd: StableDiffusion) -> UInt8[np.ndarray, "height width 3"]:
         (f"a photo of {plain_description(unseen)}", None),
         ("", None),
     ):
-        rows[_label(prompt, about)] = generate(sd, [prompt] * _COLUMNS, _TEST_SEED)
+        rows[_label(prompt, about)] = generate(sd, [prompt] * _COLUMNS, TEST_SEED)
     return image_grid(np.stack(list(rows.values())), list(rows))
 
 
@@ -134,10 +128,6 @@ def _label(prompt: str, about: Species | None) -> str:
 def _limit(recipe: Recipe) -> str:
     within = f", within {recipe.seconds:.0f} s" if recipe.seconds else ""
     return f"{within}, going on from models of less training" if recipe.start else within
-
-
-def _millions(params: Mapping) -> float:
-    return sum(x.size for x in jax.tree.leaves(params)) / 1e6
 
 
 def _megabytes(directory: Path) -> float:

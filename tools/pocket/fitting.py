@@ -27,6 +27,11 @@ _WARM_UP = 0.05
 _KEPT_EVERY = 60.0
 
 
+def half(params: Any) -> Any:
+    """Return parameters in float16 on the host, as the bundled models hold them."""
+    return jax.tree.map(lambda x: np.asarray(x).astype(jnp.float16), params)
+
+
 @struct.dataclass
 class _State:
     params: Any

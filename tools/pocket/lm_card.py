@@ -1,20 +1,17 @@
 """The language model's own card: measured figures and texts, written beside it."""
 
-import json
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
 from common.language import LM, load_lm, write_texts
+from tools.pocket.card_files import TEST_SEED, millions, write_card_files
 from tools.pocket.documents import encode
 from tools.pocket.lm_measures import measure_lm, padded
 from tools.pocket.recipe import Recipe
 
-_TEST_SEED = 99  # of the measurements; the documents have the recipe's
 _TEXTS = 300  # in each measurement
 _LENGTH = 24
 _BEGINNINGS = (
@@ -58,14 +55,14 @@ What it writes behind a beginning, taking the likeliest token each time:
 def write_lm_card(directory: Path, recipe: Recipe, row: int, seconds: float) -> None:
     """Measure the model in `directory`; write README.md and figures.json there."""
     lm = load_lm(str(directory))
-    figures = measure_lm(lm, _TEXTS, _TEST_SEED)
+    figures = measure_lm(lm, _TEXTS, TEST_SEED)
     table = [(name, f"{value:.3f}") for name, value in figures.items()]
     texts = [(f"`{start}`", f"`{text}`") for start, text in _continued(lm).items()]
     card = _TEXT.format(
         layers=lm.config.layers,
         width=lm.config.width,
         vocabulary=lm.config.vocab_size,
-        millions=sum(x.size for x in jax.tree.leaves(lm.params)) / 1e6,
+        millions=millions(lm.params),
         megabytes=(directory / "model.safetensors").stat().st_size / 1e6,
         seed=recipe.seed,
         rows=recipe.lm_rows,
@@ -77,10 +74,7 @@ def write_lm_card(directory: Path, recipe: Recipe, row: int, seconds: float) -> 
         table=markdown_table(("figure", "value"), table),
         texts=markdown_table(("beginning", "continued"), texts),
     )
-    with atomic_write(directory / "figures.json") as path:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    with atomic_write(directory / "README.md") as path:
-        path.write_text(card)
+    write_card_files(directory, figures, card)
 
 
 def _continued(lm: LM) -> dict[str, str]:

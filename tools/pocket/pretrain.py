@@ -31,8 +31,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -48,11 +46,10 @@ from common.errors import UserError, run_command
 from common.language import LM, save_lm
 from common.language.tokenizer import LMTokenizer
 from common.paths import as_output_folder
-from common.pocket.captions import questions
 from common.pocket.renderer import SIZE
 from tools.pocket.card import write_card
-from tools.pocket.corpus import Corpus, sample_corpus
-from tools.pocket.fitting import Allowance
+from tools.pocket.corpus import sample_corpus
+from tools.pocket.fitting import Allowance, half
 from tools.pocket.judge import train_judge
 from tools.pocket.lm_card import write_lm_card
 from tools.pocket.pretrain_siglip import pretrain_siglip
@@ -63,11 +60,7 @@ from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
 from tools.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
 from tools.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from tools.pocket.train_vae import train_vae, vae_config
-from tools.pocket.vocabulary import learn_merges, write_tokenizer
-from tools.pocket.wording import FORMS, TAILS
-
-# A word must be this frequent in the corpus's first captions to become one token.
-_VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
+from tools.pocket.vocabulary import LEAST_COUNT, learn_merges, pocket_texts, write_tokenizer
 
 
 def main(argv: list[str]) -> None:
@@ -163,7 +156,7 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
     unet = stages.run("unet", unet_stage)
     judge = stages.run("judge", judge_stage)
 
-    clip = CLIP(clip_config(tokenizer), _half(clip_params), tokenizer, Preprocess(SIZE), "")
+    clip = CLIP(clip_config(tokenizer), half(clip_params), tokenizer, Preprocess(SIZE), "")
     save_clip(clip, out / "clip")
     modules = Modules(
         UNet(unet_config(text_config.width)),
@@ -171,7 +164,7 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
         TextTower(text_config),
         SCHEDULE,
     )
-    params = _half({"unet": unet["params"], "vae": vae_params, "text": text})
+    params = half({"unet": unet["params"], "vae": vae_params, "text": text})
     save_stable_diffusion(StableDiffusion(modules, tokenizer, params, ""), out / "sd")
     write_card(out, recipe, stages.times, judge)
 
@@ -189,7 +182,7 @@ def pretrain_lm(recipe: Recipe, work: Path, out: Path) -> None:
         return train_lm(tokenizer, recipe.lm, recipe.lm_rows, recipe.seed, allowance)
 
     stages = Stages(work, recipe)
-    params = _half(stages.run("lm", stage))
+    params = half(stages.run("lm", stage))
     save_lm(LM(lm_config(tokenizer), params, tokenizer, ""), out / "lm")
     write_lm_card(out / "lm", recipe, ROW, stages.times["lm"])
 
@@ -200,10 +193,8 @@ PARTS = {"pictures": pretrain_pictures, "siglip": pretrain_siglip, "lm": pretrai
 
 def _tokenizer(directory: Path, seed: int) -> Tokenizer:
     if not (directory / "tokenizer_config.json").exists():
-        corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
-        further = [template.format("") for template in FORMS]
-        further += [*TAILS, *_questions_of(corpus)]
-        write_tokenizer(learn_merges(corpus.captions, _LEAST_COUNT, further), directory, POSITIONS)
+        captions, further = pocket_texts(seed)
+        write_tokenizer(learn_merges(captions, LEAST_COUNT, further), directory, POSITIONS)
     return Tokenizer.from_directory(directory)
 
 
@@ -211,15 +202,6 @@ def _lm_tokenizer(directory: Path, seed: int) -> LMTokenizer:
     if not (directory / "tokenizer.json").exists():
         train_tokenizer(seed).save(directory)
     return LMTokenizer.from_directory(directory)
-
-
-def _questions_of(corpus: Corpus) -> list[str]:
-    scenes = corpus.scenes[:500]
-    return [f"{q.text} {q.answer}" for scene in scenes for q in questions(scene)]
-
-
-def _half(params: Any) -> Any:
-    return jax.tree.map(lambda x: np.asarray(x).astype(jnp.float16), params)
 
 
 if __name__ == "__main__":

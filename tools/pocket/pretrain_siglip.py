@@ -3,26 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from common.clip import CLIP, Preprocess, load_clip, save_clip
 from common.clip.siglip_files import HALF
 from common.clip.siglip_tokenizer import SigLIPTokenizer
-from common.pocket.captions import questions
 from common.pocket.renderer import SIZE
 from tools.pocket.corpus import sample_corpus
-from tools.pocket.fitting import Allowance
+from tools.pocket.fitting import Allowance, half
 from tools.pocket.pieces import write_siglip_tokenizer
 from tools.pocket.recipe import Recipe
 from tools.pocket.siglip_card import write_siglip_card
 from tools.pocket.stages import Stages, claim
 from tools.pocket.train_siglip import POSITIONS, pocket_siglip_config, train_siglip
-from tools.pocket.vocabulary import learn_merges
-from tools.pocket.wording import FORMS, TAILS
-
-_VOCABULARY_CAPTIONS, _LEAST_COUNT = 20_000, 12
+from tools.pocket.vocabulary import LEAST_COUNT, learn_merges, pocket_texts
 
 
 def pretrain_siglip(recipe: Recipe, work: Path, out: Path) -> None:
@@ -42,8 +34,7 @@ def pretrain_siglip(recipe: Recipe, work: Path, out: Path) -> None:
         return train_siglip(corpus, tokenizer, clip, recipe.siglip, recipe.seed, allowance)
 
     stages = Stages(work, recipe)
-    params = stages.run("siglip", stage)
-    params = jax.tree.map(lambda x: np.asarray(x).astype(jnp.float16), params)
+    params = half(stages.run("siglip", stage))
     preprocess = Preprocess(SIZE, HALF, HALF, (SIZE, SIZE))
     config = pocket_siglip_config(tokenizer)
     save_clip(CLIP(config, params, tokenizer, preprocess, ""), out / "siglip")
@@ -52,11 +43,7 @@ def pretrain_siglip(recipe: Recipe, work: Path, out: Path) -> None:
 
 def _siglip_tokenizer(directory: Path, seed: int) -> SigLIPTokenizer:
     if not (directory / "tokenizer_config.json").exists():
-        corpus = sample_corpus(_VOCABULARY_CAPTIONS, seed)
-        further = [template.format("") for template in FORMS]
-        further += TAILS
-        for scene in corpus.scenes[:500]:
-            further += [f"{q.text} {q.answer}" for q in questions(scene)]
-        merges = learn_merges(corpus.captions, _LEAST_COUNT, further)
-        write_siglip_tokenizer(merges, [*corpus.captions, *further], directory, POSITIONS)
+        captions, further = pocket_texts(seed)
+        merges = learn_merges(captions, LEAST_COUNT, further)
+        write_siglip_tokenizer(merges, [*captions, *further], directory, POSITIONS)
     return SigLIPTokenizer.from_directory(directory)

@@ -1,17 +1,12 @@
 """The SigLIP's own card: its figures beside those of the CLIP that it started from."""
 
-import json
 from pathlib import Path
-
-import jax
 
 from common.clip import CLIP, load_clip
 from common.evaluation.tables import markdown_table
-from common.files import atomic_write
+from tools.pocket.card_files import TEST_SEED, millions, write_card_files
 from tools.pocket.measures import measure_clip
 from tools.pocket.recipe import Recipe
-
-_TEST_SEED = 99  # of the measurements, as of those of the other models
 
 _TEXT = """\
 # Pocket SigLIP
@@ -47,12 +42,12 @@ def write_siglip_card(directory: Path, clip: CLIP, recipe: Recipe, seconds: floa
       seconds: That its training took.
     """
     siglip = load_clip(str(directory))
-    figures = measure_clip(siglip, recipe.test_size, _TEST_SEED, "siglip")
-    beside = measure_clip(clip, recipe.test_size, _TEST_SEED, "siglip")
+    figures = measure_clip(siglip, recipe.test_size, TEST_SEED, "siglip")
+    beside = measure_clip(clip, recipe.test_size, TEST_SEED, "siglip")
     rows = [(name, f"{value:.3f}", f"{beside[name]:.3f}") for name, value in figures.items()]
     text, vision = siglip.config.text, siglip.config.vision
     card = _TEXT.format(
-        millions=sum(x.size for x in jax.tree.leaves(siglip.params)) / 1e6,
+        millions=millions(siglip.params),
         megabytes=(directory / "model.safetensors").stat().st_size / 1e6,
         layers=text.layers,
         width=text.width,
@@ -68,7 +63,4 @@ def write_siglip_card(directory: Path, clip: CLIP, recipe: Recipe, seconds: floa
         test_size=recipe.test_size,
         table=markdown_table(("figure", "SigLIP", "CLIP"), rows),
     )
-    with atomic_write(directory / "figures.json") as path:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    with atomic_write(directory / "README.md") as path:
-        path.write_text(card)
+    write_card_files(directory, figures, card)

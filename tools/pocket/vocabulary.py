@@ -13,12 +13,31 @@ from itertools import pairwise
 from pathlib import Path
 
 from common.files import atomic_write
+from common.pocket.captions import questions
+from tools.pocket.corpus import sample_corpus
+from tools.pocket.wording import FORMS, TAILS
 
+# A word must be this frequent in the corpus's first captions to become one token.
+_CAPTIONS, LEAST_COUNT = 20_000, 12
+_ASKED_ABOUT = 500  # scenes whose questions are among the further texts
 START, END = "<|startoftext|>", "<|endoftext|>"
 _STOP = "</w>"
 _WORD = re.compile(r"[^\W\d_]+|\d|[^\s\w]+")
 
 Pair = tuple[str, str]
+
+
+def pocket_texts(seed: int) -> tuple[tuple[str, ...], list[str]]:
+    """Return captions whose frequent words are to become tokens, and texts all of whose words are.
+
+    Args:
+      seed: Of the corpus.
+    """
+    corpus = sample_corpus(_CAPTIONS, seed)
+    further = [*(template.format("") for template in FORMS), *TAILS]
+    for scene in corpus.scenes[:_ASKED_ABOUT]:
+        further += [f"{q.text} {q.answer}" for q in questions(scene)]
+    return corpus.captions, further
 
 
 def learn_merges(captions: Iterable[str], least: int, further: Iterable[str] = ()) -> list[Pair]:
@@ -63,7 +82,7 @@ def _merged(word: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> list[str]:
     """Return the printable character that stands for each byte, in CLIP's order of ids."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -72,7 +91,7 @@ def _byte_characters() -> list[str]:
 
 def write_tokenizer(merges: Sequence[Pair], directory: Path, length: int = 77) -> None:
     """Write the files of a tokenizer for texts of up to `length` tokens into `directory`."""
-    characters = _byte_characters()
+    characters = byte_characters()
     tokens = [
         *characters,
         *(character + _STOP for character in characters),
