@@ -16,15 +16,14 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import (
-    Dataset,
     FeatureDataset,
     FeatureSplit,
     ImageSplit,
+    OpenedDataset,
     few_shot,
     open_dataset,
 )
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
-from common.data.dataset import AnyDataset
 from common.data.joined import join
 from common.data.passed_over import listed
 from common.data.templates import TEMPLATES
@@ -85,7 +84,7 @@ class Material:
     denoised: bool = True
     found: int = 0
     added: tuple[str, ...] = ()
-    beside: Dataset | FeatureDataset | None = None
+    beside: OpenedDataset | None = None
     templates: tuple[str, ...] = TEMPLATES["textual_inversion"]
     fit: str = "squash"
     passed_over: str = ""
@@ -142,7 +141,7 @@ class Material:
             _ = self.test_features, self.encoded, self.others
 
 
-def open_own(config: ConfigDict) -> tuple[AnyDataset, tuple[str, ...]]:
+def open_own(config: ConfigDict) -> tuple[OpenedDataset, tuple[str, ...]]:
     """Open what a run learns from, and name the classes that `add` brings.
 
     Raises:
@@ -165,7 +164,9 @@ def gather(config: ConfigDict) -> Material:
     return with_models(config, *open_own(config))
 
 
-def with_models(config: ConfigDict, dataset: AnyDataset, added: tuple[str, ...] = ()) -> Material:
+def with_models(
+    config: ConfigDict, dataset: OpenedDataset, added: tuple[str, ...] = ()
+) -> Material:
     """Load the models for an opened data set, of which `config` says how much is learned from.
 
     Args:
@@ -206,7 +207,7 @@ def with_models(config: ConfigDict, dataset: AnyDataset, added: tuple[str, ...] 
     )
 
 
-def open_photos(config: ConfigDict, spec: str) -> Dataset | FeatureDataset:
+def open_photos(config: ConfigDict, spec: str) -> OpenedDataset:
     """Open a data set of photos, or of their features where nothing is denoised.
 
     Raises:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.data.dataset import AnyDataset
+from common.data import OpenedDataset
 from common.data.further import open_further
 from common.errors import UserError
 from common.paths import AnyPath
@@ -53,7 +53,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     return evaluate(config, material, {name: tokens}, start, baseline_scores(material))
 
 
-def _measured_on(config: ConfigDict, data: str) -> AnyDataset:
+def _measured_on(config: ConfigDict, data: str) -> OpenedDataset:
     """Return another data set's test photos, with the run's own photos as the training part.
 
     These are what the baselines learn from. Where they are not at hand there is no training part.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from common.data import Dataset, FeatureDataset, open_dataset
+from common.data import OpenedDataset, open_dataset
 from common.data.coop_sets import identify
 from common.data.names import readable
 from common.data.selection import select_classes
@@ -17,9 +17,6 @@ from common.errors import UserError
 from common.files import read_json
 from common.protocols.corpus import match_texts
 from common.text import some
-
-OpenedDataset = Dataset | FeatureDataset
-"""What `open_named` returns."""
 
 EUROSAT = {
     "AnnualCrop": "Annual Crop Land",

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.clip.encode import unit
-from common.data import few_shot
+from common.data import OpenedDataset, few_shot
 from common.data.coop_sets import identify
 from common.data.names import readable
 from common.errors import UserError
@@ -31,7 +31,6 @@ from common.protocols.coop import (
 from common.protocols.epochs import Sampler, cosine_by_epoch
 from common.protocols.fitting import fit
 from common.seeds import random_key
-from protext_jax.classnames import OpenedDataset
 from protext_jax.fast import packed_features, start_states
 from protext_jax.files import LearnedPrompts
 from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes

@@ -9,13 +9,12 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import few_shot
+from common.data import OpenedDataset, few_shot
 from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.photos.broken import named_together
 from protext_jax.baselines import Material, text_baselines
-from protext_jax.classnames import OpenedDataset
 from protext_jax.coop import as_learned, train_coop
 from protext_jax.files import LearnedPrompts
 from protext_jax.pictures import encode_pictures

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from common.checks import check_choices
 from common.clip import CLIP, load_clip
-from common.clip.checkpoint import open_clip
+from common.clip.checkpoint import find_and_open
 from common.clip.known import describe_clip
 from common.config import changed
 from common.data.clip_features import text_features
@@ -88,7 +88,7 @@ class ProText(Method):
         runs = make_runs(config)
         if config.updates:
             return config
-        texts = gather_texts(config, open_clip(config.model).tokenizer)
+        texts = gather_texts(config, find_and_open(config.model).tokenizer)
         pairs = len(texts.names) if config.targets_of == "class_mean" else texts.pairs
         epochs = max(run.epochs for run in runs)
         return changed(config, {"updates": epochs * steps_per_epoch(pairs, config.batch)})

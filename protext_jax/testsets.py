@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data import FeatureSplit, ImageSplit
+from common.data import FeatureSplit, ImageSplit, OpenedDataset
 from common.data.coop_sets import FEW_CLASSES, identify, own_template
 from common.data.names import readable
 from common.protocols.measured import fault, idle_line, measurable, target_prefix
 from common.protocols.table import CROSS_DATASET, DOMAIN_GENERALISATION
-from protext_jax.classnames import OpenedDataset, open_named
+from protext_jax.classnames import open_named
 from protext_jax.pictures import require_width
 from protext_jax.prompts import CONTEXT, default_template, tokenise
 from protext_jax.templates import cross_template

@@ -11,6 +11,7 @@ from common.checks import Range, check_choices, check_ranges
 from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.config import changed
+from common.data import OpenedDataset
 from common.data.names import readable
 from common.data.selection import far_apart
 from common.data.templates import TEMPLATES
@@ -19,7 +20,7 @@ from common.latest import Latest
 from common.pocket.datasets import SETS, pocket_descriptions
 from common.protocols.class_parts import dataset_parts
 from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
-from protext_jax.classnames import OpenedDataset, open_named
+from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
 from protext_jax.prompts import FILLER, ClassTexts, default_template, tokenise
 from protext_jax.templates import ATTRIBUTES, PLAIN

@@ -230,4 +230,7 @@ class FeatureDataset:
         require_sound(self)
 
 
+OpenedDataset = Dataset | FeatureDataset
+"""What a dataset string names."""
 AnyDataset = TypeVar("AnyDataset", Dataset, FeatureDataset)
+"""Of functions that return the kind that they are given."""

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from common.data.dataset import Dataset, FeatureDataset, FeatureSplit, ImageSplit
+from common.data.dataset import FeatureSplit, ImageSplit, OpenedDataset
 from common.data.sources import open_dataset
 from common.errors import UserError
 from common.progress import say
 
 
-def open_further(spec: str, *, own: Sequence[str], holdout: int) -> Dataset | FeatureDataset:
+def open_further(spec: str, *, own: Sequence[str], holdout: int) -> OpenedDataset:
     """Open a data set to measure on; its `test` is its own test part.
 
     Without one it is all of the data set but for the examples that were learned from. Where

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from common.data.coop import open_coop
-from common.data.dataset import Dataset, FeatureDataset
+from common.data.dataset import Dataset, OpenedDataset
 from common.data.feature_files import open_features
 from common.data.folder import open_folder
 from common.data.hugging_face import open_hugging_face
@@ -16,7 +16,7 @@ from common.data.tfds import open_tfds
 from common.errors import UserError
 
 
-def open_dataset(spec: str, *, holdout: int | None = 1) -> Dataset | FeatureDataset:
+def open_dataset(spec: str, *, holdout: int | None = 1) -> OpenedDataset:
     """Open the data set that a dataset string names.
 
     Args:
@@ -53,7 +53,7 @@ def _open_memory(name: str, holdout: int | None) -> Dataset:
     return replace(dataset, train=train, test=test)
 
 
-OPENERS: dict[str, Callable[[str, int | None], Dataset | FeatureDataset]] = {
+OPENERS: dict[str, Callable[[str, int | None], OpenedDataset]] = {
     "pocket": _open_pocket,
     "folder": open_folder,
     "coop": open_coop,

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from common.data import Dataset, FeatureDataset
-from common.data.dataset import AnyDataset
+from common.data.dataset import AnyDataset, OpenedDataset
 from common.data.selection import select_classes
 from common.errors import UserError
 
@@ -33,7 +32,7 @@ def idle_line(data: str, prefix: str, reason: str) -> str:
     return f"{data}{part} {reason}: nothing is measured on it."
 
 
-def target_prefix(dataset: Dataset | FeatureDataset) -> str:
+def target_prefix(dataset: OpenedDataset) -> str:
     """Return the prefix of the metrics of a further data set."""
     return f"{dataset.name.removeprefix('pocket:').replace('/', '-')}/"
 
