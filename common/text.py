@@ -63,6 +63,11 @@ def some(
     return (", ".join(map(show, names[:limit])) or none) + more
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number and what it counts: "1 photo", "2 photos"; `many` is by default with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def with_article(noun: str) -> str:
     """Put "a" or "an" before a noun."""
     return f"{'an' if noun[:1].lower() in tuple('aeiou') else 'a'} {noun}"

@@ -26,7 +26,7 @@ from common.data import (
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.dataset import AnyDataset
 from common.data.joined import join
-from common.data.passed_over import listed
+from common.data.passed_over import CAPTION, listed
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
@@ -204,7 +204,7 @@ def with_models(config: ConfigDict, dataset: AnyDataset, added: tuple[str, ...] 
         beside=beside,
         templates=TEMPLATES[config.templates],
         fit=config.fit,
-        passed_over=listed(dataset.passed_over),
+        passed_over=listed(dataset.passed_over, (CAPTION,) if config.captions else ()),
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.text import quoted, shortened, shown, some
+from common.text import counted, quoted, shortened, shown, some
 
 NAMES = [f"n{number}" for number in range(7)]
 
@@ -23,6 +23,11 @@ def test_the_first_names_and_how_many_follow(options, text):
 
 def test_no_name_at_all():
     assert (some([]), some([], none="none")) == ("nothing", "none")
+
+
+def test_a_count_agrees_with_its_noun():
+    assert [counted(number, "photo") for number in range(3)] == ["0 photos", "1 photo", "2 photos"]
+    assert [counted(number, "class", "classes") for number in (1, 2)] == ["1 class", "2 classes"]
 
 
 def test_a_long_value_loses_its_middle():

@@ -108,8 +108,8 @@ def _beside(root: Path, parts: Mapping[str, Path]) -> Iterator[PassedOver]:
     for folder in folders(root) if parts else ():
         if folder not in parts.values():
             unlabelled = any(folder.name.lower() in names for names in PARTS.values())
-            reason = "they hold no class folders" if unlabelled else "not parts of the data set"
-            yield PassedOver("folders", 1, folder.name, reason)
+            reason = "without class folders" if unlabelled else "no part of the data set"
+            yield PassedOver("folder", 1, folder.name, reason)
 
 
 def _split(
