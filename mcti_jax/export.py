@@ -169,8 +169,8 @@ def main(argv: Sequence[str]) -> None:
             raise UserError("missing --out: name a folder for classes.safetensors.")
         if options.prefix:
             raise UserError(
-                f"--prefix={options.prefix} begins words, and --format={CLASSES} writes none: leave "
-                "it out."
+                f"--prefix={options.prefix} begins words, and --format={CLASSES} writes none: "
+                "leave it out."
             )
         say(f"wrote {export_classes(local_run(options.workdir), out)}")
         return

@@ -114,12 +114,13 @@ class TrainedTokens:
         """
         names = require_texts(names, "names")
         require_others(self.classnames, names, "names")
+        features = self.clip.image_features(photos)
         config, classes = self.config, self.class_features
         if names:
             cache = Path(config.cache).expanduser()
             further = named_features(self.clip, names, TEMPLATES[self.config.templates], cache)
             classes = np.concatenate([classes, further])
-        cosines = self.clip.image_features(photos) @ classes.T
+        cosines = features @ classes.T
         joint = config.classification != "paper"
         scale = config.joint.logit_scale if joint else config.logit_scale
         return Predictions.from_logits(scale * cosines, (*self.classnames, *names))

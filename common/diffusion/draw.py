@@ -15,6 +15,7 @@ from common.diffusion.learned import checked_vectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
 from common.diffusion.weighted import weighted_spans
+from common.encoding import require_values
 from common.errors import UserError
 from common.precision import product_precision
 from common.seeds import SEEDS
@@ -42,6 +43,7 @@ def draw(
     batch: int,
 ) -> list[Image.Image]:
     """See `StableDiffusion.draw`."""
+    require_values("draw", "common.diffusion.text_to_image")
     prompts = require_texts([prompts] if isinstance(prompts, str) else prompts, "prompt")
     (negative,) = require_texts([negative], "negative")
     if not prompts:
