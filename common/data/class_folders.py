@@ -1,10 +1,10 @@
 """A folder of photos for each class, with whatever other files it holds."""
 
-import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.data.names import told_apart
 from common.data.passed_over import CAPTION, PassedOver, merged
 from common.data.places import entries, folders, is_file, is_folder
 from common.errors import UserError
@@ -55,7 +55,7 @@ def class_folders(root: Path) -> dict[str, Path]:
     seen: dict[str, str] = {}
     for folder in folders(root):
         name = require_file_name(folder.name, f"the class folder in {root}")
-        twin = seen.setdefault(composed(name).casefold(), name)
+        twin = seen.setdefault(told_apart(name), name)
         if twin != name:
             raise UserError(
                 f"the class folders {twin!r} and {name!r} of {root} differ in capitals or accents' "
@@ -71,11 +71,6 @@ def class_folders(root: Path) -> dict[str, Path]:
             "each class into a sub-folder that has the class's name."
         )
     raise UserError(f"the data folder {root} is empty: it needs one sub-folder per class.")
-
-
-def composed(name: str) -> str:
-    """Return a name as all systems spell it."""
-    return unicodedata.normalize("NFC", name)
 
 
 def is_photo(entry: Path) -> bool:

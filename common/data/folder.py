@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data.class_folders import class_folders, composed, loose_files, photos_in
+from common.data.class_folders import class_folders, loose_files, photos_in
 from common.data.dataset import Dataset, ImageSplit
+from common.data.names import composed
 from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_folder, local_path
 from common.data.selection import hold_out

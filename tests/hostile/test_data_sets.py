@@ -17,7 +17,7 @@ from common.data import (
     open_dataset,
     tfds,
 )
-from common.data.checks import require_labels
+from common.data.checks import is_text, require_labels
 from common.data.coop import few_shot_from_file
 from common.data.coop_layouts import read_names
 from common.data.selection import hold_out
@@ -80,6 +80,10 @@ def test_whole_numbers_of_every_width(kind):
 def test_names_of_classes(name, said):
     with pytest.raises(UserError, match=said):
         Dataset("x", ("a", name), train=pictures([0]), test=pictures([1]))
+
+
+def test_a_number_is_no_text():
+    assert not is_text(3) and is_text("3")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
