@@ -22,6 +22,7 @@ from common.clip.prompts import require_texts
 from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.diffusion.learned import checked_vectors
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
@@ -152,7 +153,7 @@ class TrainedTokens:
         shape = {} if "size" in options else dict(zip(("width", "height"), size, strict=True))
         options = {"batch": settings.batch} | shape | options
         guidance = settings.guidance if guidance is None else guidance
-        tokens = {**self.words, **(options.pop("tokens", None) or {})}
+        tokens = {**self.words, **checked_vectors(options.pop("tokens", None))}
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common.text import counted, quoted, shortened, shown, some
@@ -23,6 +24,10 @@ def test_the_first_names_and_how_many_follow(options, text):
 
 def test_no_name_at_all():
     assert (some([]), some([], none="none")) == ("nothing", "none")
+
+
+def test_a_value_of_several_lines_is_shown_on_one():
+    assert quoted(np.eye(2)) == "array([[1., 0.], [0., 1.]])"
 
 
 def test_a_count_agrees_with_its_noun():
