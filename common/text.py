@@ -66,8 +66,16 @@ def some(
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number and what it counts: "1 photo", "2 photos"; `many` is by default with an s."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
+    """Return a number and what it counts: "1 photo", "2 photos", "3 classes".
+
+    Args:
+      number: How many.
+      one: One of them.
+      many: Several of them, if more is added than an ending.
+    """
+    if number == 1:
+        return f"1 {one}"
+    return f"{number} {many or (f'{one}es' if one.endswith('s') else f'{one}s')}"
 
 
 def with_article(noun: str) -> str:

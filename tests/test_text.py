@@ -32,7 +32,11 @@ def test_a_value_of_several_lines_is_shown_on_one():
 
 def test_a_count_agrees_with_its_noun():
     assert [counted(number, "photo") for number in range(3)] == ["0 photos", "1 photo", "2 photos"]
-    assert [counted(number, "class", "classes") for number in (1, 2)] == ["1 class", "2 classes"]
+    assert [counted(number, "class") for number in (1, 2)] == ["1 class", "2 classes"]
+    assert [counted(n, "class has", "classes have") for n in (1, 2)] == [
+        "1 class has",
+        "2 classes have",
+    ]
 
 
 def test_a_long_value_loses_its_middle():

@@ -9,6 +9,7 @@ from common.clip.prompts import require_texts
 from common.data.names import told_apart
 from common.errors import UserError
 from common.finite import is_finite
+from common.text import counted
 
 _HIDDEN = -1
 _BLOCK = 2**16  # rows
@@ -83,7 +84,7 @@ def require_labels(
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         low, high = int(labels.min()), int(labels.max())
-        remedy = f"mend or leave out {len(wrong)} rows, the first is row {wrong[0]}"
+        remedy = f"mend or leave out {counted(len(wrong), 'row')}, the first is row {wrong[0]}"
         if (low, high) == (1, classes):
             remedy = "subtract 1"
         hidden = " (-1 stands for a label that nobody published)" if _HIDDEN in labels else ""

@@ -10,6 +10,7 @@ from common.data.places import entries, folders, is_file, is_folder
 from common.errors import UserError
 from common.names import require_file_name
 from common.photos.formats import suffixes, why_not
+from common.text import counted
 
 CAPTION_SUFFIX = ".txt"
 """That of the text beside a photo, which says what the photo shows."""
@@ -67,8 +68,8 @@ def class_folders(root: Path) -> dict[str, Path]:
     loose = [entry for entry in entries(root) if is_photo(entry)]
     if loose:
         raise UserError(
-            f"the data folder {root} holds {len(loose)} photos and no folders: put the photos of "
-            "each class into a sub-folder that has the class's name."
+            f"the data folder {root} holds {counted(len(loose), 'photo')} and no folders: put the "
+            "photos of each class into a sub-folder that has the class's name."
         )
     raise UserError(f"the data folder {root} is empty: it needs one sub-folder per class.")
 

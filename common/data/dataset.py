@@ -61,7 +61,7 @@ class ImageSplit:
         labels = require_labels(labels, classes, f"the labels of {what}")
         if len(labels) != len(pictures):
             raise UserError(
-                f"there are {len(pictures)} {what} and {len(labels)} labels: give a label for each."
+                f"{what} are {len(pictures)} and their labels {len(labels)}: give a label for each."
             )
         names = tuple(f"{what}[{place}]" for place in range(len(pictures)))
         return cls(labels, names, pictures)

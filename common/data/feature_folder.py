@@ -12,7 +12,7 @@ from common.data.dataset import FeatureDataset, FeatureSplit
 from common.data.places import entries, is_file, is_folder
 from common.data.selection import hold_out
 from common.errors import UserError
-from common.text import some
+from common.text import counted, some
 from common.weights.torch_archive import unpickle_torch_archive
 
 MIRRORED = "_flip"
@@ -69,8 +69,8 @@ def _read(root: Path, classnames: Sequence[str]) -> FeatureSplit:
     lacking = [file for file, mirror in zip(pictures, order, strict=True) if mirror not in mirrors]
     if mirrors and lacking:
         raise UserError(
-            f"{len(lacking)} pictures of {root} have no mirror, the first is {lacking[0]}: add "
-            f"PICTURE{MIRRORED}.pt for each, or remove all mirrors."
+            f"{root} has {counted(len(lacking), 'picture')} without a mirror, first {lacking[0]}: "
+            f"add PICTURE{MIRRORED}.pt for each, or remove all mirrors."
         )
     return FeatureSplit(
         np.array(labels), _stacked(root, pictures), _stacked(root, order) if mirrors else None

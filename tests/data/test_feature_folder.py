@@ -83,7 +83,7 @@ def test_an_npz_may_hold_mirrors(tmp_path):
         ("bob/0.pt", feature(0, (1, 5)), "holds 5 numbers and .* 4: make all features"),
         ("ann/0.pt", feature(0) * np.nan, "must be finite"),
         ("ann/7_flip.pt", feature(0), "mirrors without their pictures: '7'"),
-        ("ann/7.pt", feature(0), "1 pictures of .* have no mirror, the first is .*7.pt"),
+        ("ann/7.pt", feature(0), "has 1 picture without a mirror, first .*7.pt: add"),
         ("carl/note.txt", feature(0), "carl holds no features"),
     ],
 )

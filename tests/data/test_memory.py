@@ -51,7 +51,7 @@ def test_a_config_takes_it_in_place_of_a_string():
 @pytest.mark.parametrize(
     ("photos", "labels", "sentence"),
     [
-        (PHOTOS, LABELS[:2], "there are 6 photos and 2 labels: give a label for each"),
+        (PHOTOS, LABELS[:2], "photos are 6 and their labels 2: give a label for each"),
         (PHOTOS, [*LABELS[:5], 2], "the labels of photos run from 0 to 2, but count the 2 classes"),
         (PHOTOS, ["red"] * 6, "the labels of photos are .* they must be integers"),
         (PHOTOS, [0, [1, 1], 0, 1, 0, 1], "the labels of photos are no list: give a number"),
