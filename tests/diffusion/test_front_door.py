@@ -46,6 +46,9 @@ def test_a_picture_depends_on_the_seed_and_its_number(sd):
     two, four = arrays(sd.draw("a dog", 2, **options)), arrays(sd.draw("a dog", 4, **options))
     np.testing.assert_array_equal(two, four[:2])
     assert (two[0] != two[1]).any()
+    listed = arrays(sd.draw(["a dog", "a cat"], 2, **options))  # Numbers count the whole list.
+    np.testing.assert_array_equal(two, listed[:2])
+    assert (arrays(sd.draw("a cat", 2, **options)) != listed[2:]).any()
     assert (arrays(sd.draw("a dog", 2, seed=1, **options)) != two).any()
 
 

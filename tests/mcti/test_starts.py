@@ -141,7 +141,7 @@ class TestJoinedData:
         assert both.train.labels.tolist() == [0, 1, 2] and both.test.features.shape == (3, 3)
         with pytest.raises(UserError, match="width 3 and of width 4"):
             join(features("a", 3, "x"), features("b", 4, "z"))
-        with pytest.raises(UserError, match="both have the classes 'x'"):
+        with pytest.raises(UserError, match="both have 'x'"):
             join(features("a", 3, "x"), features("b", 3, "x"))
         with pytest.raises(UserError, match="one holds photos"):
             join(open_dataset("pocket:rare"), features("b", 3, "x"))
@@ -248,7 +248,7 @@ def test_a_token_goes_on_from_where_a_run_has_left_it(world, tmp_path):
     [
         ("add=folder:more", "needs the tokens of the other classes"),
         ("add=folder:more,start=first,learn=cat", "leave out learn=cat"),
-        ("add=folder:photos,start=first", "both have the classes 'cat', 'red dog'"),
+        ("add=folder:photos,start=first", "both have 'cat', 'red dog'"),
         ("start=nowhere", "nowhere"),
     ],
 )
