@@ -34,12 +34,14 @@ def open_feature_folder(root: Path, holdout: int | None) -> FeatureDataset:
     """
     parts = [root / "train", root / "test"]
     if all(is_folder(part) for part in parts):
-        names = tuple(class_folders(parts[0]))
-        if odd := set(names) ^ set(class_folders(parts[1])):
-            raise UserError(
-                f"{parts[0]} and {parts[1]} must have the same classes: only one of them has "
-                f"{some(sorted(odd))}."
-            )
+        names, others = (tuple(class_folders(part)) for part in parts)
+        differing = set(others) - set(names), set(names) - set(others)
+        for part, lacking in zip(parts, differing, strict=True):
+            if lacking:
+                raise UserError(
+                    f"{part} lacks {some(sorted(lacking))}, and both parts must have the same "
+                    "classes: add what is missing, or take it out of the other part."
+                )
         train, test = (_read(part, names) for part in parts)
         return FeatureDataset(root.name, names, train, test)
     names = tuple(class_folders(root))

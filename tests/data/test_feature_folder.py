@@ -52,7 +52,11 @@ def test_parts_of_their_own(tmp_path):
     dataset = open_dataset(f"features:{tmp_path}")
     assert len(dataset.train) == 5 and dataset.test.labels.tolist() == [0, 1, 1, 1, 1, 1]
     (tmp_path / "test/carl").mkdir()
-    with pytest.raises(UserError, match="only one of them has 'carl'"):
+    with pytest.raises(UserError, match="train lacks 'carl', and both parts must have the same"):
+        open_dataset(f"features:{tmp_path}")
+    for name in ("carl", "dora"):
+        (tmp_path / "train" / name).mkdir()
+    with pytest.raises(UserError, match="test lacks 'dora', and both parts must have the same"):
         open_dataset(f"features:{tmp_path}")
 
 
