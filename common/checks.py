@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -53,6 +53,17 @@ def check_number(name: str, value: Any, allowed: Range) -> None:
     """
     if not allowed.holds(value):
         raise UserError(f"{name}={quoted(value)} is out of range: give {allowed}.")
+
+
+def check_whole(name: str, value: Any, allowed: Range) -> None:
+    """Refuse a value that is not a whole number of a range.
+
+    Raises:
+      UserError: it names the value, and the range where the value is a number.
+    """
+    if not isinstance(value, Integral):
+        raise UserError(f"{name}={quoted(value)} is not a whole number.")
+    check_number(name, value, allowed)
 
 
 def check_ranges(config: ConfigDict, ranges: Ranges, group: str = "") -> None:

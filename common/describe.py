@@ -43,7 +43,7 @@ from common.protocols.describing import (
     merged_answers,
     questions_about,
 )
-from common.text import shown
+from common.text import counted, shown
 
 KEY = "OPENAI_API_KEY"
 _TIMEOUT = 120
@@ -149,11 +149,13 @@ def main(argv: Sequence[str]) -> None:
             answers = read_answers(file)
     if out.suffix == ".jsonl":
         lines = [_line(x) for x in questions if x.custom_id not in answers]
-        text, told = "".join(lines), f"{len(lines)} questions about {len(classnames)} classes"
+        text = "".join(lines)
+        told = f"{counted(len(lines), 'question')} about {counted(len(classnames), 'class')}"
     else:
         corpus = merged_answers(questions, answers, options.style)
         text = json.dumps(corpus, indent=1, ensure_ascii=False) + "\n"
-        told = f"{sum(map(len, corpus.values()))} {options.style} about {len(corpus)} classes"
+        count = sum(map(len, corpus.values()))
+        told = f"{count} {options.style} about {counted(len(corpus), 'class')}"
     with atomic_write(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     say(f"wrote {out}: {told}")

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
@@ -103,6 +104,23 @@ def encode_list(
             later = errors_of(load, range(part.stop, count))
             raise BrokenExamples([*error.errors, *later]) from None
     return _concatenate(encoded, count)
+
+
+def require_values(what: str, pure: str) -> None:
+    """Refuse to be called while JAX traces a program, whose arrays have no values yet.
+
+    Args:
+      what: Is called, for the sentence.
+      pure: Names the functions to call in a program.
+
+    Raises:
+      UserError: A program is traced.
+    """
+    if isinstance(jnp.zeros(()), jax.core.Tracer):
+        raise UserError(
+            f"{what} takes lists and places weights, which no program under jax.jit can do: call "
+            f"it outside, or {pure} inside."
+        )
 
 
 def on_local_devices(params: PyTree) -> PyTree:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.damage import cause
 from common.errors import UserError
-from common.paths import AnyPath, as_path
+from common.paths import AnyPath, as_path, place_text
 from common.text import shown
 
 HUB = "hf:"
@@ -42,7 +42,8 @@ def local_run(spelling: AnyPath | str) -> AnyPath:
     Raises:
       UserError: The repository is neither in the cache nor to be had.
     """
-    if not isinstance(spelling, str) or not spelling.startswith(HUB):
+    spelling = place_text(spelling, "the run")
+    if not spelling.startswith(HUB):
         return as_path(spelling)
     repository, revision = parse_hub(spelling)
     from huggingface_hub import snapshot_download  # Runs in folders need no client.

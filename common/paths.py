@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from common.damage import cause
 from common.errors import UserError
@@ -30,6 +31,21 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][-._a-z0-9]{1,220}[a-z0-9]")  # of a bucket
 
 
+def place_text(place: Any, what: str = "the path") -> str:
+    """Return a string of a place that a program gives, perhaps as a path.
+
+    Args:
+      place: A text such as "pocket" or "folder:photos", or a `Path` of this text.
+      what: What the caller calls it.
+
+    Raises:
+      UserError: It is something else.
+    """
+    if not isinstance(place, str | os.PathLike):
+        raise UserError(f"{what} is of type {type(place).__name__}: give a text or a path.")
+    return str(os.fspath(place))
+
+
 def as_path(name: AnyPath | str) -> AnyPath:
     """Return the path of what a user names: `gs://BUCKET/FOLDER`, or a local one with ~ as home.
 
@@ -37,7 +53,7 @@ def as_path(name: AnyPath | str) -> AnyPath:
       UserError: it is some other URL, or names no bucket, or the package for buckets is absent;
         or no system has such a path.
     """
-    text = os.fspath(name)
+    text = place_text(name)
     if not text.startswith(BUCKET):
         if _SCHEME.match(text):
             raise UserError(f"{shown(text)} is not a folder: give a path, or gs://BUCKET/FOLDER.")

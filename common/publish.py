@@ -32,7 +32,7 @@ from common.errors import UserError, run_command
 from common.files import read_json
 from common.hub import HUB, local_run, parse_hub, require_upload, upload
 from common.packages import package_of
-from common.paths import AnyPath, as_output_folder, in_bucket
+from common.paths import AnyPath, as_output_folder, in_bucket, place_text
 from common.progress import say
 from common.text import quoted
 
@@ -73,7 +73,7 @@ def find_run_method(workdir: AnyPath, name: str | None) -> type[Any]:
 
 def publish(
     run: AnyPath | str,
-    to: str,
+    to: AnyPath | str,
     *,
     dry_run: bool = False,
     private: bool = False,
@@ -99,7 +99,7 @@ def publish(
     from common.publishing import write_publication
     from common.training.method import read_run_config
 
-    workdir = local_run(run)
+    workdir, to = local_run(run), place_text(to, "to")
     repository, revision = parse_hub(to) if to.startswith(HUB) else ("USER/NAME", None)
     if revision:
         raise UserError(f"--to={to} names a revision, which the hub gives: leave it out.")

@@ -30,7 +30,7 @@ from common.files import atomic_write
 from common.paths import as_output
 from common.photos.photo import photo_file
 from common.progress import say
-from common.text import shown
+from common.text import counted, shown
 
 _KIND = "folder:"
 _NAMED = 5
@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
         )
     out = as_output(options.out, "--out", ".json")
     photos, labels, classnames = read_classes(argv[1])
-    say(f"Comparing {len(photos)} photos of {len(classnames)} classes…")
+    say(f"Comparing {counted(len(photos), 'photo')} of {counted(len(classnames), 'class')}…")
     groups = duplicate_groups([photo_file(path) for path in photos])
     shares = {"train": train, "test": options.test, "val": options.val}
     shares = {part: share for part, share in shares.items() if share}
@@ -128,7 +128,8 @@ def _tell(
     for part, rows in parts.items():
         absent = len(np.unique(labels)) - len(np.unique(labels[rows]))
         if absent:
-            say(f"{absent} classes have too few different photos for {part}.")
+            lacking = counted(absent, "class has", "classes have")
+            say(f"{lacking} too few different photos for {part}.")
 
 
 if __name__ == "__main__":

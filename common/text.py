@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import Any
 # Control characters, format characters (those that turn the direction of writing, or have no
 # width), halves of a character, and the ends of a line and of a paragraph.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LINE_END = re.compile(r"\s*\n\s*")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -30,8 +32,8 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def quoted(value: Any, longest: int = 80) -> str:
-    """Return a value for a sentence, shortened and without what a terminal would obey."""
-    return _short(longest).repr(value)
+    """Return a value for a sentence: shortened, on one line, without what a terminal would obey."""
+    return printable(_LINE_END.sub(" ", _short(longest).repr(value)))
 
 
 @functools.cache
@@ -61,6 +63,19 @@ def some(
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return (", ".join(map(show, names[:limit])) or none) + more
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number and what it counts: "1 photo", "2 photos", "3 classes".
+
+    Args:
+      number: How many.
+      one: One of them.
+      many: Several of them, if more is added than an ending.
+    """
+    if number == 1:
+        return f"1 {one}"
+    return f"{number} {many or (f'{one}es' if one.endswith('s') else f'{one}s')}"
 
 
 def with_article(noun: str) -> str:

@@ -6,6 +6,7 @@ What a caption says about a photo need not be learned by the token of its class.
 from collections.abc import Sequence
 
 from common.data import ImageSplit
+from common.data.class_folders import CAPTION_SUFFIX
 from common.errors import UserError
 from common.files import read_text
 from common.photos.photo import EncodedPhoto
@@ -50,5 +51,5 @@ def prompts_of_photos(
 
 def _beside(picture: object) -> str:
     path = picture.path if isinstance(picture, EncodedPhoto) else None
-    file = path and path.with_suffix(".txt")
+    file = path and path.with_suffix(CAPTION_SUFFIX)
     return read_text(file) if file and file.is_file() else ""

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from ml_collections import ConfigDict
 
+from common.text import counted
 from mcti_jax.material import Material
 from mcti_jax.options import shots_of
 
@@ -28,20 +29,23 @@ def describe(
     others = material.beside.classnames if material.beside else ()
     shots = shots_of(config)
     chosen = f" ({shots} of each class, shots={shots})" if train < material.found else ""
-    tested = f"{test} photos"
+    tested = counted(test, "photo")
     if not test:
         tested = "no photo, so no accuracy is measured"
     elif len(names) == 1:
         tested += "; of one class no accuracy is measured"
-    begun = {"begin there": len(known) - len(kept), "keep their tokens": len(kept)}
+    begun = {
+        ("class begins there", "classes begin there"): len(known) - len(kept),
+        ("class keeps its token", "classes keep their tokens"): len(kept),
+    }
     described = sum(text != material.templates[0] for text in captioned)
-    counts = ", ".join(f"{number} classes {what}" for what, number in begun.items() if number)
+    counts = ", ".join(counted(number, *what) for what, number in begun.items() if number)
     return {
         "classes": f"{len(names)}: {_listed(names)}",
         "start": f"{config.start}: {counts}" if counts else config.start,
         "beside": f"{len(others)}: {_listed(others)}" if others else "",
-        "learns from": f"{train} of {material.found} photos{chosen}",
-        "captions": f"of {described} photos" if described else "",
+        "learns from": f"{train} of {counted(material.found, 'photo')}{chosen}",
+        "captions": f"of {counted(described, 'photo')}" if described else "",
         "passed over": material.passed_over,
         "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",

@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.evaluation.tables import markdown_table
 
 NEAREST = 5  # words reported of each vector
-_SHOWN = 5  # rows of a printed table; a run's result and its page hold them all
+_SHOWN = 5  # Classes of a printed table, and vectors of each; a run's result holds them all.
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,18 @@ def nearest_words(
       vectors: in the space of the token table.
       table: the text tower's token embeddings; rows past the vocabulary are not words.
       tokenizer: says which word a row is.
-      words: the word that each vector goes by, which is left out where the vocabulary has it.
+      words: the word that each vector goes by, which is left out where the vocabulary has it. So
+        are the marks of a text's start and end.
       count: words per vector.
     """
-    ids, cosines = nearest_rows(vectors, table[: tokenizer.vocab_size], count + 1)
+    ends = (tokenizer.bos, tokenizer.eos)
+    marks = {tokenizer.word(token) for token in ends if token is not None}
+    ids, cosines = nearest_rows(vectors, table[: tokenizer.vocab_size], count + 1 + len(marks))
     nearest = []
     for word, row, values in zip(words, ids, cosines, strict=True):
         names = (tokenizer.word(int(token)) for token in row)
-        pairs = [(n, float(v)) for n, v in zip(names, values, strict=True) if n != word]
+        left_out = {*marks, word}
+        pairs = [(n, float(v)) for n, v in zip(names, values, strict=True) if n not in left_out]
         nearest.append(tuple(pairs[:count]))
     return nearest
 
@@ -112,7 +116,7 @@ def _moves(
 
 
 def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table with a row per vector; of many, the first ones.
+    """Return a table with a row per vector, numbered where a class has several; of many, some.
 
     Args:
       tokens: each a `Drift`, as a result file holds it.
@@ -120,22 +124,27 @@ def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
     Raises:
       UserError: a result file that somebody edited holds something else.
     """
-    header = ["class", "word", "norm", "distance", "cosine to start", "nearest words (cosine)"]
     try:
-        rows = [_row(token) for token in tokens[:_SHOWN]]
+        several = any(token["number"] for token in tokens)
+        classes = list(dict.fromkeys(token["classname"] for token in tokens))[:_SHOWN]
+        shown = [x for x in tokens if x["classname"] in classes and x["number"] < _SHOWN]
+        rows = [_row(token, several) for token in shown]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"the result's tokens are not as a run writes them ({cause(error)}): train again, "
             "with a new --workdir."
         ) from error
+    header = ["class", "word", *(["vector"] if several else ())]
+    header += ["norm", "distance", "cosine to start", "nearest words (cosine)"]
     hidden = len(tokens) - len(rows)
     return markdown_table(header, rows) + (f"\n... and {hidden} more" if hidden else "")
 
 
-def _row(token: Mapping[str, Any]) -> list[str]:
+def _row(token: Mapping[str, Any], several: bool) -> list[str]:
     return [
         str(token["classname"]),
         str(token["word"]),
+        *([str(token["number"] + 1)] if several else ()),
         *(f"{token[name]:.3f}" for name in ("norm", "distance", "cosine_to_start")),
         ", ".join(f"{word} {cosine:.2f}" for word, cosine in token["nearest"]),
     ]

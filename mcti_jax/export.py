@@ -167,6 +167,11 @@ def main(argv: Sequence[str]) -> None:
     if options.format == CLASSES:
         if out is None:
             raise UserError("missing --out: name a folder for classes.safetensors.")
+        if options.prefix:
+            raise UserError(
+                f"--prefix={options.prefix} begins words, and --format={CLASSES} writes none: "
+                "leave it out."
+            )
         say(f"wrote {export_classes(local_run(options.workdir), out)}")
         return
     written = export(local_run(options.workdir), options.format, out, options.prefix)

@@ -24,6 +24,7 @@ from common.errors import UserError, run_command
 from common.lazy import lazily
 from common.paths import as_output, as_output_folder
 from common.progress import say
+from common.text import counted
 
 __all__, __getattr__, __dir__ = lazily(__name__, {"mcti_jax.drawing": ("draw", "draw_prompts")})
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
         say(f"wrote {out}")
     if folder:
         count = len(list(sheet.write_each(folder)))
-        say(f"wrote {count} pictures into {folder}")
+        say(f"wrote {counted(count, 'picture')} into {folder}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ TERMS = Terms(
         "names": "zero-shot CLIP with the names of the classes",
     },
     metrics={
-        "accuracy": "share of the test photos whose class is found, by the mean of 27 prompts",
+        "accuracy": "share of the test photos whose class is found, by the mean over templates",
         "class_accuracy": "the same for each class, then the mean over classes",
         "accuracy_single": 'the same as accuracy, by the prompt "a photo of a X" alone',
         "bank_accuracy": "share of the training photos that find their class",

@@ -25,7 +25,7 @@ from common.data import (
 )
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
 from common.data.joined import join
-from common.data.passed_over import listed
+from common.data.passed_over import CAPTION, listed
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.errors import UserError
@@ -33,7 +33,7 @@ from common.photos.broken import named_together
 from common.precision import frozen_dtype
 from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
-from mcti_jax.mixed import NamedClasses, named_texts
+from mcti_jax.mixed import NamedClasses, named_texts, require_others
 from mcti_jax.options import shots_of
 from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import require_same_width
@@ -180,13 +180,15 @@ def with_models(
     train, shots = dataset.train, shots_of(config)
     if shots and len(train):
         train = few_shot(train, shots, config.shots_seed)
+    beside = open_photos(config, config.beside) if config.beside else None
+    if beside:
+        require_others(dataset.classnames, beside.classnames, f"beside={config.beside!r}")
     dtype = frozen_dtype(config.dtype)
     drawn = config.generate.per_class or config.preview_every
     networks = bool(config.alpha or drawn or names_tokens(config))
     sd = load_stable_diffusion(config.model, dtype, networks=networks)
     clip = load_clip(config.clip, dtype, image_size=config.image_size)
     require_same_width(sd, clip, config)
-    beside = open_photos(config, config.beside) if config.beside else None
     for part in (train, dataset.test, *([beside.test] if beside else [])):
         require_features_of(clip, part, config)
     return Material(
@@ -203,7 +205,7 @@ def with_models(
         beside=beside,
         templates=TEMPLATES[config.templates],
         fit=config.fit,
-        passed_over=listed(dataset.passed_over),
+        passed_over=listed(dataset.passed_over, (CAPTION,) if config.captions else ()),
     )
 
 

@@ -47,7 +47,7 @@ from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, captions_of, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
-from mcti_jax.options import check_values, classification_of, shots_of
+from mcti_jax.options import check_captions, check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
@@ -93,7 +93,9 @@ class MCTI(Method):
         """Fill in what depends on other fields: photos of each class, the classification term."""
         check_values(config)
         found = {"shots": shots_of(config), "classification": classification_of(config)}
-        return changed(config, found)
+        config = changed(config, found)
+        check_captions(config)
+        return config
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Load models and photos, fill the caches and lay the rows out on the mesh."""

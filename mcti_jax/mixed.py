@@ -4,7 +4,7 @@ A token has no meaning but its class, a name has the one that CLIP has read; bot
 same templates and lie in the space of texts, so one softmax can hold them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from jaxtyping import Float, Int
 from common.clip import CLIP
 from common.data.clip_features import text_features
 from common.data.names import readable
+from common.errors import UserError
 from common.evaluation.classification import accuracy, normalise
 from common.evaluation.summaries import harmonic_mean
+from common.text import some
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,24 @@ class NamedClasses:
     names: tuple[str, ...]
     features: Float[np.ndarray, "b p"]
     labels: Int[np.ndarray, "b"]
+
+
+def require_others(learned: Iterable[str], names: Iterable[str], where: str) -> None:
+    """Refuse names of classes that are learned as well: answers could not tell the two apart.
+
+    Args:
+      learned: The learned classes.
+      names: Those beside them.
+      where: What gave the names, for the sentence.
+
+    Raises:
+      UserError: It lists such names.
+    """
+    known = set(map(readable, learned))
+    if both := [name for name in names if readable(name) in known]:
+        raise UserError(
+            f"{where} repeats what is learned already, {some(both)}: leave it out, or rename it."
+        )
 
 
 def named_texts(

@@ -99,6 +99,22 @@ def check_start(config: ConfigDict) -> None:
         )
 
 
+def check_captions(config: ConfigDict) -> None:
+    """Refuse captions where neither term of the objective reads prompts of photos.
+
+    Args:
+      config: Complete, so that it says which terms classify.
+
+    Raises:
+      UserError: Captions are asked for.
+    """
+    if config.captions and not config.alpha and config.classification == "joint":
+        raise UserError(
+            "captions=true changes nothing with alpha=0 and classification=joint, which reads the "
+            "templates alone: leave it out, or give alpha=1 or classification=both."
+        )
+
+
 def check_template(name: str, prompt: str) -> None:
     """Refuse a prompt that has not one `{}` for the learned word; other braces are text.
 

@@ -4,6 +4,7 @@ from ml_collections import ConfigDict
 
 from common.evaluation.tables import escaped, markdown_table
 from common.paths import AnyPath
+from common.text import counted
 from common.training.types import Card
 from mcti_jax.formats import by_class_index, file_stem
 from mcti_jax.saving import TOKENS, read_run_tokens
@@ -70,7 +71,7 @@ def describe_tokens(config: ConfigDict, workdir: AnyPath) -> Card:
     theirs = template.format(model=config.model, files=files, words=words, folder=TOKENS, word=word)
     shots = config.shots
     return Card(
-        title=f"Textual inversion of {len(tokens)} classes, learned together (MC-TI)",
+        title=f"Textual inversion of {counted(len(tokens), 'class')}, learned together (MC-TI)",
         classnames=classnames,
         facts={
             "photos": f"{shots} of each class" if shots else "all of the training part",

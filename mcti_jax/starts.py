@@ -14,7 +14,7 @@ from common.data.clip_features import text_features
 from common.diffusion.words import word_key
 from common.errors import UserError
 from common.hub import local_run
-from common.text import some
+from common.text import counted, some
 from mcti_jax.formats import LearnedToken, read_tokens, require_usable, token_words
 from mcti_jax.layout import AnyArray
 from mcti_jax.readers import TextReader
@@ -141,9 +141,10 @@ def learned_classes(
         )
     learned = tuple(n for n, name in enumerate(classnames) if not chosen or name in chosen)
     if lacking := [classnames[n] for n in range(len(classnames)) if n not in {*learned, *known}]:
+        chosen_by = f"add={config.add!r}" if added else f"learn={some(config.learn)}"
         raise UserError(
-            f"the classes {some(lacking)} are not learned and start={config.start!r} has no token "
-            "for them: give the run that learned them as start=, or learn them, too."
+            f"{chosen_by} leaves out {some(lacking)}, for which start={config.start!r} names no "
+            "tokens: give the run that learned them as start=, or learn them, too."
         )
     return learned
 
@@ -174,8 +175,8 @@ def nearest_words(
     words = [word for word in known[0] if all(word in ids for ids in known)]
     if len(words) < vectors:
         raise UserError(
-            f"start={PHOTOS} needs {vectors} words for each class, and the vocabulary has "
-            f"{len(words)}: give fewer vectors."
+            f"start={PHOTOS} needs {counted(vectors, 'word')} for each class, and the vocabulary "
+            f"has {len(words)}: give fewer vectors."
         )
     texts = text_features(clip, [f"a photo of a {word}" for word in words], cache)
     rows, _ = nearest_rows(means, texts, vectors)
@@ -201,8 +202,8 @@ def _class_key(token: LearnedToken) -> str:
 def _require_fitting(token: LearnedToken, config: ConfigDict, fingerprint: str, text: str) -> None:
     if len(token.vectors) != config.vectors:
         raise UserError(
-            f"{token.token} of start={config.start!r} has {len(token.vectors)} vectors and "
-            f"vectors={config.vectors}: give vectors={len(token.vectors)}."
+            f"{token.token} of start={config.start!r} has {counted(len(token.vectors), 'vector')} "
+            f"and vectors={config.vectors}: give vectors={len(token.vectors)}."
         )
     theirs = token.metadata.get("fingerprint", fingerprint)
     if theirs not in (fingerprint, text):

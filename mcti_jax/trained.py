@@ -5,7 +5,7 @@ run.classify(["a.jpg", "b.jpg"]).names
 run.draw("a photo of <dog2> on the beach")[0].save("beach.png")
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,11 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from common.clip import CLIP, Predictions, load_clip
+from common.clip.prompts import require_texts
 from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
+from common.diffusion.learned import checked_vectors
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
@@ -36,7 +38,7 @@ from mcti_jax.formats import (
     require_vectors,
     typed_words,
 )
-from mcti_jax.mixed import named_features
+from mcti_jax.mixed import named_features, require_others
 from mcti_jax.options import check_values
 from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import class_reader, read_by, widths_of
@@ -100,7 +102,7 @@ class TrainedTokens:
             )
         return np.asarray(features)
 
-    def classify(self, photos: Photos, names: Sequence[str] = ()) -> Predictions:
+    def classify(self, photos: Photos, names: Iterable[Any] = ()) -> Predictions:
         """Say which of the run's classes each photo shows, by the largest cosine.
 
         Args:
@@ -108,14 +110,18 @@ class TrainedTokens:
           names: Further classes, which CLIP knows by these names.
 
         Raises:
-          UserError: An entry is not a photo or cannot be read.
+          UserError: A photo or a name does not fit, or a name is a learned class's; the sentence
+            says which.
         """
+        names = require_texts(names, "names")
+        require_others(self.classnames, names, "names")
+        features = self.clip.image_features(photos)
         config, classes = self.config, self.class_features
         if names:
             cache = Path(config.cache).expanduser()
             further = named_features(self.clip, names, TEMPLATES[self.config.templates], cache)
             classes = np.concatenate([classes, further])
-        cosines = self.clip.image_features(photos) @ classes.T
+        cosines = features @ classes.T
         joint = config.classification != "paper"
         scale = config.joint.logit_scale if joint else config.logit_scale
         return Predictions.from_logits(scale * cosines, (*self.classnames, *names))
@@ -147,7 +153,7 @@ class TrainedTokens:
         shape = {} if "size" in options else dict(zip(("width", "height"), size, strict=True))
         options = {"batch": settings.batch} | shape | options
         guidance = settings.guidance if guidance is None else guidance
-        tokens = {**self.words, **(options.pop("tokens", None) or {})}
+        tokens = {**self.words, **checked_vectors(options.pop("tokens", None))}
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 
 

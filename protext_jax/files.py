@@ -12,7 +12,7 @@ from common.clip import CLIP, TextConfig
 from common.config import read_config
 from common.errors import UserError
 from common.finite import require_finite
-from common.paths import AnyPath, on_disk
+from common.paths import AnyPath, as_path, on_disk
 from common.training.sharding import by_path
 from common.training.unfinished import read_unfinished
 from common.weights.files import write_tensors
@@ -191,12 +191,13 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
     write_runs(workdir, learned, number or 0)
 
 
-def read_prompts(path: AnyPath) -> LearnedPrompts:
+def read_prompts(path: AnyPath | str) -> LearnedPrompts:
     """Read what `write_prompts` wrote.
 
     Raises:
       UserError: There is no such file, or it is something else.
     """
+    path = as_path(path)
     if not path.is_file():
         raise UserError(f"there are no learned prompts at {path}: train them first.")
     with on_disk(path) as copy:

@@ -12,6 +12,7 @@ import numpy as np
 from common.clip import load_clip
 from common.errors import UserError
 from common.finite import require_finite
+from common.paths import place_text
 from common.precision import frozen_dtype
 from common.text import shown
 from common.weights.torch_archive import read_torch_archive
@@ -66,7 +67,7 @@ def read_checkpoint(file: Path) -> dict[str, np.ndarray]:
     return prompts
 
 
-def load_checkpoint(file: Path | str, model: str, dtype: str = "float32") -> TrainedPrompts:
+def load_checkpoint(file: Path | str, model: Path | str, dtype: str = "float32") -> TrainedPrompts:
     """Read a checkpoint of ProText or CoOp for the CLIP that it was trained with.
 
     CoOp's class names are taken to stand behind the prompts, as they do by default.
@@ -79,7 +80,8 @@ def load_checkpoint(file: Path | str, model: str, dtype: str = "float32") -> Tra
     Raises:
       UserError: The file holds no such prompts, or they do not fit the model.
     """
-    arrays = read_checkpoint(Path(file))
+    file, model = Path(place_text(file, "the checkpoint")), place_text(model, "the model")
+    arrays = read_checkpoint(file)
     depth, length, width = arrays["prompts"].shape
     clip = load_clip(model, frozen_dtype(dtype))
     text = clip.config.text
@@ -100,7 +102,7 @@ def load_checkpoint(file: Path | str, model: str, dtype: str = "float32") -> Tra
         "template": template,
         "length": str(length),
         "seed": "unknown",
-        "source": Path(file).name,
+        "source": file.name,
         # The reference rounds deep prompts in its forward pass.
         **({"half": "True"} if deep else {}),
     }

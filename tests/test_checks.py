@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -11,7 +12,7 @@ import protext_jax.plan
 import protext_jax.training_texts
 from aape_jax.captioning import stages
 from aape_jax.core.aggregators import table
-from common.checks import POSITIVE, Range, check_choices, check_ranges
+from common.checks import POSITIVE, Range, check_choices, check_ranges, check_whole
 from common.errors import UserError
 from common.training.config_fields import RANGES as SHARED
 from common.values import flatten
@@ -42,6 +43,19 @@ def test_numbers_of_a_range(value):
 @pytest.mark.parametrize("value", [None, True, "1", math.nan, math.inf, -math.inf, (0,)])
 def test_what_is_in_no_range(value):
     assert not Range().holds(value)
+
+
+@pytest.mark.parametrize("value", [None, "1", 1.0, jax.random.key(0), np.eye(2)])
+def test_what_is_not_whole_is_shown_on_one_line(value):
+    check_whole("seed", np.uint8(3), Range(0, 3))
+    with pytest.raises(UserError, match=r"^seed=.* is not a whole number\.$"):
+        check_whole("seed", value, Range())
+
+
+@pytest.mark.parametrize("value", [True, 4, -1])
+def test_whole_numbers_out_of_a_range(value):
+    with pytest.raises(UserError, match=f"^seed={value} is out of range: give a number from 0 to"):
+        check_whole("seed", value, Range(0, 3))
 
 
 def test_a_group_is_named_in_the_sentence():

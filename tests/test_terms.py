@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -22,6 +23,12 @@ def test_every_method_says_its_own(package):
     terms = terms_of(f"{package}:Anything")
     assert package.removesuffix("_jax") in terms.rows and "confusion" in terms.pictures
     assert terms_of(f"{package}.method:Anything") == terms
+
+
+@pytest.mark.parametrize("package", METHODS)
+def test_no_metric_counts_the_templates_that_a_field_chooses(package):
+    for text in terms_of(f"{package}:Anything").metrics.values():
+        assert not re.search(r"\d+ (prompts|templates)", text), text
 
 
 @pytest.mark.parametrize("method", ["", "elsewhere.methods:Probe"])

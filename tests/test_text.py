@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from common.text import quoted, shortened, shown, some
+from common.text import counted, quoted, shortened, shown, some
 
 NAMES = [f"n{number}" for number in range(7)]
 
@@ -23,6 +24,19 @@ def test_the_first_names_and_how_many_follow(options, text):
 
 def test_no_name_at_all():
     assert (some([]), some([], none="none")) == ("nothing", "none")
+
+
+def test_a_value_of_several_lines_is_shown_on_one():
+    assert quoted(np.eye(2)) == "array([[1., 0.], [0., 1.]])"
+
+
+def test_a_count_agrees_with_its_noun():
+    assert [counted(number, "photo") for number in range(3)] == ["0 photos", "1 photo", "2 photos"]
+    assert [counted(number, "class") for number in (1, 2)] == ["1 class", "2 classes"]
+    assert [counted(n, "class has", "classes have") for n in (1, 2)] == [
+        "1 class has",
+        "2 classes have",
+    ]
 
 
 def test_a_long_value_loses_its_middle():

@@ -18,6 +18,7 @@ from aape_jax.datasets.nocaps import DOMAINS, training_set, validation
 from common.data import ImageSplit
 from common.data.places import local_path
 from common.errors import UserError
+from common.paths import place_text
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
@@ -54,12 +55,13 @@ class CaptionSet:
         return text_digest(self.pictures.fingerprint + json.dumps(self.captions))
 
 
-def open_caption_set(spec: str) -> dict[str, CaptionSet]:
+def open_caption_set(spec: Path | str) -> dict[str, CaptionSet]:
     """Return the parts "train" and "test" of a captioned data set of pictures.
 
     Raises:
       UserError: the string names none.
     """
+    spec = place_text(spec, "the data set")
     # The smaller part first; and what a string names itself before what it learns from.
     test, train = (_open_part(spec, part) for part in reversed(PARTS))
     return {"train": train, "test": test}

@@ -19,6 +19,7 @@ from common.clip.model import CLIP
 from common.clip.single_file import OpenedCLIP, open_clip_file
 from common.clip.text import TextTower
 from common.files import read_record, write_json
+from common.paths import place_text
 from common.precision import frozen_dtype
 from common.sizes import REMEDY
 from common.trees import Params
@@ -35,7 +36,7 @@ from common.weights.table import Table, to_flax, to_source
 
 
 def load_clip(
-    source: str,
+    source: Path | str,
     dtype: DTypeLike = jnp.float32,
     *,
     activation: str | None = None,
@@ -72,12 +73,13 @@ def load_clip(
     return CLIP(config, params, tokenizer, clip.preprocess, name, dtype)
 
 
-def find_and_open(source: str, activation: str | None = None) -> OpenedCLIP:
+def find_and_open(source: Path | str, activation: str | None = None) -> OpenedCLIP:
     """Find a CLIP and read all but its weights; the arguments are those of `load_clip`.
 
     Raises:
       UserError: The model cannot be found, is of another kind, or its activation is not known.
     """
+    source = place_text(source, "the model")
     file = single_file(source)
     opened = open_clip_file(file, activation) if file else _open_folder(source)
     tokenizer = opened.tokenizer

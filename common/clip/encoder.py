@@ -22,7 +22,7 @@ from common.clip.preprocess import Preprocess
 from common.clip.prompts import require_names, require_templates, require_texts
 from common.clip.text import TextTower
 from common.clip.tokenizer import Tokenizer
-from common.encoding import Encoder, encode_list, on_local_devices
+from common.encoding import Encoder, encode_list, on_local_devices, require_values
 from common.errors import UserError
 from common.latest import Latest
 from common.photos.collection import Photos, pictures_of
@@ -32,6 +32,8 @@ from common.trees import Params
 
 WIDTHS = (16, 24, 32, 48)
 """Token columns that texts are sorted into; a program each."""
+
+_PURE_TEXT = "common.clip.encode_text"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class ListEncoder:
 
     def image_features(self, photos: Photos) -> Float[np.ndarray, "b p"]:
         """See `CLIP.image_features`."""
+        require_values("image_features", "common.clip.encode_image")
         pictures = pictures_of(photos)
         preprocess = self.preprocess
         encode = _image_encoder(self.image_tower)
@@ -59,6 +62,7 @@ class ListEncoder:
 
     def text_features(self, texts: Iterable[Any], truncate: bool) -> Float[np.ndarray, "b p"]:
         """See `CLIP.text_features`."""
+        require_values("text_features", _PURE_TEXT)
         texts = require_texts(texts, "texts")
         sequences = self._sequences(texts)
         if not truncate:
@@ -69,6 +73,7 @@ class ListEncoder:
         self, names: Iterable[Any], templates: str | Iterable[Any]
     ) -> Float[np.ndarray, "k p"]:
         """See `CLIP.class_features`."""
+        require_values("class_features", _PURE_TEXT)
         names, templates = require_names(names), require_templates(templates)
 
         def means() -> Float[np.ndarray, "k p"]:

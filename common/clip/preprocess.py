@@ -1,10 +1,12 @@
 """CLIP's image preprocessing, to the bit (openai/CLIP, `_transform`), and SigLIP's."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from common.photos.collection import picture_of
 from common.photos.photo import as_rgb
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -37,9 +39,16 @@ class Preprocess:
         resample = "" if self.resample == "bicubic" else f", resample={self.resample!r}"
         return f"Preprocess(size={self.size}, mean={self.mean}, std={self.std}{resize}{resample})"
 
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        """Return normalised pixels, float32 [size, size, 3]."""
-        image = as_rgb(image)
+    def __call__(self, photo: Any) -> np.ndarray:
+        """Return normalised pixels, float32 [size, size, 3].
+
+        Args:
+          photo: A PIL image, which is taken as it lies; or a uint8 array `[h, w, 3]` or a path.
+
+        Raises:
+          UserError: It is something else, or a file that cannot be read.
+        """
+        image = as_rgb(photo if isinstance(photo, Image.Image) else picture_of(photo).open())
         width, height = self._resized(image.size)
         image = image.resize((width, height), RESAMPLING[self.resample])
         left = round((width - self.size) / 2)

@@ -9,15 +9,20 @@ PLAIN = "a photo of a {}."
 """CLIP's own template for a class."""
 
 
-def require_texts(texts: Iterable[Any], what: str) -> tuple[str, ...]:
-    """Return the texts of a list.
+def require_texts(texts: Any, what: str) -> tuple[str, ...]:
+    """Return the texts of a list, each a plain `str`, whatever kind of text an array holds.
 
     Raises:
       UserError: It is a single text, or an entry is not text; the message names it.
     """
     if isinstance(texts, str):
-        raise UserError(f"{what} is a single text, not a list: write [{texts!r}].")
-    texts = tuple(texts)
+        raise UserError(f"{what} is a single text, not a list: write [{str(texts)!r}].")
+    try:
+        texts = tuple(texts)
+    except TypeError:
+        raise UserError(
+            f"{what} is of type {type(texts).__name__}, not a list: give texts in a list."
+        ) from None
     for place, text in enumerate(texts):
         if not isinstance(text, str):
             raise UserError(f"{what}[{place}] is of type {type(text).__name__}: give a text.")
@@ -25,7 +30,7 @@ def require_texts(texts: Iterable[Any], what: str) -> tuple[str, ...]:
             text.encode("utf-8")
         except UnicodeEncodeError:
             raise UserError(f"{what}[{place}], {text!a}, is not UTF-8: type it anew.") from None
-    return texts
+    return tuple(map(str, texts))
 
 
 def require_names(names: Iterable[Any]) -> tuple[str, ...]:

@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from common.clip.prompts import require_texts
+from common.data.names import told_apart
 from common.errors import UserError
 from common.finite import is_finite
+from common.text import counted
 
 _HIDDEN = -1
 _BLOCK = 2**16  # rows
@@ -20,10 +23,10 @@ def require_sound(dataset: Any) -> None:
       UserError: A class has no name or one that is not text, or a label is not one of a class.
     """
     for number, name in enumerate(dataset.classnames):
-        if not name.strip():
-            raise UserError(f"class number {number} of {dataset.name} has no name: give it one.")
         if not is_text(name):
             raise UserError(f"the class name {name!a} of {dataset.name} is not text: rename it.")
+        if not name.strip():
+            raise UserError(f"class number {number} of {dataset.name} has no name: give it one.")
     for part in _PARTS:
         split = getattr(dataset, part)
         if split is not None:
@@ -32,12 +35,31 @@ def require_sound(dataset: Any) -> None:
             )
 
 
-def is_text(name: str) -> bool:
+def is_text(name: Any) -> bool:
     """Return whether UTF-8 can hold a name, and a file system a part of it."""
     try:
-        return b"\0" not in name.encode("utf-8")
+        return isinstance(name, str) and b"\0" not in name.encode("utf-8")
     except UnicodeEncodeError:
         return False
+
+
+def distinct_names(names: Any) -> tuple[str, ...]:
+    """Return the names of classes that a program gives; folders of classes keep to the same.
+
+    Raises:
+      UserError: They are not a list of texts, there are none, or two differ in capitals at most.
+    """
+    names = require_texts(names, "classnames")
+    if not names:
+        raise UserError("classnames is empty: give the name of each class.")
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if (first := places.setdefault(told_apart(name), place)) != place:
+            raise UserError(
+                f"classnames[{first}], {names[first]!r}, and classnames[{place}], {name!r}, differ "
+                "in capitals at most: give the photos of both one label, or rename one."
+            )
+    return names
 
 
 def require_labels(
@@ -62,7 +84,7 @@ def require_labels(
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         low, high = int(labels.min()), int(labels.max())
-        remedy = f"mend or leave out {len(wrong)} rows, the first is row {wrong[0]}"
+        remedy = f"mend or leave out {counted(len(wrong), 'row')}, the first is row {wrong[0]}"
         if (low, high) == (1, classes):
             remedy = "subtract 1"
         hidden = " (-1 stands for a label that nobody published)" if _HIDDEN in labels else ""

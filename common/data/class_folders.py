@@ -1,14 +1,19 @@
 """A folder of photos for each class, with whatever other files it holds."""
 
-import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.data.passed_over import PassedOver, merged
+from common.data.names import told_apart
+from common.data.passed_over import CAPTION, PassedOver, merged
 from common.data.places import entries, folders, is_file, is_folder
 from common.errors import UserError
 from common.names import require_file_name
 from common.photos.formats import suffixes, why_not
+from common.text import counted
+
+CAPTION_SUFFIX = ".txt"
+"""That of the text beside a photo, which says what the photo shows."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ def photos_in(folder: Path) -> ClassPhotos:
     listed = entries(folder)
     paths = tuple(entry for entry in listed if is_photo(entry))
     taken = set(paths)
-    passed_over = merged(_other(entry) for entry in listed if entry not in taken)
+    captions = {photo.with_suffix(CAPTION_SUFFIX) for photo in paths}
+    passed_over = merged(_other(entry, captions) for entry in listed if entry not in taken)
     if not paths:
         raise UserError(_without_photos(folder, listed, passed_over))
     return ClassPhotos(paths, passed_over)
@@ -50,7 +56,7 @@ def class_folders(root: Path) -> dict[str, Path]:
     seen: dict[str, str] = {}
     for folder in folders(root):
         name = require_file_name(folder.name, f"the class folder in {root}")
-        twin = seen.setdefault(composed(name).casefold(), name)
+        twin = seen.setdefault(told_apart(name), name)
         if twin != name:
             raise UserError(
                 f"the class folders {twin!r} and {name!r} of {root} differ in capitals or accents' "
@@ -62,15 +68,10 @@ def class_folders(root: Path) -> dict[str, Path]:
     loose = [entry for entry in entries(root) if is_photo(entry)]
     if loose:
         raise UserError(
-            f"the data folder {root} holds {len(loose)} photos and no folders: put the photos of "
-            "each class into a sub-folder that has the class's name."
+            f"the data folder {root} holds {counted(len(loose), 'photo')} and no folders: put the "
+            "photos of each class into a sub-folder that has the class's name."
         )
     raise UserError(f"the data folder {root} is empty: it needs one sub-folder per class.")
-
-
-def composed(name: str) -> str:
-    """Return a name as all systems spell it."""
-    return unicodedata.normalize("NFC", name)
 
 
 def is_photo(entry: Path) -> bool:
@@ -78,17 +79,21 @@ def is_photo(entry: Path) -> bool:
     return entry.suffix.lower() in suffixes() and is_file(entry)
 
 
-def _other(entry: Path) -> PassedOver:
-    name, suffix = f"{entry.parent.name}/{entry.name}", entry.suffix.lower()
+def _other(entry: Path, captions: Container[Path] = ()) -> PassedOver:
+    suffix, many = entry.suffix.lower(), ""
     if is_folder(entry):
-        what, reason = "folders inside of a class's", "photos lie in it directly"
+        what, many = "folder inside of a class's", "folders inside of a class's"
+        reason = "photos lie in that of the class directly"
     elif not is_file(entry):
-        what, reason = "links, pipes or devices", "not files that can be read"
+        what, many = "link, pipe or device", "links, pipes or devices"
+        reason = "no file to read"
+    elif entry in captions:
+        what, reason = CAPTION, "text beside a photo, not asked for"
     elif suffix in suffixes():
-        what, reason = "photos", "in no class's folder"
+        what, reason = "photo", "in no class's folder"
     else:
-        what, reason = f"{suffix or 'suffixless'} files", why_not(suffix)
-    return PassedOver(what, 1, name, reason)
+        what, reason = f"{suffix or 'suffixless'} file", why_not(suffix)
+    return PassedOver(what, 1, f"{entry.parent.name}/{entry.name}", reason, many)
 
 
 def _without_photos(folder: Path, listed: list[Path], passed_over: tuple[PassedOver, ...]) -> str:
@@ -99,6 +104,6 @@ def _without_photos(folder: Path, listed: list[Path], passed_over: tuple[PassedO
         )
     kinds = ", ".join(sorted(suffixes()))
     if passed_over:
-        held = ", ".join(f"{entry.count} {entry.what} ({entry.reason})" for entry in passed_over)
+        held = ", ".join(entry.counted for entry in passed_over)
         return f"the class folder {folder} holds no photos ({kinds}), but {held}: add photos."
     return f"the class folder {folder} holds no photos ({kinds}): add some or remove it."

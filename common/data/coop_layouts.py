@@ -14,6 +14,7 @@ from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_file, is_folder
 from common.errors import UserError
 from common.files import read_text
+from common.text import counted
 
 NAMES_FILE, VARIANTS_FILE = "classnames.txt", "variants.txt"
 
@@ -53,7 +54,8 @@ def _open_aircraft(root: Path) -> Dataset:
         ]
         if missing := [path for path, _ in photos if not is_file(path)]:
             raise UserError(
-                f"{len(missing)} photos of {file} are missing, first {missing[0]}: add them."
+                f"{file} names {counted(len(missing), 'photo')} that cannot be found, first "
+                f"{missing[0]}: add what is missing."
             )
         return split_of_files(root, photos)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from common.data.checks import require_labels, require_sound
+from common.data.checks import distinct_names, require_labels, require_sound
 from common.data.memory import keep
 from common.data.passed_over import PassedOver
 from common.errors import UserError
@@ -56,12 +56,12 @@ class ImageSplit:
         Raises:
           UserError: An entry is not a photo, or the labels are not one of `classes` for each.
         """
-        pictures, labels = pictures_of(photos, what), np.asarray(labels)
+        pictures, labels = pictures_of(photos, what), _array(labels, what)
         labels = labels if len(pictures) else labels.astype(np.int64)
         labels = require_labels(labels, classes, f"the labels of {what}")
         if len(labels) != len(pictures):
             raise UserError(
-                f"there are {len(pictures)} {what} and {len(labels)} labels: give a label for each."
+                f"{what} are {len(pictures)} and their labels {len(labels)}: give a label for each."
             )
         names = tuple(f"{what}[{place}]" for place in range(len(pictures)))
         return cls(labels, names, pictures)
@@ -110,6 +110,19 @@ class ImageSplit:
 
 def _digest(picture: Picture) -> bytes:
     return picture.digest()
+
+
+def _array(labels: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(labels)
+    except ValueError:  # Of lists within that differ in length.
+        raise UserError(f"the labels of {what} are no list: give a number for each.") from None
+
+
+def _pair(test: Any) -> Sequence[Any]:
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise UserError("test is not a pair of photos and labels: give test=(photos, labels).")
+    return test
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,9 +196,9 @@ class Dataset:
         cls,
         photos: Photos,
         labels: Any,
-        classnames: Sequence[str],
+        classnames: Any,
         *,
-        test: tuple[Photos, Any] | None = None,
+        test: Any = None,
         name: str = "photos",
     ) -> "Dataset":
         """Make a data set of photos that a program holds.
@@ -193,20 +206,23 @@ class Dataset:
         Args:
           photos: To learn from: PIL images, uint8 arrays `[h, w, 3]` and paths.
           labels: Class of each photo, a whole number that indexes `classnames`.
-          classnames: Names of the classes.
-          test: Photos to measure on, and their labels. Without it the config's `holdout` says how
-            many of each class are kept for that, the last ones.
+          classnames: A list of the classes' names, which differ in more than capitals.
+          test: Photos to measure on and their labels, as a pair. Without it the config's `holdout`
+            says how many of each class are kept for that, the last ones.
           name: For tables.
 
         Raises:
-          UserError: An entry is not a photo, or the labels do not fit.
+          UserError: An entry is not a photo, the labels do not fit, there is no photo at all, or
+            two classes have one name.
         """
-        classes = len(classnames)
-        train = ImageSplit.from_arrays(photos, labels, classes)
+        names = distinct_names(classnames)
+        train = ImageSplit.from_arrays(photos, labels, len(names))
         measured = train.take([])
         if test is not None:
-            measured = ImageSplit.from_arrays(*test, classes, "test photos")
-        return cls(name, tuple(classnames), train, measured)
+            measured = ImageSplit.from_arrays(*_pair(test), len(names), "test photos")
+        if not len(train) + len(measured):
+            raise UserError("photos is empty: give one or more, and a label for each.")
+        return cls(name, names, train, measured)
 
     @cached_property
     def spec(self) -> str:

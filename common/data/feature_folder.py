@@ -12,7 +12,7 @@ from common.data.dataset import FeatureDataset, FeatureSplit
 from common.data.places import entries, is_file, is_folder
 from common.data.selection import hold_out
 from common.errors import UserError
-from common.text import some
+from common.text import counted, some
 from common.weights.torch_archive import unpickle_torch_archive
 
 MIRRORED = "_flip"
@@ -34,12 +34,14 @@ def open_feature_folder(root: Path, holdout: int | None) -> FeatureDataset:
     """
     parts = [root / "train", root / "test"]
     if all(is_folder(part) for part in parts):
-        names = tuple(class_folders(parts[0]))
-        if odd := set(names) ^ set(class_folders(parts[1])):
-            raise UserError(
-                f"{parts[0]} and {parts[1]} must have the same classes: only one of them has "
-                f"{some(sorted(odd))}."
-            )
+        names, others = (tuple(class_folders(part)) for part in parts)
+        differing = set(others) - set(names), set(names) - set(others)
+        for part, lacking in zip(parts, differing, strict=True):
+            if lacking:
+                raise UserError(
+                    f"{part} lacks {some(sorted(lacking))}, and both parts must have the same "
+                    "classes: add what is missing, or take it out of the other part."
+                )
         train, test = (_read(part, names) for part in parts)
         return FeatureDataset(root.name, names, train, test)
     names = tuple(class_folders(root))
@@ -69,8 +71,8 @@ def _read(root: Path, classnames: Sequence[str]) -> FeatureSplit:
     lacking = [file for file, mirror in zip(pictures, order, strict=True) if mirror not in mirrors]
     if mirrors and lacking:
         raise UserError(
-            f"{len(lacking)} pictures of {root} have no mirror, the first is {lacking[0]}: add "
-            f"PICTURE{MIRRORED}.pt for each, or remove all mirrors."
+            f"{root} has {counted(len(lacking), 'picture')} without a mirror, first {lacking[0]}: "
+            f"add PICTURE{MIRRORED}.pt for each, or remove all mirrors."
         )
     return FeatureSplit(
         np.array(labels), _stacked(root, pictures), _stacked(root, order) if mirrors else None

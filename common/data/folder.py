@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data.class_folders import class_folders, composed, loose_files, photos_in
+from common.data.class_folders import class_folders, loose_files, photos_in
 from common.data.dataset import Dataset, ImageSplit
+from common.data.names import composed
 from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_folder, local_path
 from common.data.selection import hold_out
@@ -108,8 +109,8 @@ def _beside(root: Path, parts: Mapping[str, Path]) -> Iterator[PassedOver]:
     for folder in folders(root) if parts else ():
         if folder not in parts.values():
             unlabelled = any(folder.name.lower() in names for names in PARTS.values())
-            reason = "they hold no class folders" if unlabelled else "not parts of the data set"
-            yield PassedOver("folders", 1, folder.name, reason)
+            reason = "without class folders" if unlabelled else "no part of the data set"
+            yield PassedOver("folder", 1, folder.name, reason)
 
 
 def _split(

@@ -22,8 +22,8 @@ def join(first: AnyDataset, second: AnyDataset) -> AnyDataset:
         )
     if common := sorted(set(first.classnames) & set(second.classnames)):
         raise UserError(
-            f"{first.name} and {second.name} both have the classes {some(common)}: rename them in "
-            "one of the two, or leave them out of it."
+            f"{first.name} and {second.name} both have {some(common)}: rename what both have in "
+            "one of the two, or leave it out there."
         )
     offset = len(first.classnames)
     return replace(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from common.data.spellings import FORMS, RELATIONS, SAME_WORDS, Form, folded
 from common.errors import UserError
-from common.text import some
+from common.text import counted, some
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Matches:
         lines = []
         for rule in dict.fromkeys(self.rules[name] for name in names):
             by_rule = [name for name in names if self.rules[name] == rule]
+            differ = counted(len(by_rule), "name differs", "names differ")
             example = f"{by_rule[0]!r} is {self.keys[by_rule[0]]!r} there"
-            lines.append(f"{source}: {len(by_rule)} names differ by {rule}, e.g. {example}.")
+            lines.append(f"{source}: {differ} by {rule}, e.g. {example}.")
         return lines
 
     def report(self, source: str) -> list[str]:
@@ -44,8 +45,8 @@ class Matches:
         if not lines and not self.unmatched:
             return []
         missing = f", not {some(self.unmatched)}" if self.unmatched else ""
-        total = len(self.keys) + len(self.unmatched)
-        return [f"{source}: {len(self.keys)} of {total} classes are named{missing}.", *lines]
+        classes = counted(len(self.keys) + len(self.unmatched), "class is", "classes are")
+        return [f"{source}: {len(self.keys)} of {classes} named{missing}.", *lines]
 
 
 def match_names(

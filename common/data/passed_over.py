@@ -1,8 +1,10 @@
 """What lies in a folder of photos and is not read: the machines' own files, and the others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+
+from common.text import counted
 
 # Made by systems, editors and synchronisers; whatever is hidden is passed over as well.
 _DROPPINGS = frozenset(
@@ -13,24 +15,35 @@ _DROPPINGS = frozenset(
 )
 
 
+CAPTION = "caption"
+"""What a text beside a photo of the same name is called."""
+
+
 @dataclass(frozen=True)
 class PassedOver:
     """What a source holds beside what is read of it.
 
     Attributes:
-      what: In the plural, e.g. ".heic files".
+      what: One of them, e.g. ".heic file".
       count: How many.
       example: The first.
       reason: Why, or what to do.
+      many: Several of them, if an s is not all that is added.
     """
 
     what: str
     count: int
     example: str
     reason: str
+    many: str = ""
+
+    @property
+    def counted(self) -> str:
+        """How many of what, and why."""
+        return f"{counted(self.count, self.what, self.many)} ({self.reason})"
 
     def __str__(self) -> str:
-        return f"{self.count} {self.what} ({self.reason}), e.g. {self.example}"
+        return f"{self.counted}, e.g. {self.example}"
 
 
 def is_dropping(name: str) -> bool:
@@ -53,6 +66,6 @@ def merged(entries: Iterable[PassedOver]) -> tuple[PassedOver, ...]:
     return tuple(kinds.values())
 
 
-def listed(passed_over: Sequence[PassedOver]) -> str:
-    """Return all entries on one line; empty if there are none."""
-    return "; ".join(map(str, passed_over))
+def listed(passed_over: Sequence[PassedOver], read: Collection[str] = ()) -> str:
+    """Return all entries on one line, but for those that are read after all; may be empty."""
+    return "; ".join(str(entry) for entry in passed_over if entry.what not in read)

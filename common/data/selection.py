@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from common.data.dataset import AnyDataset, Split
 from common.errors import UserError
+from common.text import counted
 
 
 def class_counts(labels: Int[np.ndarray, "b"], classes: int) -> Int[np.ndarray, "k"]:
@@ -38,8 +39,8 @@ def hold_out(
     for name, rows in zip(classnames, of_class, strict=True):
         if len(rows) <= holdout:
             raise UserError(
-                f"class {name!r} of {source} has {len(rows)} examples, too few to hold out "
-                f"{holdout} for testing and train on the rest: add some or lower the holdout."
+                f"class {name!r} of {source} has {counted(len(rows), 'example')}, too few to hold "
+                f"out {holdout} for testing and train on the rest: add some or lower the holdout."
             )
         cut = len(rows) - holdout
         train.append(rows[:cut])
@@ -88,8 +89,8 @@ def base_new(dataset: AnyDataset) -> tuple[AnyDataset, AnyDataset]:
     base, new = halves(len(dataset.classnames))
     if len(new) < 2:
         raise UserError(
-            f"{dataset.name} has {len(dataset.classnames)} classes, whose halves are {len(base)} "
-            f"base and {len(new)} new: base to new needs two of each, so add classes or take "
-            "another protocol."
+            f"{dataset.name} has {counted(len(dataset.classnames), 'class')}, whose halves are "
+            f"{len(base)} base and {len(new)} new: base to new needs two of each, so add classes "
+            "or take another protocol."
         )
     return select_classes(dataset, base), select_classes(dataset, new)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from common.data.coop import open_coop
 from common.data.dataset import Dataset, OpenedDataset
@@ -14,9 +15,10 @@ from common.data.places import is_folder
 from common.data.selection import hold_out
 from common.data.tfds import open_tfds
 from common.errors import UserError
+from common.paths import place_text
 
 
-def open_dataset(spec: str, *, holdout: int | None = 1) -> OpenedDataset:
+def open_dataset(spec: str | Path, *, holdout: int | None = 1) -> OpenedDataset:
     """Open the data set that a dataset string names.
 
     Args:
@@ -29,6 +31,7 @@ def open_dataset(spec: str, *, holdout: int | None = 1) -> OpenedDataset:
     Raises:
       UserError: The string names no kind or nothing that this kind can open.
     """
+    spec = place_text(spec, "the data set")
     kind, colon, where = spec.partition(":")
     if not colon or not where.strip() or kind not in OPENERS:
         kinds = ", ".join(f"{name}:..." for name in OPENERS)

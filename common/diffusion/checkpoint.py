@@ -27,6 +27,7 @@ from common.diffusion.text_encoder import FIRST, SECOND
 from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.files import write_json
+from common.paths import place_text
 from common.precision import frozen_dtype
 from common.trees import Params
 from common.weights.diffusion import VAE, unet_table, vae_to_flax
@@ -70,7 +71,7 @@ _XL_INDEX = {name: _MODEL_INDEX[name] for name in _MODEL_INDEX if "safety" not i
 
 
 def load_stable_diffusion(
-    source: str,
+    source: Path | str,
     dtype: DTypeLike = jnp.float32,
     *,
     attention: str = "plain",
@@ -96,6 +97,7 @@ def load_stable_diffusion(
       UserError: The model cannot be found, is of another kind, or its files disagree.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
+    source = place_text(source, "the model")
     file = single_file(source)
     read = _read_file(file, dtype, prediction) if file else _read_directory(source, networks, dtype)
     sizes = with_ids(read.architecture, read.tokenizers)

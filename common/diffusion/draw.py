@@ -5,16 +5,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from PIL import Image
 
-from common.checks import Range, check_number
+from common.checks import Range, check_number, check_whole
 from common.clip.prompts import require_texts
 from common.diffusion.drawing import generate
 from common.diffusion.learned import checked_vectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
 from common.diffusion.weighted import weighted_spans
+from common.encoding import require_values
 from common.errors import UserError
 from common.precision import product_precision
 from common.seeds import SEEDS
@@ -42,19 +42,18 @@ def draw(
     batch: int,
 ) -> list[Image.Image]:
     """See `StableDiffusion.draw`."""
+    require_values("draw", "common.diffusion.text_to_image")
     prompts = require_texts([prompts] if isinstance(prompts, str) else prompts, "prompt")
     (negative,) = require_texts([negative], "negative")
     if not prompts:
         raise UserError("prompt is an empty list: give one or more texts.")
     for name, value in {"n": n, "steps": steps, "seed": seed, "batch": batch}.items():
-        if not isinstance(value, int | np.integer):
-            raise UserError(f"{name}={value!r} is not a whole number.")
-        check_number(name, value, COUNTS[name])
+        check_whole(name, value, COUNTS[name])
     check_number("guidance", guidance, GUIDANCE)
     sampler = sd.default_sampler if sampler is None else sampler
     check_sampling(sd.schedule, sampler, steps)
     shape = _side(sd, "width", width, size), _side(sd, "height", height, size)
-    words = checked_vectors(tokens or {})
+    words = checked_vectors(tokens)
     for text in (*prompts, negative) if weighted else ():
         weighted_spans(text)  # What it refuses is known before time is spent.
     with jax.default_matmul_precision(product_precision(jnp.dtype(sd.unet.dtype).name)):
@@ -78,7 +77,5 @@ def _side(sd: DiffusionModel, name: str, side: int | None, size: int | None) -> 
     """Return a side in pixels: `side`, or else `size`, or else the model's own."""
     if side is None:
         name, side = "size", sd.image_size if size is None else size
-    if not isinstance(side, int | np.integer):
-        raise UserError(f"{name}={side!r} is not a whole number.")
-    check_number(name, side, SIDES)
+    check_whole(name, side, SIDES)
     return sd.require_size(name, int(side))

@@ -17,6 +17,7 @@ from common.photos.images import to_uint8
 from common.progress import Progress
 from common.seeds import seed_key, seed_words
 from common.spread import on_all_devices, over_devices
+from common.text import counted
 
 
 def _pictures(
@@ -97,7 +98,7 @@ def generate(
         "sizes": np.array([height, width, 0, 0, height, width], np.float32),
     }
     groups = prompt_groups(sd, list(dict.fromkeys(prompts)), negative, words, weighted)
-    title = f"Sampling ({sampler}, {steps} steps)"
+    title = f"Sampling ({sampler}, {counted(steps, 'step')})"
     order: list[int] = []
     parts: list[np.ndarray] = []
     with Progress(len(prompts), title, unit="pictures", status="compiling…") as progress:

@@ -8,18 +8,31 @@ from jaxtyping import Float
 
 from common.diffusion.text_encoder import TextPart
 from common.errors import UserError
+from common.text import quoted
 
 LearnedVectors = Mapping[str, Any]
 """By word: vectors `[n, d]`; of XL such by `TextPart.vectors`, as in files of learned words."""
 
 
-def checked_vectors(tokens: LearnedVectors) -> dict[str, Any]:
-    """Return learned vectors as float32.
+def checked_vectors(tokens: Any) -> dict[str, Any]:
+    """Return learned vectors as float32; of None none.
 
     Raises:
-      UserError: A word's are not finite vectors, or it has another number for each encoder.
+      UserError: A word's are not finite vectors that say something, or it has another number for
+        each encoder; or there are no words.
     """
-    return {word: _checked(f"tokens[{word!r}]", vectors) for word, vectors in tokens.items()}
+    tokens = {} if tokens is None else tokens
+    if not isinstance(tokens, Mapping) or not all(isinstance(word, str) for word in tokens):
+        raise UserError("tokens are not vectors by word: give them as {'<dog2>': vectors}.")
+    checked = {word: _checked(f"tokens[{word!r}]", vectors) for word, vectors in tokens.items()}
+    for word, vectors in checked.items():
+        parts = vectors.values() if isinstance(vectors, Mapping) else (vectors,)
+        if any(not np.concatenate(row).any() for row in zip(*parts, strict=True)):
+            raise UserError(
+                f"tokens[{word!r}] holds a vector of zeros, which says nothing: leave the word out "
+                "or get its vectors again."
+            )
+    return checked
 
 
 def vectors_of(
@@ -59,17 +72,24 @@ def _of(word: str, vectors: Any, part: TextPart, parts: Sequence[TextPart]) -> n
 
 def _checked(name: str, vectors: Any) -> Any:
     if not isinstance(vectors, Mapping):
-        rows = np.atleast_2d(np.asarray(vectors, np.float32))
-        if rows.ndim != 2 or not np.isfinite(rows).all():
-            raise UserError(
-                f"{name} has the shape {np.shape(vectors)}: give finite vectors [n, d]."
-            )
+        rows = np.atleast_2d(_numbers(name, vectors))
+        if rows.ndim != 2 or not rows.size:
+            raise UserError(f"{name} has the shape {np.shape(vectors)}: give vectors [n, d].")
+        if not np.isfinite(rows).all():
+            raise UserError(f"{name} holds NaN or infinity: give finite vectors.")
         return rows
     both = {key: _checked(f"{name}[{key!r}]", part) for key, part in vectors.items()}
     if len({len(rows) for rows in both.values()}) > 1:
         counts = " and ".join(f"{len(rows)} of {key}" for key, rows in both.items())
         raise UserError(f"{name} has {counts}: give as many vectors for each text encoder.")
     return both
+
+
+def _numbers(name: str, vectors: Any) -> np.ndarray:
+    try:
+        return np.asarray(vectors, np.float32)
+    except (TypeError, ValueError):
+        raise UserError(f"{name} is {quoted(vectors)}: give vectors [n, d] of numbers.") from None
 
 
 def _listed(names: Any) -> str:

@@ -39,9 +39,9 @@ class StableDiffusion(DiffusionModel):
     ) -> list[Image.Image]:
         """Draw `n` pictures of a prompt, or of each of several, one prompt after another.
 
-        The i-th picture depends on the seed and i alone. The first call places the weights on
-        the devices and compiles; further calls with the same numbers of pictures and
-        steps, sampler and size use the same program.
+        The noise of a picture depends on the seed and on its place in the returned list alone. The
+        first call places the weights on the devices and compiles; further calls with the same
+        numbers of pictures and steps, sampler and size use the same program.
 
         Args:
           prompt: A text or a list of texts, which may hold the words of `tokens`.

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from common.evaluation.classification import class_means, nearest_by_cosine, normalise
 from common.progress import say
+from common.text import counted
 
 # CLIP's linear probe uses C = 0.316 on raw features, whose norm is about 10 (ViT-B/32). On
 # features of norm 1 the same penalty is 0.316 * 10**2.
@@ -44,7 +45,7 @@ def linear_probe(
 
     if len(np.unique(labels)) == 1:
         return np.full(len(queries), labels[0])
-    say(f"Fitting the linear probe to {len(labels)} examples…")
+    say(f"Fitting the linear probe to {counted(len(labels), 'example')}…")
     probe = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000)
     with warnings.catch_warnings():
         # One example per class looks like a regression problem to the library.

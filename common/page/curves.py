@@ -15,7 +15,7 @@ from common.evaluation.tables import heading, is_share
 from common.page.contents import read_own
 from common.paths import AnyPath
 from common.progress import say
-from common.text import printable, shortened
+from common.text import counted, printable, shortened
 from common.training.writers import PREFIX
 
 INCHES = (4.6, 2.6)
@@ -78,7 +78,8 @@ def read_curves(file: AnyPath) -> dict[str, Curve]:
                 else:
                     odd += 1
     if odd:
-        say(f"{file}: {odd} lines or values are not a run's metrics and are passed over.")
+        unread = counted(odd, "line or value", "lines or values")
+        say(f"{file} holds {unread} that no run writes: passed over.")
     return curves
 
 

@@ -78,7 +78,7 @@ def pictures_of(photos: Photos, what: str = "photos") -> tuple[Picture, ...]:
             f"{what} is of type {type(photos).__name__}, not a list: give PIL images, uint8 arrays "
             "[h, w, 3] or paths in a list."
         ) from None
-    pictures = tuple(_picture(entry, f"{what}[{place}]") for place, entry in enumerate(entries))
+    pictures = tuple(picture_of(entry, f"{what}[{place}]") for place, entry in enumerate(entries))
     absent = [
         BrokenPicture(picture.name, "there is no such file")
         for picture, entry in zip(pictures, entries, strict=True)
@@ -89,18 +89,27 @@ def pictures_of(photos: Photos, what: str = "photos") -> tuple[Picture, ...]:
     return pictures
 
 
-def _picture(entry: Any, name: str) -> Picture:
+def picture_of(entry: Any, name: str = "photo") -> Picture:
+    """Return one picture, which is opened when it is needed.
+
+    Args:
+      entry: A PIL image, a uint8 array `[h, w, 3]` or a path.
+      name: What the caller calls it.
+
+    Raises:
+      UserError: It is something else.
+    """
     if isinstance(entry, Image.Image):
         return HeldPhoto(name, entry)
     if isinstance(entry, str | os.PathLike):
         path = Path(entry)
         return EncodedPhoto(f"{name} ({path})", functools.partial(read_photo, path))
-    if not hasattr(entry, "__array__"):
+    pixels = _array(entry)
+    if pixels is None:
         raise UserError(
             f"{name} is of type {type(entry).__name__}: give a PIL image, a uint8 array [h, w, 3] "
             "or a path."
         )
-    pixels = np.asarray(entry)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise UserError(
             f"{name} is an array of {pixels.dtype} with the shape {pixels.shape}: give uint8 "
@@ -111,3 +120,11 @@ def _picture(entry: Any, name: str) -> Picture:
     except ValueError as error:
         raise BrokenPicture(name, error) from None
     return ArrayPhoto(pixels)
+
+
+def _array(entry: Any) -> np.ndarray | None:
+    """Return an array that has values; those that JAX traces have none."""
+    try:
+        return np.asarray(entry) if hasattr(entry, "__array__") else None
+    except TypeError:
+        return None

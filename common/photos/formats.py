@@ -27,7 +27,7 @@ _READ = {
 _COMMON = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM")  # The first that is asked answers first.
 _OPTIONAL = {"AVIF": "avif", "WEBP": "webp"}  # Not in every build of Pillow.
 
-CONVERT = "convert them to JPEG or PNG"
+_CONVERT = "to be converted to JPEG or PNG"
 _CONVERTED = frozenset(
     f".{kind}"
     for kind in (
@@ -75,8 +75,8 @@ def suffixes() -> frozenset[str]:
 def why_not(suffix: str) -> str:
     """Return the remedy for files of a suffix that is not among `suffixes()`."""
     if suffix in _READ:
-        return "this Pillow does not read them: pip install -U pillow"
-    return CONVERT if suffix in _CONVERTED else "not photos"
+        return "not read by this Pillow: pip install -U pillow"
+    return _CONVERT if suffix in _CONVERTED else "not a photo's suffix"
 
 
 def recognise(content: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.data.names import readable
 from common.errors import UserError
-from common.text import some, with_article
+from common.text import counted, some, with_article
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "sentences": (
@@ -104,8 +104,8 @@ def merged_answers(
     bare = [name for name, pieces in texts.items() if not pieces]
     if bare:
         raise UserError(
-            f"{len(bare)} classes have no answer, {some(bare)}: answer the questions that "
-            "--out=FILE.jsonl writes for them."
+            f"{counted(len(bare), 'class has', 'classes have')} no answer, {some(bare)}: answer "
+            "the questions that --out=FILE.jsonl writes for them."
         )
     return {name: list(dict.fromkeys(pieces)) for name, pieces in texts.items()}
 

@@ -30,7 +30,7 @@ from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged, legend
 from common.training.lock import locked, require_free
 from common.training.mesh import join_cluster, make_mesh, use_compile_cache
-from common.training.method import Method
+from common.training.method import Method, require_method
 from common.training.outputs import write_outputs
 from common.training.profiling import Profile, parse_profile
 from common.training.rates import check_rate
@@ -89,6 +89,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     # ---- Refuse early. Nothing slow is begun before the config and the folder are in order,
     # and nothing is written before the weights and the data are, too.
     started = time.monotonic()
+    require_method(method)
     config = method.config
     schedule = Schedule.from_config(config)
     parse_profile(config.get("profile", ""), schedule.updates)

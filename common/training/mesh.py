@@ -61,13 +61,15 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
         raise UserError(f"mesh.data={data} and mesh.model={model}: give positive numbers, or -1.")
     if data == -1:
         if len(devices) % model:
-            raise UserError(f"mesh.model={model} does not divide the {len(devices)} devices.")
+            raise UserError(
+                f"mesh.model={model} does not divide the number of devices, {len(devices)}."
+            )
         data = len(devices) // model
     needed = data * model
     if needed > len(devices):
         raise UserError(
-            f"mesh.data={data} times mesh.model={model} needs {needed} devices, but there "
-            f"are {len(devices)}."
+            f"mesh.data={data} times mesh.model={model} needs {needed} devices, more than the "
+            f"{len(devices)} at hand."
         )
     if needed < len(devices) and all_take_part:
         raise UserError(

@@ -226,6 +226,18 @@ def require_same_shapes(learned: PyTree, fresh: PyTree, workdir: AnyPath) -> Non
         )
 
 
+def require_method(method: Any) -> None:
+    """Refuse what is no method, such as its name, or its class where the parentheses are forgotten.
+
+    Raises:
+      UserError: It says what was given.
+    """
+    if not isinstance(method, Method):
+        is_class = isinstance(method, type)
+        what = f"the class {method.__name__}" if is_class else f"of type {type(method).__name__}"
+        raise UserError(f"method is {what}: give a method with its fields, as MCTI(data=...).")
+
+
 def find_method(config: ConfigDict) -> Method:
     """Return the method that `config.method` names as "module:class".
 

@@ -10,7 +10,7 @@ import numpy as np
 from common.diffusion.words import BRACKETED, word_key
 from common.errors import UserError
 from common.paths import AnyPath, as_path, on_disk
-from common.text import some
+from common.text import counted, some
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, is_word, require_widths, token_word
@@ -150,7 +150,7 @@ def _words(file: AnyPath, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[
         )
     parts = tuple(vectors[key] for key in KEYS)
     if len(set(map(len, parts))) > 1:
-        counts = " and ".join(f"{len(vectors[key])} vectors of {key}" for key in KEYS)
+        counts = " and ".join(f"{counted(len(vectors[key]), 'vector')} of {key}" for key in KEYS)
         raise UserError(f"{str(file)!r} holds {counts}, not as many of both: get it again.")
     return {_BOTH: parts}
 

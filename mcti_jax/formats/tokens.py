@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from common.diffusion.words import BRACKETED, word_key, word_stem
 from common.errors import UserError
-from common.text import some
+from common.text import counted, some
 from mcti_jax.widths import Widths, by_encoder, listed
 
 # Letters and bytes of a word, which keep the names of its file, and of one that is being
@@ -85,16 +85,20 @@ def in_class_order(
     if len({token.vectors.shape for token in tokens}) > 1:
         most = max(tokens, key=lambda token: token.vectors.size)
         raise UserError(
-            f"the tokens are not of one run: {most.token} has {len(most.vectors)} vectors "
-            f"{most.vectors.shape[1]} wide, others have fewer; keep the run's own files alone."
+            f"the tokens are not of one run: {most.token} has "
+            f"{counted(len(most.vectors), 'vector')} {most.vectors.shape[1]} wide, others have "
+            "fewer; keep the run's own files alone."
         )
     numbered = by_class_index(tokens)
     names = [token.metadata["class"] for token in numbered]
     if names != list(classnames):
-        if differing := sorted(set(names) ^ set(classnames)):
+        differing = {
+            "the data set lacks": sorted(set(names) - set(classnames)),
+            "the run has not learned": sorted(set(classnames) - set(names)),
+        }
+        if said := [f"{what} {some(found)}" for what, found in differing.items() if found]:
             raise UserError(
-                "the data set and the run do not have the same classes: only one of them has "
-                f"{some(differing, show=str)}."
+                f"{' and '.join(said)}: give data of the run's classes, no more and no fewer."
             )
         if len(names) != len(classnames) or len(set(names)) < len(names):
             raise UserError(
@@ -119,8 +123,8 @@ def require_vectors(tokens: Float32[np.ndarray, "k n d"], vectors: int, where: s
     """
     if tokens.shape[1] != vectors:
         raise UserError(
-            f"the tokens{where} have {tokens.shape[1]} vectors each and the run's config.json "
-            f"says vectors={vectors}: put the files of one run together."
+            f"the tokens{where} have {counted(tokens.shape[1], 'vector')} each and the run's "
+            f"config.json says vectors={vectors}: put the files of one run together."
         )
 
 

@@ -85,7 +85,10 @@ def test_an_unknown_topology(name):
 @pytest.mark.tpu_backend
 @pytest.mark.parametrize(
     ("data", "model", "sentence"),
-    [(4, 1, "leaves some of the 8 devices idle"), (-1, 3, "does not divide the 8 devices")],
+    [
+        (4, 1, "leaves some of the 8 devices idle"),
+        (-1, 3, "does not divide the number of devices, 8"),
+    ],
 )
 def test_a_mesh_of_other_devices(data, model, sentence):
     config = toy.get_config()

@@ -82,7 +82,7 @@ def test_hold_out_of_nothing_leaves_an_empty_test():
 
 
 def test_hold_out_names_the_class_that_is_too_small():
-    with pytest.raises(UserError, match="class 'b' of here has 1 examples, too few to hold out"):
+    with pytest.raises(UserError, match="class 'b' of here has 1 example, too few to hold out"):
         hold_out(pictures([0, 0, 1]), ["a", "b"], 1, "here")
     with pytest.raises(UserError, match="holdout=-1 is negative"):
         hold_out(pictures([0, 0, 1]), ["a", "b"], -1, "here")

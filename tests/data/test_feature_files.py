@@ -54,7 +54,7 @@ def test_a_file_may_bring_its_own_parts(tmp_path):
         ({"features": np.zeros((6, 2, 1), np.float32)}, "do not fit"),
         ({"features": np.full((6, 2), np.nan)}, "finite"),
         ({"features": np.zeros((6, 2), int)}, "floating-point"),
-        ({"labels": np.asarray([0, 0, 0, 0, 0, 1])}, "class 'big dog' of .* has 1 examples"),
+        ({"labels": np.asarray([0, 0, 0, 0, 0, 1])}, "class 'big dog' of .* has 1 example"),
         ({"labels": np.asarray([None] * 6)}, "cannot be read"),
     ],
 )

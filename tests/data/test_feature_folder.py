@@ -52,7 +52,11 @@ def test_parts_of_their_own(tmp_path):
     dataset = open_dataset(f"features:{tmp_path}")
     assert len(dataset.train) == 5 and dataset.test.labels.tolist() == [0, 1, 1, 1, 1, 1]
     (tmp_path / "test/carl").mkdir()
-    with pytest.raises(UserError, match="only one of them has 'carl'"):
+    with pytest.raises(UserError, match="train lacks 'carl', and both parts must have the same"):
+        open_dataset(f"features:{tmp_path}")
+    for name in ("carl", "dora"):
+        (tmp_path / "train" / name).mkdir()
+    with pytest.raises(UserError, match="test lacks 'dora', and both parts must have the same"):
         open_dataset(f"features:{tmp_path}")
 
 
@@ -83,7 +87,7 @@ def test_an_npz_may_hold_mirrors(tmp_path):
         ("bob/0.pt", feature(0, (1, 5)), "holds 5 numbers and .* 4: make all features"),
         ("ann/0.pt", feature(0) * np.nan, "must be finite"),
         ("ann/7_flip.pt", feature(0), "mirrors without their pictures: '7'"),
-        ("ann/7.pt", feature(0), "1 pictures of .* have no mirror, the first is .*7.pt"),
+        ("ann/7.pt", feature(0), "has 1 picture without a mirror, first .*7.pt: add"),
         ("carl/note.txt", feature(0), "carl holds no features"),
     ],
 )

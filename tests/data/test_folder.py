@@ -77,7 +77,7 @@ def test_what_is_missing_is_named(tmp_path, write_photo):
     ):
         open_dataset(f"folder:{tmp_path}")
     write_photo(tmp_path / "dog" / "0.png")
-    with pytest.raises(UserError, match=r"class 'cat' of .* has 1 examples, too few"):
+    with pytest.raises(UserError, match=r"class 'cat' of .* has 1 example, too few"):
         open_dataset(f"folder:{tmp_path}")
 
 

@@ -51,15 +51,50 @@ def test_a_config_takes_it_in_place_of_a_string():
 @pytest.mark.parametrize(
     ("photos", "labels", "sentence"),
     [
-        (PHOTOS, LABELS[:2], "there are 6 photos and 2 labels: give a label for each"),
+        (PHOTOS, LABELS[:2], "photos are 6 and their labels 2: give a label for each"),
         (PHOTOS, [*LABELS[:5], 2], "the labels of photos run from 0 to 2, but count the 2 classes"),
         (PHOTOS, ["red"] * 6, "the labels of photos are .* they must be integers"),
+        (PHOTOS, [0, [1, 1], 0, 1, 0, 1], "the labels of photos are no list: give a number"),
         ([*PHOTOS[:5], None], LABELS, r"photos\[5\] is of type NoneType"),
+        ([], [], "photos is empty: give one or more"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(photos, labels, sentence):
     with pytest.raises(UserError, match=sentence):
         Dataset.from_arrays(photos, labels, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ((1, 2), r"classnames\[0\] is of type int: give a text"),
+        ("ab", r"classnames is a single text, not a list: write \['ab'\]"),
+        (None, "classnames is of type NoneType, not a list"),
+        ((), "classnames is empty"),
+        (("red", "red"), r"classnames\[0\], 'red', and classnames\[1\], 'red', differ in capit"),
+        (("red", "Red"), r"classnames\[0\], 'red', and classnames\[1\], 'Red', differ in capit"),
+        (("caf\u00e9", "cafe\u0301"), "differ in capitals at most"),
+    ],
+)
+def test_names_that_are_none_or_one_are_refused(names, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Dataset.from_arrays(PHOTOS, LABELS, names)
+
+
+@pytest.mark.parametrize("test", [PHOTOS, np.stack(PHOTOS), (PHOTOS, LABELS, 1), {}, 3])
+def test_what_is_no_pair_to_test_on_is_refused(test):
+    with pytest.raises(UserError, match="test is not a pair of photos and labels"):
+        Dataset.from_arrays(PHOTOS, LABELS, NAMES, test=test)
+
+
+def test_names_of_an_array_are_plain_texts():
+    names = Dataset.from_arrays(PHOTOS, LABELS, np.array(NAMES)).classnames
+    assert names == NAMES and {type(name) for name in names} == {str}
+
+
+def test_photos_to_measure_on_alone_may_be_given():
+    dataset = Dataset.from_arrays([], [], NAMES, test=(PHOTOS, LABELS))
+    assert (len(dataset.train), len(dataset.test)) == (0, 6)
 
 
 def test_another_program_does_not_have_it():

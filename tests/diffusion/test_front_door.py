@@ -8,6 +8,7 @@ from PIL import Image
 
 from common.diffusion import UNet, load_stable_diffusion
 from common.diffusion.drawing import generate
+from common.diffusion.learned import checked_vectors
 from common.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -45,6 +46,9 @@ def test_a_picture_depends_on_the_seed_and_its_number(sd):
     two, four = arrays(sd.draw("a dog", 2, **options)), arrays(sd.draw("a dog", 4, **options))
     np.testing.assert_array_equal(two, four[:2])
     assert (two[0] != two[1]).any()
+    listed = arrays(sd.draw(["a dog", "a cat"], 2, **options))  # Numbers count the whole list.
+    np.testing.assert_array_equal(two, listed[:2])
+    assert (arrays(sd.draw("a cat", 2, **options)) != listed[2:]).any()
     assert (arrays(sd.draw("a dog", 2, seed=1, **options)) != two).any()
 
 
@@ -82,14 +86,31 @@ def test_weights_are_placed_once(sd):
         ({"sampler": "best"}, "sampler='best' is unknown; choose one of"),
         ({"size": 17}, "size=17 is not a multiple of"),
         ({"size": 0}, "size=0 is out of range"),
-        ({"prompt": "<a>", "tokens": {"<a>": np.zeros(3)}}, "are 3 wide, and this text tower"),
-        ({"tokens": {"<a>": np.zeros((2, 2, 2))}}, r"tokens\['<a>'\] has the shape \(2, 2, 2\)"),
-        ({"tokens": {"<a>": np.full(24, np.nan)}}, r"tokens\['<a>'\].*give finite vectors"),
+        ({"prompt": "<a>", "tokens": {"<a>": np.ones(3)}}, "are 3 wide, and this text tower"),
+        ({"tokens": {"<a>": np.ones((2, 2, 2))}}, r"tokens\['<a>'\] has the shape \(2, 2, 2\)"),
+        ({"tokens": {"<a>": np.ones((0, 2))}}, r"tokens\['<a>'\] has the shape \(0, 2\)"),
+        ({"tokens": {"<a>": np.full(24, np.nan)}}, r"tokens\['<a>'\] holds NaN or infinity: give"),
+        ({"tokens": {"<a>": np.eye(2, 3) * [[1], [0]]}}, r"tokens\['<a>'\] holds a vector of zer"),
+        ({"tokens": {"<a>": "one"}}, r"tokens\['<a>'\] is 'one': give vectors \[n, d\] of numbers"),
     ],
 )
 def test_bad_options_are_one_sentence(sd, options, sentence):
     with pytest.raises(UserError, match=sentence):
         sd.draw(**{"prompt": "a dog", "steps": 3} | options)
+
+
+@pytest.mark.parametrize("tokens", [[1], 3, {3: np.ones(3)}])
+def test_words_are_given_by_name(tokens):
+    assert checked_vectors(None) == {}
+    with pytest.raises(UserError, match="tokens are not vectors by word: give them as"):
+        checked_vectors(tokens)
+
+
+def test_zeros_for_one_of_two_encoders_say_something():
+    parts = {"clip_l": np.zeros((1, 2)), "clip_g": np.ones((1, 3))}
+    assert checked_vectors({"<a>": parts})["<a>"].keys() == parts.keys()
+    with pytest.raises(UserError, match=r"tokens\['<a>'\] holds a vector of zeros"):
+        checked_vectors({"<a>": parts | {"clip_g": np.zeros((1, 3))}})
 
 
 def test_the_dtype_may_be_said_in_words():

@@ -17,7 +17,7 @@ from common.data import (
     open_dataset,
     tfds,
 )
-from common.data.checks import require_labels
+from common.data.checks import is_text, require_labels
 from common.data.coop import few_shot_from_file
 from common.data.coop_layouts import read_names
 from common.data.selection import hold_out
@@ -40,7 +40,7 @@ def features(labels) -> FeatureSplit:
 WRONG = {
     "hidden labels": ([0, -1, 1], r"run from -1 to 1, but count the 2 classes from 0 \(-1 stands"),
     "hidden labels alone": ([-1, -1], "run from -1 to -1"),
-    "a class too many": ([0, 1, 2], "run from 0 to 2, .* leave out 1 rows, the first is row 2"),
+    "a class too many": ([0, 1, 2], "run from 0 to 2, .* leave out 1 row, the first is row 2"),
     "counted from 1": ([1, 2, 1], "run from 1 to 2, .*: subtract 1"),
     "a thousand million": ([10**9], "run from 1000000000"),
     "the smallest number": ([-(2**63)], "run from -92"),
@@ -82,12 +82,18 @@ def test_names_of_classes(name, said):
         Dataset("x", ("a", name), train=pictures([0]), test=pictures([1]))
 
 
+def test_a_number_is_no_text():
+    assert not is_text(3) and is_text("3")
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_halves_of_one_class_measure_nothing(count):
     labels = list(range(count))
     names = tuple(f"c{number}" for number in labels)
     dataset = Dataset("x", names, train=pictures(labels), test=pictures(labels))
-    with pytest.raises(UserError, match=f"x has {count} classes, .* base to new needs two of each"):
+    with pytest.raises(
+        UserError, match=f"x has {count} class(es)?, .* base to new needs two of each"
+    ):
         base_new(dataset)
 
 
@@ -277,7 +283,7 @@ def test_a_class_that_is_never_tested(tmp_path):
         ("A\nB\n", "01 C\n", "names 'C', which variants.txt does not"),
         ("A\nB\n", "01\n", "names '', which variants.txt does not"),
         ("A\nA\n", "01 A\n", "names a class twice"),
-        ("A\nB\n", "02 A\n", "1 photos of .* are missing"),
+        ("A\nB\n", "02 A\n", "names 1 photo that cannot be found"),
         ("A\nB\n", "", "is empty"),
         ("", "01 A\n", "is empty"),
     ],

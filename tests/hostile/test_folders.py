@@ -80,7 +80,7 @@ def test_test_photos_without_classes_are_not_a_test(tmp_path, capsys):
     dataset = opened(tmp_path)
     assert (len(dataset.train), len(dataset.test)) == (6, 4)
     assert "tested on" in capsys.readouterr().out
-    assert "1 folders (they hold no class folders), e.g. test" in listed(dataset.passed_over)
+    assert "1 folder (without class folders), e.g. test" in listed(dataset.passed_over)
 
 
 def test_training_photos_without_classes(tmp_path):
@@ -106,7 +106,7 @@ def test_train_alone_is_named(tmp_path):
 def test_what_lies_beside_the_parts_is_said(tmp_path):
     for part in ("train", "test", "labels"):
         classes(tmp_path / part, "cat")
-    assert "1 folders (not parts of the data set), e.g. labels" in map(
+    assert "1 folder (no part of the data set), e.g. labels" in map(
         str, opened(tmp_path).passed_over
     )
 
@@ -130,30 +130,33 @@ def test_what_is_passed_over_is_counted(tmp_path):
     classes(tmp_path, "cat", "dog", photos=3)
     for number in range(2):
         (tmp_path / "cat" / f"{number}.heic").write_bytes(b"x")
-        (tmp_path / "dog" / f"{number}.txt").write_text("x")
+        (tmp_path / "dog" / f"{number + 2}.txt").write_text("x")
     (tmp_path / "dog" / "README").write_text("x")
     photo(tmp_path / "loose.png")
     photo(tmp_path / "cat" / "inner" / "0.png")
-    found = {each.what: (each.count, each.example) for each in opened(tmp_path).passed_over}
-    assert found == {
-        ".heic files": (2, "cat/0.heic"),
-        ".txt files": (2, "dog/0.txt"),
-        "suffixless files": (1, "dog/README"),
-        "photos": (1, f"{tmp_path.name}/loose.png"),
-        "folders inside of a class's": (1, "cat/inner"),
-    }
-    assert "convert them to JPEG or PNG" in listed(opened(tmp_path).passed_over)
+    found = opened(tmp_path).passed_over
+    convert, reason = "(to be converted to JPEG or PNG)", "(not a photo's suffix)"
+    assert sorted(map(str, found)) == [
+        f"1 .txt file {reason}, e.g. dog/3.txt",
+        "1 caption (text beside a photo, not asked for), e.g. dog/2.txt",
+        "1 folder inside of a class's (photos lie in that of the class directly), e.g. cat/inner",
+        f"1 photo (in no class's folder), e.g. {tmp_path.name}/loose.png",
+        f"1 suffixless file {reason}, e.g. dog/README",
+        f"2 .heic files {convert}, e.g. cat/0.heic",
+    ]
+    read = listed(found, ("caption", "photo"))
+    assert "2 .heic files" in read and "caption" not in read and "loose" not in read
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a.heic", r"but 1 \.heic files \(convert them to JPEG or PNG\)"),
-        ("a.HEIC", r"but 1 \.heic files \(convert them to JPEG or PNG\)"),
-        ("a.cr2", r"but 1 \.cr2 files \(convert them to JPEG or PNG\)"),
-        ("a.jp2", r"but 1 \.jp2 files \(convert them to JPEG or PNG\)"),
-        ("a.mp4", r"but 1 \.mp4 files \(not photos\)"),
-        ("a", r"but 1 suffixless files \(not photos\)"),
+        ("a.heic", r"but 1 \.heic file \(to be converted to JPEG or PNG\)"),
+        ("a.HEIC", r"but 1 \.heic file \(to be converted to JPEG or PNG\)"),
+        ("a.cr2", r"but 1 \.cr2 file \(to be converted to JPEG or PNG\)"),
+        ("a.jp2", r"but 1 \.jp2 file \(to be converted to JPEG or PNG\)"),
+        ("a.mp4", r"but 1 \.mp4 file \(not a photo's suffix\)"),
+        ("a", r"but 1 suffixless file \(not a photo's suffix\)"),
     ],
 )
 def test_a_class_without_readable_photos(tmp_path, name, said):

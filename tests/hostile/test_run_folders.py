@@ -232,7 +232,7 @@ def test_an_odd_line_is_passed_over_and_counted(line, tmp_path, capsys):
     for text in (GOOD + line, GOOD.replace("\n", f"\n{line}\n", 1)):
         file.write_bytes(text.encode("utf-8", "surrogateescape"))
         assert read_curves(file) == CURVE
-        assert "1 lines or values are not a run's metrics" in capsys.readouterr().out
+        assert "holds 1 line or value that no run writes: passed over" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", GOOD, GOOD + "\n \n", GOOD.replace("\n", "\r\n")])

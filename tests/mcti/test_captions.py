@@ -12,6 +12,7 @@ from common.errors import UserError
 from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.layout import class_latents, prepare
 from mcti_jax.material import captions_of, gather
+from mcti_jax.method import MCTI
 from mcti_jax.prompts import Prompts
 from tests.mcti.problem import learning, problem
 from tests.mcti.tiny import NumberTokenizer, settings
@@ -49,6 +50,33 @@ def test_no_caption_at_all():
     split = ImageSplit.from_arrays([black], [0], 1)
     with pytest.raises(UserError, match="captions=true finds no caption"):
         captions_of(settings(captions=True), split)
+
+
+JOINT_ALONE = {"alpha": 0.0, "classification": "joint"}
+
+
+@pytest.mark.parametrize("changes", [JOINT_ALONE, JOINT_ALONE | {"classification": "auto"}])
+def test_captions_are_refused_where_nothing_reads_them(changes):
+    with pytest.raises(UserError, match="captions=true changes nothing with alpha=0 and class"):
+        MCTI(captions=True, **changes)
+
+
+@pytest.mark.parametrize("changes", [{}, JOINT_ALONE | {"classification": "both"}])
+def test_captions_are_taken_where_a_term_reads_them(changes):
+    assert MCTI(captions=True, **changes).config.captions
+
+
+def test_captions_that_are_read_are_not_passed_over(tmp_path):
+    for name in ("cat/1.jpg", "dog/1.jpg"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+        (tmp_path / name).with_suffix(".txt").write_text("in the snow")
+    (tmp_path / "cat/notes.txt").write_text("to be sorted")
+    fields = {"data": f"folder:{tmp_path}", "holdout": 0, "alpha": 0.0, "cache": f"{tmp_path}/c"}
+    fields |= {"generate": {"per_class": 0}, "classification": "both"}
+    notes = "1 .txt file (not a photo's suffix), e.g. cat/notes.txt"
+    assert gather(settings(captions=True, **fields)).passed_over == notes
+    assert "2 captions" in gather(settings(**fields)).passed_over
 
 
 def test_only_training_asks_for_captions(tmp_path):

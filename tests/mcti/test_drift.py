@@ -15,8 +15,8 @@ TABLE = (LENGTHS * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)).astype(np
 
 
 class Words(Tokenizer):
-    def __init__(self):
-        self.vocab_size = 19
+    def __init__(self, bos=None, eos=None):
+        self.vocab_size, self.bos, self.eos = 19, bos, eos
 
     def word(self, token):
         return f"w{token}"
@@ -39,6 +39,11 @@ def test_a_word_is_not_its_own_neighbour():
     """A model may have been saved with the learned word in its vocabulary."""
     (found,) = nearest_words(at(42)[None], TABLE, Words(), ["w4"], count=3)
     assert [word for word, _ in found] == ["w5", "w3", "w6"]
+
+
+def test_the_marks_of_a_texts_ends_are_no_words():
+    (found,) = nearest_words(at(42)[None], TABLE, Words(bos=4, eos=5), ["<a>"], count=3)
+    assert [word for word, _ in found] == ["w3", "w6", "w2"]
 
 
 def test_rows_that_are_no_words():
@@ -95,4 +100,21 @@ def test_the_table_reads_well_and_is_not_endless():
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
         *("red dog", "<red-dog>", "1.000", "0.500", "0.900", "dog 0.91, re- 0.50"),
     ]
-    assert drift_table([one] * 60).endswith("... and 55 more")
+    many = [one | {"classname": f"c{n}"} for n in range(60)]
+    *_, last, hidden = drift_table(many).splitlines()
+    assert last.startswith("| c4 ") and hidden == "... and 55 more"
+
+
+def test_vectors_of_a_class_are_numbered_and_five_classes_shown():
+    rows = [
+        asdict(Drift(f"c{label}", f"<c{label}>", number, 1.0, 0.5, 0.9, []))
+        for label in range(7)
+        for number in range(6)
+    ]
+    header, _, *lines, hidden = drift_table(rows).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (header, *lines)]
+    assert cells[0][:3] == ["class", "word", "vector"]
+    assert [row[1:3] for row in cells[1:]] == [
+        [f"<c{label}>", str(number)] for label in range(5) for number in range(1, 6)
+    ]
+    assert hidden == "... and 17 more"

@@ -49,6 +49,13 @@ def test_command_ends_bad_input_with_one_sentence(workdir, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_prefix_is_of_words_alone(workdir, tmp_path):
+    options = "--format=classes", f"--out={tmp_path / 'out'}", "--prefix=my-"
+    done = run(f"--workdir={workdir}", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--prefix=my- begins words, and --format=classes writes none" in done.stderr
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_holds_the_runs_vectors(workdir, tmp_path, name):
     usage = export(workdir, name, tmp_path / "out")

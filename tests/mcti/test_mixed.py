@@ -9,11 +9,26 @@ import mcti_jax
 from common.clip import load_clip
 from common.data import open_dataset
 from common.data.templates import TEMPLATES
+from common.errors import UserError
 from common.training.mesh import make_mesh
 from configs.mcti import get_config
+from mcti_jax.material import gather
 from mcti_jax.method import MCTI
-from mcti_jax.mixed import NamedClasses, mixed_scores, named_features, named_texts
+from mcti_jax.mixed import (
+    NamedClasses,
+    mixed_scores,
+    named_features,
+    named_texts,
+    require_others,
+)
 from tests.hostile import commands
+
+REFUSED = {
+    "red fish": r"names is a single text, not a list: write \['red fish'\]",
+    (1,): r"names\[0\] is of type int",
+    ("red fish", "velyen"): "names repeats what is learned already, 'velyen': leave it out",
+}
+"""Names for `classify`, and what is said of them."""
 
 
 def rows(*angles):
@@ -43,6 +58,16 @@ def test_names_are_read_in_the_templates_of_training(tmp_path):
     np.testing.assert_allclose(
         mean[0], expected.mean(0) / np.linalg.norm(expected.mean(0)), atol=1e-6
     )
+
+
+def test_learned_classes_are_not_named_as_well():
+    """In either spelling: names are read with spaces for underscores."""
+    require_others(("red_fish", "dog"), ("blue fish", "dogs"), "names")
+    with pytest.raises(UserError, match="names repeats what is learned already, 'red fish':"):
+        require_others(("red_fish", "dog"), ("blue fish", "red fish"), "names")
+    config = get_config("data=pocket:rare,alpha=0,beside=pocket:rare")
+    with pytest.raises(UserError, match="beside='pocket:rare' repeats what is learned already"):
+        gather(config)
 
 
 @pytest.mark.usefixtures("quick_compiler", "shapes_found_once")
@@ -77,6 +102,10 @@ def test_a_run_beside_names_and_what_it_classifies(tmp_path, compiled):
     whole = second.classify([photo], ["pocket star", "blue fish"])
     assert whole.classnames == (*second.classnames, "pocket star", "blue fish")
     assert json.loads((tmp_path / "a.json").read_text())[0]["name"] == whole.names[0]
+    assert second.classify([photo], iter(["blue fish"])).classnames[-1] == "blue fish"
+    for names, sentence in REFUSED.items():
+        with pytest.raises(UserError, match=sentence):
+            second.classify([photo], names)
     plain = second.classify([photo])
     np.testing.assert_allclose(
         np.diff(np.log(plain.probabilities[0])),

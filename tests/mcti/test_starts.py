@@ -64,7 +64,7 @@ class TestTokensOfAFolder:
         ("tokens", "changes", "sentence"),
         [
             ([("<hat>", {}), ("<cup>", {})], {}, r"tokens of 'cup', 'hat' and none of the classes"),
-            ([("<mug>", {})], {"vectors": 2}, "has 1 vectors and vectors=2: give vectors=1"),
+            ([("<mug>", {})], {"vectors": 2}, "has 1 vector and vectors=2: give vectors=1"),
             ([("<mug>", {"fingerprint": "b" * 16, "base_model": "x"})], {}, "was learned for x"),
             ([], {}, "no learned tokens|holds no"),
         ],
@@ -86,12 +86,21 @@ class TestLearnedClasses:
 
     @pytest.mark.parametrize(
         ("learn", "sentence"),
-        [(("cup",), "learn='cup' names none of"), (("mug",), "'red dog' are not learned and")],
+        [(("cup",), "learn='cup' names none of"), (("mug",), "learn='mug' leaves out 'red dog'")],
     )
     def test_that_cannot_be(self, learn, sentence):
         tokens = {1: token("<cat>", 1.0)}
         with pytest.raises(UserError, match=sentence):
             learned_classes(settings(learn=learn, start="run"), NAMES, (), tokens)
+
+    def test_that_have_no_tokens(self):
+        """Whether a run lacks some, or `start` is the word for photos."""
+        for start in ("run", "photos"):
+            said = f"learn='mug' leaves out 'red dog', 'cat', for which start='{start}' names no"
+            with pytest.raises(UserError, match=said):
+                learned_classes(settings(learn=("mug",), start=start), NAMES, (), {})
+        with pytest.raises(UserError, match="add='more' leaves out 'red dog', 'cat'"):
+            learned_classes(settings(add="more", start="run"), NAMES, ("mug",), {})
 
 
 def test_words_near_photos_are_whole_words(tmp_path):
@@ -132,7 +141,7 @@ class TestJoinedData:
         assert both.train.labels.tolist() == [0, 1, 2] and both.test.features.shape == (3, 3)
         with pytest.raises(UserError, match="width 3 and of width 4"):
             join(features("a", 3, "x"), features("b", 4, "z"))
-        with pytest.raises(UserError, match="both have the classes 'x'"):
+        with pytest.raises(UserError, match="both have 'x'"):
             join(features("a", 3, "x"), features("b", 3, "x"))
         with pytest.raises(UserError, match="one holds photos"):
             join(open_dataset("pocket:rare"), features("b", 3, "x"))
@@ -227,7 +236,7 @@ def test_a_token_goes_on_from_where_a_run_has_left_it(world, tmp_path):
     more = f",start={world.folder}/first,learn=cat,learning_rate=1e-6,weight_decay=0"
     done = commands.run("mcti_jax.train", world.config + more, f"--workdir={tmp_path}/again")
     assert done.status == 0, done.err
-    assert "1 classes begin there, 1 classes keep their tokens" in done.out
+    assert "1 class begins there, 1 class keeps its token" in done.out
     before, after = vectors_of(world.folder / "first"), vectors_of(tmp_path / "again")
     np.testing.assert_array_equal(after["red dog"], before["red dog"])
     np.testing.assert_allclose(after["cat"], before["cat"], atol=1e-4)
@@ -239,7 +248,7 @@ def test_a_token_goes_on_from_where_a_run_has_left_it(world, tmp_path):
     [
         ("add=folder:more", "needs the tokens of the other classes"),
         ("add=folder:more,start=first,learn=cat", "leave out learn=cat"),
-        ("add=folder:photos,start=first", "both have the classes 'cat', 'red dog'"),
+        ("add=folder:photos,start=first", "both have 'cat', 'red dog'"),
         ("start=nowhere", "nowhere"),
     ],
 )

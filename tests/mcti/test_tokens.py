@@ -46,8 +46,8 @@ def test_other_data_number_the_classes_their_own_way(tmp_path):
 @pytest.mark.parametrize(
     ("classnames", "sentence"),
     [
-        (("c1", "c2", "c10", "crane", "dog"), "only one of them has dog"),
-        (("c1", "c2", "c10"), "only one of them has crane"),
+        (("c1", "c2", "c10", "crane", "dog"), "^the run has not learned 'dog': give data of"),
+        (("c1", "c2", "c10"), "^the data set lacks 'crane': give data of"),
         (("crane", "crane", "c1", "c2", "c10"), "several classes of the run have one name"),
         (("c1", "c2", "c10", "crane"), "several classes of the run have one name"),
     ],

@@ -54,7 +54,7 @@ def test_merged_answers_hold_each_sentence_once_and_every_class():
         "owl": ["The owl is an animal."],
     }
     owls = {key: text for key, text in same.items() if "owl" in text}
-    with pytest.raises(UserError, match="1 classes have no answer, 'fox'"):
+    with pytest.raises(UserError, match="1 class has no answer, 'fox'"):
         merged_answers(questions, owls, "sentences")
 
 

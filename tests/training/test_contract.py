@@ -18,7 +18,12 @@ from common.config import spelled_today
 from common.errors import UserError
 from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
-from common.training.method import find_method, method_class, require_same_shapes
+from common.training.method import (
+    find_method,
+    method_class,
+    require_method,
+    require_same_shapes,
+)
 from tests.training.toy import Toy, get_config
 
 HOOKS = ("name", "get_config", "load", "init", "optimizer", "loss", "evaluate", "save", "read")
@@ -34,6 +39,15 @@ def made(method):
     given = method.get_config()
     before = given.to_json()
     return method(given), before, given.to_json()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("mcti", "of type str"), (None, "of type NoneType"), (mcti_jax.MCTI, "the class MCTI")],
+)
+def test_what_is_no_method_is_named(given, said):
+    with pytest.raises(UserError, match=f"method is {said}: give a method with its fields, as MC"):
+        require_method(given)
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -157,8 +157,8 @@ def test_harmless_fields_may_change(runs, undisturbed):
         ("keep=0", "keep=0"),
         ("seed=-1", "seed=-1 is out of range"),
         ("seed=18446744073709551616", "seed='18446744073709551616' is out of range"),
-        ("mesh.data=16", "needs 16 devices, but there are 8"),
-        ("mesh.model=3", "mesh.model=3 does not divide the 8 devices"),
+        ("mesh.data=16", "needs 16 devices, more than the 8 at hand"),
+        ("mesh.model=3", "mesh.model=3 does not divide the number of devices, 8"),
         ("mesh.model=0", "mesh.model=0"),
     ],
 )

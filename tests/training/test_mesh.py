@@ -28,7 +28,7 @@ def test_given_devices_all_take_part():
     assert list(make_mesh(-1, 2, devices).devices.flat) == devices
     with pytest.raises(UserError, match="leaves some of the 4 devices idle"):
         make_mesh(2, 1, devices)
-    with pytest.raises(UserError, match="needs 8 devices, but there are 4"):
+    with pytest.raises(UserError, match="needs 8 devices, more than the 4 at hand"):
         make_mesh(8, 1, devices)
 
 
@@ -37,8 +37,8 @@ def test_given_devices_all_take_part():
     [
         (0, 1, "give positive numbers"),
         (-1, 0, "give positive numbers"),
-        (-1, 3, r"mesh\.model=3 does not divide the 8 devices"),
-        (16, 1, "needs 16 devices, but there are 8"),
+        (-1, 3, r"mesh\.model=3 does not divide the number of devices, 8"),
+        (16, 1, "needs 16 devices, more than the 8 at hand"),
     ],
 )
 def test_sizes_that_lay_out_no_devices(data, model, sentence):
