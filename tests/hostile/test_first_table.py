@@ -54,7 +54,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     for number, name in enumerate(("red", "green")):
         for photo in range(3):
-            picture(folder / "classes" / name / f"{photo}.png", number)
+            picture(folder / "classes" / name / f"{photo}.png", 3 * number + photo)
     images = [
         {"filename": f"{part}.png", "split": part, "sentences": [{"raw": "one"}, {"raw": "two"}]}
         for part in ("train", "test")
