@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from aape_jax.captioning.method import Captioning
 from aape_jax.captioning.prefix import linear
@@ -54,7 +55,9 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     for number, name in enumerate(("red", "green")):
         for photo in range(3):
-            picture(folder / "classes" / name / f"{photo}.png", 3 * number + photo)
+            file = folder / "classes" / name / f"{photo}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (90 * photo, 90 * number, 0)).save(file)
     images = [
         {"filename": f"{part}.png", "split": part, "sentences": [{"raw": "one"}, {"raw": "two"}]}
         for part in ("train", "test")
