@@ -4,8 +4,9 @@ In two stages (LiMBeR, arXiv 2209.15162; AAPE paper, section 4.3): first the vis
 captions, then AAPE's map and h, with distillation from the image's own captions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -125,6 +126,20 @@ class Captioner:
         nats = optax.softmax_cross_entropy_with_integer_labels(logits, ids)
         real: Bool[Array, "b s"] = jnp.arange(ids.shape[1]) < lengths[:, None]
         return jnp.where(real, nats, 0).sum(axis=1)
+
+    @cached_property
+    def run_nats(self) -> Callable[..., Float[Array, "b"]]:
+        """`nats`, compiled once for all rows and evaluations."""
+        return jax.jit(self.nats)
+
+    @cached_property
+    def run_tokens(self) -> Callable[..., Float[Array, "b s d"]]:
+        """From a row, the visual map, a head, and cells and x of images to `tokens`, likewise."""
+
+        def run(name: str, visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
+            return self.tokens(name, head, apply_linear(visual, grid), x)
+
+        return jax.jit(run, static_argnums=0)
 
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]

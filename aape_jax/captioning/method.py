@@ -213,7 +213,7 @@ class Captioning(Task):
         """Write captions of the test images by every variant, and score them."""
         # What is not about training images.
         model = {name: frozen[name] for name in ("lm", "asking")}
-        nats = partial(jax.jit(self.captioner.nats), model)
+        nats = partial(self.captioner.run_nats, model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
     def questions(self, parts: Mapping[str, QuestionSet]) -> FewShotVQA:

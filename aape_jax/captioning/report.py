@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt8
@@ -12,7 +11,6 @@ from ml_collections import ConfigDict
 
 from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import CaptioningFeatures, Views, caption_tokens
-from aape_jax.captioning.prefix import apply_linear
 from aape_jax.core.head import parameter_count
 from aape_jax.core.pictures import text_picture
 from aape_jax.core.texts import flattened
@@ -58,12 +56,8 @@ def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix
     def row(name: str) -> VisualPrefix:
         head = trainable.get(name, {}).get("head", {})
 
-        @jax.jit
-        def run(visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
-            return captioner.tokens(name, head, apply_linear(visual, grid), x)
-
         def show(views: Views) -> Array:
-            return run(visual, head, *deal((views.grid, views.x), visual))
+            return captioner.run_tokens(name, visual, head, *deal((views.grid, views.x), visual))
 
         return VisualPrefix(show, parameter_count((visual, head)))
 

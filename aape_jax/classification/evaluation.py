@@ -24,6 +24,9 @@ from common.training import say
 
 Row = dict[str, float]
 
+AT_ONCE = 2048
+"""Photos of an evaluation, over all devices."""
+
 
 def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarray]) -> Row:
     """Return the accuracy on each test set."""
@@ -50,7 +53,8 @@ def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Pre
 
 
 def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
-    return over_devices(_predict, (params, test.features(head.classes)), test.x, head=head)
+    shared = params, test.features(head.classes)
+    return over_devices(_predict, shared, test.x, head=head, at_once=AT_ONCE)
 
 
 def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:

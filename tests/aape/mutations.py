@@ -191,8 +191,8 @@ MUTATIONS = (
     Mutation(
         "measured by the template alone",
         "aape_jax/classification/evaluation.py",
-        "(params, test.features(head.classes))",
-        "(params, test.w)",
+        "params, test.features(head.classes)",
+        "params, test.w",
         "aape/test_class_features.py",
     ),
     Mutation(
