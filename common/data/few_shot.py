@@ -28,7 +28,7 @@ def few_shot(split: Split, shots: int, seed: int) -> Split:
     if not len(split):
         raise UserError("there are no examples to learn from: give a data set with a train part.")
     chosen = []
-    for label, rows in enumerate(rows_by_class(split.labels, split.labels.max() + 1)):
+    for label, rows in enumerate(rows_by_class(split.labels, int(split.labels.max()) + 1)):
         order = np.random.default_rng((seed, label)).permutation(len(rows))
         chosen.append(rows[order[:shots]])
     return split.take(np.concatenate(chosen))

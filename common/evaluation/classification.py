@@ -55,7 +55,7 @@ def class_means(
     features: Float[np.ndarray, "b d"], labels: Int[np.ndarray, "b"]
 ) -> Float[np.ndarray, "k d"]:
     """Return the unit-length mean of each class's unit features, for classes that have any."""
-    groups = rows_by_class(labels, labels.max() + 1)
+    groups = rows_by_class(labels, int(labels.max()) + 1)
     return normalise(np.stack([features[rows].mean(0) for rows in groups if len(rows)]))
 
 
