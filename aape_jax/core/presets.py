@@ -65,8 +65,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "projection.out_relu": True,
         "learning_rate": 2e-3,
     },
-    # CLIP-Adapter's ratio.
-    "clip_adapter": {
+    # The same with CLIP-Adapter's ratio, which mixes class features here, not those of images.
+    "adapter_projection": {
         "aggregator.kind": "anchored",
         "aggregator.heads": 1,
         "projection.kind": "fc",
