@@ -79,10 +79,9 @@ class FewShotVQA:
                 "the parts of one data set?"
             )
         self.lm, self.train, self.test, self.config = lm, train, test, config
-        self.generator = np.random.default_rng(config.vqa.seed)
         count = len(test.texts.texts)
         limit = min(config.vqa.questions or count, count)
-        self.rows = np.sort(self.generator.permutation(count)[:limit])
+        self.rows = np.sort(np.random.default_rng(config.vqa.seed).permutation(count)[:limit])
         answers = [answer for row in test.texts.answers for answer in row]
         self.longest = max(len(answer.split()) for answer in answers)
         self.length = max(len(lm.tokenizer.encode(f" {answer}")) for answer in answers) + 1
@@ -120,16 +119,20 @@ class FewShotVQA:
         return answer_page(self.test.texts, self.rows, answers, self.config.pictures)
 
     def _prompts(self, shots: int) -> Prompts:
-        """Draw examples for each question anew, of different images."""
+        """Draw examples for each question anew, of different images.
+
+        Which they are does not depend on what other numbers of examples are asked for.
+        """
         source, questions_of = self.train.texts, by_image(self.train.texts.image)
         if shots > len(questions_of):
             raise UserError(
                 f"vqa.shots={shots}, but only {len(questions_of)} images have examples."
             )
+        generator = np.random.default_rng((self.config.vqa.seed, shots))
         texts, images = [], []
         for row in self.rows:
-            drawn = self.generator.permutation(len(questions_of))[:shots]
-            examples = [int(self.generator.choice(questions_of[i])) for i in drawn]
+            drawn = generator.choice(len(questions_of), shots, replace=False)
+            examples = [int(generator.choice(questions_of[i])) for i in drawn]
             images.append([source.image[example] for example in examples])
             solved = [_told(source.texts[e], source.answers[e]) for e in examples]
             texts.append([*solved, question(self.test.texts.texts[row])])
