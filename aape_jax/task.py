@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
+from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
 from aape_jax.core.optimizer import learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
 from common.config import changed, flatten
@@ -165,20 +165,6 @@ class Task(Method):
         learned = self.read(workdir)
         self.require_fit(learned)
         return learned, placed(self.encode().frozen, self.frozen_rules, mesh), mesh
-
-
-def head_file(workdir: AnyPath, name: str) -> AnyPath:
-    """Return where a run's folder holds what is kept of a variant."""
-    return workdir / "heads" / f"{name}.safetensors"
-
-
-def read_heads(workdir: AnyPath, names: Iterable[str]) -> PyTree:
-    """Return what a run kept of some variants, as they lie in its trainable tree.
-
-    Raises:
-      UserError: A file is missing or damaged.
-    """
-    return {name: {"head": read_head(head_file(workdir, name))} for name in names}
 
 
 def summed(

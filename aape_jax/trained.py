@@ -20,7 +20,7 @@ from aape_jax.classification.class_texts import without_lost_sentences
 from aape_jax.classification.learned import class_features, learned_classnames
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.head import Head
-from aape_jax.core.heads_file import read_head, require_fit
+from aape_jax.core.heads_file import head_file, read_head, require_fit
 from aape_jax.core.presets import OWN
 from common.clip import CLIP, Predictions, load_clip
 from common.clip.class_file import ClassFeatures, read_published_classes
@@ -129,7 +129,7 @@ def load(run: AnyPath | str) -> TrainedHead:
     """
     run = local_run(run)
     config = with_defaults(read_config(run, defaults()))
-    head = read_head(run / "heads" / f"{OWN}.safetensors")
+    head = read_head(head_file(run, OWN))
     return TrainedHead(config, head, read_published_classes(run))
 
 

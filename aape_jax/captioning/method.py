@@ -21,12 +21,12 @@ from aape_jax.captioning.prefix import require_map
 from aape_jax.captioning.report import CaptionReport, require_scorer, show_rows
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
-from aape_jax.core.heads_file import read_head
+from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
 from aape_jax.datasets.caption_set import open_caption_set
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import is_question_set, read_questions
-from aape_jax.task import Task, evaluated, head_file
+from aape_jax.task import Task, evaluated
 from common.checks import Range, check_ranges
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip

@@ -11,9 +11,9 @@ from aape_jax.classification.inputs import open_inputs, require_one_width, text_
 from aape_jax.classification.material import encode_all
 from aape_jax.classification.testsets import TestSet, encode_target, open_target
 from aape_jax.core.head import Head
-from aape_jax.core.heads_file import read_head, require_fit
+from aape_jax.core.heads_file import head_file, read_head, require_fit
 from aape_jax.core.presets import ALWAYS, variants
-from aape_jax.task import evaluated, head_file
+from aape_jax.task import evaluated
 from common.clip import load_clip
 from common.paths import AnyPath
 from common.training import Evaluation
