@@ -8,6 +8,7 @@
 What is called test here is VQA's validation part, whose answers are public.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from aape_jax.datasets.coco_files import (
     REMEDY,
+    Entries,
     captions_in,
     entries,
     photos,
@@ -38,16 +40,9 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
     folder, name = local_path(where), PARTS[part]
     require_there(file for split in PARTS.values() for file in _files(folder, split))
     file, answers = _files(folder, name)
-    questions = entries(
-        read_json(file, REMEDY), file, "questions", ("question_id", "image_id", "question")
-    )
+    questions = _entries(file, "questions", ("question_id", "image_id", "question"))
     numbers, pictures = questions.numbers("question_id"), questions.numbers("image_id")
-    annotations = entries(
-        read_json(answers, REMEDY),
-        answers,
-        "annotations",
-        ("question_id", "answer_type", "answers"),
-    )
+    annotations = _entries(answers, "annotations", ("question_id", "answer_type", "answers"))
     answered, kinds = annotations.numbers("question_id"), annotations.texts("answer_type")
     require_once(numbers, "question", file)
     require_once(answered, "question", answers)
@@ -70,6 +65,10 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
         answers=tuple(_people(annotations.rows[row], answers) for row in rows),
         kinds=tuple(kinds[row] for row in rows),
     )
+
+
+def _entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
+    return entries(read_json(file, REMEDY), file, name, fields)
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:
