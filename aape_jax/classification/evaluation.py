@@ -24,6 +24,9 @@ from common.training import say
 
 Row = dict[str, float]
 
+Predicted = Mapping[str, Int[np.ndarray, "b"]]
+"""The classes of each test set's photos, by its prefix."""
+
 AT_ONCE = 2048
 """Photos of an evaluation, over all devices."""
 
@@ -36,25 +39,31 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
     }
 
 
-def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
-    """Return the accuracy and size of a trained head; it sees only the classes' features."""
+def predict_all(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Predicted:
+    """Classify all photos by a trained head, which sees only the classes' features."""
 
-    row = scores(tests, lambda test: _predicted(head, params, test))
+    def run(test: TestSet) -> Int[np.ndarray, "b"]:
+        shared = params, test.features(head.classes)
+        return over_devices(_predict, shared, test.x, head=head, at_once=AT_ONCE)
+
+    return {prefix: run(test) for prefix, test in tests.items()}
+
+
+def head_row(predicted: Predicted, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
+    """Return the accuracy and size of a trained head."""
+    row = {
+        f"{prefix}accuracy": accuracy(classes, tests[prefix].labels)
+        for prefix, classes in predicted.items()
+    }
     return row | {"parameters": float(parameter_count(params))}
 
 
-def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> PredictionsReport:
-    """Return what a trained head did with the classes and photos of the first test set."""
+def report(predicted: Predicted, tests: Mapping[str, TestSet]) -> PredictionsReport:
+    """Return what a head did with the classes and photos of the first test set."""
     if not tests:
         return PredictionsReport()
-    test = next(iter(tests.values()))
-    predicted = _predicted(head, params, test)
-    return predictions_report(predicted, test.labels, test.classnames, test.names)
-
-
-def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
-    shared = params, test.features(head.classes)
-    return over_devices(_predict, shared, test.x, head=head, at_once=AT_ONCE)
+    prefix, test = next(iter(tests.items()))
+    return predictions_report(predicted[prefix], test.labels, test.classnames, test.names)
 
 
 def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
