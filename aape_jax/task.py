@@ -82,6 +82,14 @@ class Task(Method):
     def encode(self) -> RunInputs:
         """Encode what was opened, or read it from the cache."""
 
+    def encode_test(self) -> PyTree:
+        """Encode what evaluation reads of what was opened, or read it from the cache.
+
+        Returns:
+          As much of the frozen tree.
+        """
+        return self.encode().frozen
+
     @property
     @abc.abstractmethod
     def names(self) -> Sequence[str]:
@@ -156,7 +164,7 @@ class Task(Method):
             return method.evaluate(learned, frozen)
 
     def reopen(self, workdir: AnyPath) -> tuple[PyTree, PyTree, Mesh]:
-        """Return what a finished run saved, the frozen tree on the devices, and these.
+        """Return what a finished run saved, what it reads on the devices, and these.
 
         Heads of other sizes are refused before anything is encoded.
         """
@@ -164,7 +172,7 @@ class Task(Method):
         self.open(mesh)
         learned = self.read(workdir)
         self.require_fit(learned)
-        return learned, placed(self.encode().frozen, self.frozen_rules, mesh), mesh
+        return learned, placed(self.encode_test(), self.frozen_rules, mesh), mesh
 
 
 def summed(
