@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.features import Views
+from aape_jax.captioning.features import ImageFeatures
 from aape_jax.core.pictures import answer_page
 from aape_jax.datasets.question_set import QuestionSet, by_image
 from common.errors import UserError
@@ -29,7 +29,7 @@ class Part:
     """Questions about images, with the images' features."""
 
     texts: QuestionSet
-    views: Views
+    images: ImageFeatures
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ class FewShotVQA:
         self.answers: dict[str, dict[int, list[str]]] = {}
 
     def __call__(
-        self, prefixes: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
+        self, prefixes: Mapping[str, Callable[[ImageFeatures], Array]], lm_params: PyTree
     ) -> dict[str, dict[str, float]]:
         """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
 
         Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
         """
         width = self.lm.config.width
-        blind = {"blind": lambda views: jnp.zeros((len(views.x), 0, width))}
+        blind = {"blind": lambda images: jnp.zeros((len(images.x), 0, width))}
         self.answers = {
             name: {shots: self._answer(name, shots, show, lm_params) for shots in self.prompts}
             for name, show in (dict(prefixes) | blind).items()
@@ -141,17 +141,17 @@ class FewShotVQA:
         return Prompts(numbers, self.test.texts.image[self.rows], ids, mask)
 
     def _answer(
-        self, name: str, shots: int, show: Callable[[Views], Array], lm_params: PyTree
+        self, name: str, shots: int, show: Callable[[ImageFeatures], Array], lm_params: PyTree
     ) -> list[str]:
         prompts, count = self.prompts[shots], len(self.rows)
         parts = batches(count, self.config.images_at_once, sharers(lm_params))
         answers: list[str] = []
         with Progress(count, f"Answers, {name}, {shots}-shot", unit="questions") as bar:
             for rows, real in parts:
-                views = [self.train.views.take(prompts.images[rows, k]) for k in range(shots)]
-                views.append(self.test.views.take(prompts.asked[rows]))
+                seen = [self.train.images.take(prompts.images[rows, k]) for k in range(shots)]
+                seen.append(self.test.images.take(prompts.asked[rows]))
                 whole, mask = join(
-                    self.lm, lm_params, [show(view) for view in views],
+                    self.lm, lm_params, [show(images) for images in seen],
                     *deal((prompts.ids[rows], prompts.mask[rows]), lm_params),
                 )  # fmt: skip
                 texts = write_texts(self.lm, lm_params, whole, mask, length=self.length)

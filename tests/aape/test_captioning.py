@@ -192,12 +192,6 @@ def test_where_the_tokens_stand(position):
     np.testing.assert_allclose(found, np.concatenate(parts, axis=1), rtol=1e-4, atol=1e-5)
 
 
-def test_without_aape_the_visual_tokens_stand_alone():
-    visual = jnp.asarray(vectors(3, 4, 6))
-    assert not Prefix("none", 1).has_aape
-    np.testing.assert_array_equal(Prefix("none", 1)(visual), visual)
-
-
 def test_captions_as_tokens():
     lm = random_lm(LM, byte_tokenizer())
     tokens = caption_tokens(lm, [["a cat", "a photo of two dogs"], [" a cat"]], longest=4)

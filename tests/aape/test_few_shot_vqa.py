@@ -145,8 +145,11 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
     monkeypatch.setattr(
         method, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
     )
-    features = iter([own.views for own in found.values()])
-    monkeypatch.setattr(method, "see", lambda *_: next(features))
+    monkeypatch.setattr(
+        method, "encode_images", lambda *_: {name: own.images for name, own in found.items()}
+    )
+    # What the run learned from is not opened.
+    monkeypatch.setattr(method, "open_caption_set", lambda _: pytest.fail("captions were opened"))
     rows = rows_of(Captioning, config, tmp_path, "pocket:questions")
     assert list(rows) == ["aape", "none", "blind", "most_frequent"]
     # One kind of question in two, and of three people two others gave the answer.
