@@ -22,7 +22,13 @@ from aape_jax.captioning.report import CaptionReport, KnownCaptions, require_sco
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
 from aape_jax.core.heads_file import head_file, read_head
-from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.core.summary import (
+    TEST_DATA,
+    array_digest,
+    encoders,
+    evaluation_fingerprints,
+    pairs_summary,
+)
 from aape_jax.core.texts import by_class, encode_captions, flattened
 from aape_jax.datasets.caption_set import open_caption_set
 from aape_jax.datasets.question_set import QuestionSet
@@ -96,7 +102,7 @@ class Captioning(Task):
             **encoders(self.clip),
             "lm": self.lm.fingerprint,
             "caption tokens": array_digest(tokenised),
-            **evaluation(measured),
+            **evaluation_fingerprints(measured),
         }
         if self.start:
             prints["visual map"] = array_digest(self.start)

@@ -45,7 +45,7 @@ def _taught(
     return watched(inputs, teacher), teacher.attention.mean(axis=1)
 
 
-def warn_if_drifted(name: str, metrics: dict[str, float]) -> bool:
+def warn_if_drifted(name: str, metrics: dict[str, float]) -> None:
     """Say so when the aggregated prompt has left the prompts."""
     cosine = metrics["teacher/cos_pa_pbar"]
     if cosine < DRIFTED:
@@ -54,7 +54,6 @@ def warn_if_drifted(name: str, metrics: dict[str, float]) -> bool:
             f"{DRIFTED}: the aggregator fits the image instead of selecting prompts. Consider "
             "aggregator.kind=anchored or aggregator.anchor_weight above 0."
         )
-    return cosine < DRIFTED
 
 
 def attention_picture(

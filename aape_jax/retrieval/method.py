@@ -15,7 +15,13 @@ from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
-from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.core.summary import (
+    TEST_DATA,
+    array_digest,
+    encoders,
+    evaluation_fingerprints,
+    pairs_summary,
+)
 from aape_jax.core.texts import by_class
 from aape_jax.core.unit import unit
 from aape_jax.retrieval.features import (
@@ -78,7 +84,7 @@ class Retrieval(Task):
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
         source = self.epochs(train.fingerprint)
-        prints = encoders(self.clip) | evaluation({TEST_DATA: self.test.fingerprint})
+        prints = encoders(self.clip) | evaluation_fingerprints({TEST_DATA: self.test.fingerprint})
         if self.started:
             prints["start"] = array_digest(self.started)
         del self.sets, self.clip

@@ -18,14 +18,20 @@ from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
-from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.core.summary import (
+    TEST_DATA,
+    array_digest,
+    encoders,
+    evaluation_fingerprints,
+    pairs_summary,
+)
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import read_questions
 from aape_jax.task import Task, evaluated, summed
 from aape_jax.vqa.answers import usual_answers, vocabulary
 from aape_jax.vqa.features import QuestionFeatures, encode_questions
 from aape_jax.vqa.head import VQAHead
-from aape_jax.vqa.tables import check, outline, to_learn, training_questions
+from aape_jax.vqa.tables import check_settings, outline, to_learn, training_questions
 from aape_jax.vqa.towers import make_tower
 from common.checks import Range, check_ranges
 from common.errors import UserError
@@ -64,7 +70,7 @@ class VQA(Task):
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in nothing; a `start` that cannot be read is refused here."""
-        check(config)
+        check_settings(config)
         read_start(config.start)
         return config
 
@@ -101,7 +107,7 @@ class VQA(Task):
         train, parts = self.sets["train"], self._encoded(self.sets)
         self.test = parts["test"]
         measured = {TEST_DATA: self.sets["test"].fingerprint}
-        prints = encoders(self.clip) | evaluation(measured)
+        prints = encoders(self.clip) | evaluation_fingerprints(measured)
         if self.start:
             prints["start"] = array_digest(self.start)
         frozen, source = to_learn(parts["train"], self.known), self.epochs(train.fingerprint)
@@ -137,7 +143,7 @@ class VQA(Task):
     def _plan(self) -> None:
         """Read every option, before anything slow is begun."""
         config = self.config
-        check(config)
+        check_settings(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         configs = variants(config, VARIANTS)
         self.objectives = {name: prompt_objective(variant) for name, variant in configs.items()}

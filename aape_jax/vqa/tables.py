@@ -16,11 +16,11 @@ from common.clip.known import describe_clip
 from common.errors import UserError
 
 
-def check(config: ConfigDict) -> None:
+def check_settings(config: ConfigDict) -> None:
     """Refuse settings that no run on questions can follow.
 
     Raises:
-      UserError: it does.
+      UserError: One is out of range, or two contradict each other.
     """
     if not config.model:
         raise UserError("model='' cannot encode questions: name a model.")
