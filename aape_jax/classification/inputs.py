@@ -23,7 +23,7 @@ AnySplit = ImageSplit | FeatureSplit
 
 @dataclass(frozen=True, eq=False)
 class ClassificationInputs:
-    """What `open_inputs` gives.
+    """What a classification run reads: its models, photos and texts, none of them encoded.
 
     Attributes:
       config: The run's, with nothing left to be filled in.

@@ -19,7 +19,7 @@ from common.protocols.models import cache_of
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What `gather` gives.
+    """Features of all that a classification run reads, and what they belong to.
 
     Attributes:
       clip: None where only features are at hand.

@@ -156,7 +156,7 @@ def variants(
 
 
 def _undone(config: ConfigDict, name: str) -> dict[str, Any]:
-    """Return what a preset takes back of the run's own preset; what the user wrote is not."""
+    """Return the fields that another preset resets, but for those that the user set."""
     if name not in PRESETS or "preset" not in config:
         return {}
     ours, values = preset(config.preset), flatten(config)

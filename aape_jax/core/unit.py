@@ -9,7 +9,7 @@ EPS = 1e-12
 
 def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
     """Scale each row to unit length; a row of zeros stays so, with zero gradient."""
-    # Unlike `common.clip.model.unit`, which takes no zeros: a class may have no prompt.
+    # Unlike `common.clip.encode.unit`, which takes no zeros: a class may have no prompt.
     return x * lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), EPS))
 
 

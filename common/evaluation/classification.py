@@ -45,7 +45,7 @@ def class_accuracy(
 
 def normalise(features: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b d"]:
     """Divide each row by its L2 norm, in float32 at least. A row of zeros stays one."""
-    # Unlike `common.clip.model.unit`: on the host, for any caller's features, in their precision.
+    # Unlike `common.clip.encode.unit`: on the host, for any caller's features, in their precision.
     features = features.astype(np.promote_types(features.dtype, np.float32))
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(norms > 0, norms, 1)
