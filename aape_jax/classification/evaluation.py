@@ -88,26 +88,13 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
       UserError: a name is unknown.
     """
     check_baselines(config)
-    rows = {}
-    for name in config.baselines:
-        if name in LEARNERS:
-            if material.clip is None:
-                say(f"{name} is left out: it needs a text tower, and model='' names none.")
-            else:
-                rows[name] = _context_row(name, config, material)
-        elif name in FEW_SHOT:
-            rows[name] = _few_shot_row(name, config, material)
-        else:
-            rows[name] = scores(
-                learned_tests(material),
-                lambda test, name=name: BASELINES[name](material.x[0], material.labels, test.x),
-            )
-    return rows
+    rows = {name: ROWS[name](name, config, material) for name in config.baselines}
+    return {name: row for name, row in rows.items() if row is not None}
 
 
 def check_baselines(config: ConfigDict) -> None:
     """Refuse unknown names before time is spent."""
-    check_choices(config, {"baselines": (*BASELINES, *FEW_SHOT, *LEARNERS)})
+    check_choices(config, {"baselines": ROWS})
 
 
 def learned_tests(material: Material) -> dict[str, TestSet]:
@@ -116,9 +103,19 @@ def learned_tests(material: Material) -> dict[str, TestSet]:
     return {prefix: test for prefix, test in material.tests.items() if test.classnames == learned}
 
 
+def _plain_row(name: str, config: ConfigDict, material: Material) -> Row:
+    del config
+
+    def classify(test: TestSet) -> Int[np.ndarray, "b"]:
+        return BASELINES[name](material.x[0], material.labels, test.x)
+
+    return scores(learned_tests(material), classify)
+
+
 def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
     validation, kind = material.validation, config.classifier.classes
-    classify = FEW_SHOT[name](
+    baseline = FEW_SHOT[name]
+    classify = baseline.learn(
         Problem(
             x=material.x[0],
             labels=material.labels,
@@ -130,13 +127,16 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
     )
     tests = learned_tests(material)
     row = scores(tests, lambda test: classify(test.x, None).argmax(axis=1))
-    if name.startswith("tip"):
+    if not baseline.other_classes:
         return row
     others = {prefix: test for prefix, test in material.tests.items() if prefix not in tests}
     return row | scores(others, lambda test: classify(test.x, test.features(kind)).argmax(axis=1))
 
 
-def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
+def _context_row(name: str, config: ConfigDict, material: Material) -> Row | None:
+    if material.clip is None:
+        say(f"{name} is left out: it needs a text tower, and model='' names none.")
+        return None
     learner = LEARNERS[name]
     examples = len(material.labels)
     sampler = Sampler(examples, learner.batch or config.batch, config.seed)
@@ -154,3 +154,11 @@ def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
         config.seed,
     )
     return scores(material.tests, lambda test: classify(test.x, test.classnames))
+
+
+ROWS: Mapping[str, Callable[[str, ConfigDict, Material], Row | None]] = {
+    **dict.fromkeys(BASELINES, _plain_row),
+    **dict.fromkeys(FEW_SHOT, _few_shot_row),
+    **dict.fromkeys(LEARNERS, _context_row),
+}
+"""What measures each baseline; None where it is left out."""

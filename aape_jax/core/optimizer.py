@@ -24,19 +24,28 @@ IMAGENET_EPOCHS = 50
 """Of ImageNet, however many shots (CoOp)."""
 
 
+def _coop(shots: int, recipe: str) -> int:
+    if recipe == IMAGENET:
+        return IMAGENET_EPOCHS
+    return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
+
+
+SCHEDULES: Mapping[str, Callable[[int, str], int]] = {
+    "short": lambda shots, recipe: SHORT_EPOCHS,
+    "coop": _coop,
+}
+"""Epochs by the number of shots and the name of the paper's data set. `counts` is none of them: it
+leaves the loop's fields as they are."""
+
+
 def epochs(schedule: str, shots: int, recipe: str = "") -> int:
     """Return the number of epochs of a schedule on a data set of the paper.
 
     Raises:
       UserError: there is no such schedule.
     """
-    if schedule == "short":
-        return SHORT_EPOCHS
-    if schedule == "coop" and recipe == IMAGENET:
-        return IMAGENET_EPOCHS
-    if schedule == "coop":
-        return next((count for below, count in COOP_EPOCHS if 0 < shots < below), 200)
-    raise UserError(f"schedule={schedule!r} is unknown; choose one of counts, short, coop.")
+    check_choice("schedule", schedule, ("counts", *SCHEDULES))
+    return SCHEDULES[schedule](shots, recipe)
 
 
 def counts(config: ConfigDict, examples: int) -> dict[str, int]:

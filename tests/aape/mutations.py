@@ -128,8 +128,8 @@ MUTATIONS = (
     Mutation(
         "ImageNet trained like the others",
         "aape_jax/core/optimizer.py",
-        'if schedule == "coop" and recipe == IMAGENET:',
-        'if schedule == "coop" and recipe == "other":',
+        "if recipe == IMAGENET:",
+        'if recipe == "other":',
         "aape/test_recipes.py",
     ),
     Mutation(

@@ -94,10 +94,23 @@ def clip_adapter(problem: Problem) -> Scores:
     return scores
 
 
-FEW_SHOT: Mapping[str, Callable[[Problem], Scores]] = {
-    "tip_adapter": tip_adapter,
-    "tip_adapter_f": tip_adapter_f,
-    "clip_adapter": clip_adapter,
+@dataclass(frozen=True)
+class FewShot:
+    """A few-shot classifier.
+
+    Attributes:
+      learn: What trains it.
+      other_classes: Whether it tells classes apart that it did not learn.
+    """
+
+    learn: Callable[[Problem], Scores]
+    other_classes: bool
+
+
+FEW_SHOT: Mapping[str, FewShot] = {
+    "tip_adapter": FewShot(tip_adapter, other_classes=False),
+    "tip_adapter_f": FewShot(tip_adapter_f, other_classes=False),
+    "clip_adapter": FewShot(clip_adapter, other_classes=True),
 }
 
 
