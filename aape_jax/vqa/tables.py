@@ -20,7 +20,7 @@ def check_settings(config: ConfigDict) -> None:
     """Refuse settings that no run on questions can follow.
 
     Raises:
-      UserError: One is out of range, or two contradict each other.
+      UserError: A field contradicts another, or no model is named.
     """
     if not config.model:
         raise UserError("model='' cannot encode questions: name a model.")
