@@ -29,7 +29,8 @@ def teacher_report(
 
     An aggregator that draws draws alike on each device and for each `AT_ONCE` photos.
     """
-    shared, rows = (params, batch, key), np.arange(len(batch.labels))
+    # As numbers, which unlike keys can be sent to other hosts' devices.
+    shared, rows = (params, batch, jax.random.key_data(key)), np.arange(len(batch.labels))
     metrics, attention = over_devices(_taught, shared, rows, at_once=AT_ONCE, objective=objective)
     means = {f"teacher/{name}": float(values.mean()) for name, values in metrics.items()}
     return means, attention
@@ -39,9 +40,11 @@ def _taught(
     shared: PyTree, rows: Int[Array, "b"], *, objective: Objective
 ) -> tuple[dict[str, Float[Array, "b m"]], Float[Array, "b n"]]:
     """Return of some rows of a batch what is watched, and the attention."""
-    params, batch, key = shared
+    params, batch, key_data = shared
     images = replace(batch, x=batch.x[rows], labels=batch.labels[rows], rows=batch.rows[rows])
-    inputs, teacher = objective.aggregate(params, images.prompted, key)
+    inputs, teacher = objective.aggregate(
+        params, images.prompted, jax.random.wrap_key_data(key_data)
+    )
     return watched(inputs, teacher), teacher.attention.mean(axis=1)
 
 
