@@ -38,8 +38,7 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
         nothing is to be done.
     """
     # Imported once the flags are in order, so that help and mistakes show at once.
-    from aape_jax.core.heads_file import heads_in, write_heads
-    from aape_jax.task import read_heads
+    from aape_jax.core.heads_file import heads_in, read_heads, write_heads
     from aape_jax.tasks import TASKS
     from common.training.method import read_run_config
     from common.training.unfinished import read_unfinished

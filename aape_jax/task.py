@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.core.heads_file import heads_in, read_head, require_fit, write_heads
+from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
 from aape_jax.core.optimizer import learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
 from common.config import changed, flatten
@@ -81,6 +81,14 @@ class Task(Method):
     @abc.abstractmethod
     def encode(self) -> RunInputs:
         """Encode what was opened, or read it from the cache."""
+
+    def encode_test(self) -> PyTree:
+        """Encode what evaluation reads of what was opened, or read it from the cache.
+
+        Returns:
+          As much of the frozen tree.
+        """
+        return self.encode().frozen
 
     @property
     @abc.abstractmethod
@@ -156,7 +164,7 @@ class Task(Method):
             return method.evaluate(learned, frozen)
 
     def reopen(self, workdir: AnyPath) -> tuple[PyTree, PyTree, Mesh]:
-        """Return what a finished run saved, the frozen tree on the devices, and these.
+        """Return what a finished run saved, what it reads on the devices, and these.
 
         Heads of other sizes are refused before anything is encoded.
         """
@@ -164,21 +172,7 @@ class Task(Method):
         self.open(mesh)
         learned = self.read(workdir)
         self.require_fit(learned)
-        return learned, placed(self.encode().frozen, self.frozen_rules, mesh), mesh
-
-
-def head_file(workdir: AnyPath, name: str) -> AnyPath:
-    """Return where a run's folder holds what is kept of a variant."""
-    return workdir / "heads" / f"{name}.safetensors"
-
-
-def read_heads(workdir: AnyPath, names: Iterable[str]) -> PyTree:
-    """Return what a run kept of some variants, as they lie in its trainable tree.
-
-    Raises:
-      UserError: A file is missing or damaged.
-    """
-    return {name: {"head": read_head(head_file(workdir, name))} for name in names}
+        return learned, placed(self.encode_test(), self.frozen_rules, mesh), mesh
 
 
 def summed(

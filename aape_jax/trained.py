@@ -20,12 +20,13 @@ from aape_jax.classification.class_texts import without_lost_sentences
 from aape_jax.classification.learned import class_features, learned_classnames
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.head import Head
-from aape_jax.core.heads_file import read_head, require_fit
+from aape_jax.core.heads_file import head_file, read_head, require_fit
 from aape_jax.core.presets import OWN
-from common.clip import CLIP, Predictions, load_clip
+from common.clip import CLIP, Predictions
 from common.clip.class_file import ClassFeatures, read_published_classes
 from common.clip.prompts import require_names
 from common.config import read_config
+from common.data import open_dataset
 from common.encoding import Encoder, encode_list
 from common.errors import UserError
 from common.hub import local_run
@@ -33,6 +34,7 @@ from common.latest import Latest
 from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import product_precision
+from common.protocols.models import clip_of
 from configs.aape import defaults
 
 
@@ -65,7 +67,7 @@ class TrainedHead:
         """
         if not self.config.model:
             raise UserError("the run has model='', so no image tower for photos.")
-        clip = load_clip(self.config.model, self.config.dtype, image_size=self.config.image_size)
+        clip = clip_of(self.config)
         require_fit(OWN, self.params, self.head.shapes(clip.config.text.projection))
         return clip
 
@@ -74,7 +76,8 @@ class TrainedHead:
         """The classes that the run learned, as its data set says them."""
         if self.published:
             return self.published.classnames
-        return learned_classnames(self.config)
+        dataset = open_dataset(self.config.data, holdout=self.config.holdout)
+        return learned_classnames(self.config, dataset.classnames)
 
     def class_features(self, names: Iterable[Any] | None = None) -> Float[np.ndarray, "k p"]:
         """Return CLIP's features of the given classes, or of those that the run learned.
@@ -92,7 +95,9 @@ class TrainedHead:
             return self.published.of(self.clip)
 
         def compute() -> Float[np.ndarray, "k p"]:
-            config = without_lost_sentences(self.config) if given else self.config
+            config, kinds = self.config, (self.config.classifier.classes,)
+            if given:
+                config = without_lost_sentences(config, kinds)
             return class_features(config, self.clip, names)
 
         return self._latest.get((given, names), compute)
@@ -129,7 +134,7 @@ def load(run: AnyPath | str) -> TrainedHead:
     """
     run = local_run(run)
     config = with_defaults(read_config(run, defaults()))
-    head = read_head(run / "heads" / f"{OWN}.safetensors")
+    head = read_head(head_file(run, OWN))
     return TrainedHead(config, head, read_published_classes(run))
 
 

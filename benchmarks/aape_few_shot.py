@@ -45,9 +45,9 @@ def measure(
     results = {"zero_shot": [accuracy(nearest_by_cosine(test, w), dataset.test.labels)]}
     for name, classify in BASELINES.items():
         results[name] = [accuracy(classify(x, labels, test), dataset.test.labels)]
-    for name, learn in FEW_SHOT.items():
+    for name, own in FEW_SHOT.items():
         problems = [Problem(x, labels, w, None, batch, seed) for seed in range(seeds)]
-        scores = [learn(problem)(test, None) for problem in problems]
+        scores = [own.learn(problem)(test, None) for problem in problems]
         results[name] = [accuracy(logits.argmax(axis=1), dataset.test.labels) for logits in scores]
     return {name: summarise(numbers) for name, numbers in results.items()}
 

@@ -17,7 +17,7 @@ from absl import flags
 from aape_jax.classification.material import gather
 from aape_jax.classification.testsets import TestSet
 from aape_jax.core.head import Head
-from aape_jax.core.heads_file import read_head
+from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.logits import cosines
 from aape_jax.core.presets import ALWAYS, variants
 from common.config import read_config
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
     for name, variant in variants(config, always=ALWAYS).items():
         head = Head.from_config(variant)
         if head.mode == "template_and_aape":
-            params = read_head(workdir / "heads" / f"{name}.safetensors")
+            params = read_head(head_file(workdir, name))
             for prefix, test in tests.items():
                 accuracies = with_prompts(head, params, test)
                 cells = [f"{100 * value:.1f}" for value in accuracies.values()]

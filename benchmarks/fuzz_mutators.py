@@ -5,10 +5,7 @@ import io
 import json
 import random
 import zipfile
-from collections.abc import Callable
 from typing import Any
-
-Mutator = Callable[[bytes, random.Random], bytes]
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 3.5, -0.0, 1e-300, 1e300, 10**9, 2**31, 2**63, 2**64, 10**40),

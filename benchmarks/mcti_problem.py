@@ -163,8 +163,8 @@ def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
 class Repeating:
     """Standard normal numbers that repeat: a billion fresh ones take longer than a benchmark."""
 
-    def __init__(self, rng: np.random.Generator, length: int = 2**22):
-        self.numbers = normal(rng, length)
+    def __init__(self, rng: np.random.Generator):
+        self.numbers = normal(rng, 2**22)
 
     def __call__(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
         """Return numbers of a shape, from a random place on."""

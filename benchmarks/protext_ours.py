@@ -14,6 +14,9 @@ from common.clip import encode_text
 from common.clip.encode import unit
 from common.flops import count_flops
 
+AT_ONCE = 64
+"""Sentences that are encoded together."""
+
 
 class JaxStep:
     """(b) or (c): AdamW steps in one compiled call."""
@@ -75,7 +78,7 @@ class JaxStep:
         return float(loss), np.asarray(gradient["prompts"][0])
 
 
-def encode_targets(problem: Problem, params: PyTree, steps: int, at_once: int = 64) -> np.ndarray:
+def encode_targets(problem: Problem, params: PyTree, steps: int) -> np.ndarray:
     """Return unit features of the sentences that the first `steps` steps draw, else NaN.
 
     They are sorted by length and cut.
@@ -86,10 +89,10 @@ def encode_targets(problem: Problem, params: PyTree, steps: int, at_once: int = 
     order = drawn[np.argsort(ends[drawn], kind="stable")]
     encode = jax.jit(functools.partial(encode_text, problem.tower))
     targets = np.full((len(ends), problem.config.projection), np.nan, np.float32)
-    for start in range(0, len(order), at_once):
-        rows = order[start : start + at_once]
+    for start in range(0, len(order), AT_ONCE):
+        rows = order[start : start + AT_ONCE]
         width = -(-(int(ends[rows].max()) + 1) // 16) * 16
-        padded = np.resize(rows, at_once)
+        padded = np.resize(rows, AT_ONCE)
         features = unit(encode(params, jnp.asarray(problem.sentences[padded, :width])))
         targets[rows] = np.asarray(features)[: len(rows)]
     return targets

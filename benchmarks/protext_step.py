@@ -136,8 +136,9 @@ def seconds(step: Callable[[], int], repeats: int) -> float:
     return statistics.median(measured)
 
 
-def machine_rate(side: int = 2048) -> float:
+def machine_rate() -> float:
     """Return operations per second of a large matrix product in float32: what could be had."""
+    side = 2048
     x = jnp.ones((side, side), jnp.float32)
     product = jax.jit(jnp.matmul)
 

@@ -33,7 +33,7 @@ OLD_SETTINGS: Mapping[str, Mapping[str, str]] = {
 """By package: old fields whose names have another meaning today."""
 
 OLD_SPELLINGS: Mapping[str, Mapping[str, str]] = {
-    "preset": {"default": "projection"},
+    "preset": {"clip_adapter": "adapter_projection", "default": "projection"},
     "protocol": {
         "all_class": "all_classes",
         "base_to_novel": "base_to_new",

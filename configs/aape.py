@@ -37,7 +37,7 @@ def defaults() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
     config.method = "aape_jax:Classification"  # package:class
-    config.preset = "residual"  # projection, paper, full_fc, clip_adapter: aape_jax/core/presets.py
+    config.preset = "residual"  # projection, paper, full_fc, adapter_projection: core/presets.py
     config.recipe = ""  # one of the paper's data sets: see aape_jax/classification/recipes.py
     config.protocol = "auto"  # one of common/protocols/table.py: sets subsample, targets
     config.seed = 0  # of the heads' start and of the order of the photos

@@ -35,5 +35,5 @@ def test_heads(storage):
     write_head(storage / "head.safetensors", params)
     read = read_head(storage / "head.safetensors")
     np.testing.assert_array_equal(read["generator"]["w"], params["generator"]["w"])
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is missing: its folder has those of 'head'"):
         read_head(storage / "other.safetensors")

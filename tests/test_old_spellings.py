@@ -29,6 +29,11 @@ CONFIGS = {
         "preset=default,shots=4",
         "preset=projection,shots=4",
     ),
+    "aape preset of a baseline's name": (
+        aape,
+        "preset=clip_adapter,shots=4",
+        "preset=adapter_projection,shots=4",
+    ),
     "aape set": (aape, "recipe=flowers", "recipe=oxford_flowers"),
     "mcti set": (mcti, "recipe=aircrafts", "recipe=fgvc_aircraft"),
 }

@@ -4,8 +4,9 @@ In two stages (LiMBeR, arXiv 2209.15162; AAPE paper, section 4.3): first the vis
 captions, then AAPE's map and h, with distillation from the image's own captions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,8 @@ from ml_collections import ConfigDict
 
 from aape_jax.captioning.prefix import Prefix, apply_linear, linear
 from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
-from aape_jax.core.presets import OWN, variants
+from aape_jax.core.presets import variants
+from aape_jax.task import summed
 from common.language import LanguageModel
 
 BASELINE = "none"
@@ -29,43 +31,49 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class Speaker:
+class CaptionVariant:
     """One variant: h, its aggregator, and where its tokens stand."""
 
     prefix: Prefix
     objective: Objective
 
 
-def speakers(config: ConfigDict) -> dict[str, Speaker]:
+def caption_variants(config: ConfigDict) -> dict[str, CaptionVariant]:
     """Return the run's own variant and those of `config.compare`, but for those without AAPE.
 
     Raises:
       UserError: an option is out of range.
     """
     candidates = {
-        name: Speaker(Prefix.from_config(variant.lm), prompt_objective(variant))
+        name: CaptionVariant(Prefix.from_config(variant.lm), prompt_objective(variant))
         for name, variant in variants(config, VARIANTS).items()
     }
-    return {name: speaker for name, speaker in candidates.items() if speaker.prefix.has_aape}
+    return {name: variant for name, variant in candidates.items() if variant.prefix.has_aape}
 
 
 def initial(
-    speakers: Mapping[str, Speaker],
+    known: Mapping[str, CaptionVariant],
     key: Key[Array, ""],
     channels: int,
     width: int,
     images: int,
     lm_width: int,
 ) -> PyTree:
-    """Return parameters for a tower of these channels per cell and this feature width.
+    """Return parameters of known variants, all from the same key.
 
-    All variants start from the same key.
+    Args:
+      known: The variants.
+      key: They start from.
+      channels: Of a cell of the image tower.
+      width: Of its features.
+      images: To learn from.
+      lm_width: Of the language model.
     """
     visual, teacher, token = jax.random.split(key, 3)
     trainable = {"visual": {"map": linear(visual, channels, lm_width)}}
-    for name, speaker in speakers.items():
-        params = speaker.objective.init(teacher, width, images, images)
-        params["head"]["token"] = speaker.prefix.init(token, width, lm_width)
+    for name, variant in known.items():
+        params = variant.objective.init(teacher, width, images, images)
+        params["head"]["token"] = variant.prefix.init(token, width, lm_width)
         trainable[name] = params
     return trainable
 
@@ -79,21 +87,21 @@ class Captioner:
 
     Attributes:
       model: The language model; its parameters are frozen.
-      speakers: The variants.
+      variants: By name.
     """
 
     model: LanguageModel
-    speakers: Mapping[str, Speaker]
+    variants: Mapping[str, CaptionVariant]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The rows of a result."""
-        return (*self.speakers, BASELINE)
+        return (*self.variants, BASELINE)
 
     def init(self, key: Key[Array, ""], channels: int, width: int, images: int) -> PyTree:
         """See `initial`."""
         lm_width = self.model.config.width
-        return initial(self.speakers, key, channels, width, images, lm_width)
+        return initial(self.variants, key, channels, width, images, lm_width)
 
     def tokens(
         self, name: str, head: PyTree, visual: Float[Array, "b t d"], x: Float[Array, "b p"]
@@ -101,9 +109,9 @@ class Captioner:
         """Return what stands in front of the text in a row of the result."""
         if name == BASELINE:
             return visual
-        speaker = self.speakers[name]
-        h = speaker.objective.head.generator(head["generator"], x)
-        return speaker.prefix(visual, head["token"], h)
+        variant = self.variants[name]
+        h = variant.objective.head.generator(head["generator"], x)
+        return variant.prefix(visual, head["token"], h)
 
     def nats(
         self,
@@ -126,6 +134,20 @@ class Captioner:
         real: Bool[Array, "b s"] = jnp.arange(ids.shape[1]) < lengths[:, None]
         return jnp.where(real, nats, 0).sum(axis=1)
 
+    @cached_property
+    def run_nats(self) -> Callable[..., Float[Array, "b"]]:
+        """`nats`, compiled once for all rows and evaluations."""
+        return jax.jit(self.nats)
+
+    @cached_property
+    def run_tokens(self) -> Callable[..., Float[Array, "b s d"]]:
+        """From a row, the visual map, a head, and cells and x of images to `tokens`, likewise."""
+
+        def run(name: str, visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
+            return self.tokens(name, head, apply_linear(visual, grid), x)
+
+        return jax.jit(run, static_argnums=0)
+
     def loss(
         self, trainable: PyTree, frozen: PyTree, batch: PyTree, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
@@ -139,7 +161,7 @@ class Captioner:
         drawn = jax.random.categorical(drawing, jnp.where(mask, 0.0, -jnp.inf))
         ids, lengths = frozen["ids"][rows, drawn], frozen["lengths"][rows, drawn]
         grid = batch["grid"] if "grid" in batch else frozen["grid"][rows]
-        names = tuple(self.speakers) or (BASELINE,)
+        names = tuple(self.variants) or (BASELINE,)
 
         def visual_stage(trainable: PyTree) -> Float[Array, "names"]:
             visual = apply_linear(trainable["visual"]["map"], grid)
@@ -156,18 +178,19 @@ class Captioner:
             nats = self.nats(frozen, prefix, *repeated).reshape(len(names), -1)
             return nats.sum(axis=1) / lengths.sum()
 
-        if not self.speakers:
+        if not self.variants:
             (task,) = visual_stage(trainable)
             return task, {"task": task}
         tasks = jax.lax.cond(second, aape_stage, visual_stage, trainable)
         total = jnp.where(second, tasks.sum(), tasks.mean())
-        metrics = {}
         images = PromptedImages(x, captions, mask, rows)
-        for (name, speaker), task in zip(self.speakers.items(), tasks, strict=True):
-            objective, params = speaker.objective, trainable[name]
+
+        def teach(name: str, task: Array) -> tuple[Array, dict[str, Array]]:
+            objective, params = self.variants[name].objective, trainable[name]
             h = objective.head.generator(params["head"]["generator"], x)
             taught, watched = objective.teach(params, images, h, teaching)
-            total += jnp.where(second, taught, 0.0)
-            prefix = "" if name == OWN else f"{name}/"
-            metrics |= {f"{prefix}{n}": value for n, value in {"task": task, **watched}.items()}
-        return total, metrics
+            return jnp.where(second, taught, 0.0), {"task": task, **watched}
+
+        outcomes = [(name, teach(name, task)) for name, task in zip(names, tasks, strict=True)]
+        taught, metrics = summed(outcomes)
+        return total + taught, metrics

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from aape_jax.core.texts import by_class, encode_captions
 from aape_jax.datasets.caption_set import CaptionSet
+from aape_jax.datasets.question_set import QuestionSet
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import features_and_grids
@@ -20,7 +18,7 @@ from common.photos.broken import named_together
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
+class ImageFeatures:
     """Frozen features of images.
 
     Attributes:
@@ -31,26 +29,9 @@ class Views:
     x: Float[np.ndarray, "b p"]
     grid: Float[np.ndarray, "b t c"]
 
-    def take(self, rows: np.ndarray | slice) -> "Views":
+    def take(self, rows: np.ndarray | slice) -> "ImageFeatures":
         """Return the given images."""
-        return Views(self.x[rows], self.grid[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class CaptioningFeatures:
-    """Images and their captions; of one part of a data set.
-
-    Attributes:
-      texts: What was encoded.
-      views: Of the images.
-      captions: Features, unit length, padded, `[b n p]`.
-      mask: Which of them there are, `[b n]`.
-    """
-
-    texts: CaptionSet
-    views: Views
-    captions: Float[np.ndarray, "b n p"]
-    mask: Bool[np.ndarray, "b n"]
+        return ImageFeatures(self.x[rows], self.grid[rows])
 
 
 @dataclass(frozen=True)
@@ -66,31 +47,21 @@ class Tokens:
     lengths: Int[np.ndarray, "b n"]
 
 
-def describe(
-    parts: Mapping[str, CaptionSet], clip: CLIP, cache: Path
-) -> dict[str, CaptioningFeatures]:
-    """Return the features of the parts of a captioned data set.
+def encode_images(
+    parts: Mapping[str, CaptionSet | QuestionSet], clip: CLIP, cache: Path
+) -> dict[str, ImageFeatures]:
+    """Return the features of the pictures of some parts of a data set.
 
     Raises:
       UserError: photos are broken; all of them are named.
     """
-    with named_together(*(texts.pictures for texts in parts.values())):
-        return {part: _describe(texts, clip, cache) for part, texts in parts.items()}
 
+    def encode(pictures: ImageSplit) -> ImageFeatures:
+        features, grid = features_and_grids(clip, pictures, cache)
+        return ImageFeatures(normalise(features), grid)
 
-def see(clip: CLIP, pictures: ImageSplit, cache: Path) -> Views:
-    """Encode some pictures with the image tower."""
-    features, grid = features_and_grids(clip, pictures, cache)
-    return Views(normalise(features), grid)
-
-
-def grid_shape(clip: CLIP) -> tuple[int, int]:
-    """Return the number of an image's cells, and their channels."""
-    side = clip.config.vision.image_size
-    pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    variables = {"params": clip.params["vision"]}
-    grid = jax.eval_shape(clip.image_tower.apply, variables, pixels).grid
-    return grid.shape[1] * grid.shape[2], grid.shape[3]
+    with named_together(*(part.pictures for part in parts.values())):
+        return {name: encode(part.pictures) for name, part in parts.items()}
 
 
 def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> Tokens:
@@ -110,9 +81,3 @@ def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> T
             ids[image, number, : len(text)] = text
             lengths[image, number] = len(text)
     return Tokens(ids, lengths)
-
-
-def _describe(texts: CaptionSet, clip: CLIP, cache: Path) -> CaptioningFeatures:
-    captions, mask = by_class(*encode_captions(texts.captions, clip, cache), len(texts.captions))
-    views = see(clip, texts.pictures, cache)
-    return CaptioningFeatures(texts, views, captions.astype(np.float32), mask)

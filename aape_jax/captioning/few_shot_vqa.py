@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.features import Views
+from aape_jax.captioning.features import ImageFeatures
 from aape_jax.core.pictures import answer_page
 from aape_jax.datasets.question_set import QuestionSet, by_image
 from common.errors import UserError
@@ -29,7 +29,7 @@ class Part:
     """Questions about images, with the images' features."""
 
     texts: QuestionSet
-    views: Views
+    images: ImageFeatures
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,9 @@ class FewShotVQA:
                 "the parts of one data set?"
             )
         self.lm, self.train, self.test, self.config = lm, train, test, config
-        self.generator = np.random.default_rng(config.vqa.seed)
         count = len(test.texts.texts)
         limit = min(config.vqa.questions or count, count)
-        self.rows = np.sort(self.generator.permutation(count)[:limit])
+        self.rows = np.sort(np.random.default_rng(config.vqa.seed).permutation(count)[:limit])
         answers = [answer for row in test.texts.answers for answer in row]
         self.longest = max(len(answer.split()) for answer in answers)
         self.length = max(len(lm.tokenizer.encode(f" {answer}")) for answer in answers) + 1
@@ -90,14 +89,14 @@ class FewShotVQA:
         self.answers: dict[str, dict[int, list[str]]] = {}
 
     def __call__(
-        self, prefixes: Mapping[str, Callable[[Views], Array]], lm_params: PyTree
+        self, prefixes: Mapping[str, Callable[[ImageFeatures], Array]], lm_params: PyTree
     ) -> dict[str, dict[str, float]]:
         """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
 
         Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
         """
         width = self.lm.config.width
-        blind = {"blind": lambda views: jnp.zeros((len(views.x), 0, width))}
+        blind = {"blind": lambda images: jnp.zeros((len(images.x), 0, width))}
         self.answers = {
             name: {shots: self._answer(name, shots, show, lm_params) for shots in self.prompts}
             for name, show in (dict(prefixes) | blind).items()
@@ -120,16 +119,20 @@ class FewShotVQA:
         return answer_page(self.test.texts, self.rows, answers, self.config.pictures)
 
     def _prompts(self, shots: int) -> Prompts:
-        """Draw examples for each question anew, of different images."""
+        """Draw examples for each question anew, of different images.
+
+        Which they are does not depend on what other numbers of examples are asked for.
+        """
         source, questions_of = self.train.texts, by_image(self.train.texts.image)
         if shots > len(questions_of):
             raise UserError(
                 f"vqa.shots={shots}, but only {len(questions_of)} images have examples."
             )
+        generator = np.random.default_rng((self.config.vqa.seed, shots))
         texts, images = [], []
         for row in self.rows:
-            drawn = self.generator.permutation(len(questions_of))[:shots]
-            examples = [int(self.generator.choice(questions_of[i])) for i in drawn]
+            drawn = generator.choice(len(questions_of), shots, replace=False)
+            examples = [int(generator.choice(questions_of[i])) for i in drawn]
             images.append([source.image[example] for example in examples])
             solved = [_told(source.texts[e], source.answers[e]) for e in examples]
             texts.append([*solved, question(self.test.texts.texts[row])])
@@ -138,17 +141,17 @@ class FewShotVQA:
         return Prompts(numbers, self.test.texts.image[self.rows], ids, mask)
 
     def _answer(
-        self, name: str, shots: int, show: Callable[[Views], Array], lm_params: PyTree
+        self, name: str, shots: int, show: Callable[[ImageFeatures], Array], lm_params: PyTree
     ) -> list[str]:
         prompts, count = self.prompts[shots], len(self.rows)
         parts = batches(count, self.config.images_at_once, sharers(lm_params))
         answers: list[str] = []
         with Progress(count, f"Answers, {name}, {shots}-shot", unit="questions") as bar:
             for rows, real in parts:
-                views = [self.train.views.take(prompts.images[rows, k]) for k in range(shots)]
-                views.append(self.test.views.take(prompts.asked[rows]))
+                seen = [self.train.images.take(prompts.images[rows, k]) for k in range(shots)]
+                seen.append(self.test.images.take(prompts.asked[rows]))
                 whole, mask = join(
-                    self.lm, lm_params, [show(view) for view in views],
+                    self.lm, lm_params, [show(images) for images in seen],
                     *deal((prompts.ids[rows], prompts.mask[rows]), lm_params),
                 )  # fmt: skip
                 texts = write_texts(self.lm, lm_params, whole, mask, length=self.length)

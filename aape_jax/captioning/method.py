@@ -11,22 +11,29 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import Captioner, speakers
-from aape_jax.captioning.features import caption_tokens, describe, grid_shape, see
+from aape_jax.captioning.captioner import Captioner, caption_variants
+from aape_jax.captioning.features import ImageFeatures, caption_tokens, encode_images
 from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.captioning.prefix import require_map
-from aape_jax.captioning.report import CaptionReport, require_scorer, show_rows
+from aape_jax.captioning.report import CaptionReport, KnownCaptions, require_scorer, show_rows
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
-from aape_jax.core.heads_file import read_head
-from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.core.heads_file import head_file, read_head
+from aape_jax.core.summary import (
+    TEST_DATA,
+    array_digest,
+    encoders,
+    evaluation_fingerprints,
+    pairs_summary,
+)
+from aape_jax.core.texts import by_class, encode_captions, flattened
 from aape_jax.datasets.caption_set import open_caption_set
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import is_question_set, read_questions
-from aape_jax.task import Task, evaluated, head_file
+from aape_jax.task import Task, evaluated
 from common.checks import Range, check_ranges
 from common.clip import CLIP, load_clip
 from common.clip.known import describe_clip
@@ -35,11 +42,13 @@ from common.language import LM, describe_lm, load_lm
 from common.language.prompts import CAPTION
 from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
-from common.photos.broken import named_together
 from common.pictures import write_png
 from common.precision import frozen_dtype
+from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
+from common.training.mesh import make_mesh
+from common.training.sharding import placed
 from configs.aape_captioning import get_config
 
 
@@ -58,47 +67,67 @@ class Captioning(Task):
         """Open images, captions and all models."""
         config = self.config
         self._plan()
-        dtype = frozen_dtype(config.dtype)
         self.texts = open_caption_set(config.data)
-        self.clip = load_clip(config.model, dtype, image_size=config.image_size)
-        lm = load_lm(config.lm.model, dtype)
+        (images, captions), (tests, _) = self.texts["train"].counts, self.texts["test"].counts
+        self._open_models(images, mesh)
         # The scorer is the published model, whose scores are comparable.
         same = config.scorer == config.model and not config.image_size
-        self.scorer = self.clip if same else load_clip(config.scorer, dtype)
+        self.scorer = self.clip if same else load_clip(config.scorer, frozen_dtype(config.dtype))
         require_scorer(self.scorer, config.scorer)
-        self.asking = np.asarray(lm.tokenizer.encode(CAPTION), np.int32)
-        (images, captions), (tests, _) = self.texts["train"].counts, self.texts["test"].counts
-        self._fit(self.clip, lm, len(self.asking), images, mesh)
-        self.lm_params = lm.params
         models = {"model": f"{config.model}, {config.lm.model}"}
         return pairs_summary(images, captions, tests, "captions") | models
 
+    def _open_models(self, images: int, mesh: Mesh) -> None:
+        """Load CLIP and the language model, for so many images to learn from."""
+        dtype = frozen_dtype(self.config.dtype)
+        self.clip = clip_of(self.config, dtype)
+        lm = load_lm(self.config.lm.model, dtype)
+        self.asking = np.asarray(lm.tokenizer.encode(CAPTION), np.int32)
+        self._fit(self.clip, lm, len(self.asking), images, mesh)
+        self.lm_params = lm.params
+
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
-        config, cache = self.config, self.cache
-        parts = describe(self.texts, self.clip, cache)
-        train, test = parts["train"], parts["test"]
-        self.report = CaptionReport(self.lm, self.scorer, parts, config, cache)
-        tokens = caption_tokens(self.lm, train.texts.captions, config.lm.length)
+        train, test = self.texts["train"], self.texts["test"]
+        images = encode_images(self.texts, self.clip, self.cache)
+        features, owner = encode_captions(train.captions, self.clip, self.cache)
+        self._report(images["test"], features)
+        captions, mask = by_class(features, owner, len(train.captions))
+        tokens = caption_tokens(self.lm, train.captions, self.config.lm.length)
         tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": self.asking}
-        features = {"x": train.views.x, "captions": train.captions, "mask": train.mask}
-        frozen = {"lm": self.lm_params, **features, **tokenised}
-        measured = {"scorer": self.scorer.fingerprint, TEST_DATA: test.texts.fingerprint}
+        of_images = {"x": images["train"].x, "captions": captions, "mask": mask}
+        frozen = {"lm": self.lm_params, **of_images, **tokenised}
+        measured = {"scorer": self.scorer.fingerprint, TEST_DATA: test.fingerprint}
         prints = {
             **encoders(self.clip),
             "lm": self.lm.fingerprint,
             "caption tokens": array_digest(tokenised),
-            **evaluation(measured),
+            **evaluation_fingerprints(measured),
         }
         if self.start:
             prints["visual map"] = array_digest(self.start)
         del self.texts, self.scorer, self.lm_params
-        return RunInputs(*self._prepare(frozen, train.views.grid, train.texts.fingerprint), prints)
+        return RunInputs(*self._prepare(frozen, images["train"].grid, train.fingerprint), prints)
+
+    def encode_test(self) -> PyTree:
+        """Encode the test images and, for the row of the nearest, the training captions."""
+        images = encode_images({"test": self.texts["test"]}, self.clip, self.cache)
+        features, _ = encode_captions(self.texts["train"].captions, self.clip, self.cache)
+        self._report(images["test"], features)
+        return {"lm": self.lm_params, "asking": self.asking}
+
+    def _report(self, images: ImageFeatures, captions: Float[np.ndarray, "m p"]) -> None:
+        """Make the report from features of the test images and of the training captions."""
+        known = KnownCaptions(flattened(self.texts["train"].captions)[0], captions)
+        test = self.texts["test"]
+        self.report = CaptionReport(
+            self.lm, self.scorer, test, images, known, self.config, self.cache
+        )
 
     @property
     def cache(self) -> Path:
         """The folder of features."""
-        return Path(self.config.cache).expanduser()
+        return cache_of(self.config)
 
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
@@ -125,7 +154,7 @@ class Captioning(Task):
         frozen = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
         frozen["lm"] = lm.params
         # Of any size it takes the memory of one number.
-        grid = np.broadcast_to(np.float16(0), (images, *grid_shape(clip)))
+        grid = np.broadcast_to(np.float16(0), (images, *clip.config.vision.grid))
         self._fit(clip, lm, config.lm.asking, images, mesh)
         return RunInputs(*self._prepare(frozen, grid, "abstract"))
 
@@ -138,8 +167,8 @@ class Captioning(Task):
         least = {"images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
         check_ranges(config, RANGES | {name: Range(low) for name, low in least.items()})
         check_vqa(config)
-        self.speakers = speakers(config)
-        check_stages(config, bool(self.speakers))
+        self.variants = caption_variants(config)
+        check_stages(config, bool(self.variants))
         staged_optimizer(config)
 
     def _fit(self, clip: CLIP, lm: LM, asking: int, images: int, mesh: Mesh) -> None:
@@ -155,12 +184,12 @@ class Captioning(Task):
         Raises:
           UserError: a caption does not fit the language model, or `lm.map` belongs to others.
         """
-        config, (cells, self.channels) = self.config, grid_shape(clip)
+        config, (cells, self.channels) = self.config, clip.config.vision.grid
         self.width = clip.config.text.projection
         self.divide(images, config.batch, mesh)
         self.lm = dataclasses.replace(lm, params={})  # They are in the frozen tree.
-        self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.speakers)
-        tokens = config.lm.aape_tokens if self.speakers else 0
+        self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.variants)
+        tokens = config.lm.aape_tokens if self.variants else 0
         longest = cells + tokens + asking + config.lm.length
         if longest > lm.config.positions:
             raise UserError(
@@ -176,7 +205,7 @@ class Captioning(Task):
     @property
     def names(self) -> Sequence[str]:
         """The variants that are trained side by side, the run's own first."""
-        return tuple(self.speakers)
+        return tuple(self.variants)
 
     def _prepare(
         self, frozen: PyTree, grid: np.ndarray, fingerprint: str
@@ -213,24 +242,34 @@ class Captioning(Task):
         """Write captions of the test images by every variant, and score them."""
         # What is not about training images.
         model = {name: frozen[name] for name in ("lm", "asking")}
-        nats = partial(jax.jit(self.captioner.nats), model)
+        nats = partial(self.captioner.run_nats, model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
     def questions(self, parts: Mapping[str, QuestionSet]) -> FewShotVQA:
-        """Return questions of another data set, for the models of `load`.
+        """Return questions of another data set, for the models that are open.
 
         Raises:
           UserError: photos are broken, or the parts are not of one data set.
         """
-        with named_together(*(part.pictures for part in parts.values())):
-            train, test = (
-                Part(part, see(self.clip, part.pictures, self.cache)) for part in parts.values()
-            )
+        images = encode_images(parts, self.clip, self.cache)
+        train, test = (Part(texts, images[name]) for name, texts in parts.items())
         return FewShotVQA(self.lm, train, test, self.config)
 
     def read(self, workdir: AnyPath) -> PyTree:
         """Return the visual map, and the heads of all variants."""
         return {"visual": {"map": read_head(head_file(workdir, "visual"))}, **super().read(workdir)}
+
+    def reopen_models(self, workdir: AnyPath) -> tuple[PyTree, PyTree, Mesh]:
+        """Return what a run saved, the language model on the devices, and these.
+
+        What the run learned from is not opened.
+        """
+        mesh = make_mesh(self.config.mesh.data, self.config.mesh.model)
+        self._plan()
+        self._open_models(1, mesh)
+        learned = self.read(workdir)
+        self.require_fit(learned)
+        return learned, placed({"lm": self.lm_params}, self.frozen_rules, mesh)["lm"], mesh
 
     def require_fit(self, learned: PyTree) -> None:
         """Refuse a map or heads where the models that are open ask for other sizes.
@@ -256,10 +295,10 @@ class Captioning(Task):
             return super().measure(config, workdir, data)
         questions = read_questions(data)
         method = cls(config)
-        learned, frozen, mesh = method.reopen(workdir)
+        learned, lm_params, mesh = method.reopen_models(workdir)
         with jax.set_mesh(mesh):
             asker = method.questions(questions)
             prefixes = show_rows(method.captioner, learned)
-            rows = asker({name: row.show for name, row in prefixes.items()}, frozen["lm"])
+            rows = asker({name: row.show for name, row in prefixes.items()}, lm_params)
         write_png(workdir / "eval" / "answers.png", asker.page(cls.name))
         return evaluated(rows, {})

@@ -58,16 +58,11 @@ class Prefix:
         return linear(key, width, self.tokens * lm_width)
 
     def __call__(
-        self,
-        visual: Float[Array, "b t d"],
-        params: PyTree = None,
-        h: Float[Array, "b p"] | None = None,
+        self, visual: Float[Array, "b t d"], params: PyTree, h: Float[Array, "b p"]
     ) -> Float[Array, "b s d"]:
-        """Return the tokens in their order; without AAPE the visual ones alone."""
-        parts = {"visual": visual}
-        if self.has_aape:
-            mapped = apply_linear(params, h)
-            parts["aape"] = mapped.reshape(len(visual), self.tokens, visual.shape[-1])
+        """Return the tokens in their order."""
+        aape = apply_linear(params, h).reshape(len(visual), self.tokens, visual.shape[-1])
+        parts = {"visual": visual, "aape": aape}
         return jnp.concatenate([parts[name] for name in ORDERS[self.position]], axis=1)
 
 

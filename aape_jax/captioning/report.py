@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.captioner import Captioner
-from aape_jax.captioning.features import CaptioningFeatures, Views, caption_tokens
-from aape_jax.captioning.prefix import apply_linear
+from aape_jax.captioning.features import ImageFeatures, caption_tokens
 from aape_jax.core.head import parameter_count
 from aape_jax.core.pictures import text_picture
 from aape_jax.core.texts import flattened
+from aape_jax.datasets.caption_set import CaptionSet
 from common.clip import CLIP
 from common.data.clip_features import image_features, text_features
 from common.errors import UserError
@@ -30,6 +30,9 @@ from common.training import Evaluation
 
 NEAREST = "nearest_caption"
 """The row of training captions: of each test image the one that CLIP finds nearest."""
+
+NEAREST_AT_ONCE = 64
+"""Images that are compared with all training captions at a time."""
 
 Row = dict[str, float]
 Captions = Mapping[str, Sequence[str]]
@@ -47,7 +50,7 @@ class VisualPrefix:
       parameters: How many were learned for it.
     """
 
-    show: Callable[[Views], Array]
+    show: Callable[[ImageFeatures], Array]
     parameters: int
 
 
@@ -58,12 +61,8 @@ def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix
     def row(name: str) -> VisualPrefix:
         head = trainable.get(name, {}).get("head", {})
 
-        @jax.jit
-        def run(visual: PyTree, head: PyTree, grid: Array, x: Array) -> Array:
-            return captioner.tokens(name, head, apply_linear(visual, grid), x)
-
-        def show(views: Views) -> Array:
-            return run(visual, head, *deal((views.grid, views.x), visual))
+        def show(images: ImageFeatures) -> Array:
+            return captioner.run_tokens(name, visual, head, *deal((images.grid, images.x), visual))
 
         return VisualPrefix(show, parameter_count((visual, head)))
 
@@ -83,6 +82,25 @@ def require_scorer(scorer: CLIP, name: str) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class KnownCaptions:
+    """Training captions, to be found by images.
+
+    Attributes:
+      texts: In the order of the images.
+      features: Of unit length.
+    """
+
+    texts: Sequence[str]
+    features: Float[np.ndarray, "m p"]
+
+    def nearest(self, x: Float[np.ndarray, "b p"]) -> list[str]:
+        """Return the caption that is nearest to each image."""
+        blocks = np.split(x, range(NEAREST_AT_ONCE, len(x), NEAREST_AT_ONCE))
+        rows = [np.argmax(block @ self.features.T, axis=1) for block in blocks]
+        return [self.texts[row] for row in np.concatenate(rows)]
+
+
 class CaptionReport:
     """Writes and judges captions of the test images."""
 
@@ -90,13 +108,25 @@ class CaptionReport:
         self,
         lm: LM,
         scorer: CLIP,
-        parts: Mapping[str, CaptioningFeatures],
+        texts: CaptionSet,
+        images: ImageFeatures,
+        known: KnownCaptions,
         config: ConfigDict,
         cache: Path,
     ):
+        """Encode for the scores.
+
+        Args:
+          lm: What writes.
+          scorer: What CLIP scores are of.
+          texts: The test images and their captions.
+          images: Features of these.
+          known: The training captions.
+          config: The run's.
+          cache: Folder of features.
+        """
         self.lm, self.scorer, self.config, self.cache = lm, scorer, config, cache
-        self.test, self.train = parts["test"], parts["train"]
-        texts = self.test.texts
+        self.texts, self.images, self.known = texts, images, known
         self._tokens = caption_tokens(lm, texts.captions, config.lm.length)
         self._images = image_features(scorer, texts.pictures, cache)
         flat, self._owner = flattened(texts.captions)
@@ -119,8 +149,7 @@ class CaptionReport:
             captions[name], per_token = self._write(name, visual.show, nats, lm_params)
             row = {"nats_per_token": per_token, "parameters": float(visual.parameters)}
             rows[name] = self._scores(captions[name]) | row
-        captions[NEAREST] = {"greedy": self._nearest()}
-        rows[NEAREST] = self._scores(captions[NEAREST])
+        captions[NEAREST], rows[NEAREST] = self._nearest
         first, *others = rows
         return Evaluation(
             rows[first],
@@ -136,11 +165,11 @@ class CaptionReport:
                 row: {way: texts[i] for way, texts in ways.items()}
                 for row, ways in captions.items()
             }
-            for i, name in enumerate(self.test.texts.pictures.names)
+            for i, name in enumerate(self.texts.pictures.names)
         }
 
     def _write(
-        self, name: str, show: Callable[[Views], Array], nats: Nats, lm_params: PyTree
+        self, name: str, show: Callable[[ImageFeatures], Array], nats: Nats, lm_params: PyTree
     ) -> tuple[dict[str, list[str]], float]:
         """Write captions by each way of decoding, and the nats of people's captions."""
         beams = {"greedy": 1}
@@ -149,11 +178,11 @@ class CaptionReport:
         captions: dict[str, list[str]] = {way: [] for way in beams}
         asking = jnp.asarray(self.lm.tokenizer.encode(CAPTION))
         words = self.lm.model.apply({"params": lm_params}, asking, method="embed")
-        images, done, total = len(self.test.views.x), 0, 0.0
+        images, done, total = len(self.images.x), 0, 0.0
         parts = batches(images, self.config.images_at_once, sharers(lm_params))
         with Progress(images, f"Captions, {name}", unit="photos") as progress:
             for rows, real in parts:
-                prefix = show(self.test.views.take(rows))
+                prefix = show(self.images.take(rows))
                 request = jnp.broadcast_to(words, (len(rows), *words.shape))
                 prompts = jnp.concatenate([prefix.astype(words.dtype), request], axis=1)
                 mask = jnp.ones(prompts.shape[:2], bool)
@@ -170,13 +199,22 @@ class CaptionReport:
                 progress.update(done)
         return captions, total / int(self._tokens.lengths.sum())
 
-    def _scores(self, captions: Mapping[str, Sequence[str]]) -> Row:
+    @cached_property
+    def _nearest(self) -> tuple[Captions, Row]:
+        """The row of training captions, about which training changes nothing."""
+        captions = {"greedy": self.known.nearest(self.images.x)}
+        return captions, self._scores(captions)
+
+    def _scores(self, captions: Captions) -> Row:
         """Return all metrics; greedy decoding's carry no prefix."""
         row: Row = {}
         for way, texts in captions.items():
-            features = text_features(self.scorer, [f"{PREFIX}{text}" for text in texts], self.cache)
+            # What a model writes changes with its training and would only fill the cache.
+            features = self.scorer.text_features(
+                [f"{PREFIX}{text}" for text in texts], truncate=True
+            )
             pair = (self._images, features)
-            scores = caption_scores(texts, self.test.texts.captions) | {
+            scores = caption_scores(texts, self.texts.captions) | {
                 "clip_score": float(clip_scores(*pair).mean()),
                 "ref_clip_score": float(
                     ref_clip_scores(*pair, self._references, self._owner).mean()
@@ -186,17 +224,11 @@ class CaptionReport:
             row |= {f"{prefix}{metric}": value for metric, value in scores.items()}
         return row
 
-    def _nearest(self) -> list[str]:
-        captions, mask = self.train.captions, self.train.mask
-        flat: Float[np.ndarray, "m p"] = captions[mask]
-        texts = [caption for row in self.train.texts.captions for caption in row]
-        return [texts[int(np.argmax(flat @ x))] for x in self.test.views.x]
-
     def _page(self, captions: Mapping[str, Captions]) -> UInt8[np.ndarray, "h w 3"]:
-        pictures = self.test.texts.pictures
+        pictures = self.texts.pictures
         images = np.unique(np.linspace(0, len(pictures) - 1, self.config.pictures).astype(int))
         lines = []
         for image in images:
             written = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
-            lines.append([*written, f"people: {self.test.texts.captions[image][0]}"])
+            lines.append([*written, f"people: {self.texts.captions[image][0]}"])
         return text_picture([pictures.load(int(image)) for image in images], lines)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import initial, speakers
+from aape_jax.captioning.captioner import caption_variants, initial
 from aape_jax.core.heads_file import require_fit
 from common.errors import UserError
 from common.training.sharding import by_path
@@ -25,7 +25,7 @@ def require_captioner(config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
     Raises:
       UserError: an array has another shape, or there is none.
     """
-    known = speakers(config)
+    known = caption_variants(config)
     channels, lm_width = _sizes(heads, "visual", "kernel")
     width = _sizes(heads, next(iter(known)), "generator/down")[0] if known else 1
     fresh = jax.eval_shape(

@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from aape_jax.task import Epochs
 from common.checks import POSITIVE, Range, check_ranges
 from common.errors import UserError
-from common.protocols.epochs import AnyArray
 from common.training.rates import PAPER, RateSchedule, array_module, check_rate
+from common.trees import AnyArray
 
 BETAS = (0.9, 0.95)
 """LiMBeR's, of AdamW."""

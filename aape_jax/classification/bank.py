@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +38,13 @@ class Bank:
         """Which classes have prompts."""
         return self.mask.any(axis=1)
 
-    @property
+    @cached_property
     def means(self) -> Float[np.ndarray, "k p"]:
         """pbar of each class, at unit length: CuPL's classifier.
 
         Of a class without prompts it is the template's feature.
         """
-        total = (self.prompts * self.mask[..., None]).sum(axis=1)
-        return np.where(self.told[:, None], normalise(total), self.classes)
+        return np.where(self.told[:, None], normalise(self.prompts.sum(axis=1)), self.classes)
 
     @property
     def only_templates(self) -> bool:
@@ -53,7 +53,7 @@ class Bank:
 
     def features(self, kind: str) -> Float[np.ndarray, "k p"]:
         """Return `w_i` of each class as a key of `CLASS_FEATURES` says."""
-        return CLASS_FEATURES[kind](self.classes, self.means)
+        return CLASS_FEATURES[kind](self)
 
     def take(self, labels: Sequence[int] | Int[np.ndarray, "chosen"]) -> "Bank":
         """Return the given classes in the given order."""
@@ -79,7 +79,7 @@ def _widened(array: np.ndarray, columns: int) -> np.ndarray:
 def grouped(
     features: Float[np.ndarray, "b p"], labels: Int[np.ndarray, "b"], classes: int
 ) -> tuple[Float[np.ndarray, "k n p"], Bool[np.ndarray, "k n"]]:
-    """Sort prompts as `by_class` does, where classes may have none."""
+    """Sort prompts of unit length as `by_class` does, where classes may have none."""
     told = np.unique(labels)
     if not len(told):
         return np.zeros((classes, 0, features.shape[1]), np.float32), np.zeros((classes, 0), bool)
@@ -138,7 +138,7 @@ def _bank(arrays: dict[str, np.ndarray], rows: Int[np.ndarray, "k"], file: Path)
     used = np.isin(labels, rows)
     distinct, place = np.unique(rows, return_inverse=True)
     sorted_prompts, mask = grouped(
-        prompts[used], np.searchsorted(distinct, labels[used]), len(distinct)
+        normalise(prompts[used]), np.searchsorted(distinct, labels[used]), len(distinct)
     )
     return Bank(normalise(class_features)[rows], sorted_prompts[place], mask[place])
 

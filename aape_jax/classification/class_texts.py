@@ -86,12 +86,16 @@ def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Ban
         return opened
     classes = normalise(text_features(clip, opened.class_texts, cache))
     flat, labels = flattened(opened.sentences)
-    encoded = text_features(clip, flat, cache) if flat else np.zeros((0, classes.shape[1]))
+    encoded = normalise(text_features(clip, flat, cache)) if flat else classes[:0]
     return Bank(classes, *grouped(encoded, labels, len(classes)), opened.sentences)
 
 
 def open_classes(
-    config: ConfigDict, dataset: str, classnames: Sequence[str], kinds: Collection[str]
+    config: ConfigDict,
+    dataset: str,
+    classnames: Sequence[str],
+    kinds: Collection[str],
+    numbered: Sequence[str] = (),
 ) -> Bank | BankTexts:
     """Describe classes that need no prompts: those of another data set, or any at all.
 
@@ -102,6 +106,7 @@ def open_classes(
       dataset: The data set's string.
       classnames: Of these classes.
       kinds: What stands for the classes, keys of `CLASS_FEATURES`.
+      numbered: The classes of the run's own data set, where it is open.
 
     Raises:
       UserError: a class is not in the file of features, or there is no text tower.
@@ -111,7 +116,7 @@ def open_classes(
         return read_known(file, classnames, with_prompts=needed)
     class_texts = _class_texts(config, dataset, classnames)
     if needed and config.prompts.source != NONE:
-        numbered = _numbered(config)
+        numbered = numbered or _numbered(config)
         return BankTexts(class_texts, known_sentences(config, dataset, classnames, numbered))
     return BankTexts(class_texts, ((),) * len(classnames))
 
@@ -131,13 +136,17 @@ def say_untold(
         )
 
 
-def without_lost_sentences(config: ConfigDict) -> ConfigDict:
+def without_lost_sentences(config: ConfigDict, kinds: Collection[str]) -> ConfigDict:
     """Return the config of a run whose file of sentences may have stayed elsewhere.
 
     A published run does not bring it along. Other classes than the learned ones can do without.
+
+    Args:
+      config: The run's.
+      kinds: What stands for the classes, keys of `CLASS_FEATURES`.
     """
     kind, _, where = config.prompts.source.partition(":")
-    if kind != "json" or not _needed(class_kinds(config)) or find_phrases(where).exists():
+    if kind != "json" or not _needed(kinds) or find_phrases(where).exists():
         return config
     say(f"{where} is missing: the template's feature stands for every class.")
     return changed(config, {"prompts.source": NONE})

@@ -24,6 +24,12 @@ from common.training import say
 
 Row = dict[str, float]
 
+Predicted = Mapping[str, Int[np.ndarray, "b"]]
+"""The classes of each test set's photos, by its prefix."""
+
+AT_ONCE = 2048
+"""Photos of an evaluation, over all devices."""
+
 
 def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarray]) -> Row:
     """Return the accuracy on each test set."""
@@ -33,24 +39,31 @@ def scores(tests: Mapping[str, TestSet], classify: Callable[[TestSet], np.ndarra
     }
 
 
-def head_row(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
-    """Return the accuracy and size of a trained head; it sees only the classes' features."""
+def predict_all(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> Predicted:
+    """Classify all photos by a trained head, which sees only the classes' features."""
 
-    row = scores(tests, lambda test: _predicted(head, params, test))
+    def run(test: TestSet) -> Int[np.ndarray, "b"]:
+        shared = params, test.features(head.classes)
+        return over_devices(_predict, shared, test.x, head=head, at_once=AT_ONCE)
+
+    return {prefix: run(test) for prefix, test in tests.items()}
+
+
+def head_row(predicted: Predicted, params: PyTree, tests: Mapping[str, TestSet]) -> Row:
+    """Return the accuracy and size of a trained head."""
+    row = {
+        f"{prefix}accuracy": accuracy(classes, tests[prefix].labels)
+        for prefix, classes in predicted.items()
+    }
     return row | {"parameters": float(parameter_count(params))}
 
 
-def predictions(head: Head, params: PyTree, tests: Mapping[str, TestSet]) -> PredictionsReport:
-    """Return what a trained head did with the classes and photos of the first test set."""
+def report(predicted: Predicted, tests: Mapping[str, TestSet]) -> PredictionsReport:
+    """Return what a head did with the classes and photos of the first test set."""
     if not tests:
         return PredictionsReport()
-    test = next(iter(tests.values()))
-    predicted = _predicted(head, params, test)
-    return predictions_report(predicted, test.labels, test.classnames, test.names)
-
-
-def _predicted(head: Head, params: PyTree, test: TestSet) -> Int[np.ndarray, "b"]:
-    return over_devices(_predict, (params, test.features(head.classes)), test.x, head=head)
+    prefix, test = next(iter(tests.items()))
+    return predictions_report(predicted[prefix], test.labels, test.classnames, test.names)
 
 
 def _predict(shared: PyTree, x: Array, *, head: Head) -> Array:
@@ -75,26 +88,13 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
       UserError: a name is unknown.
     """
     check_baselines(config)
-    rows = {}
-    for name in config.baselines:
-        if name in LEARNERS:
-            if material.clip is None:
-                say(f"{name} is left out: it needs a text tower, and model='' names none.")
-            else:
-                rows[name] = _context_row(name, config, material)
-        elif name in FEW_SHOT:
-            rows[name] = _few_shot_row(name, config, material)
-        else:
-            rows[name] = scores(
-                learned_tests(material),
-                lambda test, name=name: BASELINES[name](material.x[0], material.labels, test.x),
-            )
-    return rows
+    rows = {name: ROWS[name](name, config, material) for name in config.baselines}
+    return {name: row for name, row in rows.items() if row is not None}
 
 
 def check_baselines(config: ConfigDict) -> None:
     """Refuse unknown names before time is spent."""
-    check_choices(config, {"baselines": (*BASELINES, *FEW_SHOT, *LEARNERS)})
+    check_choices(config, {"baselines": ROWS})
 
 
 def learned_tests(material: Material) -> dict[str, TestSet]:
@@ -103,9 +103,19 @@ def learned_tests(material: Material) -> dict[str, TestSet]:
     return {prefix: test for prefix, test in material.tests.items() if test.classnames == learned}
 
 
+def _plain_row(name: str, config: ConfigDict, material: Material) -> Row:
+    del config
+
+    def classify(test: TestSet) -> Int[np.ndarray, "b"]:
+        return BASELINES[name](material.x[0], material.labels, test.x)
+
+    return scores(learned_tests(material), classify)
+
+
 def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
     validation, kind = material.validation, config.classifier.classes
-    classify = FEW_SHOT[name](
+    baseline = FEW_SHOT[name]
+    classify = baseline.learn(
         Problem(
             x=material.x[0],
             labels=material.labels,
@@ -117,13 +127,16 @@ def _few_shot_row(name: str, config: ConfigDict, material: Material) -> Row:
     )
     tests = learned_tests(material)
     row = scores(tests, lambda test: classify(test.x, None).argmax(axis=1))
-    if name.startswith("tip"):
+    if not baseline.other_classes:
         return row
     others = {prefix: test for prefix, test in material.tests.items() if prefix not in tests}
     return row | scores(others, lambda test: classify(test.x, test.features(kind)).argmax(axis=1))
 
 
-def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
+def _context_row(name: str, config: ConfigDict, material: Material) -> Row | None:
+    if material.clip is None:
+        say(f"{name} is left out: it needs a text tower, and model='' names none.")
+        return None
     learner = LEARNERS[name]
     examples = len(material.labels)
     sampler = Sampler(examples, learner.batch or config.batch, config.seed)
@@ -141,3 +154,11 @@ def _context_row(name: str, config: ConfigDict, material: Material) -> Row:
         config.seed,
     )
     return scores(material.tests, lambda test: classify(test.x, test.classnames))
+
+
+ROWS: Mapping[str, Callable[[str, ConfigDict, Material], Row | None]] = {
+    **dict.fromkeys(BASELINES, _plain_row),
+    **dict.fromkeys(FEW_SHOT, _few_shot_row),
+    **dict.fromkeys(LEARNERS, _context_row),
+}
+"""What measures each baseline; None where it is left out."""

@@ -11,18 +11,19 @@ from aape_jax.classification.bank import Bank
 from aape_jax.classification.class_texts import BankTexts, open_bank
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.classification.testsets import Target, open_target
-from common.clip import CLIP, load_clip
+from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
 from common.protocols.class_parts import class_parts
 from common.protocols.measured import fault, idle_line
+from common.protocols.models import clip_of
 
 AnySplit = ImageSplit | FeatureSplit
 
 
 @dataclass(frozen=True, eq=False)
 class ClassificationInputs:
-    """What `open_inputs` gives.
+    """What a classification run reads: its models, photos and texts, none of them encoded.
 
     Attributes:
       config: The run's, with nothing left to be filled in.
@@ -82,11 +83,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
     _check_views(config, dataset)
     texts = open_bank(config, config.data, dataset.classnames)
     targets = tuple(open_target(config, spec, dataset.classnames) for spec in config.targets)
-    clip = (
-        load_clip(config.model, config.dtype, image_size=config.image_size)
-        if config.model
-        else None
-    )
+    clip = clip_of(config)
     require_one_width(clip, train, texts, repr(config.data))
     for split in filter(None, (dataset.test, dataset.val)):
         require_one_width(clip, split, texts, "the test")

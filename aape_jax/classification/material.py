@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,16 +9,17 @@ from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank
 from aape_jax.classification.class_texts import encode_bank
-from aape_jax.classification.inputs import ClassificationInputs, open_inputs
+from aape_jax.classification.inputs import AnySplit, ClassificationInputs, open_inputs
 from aape_jax.classification.testsets import TestSet, encode, encode_target, own_sets
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.photos.broken import named_together
+from common.protocols.models import cache_of
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What `gather` gives.
+    """Features of all that a classification run reads, and what they belong to.
 
     Attributes:
       clip: None where only features are at hand.
@@ -65,19 +65,16 @@ def encode_all(opened: ClassificationInputs) -> Material:
       UserError: photos are broken; all of them are named.
     """
     config, clip, dataset, train = opened.config, opened.clip, opened.dataset, opened.train
-    cache = Path(config.cache).expanduser()
+    cache, validation = cache_of(config), None
     bank = encode_bank(opened.texts, clip, cache)
-    targets, validation = opened.targets, None
-    with named_together(train, dataset.test, dataset.val, *(x.dataset.test for x in targets)):
-        target_tests = {x.prefix: encode_target(x, clip, cache, bank) for x in targets}
+    with named_together(train, dataset.val, *_tested(opened)):
         x = np.stack([encode(clip, train, cache, v, config.seed) for v in range(config.views)])
-        own_tests = own_sets(clip, dataset.test, dataset.classnames, bank, opened.parts, cache)
+        tests = _test_sets(opened, bank)
         if dataset.val is not None:
             learned = {"": opened.learned}
             (validation,) = own_sets(
                 clip, dataset.val, dataset.classnames, bank, learned, cache
             ).values()
-    measured = {prefix: test for prefix, test in own_tests.items() if prefix in opened.sizes}
     return Material(
         clip=clip,
         classnames=dataset.classnames,
@@ -85,9 +82,32 @@ def encode_all(opened: ClassificationInputs) -> Material:
         learned=opened.learned,
         x=x,
         labels=np.searchsorted(opened.learned, train.labels),
-        tests=measured | target_tests,
+        tests=tests,
         validation=validation if validation and len(validation.labels) else None,
         photos=train if isinstance(train, ImageSplit) else None,
         idle=opened.idle,
         fingerprint=train.fingerprint,
     )
+
+
+def encode_tests(opened: ClassificationInputs) -> dict[str, TestSet]:
+    """Return the test sets alone, by the prefix of the metrics; no other photo is encoded.
+
+    Raises:
+      UserError: photos are broken; all of them are named.
+    """
+    bank = encode_bank(opened.texts, opened.clip, cache_of(opened.config))
+    with named_together(*_tested(opened)):
+        return _test_sets(opened, bank)
+
+
+def _tested(opened: ClassificationInputs) -> list[AnySplit]:
+    """Return the photos that are measured on."""
+    return [opened.dataset.test, *(target.dataset.test for target in opened.targets)]
+
+
+def _test_sets(opened: ClassificationInputs, bank: Bank) -> dict[str, TestSet]:
+    clip, dataset, cache = opened.clip, opened.dataset, cache_of(opened.config)
+    targets = {x.prefix: encode_target(x, clip, cache, bank) for x in opened.targets}
+    own = own_sets(clip, dataset.test, dataset.classnames, bank, opened.parts, cache)
+    return {prefix: test for prefix, test in own.items() if prefix in opened.sizes} | targets

@@ -1,21 +1,20 @@
 """What the saved heads of a run come to, on its own photos or on others of any classes."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from aape_jax.classification.class_texts import without_lost_sentences
-from aape_jax.classification.evaluation import head_row, predictions, text_rows
+from aape_jax.classification.evaluation import head_row, predict_all, report, text_rows
 from aape_jax.classification.inputs import open_inputs, require_one_width, text_width
-from aape_jax.classification.material import encode_all
+from aape_jax.classification.material import encode_tests
 from aape_jax.classification.testsets import TestSet, encode_target, open_target
 from aape_jax.core.head import Head
-from aape_jax.core.heads_file import read_head, require_fit
-from aape_jax.core.presets import ALWAYS, variants
-from aape_jax.task import evaluated, head_file
-from common.clip import load_clip
+from aape_jax.core.heads_file import head_file, read_head, require_fit
+from aape_jax.core.presets import ALWAYS, OWN, class_kinds, variants
+from aape_jax.task import evaluated
 from common.paths import AnyPath
+from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation
 
 OpenedSets = tuple[int, Callable[[], Mapping[str, TestSet]]]
@@ -39,31 +38,27 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
     configs = variants(config, always=ALWAYS)
     params = {name: read_head(head_file(workdir, name)) for name in configs}
     heads = {name: Head.from_config(variant) for name, variant in configs.items()}
-    width, encode = other_set(config, data) if data else own_sets(config)
+    width, encode = open_other_set(config, data) if data else open_own_sets(config)
     for name, head in heads.items():
         require_fit(name, params[name], head.shapes(width))
     tests = encode()
-    rows = {name: head_row(head, params[name], tests) for name, head in heads.items()}
-    first = next(iter(heads))
-    report = predictions(heads[first], params[first], tests)
-    return evaluated(rows, text_rows(tests), **vars(report))
+    predicted = {name: predict_all(head, params[name], tests) for name, head in heads.items()}
+    rows = {name: head_row(own, params[name], tests) for name, own in predicted.items()}
+    return evaluated(rows, text_rows(tests), **vars(report(predicted[OWN], tests)))
 
 
-def own_sets(config: ConfigDict) -> OpenedSets:
+def open_own_sets(config: ConfigDict) -> OpenedSets:
     """Return the test sets that the run itself was measured on."""
     opened = open_inputs(config)
-    return opened.width, lambda: encode_all(opened).tests
+    return opened.width, lambda: encode_tests(opened)
 
 
-def other_set(config: ConfigDict, data: str) -> OpenedSets:
+def open_other_set(config: ConfigDict, data: str) -> OpenedSets:
     """Open photos of classes of which only the names need be known."""
-    config = without_lost_sentences(config)
+    config = without_lost_sentences(config, class_kinds(config))
     target = open_target(config, data)
-    clip = (
-        load_clip(config.model, config.dtype, image_size=config.image_size)
-        if config.model
-        else None
-    )
+    clip = clip_of(config)
     require_one_width(clip, target.dataset.test, target.texts, repr(data))
-    cache = Path(config.cache).expanduser()
-    return text_width(target.texts, clip), lambda: {"": encode_target(target, clip, cache)}
+    return text_width(target.texts, clip), lambda: {
+        "": encode_target(target, clip, cache_of(config))
+    }

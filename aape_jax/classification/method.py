@@ -12,12 +12,13 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.classification import evaluation
 from aape_jax.classification.evaluation import (
     Row,
     check_baselines,
     head_row,
     learned_rows,
+    predict_all,
+    report,
     text_rows,
 )
 from aape_jax.classification.inputs import open_inputs
@@ -147,15 +148,23 @@ class Classification(Task):
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Measure every variant and baseline, and what the aggregators do."""
-        rows = {name: self._variant_row(name, trainable[name], frozen) for name in self.objectives}
-        params, head = trainable[self.name], self.heads[self.name]
-        report = evaluation.predictions(head, params["head"], self.material.tests)
+        tests = self.material.tests
+        predicted = {
+            name: predict_all(head, trainable[name]["head"], tests)
+            for name, head in self.heads.items()
+        }
+        rows = {
+            name: head_row(classes, trainable[name]["head"], tests)
+            | self._taught(name, trainable[name], frozen)
+            for name, classes in predicted.items()
+        }
+        told = report(predicted[self.name], tests)
         return evaluated(
             rows,
             self.baselines,
-            pictures=report.pictures | self._attention(params, frozen),
-            details=report.details,
-            tables=report.tables,
+            pictures=told.pictures | self._attention(trainable[self.name], frozen),
+            details=told.details,
+            tables=told.tables,
         )
 
     @cached_property
@@ -163,13 +172,13 @@ class Classification(Task):
         """The rows of what the training changes nothing about."""
         return text_rows(self.material.tests) | learned_rows(self.config, self.material)
 
-    def _variant_row(self, name: str, params: PyTree, frozen: PyTree) -> Row:
+    def _taught(self, name: str, params: PyTree, frozen: PyTree) -> Row:
+        """Return what a variant's aggregator does with all training photos."""
         objective = self.objectives[name]
-        row = head_row(self.heads[name], params["head"], self.material.tests)
         everything = as_batch(frozen, np.arange(self.examples), 0, objective.head.classes)
         metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
         warn_if_drifted(name, metrics)
-        return row | metrics
+        return metrics
 
     def _attention(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
         material: Material = self.material

@@ -11,9 +11,9 @@ from aape_jax.classification.inputs import training_split
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.core.presets import class_kinds
 from common.clip.known import describe_clip
-from common.data import open_dataset
+from common.data import Dataset, FeatureDataset, open_dataset
 from common.errors import UserError
-from common.protocols.class_parts import class_parts
+from common.protocols.class_parts import learned_classes
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def describe(config: ConfigDict) -> Outline:
     width = describe_clip(config.model, image_size=config.image_size).config.vision.projection
     if not config.classes:
         dataset = open_dataset(config.data, holdout=config.holdout)
-        learned = next(iter(class_parts(config.subsample, len(dataset.classnames)).values()))
-        return Outline(len(training_split(config, dataset, learned)), len(learned), width)
+        learned = learned_classes(config.subsample, len(dataset.classnames))
+        return Outline(count_examples(config, dataset), len(learned), width)
     return Outline(_stated_examples(config), _stated_classes(config), width)
 
 
@@ -75,12 +75,17 @@ def training_examples(config: ConfigDict) -> int:
         if not config.classes:
             raise
         return _stated_examples(config)  # To be compiled, not run.
-    learned = next(iter(class_parts(config.subsample, len(dataset.classnames)).values()))
-    return len(training_split(config, dataset, learned))
+    return count_examples(config, dataset)
+
+
+def count_examples(config: ConfigDict, dataset: Dataset | FeatureDataset) -> int:
+    """Count the photos of a run's open data set that it learns from."""
+    learned = learned_classes(config.subsample, len(dataset.classnames))
+    return len(training_split(with_defaults(config), dataset, learned))
 
 
 def _stated_classes(config: ConfigDict) -> int:
-    return len(next(iter(class_parts(config.subsample, config.classes).values())))
+    return len(learned_classes(config.subsample, config.classes))
 
 
 def _stated_examples(config: ConfigDict) -> int:

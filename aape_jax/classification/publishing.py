@@ -3,12 +3,13 @@
 from ml_collections import ConfigDict
 
 from aape_jax.classification.learned import class_features, learned_classnames
-from aape_jax.classification.outline import training_examples
-from common.clip import load_clip
+from aape_jax.classification.outline import count_examples
 from common.clip.class_file import NAME, write_class_features
+from common.data import open_dataset
 from common.errors import UserError
 from common.paths import AnyPath
 from common.progress import say
+from common.protocols.models import clip_of
 from common.training.types import Card
 
 _USAGE = """With promptax, for these classes and for any others:
@@ -27,9 +28,11 @@ def publish_classes(config: ConfigDict, out: AnyPath) -> Card:
     """Write CLIP's features of the learned classes, where the data still say them."""
     classnames, facts = (), {}
     try:
-        classnames, facts = learned_classnames(config), {"photos": str(training_examples(config))}
+        dataset = open_dataset(config.data, holdout=config.holdout)
+        photos = str(count_examples(config, dataset))
+        classnames, facts = learned_classnames(config, dataset.classnames), {"photos": photos}
         if config.model:
-            clip = load_clip(config.model, config.dtype, image_size=config.image_size)
+            clip = clip_of(config)
             metadata = {"base_model": config.model, "fingerprint": clip.fingerprint}
             features = class_features(config, clip, classnames)
             write_class_features(out / NAME, features, classnames, metadata)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from aape_jax.core.head import Head
 from aape_jax.core.logits import factored_cosines, factors
 from aape_jax.core.unit import unit
+from common.errors import UserError
 
 
 @functools.partial(jax.jit, static_argnames="head")
@@ -41,10 +42,14 @@ def serve(params: PyTree, w: Float[Array, "k p"], head: Head) -> FactoredClassif
     """Compute once what does not depend on the image.
 
     Raises:
-      ValueError: The head's logits do not factor; use `predict`.
+      UserError: The head's logits do not factor.
     """
     if not (head.mode == "template_and_aape" and head.projection.factored):
-        raise ValueError("only a bottleneck projection without a last ReLU factors")
+        g = head.projection
+        raise UserError(
+            f"classifier.mode={head.mode}, projection.kind={g.kind}, projection.out_relu="
+            f"{g.out_relu}: these logits do not factor, so ask predict instead of serve."
+        )
     return FactoredClassifier(params, factors(params["projection"], unit(w)), head)
 
 

@@ -10,7 +10,7 @@ from aape_jax.classification.inputs import ClassificationInputs
 from aape_jax.classification.material import Material
 from aape_jax.core.class_features import TEMPLATE
 from aape_jax.core.presets import class_kinds
-from aape_jax.core.summary import array_digest, encoders, evaluation
+from aape_jax.core.summary import array_digest, encoders, evaluation_fingerprints
 from common.data import ImageSplit
 from common.data.passed_over import listed
 from common.evaluation.classification import nearest_by_cosine
@@ -33,16 +33,15 @@ def summary(opened: ClassificationInputs) -> dict[str, str]:
         "learns from": f"{used} of {opened.available} {kind} of these classes{sentence_note}",
         "passed over": "; ".join(filter(None, (not_drawn, listed(dataset.passed_over)))),
         "kept for the test": tests_row(
-            {prefix: f"{photos} of {count}" for prefix, (photos, count) in opened.sizes.items()},
-            "classes",
+            {prefix: f"{photos} of {count}" for prefix, (photos, count) in opened.sizes.items()}
         ),
     }
 
 
-def tests_row(sizes: Mapping[str, str], what: str) -> str:
+def tests_row(sizes: Mapping[str, str]) -> str:
     """Return what each test set holds, or that nothing is measured."""
     phrases = [
-        f"{size} {prefix.removesuffix('/')} {what}" if prefix else f"{size} {what}"
+        f"{size} {prefix.removesuffix('/')} classes" if prefix else f"{size} classes"
         for prefix, size in sizes.items()
     ]
     return ", ".join(phrases) or "nothing: nothing is measured"
@@ -86,4 +85,4 @@ def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
         measured["class features"] = {
             prefix: array_digest(test.w) for prefix, test in material.tests.items()
         }
-    return prints | encoders(material.clip) | evaluation(measured)
+    return prints | encoders(material.clip) | evaluation_fingerprints(measured)

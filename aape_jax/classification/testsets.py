@@ -119,7 +119,7 @@ def open_target(config: ConfigDict, spec: str, run_classnames: Sequence[str] = (
     shown_alone = config.protocol == DOMAIN_GENERALISATION
     dataset = measurable(spec, dataset, shown_alone=shown_alone)
     names, kinds = dataset.classnames, class_kinds(config)
-    texts = open_classes(config, spec, names, kinds)
+    texts = open_classes(config, spec, names, kinds, run_classnames)
     row_of = {name: row for row, name in enumerate(run_classnames)}
     keys = match_names(names, row_of, "the classes of data").keys
     run_classes = np.array([row_of[keys[name]] if name in keys else -1 for name in names])

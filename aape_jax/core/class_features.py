@@ -1,6 +1,7 @@
 """What stands for the classes: the features `w_c` that a classifier is made of."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +12,25 @@ Features = Float[np.ndarray, "k p"]
 
 TEMPLATE = "template"
 
-CLASS_FEATURES: dict[str, Callable[[Features, Features], Features]] = {
-    TEMPLATE: lambda template, means: template,
-    "sentences": lambda template, means: means,
-    "mix": lambda template, means: normalise(template + means),
+
+class Texts(Protocol):
+    """Two features of each class, both of unit length.
+
+    Attributes:
+      classes: Of the filled template.
+      means: The mean of the class's sentences (CuPL).
+    """
+
+    classes: Features
+
+    @property
+    def means(self) -> Features:
+        """See above."""
+
+
+CLASS_FEATURES: dict[str, Callable[[Texts], Features]] = {
+    TEMPLATE: lambda texts: texts.classes,
+    "sentences": lambda texts: texts.means,
+    "mix": lambda texts: normalise(texts.classes + texts.means),
 }
-"""By `classifier.classes`, what is made of two features of each class, both of unit length: that of
-the filled template, and the mean of the class's sentences (CuPL)."""
+"""By `classifier.classes`, what is made of them."""

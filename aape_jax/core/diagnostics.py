@@ -1,14 +1,16 @@
 """Looking at the aggregator: does it select prompts, or leave them for the image's side?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import numpy as np
-from jaxtyping import Float, PyTree, UInt8
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 from PIL import Image
 
-from aape_jax.core.objective import Batch, Objective, watch
+from aape_jax.core.objective import Batch, Objective, watched
 from aape_jax.core.pictures import text_picture
+from common.spread import over_devices
 from common.training import say
 
 DRIFTED = 0.8
@@ -16,22 +18,37 @@ DRIFTED = 0.8
 
 BEST, WORST = 4, 2
 
+AT_ONCE = 2048
+"""Photos whose prompts are gathered at a time, over all devices."""
+
 
 def teacher_report(
     objective: Objective, params: PyTree, batch: Batch, key: jax.Array
 ) -> tuple[dict[str, float], Float[np.ndarray, "b n"]]:
-    """Return the metrics of `watch` over a batch, and its attention, mean over outputs."""
+    """Return the metrics of `watch` over a batch of any size, and its attention, mean over outputs.
 
-    @jax.jit
-    def run(params: PyTree, batch: Batch, key: jax.Array):
-        inputs, teacher = objective.aggregate(params, batch.prompted, key)
-        return watch(inputs, teacher), teacher.attention.mean(axis=1)
+    An aggregator that draws draws alike on each device and for each `AT_ONCE` photos.
+    """
+    # As numbers, which unlike keys can be sent to other hosts' devices.
+    shared, rows = (params, batch, jax.random.key_data(key)), np.arange(len(batch.labels))
+    metrics, attention = over_devices(_taught, shared, rows, at_once=AT_ONCE, objective=objective)
+    means = {f"teacher/{name}": float(values.mean()) for name, values in metrics.items()}
+    return means, attention
 
-    metrics, attention = jax.device_get(run(params, batch, key))
-    return {f"teacher/{name}": float(value) for name, value in metrics.items()}, attention
+
+def _taught(
+    shared: PyTree, rows: Int[Array, "b"], *, objective: Objective
+) -> tuple[dict[str, Float[Array, "b m"]], Float[Array, "b n"]]:
+    """Return of some rows of a batch what is watched, and the attention."""
+    params, batch, key_data = shared
+    images = replace(batch, x=batch.x[rows], labels=batch.labels[rows], rows=batch.rows[rows])
+    inputs, teacher = objective.aggregate(
+        params, images.prompted, jax.random.wrap_key_data(key_data)
+    )
+    return watched(inputs, teacher), teacher.attention.mean(axis=1)
 
 
-def warn_if_drifted(name: str, metrics: dict[str, float]) -> bool:
+def warn_if_drifted(name: str, metrics: dict[str, float]) -> None:
     """Say so when the aggregated prompt has left the prompts."""
     cosine = metrics["teacher/cos_pa_pbar"]
     if cosine < DRIFTED:
@@ -40,7 +57,6 @@ def warn_if_drifted(name: str, metrics: dict[str, float]) -> bool:
             f"{DRIFTED}: the aggregator fits the image instead of selecting prompts. Consider "
             "aggregator.kind=anchored or aggregator.anchor_weight above 0."
         )
-    return cosine < DRIFTED
 
 
 def attention_picture(

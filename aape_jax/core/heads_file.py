@@ -1,16 +1,25 @@
 """h and g on disk: a safetensors file that needs nothing of training."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import PyTree
 
 from common.errors import UserError
+from common.files import require_file
 from common.finite import require_finite
 from common.nesting import nest
 from common.paths import AnyPath, on_disk
+from common.text import some
 from common.training.sharding import by_path
 from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
+
+
+def head_file(run: AnyPath, name: str) -> AnyPath:
+    """Return where a run's folder holds what is kept of a variant."""
+    return run / "heads" / f"{name}.safetensors"
 
 
 def write_head(path: AnyPath, params: PyTree) -> None:
@@ -20,14 +29,14 @@ def write_head(path: AnyPath, params: PyTree) -> None:
 
 
 def write_heads(workdir: AnyPath, trainable: PyTree) -> list[AnyPath]:
-    """Write what is kept of a tree {variant: {"head": ...}}, `heads/NAME.safetensors`.
+    """Write what is kept of a tree {variant: {"head": ...}}.
 
     Returns:
       The files.
     """
     files = []
     for name, params in heads_in(trainable).items():
-        files.append(workdir / "heads" / f"{name}.safetensors")
+        files.append(head_file(workdir, name))
         write_head(files[-1], params)
     return files
 
@@ -56,15 +65,24 @@ def read_head(path: AnyPath) -> PyTree:
     Raises:
       UserError: there is no such file, or it is damaged.
     """
-    try:
-        with on_disk(path) as copy:
-            arrays, _ = read_safetensors(copy)
-    except (OSError, UserError) as error:
-        raise UserError(
-            f"the head {path} cannot be read: {error}; train the run to its end first."
-        ) from None
+    beside = sorted(file.stem for file in path.parent.glob("*.safetensors"))
+    remedy = (
+        f"its folder has those of {some(beside)}" if beside else "train the run to its end first"
+    )
+    require_file(path, remedy)
+    with on_disk(path) as copy:
+        arrays, _ = read_safetensors(copy)
     require_finite(arrays, f"the head {path}", "train the run again")
     return nest({name: np.array(array) for name, array in arrays.items()})
+
+
+def read_heads(workdir: AnyPath, names: Iterable[str]) -> PyTree:
+    """Return what a run kept of some variants, as they lie in its trainable tree.
+
+    Raises:
+      UserError: A file is missing or damaged.
+    """
+    return {name: {"head": read_head(head_file(workdir, name))} for name in names}
 
 
 def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:

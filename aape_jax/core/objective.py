@@ -160,7 +160,12 @@ def prompt_objective(config: ConfigDict) -> Objective:
 
 
 def watch(inputs: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, ""]]:
-    """Measure whether the aggregator selects prompts or leaves them; means over the batch.
+    """Return the means of `watched` over the batch."""
+    return {name: values.mean() for name, values in watched(inputs, teacher).items()}
+
+
+def watched(inputs: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, "b m"]]:
+    """Measure for each image and output whether the aggregator selects prompts or leaves them.
 
     `effective_prompts` is the exponential of the attention's entropy: n for equal weights.
     """
@@ -168,8 +173,8 @@ def watch(inputs: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float
     logs = jnp.log(jnp.where(weights > 0, weights, 1))
     entropy = -jnp.sum(weights * logs, axis=-1)
     return {
-        "cos_pa_x": cosine(teacher.p_a, inputs.x[:, None]).mean(),
-        "cos_pa_pbar": cosine(teacher.p_a, inputs.mean[:, None]).mean(),
-        "attention_entropy": entropy.mean(),
-        "effective_prompts": jnp.exp(entropy).mean(),
+        "cos_pa_x": cosine(teacher.p_a, inputs.x[:, None]),
+        "cos_pa_pbar": cosine(teacher.p_a, inputs.mean[:, None]),
+        "attention_entropy": entropy,
+        "effective_prompts": jnp.exp(entropy),
     }

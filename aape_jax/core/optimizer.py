@@ -10,11 +10,19 @@ from ml_collections import ConfigDict
 from common.choices import check_choice
 from common.errors import UserError
 from common.protocols.coop import coop_sgd, epochs_by_shots
-from common.protocols.epochs import AnyArray, cosine_by_epoch, steps_per_epoch
+from common.protocols.epochs import cosine_by_epoch, steps_per_epoch
 from common.training.rates import PAPER, Rate, array_module, make_rate, rate_at
+from common.trees import AnyArray
 
 SHORT_EPOCHS = 10
 """What base-to-new protocols train for (CoCoOp)."""
+
+SCHEDULES: Mapping[str, Callable[[int, str], int]] = {
+    "short": lambda shots, recipe: SHORT_EPOCHS,
+    "coop": epochs_by_shots,
+}
+"""Epochs by the number of shots and the name of the paper's data set. `counts` is none of them: it
+leaves the loop's fields as they are."""
 
 
 def epochs(schedule: str, shots: int, recipe: str = "") -> int:
@@ -23,11 +31,8 @@ def epochs(schedule: str, shots: int, recipe: str = "") -> int:
     Raises:
       UserError: there is no such schedule.
     """
-    if schedule == "short":
-        return SHORT_EPOCHS
-    if schedule == "coop":
-        return epochs_by_shots(shots, recipe)
-    raise UserError(f"schedule={schedule!r} is unknown; choose one of counts, short, coop.")
+    check_choice("schedule", schedule, ("counts", *SCHEDULES))
+    return SCHEDULES[schedule](shots, recipe)
 
 
 def counts(config: ConfigDict, examples: int) -> dict[str, int]:

@@ -65,8 +65,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "projection.out_relu": True,
         "learning_rate": 2e-3,
     },
-    # CLIP-Adapter's ratio.
-    "clip_adapter": {
+    # The same with CLIP-Adapter's ratio, which mixes class features here, not those of images.
+    "adapter_projection": {
         "aggregator.kind": "anchored",
         "aggregator.heads": 1,
         "projection.kind": "fc",
@@ -156,7 +156,7 @@ def variants(
 
 
 def _undone(config: ConfigDict, name: str) -> dict[str, Any]:
-    """Return what a preset takes back of the run's own preset; what the user wrote is not."""
+    """Return the fields that another preset resets, but for those that the user set."""
     if name not in PRESETS or "preset" not in config:
         return {}
     ours, values = preset(config.preset), flatten(config)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from aape_jax.core.heads_file import read_head
+from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import OWN
 from common.errors import UserError
 from common.paths import as_path
@@ -19,7 +19,7 @@ def read_start(start: str, name: str = OWN) -> PyTree | None:
     """
     if not start:
         return None
-    file = as_path(start) / "heads" / f"{name}.safetensors"
+    file = head_file(as_path(start), name)
     params = read_head(file)
     if "generator" not in params:
         raise UserError(f"start={start}: {file} holds no h, so nothing can start from it.")

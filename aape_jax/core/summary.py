@@ -32,7 +32,7 @@ def encoders(clip: CLIP | None) -> dict[str, str]:
     }
 
 
-def evaluation(measured: Mapping[str, Any]) -> dict[str, str]:
+def evaluation_fingerprints(measured: Mapping[str, Any]) -> dict[str, str]:
     """Fingerprint what only evaluation reads: a change of it is reported, not refused."""
     return {f"{EVALUATION}{name}": digest(content) for name, content in measured.items()}
 

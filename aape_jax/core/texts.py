@@ -31,7 +31,7 @@ def encode_captions(
 def by_class(
     features: Float[np.ndarray, "b p"], labels: Int[np.ndarray, "b"], classes: int
 ) -> tuple[Float[np.ndarray, "k n p"], Bool[np.ndarray, "k n"]]:
-    """Sort rows by class: unit length, padded with zeros, and the mask of real rows."""
+    """Sort rows by class: padded with zeros, and the mask of real rows."""
     rows = class_rows(labels, classes)
     mask = np.arange(rows.rows.shape[1]) < rows.counts[:, None]
-    return normalise(features)[rows.rows] * mask[..., None], mask
+    return features[rows.rows] * mask[..., None], mask

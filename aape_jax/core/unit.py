@@ -13,7 +13,7 @@ def unit(x: Float[Array, "*b p"]) -> Float[Array, "*b p"]:
     return x * lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), EPS))
 
 
-def cosine(x: Float[Array, "*b p"], y: Float[Array, "*b p"]) -> Float[Array, "*b"]:
+def cosine(x: Float[Array, "*#b p"], y: Float[Array, "*#b p"]) -> Float[Array, "*b"]:
     """Return the cosine of each pair of rows."""
     return jnp.sum(unit(x) * unit(y), axis=-1)
 

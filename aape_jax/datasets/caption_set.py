@@ -10,14 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from aape_jax.datasets.captions_by_image import read_by_image
-from aape_jax.datasets.coco_captions import read_coco
-from aape_jax.datasets.coco_files import Captioned, entries, photos, require_folder
-from aape_jax.datasets.flickr import LAYOUTS, read_flickr
+from aape_jax.datasets.captions_by_image import open_by_image
+from aape_jax.datasets.coco_captions import open_coco
+from aape_jax.datasets.coco_files import (
+    REMEDY,
+    Captioned,
+    Parts,
+    entries,
+    photos,
+    require_folder,
+)
+from aape_jax.datasets.flickr import LAYOUTS, open_flickr
 from aape_jax.datasets.nocaps import DOMAINS, training_set, validation
+from aape_jax.datasets.question_set import split_of
 from common.data import ImageSplit
 from common.data.places import local_path
 from common.errors import UserError
+from common.files import read_json
 from common.paths import place_text
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
@@ -61,30 +70,33 @@ def open_caption_set(spec: Path | str) -> dict[str, CaptionSet]:
     Raises:
       UserError: the string names none.
     """
-    spec = place_text(spec, "the data set")
+    read = _opened(place_text(spec, "the data set"))
     # The smaller part first; and what a string names itself before what it learns from.
-    test, train = (_open_part(spec, part) for part in reversed(PARTS))
+    test, train = (CaptionSet(*read(part)) for part in reversed(PARTS))
     return {"train": train, "test": test}
 
 
-def _open_part(spec: str, part: str) -> CaptionSet:
+def _opened(spec: str) -> Parts:
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:
         raise UserError(
             f"data={spec!r} is not a captioned data set: write {', '.join(FORMS)} or, for "
             "retrieval alone, features:FILE.npz."
         )
-    return OPENERS[kind](where, part)
+    return OPENERS[kind](where)
 
 
-def _pocket(where: str, part: str) -> CaptionSet:
+def _pocket(where: str) -> Parts:
     if where not in POCKET_SIZES:
         known = " or ".join(f"pocket:{name}" for name in POCKET_SIZES)
         raise UserError(f"there is no captioned set 'pocket:{where}': write {known}.")
-    scenes = pocket_scenes(part, where)
-    names = tuple(f"{part}-{number}" for number in range(len(scenes)))
-    split = ImageSplit(np.arange(len(scenes)), names, tuple(map(ScenePhoto, scenes)))
-    return CaptionSet(split, tuple(captions(scene) for scene in scenes))
+
+    def draw(part: str) -> Captioned:
+        scenes = pocket_scenes(part, where)
+        split = split_of([ScenePhoto(scene) for scene in scenes], part)
+        return split, tuple(captions(scene) for scene in scenes)
+
+    return draw
 
 
 def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
@@ -97,43 +109,46 @@ def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def _karpathy(where: str, part: str) -> CaptionSet:
+def _karpathy(where: str) -> Parts:
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
     root = local_path(folder)
     require_folder(root, "COCO's photos")
-    listed = entries(local_path(file), "images", ("split", "filename", "sentences"))
+    content = read_json(local_path(file), REMEDY)
+    listed = entries(content, local_path(file), "images", ("split", "filename", "sentences"))
     parts = listed.texts("split")
-    images = [listed.record(row) for row, name in enumerate(parts) if name in KARPATHY_PARTS[part]]
-    if not images:
-        raise UserError(
-            f"{file} has no images of the part {part!r}: give Karpathy's file, whose images have a "
-            f"'split' such as {KARPATHY_PARTS[part][0]!r}."
-        )
-    paths = [root / image.text("filepath", default="") / image.text("filename") for image in images]
-    split = photos(paths, Path(file))
-    return CaptionSet(
-        split, tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images)
-    )
+
+    def read(part: str) -> Captioned:
+        wanted = KARPATHY_PARTS[part]
+        images = [listed.record(row) for row, name in enumerate(parts) if name in wanted]
+        if not images:
+            raise UserError(
+                f"{file} has no images of the part {part!r}: give Karpathy's file, whose images "
+                f"have a 'split' such as {wanted[0]!r}."
+            )
+        paths = [root / x.text("filepath", default="") / x.text("filename") for x in images]
+        told = tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images)
+        return photos(paths, Path(file)), told
+
+    return read
 
 
-def _nocaps(kind: str, where: str, part: str) -> CaptionSet:
-    if part == "train":
-        return _open_part(training_set(kind, where), part)
-    return CaptionSet(*validation(kind, where))
+def _nocaps(kind: str, where: str) -> Parts:
+    def read(part: str) -> Captioned:
+        if part == "train":
+            return _opened(training_set(kind, where))(part)
+        return validation(kind, where)
+
+    return read
 
 
-def _read(reader: Callable[[str, str], Captioned], where: str, part: str) -> CaptionSet:
-    return CaptionSet(*reader(where, part))
-
-
-OPENERS: dict[str, Callable[[str, str], CaptionSet]] = {
+OPENERS: dict[str, Callable[[str], Parts]] = {
     "pocket": _pocket,
     "karpathy": _karpathy,
-    "coco": partial(_read, read_coco),
-    "captions": partial(_read, read_by_image),
-    **{kind: partial(_read, partial(read_flickr, kind)) for kind in LAYOUTS},
+    "coco": open_coco,
+    "captions": open_by_image,
+    **{kind: partial(open_flickr, kind) for kind in LAYOUTS},
     **{kind: partial(_nocaps, kind) for kind in DOMAINS},
 }
 FORMS = (

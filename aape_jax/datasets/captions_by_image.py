@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aape_jax.datasets.coco_files import Captioned, kind_of, photos, require_folder
+from aape_jax.datasets.coco_files import Captioned, Parts, kind_of, photos, require_folder
 from common.data.folder import PARTS
 from common.data.places import local_path
 from common.errors import UserError
@@ -24,15 +24,14 @@ MOST = 1000
 _REMEDY = "write {image: [caption, ...]}, or this for each of train and test"
 
 
-def read_by_image(where: str, part: str) -> Captioned:
-    """Return the photos of the part "train" or "test", and the captions of each.
+def open_by_image(where: str) -> Parts:
+    """Read the captions of both parts, and find their photos later.
 
     Args:
       where: FILE.json,FOLDER.
-      part: Of the data set.
 
     Raises:
-      UserError: The file is missing, damaged or of another kind, or a photo is absent.
+      UserError: The file is missing, damaged or of another kind, or, later, a photo is absent.
     """
     name, comma, folder = where.partition(",")
     if not comma:
@@ -42,8 +41,12 @@ def read_by_image(where: str, part: str) -> Captioned:
     content = read_json(file, _REMEDY)
     if kind := kind_of(content):
         raise UserError(f"{file} is {kind}, not captions by image: {_REMEDY}.")
-    captions = _part(content, file, part)
-    return photos([root / image for image in captions], file), tuple(captions.values())
+
+    def read(part: str) -> Captioned:
+        captions = _part(content, file, part)
+        return photos([root / image for image in captions], file), tuple(captions.values())
+
+    return read
 
 
 def worded(rows: Iterable[tuple[str, str]], file: Path, part: str) -> dict[str, tuple[str, ...]]:

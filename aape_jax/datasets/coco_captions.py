@@ -6,42 +6,50 @@
 What is called test here is COCO's validation part, whose captions are public.
 """
 
+from functools import partial
 from pathlib import Path
 
 from aape_jax.datasets.coco_files import (
+    REMEDY,
     Captioned,
+    Parts,
+    captions_in,
     entries,
     photos,
-    read_captions,
     require_folder,
     require_once,
     require_there,
 )
 from common.data.places import is_file, local_path
 from common.errors import UserError
+from common.files import read_json
 
 PARTS = {"train": "train", "test": "val"}
 YEARS = ("2017", "2014")
 
 
-def read_coco(where: str, part: str) -> Captioned:
-    """Return the photos of the part "train" or "test", and the captions of each.
+def open_coco(where: str) -> Parts:
+    """Find the photos of both parts and their captions; each file is read with its part.
 
     Args:
       where: FOLDER, or FOLDER,YEAR where both years lie there.
-      part: Of the data set.
 
     Raises:
-      UserError: A file is missing or damaged, or a photo is absent.
+      UserError: A file is missing or, later, damaged, or a photo is absent.
     """
     folder, year = _year(where)
     require_there(_file(folder, published, year) for published in PARTS.values())
+    return partial(_read, folder, year)
+
+
+def _read(folder: Path, year: str, part: str) -> Captioned:
     file, root = _file(folder, PARTS[part], year), folder / f"{PARTS[part]}{year}"
     require_folder(root, "COCO's photos")
-    listed = entries(file, "images", ("id", "file_name"))
+    content = read_json(file, REMEDY)
+    listed = entries(content, file, "images", ("id", "file_name"))
     ids, names = listed.ids("id"), listed.texts("file_name")
     require_once(ids, "image", file)
-    captions = read_captions(file)
+    captions = captions_in(content, file)
     if unknown := captions.keys() - set(ids):
         raise UserError(
             f"{file} has captions of {len(unknown)} images that it does not list, such as "

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from common.data import ImageSplit
 from common.data.places import is_file, is_folder
 from common.errors import UserError
-from common.files import read_json, shown
+from common.files import shown
 from common.photos.photo import photo_file
 from common.records import Record
 
@@ -21,6 +21,9 @@ Captions = dict[int | str, tuple[str, ...]]
 
 Captioned = tuple[ImageSplit, tuple[tuple[str, ...], ...]]
 """Photos of a part of a data set, and the captions of each."""
+
+Parts = Callable[[str], Captioned]
+"""A data set that is open: gives the part "train" or "test", of which either may be left alone."""
 
 REMEDY = "download it again"
 
@@ -81,13 +84,12 @@ class Entries:
         return self.record(number).integer(field, high=_LARGEST_ID)
 
 
-def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
-    """Return the list `name` of a JSON file.
+def entries(content: Mapping[str, Any], file: Path, name: str, fields: Sequence[str]) -> Entries:
+    """Return the list `name` of what a JSON file holds.
 
     Raises:
-      UserError: the file is missing or damaged, or an object lacks one of `fields`.
+      UserError: there is no such list, or an object in it lacks one of `fields`.
     """
-    content = read_json(file, REMEDY)
     rows, kind = content.get(name), kind_of(content)
     remedy = f"it is {kind}, so give another" if kind else REMEDY
     if not isinstance(rows, list) or not rows:
@@ -101,10 +103,10 @@ def entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
     return Entries(file, name, rows)
 
 
-def read_captions(file: Path) -> Captions:
-    """Return the captions of COCO's layout, in the order of the file."""
+def captions_in(content: Mapping[str, Any], file: Path) -> Captions:
+    """Return the captions of a file in COCO's layout, in its order."""
     captions: dict[int | str, list[str]] = defaultdict(list)
-    listed = entries(file, "annotations", ("image_id", "caption"))
+    listed = entries(content, file, "annotations", ("image_id", "caption"))
     for image, caption in zip(listed.ids("image_id"), listed.texts("caption"), strict=True):
         captions[image].append(caption)
     return {image: tuple(texts) for image, texts in captions.items()}

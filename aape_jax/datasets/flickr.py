@@ -12,13 +12,20 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from aape_jax.datasets.captions_by_image import ByImage, held_out, require_apart, worded
-from aape_jax.datasets.coco_files import REMEDY, Captioned, photos, require_folder, require_once
+from aape_jax.datasets.coco_files import (
+    REMEDY,
+    Captioned,
+    Parts,
+    photos,
+    require_folder,
+    require_once,
+)
 from common.data.passed_over import in_droppings
 from common.data.places import local_path
 from common.errors import UserError
@@ -64,16 +71,15 @@ class Told(NamedTuple):
     caption: str
 
 
-def read_flickr(kind: str, where: str, part: str) -> Captioned:
-    """Return the photos of the part "train" or "test", and the captions of each.
+def open_flickr(kind: str, where: str) -> Parts:
+    """Read the captions of both parts, and find their photos later.
 
     Args:
       kind: A key of `LAYOUTS`.
       where: The folder.
-      part: Of the data set.
 
     Raises:
-      UserError: A file is missing or damaged, or a photo is absent.
+      UserError: A file is missing or damaged, or, later, a photo is absent.
     """
     folder, layout = local_path(where), LAYOUTS[kind]
     require_folder(folder, f"{kind}'s captions and photos")
@@ -83,21 +89,27 @@ def read_flickr(kind: str, where: str, part: str) -> Captioned:
     told = list(_read(file))
     numbered = [f"{x.image}#{x.number}" for x in told if x.number]
     require_once(numbered, "caption", file)
-    captions = worded(((x.image, x.caption) for x in told), file, part)
-    images = _images(folder, layout, captions, part) or held_out([*captions], file, part)
-    first = _find(folder, images[0])
-    if first is None:
-        raise UserError(f"{folder} holds no photo {quoted(images[0])}: unpack the photos there.")
-    return photos([first.parent / image for image in images], file), tuple(
-        captions.get(image, ()) for image in images
-    )
+    lists = _lists(folder, layout)
+
+    def read(part: str) -> Captioned:
+        captions = worded(((x.image, x.caption) for x in told), file, part)
+        images = _listed(lists, captions, part) or held_out([*captions], file, part)
+        first = _find(folder, images[0])
+        if first is None:
+            raise UserError(
+                f"{folder} holds no photo {quoted(images[0])}: unpack the photos there."
+            )
+        split = photos([first.parent / image for image in images], file)
+        return split, tuple(captions.get(image, ()) for image in images)
+
+    return read
 
 
-def _images(folder: Path, layout: Layout, captions: ByImage, part: str) -> list[str]:
-    """Return the images that a part's list names; none if there are no lists."""
+def _lists(folder: Path, layout: Layout) -> dict[str, list[str]]:
+    """Return what the lists of the parts name; nothing if there are no lists."""
     files = {part: _find(folder, name) for part, name in layout.images.items()}
     if not any(files.values()):
-        return []
+        return {}
     if missing := [layout.images[part] for part, file in files.items() if file is None]:
         raise UserError(f"{folder} holds no {missing[0]} beside the other list: {REMEDY}.")
     lists = {part: read_text(file, REMEDY).split() for part, file in files.items() if file}
@@ -106,7 +118,13 @@ def _images(folder: Path, layout: Layout, captions: ByImage, part: str) -> list[
             raise UserError(f"{files[name]} is empty: {REMEDY}.")
         require_once(images, "image", files[name])
     require_apart(lists["train"], lists["test"], folder)
-    return [x if x in captions else f"{x.removesuffix('.jpg')}.jpg" for x in lists[part]]
+    return lists
+
+
+def _listed(lists: Mapping[str, Sequence[str]], captions: ByImage, part: str) -> list[str]:
+    """Return the images that a part's list names, as the captions spell them."""
+    names = lists.get(part, ())
+    return [x if x in captions else f"{x.removesuffix('.jpg')}.jpg" for x in names]
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -8,15 +8,17 @@ that is learned from, e.g. karpathy:FILE.json,FOLDER; NoCaps itself has no train
 """
 
 from aape_jax.datasets.coco_files import (
+    REMEDY,
     Captioned,
+    captions_in,
     entries,
     photos,
-    read_captions,
     require_folder,
     require_once,
 )
 from common.data.places import local_path
 from common.errors import UserError
+from common.files import read_json
 
 DOMAINS = {
     "nocaps": ("in-domain", "near-domain", "out-domain"),
@@ -44,7 +46,8 @@ def validation(kind: str, where: str) -> Captioned:
     name, folder, _ = _paths(kind, where)
     file, root = local_path(name), local_path(folder)
     require_folder(root, "NoCaps' photos")
-    listed = entries(file, "images", ("id", "file_name", "domain"))
+    content = read_json(file, REMEDY)
+    listed = entries(content, file, "images", ("id", "file_name", "domain"))
     ids, names = listed.ids("id"), listed.texts("file_name")
     require_once(ids, "image", file)
     domains = listed.texts("domain")
@@ -53,7 +56,7 @@ def validation(kind: str, where: str) -> Captioned:
         raise UserError(
             f"{file} has no images of the domain {DOMAINS[kind][0]!r}: give NoCaps' file."
         )
-    captions = read_captions(file)
+    captions = captions_in(content, file)
     split = photos([root / names[row] for row in rows], file)
     return split, tuple(captions.get(ids[row], ()) for row in rows)
 

@@ -23,7 +23,7 @@ class QuestionSet:
       texts: The questions.
       image: Whose each question is.
       answers: What people answered to each, one or several.
-      kinds: Of each answer, as the data set names them; empty where it names none.
+      kinds: Of each question, as the data set names them; empty where it names none.
     """
 
     pictures: ImageSplit

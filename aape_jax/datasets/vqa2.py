@@ -8,15 +8,25 @@
 What is called test here is VQA's validation part, whose answers are public.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aape_jax.datasets.coco_files import entries, photos, read_captions, require_once, require_there
+from aape_jax.datasets.coco_files import (
+    REMEDY,
+    Entries,
+    captions_in,
+    entries,
+    photos,
+    require_once,
+    require_there,
+)
 from aape_jax.datasets.question_set import QuestionSet
 from common.data.places import is_file, local_path
 from common.errors import UserError
+from common.files import read_json
 
 PARTS = {"train": "train2014", "test": "val2014"}
 
@@ -30,9 +40,9 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
     folder, name = local_path(where), PARTS[part]
     require_there(file for split in PARTS.values() for file in _files(folder, split))
     file, answers = _files(folder, name)
-    questions = entries(file, "questions", ("question_id", "image_id", "question"))
+    questions = _entries(file, "questions", ("question_id", "image_id", "question"))
     numbers, pictures = questions.numbers("question_id"), questions.numbers("image_id")
-    annotations = entries(answers, "annotations", ("question_id", "answer_type", "answers"))
+    annotations = _entries(answers, "annotations", ("question_id", "answer_type", "answers"))
     answered, kinds = annotations.numbers("question_id"), annotations.texts("answer_type")
     require_once(numbers, "question", file)
     require_once(answered, "question", answers)
@@ -44,7 +54,8 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
     images = {number: row for row, number in enumerate(sorted(set(pictures)))}
     paths = [folder / name / f"COCO_{name}_{number:012d}.jpg" for number in images]
     captions_file = folder / f"captions_{name}.json"
-    captions = read_captions(captions_file) if part == "train" and is_file(captions_file) else {}
+    has_captions = part == "train" and is_file(captions_file)
+    captions = captions_in(read_json(captions_file, REMEDY), captions_file) if has_captions else {}
     rows = [row_of[number] for number in numbers]
     return QuestionSet(
         pictures=photos(paths, file),
@@ -54,6 +65,10 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
         answers=tuple(_people(annotations.rows[row], answers) for row in rows),
         kinds=tuple(kinds[row] for row in rows),
     )
+
+
+def _entries(file: Path, name: str, fields: Sequence[str]) -> Entries:
+    return entries(read_json(file, REMEDY), file, name, fields)
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:

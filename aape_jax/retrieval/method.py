@@ -1,7 +1,6 @@
 """Image-to-text retrieval as the training loop sees it: h alone, without g."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import jax
@@ -16,7 +15,13 @@ from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
-from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.core.summary import (
+    TEST_DATA,
+    array_digest,
+    encoders,
+    evaluation_fingerprints,
+    pairs_summary,
+)
 from aape_jax.core.texts import by_class
 from aape_jax.core.unit import unit
 from aape_jax.retrieval.features import (
@@ -28,9 +33,9 @@ from aape_jax.retrieval.features import (
 from aape_jax.retrieval.recall import recalls
 from aape_jax.task import Task, evaluated, summed
 from common.checks import Range, check_ranges
-from common.clip import load_clip
 from common.clip.known import describe_clip
 from common.errors import UserError
+from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from configs.aape_retrieval import get_config
@@ -65,11 +70,7 @@ class Retrieval(Task):
         config = self.config
         self._plan()
         self.sets = open_retrieval_set(config.data, config.model)
-        self.clip = (
-            load_clip(config.model, config.dtype, image_size=config.image_size)
-            if config.model
-            else None
-        )
+        self.clip = clip_of(config)
         (images, texts), (tests, _) = self.sets["train"].counts, self.sets["test"].counts
         self._size(images, width_of(self.sets["train"], self.clip), mesh)
         if self.started:
@@ -78,17 +79,22 @@ class Retrieval(Task):
 
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
-        cache = Path(self.config.cache).expanduser()
-        parts = encode_retrieval_set(self.sets, self.clip, cache)
+        parts = encode_retrieval_set(self.sets, self.clip, cache_of(self.config))
         train, self.test = parts["train"], parts["test"]
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
         source = self.epochs(train.fingerprint)
-        prints = encoders(self.clip) | evaluation({TEST_DATA: self.test.fingerprint})
+        prints = encoders(self.clip) | evaluation_fingerprints({TEST_DATA: self.test.fingerprint})
         if self.started:
             prints["start"] = array_digest(self.started)
         del self.sets, self.clip
         return RunInputs(frozen, source, prints)
+
+    def encode_test(self) -> PyTree:
+        """Encode the test images and their captions."""
+        test = {"test": self.sets["test"]}
+        self.test = encode_retrieval_set(test, self.clip, cache_of(self.config))["test"]
+        return {}
 
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""

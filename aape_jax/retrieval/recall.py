@@ -1,7 +1,5 @@
 """Recall at K with the gallery spread over devices; no device holds all similarities."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,9 +61,10 @@ def recalls(
     ids: Int[np.ndarray, "m"],
     mesh: Mesh,
     at_once: int,
-    ranks: Sequence[int] = RANKS,
 ) -> dict[str, float]:
-    """Return the share of queries with a right entry among the K nearest.
+    """Return the share of queries with a right entry among the K nearest, for each of `RANKS`.
+
+    K above the size of the gallery are left out.
 
     Args:
       queries: Unit length.
@@ -74,9 +73,8 @@ def recalls(
       ids: Of the gallery's entries.
       mesh: With an axis "data".
       at_once: Queries that a device compares at a time.
-      ranks: K; those above the size of the gallery are left out.
     """
-    ranks = [rank for rank in ranks if rank <= len(gallery)]
+    ranks = [rank for rank in RANKS if rank <= len(gallery)]
     devices, at_once = mesh.shape["data"], min(at_once, len(queries))
     spare, rest = -len(gallery) % devices, -len(queries) % at_once
     gallery = np.pad(gallery, ((0, spare), (0, 0))).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from aape_jax.core.texts import by_class, flattened
+from aape_jax.core.texts import by_class, encode_captions
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.vqa.towers import Tower
 from common.clip import CLIP
@@ -53,8 +53,8 @@ def _encode(source: QuestionSet, clip: CLIP, tower: Tower, cache: Path) -> Quest
     distinct = {text: row for row, text in enumerate(dict.fromkeys(source.texts))}
     captions, mask = None, None
     if any(source.captions):
-        flat, owner = flattened(source.captions)
-        captions, mask = by_class(text_features(clip, flat, cache), owner, len(source.captions))
+        encoded = encode_captions(source.captions, clip, cache)
+        captions, mask = by_class(*encoded, len(source.captions))
     return QuestionFeatures(
         source=source,
         seen=tower.see(clip, source.pictures, cache),

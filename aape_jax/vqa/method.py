@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 
 import jax
@@ -19,19 +18,26 @@ from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import variants
 from aape_jax.core.start import read_start, started
-from aape_jax.core.summary import TEST_DATA, array_digest, encoders, evaluation, pairs_summary
+from aape_jax.core.summary import (
+    TEST_DATA,
+    array_digest,
+    encoders,
+    evaluation_fingerprints,
+    pairs_summary,
+)
+from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import read_questions
 from aape_jax.task import Task, evaluated, summed
 from aape_jax.vqa.answers import usual_answers, vocabulary
-from aape_jax.vqa.features import encode_questions
+from aape_jax.vqa.features import QuestionFeatures, encode_questions
 from aape_jax.vqa.head import VQAHead
-from aape_jax.vqa.tables import check, outline, to_learn, training_questions
+from aape_jax.vqa.tables import check_settings, outline, to_learn, training_questions
 from aape_jax.vqa.towers import make_tower
 from common.checks import Range, check_ranges
-from common.clip import load_clip
 from common.errors import UserError
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
+from common.protocols.models import cache_of, clip_of
 from common.spread import over_devices
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
@@ -64,7 +70,7 @@ class VQA(Task):
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in nothing; a `start` that cannot be read is refused here."""
-        check(config)
+        check_settings(config)
         read_start(config.start)
         return config
 
@@ -86,10 +92,10 @@ class VQA(Task):
             )
         self.usual = usual_answers(train)
         self.known = training_questions(train, self.answers, config.per_image)
-        self.clip = load_clip(config.model, config.dtype, image_size=config.image_size)
+        self.clip = clip_of(config)
         width, images = self.clip.config.text.projection, len(train.pictures)
         self._size(width, len(self.answers), images, len(self.known.asked), mesh)
-        if read_start(config.start):
+        if self.start:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
         left = len(train.texts) - len(self.known.rows)
         passed = f"{left} questions without a known answer" if left else ""
@@ -98,17 +104,23 @@ class VQA(Task):
 
     def encode(self) -> RunInputs:
         """Encode images, captions and questions, or read them from the cache."""
-        config, train = self.config, self.sets["train"]
-        cache = Path(config.cache).expanduser()
-        parts = encode_questions(self.sets, self.clip, make_tower(config), cache)
+        train, parts = self.sets["train"], self._encoded(self.sets)
         self.test = parts["test"]
         measured = {TEST_DATA: self.sets["test"].fingerprint}
-        prints = encoders(self.clip) | evaluation(measured)
-        if start := read_start(config.start):
-            prints["start"] = array_digest(start)
+        prints = encoders(self.clip) | evaluation_fingerprints(measured)
+        if self.start:
+            prints["start"] = array_digest(self.start)
         frozen, source = to_learn(parts["train"], self.known), self.epochs(train.fingerprint)
         del self.sets, self.clip, self.known
         return RunInputs(frozen, source, prints)
+
+    def encode_test(self) -> PyTree:
+        """Encode the test images and what is asked about them."""
+        self.test = self._encoded({"test": self.sets["test"]})["test"]
+        return {}
+
+    def _encoded(self, parts: Mapping[str, QuestionSet]) -> dict[str, QuestionFeatures]:
+        return encode_questions(parts, self.clip, make_tower(self.config), cache_of(self.config))
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
@@ -131,12 +143,13 @@ class VQA(Task):
     def _plan(self) -> None:
         """Read every option, before anything slow is begun."""
         config = self.config
-        check(config)
+        check_settings(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         configs = variants(config, VARIANTS)
         self.objectives = {name: prompt_objective(variant) for name, variant in configs.items()}
         self.heads = {name: VQAHead.from_config(variant) for name, variant in configs.items()}
         make_optimizer(config, 1)
+        self.start = read_start(config.start)
 
     def _size(self, width: int, answers: int, images: int, examples: int, mesh: Mesh) -> None:
         self.sizes, self.images = (width, answers), images
@@ -154,15 +167,15 @@ class VQA(Task):
           UserError: the run of `config.start` has an h of other sizes.
         """
         teacher_key, head_key = jax.random.split(key)
-        start, trainable = read_start(self.config.start), {}
+        trainable = {}
         for name, head in self.heads.items():
             params = {"head": head.init(head_key, *self.sizes)}
             if head.has_aape:
                 teacher = self.objectives[name].init(teacher_key, self.sizes[0], 1, self.images)
                 params["aggregator"] = teacher["aggregator"]
-            if head.has_aape and start:
+            if head.has_aape and self.start:
                 fresh = params["head"]["generator"]
-                params["head"]["generator"] = started(self.config.start, start, fresh)
+                params["head"]["generator"] = started(self.config.start, self.start, fresh)
             trainable[name] = params
         return trainable
 

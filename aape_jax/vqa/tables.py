@@ -16,7 +16,7 @@ from common.clip.known import describe_clip
 from common.errors import UserError
 
 
-def check(config: ConfigDict) -> None:
+def check_settings(config: ConfigDict) -> None:
     """Refuse settings that no run on questions can follow.
 
     Raises:

@@ -3,6 +3,7 @@
 The rules are those of the VQA data set's own script (arXiv 1505.00468; visualqa.org).
 """
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -57,6 +58,7 @@ _CONTRACTIONS = {
 }
 
 
+@functools.lru_cache(maxsize=1 << 20)  # The same answers are judged for every row of a result.
 def normalise(answer: str) -> str:
     """Normalise an answer: lower case, digits for number words, no articles or punctuation."""
     answer = answer.replace("\n", " ").replace("\t", " ").strip()

@@ -27,6 +27,11 @@ def class_parts(subsample: str, classes: int) -> dict[str, Int[np.ndarray, "k"]]
     return parts[subsample]
 
 
+def learned_classes(subsample: str, classes: int) -> Int[np.ndarray, "k"]:
+    """Return the first of the parts: the classes that are trained on."""
+    return next(iter(class_parts(subsample, classes).values()))
+
+
 def dataset_parts(dataset: AnyDataset, protocol: str) -> dict[str, AnyDataset]:
     """Return the same as data sets, by the prefix: halves for base to new, else the whole.
 

@@ -1,14 +1,15 @@
 """Captioned images as random features, with tiny models; no picture is opened."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from aape_jax.captioning import method, report
-from aape_jax.captioning.features import CaptioningFeatures, Views
+from aape_jax.captioning.features import ImageFeatures
 from aape_jax.datasets.caption_set import CaptionSet
+from common.clip import CLIP
 from common.clip.known import describe_clip
 from common.data import ImageSplit
 from common.language import LMConfig
@@ -35,7 +36,7 @@ def views(colours, seed):
     grid = grid + 0.1 * rng.normal(size=grid.shape)
     x = vectors(3, WIDTH, seed=2)[colours] + 0.2 * vectors(len(colours), WIDTH, seed=seed)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return Views(x.astype(np.float32), grid.astype(np.float16))
+    return ImageFeatures(x.astype(np.float32), grid.astype(np.float16))
 
 
 def described(count, seed):
@@ -46,15 +47,23 @@ def described(count, seed):
     )
     mask = np.array([[True, i % 2 == 1] for i in range(count)])
     captions = vectors(count, 2, WIDTH, seed=seed + 1) * mask[..., None]
-    return CaptioningFeatures(
-        CaptionSet(pictures(count), texts), views(colours, seed), captions, mask
-    )
+    return Described(CaptionSet(pictures(count), texts), views(colours, seed), captions, mask)
 
 
 def text_vectors(clip, texts, cache):
     """A direction for each text."""
     seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
     return np.stack([vectors(WIDTH, seed=seed) for seed in seeds])
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A part of a data set with features: of its images, and of its captions by image."""
+
+    texts: CaptionSet
+    images: ImageFeatures
+    captions: np.ndarray
+    mask: np.ndarray
 
 
 @cache
@@ -67,24 +76,31 @@ def untrained_clip():
     """It encodes nothing; its features have the width of those in its place."""
     clip = describe_clip("pocket")
     text = replace(clip.config.text, projection=WIDTH)
-    return replace(clip, config=replace(clip.config, text=text))
+    vision = replace(clip.config.vision, image_size=2, patch_size=1, width=CHANNELS)
+    return replace(clip, config=replace(clip.config, text=text, vision=vision))
 
 
 def install(monkeypatch, parts=None, lm=None):
     """Puts tiny models and random features in place of files; gives both."""
     parts = parts or {"train": described(12, 4), "test": described(5, 7)}
     lm, clip = lm or tiny_lm(), untrained_clip()
-    monkeypatch.setattr(method, "load_clip", lambda *_, **__: clip)
+    monkeypatch.setattr(method, "clip_of", lambda *_: clip)
+    monkeypatch.setattr(method, "load_clip", lambda *_: clip)
     monkeypatch.setattr(method, "load_lm", lambda *_: lm)
     monkeypatch.setattr(
         method, "open_caption_set", lambda _: {n: own.texts for n, own in parts.items()}
     )
-    monkeypatch.setattr(method, "grid_shape", lambda _: (CELLS, CHANNELS))
-    monkeypatch.setattr(method, "describe", lambda *_: parts)
+    known = parts["train"]
+    flat, owner = known.captions[known.mask], np.nonzero(known.mask)[0]
+    monkeypatch.setattr(
+        method, "encode_images", lambda given, *_: {name: parts[name].images for name in given}
+    )
+    monkeypatch.setattr(method, "encode_captions", lambda *_: (flat, owner))
     monkeypatch.setattr(
         report, "image_features", lambda clip, split, cache: vectors(len(split), WIDTH)
     )
     monkeypatch.setattr(report, "text_features", text_vectors)
+    monkeypatch.setattr(CLIP, "text_features", lambda own, x, truncate: text_vectors(own, x, None))
     return parts, lm
 
 

@@ -170,15 +170,15 @@ MUTATIONS = (
     Mutation(
         "a class without sentences has no feature",
         "aape_jax/classification/bank.py",
-        "np.where(self.told[:, None], normalise(total), self.classes)",
-        "normalise(total)",
+        "np.where(self.told[:, None], normalise(self.prompts.sum(axis=1)), self.classes)",
+        "normalise(self.prompts.sum(axis=1))",
         "aape/test_class_features.py",
     ),
     Mutation(
         "both features added and not normalised",
         "aape_jax/core/class_features.py",
-        "normalise(template + means)",
-        "template + means",
+        "normalise(texts.classes + texts.means)",
+        "texts.classes + texts.means",
         "aape/test_class_features.py",
     ),
     Mutation(
@@ -191,8 +191,8 @@ MUTATIONS = (
     Mutation(
         "measured by the template alone",
         "aape_jax/classification/evaluation.py",
-        "(params, test.features(head.classes))",
-        "(params, test.w)",
+        "params, test.features(head.classes)",
+        "params, test.w",
         "aape/test_class_features.py",
     ),
     Mutation(
@@ -205,8 +205,8 @@ MUTATIONS = (
     Mutation(
         "learned classes by the template where their sentences are missing",
         "aape_jax/trained.py",
-        "without_lost_sentences(self.config) if given else self.config",
-        "without_lost_sentences(self.config)",
+        "            if given:\n",
+        "            if True:\n",
         "aape/test_class_features.py",
     ),
     Mutation(
@@ -219,8 +219,8 @@ MUTATIONS = (
     Mutation(
         "a run is measured as it was trained, without its blend",
         "aape_jax/classification/method.py",
-        "head_row(self.heads[name],",
-        "head_row(objective.head,",
+        "predict_all(head, trainable",
+        "predict_all(self.objectives[name].head, trainable",
         "aape/test_class_features.py",
     ),
     Mutation(

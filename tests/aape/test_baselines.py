@@ -43,7 +43,7 @@ def test_tip_adapter_is_its_formula():
 def test_each_learns_from_the_shots(name):
     own, x, labels = problem(validation=True)
     zero_shot = (x @ own.w.T).argmax(axis=1) == labels
-    found = FEW_SHOT[name](own)(x, None).argmax(axis=1) == labels
+    found = FEW_SHOT[name].learn(own)(x, None).argmax(axis=1) == labels
     assert found.mean() > zero_shot.mean()
 
 

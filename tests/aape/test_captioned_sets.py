@@ -6,8 +6,9 @@ import pytest
 
 from aape_jax.datasets import captions_by_image
 from aape_jax.datasets.caption_set import FORMS, OPENERS, open_caption_set
+from common import files
 from common.errors import UserError
-from tests.aape.question_files import picture, write
+from tests.aape.question_files import picture, write, write_nocaps
 
 
 def content(parts):
@@ -278,6 +279,33 @@ def test_damaged_captions_by_image(tmp_path, name):
     told, said = BY_IMAGE[name]
     with pytest.raises(UserError, match=said):
         by_image(tmp_path, told, *TEN[:2])
+
+
+@pytest.mark.parametrize("kind", ["captions", "coco", "flickr8k", "karpathy", "nocaps"])
+def test_a_file_is_read_once(tmp_path, monkeypatch, kind):
+    text = json.dumps({name: ["a"] for name in TEN})
+    (tmp_path / "captions.json").write_text(text)
+    split = dict(zip(TEN, ("test", *["train"] * 9), strict=True))
+    images = [{"filename": x, "split": y, "sentences": [{"raw": "a"}]} for x, y in split.items()]
+    write(tmp_path / "karpathy.json", images=images)
+    write_coco(tmp_path), write_flickr8k(tmp_path), photos(tmp_path / "photos", *TEN)
+    own = write_nocaps(tmp_path)
+    specs = {
+        "captions": f"captions:{tmp_path}/captions.json,{tmp_path}/photos",
+        "coco": f"coco:{tmp_path}",
+        "flickr8k": f"flickr8k:{tmp_path}",
+        "karpathy": f"karpathy:{tmp_path}/karpathy.json,{tmp_path}/photos",
+    }
+    specs["nocaps"] = f"nocaps:{own},{tmp_path}/photos,{specs['karpathy']}"
+    reads, read_bytes = [], files.read_bytes
+
+    def counted(path, *limits):
+        reads.append(path)
+        return read_bytes(path, *limits)
+
+    monkeypatch.setattr(files, "read_bytes", counted)
+    open_caption_set(specs[kind])
+    assert reads and len(reads) == len(set(reads))
 
 
 def test_every_kind_is_named():

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.captioning.captioner import BASELINE
+from aape_jax.captioning.captioner import BASELINE, Captioner
 from aape_jax.captioning.features import caption_tokens
 from aape_jax.captioning.method import Captioning
 from aape_jax.captioning.prefix import Prefix
@@ -76,6 +76,20 @@ def test_evaluate_repeats_the_runs_numbers(run, monkeypatch):
     rows = rows_of(Captioning, read_config(workdir), workdir, None)
     assert rows["aape"] == result["metrics"]
     assert rows["none"] == result["baselines"]["none"]
+
+
+def test_a_second_evaluation_compiles_nothing(monkeypatch):
+    traced, nats, tokens = [], Captioner.nats, Captioner.tokens
+    monkeypatch.setattr(Captioner, "nats", lambda *x: [traced.append(1), nats(*x)][1])
+    monkeypatch.setattr(Captioner, "tokens", lambda *x: [traced.append(1), tokens(*x)][1])
+    install(monkeypatch)
+    method, frozen, _ = loaded(settings(**{"lm.beams": 1, "pictures": 0}))
+    trainable = method.init(jax.random.key(0))
+    first = method.evaluate(trainable, frozen)
+    assert traced
+    traced.clear()
+    assert method.evaluate(trainable, frozen).metrics == first.metrics
+    assert not traced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,12 +190,6 @@ def test_where_the_tokens_stand(position):
     aape = np.asarray(h @ params["kernel"] + params["bias"]).reshape(3, 2, 6)
     parts = [visual, aape] if position == "after_visual" else [aape, visual]
     np.testing.assert_allclose(found, np.concatenate(parts, axis=1), rtol=1e-4, atol=1e-5)
-
-
-def test_without_aape_the_visual_tokens_stand_alone():
-    visual = jnp.asarray(vectors(3, 4, 6))
-    assert not Prefix("none", 1).has_aape
-    np.testing.assert_array_equal(Prefix("none", 1)(visual), visual)
 
 
 def test_captions_as_tokens():

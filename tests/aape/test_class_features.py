@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 import aape_jax
+from aape_jax.classification import class_texts
 from aape_jax.classification.bank import Bank, read_bank, read_known
-from aape_jax.classification.class_texts import BankTexts, open_bank, open_classes, say_untold
+from aape_jax.classification.class_texts import (
+    BankTexts,
+    open_bank,
+    open_classes,
+    say_untold,
+    without_lost_sentences,
+)
 from aape_jax.classification.corpus import known_sentences, read_corpus
 from aape_jax.classification.evaluation import text_rows
 from aape_jax.classification.inputs import open_inputs
@@ -239,7 +246,7 @@ def test_sentences_that_tell_less_than_names_are_pointed_out(
     assert advice(changed(config, {"classifier.classes": "template"}), material) == ""
 
 
-def test_the_same_sentences_are_drawn_of_a_class_wherever_it_stands():
+def test_the_same_sentences_are_drawn_of_a_class_wherever_it_stands(monkeypatch):
     names = tuple(pocket_descriptions("rare"))
     config = settings(prompts__per_template=3)
     drawn = read_corpus(config, "pocket:rare", names)
@@ -247,10 +254,20 @@ def test_the_same_sentences_are_drawn_of_a_class_wherever_it_stands():
     assert known_sentences(config, "pocket:rare", some, names) == (drawn[7], (), drawn[2])
     opened = open_classes(config, "pocket:rare", some, ("sentences",))
     assert isinstance(opened, BankTexts) and opened.sentences == (drawn[7], (), drawn[2])
+    monkeypatch.setattr(class_texts, "open_dataset", lambda *_, **__: pytest.fail("opened twice"))
+    assert open_classes(config, "pocket:rare", some, ("sentences",), names) == opened
     assert known_sentences(config, "folder:mine", some) == ((), (), ())
     alone = known_sentences(config, "pocket:second", tuple(pocket_descriptions("second")))
     turned = known_sentences(config, "pocket:second", tuple(pocket_descriptions("second"))[::-1])
     assert alone == turned[::-1]
+
+
+def test_lost_sentences_are_told_where_they_are_read(tmp_path, capsys):
+    config = settings(prompts__source=f"json:{tmp_path / 'gone.json'}")
+    assert without_lost_sentences(config, ("template",)) == config
+    assert capsys.readouterr().out == ""
+    assert without_lost_sentences(config, ("template", "mix")).prompts.source == "none"
+    assert capsys.readouterr().out.count("gone.json is missing") == 1
 
 
 def test_aliases_hold_for_strangers_too(tmp_path):

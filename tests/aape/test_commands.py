@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aape_jax.core.heads_file import read_head
+from aape_jax.core.heads_file import read_head, read_heads
 from common.errors import UserError
 from common.training import train
 from common.training.method import find_method
@@ -148,6 +148,9 @@ def test_retrieval_runs_and_another_run_starts_from_its_h(world):
     names = {f"{way}/recall_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)}
     assert names <= set(result["metrics"])
     assert {"clip", "paper"} == set(result["baselines"])
+    lacking = r"with_g.safetensors' is missing: its folder has those of 'aape', 'paper'\.$"
+    with pytest.raises(UserError, match=lacking):
+        read_heads(workdir, ["aape", "with_g"])
     # A rate of zero keeps what the run starts from.
     more = {"start": workdir, "learning_rate": 0.0, "weight_decay": 0.0, "warmup_rate": 0.0}
     again = retrieve_here(world, world / "more", **more)
@@ -158,7 +161,10 @@ def test_retrieval_runs_and_another_run_starts_from_its_h(world):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"start": "nowhere"}, "nowhere/heads/aape.safetensors cannot be read"),
+        (
+            {"start": "nowhere"},
+            "nowhere/heads/aape.safetensors' is missing: train the run to its end first.",
+        ),
         ({"aggregator.token": "class"}, "images have no classes here"),
     ],
 )

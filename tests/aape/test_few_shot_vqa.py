@@ -71,6 +71,13 @@ def test_the_same_seed_draws_the_same_examples(lm):
     assert (one.prompts[2].images != other.prompts[2].images).any()
 
 
+def test_examples_do_not_depend_on_what_else_is_asked_for(lm):
+    among, alone = asked(lm, shots=(0, 1, 2)), asked(lm, shots=(2,))
+    np.testing.assert_array_equal(among.rows, alone.rows)
+    np.testing.assert_array_equal(among.prompts[2].images, alone.prompts[2].images)
+    np.testing.assert_array_equal(among.prompts[2].ids, alone.prompts[2].ids)
+
+
 def test_images_and_texts_take_turns(lm):
     prefixes = [jnp.asarray(vectors(2, CELLS, LM.width, seed=seed)) for seed in range(2)]
     ids = jnp.arange(2 * 2 * 3).reshape(2, 2, 3)
@@ -139,8 +146,11 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
     monkeypatch.setattr(
         method, "read_questions", lambda spec: {n: own.texts for n, own in found.items()}
     )
-    features = iter([own.views for own in found.values()])
-    monkeypatch.setattr(method, "see", lambda *_: next(features))
+    monkeypatch.setattr(
+        method, "encode_images", lambda *_: {name: own.images for name, own in found.items()}
+    )
+    # What the run learned from is not opened.
+    monkeypatch.setattr(method, "open_caption_set", lambda _: pytest.fail("captions were opened"))
     rows = rows_of(Captioning, config, tmp_path, "pocket:questions")
     assert list(rows) == ["aape", "none", "blind", "most_frequent"]
     # One kind of question in two, and of three people two others gave the answer.

@@ -196,9 +196,17 @@ def test_predict_takes_no_prompts_and_any_classes():
         np.testing.assert_array_equal(answer(serve(params, w, WITH_G), X), found)
 
 
-def test_only_what_factors_is_served_from_constants():
-    head = Head(Generator(), FULL_FC)
-    with pytest.raises(ValueError, match="factors"):
+@pytest.mark.parametrize(
+    ("projection", "mode", "said"),
+    [
+        (FULL_FC, "template_and_aape", "mode=template_and_aape, projection.kind=fc"),
+        (Projection(out_relu=True), "template_and_aape", "kind=bottleneck, projection.out_relu=T"),
+        (Projection(), "aape_only", "classifier.mode=aape_only"),
+    ],
+)
+def test_only_what_factors_is_served_from_constants(projection, mode, said):
+    head = Head(Generator(), projection, mode)
+    with pytest.raises(UserError, match=f"{said}.*: these logits do not factor"):
         serve(head.init(KEY, WIDTH), W, head)
 
 

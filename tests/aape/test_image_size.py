@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import aape_jax
-from aape_jax.classification.measuring import own_sets
+from aape_jax.classification import material
+from aape_jax.classification.measuring import open_own_sets
 from common.clip import load_clip
 from common.data import Dataset
 from common.training import train
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("quick_compiler")
 NAMES = ("red star", "fish")
 
 
-def test_a_run_remembers_its_image_size(tmp_path):
+def test_a_run_remembers_its_image_size(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     pictures, labels = list(rng.integers(0, 256, (8, 40, 50, 3), np.uint8)), np.repeat([0, 1], 4)
     photos = Dataset.from_arrays(pictures, labels, NAMES, test=(pictures, labels))
@@ -48,5 +49,7 @@ def test_a_run_remembers_its_image_size(tmp_path):
     assert run.clip.fingerprint == clip.fingerprint
     assert run.clip.fingerprint != load_clip("pocket").fingerprint
     assert run.classify([photos.test.load(0)]).names[0] in NAMES
-    width, _ = own_sets(run.config)
+    width, encode = open_own_sets(run.config)
     assert width == clip.config.vision.projection
+    monkeypatch.setattr(material, "encode", lambda *_: pytest.fail("training photos were encoded"))
+    assert [len(test.x) for test in encode().values()] == [8]

@@ -31,7 +31,9 @@ def test_epochs_of_the_papers(schedule, shots, number):
 def test_counts_are_whole_epochs():
     found = counts(settings(schedule="short"), examples=100)
     assert (found["updates"], found["steps_per_call"], found["log_every"]) == (30, 3, 3)
-    with pytest.raises(UserError, match="schedule='long' is unknown"):
+    with pytest.raises(
+        UserError, match="schedule='long' is unknown; choose one of counts, short, coop"
+    ):
         counts(settings(schedule="long"), examples=100)
 
 

@@ -6,6 +6,8 @@ import json
 import pytest
 
 from aape_jax.datasets import caption_set
+from common.config import changed
+from common.data import ImageSplit
 from common.errors import UserError
 from common.training import train
 from common.training.method import find_method
@@ -71,6 +73,22 @@ def test_a_task_on_siglip(task, run):
 def test_evaluation_repeats_the_numbers(run):
     method, workdir, result = run("questions")
     assert rows_of(type(method), method.config, workdir, None)["aape"] == result["metrics"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_evaluation_opens_no_photo_that_was_learned_from(task, run, tmp_path, monkeypatch):
+    method, workdir, result = run(task)
+    opened, load = set(), ImageSplit.load
+
+    def watched(split, row):
+        opened.add(split.names[row].partition("-")[0])
+        return load(split, row)
+
+    monkeypatch.setattr(ImageSplit, "load", watched)
+    config = changed(method.config, {"cache": str(tmp_path)})
+    found = rows_of(type(method), config, workdir)["aape"]
+    assert found == pytest.approx(dict(result["metrics"]), rel=1e-4)
+    assert opened == {"test"}
 
 
 def test_clip_scores_are_a_clips(tmp_path):

@@ -68,7 +68,7 @@ def parts(monkeypatch):
     found = {"train": asked(48, 4), "test": asked(30, 7)}
     sizes = SimpleNamespace(text=SimpleNamespace(projection=WIDTH))
     clip = SimpleNamespace(fingerprint="none", config=sizes)
-    monkeypatch.setattr(vqa, "load_clip", lambda *_, **__: clip)
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: clip)
     monkeypatch.setattr(vqa, "encoders", lambda clip: {"model": clip.fingerprint})
     monkeypatch.setattr(
         vqa, "read_questions", lambda spec: {name: own.source for name, own in found.items()}

@@ -344,8 +344,8 @@ MUTATIONS = (
     ),
     Mutation(
         "a-run-forgets-its-image-size",
-        "aape_jax/trained.py",
-        ", image_size=self.config.image_size",
+        "common/protocols/models.py",
+        ", image_size=config.image_size",
         "",
         "aape/test_image_size.py",
     ),

@@ -340,15 +340,15 @@ MUTATIONS = (
     Mutation(
         "both parts of the training set behind NoCaps",
         "aape_jax/datasets/caption_set.py",
-        "return _open_part(training_set(kind, where), part)",
-        "return open_caption_set(training_set(kind, where))[part]",
+        "return _opened(training_set(kind, where))(part)",
+        "return vars(open_caption_set(training_set(kind, where))[part]).values()",
         CHEAP,
     ),
     Mutation(
         "a training set is opened first",
         "aape_jax/datasets/caption_set.py",
-        "    test, train = (_open_part(spec, part) for part in reversed(PARTS))",
-        "    train, test = (_open_part(spec, part) for part in PARTS)",
+        "    test, train = (CaptionSet(*read(part)) for part in reversed(PARTS))",
+        "    train, test = (CaptionSet(*read(part)) for part in PARTS)",
         CHEAP,
     ),
     Mutation(

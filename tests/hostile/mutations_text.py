@@ -254,8 +254,8 @@ MUTATIONS = (
     Mutation(
         "test captions among what is trained on",
         "aape_jax/captioning/method.py",
-        "train.views.grid, train.texts.fingerprint)",
-        "train.views.grid, train.texts.fingerprint + test.texts.fingerprint)",
+        'images["train"].grid, train.fingerprint)',
+        'images["train"].grid, train.fingerprint + test.fingerprint)',
         INPUTS,
     ),
     Mutation(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aape_jax.datasets.caption_set import CaptionSet, open_caption_set
-from aape_jax.datasets.coco_files import Entries, read_captions
+from aape_jax.datasets.coco_files import Entries, captions_in
 from aape_jax.datasets.nocaps import validation
 from common.errors import UserError
 from tests.aape.question_files import write_nocaps
@@ -104,7 +104,7 @@ def test_karpathys_file_is_named_where_cocos_is_wanted(tmp_path):
     file = tmp_path / "x.json"
     file.write_text(json.dumps({"images": [image()]}))
     with pytest.raises(UserError, match="no list 'annotations': it is Karpathy's split file"):
-        read_captions(file)
+        captions_in(json.loads(file.read_text()), file)
 
 
 def nocaps(tmp_path, change):

@@ -79,8 +79,8 @@ def clip_adapter(problem: Problem) -> Scores:
     width = problem.x.shape[1]
     hidden = max(1, width // ADAPTER_REDUCTION)
     down, up = jax.random.split(random_key(problem.seed))
-    glorot = jax.nn.initializers.he_uniform()
-    params = {"down": glorot(down, (width, hidden)), "up": glorot(up, (hidden, width))}
+    start = jax.nn.initializers.he_uniform()
+    params = {"down": start(down, (width, hidden)), "up": start(up, (hidden, width))}
     sampler = Sampler(len(problem.x), problem.batch, problem.seed)
     steps = ADAPTER_EPOCHS * sampler.per_epoch
     frozen = {"x": problem.x, "labels": problem.labels, "w": problem.w}
@@ -94,10 +94,23 @@ def clip_adapter(problem: Problem) -> Scores:
     return scores
 
 
-FEW_SHOT: Mapping[str, Callable[[Problem], Scores]] = {
-    "tip_adapter": tip_adapter,
-    "tip_adapter_f": tip_adapter_f,
-    "clip_adapter": clip_adapter,
+@dataclass(frozen=True)
+class FewShot:
+    """A few-shot classifier.
+
+    Attributes:
+      learn: What trains it.
+      other_classes: Whether it tells classes apart that it did not learn.
+    """
+
+    learn: Callable[[Problem], Scores]
+    other_classes: bool
+
+
+FEW_SHOT: Mapping[str, FewShot] = {
+    "tip_adapter": FewShot(tip_adapter, other_classes=False),
+    "tip_adapter_f": FewShot(tip_adapter_f, other_classes=False),
+    "clip_adapter": FewShot(clip_adapter, other_classes=True),
 }
 
 
@@ -114,18 +127,18 @@ def _tip(problem: Problem, keys: np.ndarray) -> Scores:
     def zero_shot(x: np.ndarray) -> np.ndarray:
         return SCALE * x @ problem.w.T
 
-    def cached(x: np.ndarray, beta: float) -> np.ndarray:
-        return np.exp(-beta * (1 - x @ keys.T)) @ values
+    def cached(affinity: np.ndarray, beta: float) -> np.ndarray:
+        return np.exp(-beta * (1 - affinity)) @ values
 
     alpha, beta = TIP_ALPHA, TIP_BETA
     if problem.validation is not None:
         x, labels = problem.validation
-        alpha, beta = _search(zero_shot(x), partial(cached, x), labels)
+        alpha, beta = _search(zero_shot(x), partial(cached, x @ keys.T), labels)
 
     def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
         if w is not None:
             raise ValueError("Tip-Adapter has no path to classes that it did not learn")
-        return zero_shot(x) + alpha * cached(x, beta)
+        return zero_shot(x) + alpha * cached(x @ keys.T, beta)
 
     return scores
 
