@@ -7,6 +7,7 @@ from common.data.dataset import FeatureSplit, ImageSplit, OpenedDataset
 from common.data.sources import open_dataset
 from common.errors import UserError
 from common.progress import say
+from common.text import counted
 
 
 def open_further(spec: str, *, own: Sequence[str], holdout: int) -> OpenedDataset:
@@ -37,8 +38,8 @@ def open_further(spec: str, *, own: Sequence[str], holdout: int) -> OpenedDatase
         return open_dataset(spec, holdout=holdout)
     new = [row for row, digest in enumerate(_digests(dataset.test)) if digest not in learned]
     seen = len(dataset.test) - len(new)
-    but = f" but the {seen} that were learned from" if seen else ""
-    say(f"{spec} has no test part: all {len(dataset.test)} examples{but} are measured on.")
+    but = f"; left out, as learned from: {seen}" if seen else ""
+    say(f"{spec} has no test part: measured on {counted(len(new), 'example')}{but}.")
     return replace(dataset, test=dataset.test.take(new))
 
 

@@ -26,6 +26,7 @@ from common.hosts import REPLICATED, place, to_host
 from common.paths import AnyPath, as_path
 from common.precision import use_precision
 from common.progress import Progress, say
+from common.text import counted
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged, legend
 from common.training.lock import locked, require_free
@@ -107,7 +108,9 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     changed = changed_fields(workdir, config) if finished else {}
     join_cluster()
     if finished is not None and not changed:
-        say(f"{workdir} holds a finished run of {finished['updates']} steps; nothing to do.")
+        say(
+            f"{workdir} holds a finished run of {counted(finished['updates'], 'step')}; nothing to do."
+        )
         return finished
     if finished is not None:
         new = ", ".join(f"{name}={value!r}" for name, value in changed.items())
