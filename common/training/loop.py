@@ -108,9 +108,8 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     changed = changed_fields(workdir, config) if finished else {}
     join_cluster()
     if finished is not None and not changed:
-        say(
-            f"{workdir} holds a finished run of {counted(finished['updates'], 'step')}; nothing to do."
-        )
+        steps = counted(finished["updates"], "step")
+        say(f"{workdir} holds a finished run of {steps}; nothing to do.")
         return finished
     if finished is not None:
         new = ", ".join(f"{name}={value!r}" for name, value in changed.items())
