@@ -1,9 +1,8 @@
-"""The models and photos of a run, opened and checked.
+"""The models of a run beside its photos, which `mcti_jax.photos` opens.
 
 What the models make of the photos is `mcti_jax.encoding`'s.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,25 +15,21 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP, load_clip
 from common.data import (
-    FeatureDataset,
     FeatureSplit,
     ImageSplit,
     OpenedDataset,
     few_shot,
-    open_dataset,
 )
 from common.data.clip_features import MIRROR, ORIGINAL, Version, image_features
-from common.data.joined import join
 from common.data.passed_over import CAPTION, listed
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
-from common.errors import UserError
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
-from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts, require_others
 from mcti_jax.options import shots_of
+from mcti_jax.photos import open_own, open_photos, require_features_of
 from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import require_same_width
 from mcti_jax.starts import names_tokens
@@ -141,20 +136,6 @@ class Material:
             _ = self.test_features, self.encoded, self.others
 
 
-def open_own(config: ConfigDict) -> tuple[OpenedDataset, tuple[str, ...]]:
-    """Open what a run learns from, and name the classes that `add` brings.
-
-    Raises:
-      UserError: A data set cannot be opened, or holds too little to learn from.
-    """
-    dataset, added = open_photos(config, config.data), ()
-    if config.add:
-        further = open_photos(config, config.add)
-        dataset, added = join(dataset, further), further.classnames
-    check_classes(dataset.classnames, config)
-    return dataset, added
-
-
 def gather(config: ConfigDict) -> Material:
     """Load the models and open the photos.
 
@@ -207,62 +188,3 @@ def with_models(
         fit=config.fit,
         passed_over=listed(dataset.passed_over, (CAPTION,) if config.captions else ()),
     )
-
-
-def open_photos(config: ConfigDict, spec: str) -> OpenedDataset:
-    """Open a data set of photos, or of their features where nothing is denoised.
-
-    Raises:
-      UserError: It cannot be opened, or holds too little to learn from.
-    """
-    dataset = open_dataset(spec, holdout=config.holdout)
-    if isinstance(dataset, FeatureDataset) and config.alpha:
-        raise UserError(
-            f"{spec!r} holds features only and alpha={config.alpha:g} learns from photos, too: "
-            "give alpha=0, or pocket:, folder:, coop:, tfds: or hf:."
-        )
-    return dataset
-
-
-def captions_of(config: ConfigDict, train: ImageSplit | FeatureSplit) -> tuple[str, ...]:
-    """Return the prompt of each photo from the caption beside it; nothing if none is asked for.
-
-    Raises:
-      UserError: There is no caption, or one cannot be used.
-    """
-    if not config.captions:
-        return ()
-    captions = captions_beside(train) if isinstance(train, ImageSplit) else ()
-    if not any(captions):
-        raise UserError(
-            f"captions=true finds no caption beside a photo of {config.data!r}: write what "
-            "PHOTO.jpg shows into PHOTO.txt, or leave it out."
-        )
-    return prompts_of_photos(captions, train.names, TEMPLATES[config.templates][0])
-
-
-def require_features_of(clip: CLIP, split: ImageSplit | FeatureSplit, config: ConfigDict) -> None:
-    """Refuse features of another width than CLIP's own.
-
-    Raises:
-      UserError: It names both.
-    """
-    width = clip.config.text.projection
-    if isinstance(split, FeatureSplit) and split.features.shape[1] != width:
-        raise UserError(
-            f"the features of {config.data!r} are {split.features.shape[1]} wide and those of "
-            f"clip={config.clip!r} {width}: give the CLIP that made them."
-        )
-
-
-def check_classes(classnames: Sequence[str], config: ConfigDict) -> None:
-    """Refuse a single class without others to distinguish, where nothing else is learned.
-
-    Raises:
-      UserError: There is one class, and `alpha` is 0.
-    """
-    if len(classnames) == 1 and not config.alpha:
-        raise UserError(
-            f"{config.data!r} has one class, from which alpha=0 leaves nothing to learn: there is "
-            "no other class to tell it from. Give alpha=1, or a second class."
-        )

@@ -14,8 +14,9 @@ from common.training import Evaluation
 from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.formats import in_class_order, require_usable, require_vectors
-from mcti_jax.material import gather, open_own, with_models
+from mcti_jax.material import gather, with_models
 from mcti_jax.options import check_values
+from mcti_jax.photos import open_own
 from mcti_jax.readers import readers_of, widths_of
 from mcti_jax.saving import read_run_tokens
 from mcti_jax.starts import nouns

@@ -44,11 +44,12 @@ from mcti_jax.fingerprints import (
 from mcti_jax.formats import by_class_index, write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
-from mcti_jax.material import EncodedPhotos, captions_of, gather
+from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
 from mcti_jax.options import check_captions, check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
+from mcti_jax.photos import captions_of
 from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
 from mcti_jax.readers import widths_of

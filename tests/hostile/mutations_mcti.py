@@ -293,7 +293,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one class, and nothing to tell it from",
-        "mcti_jax/material.py",
+        "mcti_jax/photos.py",
         "if len(classnames) == 1 and not config.alpha:",
         "if False:",
         SETTINGS,

@@ -12,9 +12,9 @@ from common.seeds import seed_key, seed_words
 from configs.mcti import RECIPES, get_config
 from mcti_jax import drawing, method
 from mcti_jax.assembly import check_pictures
-from mcti_jax.material import check_classes
 from mcti_jax.method import MCTI
 from mcti_jax.options import RANGES, check_values, shots_of
+from mcti_jax.photos import check_classes
 from mcti_jax.picture_size import picture_size
 from tests.mcti.tiny import models, settings
 

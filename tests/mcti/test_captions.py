@@ -11,8 +11,9 @@ from common.data import ImageSplit, open_dataset
 from common.errors import UserError
 from mcti_jax.captions import captions_beside, prompts_of_photos
 from mcti_jax.layout import class_latents, prepare
-from mcti_jax.material import captions_of, gather
+from mcti_jax.material import gather
 from mcti_jax.method import MCTI
+from mcti_jax.photos import captions_of
 from mcti_jax.prompts import Prompts
 from tests.mcti.problem import learning, problem
 from tests.mcti.tiny import NumberTokenizer, settings

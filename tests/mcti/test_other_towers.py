@@ -7,7 +7,7 @@ from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.diffusion import load_stable_diffusion
 from common.errors import UserError
 from configs.mcti import get_config
-from mcti_jax.material import require_same_width
+from mcti_jax.readers import require_same_width
 from tests.clip import metaclip2_models
 from tests.clip.metaclip2_models import small_metaclip2
 from tests.clip.siglip_models import small_siglip, write_tokenizer
