@@ -26,6 +26,7 @@ from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.photos.broken import named_together
 from common.precision import frozen_dtype
+from common.protocols.models import cache_of
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts, require_others
 from mcti_jax.options import shots_of
@@ -179,7 +180,7 @@ def with_models(
         train=train,
         test=dataset.test,
         size=picture_size(config, sd),
-        cache=Path(config.cache).expanduser(),
+        cache=cache_of(config),
         denoised=bool(config.alpha),
         found=len(dataset.train),
         added=added,

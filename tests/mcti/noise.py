@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from common.data import Dataset, ImageSplit
-from mcti_jax import material
+from mcti_jax import material, photos
 from tests.mcti.tiny import models, random_params
 
 
@@ -28,8 +28,8 @@ class Noise:
 
 def split(count, seed):
     """`count` photos of two classes in turn."""
-    photos = tuple(Noise(seed + n) for n in range(count))
-    return ImageSplit(np.arange(count) % 2, tuple(str(x.seed) for x in photos), photos)
+    noise = tuple(Noise(seed + n) for n in range(count))
+    return ImageSplit(np.arange(count) % 2, tuple(str(x.seed) for x in noise), noise)
 
 
 def encoders():
@@ -42,8 +42,8 @@ def encoders():
 def answer(monkeypatch, sd, clip, train):
     """Let `material.gather` find `train` photos and these models, whatever is asked for."""
     data = Dataset("noise", ("a", "b"), train=split(train, 0), test=split(2, 10))
+    monkeypatch.setattr(photos, "open_dataset", lambda spec, holdout: data)
     for name, value in {
-        "open_dataset": lambda spec, holdout: data,
         "load_stable_diffusion": lambda source, dtype, networks: sd,
         "load_clip": lambda source, dtype, image_size: clip,
     }.items():
