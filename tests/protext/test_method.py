@@ -144,6 +144,13 @@ def test_base_classes_only(tmp_path, clip):
     assert own.targets == ("pocket:second", "pocket:rare_sketch")
 
 
+def test_a_run_says_where_cupl_is_clip(config, tmp_path):
+    spec = write(tmp_path, "photos", [*CORPUS, "ant"], test=(0, 1, 2))
+    method, _ = loaded(config(data=spec, baselines=("cupl",)))
+    line = "cupl has clip's number where classes are without sentences: the test (1 of 3)."
+    assert line in method.remarks
+
+
 @pytest.mark.parametrize("shown", [(0, 1, 2, 3), (2, 3)])
 def test_export_and_classify_choose_among_the_learned_classes(config, clip, tmp_path, shown):
     spec = write(tmp_path, "photos", [*CORPUS, "ant", "cow"], test=shown)
