@@ -140,6 +140,26 @@ def check_baselines(config: ConfigDict, tests: Sequence[TestSet], material: Mate
     return list(dict.fromkeys(lines))
 
 
+def check_cupl(config: ConfigDict, tests: Sequence[TestSet], material: Material) -> list[str]:
+    """Return a line that names the test sets on which CuPL has CLIP's number, if there are any."""
+    if "cupl" not in config.baselines:
+        return []
+    untold = [(test, len(_told(test, material).unmatched)) for test in tests]
+    shown = [
+        f"{test.prefix.removesuffix('/') or 'the test'} ({count} of {len(test.classnames)})"
+        for test, count in untold
+        if count
+    ]
+    if not shown:
+        return []
+    return [f"cupl has clip's number where classes are without sentences: {', '.join(shown)}."]
+
+
+def _told(test: TestSet, material: Material) -> Matches:
+    """Return which sentences are about which class of a test set."""
+    return match_texts(test.classnames, material.sentences, "the corpus")
+
+
 def _read_words(config: ConfigDict) -> tuple[str, ...]:
     """Return WaffleCLIP's words.
 
@@ -186,7 +206,7 @@ def _waffle(config: ConfigDict, test: TestSet, material: Material) -> Groups:
 def _cupl(config: ConfigDict, test: TestSet, material: Material) -> Groups:
     """Take the sentences, where all classes have some."""
     del config
-    matches = match_texts(test.classnames, material.sentences, "the corpus")
+    matches = _told(test, material)
     if matches.unmatched:
         return []
     return [list(material.sentences[matches.keys[name]]) for name in test.classnames]

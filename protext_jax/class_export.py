@@ -13,6 +13,7 @@ from common.files import read_strings
 from common.paths import AnyPath, as_path, on_disk
 from common.precision import use_precision
 from common.progress import say
+from common.protocols.class_parts import dataset_parts
 from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts
@@ -21,12 +22,17 @@ from protext_jax.training_texts import NO_IMAGES, open_corpus
 
 
 def class_names(config: ConfigDict, file: str | None) -> list[str]:
-    """Return the names in the JSON list `file`, else those of the run's data set or corpus."""
+    """Return the names in the JSON list `file`, else those of the classes that the run learned.
+
+    A data set says them, of `base_to_new` its base half; without one they are the corpus' keys.
+    """
     if file:
         return read_strings(as_path(file), "give --classes=FILE, a JSON list of names")
     if config.data == NO_IMAGES:
         return list(open_corpus(config, ()))
-    return list(open_named(config.data, config.holdout, config.names).classnames)
+    dataset = open_named(config.data, config.holdout, config.names)
+    learned, *_ = dataset_parts(dataset, config.protocol).values()
+    return list(learned.classnames)
 
 
 def export(

@@ -11,7 +11,7 @@ from common.data.spellings import SAME_WORDS
 from common.data.templates import fill
 from common.errors import UserError
 from common.protocols.corpus import match_texts, tell_the_same
-from common.text import some
+from common.text import counted, some
 
 Corpus = dict[str, tuple[str, ...]]
 """Sentences by class, as the file spells both."""
@@ -48,16 +48,17 @@ class MatchedCorpus:
     def report(self) -> list[str]:
         """Return what a user should know before training, a line each."""
         total = sum(map(len, self.groups))
-        return [f"{total} sentences about {len(self.groups)} classes.", *self.remarks()]
+        told = f"{counted(total, 'sentence')} about {counted(len(self.groups), 'class')}."
+        return [told, *self.remarks()]
 
     def remarks(self) -> list[str]:
         """Return what of the corpus or the data set is passed over or read otherwise."""
         lines = list(self.respelled)
         if self.unmatched:
-            keys = _numbered(self.unmatched, "key", "keys")
+            keys = _numbered(self.unmatched, "key")
             lines.append(f"{keys} in the corpus and not among the trained classes: ignored.")
         if self.undescribed:
-            classes = _numbered(self.undescribed, "class", "classes")
+            classes = _numbered(self.undescribed, "class")
             lines.append(f"{classes} without a sentence: not trained.")
         if self.overlong:
             lines.append(f"{_counted(self.overlong)} too long for the text tower: left out.")
@@ -160,10 +161,10 @@ def _positive(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _numbered(names: Sequence[str], singular: str, plural: str) -> str:
-    return f"{len(names)} {singular if len(names) == 1 else plural} ({some(names, show=str)})"
+def _numbered(names: Sequence[str], what: str) -> str:
+    return f"{counted(len(names), what)} ({some(names, show=str)})"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
     parts = [f"{name} {count}" for name, count in counts.items()]
-    return f"{sum(counts.values())} sentences ({some(parts, show=str)})"
+    return f"{counted(sum(counts.values()), 'sentence')} ({some(parts, show=str)})"

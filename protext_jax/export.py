@@ -32,7 +32,7 @@ def define_flags() -> None:
     """Define the command's options."""
     flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out", None, "The safetensors file to write.", required=True)
-    flags.DEFINE_string("classes", None, "JSON list of class names; the run's own by default.")
+    flags.DEFINE_string("classes", None, "JSON list of class names; by default the learned ones.")
     flags.DEFINE_string("template", None, "With {} for the name; that of training by default.")
     flags.DEFINE_string("model", None, "The CLIP that was trained with, if it has moved.")
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)

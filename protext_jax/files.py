@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP, TextConfig
 from common.config import read_config
 from common.errors import UserError
+from common.files import read_record
 from common.finite import require_finite
 from common.paths import AnyPath, as_path, on_disk
 from common.training.sharding import by_path
@@ -61,6 +62,8 @@ class LearnedPrompts:
             facts["half"] = True
         if 0 <= config.blend < 1:
             facts["blend"] = config.blend
+        if not config.early_stop:  # Where it stopped, the run's result says.
+            facts["updates"] = config.updates
         arrays = {path: np.asarray(x) for path, x in by_path(trained).items()}
         return cls(arrays, {name: str(value) for name, value in facts.items()})
 
@@ -188,6 +191,8 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
     chosen_file(config, workdir, number)  # Refuses before the checkpoint is read.
     unfinished = read_unfinished(workdir)
     learned = all_runs(config, unfinished.fingerprints["model"], unfinished.trainable)
+    made = {"updates": str(unfinished.step)}
+    learned = [replace(x, metadata={**x.metadata, **made}) for x in learned]
     write_runs(workdir, learned, number or 0)
 
 
@@ -229,7 +234,15 @@ def read_learned(config: ConfigDict, workdir: AnyPath, number: int | None = None
     learned = read_prompts(chosen_file(config, workdir, number))
     # Files of older runs do not say so themselves.
     half = {"half": "True"} if config.faithful.half else {}
-    return replace(learned, metadata={**learned.metadata, **half})
+    made = {} if "updates" in learned.metadata else _updates(workdir)
+    return replace(learned, metadata={**learned.metadata, **half, **made})
+
+
+def _updates(workdir: AnyPath) -> dict[str, str]:
+    """Return how many updates a finished run has made, as metadata say it."""
+    result = workdir / "result.json"
+    made = read_record(result).integer("updates", default=None) if result.exists() else None
+    return {} if made is None else {"updates": str(made)}
 
 
 def read_runs(config: ConfigDict, workdir: AnyPath) -> list[LearnedPrompts]:

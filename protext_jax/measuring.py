@@ -6,8 +6,9 @@ from ml_collections import ConfigDict
 
 from common.clip import load_clip
 from common.paths import AnyPath
+from common.progress import say
 from common.training import Evaluation
-from protext_jax.baselines import read_material
+from protext_jax.baselines import check_cupl, read_material
 from protext_jax.classnames import remark
 from protext_jax.evaluation import baseline_scores, measure
 from protext_jax.files import read_learned
@@ -39,11 +40,14 @@ def measure_prompts(
     specs = [data] if data else [config.data, *config.targets]
     sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
     material = read_material(config, texts.matched.sentences)
+    remarks = [*check_cupl(config, sets, material), *filter(None, map(remark, specs))]
+    for line in remarks:
+        say(line)
     inputs = EvaluationInputs(config, clip, texts, sentences, sets, material)
     found = measure(inputs, learned)
     return Evaluation(
         found.metrics,
         baseline_scores(inputs, found.classifiers),
-        details={"remarks": [line for line in map(remark, specs) if line]},
+        details={"remarks": remarks},
         seed=int(learned.metadata["seed"]),
     )

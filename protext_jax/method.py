@@ -33,7 +33,7 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
-from protext_jax.baselines import Material, check_baselines, read_material
+from protext_jax.baselines import Material, check_baselines, check_cupl, read_material
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import evaluate
@@ -132,6 +132,7 @@ class ProText(Method):
             *check_names(config.names, names),
             *unmeasured(config, texts),
             *check_baselines(config, sets, material),
+            *check_cupl(config, sets, material),
             *remarks,
         ]
         return list(filter(None, dict.fromkeys(lines)))

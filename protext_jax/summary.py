@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.data.passed_over import listed
 from common.protocols.table import BASE_TO_NEW
+from common.text import counted
 from common.training.types import EVALUATION
 from common.weights.fingerprint import digest
 from protext_jax.baselines import Material
@@ -22,22 +23,24 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
     overlong, held_out = sum(matched.overlong.values()), len(texts.held_out)
     sentences = texts.pairs + held_out + overlong
     counts = {
-        "classes without a sentence": len(matched.undescribed),
-        "keys of the corpus": len(matched.unmatched),
-        "sentences too long": overlong,
+        ("class without a sentence", "classes without a sentence"): len(matched.undescribed),
+        ("key of the corpus", "keys of the corpus"): len(matched.unmatched),
+        ("sentence too long", "sentences too long"): overlong,
     }
-    apart = f", all of {len(texts.held_names)} classes among them" if texts.held_names else ""
-    counted = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    held_names = counted(len(texts.held_names), "class")
+    apart = f", all of {held_names} among them" if texts.held_names else ""
+    part = f"{texts.pairs} of " if texts.pairs != sentences else ""
+    unread = ", ".join(counted(count, *what) for what, count in counts.items() if count)
     beside = listed(texts.dataset.passed_over) if texts.dataset else ""
     rows = {
         "classes": f"{trained} of {total}{half}" if total != trained else str(trained),
-        "learns from": f"{_of(texts.pairs, sentences)} sentences",
-        "passed over": "; ".join(filter(None, (counted, beside))),
-        "held out": f"{held_out} sentences{apart}, for the signals of text alone"
+        "learns from": f"{part}{counted(sentences, 'sentence')}",
+        "passed over": "; ".join(filter(None, (unread, beside))),
+        "held out": f"{counted(held_out, 'sentence')}{apart}, for the signals of text alone"
         if held_out
         else "",
         "kept for the test": ", ".join(
-            f"{len(test.split)} pictures of {len(test.classnames)} "
+            f"{counted(len(test.split), 'picture')} of {len(test.classnames)} "
             f"{test.prefix.removesuffix('/') or 'known'} classes"
             for test in sets
         )
@@ -73,7 +76,3 @@ def fingerprints(
     if config.coop_shots and texts.dataset:
         measured["photos of CoOp"] = texts.dataset.train.fingerprint
     return prints | {f"{EVALUATION}{name}": digest([x]) for name, x in measured.items()}
-
-
-def _of(part: int, whole: int) -> str:
-    return f"{part} of {whole}" if part != whole else str(whole)

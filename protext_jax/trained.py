@@ -65,9 +65,9 @@ class TrainedPrompts:
         """The learned classes and the template that they are measured in."""
         texts = gather_texts(self.config, self.clip.tokenizer)
         sets = own_test_sets(self.config, texts)
-        return (
-            (sets[0].classnames, sets[0].template) if sets else (texts.classnames, self._template)
-        )
+        # Not those of the first test set: there may be photos of new classes alone.
+        names = next((part.classnames for part in texts.parts.values()), texts.classnames)
+        return names, sets[0].template if sets else self._template
 
     @property
     def _template(self) -> str:

@@ -20,6 +20,7 @@ from common.latest import Latest
 from common.pocket.datasets import SETS, pocket_descriptions
 from common.protocols.class_parts import dataset_parts
 from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
+from common.text import counted
 from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
 from protext_jax.prompts import FILLER, ClassTexts, default_template, tokenise
@@ -191,8 +192,8 @@ def _parted(config: ConfigDict, count: int) -> tuple[list[int], list[int]]:
     wanted = config.held_out_classes
     if wanted and wanted > count - 2:
         raise UserError(
-            f"held_out_classes={wanted} leaves fewer than two of {count} classes to learn: give at "
-            f"most {max(count - 2, 0)}."
+            f"held_out_classes={wanted} leaves fewer than two of {counted(count, 'class')} to "
+            f"learn: give at most {max(count - 2, 0)}."
         )
     apart = far_apart(wanted, count)
     return [n for n in range(count) if n not in apart], apart

@@ -107,7 +107,8 @@ def metric_groups(rows: Mapping[str, Mapping[str, Value]]) -> list[Table]:
 
     Metrics called `group/name` get a table for each group, with the rows that have any of it;
     only halves of the classes stand side by side, and groups that hold one and the same metric,
-    such as the accuracies on several data sets.
+    such as the accuracies on several data sets. A group of one share, the accuracy on a single
+    further data set, has the heading of several.
     """
     groups: dict[str, list[str]] = {}
     for metric in dict.fromkeys(metric for metrics in rows.values() for metric in metrics):
@@ -121,7 +122,7 @@ def metric_groups(rows: Mapping[str, Mapping[str, Value]]) -> list[Table]:
     tables = []
     for group, metrics in groups.items():
         alike = [other for other, name in alone.items() if name == alone.get(group)]
-        if len(alike) < 2:
+        if len(alike) < 2 and not is_share(alone.get(group, "")):
             columns = {metric: heading(metric.removeprefix(f"{group}/")) for metric in metrics}
             tables.append(_table(group or "method", columns, rows))
         elif group == alike[0]:

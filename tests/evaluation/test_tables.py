@@ -72,6 +72,18 @@ def test_halves_of_the_classes_stand_side_by_side():
     assert header == "| method | base accuracy (%) | new accuracy (%) | new loss |"
 
 
+def test_a_single_further_set_is_headed_as_several_are():
+    rows = {"m": {"accuracy": Value(1.0), "cars/accuracy": Value(0.5), "text/cosine": Value(1.0)}}
+
+    headers = [table.splitlines()[0] for table in metrics_tables(rows).split("\n\n")]
+
+    assert headers == [
+        "| method | accuracy (%) |",
+        "| accuracy (%) | cars |",
+        "| text | cosine |",
+    ]
+
+
 def test_one_metric_on_several_sets_is_one_table():
     rows = {
         "m": {"cars/accuracy": Value(0.5), "sun/accuracy": Value(0.25), "text/cosine": Value(1.0)},

@@ -257,7 +257,7 @@ def test_a_summary_says_what_is_learned_from(load, tmp_path):
     assert summary == {
         "classes": "2 of 3",
         "learns from": "3 of 4 sentences",
-        "passed over": "1 classes without a sentence, 1 keys of the corpus, 1 sentences too long",
+        "passed over": "1 class without a sentence, 1 key of the corpus, 1 sentence too long",
         "kept for the test": "4 pictures of 3 known classes",
     }
     fields = method.evaluation_fields

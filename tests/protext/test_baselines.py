@@ -1,6 +1,7 @@
 """Class features of other methods, from the same model and texts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from common.data import FeatureSplit
 from common.data.clip_features import text_features
 from common.evaluation.classification import normalise
 from protext_jax import testsets
-from protext_jax.baselines import baseline_texts, read_material, text_baselines
+from protext_jax.baselines import baseline_texts, check_cupl, read_material, text_baselines
 from tests.protext.tiny import settings
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -58,6 +59,19 @@ def test_without_sentences_about_a_class_there_is_no_cupl(config, clip):
     material = read_material(config, TOLD)
     found = text_baselines(config, clip, [sets("red star", "dog")], material)[""]
     assert set(found) == {"clip", "waffle_clip", "dclip"}
+
+
+def test_a_line_names_the_sets_on_which_cupl_is_clip(config):
+    material = read_material(config, TOLD)
+    told, own = sets("red star", "fish"), sets("red star", "dog")
+    other = replace(sets("cat", "dog", "fish"), prefix="other/")
+    assert check_cupl(config, [told], material) == []
+    assert check_cupl(config, [told, own, other], material) == [
+        "cupl has clip's number where classes are without sentences: the test (1 of 2), "
+        "other (2 of 3)."
+    ]
+    config.baselines = ("dclip",)
+    assert check_cupl(config, [own], material) == []
 
 
 def test_waffle_takes_the_same_phrases_for_all_classes(config, tmp_path):

@@ -13,6 +13,7 @@ from protext_jax.inputs import EvaluationInputs
 from protext_jax.method import ProText
 from protext_jax.runs import RunSetting
 from protext_jax.signals import Sentences, encode_sentences, rank
+from protext_jax.summary import summary
 from protext_jax.training_texts import gather_texts, with_data
 from tests.protext import plain
 from tests.protext.tiny import settings
@@ -94,6 +95,13 @@ def test_held_out_classes_lie_far_apart_and_nothing_of_them_is_learned(measured)
         apart = name in texts.held_names
         assert len(of_it) >= 15 if apart else len(of_it) == 2
         assert not learned if apart else len(learned) >= 13
+
+
+@pytest.mark.parametrize(("classes", "told"), [(1, "1 class"), (3, "3 classes")])
+def test_a_run_says_how_many_classes_it_holds_out(clip, classes, told):
+    config = with_data(settings(held_out_classes=classes))
+    row = summary(config, gather_texts(config, clip.tokenizer), ())["held out"]
+    assert f" sentences, all of {told} among them, for" in row
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.05, 3.0])

@@ -5,6 +5,7 @@ everything.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,21 @@ def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
     assert set(found["baselines"]) == set(result["baselines"])
     for name, numbers in found["baselines"].items():
         assert numbers == pytest.approx(result["baselines"][name], rel=1e-6)
+
+
+def test_evaluate_says_where_cupl_is_clip(world, finished, tmp_path):
+    with np.load(world / "features.npz") as known:
+        names = ["red star", "fish", "ant"]
+        np.savez(tmp_path / "ants.npz", **{**known, "classnames": np.array(names)})
+    workdir = shutil.copytree(finished, tmp_path / "run")
+    done = run("evaluate", f"--workdir={workdir}", f"--data=features:{tmp_path / 'ants.npz'}")
+    assert done.status == 0, done.err
+    line = "cupl has clip's number where classes are without sentences: the test (1 of 3)."
+    assert line in done.out.splitlines()
+    (file,) = (workdir / "eval").glob("*ants*.json")
+    found = json.loads(file.read_text())
+    assert found["details"]["remarks"] == [line]
+    assert found["baselines"]["cupl"]["accuracy"] == found["baselines"]["clip"]["accuracy"]
 
 
 def test_export_gives_features_of_any_classes(finished, tmp_path):

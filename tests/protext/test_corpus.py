@@ -77,6 +77,16 @@ def test_matching_is_by_name_and_reported():
     assert all(x in report for x in ("4 sentences about 2 classes", "sky", "ant", too_long))
 
 
+def test_counts_of_one_agree_with_their_nouns():
+    corpus = {"dog": ("c" * 20, "d"), "sky": ("e",)}
+    assert match(corpus, ["dog", "ant"], lengths(corpus), longest=9).report() == [
+        "1 sentence about 1 class.",
+        "1 key (sky) in the corpus and not among the trained classes: ignored.",
+        "1 class (ant) without a sentence: not trained.",
+        "1 sentence (dog 1) too long for the text tower: left out.",
+    ]
+
+
 def test_no_match_and_two_keys_for_one_class():
     with pytest.raises(UserError, match=r"it has 'cat', the classes are 'dog'"):
         match({"cat": ("a",)}, ["dog"], {"a": 1}, 9)

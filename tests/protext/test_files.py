@@ -6,10 +6,21 @@ import pytest
 
 from common.clip import load_clip
 from common.errors import UserError
+from common.files import write_json
 from common.training.sharding import by_path
+from common.training.unfinished import UnfinishedRun
 from protext_jax.adapters import initial_adapter
 from protext_jax.classifier import class_features
-from protext_jax.files import LearnedPrompts, chosen_file, read_prompts, write_prompts
+from protext_jax.files import (
+    LearnedPrompts,
+    all_runs,
+    chosen_file,
+    read_learned,
+    read_prompts,
+    write_latest,
+    write_prompts,
+    write_runs,
+)
 from protext_jax.interpret import nearest_words
 from protext_jax.runs import RunSetting
 from tests.protext import plain
@@ -40,6 +51,27 @@ def test_a_file_keeps_prompts_and_facts(learned, tmp_path):
     assert again.metadata == learned.metadata
     assert again.metadata["template"] == TEMPLATE
     assert path.stat().st_size < 10_000
+
+
+def test_a_file_says_how_many_updates_were_made(clip, tmp_path, monkeypatch):
+    prompts = {"prompts": np.zeros((1, 3, 4, 128), np.float32)}
+
+    def told(**changes):
+        config = settings(**changes)
+        write_runs(tmp_path, all_runs(config, clip.fingerprint, prompts), 0)
+        return read_learned(config, tmp_path).metadata.get("updates")
+
+    assert told(updates=30) == "30"
+    stopping = {"updates": 30, "early_stop": 1, "eval_every": 5}
+    assert told(**stopping) is None
+    write_json(tmp_path / "result.json", {"updates": 15})
+    assert told(**stopping) == "15"
+
+    unfinished = UnfinishedRun(20, prompts, {"model": clip.fingerprint}, {})
+    monkeypatch.setattr("protext_jax.files.read_config", lambda *_: settings(updates=30))
+    monkeypatch.setattr("protext_jax.files.read_unfinished", lambda _: unfinished)
+    write_latest(tmp_path)
+    assert read_prompts(tmp_path / "prompts.safetensors").metadata["updates"] == "20"
 
 
 def test_class_features(clip, learned):

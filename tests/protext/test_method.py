@@ -9,8 +9,13 @@ import pytest
 from common.clip import Tokenizer, load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
+from protext_jax.class_export import class_names
+from protext_jax.files import LearnedPrompts
 from protext_jax.method import ProText
+from protext_jax.runs import make_runs
+from protext_jax.trained import TrainedPrompts
 from protext_jax.training_texts import gather_texts, with_data
+from tests.hostile.test_protext_settings import write
 from tests.protext import plain
 from tests.protext.tiny import settings
 
@@ -137,6 +142,23 @@ def test_base_classes_only(tmp_path, clip):
     assert len(texts.dataset.classnames) == 24
     assert texts.names == texts.dataset.classnames[:12]
     assert own.targets == ("pocket:second", "pocket:rare_sketch")
+
+
+def test_a_run_says_where_cupl_is_clip(config, tmp_path):
+    spec = write(tmp_path, "photos", [*CORPUS, "ant"], test=(0, 1, 2))
+    method, _ = loaded(config(data=spec, baselines=("cupl",)))
+    line = "cupl has clip's number where classes are without sentences: the test (1 of 3)."
+    assert line in method.remarks
+
+
+@pytest.mark.parametrize("shown", [(0, 1, 2, 3), (2, 3)])
+def test_export_and_classify_choose_among_the_learned_classes(config, clip, tmp_path, shown):
+    spec = write(tmp_path, "photos", [*CORPUS, "ant", "cow"], test=shown)
+    own = config(data=spec, protocol="base_to_new")
+    prompts = {"prompts": np.zeros((3, 4, 128), np.float32)}
+    learned = LearnedPrompts.of(own, clip.fingerprint, prompts, make_runs(own)[0])
+    assert class_names(own, None) == list(CORPUS)
+    assert TrainedPrompts(own, learned, model=clip).classnames == tuple(CORPUS)
 
 
 @pytest.mark.parametrize(
