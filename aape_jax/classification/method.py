@@ -28,7 +28,7 @@ from aape_jax.classification.outline import describe, training_examples
 from aape_jax.classification.publishing import publish_classes
 from aape_jax.classification.recipes import check_applied, with_defaults
 from aape_jax.classification.summary import advice, fingerprints, summary
-from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
+from aape_jax.core.diagnostics import attention_picture, drifted, teacher_report
 from aape_jax.core.head import Head
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import counts, make_optimizer
@@ -177,7 +177,10 @@ class Classification(Task):
         objective = self.objectives[name]
         everything = as_batch(frozen, np.arange(self.examples), 0, objective.head.classes)
         metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
-        warn_if_drifted(name, metrics)
+        prompts = self.material.bank.mask[self.material.learned].sum(axis=1)
+        line = drifted(objective, metrics, own=name == self.name)
+        if line and prompts.max() > 1:
+            say(f"{name}: {line}")
         return metrics
 
     def _attention(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:

@@ -8,13 +8,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from PIL import Image
 
+from aape_jax.core.aggregators import MIXES
 from aape_jax.core.objective import Batch, Objective, watched
 from aape_jax.core.pictures import text_picture
 from common.spread import over_devices
-from common.training import say
 
 DRIFTED = 0.8
-"""Below this cosine of p_a and the mean prompt, the reward was hacked rather than served."""
+"""Below this cosine of p_a and the mean prompt, p_a is no longer about the prompts."""
+
+FITTED = 0.5
+"""From this cosine of p_a and the image on, if it is the larger one, the reward was hacked."""
 
 BEST, WORST = 4, 2
 
@@ -48,15 +51,26 @@ def _taught(
     return watched(inputs, teacher), teacher.attention.mean(axis=1)
 
 
-def warn_if_drifted(name: str, metrics: dict[str, float]) -> None:
-    """Say so when the aggregated prompt has left the prompts."""
-    cosine = metrics["teacher/cos_pa_pbar"]
-    if cosine < DRIFTED:
-        say(
-            f"{name}: the aggregated prompts have a cosine of {cosine:.2f} with their mean, below "
-            f"{DRIFTED}: the aggregator fits the image instead of selecting prompts. Consider "
-            "aggregator.kind=anchored or aggregator.anchor_weight above 0."
-        )
+def drifted(objective: Objective, metrics: dict[str, float], own: bool) -> str:
+    """Return a line where h is taught by what has left the prompts, else nothing.
+
+    Args:
+      objective: Of the variant.
+      metrics: Of `teacher_report`.
+      own: Whether it is the run's own variant, whose aggregator the user chooses.
+    """
+    cosine, image = metrics["teacher/cos_pa_pbar"], metrics["teacher/cos_pa_x"]
+    taught, free = objective.distillation.weight, not isinstance(objective.aggregator, MIXES)
+    if not (taught and free and cosine < DRIFTED):
+        return ""
+    fit = (
+        f" and fits the image, with a cosine of {image:.2f}" if image > max(cosine, FITTED) else ""
+    )
+    remedy = " Consider aggregator.kind=anchored or aggregator.anchor_weight above 0."
+    return (
+        f"the aggregated prompts have a cosine of {cosine:.2f} with their mean, below {DRIFTED}: "
+        f"the aggregator has left the prompts{fit}.{remedy if own else ''}"
+    )
 
 
 def attention_picture(
