@@ -191,6 +191,8 @@ class Classification(Task):
         objective = self.objectives[self.name]
         batch = as_batch(frozen, rows, 0, objective.head.classes)
         _, attention = teacher_report(objective, params, batch, jax.random.key(0))
+        if attention is None:
+            return {}
         sentences = material.bank.take(material.learned).sentences
         return {
             "attention": attention_picture(

@@ -27,9 +27,10 @@ AT_ONCE = 2048
 
 def teacher_report(
     objective: Objective, params: PyTree, batch: Batch, key: jax.Array
-) -> tuple[dict[str, float], Float[np.ndarray, "b n"]]:
+) -> tuple[dict[str, float], Float[np.ndarray, "b n"] | None]:
     """Return the metrics of `watch` over a batch of any size, and its attention, mean over outputs.
 
+    The attention is None where the aggregator has none.
     An aggregator that draws draws alike on each device and for each `AT_ONCE` photos.
     """
     # As numbers, which unlike keys can be sent to other hosts' devices.
@@ -41,14 +42,15 @@ def teacher_report(
 
 def _taught(
     shared: PyTree, rows: Int[Array, "b"], *, objective: Objective
-) -> tuple[dict[str, Float[Array, "b m"]], Float[Array, "b n"]]:
+) -> tuple[dict[str, Float[Array, "b m"]], Float[Array, "b n"] | None]:
     """Return of some rows of a batch what is watched, and the attention."""
     params, batch, key_data = shared
     images = replace(batch, x=batch.x[rows], labels=batch.labels[rows], rows=batch.rows[rows])
     inputs, teacher = objective.aggregate(
         params, images.prompted, jax.random.wrap_key_data(key_data)
     )
-    return watched(inputs, teacher), teacher.attention.mean(axis=1)
+    attention = None if teacher.attention is None else teacher.attention.mean(axis=1)
+    return watched(inputs, teacher), attention
 
 
 def drifted(objective: Objective, metrics: dict[str, float], own: bool) -> str:
@@ -63,9 +65,8 @@ def drifted(objective: Objective, metrics: dict[str, float], own: bool) -> str:
     taught, free = objective.distillation.weight, not isinstance(objective.aggregator, MIXES)
     if not (taught and free and cosine < DRIFTED):
         return ""
-    fit = (
-        f" and fits the image, with a cosine of {image:.2f}" if image > max(cosine, FITTED) else ""
-    )
+    fits = image > max(cosine, FITTED)
+    fit = f" and fits the image, with a cosine of {image:.2f}" if fits else ""
     remedy = " Consider aggregator.kind=anchored or aggregator.anchor_weight above 0."
     return (
         f"the aggregated prompts have a cosine of {cosine:.2f} with their mean, below {DRIFTED}: "

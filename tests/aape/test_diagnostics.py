@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from aape_jax.core.aggregators import AGGREGATORS
-from aape_jax.core.diagnostics import drifted
-from aape_jax.core.objective import Objective
+from aape_jax.core.diagnostics import drifted, teacher_report
+from aape_jax.core.objective import Objective, watched
 from common.training import train
 from common.training.method import find_method
 from tests.aape.feature_files import features, texts
-from tests.aape.problem import settings
+from tests.aape.problem import CLASSES, IMAGES, KEY, WIDTH, batch, settings
 from tests.aape.test_class_features import config_of
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -51,3 +51,25 @@ def test_one_prompt_a_class_leaves_nothing_to_select(tmp_path, several, capsys):
         np.savez(file, **bare)
     train(find_method(config_of(tmp_path, "template")), tmp_path / "run")
     assert ("paper: the aggregated prompts have" in capsys.readouterr().out) == several
+
+
+@pytest.mark.parametrize("kind", AGGREGATORS)
+def test_attention_is_reported_of_teachers_that_have_one(kind):
+    objective = Objective.from_config(settings(aggregator__kind=kind))
+    params = objective.init(KEY, WIDTH, CLASSES, IMAGES)
+    metrics, attention = teacher_report(objective, params, batch(), KEY)
+    assert (attention is not None) == (kind != "mlp")
+    of_attention = {"teacher/attention_entropy", "teacher/effective_prompts"}
+    assert of_attention & set(metrics) == (of_attention if kind != "mlp" else set())
+
+
+@pytest.mark.parametrize("kind", ["anchored", "paper", "mean", "random"])
+def test_the_entropy_of_a_single_prompt_is_zero_without_a_sign(kind):
+    objective = Objective.from_config(settings(aggregator__kind=kind))
+    params = objective.init(KEY, WIDTH, CLASSES, IMAGES)
+    images = batch()
+    single = images.replace(prompts=images.prompts[:, :1], mask=images.mask[:, :1])
+    found = watched(*objective.aggregate(params, single.prompted, KEY))
+    assert not np.signbit(found["attention_entropy"]).any()
+    np.testing.assert_array_equal(found["attention_entropy"], 0)
+    np.testing.assert_array_equal(found["effective_prompts"], 1)
