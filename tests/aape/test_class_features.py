@@ -296,6 +296,30 @@ def test_the_first_table_counts_sentences_and_no_templates(small_second, source,
     assert table["learns from"].endswith(told)
 
 
+def test_sentences_that_the_tower_cuts_are_counted_by_class(tmp_path, small_second, capsys):
+    first, second, *others = pocket_descriptions("second")
+    long = "a red star " * 20
+    told = {first: [long, "a star", f"{long} too"], second: [long, "a sign"]}
+    told |= {name: [f"a {name}"] for name in others}
+    (tmp_path / "long.json").write_text(json.dumps(told))
+    fields = f"prompts.source=json:{tmp_path / 'long.json'},cache={tmp_path / 'features'}"
+    material = gather(get_config(f"{small_second},{fields}"))
+    line = f"3 sentences longer than the text tower reads ({first} 2, {second} 1): cut."
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert material.bank.mask.sum(axis=1)[:2].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("source", ["pocket", "none"])
+def test_templates_that_the_tower_cuts_are_named(tmp_path, small_second, source, capsys):
+    template = f"{'a large photo ' * 10} of a {{}}"
+    fields = f"classifier.template={template},prompts.source={source},cache={tmp_path}"
+    gather(get_config(f"{small_second},{fields}"))
+    said = capsys.readouterr().out
+    assert "16 filled templates longer than the text tower reads ('a large photo" in said
+    assert ("sentences longer than" in said) == (source == "pocket")
+    assert "sentence longer than" not in said
+
+
 def test_a_run_whose_sentences_stayed_elsewhere_knows_other_classes(tmp_path, small_second, capsys):
     sentences = tmp_path / "sentences.json"
     sentences.write_text(json.dumps(pocket_descriptions("second")))
