@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank, grouped, read_bank, read_known
@@ -37,7 +37,7 @@ class BankTexts:
     Attributes:
       classnames: As the data set spells them.
       class_texts: The filled template of each class.
-      sentences: The reference prompts of each class, of which other data sets' may have none.
+      sentences: The reference prompts of each class, of which those not learned may have none.
     """
 
     classnames: tuple[str, ...]
@@ -65,15 +65,26 @@ class BankTexts:
         say(f"{total} longer than the text tower reads ({some(named, show=str)}): cut.")
 
 
-def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+def open_bank(
+    config: ConfigDict,
+    dataset: str,
+    classnames: Sequence[str],
+    learned: Int[np.ndarray, "learned"] | None = None,
+) -> Bank | BankTexts:
     """Read what `config.prompts` and `config.classifier.template` name.
 
     Where there are none, each class's template is its only prompt.
 
+    Args:
+      config: The run's.
+      dataset: The data set's string.
+      classnames: Of all its classes.
+      learned: Numbers of the classes that cannot do without prompts; None for all.
+
     Raises:
-      UserError: a class has no prompts, or there is no text tower to encode them.
+      UserError: such a class has no prompts, or there is no text tower to encode them.
     """
-    opened = _open_prompts(config, dataset, classnames)
+    opened = _open_prompts(config, dataset, classnames, learned)
     if _needed(class_kinds(config)) and opened.only_templates:
         taught = "; distillation teaches nothing else, so loss.distill=false may be better"
         say(
@@ -83,14 +94,19 @@ def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Ba
     return opened
 
 
-def _open_prompts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+def _open_prompts(
+    config: ConfigDict,
+    dataset: str,
+    classnames: Sequence[str],
+    learned: Int[np.ndarray, "learned"] | None,
+) -> Bank | BankTexts:
     if file := features_file(config):
-        return read_bank(file, classnames)
+        return read_bank(file, classnames, learned)
     class_texts = _class_texts(config, dataset, classnames)
     if config.prompts.source == NONE:
         sentences = tuple((text,) for text in class_texts)
     else:
-        sentences = read_corpus(config, dataset, classnames)
+        sentences = read_corpus(config, dataset, classnames, learned)
     return BankTexts(tuple(classnames), class_texts, sentences)
 
 

@@ -8,9 +8,10 @@ from jaxtyping import Int
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank
-from aape_jax.classification.class_texts import BankTexts, open_bank
+from aape_jax.classification.class_texts import BankTexts, open_bank, say_untold
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.classification.testsets import Target, open_target
+from aape_jax.core.presets import class_kinds
 from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
@@ -81,8 +82,13 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         )
     train = training_split(config, dataset, learned)
     _check_views(config, dataset)
-    texts = open_bank(config, config.data, dataset.classnames)
-    targets = tuple(open_target(config, spec, dataset.classnames) for spec in config.targets)
+    texts = open_bank(config, config.data, dataset.classnames, learned)
+    competing = np.concatenate([*parts.values()])
+    names = [dataset.classnames[row] for row in competing]
+    say_untold(config, class_kinds(config), names, texts.told[competing])
+    targets = tuple(
+        open_target(config, spec, dataset.classnames, texts.told) for spec in config.targets
+    )
     clip = clip_of(config)
     require_one_width(clip, train, texts, repr(config.data))
     for split in filter(None, (dataset.test, dataset.val)):

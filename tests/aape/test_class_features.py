@@ -296,6 +296,42 @@ def test_the_first_table_counts_sentences_and_no_templates(small_second, source,
     assert table["learns from"].endswith(told)
 
 
+def test_only_learned_classes_need_sentences(tmp_path, small_second, capsys):
+    names = open_dataset("pocket:second").classnames
+    told = {name: ["a star"] for name in names[:8]}
+    source = tmp_path / "base.json"
+    source.write_text(json.dumps(told))
+    fields = f"{small_second},prompts.source=json:{source},cache={tmp_path / 'features'}"
+    tests = gather(get_config(fields)).tests
+    line = f"json:{source} has no sentence of '{names[8]}', "
+    assert capsys.readouterr().out.count(line) == 1
+    np.testing.assert_array_equal(tests["new/"].features("sentences"), tests["new/"].w)
+    assert tests["base/"].bank.told.all() and set(text_rows(tests)["cupl"]) == {"base/accuracy"}
+    source.write_text(json.dumps({name: ["a star"] for name in names[1:]}))
+    with pytest.raises(UserError, match=f"the class '{names[0]}' has no sentence in json:"):
+        open_inputs(get_config(fields))
+    open_inputs(get_config(f"{fields},subsample=new"))
+    assert "no sentence of" not in capsys.readouterr().out
+
+
+def test_only_learned_classes_need_encoded_sentences(tmp_path, files, capsys):
+    with np.load(files) as archive:
+        arrays = dict(archive)
+    base = arrays["prompt_labels"] < len(NAMES) // 2
+    for name in ("prompt_features", "prompt_labels"):
+        arrays[name] = arrays[name][base]
+    np.savez(files, **arrays)
+    spec = other(tmp_path, (NAMES[5], NAMES[0]))
+    tests = gather(config_of(tmp_path, "sentences", targets=f"({spec},)")).tests
+    found = {prefix: test.bank.told.tolist() for prefix, test in tests.items()}
+    assert found == {"base/": [True] * 3, "new/": [False] * 3, "other/": [False, True]}
+    said = capsys.readouterr().out
+    assert f"has no sentence of '{NAMES[3]}', '{NAMES[4]}', '{NAMES[5]}':" in said
+    assert f"has no sentence of '{NAMES[5]}':" in said
+    with pytest.raises(UserError, match="the class class_3 has no prompts"):
+        gather(config_of(tmp_path, "sentences", subsample="all"))
+
+
 def test_sentences_that_the_tower_cuts_are_counted_by_class(tmp_path, small_second, capsys):
     first, second, *others = pocket_descriptions("second")
     long = "a red star " * 20
