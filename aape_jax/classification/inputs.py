@@ -148,7 +148,10 @@ def require_one_width(
       UserError: there is no image tower, or the widths differ.
     """
     if isinstance(split, ImageSplit) and clip is None:
-        raise UserError("model='' leaves no image tower for photos: name a model.")
+        raise UserError(
+            "model='' leaves no image tower for photos: give data=features:FILE.npz, or train with "
+            "a model."
+        )
     features = isinstance(split, FeatureSplit)
     images = split.features.shape[1] if features else clip.config.text.projection
     if len(split) and images != text_width(texts, clip):
