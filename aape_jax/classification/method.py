@@ -32,7 +32,7 @@ from aape_jax.core.diagnostics import attention_picture, drifted, teacher_report
 from aape_jax.core.head import Head
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import counts, make_optimizer
-from aape_jax.core.presets import ALWAYS, class_kinds, variants
+from aape_jax.core.presets import ALWAYS, class_kinds, say_repeated, variants
 from aape_jax.task import Task, evaluated, summed
 from common.checks import Range, check_ranges
 from common.config import changed
@@ -75,6 +75,7 @@ class Classification(Task):
 
     def encode(self) -> RunInputs:
         """Encode photos and sentences, or read them from the cache."""
+        say_repeated(self.config, always=ALWAYS)
         for line in self.opened.idle:
             say(line)
         self.material = material = encode_all(self.opened)
