@@ -66,7 +66,10 @@ class TrainedHead:
           UserError: The run learned from features of photos alone.
         """
         if not self.config.model:
-            raise UserError("the run has model='', so no image tower for photos.")
+            raise UserError(
+                "the run has model='', so no image tower for photos: ask aape_jax.predict, which "
+                "takes features."
+            )
         clip = clip_of(self.config)
         require_fit(OWN, self.params, self.head.shapes(clip.config.text.projection))
         return clip

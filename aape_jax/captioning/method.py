@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import Captioner, caption_variants
+from aape_jax.captioning.captioner import VARIANTS, Captioner, caption_variants
 from aape_jax.captioning.features import ImageFeatures, caption_tokens, encode_images
 from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
 from aape_jax.captioning.prefix import require_map
@@ -22,6 +22,7 @@ from aape_jax.captioning.report import CaptionReport, KnownCaptions, require_sco
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
 from aape_jax.core.heads_file import head_file, read_head
+from aape_jax.core.presets import say_repeated
 from aape_jax.core.summary import (
     TEST_DATA,
     array_digest,
@@ -88,6 +89,7 @@ class Captioning(Task):
 
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
+        say_repeated(self.config, VARIANTS)
         train, test = self.texts["train"], self.texts["test"]
         images = encode_images(self.texts, self.clip, self.cache)
         features, owner = encode_captions(train.captions, self.clip, self.cache)

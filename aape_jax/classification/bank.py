@@ -23,7 +23,7 @@ class Bank:
 
     Attributes:
       classes: Of the filled template, `[k p]`.
-      prompts: P, padded with zeros, `[k n p]`; classes of another data set may have none.
+      prompts: P, padded with zeros, `[k n p]`; classes that are not learned may have none.
       mask: Which prompts there are, `[k n]`.
       sentences: The prompts as text; empty where only features are known.
     """
@@ -92,20 +92,28 @@ def grouped(
     return prompts, mask
 
 
-def read_bank(file: Path, classnames: Sequence[str]) -> Bank:
+def read_bank(
+    file: Path, classnames: Sequence[str], learned: Int[np.ndarray, "learned"] | None = None
+) -> Bank:
     """Read an npz with text features that were encoded elsewhere.
 
     The file holds `classnames [K]`, `class_features [K,p]` and, for reference prompts,
     `prompt_features [N,p]` with `prompt_labels [N]`; without them each class's own feature is
     its only prompt.
 
+    Args:
+      file: The npz.
+      classnames: Of all classes.
+      learned: Numbers of the classes that cannot do without prompts; None for all.
+
     Raises:
-      UserError: an array is missing, the arrays do not fit, or a class has no prompts.
+      UserError: an array is missing, the arrays do not fit, or such a class has no prompts.
     """
     arrays, rows = _read_classes(file, classnames)
     bank = _bank(arrays, rows, file)
-    if not bank.told.all():
-        name = arrays["classnames"][rows[~bank.told].min()]
+    lacking = ~bank.told if learned is None else ~bank.told & np.isin(np.arange(len(rows)), learned)
+    if lacking.any():
+        name = arrays["classnames"][rows[lacking].min()]
         raise UserError(f"the class {name!s} has no prompts in {file}: add some.")
     return bank
 

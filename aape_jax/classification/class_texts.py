@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank, grouped, read_bank, read_known
@@ -13,7 +13,7 @@ from aape_jax.classification.corpus import PER_TEMPLATE, known_sentences, read_c
 from aape_jax.classification.recipes import class_template
 from aape_jax.core.class_features import TEMPLATE
 from aape_jax.core.presets import class_kinds
-from aape_jax.core.texts import flattened
+from aape_jax.core.texts import flattened, say_cut
 from common.clip import CLIP
 from common.config import changed
 from common.data import open_dataset
@@ -24,7 +24,7 @@ from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.progress import say
-from common.text import some
+from common.text import counted, some
 
 NONE = "none"
 """The `prompts.source` of a run without sentences."""
@@ -35,10 +35,12 @@ class BankTexts:
     """What a bank is made of where nothing is encoded yet.
 
     Attributes:
+      classnames: As the data set spells them.
       class_texts: The filled template of each class.
-      sentences: The reference prompts of each class, of which other data sets' may have none.
+      sentences: The reference prompts of each class, of which those not learned may have none.
     """
 
+    classnames: tuple[str, ...]
     class_texts: tuple[str, ...]
     sentences: tuple[tuple[str, ...], ...]
 
@@ -52,16 +54,37 @@ class BankTexts:
         """Whether the template is each class's only prompt."""
         return self.sentences == tuple((text,) for text in self.class_texts)
 
+    def say_cut(self, cut: Collection[str]) -> None:
+        """Print of which classes the text tower reads the first words of sentences."""
+        if self.only_templates:
+            return  # It is said of the templates.
+        longer = set(cut)
+        counts = [sum(text in longer for text in row) for row in self.sentences]
+        named = [f"{name} {n}" for name, n in zip(self.classnames, counts, strict=True) if n]
+        total = counted(sum(counts), "sentence")
+        say(f"{total} longer than the text tower reads ({some(named, show=str)}): cut.")
 
-def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+
+def open_bank(
+    config: ConfigDict,
+    dataset: str,
+    classnames: Sequence[str],
+    learned: Int[np.ndarray, "learned"] | None = None,
+) -> Bank | BankTexts:
     """Read what `config.prompts` and `config.classifier.template` name.
 
     Where there are none, each class's template is its only prompt.
 
+    Args:
+      config: The run's.
+      dataset: The data set's string.
+      classnames: Of all its classes.
+      learned: Numbers of the classes that cannot do without prompts; None for all.
+
     Raises:
-      UserError: a class has no prompts, or there is no text tower to encode them.
+      UserError: such a class has no prompts, or there is no text tower to encode them.
     """
-    opened = _open_prompts(config, dataset, classnames)
+    opened = _open_prompts(config, dataset, classnames, learned)
     if _needed(class_kinds(config)) and opened.only_templates:
         taught = "; distillation teaches nothing else, so loss.distill=false may be better"
         say(
@@ -71,22 +94,29 @@ def open_bank(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Ba
     return opened
 
 
-def _open_prompts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Bank | BankTexts:
+def _open_prompts(
+    config: ConfigDict,
+    dataset: str,
+    classnames: Sequence[str],
+    learned: Int[np.ndarray, "learned"] | None,
+) -> Bank | BankTexts:
     if file := features_file(config):
-        return read_bank(file, classnames)
+        return read_bank(file, classnames, learned)
     class_texts = _class_texts(config, dataset, classnames)
     if config.prompts.source == NONE:
-        return BankTexts(class_texts, tuple((text,) for text in class_texts))
-    return BankTexts(class_texts, read_corpus(config, dataset, classnames))
+        sentences = tuple((text,) for text in class_texts)
+    else:
+        sentences = read_corpus(config, dataset, classnames, learned)
+    return BankTexts(tuple(classnames), class_texts, sentences)
 
 
 def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Bank:
     """Return the features of all sentences, or the bank as it was read."""
     if isinstance(opened, Bank):
         return opened
-    classes = normalise(text_features(clip, opened.class_texts, cache))
+    classes = normalise(text_features(clip, opened.class_texts, cache, say_cut("filled template")))
     flat, labels = flattened(opened.sentences)
-    encoded = normalise(text_features(clip, flat, cache)) if flat else classes[:0]
+    encoded = normalise(text_features(clip, flat, cache, opened.say_cut)) if flat else classes[:0]
     return Bank(classes, *grouped(encoded, labels, len(classes)), opened.sentences)
 
 
@@ -117,8 +147,10 @@ def open_classes(
     class_texts = _class_texts(config, dataset, classnames)
     if needed and config.prompts.source != NONE:
         numbered = numbered or _numbered(config)
-        return BankTexts(class_texts, known_sentences(config, dataset, classnames, numbered))
-    return BankTexts(class_texts, ((),) * len(classnames))
+        sentences = known_sentences(config, dataset, classnames, numbered)
+    else:
+        sentences = ((),) * len(classnames)
+    return BankTexts(tuple(classnames), class_texts, sentences)
 
 
 def say_untold(

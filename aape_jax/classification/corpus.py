@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 from ml_collections import ConfigDict
 
 from common.choices import check_choice
@@ -23,23 +24,29 @@ Sentences = tuple[tuple[str, ...], ...]
 """Of each class, in the order of the class names."""
 
 
-def read_corpus(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> Sentences:
+def read_corpus(
+    config: ConfigDict,
+    dataset: str,
+    classnames: Sequence[str],
+    learned: Int[np.ndarray, "learned"] | None = None,
+) -> Sentences:
     """Return the sentences that `config.prompts` chooses for each class.
 
     Args:
       config: The run's.
       dataset: The data set's string, e.g. "pocket:rare".
       classnames: As the data set spells them.
+      learned: Numbers of the classes that cannot do without; None for all.
 
     Raises:
-      UserError: a class has no sentence, or the corpus cannot be read.
+      UserError: such a class has no sentence, or the corpus cannot be read.
     """
     by_name = _opened(config, dataset)
     keys = _keys(config, classnames, by_name)
     chosen = []
     for label, name in enumerate(classnames):
         sentences = _sentences(by_name, keys, name)
-        if not sentences:
+        if not sentences and (learned is None or label in learned):
             empty = " but an empty list" if name in keys else ""
             raise UserError(
                 f"the class {name!r} has no sentence{empty} in {config.prompts.source}: add some, "

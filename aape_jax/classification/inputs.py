@@ -8,9 +8,10 @@ from jaxtyping import Int
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank
-from aape_jax.classification.class_texts import BankTexts, open_bank
+from aape_jax.classification.class_texts import BankTexts, open_bank, say_untold
 from aape_jax.classification.recipes import with_defaults
 from aape_jax.classification.testsets import Target, open_target
+from aape_jax.core.presets import class_kinds
 from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
@@ -81,8 +82,13 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         )
     train = training_split(config, dataset, learned)
     _check_views(config, dataset)
-    texts = open_bank(config, config.data, dataset.classnames)
-    targets = tuple(open_target(config, spec, dataset.classnames) for spec in config.targets)
+    texts = open_bank(config, config.data, dataset.classnames, learned)
+    competing = np.concatenate([*parts.values()])
+    names = [dataset.classnames[row] for row in competing]
+    say_untold(config, class_kinds(config), names, texts.told[competing])
+    targets = tuple(
+        open_target(config, spec, dataset.classnames, texts.told) for spec in config.targets
+    )
     clip = clip_of(config)
     require_one_width(clip, train, texts, repr(config.data))
     for split in filter(None, (dataset.test, dataset.val)):
@@ -142,7 +148,10 @@ def require_one_width(
       UserError: there is no image tower, or the widths differ.
     """
     if isinstance(split, ImageSplit) and clip is None:
-        raise UserError("model='' leaves no image tower for photos: name a model.")
+        raise UserError(
+            "model='' leaves no image tower for photos: give data=features:FILE.npz, or train with "
+            "a model."
+        )
     features = isinstance(split, FeatureSplit)
     images = split.features.shape[1] if features else clip.config.text.projection
     if len(split) and images != text_width(texts, clip):

@@ -28,11 +28,11 @@ from aape_jax.classification.outline import describe, training_examples
 from aape_jax.classification.publishing import publish_classes
 from aape_jax.classification.recipes import check_applied, with_defaults
 from aape_jax.classification.summary import advice, fingerprints, summary
-from aape_jax.core.diagnostics import attention_picture, teacher_report, warn_if_drifted
+from aape_jax.core.diagnostics import attention_picture, drifted, teacher_report
 from aape_jax.core.head import Head
 from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import counts, make_optimizer
-from aape_jax.core.presets import ALWAYS, class_kinds, variants
+from aape_jax.core.presets import ALWAYS, class_kinds, say_repeated, variants
 from aape_jax.task import Task, evaluated, summed
 from common.checks import Range, check_ranges
 from common.config import changed
@@ -75,6 +75,7 @@ class Classification(Task):
 
     def encode(self) -> RunInputs:
         """Encode photos and sentences, or read them from the cache."""
+        say_repeated(self.config, always=ALWAYS)
         for line in self.opened.idle:
             say(line)
         self.material = material = encode_all(self.opened)
@@ -177,7 +178,10 @@ class Classification(Task):
         objective = self.objectives[name]
         everything = as_batch(frozen, np.arange(self.examples), 0, objective.head.classes)
         metrics, _ = teacher_report(objective, params, everything, jax.random.key(0))
-        warn_if_drifted(name, metrics)
+        prompts = self.material.bank.mask[self.material.learned].sum(axis=1)
+        line = drifted(objective, metrics, own=name == self.name)
+        if line and prompts.max() > 1:
+            say(f"{name}: {line}")
         return metrics
 
     def _attention(self, params: PyTree, frozen: PyTree) -> dict[str, np.ndarray]:
@@ -188,6 +192,8 @@ class Classification(Task):
         objective = self.objectives[self.name]
         batch = as_batch(frozen, rows, 0, objective.head.classes)
         _, attention = teacher_report(objective, params, batch, jax.random.key(0))
+        if attention is None:
+            return {}
         sentences = material.bank.take(material.learned).sentences
         return {
             "attention": attention_picture(

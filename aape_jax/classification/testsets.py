@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank
@@ -104,13 +104,19 @@ def own_sets(
     return sets
 
 
-def open_target(config: ConfigDict, spec: str, run_classnames: Sequence[str] = ()) -> Target:
+def open_target(
+    config: ConfigDict,
+    spec: str,
+    run_classnames: Sequence[str] = (),
+    run_told: Sequence[bool] | Bool[np.ndarray, "k"] = (),
+) -> Target:
     """Open the test part of another data set, over all of its classes.
 
     Args:
       config: The run's.
       spec: The data set's string.
-      run_classnames: The classes that the run has sentences of, in their order.
+      run_classnames: The run's own classes, in their order.
+      run_told: Which of them the run has sentences of.
 
     Raises:
       UserError: it cannot be opened, or nothing can be measured on it.
@@ -120,7 +126,8 @@ def open_target(config: ConfigDict, spec: str, run_classnames: Sequence[str] = (
     dataset = measurable(spec, dataset, shown_alone=shown_alone)
     names, kinds = dataset.classnames, class_kinds(config)
     texts = open_classes(config, spec, names, kinds, run_classnames)
-    row_of = {name: row for row, name in enumerate(run_classnames)}
+    named = enumerate(zip(run_classnames, run_told, strict=True))
+    row_of = {name: row for row, (name, told) in named if told}
     keys = match_names(names, row_of, "the classes of data").keys
     run_classes = np.array([row_of[keys[name]] if name in keys else -1 for name in names])
     say_untold(config, kinds, names, texts.told | (run_classes >= 0))

@@ -8,13 +8,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from PIL import Image
 
+from aape_jax.core.aggregators import MIXES
 from aape_jax.core.objective import Batch, Objective, watched
 from aape_jax.core.pictures import text_picture
 from common.spread import over_devices
-from common.training import say
 
 DRIFTED = 0.8
-"""Below this cosine of p_a and the mean prompt, the reward was hacked rather than served."""
+"""Below this cosine of p_a and the mean prompt, p_a is no longer about the prompts."""
+
+FITTED = 0.5
+"""From this cosine of p_a and the image on, if it is the larger one, the reward was hacked."""
 
 BEST, WORST = 4, 2
 
@@ -24,9 +27,10 @@ AT_ONCE = 2048
 
 def teacher_report(
     objective: Objective, params: PyTree, batch: Batch, key: jax.Array
-) -> tuple[dict[str, float], Float[np.ndarray, "b n"]]:
+) -> tuple[dict[str, float], Float[np.ndarray, "b n"] | None]:
     """Return the metrics of `watch` over a batch of any size, and its attention, mean over outputs.
 
+    The attention is None where the aggregator has none.
     An aggregator that draws draws alike on each device and for each `AT_ONCE` photos.
     """
     # As numbers, which unlike keys can be sent to other hosts' devices.
@@ -38,25 +42,36 @@ def teacher_report(
 
 def _taught(
     shared: PyTree, rows: Int[Array, "b"], *, objective: Objective
-) -> tuple[dict[str, Float[Array, "b m"]], Float[Array, "b n"]]:
+) -> tuple[dict[str, Float[Array, "b m"]], Float[Array, "b n"] | None]:
     """Return of some rows of a batch what is watched, and the attention."""
     params, batch, key_data = shared
     images = replace(batch, x=batch.x[rows], labels=batch.labels[rows], rows=batch.rows[rows])
     inputs, teacher = objective.aggregate(
         params, images.prompted, jax.random.wrap_key_data(key_data)
     )
-    return watched(inputs, teacher), teacher.attention.mean(axis=1)
+    attention = None if teacher.attention is None else teacher.attention.mean(axis=1)
+    return watched(inputs, teacher), attention
 
 
-def warn_if_drifted(name: str, metrics: dict[str, float]) -> None:
-    """Say so when the aggregated prompt has left the prompts."""
-    cosine = metrics["teacher/cos_pa_pbar"]
-    if cosine < DRIFTED:
-        say(
-            f"{name}: the aggregated prompts have a cosine of {cosine:.2f} with their mean, below "
-            f"{DRIFTED}: the aggregator fits the image instead of selecting prompts. Consider "
-            "aggregator.kind=anchored or aggregator.anchor_weight above 0."
-        )
+def drifted(objective: Objective, metrics: dict[str, float], own: bool) -> str:
+    """Return a line where h is taught by what has left the prompts, else nothing.
+
+    Args:
+      objective: Of the variant.
+      metrics: Of `teacher_report`.
+      own: Whether it is the run's own variant, whose aggregator the user chooses.
+    """
+    cosine, image = metrics["teacher/cos_pa_pbar"], metrics["teacher/cos_pa_x"]
+    taught, free = objective.distillation.weight, not isinstance(objective.aggregator, MIXES)
+    if not (taught and free and cosine < DRIFTED):
+        return ""
+    fits = image > max(cosine, FITTED)
+    fit = f" and fits the image, with a cosine of {image:.2f}" if fits else ""
+    remedy = " Consider aggregator.kind=anchored or aggregator.anchor_weight above 0."
+    return (
+        f"the aggregated prompts have a cosine of {cosine:.2f} with their mean, below {DRIFTED}: "
+        f"the aggregator has left the prompts{fit}.{remedy if own else ''}"
+    )
 
 
 def attention_picture(

@@ -167,14 +167,17 @@ def watch(inputs: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float
 def watched(inputs: AggregatorInput, teacher: AggregatorOutput) -> dict[str, Float[Array, "b m"]]:
     """Measure for each image and output whether the aggregator selects prompts or leaves them.
 
-    `effective_prompts` is the exponential of the attention's entropy: n for equal weights.
+    `effective_prompts` is the exponential of the attention's entropy: n for equal weights. Both
+    are left out where the aggregator has no attention.
     """
-    weights = teacher.attention
-    logs = jnp.log(jnp.where(weights > 0, weights, 1))
-    entropy = -jnp.sum(weights * logs, axis=-1)
-    return {
+    cosines = {
         "cos_pa_x": cosine(teacher.p_a, inputs.x[:, None]),
         "cos_pa_pbar": cosine(teacher.p_a, inputs.mean[:, None]),
-        "attention_entropy": entropy,
-        "effective_prompts": jnp.exp(entropy),
     }
+    weights = teacher.attention
+    if weights is None:
+        return cosines
+    logs = jnp.log(jnp.where(weights > 0, weights, 1))
+    # Of a single prompt the sum is -0.
+    entropy = jnp.abs(jnp.sum(weights * logs, axis=-1))
+    return {**cosines, "attention_entropy": entropy, "effective_prompts": jnp.exp(entropy)}

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from common.choices import check_choice
 from common.config import changed, flatten
+from common.progress import say
 
 OWN = "aape"
 """The run's own variant, whose metrics carry no prefix."""
@@ -143,16 +144,45 @@ def variants(
     Raises:
       UserError: `compare` names an unknown variant.
     """
-    configs, known = {OWN: config}, [flatten(config)]
+    return {names[0]: variant for variant, names in _distinct(config, table, always)}
+
+
+def say_repeated(
+    config: ConfigDict,
+    table: Mapping[str, Mapping[str, Any]] = VARIANTS,
+    always: Sequence[str] = (),
+) -> None:
+    """Print which variants of `compare` are no rows of their own, since they equal another.
+
+    Args:
+      config, table, always: As `variants` takes them.
+    """
+    equal = [
+        f"{name} is {names[0]}"
+        for _, names in _distinct(config, table, always)
+        for name in names[1:]
+        if name in config.compare
+    ]
+    if equal:
+        say(f"compare: {', '.join(equal)}: trained once.")
+
+
+def _distinct(
+    config: ConfigDict, table: Mapping[str, Mapping[str, Any]], always: Sequence[str]
+) -> list[tuple[ConfigDict, list[str]]]:
+    """Return each config that is to be trained, with the names that mean it."""
+    found, known = [(config, [OWN])], [flatten(config)]
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
         # A preset beside another undoes what that one sets and it does not name itself.
         fields = {**_undone(config, name), **table[name], "compare": config.compare}
         variant = changed(config, fields)
-        if (values := flatten(variant)) not in known:
-            configs[name] = variant
+        if (values := flatten(variant)) in known:
+            found[known.index(values)][1].append(name)
+        else:
+            found.append((variant, [name]))
             known.append(values)
-    return configs
+    return found
 
 
 def _undone(config: ConfigDict, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Several texts of each class or image: in one row, encoded, and padded to one array."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ from common.clip import CLIP
 from common.data.clip_features import text_features
 from common.data.few_shot import class_rows
 from common.evaluation.classification import normalise
+from common.progress import say
+from common.text import counted, some
 
 
 def flattened(
@@ -25,7 +27,21 @@ def encode_captions(
 ) -> tuple[Float[np.ndarray, "m q"], Int[np.ndarray, "m"]]:
     """Return the features of all captions, unit length, with the image of each."""
     flat, owner = flattened(texts)
-    return normalise(text_features(clip, flat, cache)), owner
+    return normalise(text_features(clip, flat, cache, say_cut("caption"))), owner
+
+
+def say_cut(what: str) -> Callable[[Collection[str]], None]:
+    """Return what prints which texts the text tower reads the first words of.
+
+    Args:
+      what: One of them is called.
+    """
+
+    def tell(texts: Collection[str]) -> None:
+        named = some(texts, 2)
+        say(f"{counted(len(texts), what)} longer than the text tower reads ({named}): cut.")
+
+    return tell
 
 
 def by_class(

@@ -72,7 +72,9 @@ def open_retrieval_set(spec: str, model: str) -> dict[str, CaptionSet | Retrieva
         return _read_features(local_path(where))
     texts = open_caption_set(spec)
     if not model:
-        raise UserError(f"model='' cannot encode {spec!r}: name a model.")
+        raise UserError(
+            f"model='' cannot encode {spec!r}: give data=features:FILE.npz, or train with a model."
+        )
     return texts
 
 

@@ -13,7 +13,7 @@ from aape_jax.core.head import parameter_count
 from aape_jax.core.losses import contrastive
 from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
-from aape_jax.core.presets import variants
+from aape_jax.core.presets import say_repeated, variants
 from aape_jax.core.start import read_start, started
 from aape_jax.core.summary import (
     TEST_DATA,
@@ -50,6 +50,8 @@ VARIANTS = {
     "no_distillation": {"loss.distill": False},
     "mean_prompt": {"aggregator.kind": "mean"},
 }
+ALWAYS = ("paper",)
+"""Trained beside every run."""
 
 
 class Retrieval(Task):
@@ -79,6 +81,7 @@ class Retrieval(Task):
 
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
+        say_repeated(self.config, VARIANTS, ALWAYS)
         parts = encode_retrieval_set(self.sets, self.clip, cache_of(self.config))
         train, self.test = parts["train"], parts["test"]
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
@@ -119,7 +122,7 @@ class Retrieval(Task):
         config = self.config
         self.objectives = {
             name: prompt_objective(variant)
-            for name, variant in variants(config, VARIANTS, always=("paper",)).items()
+            for name, variant in variants(config, VARIANTS, ALWAYS).items()
         }
         self.started = {
             name: read_start(config.start, name) for name in self.objectives if config.start

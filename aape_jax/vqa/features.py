@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from aape_jax.core.texts import by_class, encode_captions
+from aape_jax.core.texts import by_class, encode_captions, say_cut
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.vqa.towers import Tower
 from common.clip import CLIP
@@ -60,6 +60,6 @@ def _encode(source: QuestionSet, clip: CLIP, tower: Tower, cache: Path) -> Quest
         seen=tower.see(clip, source.pictures, cache),
         captions=captions,
         mask=mask,
-        questions=normalise(text_features(clip, list(distinct), cache)),
+        questions=normalise(text_features(clip, list(distinct), cache, say_cut("question"))),
         text=np.array([distinct[text] for text in source.texts], np.int32),
     )

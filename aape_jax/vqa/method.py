@@ -16,7 +16,7 @@ from aape_jax.core.losses import classification
 from aape_jax.core.objective import PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
-from aape_jax.core.presets import variants
+from aape_jax.core.presets import say_repeated, variants
 from aape_jax.core.start import read_start, started
 from aape_jax.core.summary import (
     TEST_DATA,
@@ -104,6 +104,7 @@ class VQA(Task):
 
     def encode(self) -> RunInputs:
         """Encode images, captions and questions, or read them from the cache."""
+        say_repeated(self.config, VARIANTS)
         train, parts = self.sets["train"], self._encoded(self.sets)
         self.test = parts["test"]
         measured = {TEST_DATA: self.sets["test"].fingerprint}

@@ -2,14 +2,14 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float, Int, PyTree
 from PIL import Image
 
 from common.clip import CLIP, ImageOutput, TextTower, encode_text
@@ -42,14 +42,28 @@ ORIGINAL = Version("original", lambda photo, row: photo)
 MIRROR = Version("mirror", lambda photo, row: photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
 
 
-def text_features(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
+def text_features(
+    clip: CLIP,
+    texts: Sequence[str],
+    cache: Path,
+    tell_cut: Callable[[Collection[str]], None] = lambda cut: None,
+) -> Float[np.ndarray, "b p"]:
     """Return features of texts, not normalised; what is too long for the tower is cut.
 
     Each distinct text is encoded once and with no more columns than its group of lengths needs,
     which is exact where the tower is causal, for padding comes last; others see all of it.
+
+    Args:
+      clip: Whose text tower.
+      texts: As typed.
+      cache: Folder of what was encoded before.
+      tell_cut: Told which texts are cut, where some are.
     """
     distinct = list(dict.fromkeys(texts))
-    features = _encode_distinct(clip, distinct, cache)
+    sequences, room = clip.tokenizer.encode_all(distinct), clip.tokenizer.room
+    if cut := [text for text, ids in zip(distinct, sequences, strict=True) if len(ids) > room]:
+        tell_cut(cut)
+    features = _encode_distinct(clip, clip.tokenizer.pack(sequences, truncate=True), cache)
     row = {text: i for i, text in enumerate(distinct)}
     return features[[row[text] for text in texts]]
 
@@ -108,16 +122,17 @@ def _encode_photos(
     )
 
 
-def _encode_distinct(clip: CLIP, texts: Sequence[str], cache: Path) -> Float[np.ndarray, "b p"]:
+def _encode_distinct(
+    clip: CLIP, ids: Int[np.ndarray, "b s"], cache: Path
+) -> Float[np.ndarray, "b p"]:
     config, encode = clip.config.text, _text_encoder(clip.text_tower)
-    ids = clip.tokenizer(texts, truncate=True)
     if config.causal:
         lengths = (ids == config.eos).argmax(1) + 1
     else:
         lengths = np.full(len(ids), ids.shape[1])
     widths = [*(width for width in WIDTHS if width < lengths.max()), int(lengths.max())]
     group = np.searchsorted(widths, lengths)
-    features = np.empty((len(texts), config.projection), np.float32)
+    features = np.empty((len(ids), config.projection), np.float32)
 
     for number, width in enumerate(widths):
         rows = np.flatnonzero(group == number)

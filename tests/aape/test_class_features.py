@@ -296,6 +296,66 @@ def test_the_first_table_counts_sentences_and_no_templates(small_second, source,
     assert table["learns from"].endswith(told)
 
 
+def test_only_learned_classes_need_sentences(tmp_path, small_second, capsys):
+    names = open_dataset("pocket:second").classnames
+    told = {name: ["a star"] for name in names[:8]}
+    source = tmp_path / "base.json"
+    source.write_text(json.dumps(told))
+    fields = f"{small_second},prompts.source=json:{source},cache={tmp_path / 'features'}"
+    tests = gather(get_config(fields)).tests
+    line = f"json:{source} has no sentence of '{names[8]}', "
+    assert capsys.readouterr().out.count(line) == 1
+    np.testing.assert_array_equal(tests["new/"].features("sentences"), tests["new/"].w)
+    assert tests["base/"].bank.told.all() and set(text_rows(tests)["cupl"]) == {"base/accuracy"}
+    source.write_text(json.dumps({name: ["a star"] for name in names[1:]}))
+    with pytest.raises(UserError, match=f"the class '{names[0]}' has no sentence in json:"):
+        open_inputs(get_config(fields))
+    open_inputs(get_config(f"{fields},subsample=new"))
+    assert "no sentence of" not in capsys.readouterr().out
+
+
+def test_only_learned_classes_need_encoded_sentences(tmp_path, files, capsys):
+    with np.load(files) as archive:
+        arrays = dict(archive)
+    base = arrays["prompt_labels"] < len(NAMES) // 2
+    for name in ("prompt_features", "prompt_labels"):
+        arrays[name] = arrays[name][base]
+    np.savez(files, **arrays)
+    spec = other(tmp_path, (NAMES[5], NAMES[0]))
+    tests = gather(config_of(tmp_path, "sentences", targets=f"({spec},)")).tests
+    found = {prefix: test.bank.told.tolist() for prefix, test in tests.items()}
+    assert found == {"base/": [True] * 3, "new/": [False] * 3, "other/": [False, True]}
+    said = capsys.readouterr().out
+    assert f"has no sentence of '{NAMES[3]}', '{NAMES[4]}', '{NAMES[5]}':" in said
+    assert f"has no sentence of '{NAMES[5]}':" in said
+    with pytest.raises(UserError, match="the class class_3 has no prompts"):
+        gather(config_of(tmp_path, "sentences", subsample="all"))
+
+
+def test_sentences_that_the_tower_cuts_are_counted_by_class(tmp_path, small_second, capsys):
+    first, second, *others = pocket_descriptions("second")
+    long = "a red star " * 20
+    told = {first: [long, "a star", f"{long} too"], second: [long, "a sign"]}
+    told |= {name: [f"a {name}"] for name in others}
+    (tmp_path / "long.json").write_text(json.dumps(told))
+    fields = f"prompts.source=json:{tmp_path / 'long.json'},cache={tmp_path / 'features'}"
+    material = gather(get_config(f"{small_second},{fields}"))
+    line = f"3 sentences longer than the text tower reads ({first} 2, {second} 1): cut."
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert material.bank.mask.sum(axis=1)[:2].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("source", ["pocket", "none"])
+def test_templates_that_the_tower_cuts_are_named(tmp_path, small_second, source, capsys):
+    template = f"{'a large photo ' * 10} of a {{}}"
+    fields = f"classifier.template={template},prompts.source={source},cache={tmp_path}"
+    gather(get_config(f"{small_second},{fields}"))
+    said = capsys.readouterr().out
+    assert "16 filled templates longer than the text tower reads ('a large photo" in said
+    assert ("sentences longer than" in said) == (source == "pocket")
+    assert "sentence longer than" not in said
+
+
 def test_a_run_whose_sentences_stayed_elsewhere_knows_other_classes(tmp_path, small_second, capsys):
     sentences = tmp_path / "sentences.json"
     sentences.write_text(json.dumps(pocket_descriptions("second")))

@@ -16,7 +16,7 @@ from common.training import train
 from common.training.method import find_method
 from configs import aape_retrieval
 from configs.aape import get_config
-from tests.aape.feature_files import captioned, features, texts
+from tests.aape.feature_files import NAMES, captioned, features, texts
 from tests.conftest import QUICKLY
 from tests.hostile import commands
 from tests.older import older_copy
@@ -216,4 +216,31 @@ def test_a_head_without_an_image_tower_cannot_see_photos(finished, tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "photo.png")
     done = run("classify", f"--workdir={finished}", f"--images={tmp_path}")
     assert done.returncode == 2
-    assert "the run has model='', so no image tower for photos" in done.stderr
+    assert "the run has model='', so no image tower for photos: ask aape_jax.pre" in done.stderr
+
+
+def test_the_card_of_a_run_on_features_says_what_reads_it(finished, tmp_path):
+    """No command does that asks for photos."""
+    done = commands.run("common.publish", str(finished), f"--to={tmp_path / 'out'}")
+    assert done.status == 0, done.err
+    assert "features of its classes are not published" in done.out
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "aape_jax.classify" not in card and "classes.safetensors" not in card
+    assert re.search(r"\| rows of features +\| 12 +\|", card), card
+    example = re.search(r"```python\n(.*?)```", card, re.DOTALL).group(1)
+    with np.load(finished.parent / "images.npz") as images:
+        x = images["test_features"]
+    with np.load(finished.parent / "texts.npz") as texts_file:
+        w = texts_file["class_features"]
+    known = {"x": x, "w": w}
+    exec(example.replace("hf:USER/NAME", str(tmp_path / "out")), known)
+    assert known["labels"].shape == (len(x),)
+
+
+def test_a_run_on_features_is_not_measured_on_photos(finished, tmp_path):
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "photo.png")
+    done = run_here("evaluate", f"--workdir={finished}", f"--data=folder:{tmp_path}")
+    assert done.status == 2
+    assert "no image tower for photos: give data=features:FILE.npz" in done.err

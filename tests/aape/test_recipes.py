@@ -4,7 +4,7 @@ import pytest
 
 from aape_jax.classification.recipes import check_applied
 from aape_jax.core.optimizer import epochs
-from aape_jax.core.presets import ALWAYS, DEFAULT, PRESETS, USUAL, variants
+from aape_jax.core.presets import ALWAYS, DEFAULT, PRESETS, USUAL, say_repeated, variants
 from common.config import flatten
 from common.data.coop_sets import COOP_SETS
 from common.errors import UserError
@@ -95,6 +95,24 @@ def test_variants_that_are_one_are_trained_once():
     """h alone is what the default is, so that its teacher is no other either."""
     config = get_config("compare=(aape_only,mean_prompt,mean_prompt_only,with_g)")
     assert set(variants(config)) == {"aape", "mean_prompt", "with_g"}
+
+
+@pytest.mark.parametrize(
+    ("arg", "line"),
+    [
+        (
+            "compare=(aape_only,mean_prompt,mean_prompt_only,residual,with_g)",
+            "aape_only is aape, residual is aape, mean_prompt_only is mean_prompt",
+        ),
+        ("preset=paper", ""),
+        ("preset=paper,compare=(paper,)", "paper is aape"),
+        ("compare=(paper,)", ""),
+        ("loss.distill=false", "no_distillation is aape"),
+    ],
+)
+def test_variants_that_are_no_rows_of_their_own_are_named(arg, line, capsys):
+    say_repeated(get_config(arg), always=ALWAYS)
+    assert capsys.readouterr().out == (f"compare: {line}: trained once.\n" if line else "")
 
 
 def test_a_preset_beside_another_is_what_it_is_alone():

@@ -36,7 +36,12 @@ def test_texts_are_encoded_as_the_tower_alone_does(clip, tmp_path, monkeypatch):
 
 
 def test_what_is_too_long_is_cut(clip, tmp_path):
-    assert np.isfinite(text_features(clip, ["star " * 100], tmp_path)).all()
+    """And told of; what just fits is not."""
+    longest, told = "star " * clip.tokenizer.room, []
+    texts = ["star " * 100, longest, f"{longest} star", "star " * 100]
+    assert np.isfinite(text_features(clip, texts, tmp_path, told.append)).all()
+    assert told == [["star " * 100, f"{longest} star"]]
+    text_features(clip, [longest], tmp_path, pytest.fail)
 
 
 def test_a_grid_holds_the_towers_cells(clip, photos, tmp_path):

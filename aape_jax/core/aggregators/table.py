@@ -16,6 +16,9 @@ AGGREGATORS = {
     "mlp": lambda c: MLP(c.mlp_hidden),
 }
 
+MIXES = (AnchoredAttention, Mean, Random)
+"""Forms whose result is a mix of the prompts, however far from their mean."""
+
 CHOICES = {"kind": AGGREGATORS, "norm": NORMS, "token": ("class", "image", "none")}
 RANGES = {
     **{name: Range(1) for name in ("num_outputs", "heads", "ffn_mult", "mlp_hidden")},

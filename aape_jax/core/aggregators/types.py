@@ -36,7 +36,7 @@ class AggregatorOutput:
 
     Attributes:
       p_a: `[b m p]`.
-      attention: Weights over the prompts that sum to one, `[b m n]`.
+      attention: Weights over the prompts that sum to one, `[b m n]`; None where it has none.
     """
 
     p_a: Any
