@@ -34,7 +34,7 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
     """Write the heads below `out` and return their files.
 
     Raises:
-      UserError: there is no run of AAPE or no checkpoint of it, its heads do not fit the config, or
+      UserError: There is no run of AAPE or no checkpoint of it, its heads do not fit the config, or
         nothing is to be done.
     """
     # Imported once the flags are in order, so that help and mistakes show at once.

@@ -81,7 +81,7 @@ def check(problems: Mapping[str, tuple[Callable, PyTree, PyTree]]) -> float:
     """Return the largest relative difference of (a)'s and (b)'s gradients.
 
     Raises:
-      RuntimeError: it exceeds `TOLERANCE`.
+      RuntimeError: It exceeds `TOLERANCE`.
     """
     first, second = (
         jax.tree.leaves(jax.jit(jax.grad(loss))(params, frozen))

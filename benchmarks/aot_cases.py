@@ -66,9 +66,9 @@ class Case:
     """One program.
 
     Attributes:
-      program: a key of `CONFIGS`.
-      slice: a key of `TOPOLOGIES`.
-      settings: what stands behind the colon of --config.
+      program: A key of `CONFIGS`.
+      slice: A key of `TOPOLOGIES`.
+      settings: What stands behind the colon of --config.
     """
 
     program: str

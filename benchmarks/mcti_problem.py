@@ -31,14 +31,14 @@ class Problem:
     """What all steps train on.
 
     Attributes:
-      config: the settings of the method.
-      steps_per_call: updates in one call of our program.
-      modules: our networks, in float32.
-      params: their weights, and the projection of the class feature.
-      prompts: random words around the slot.
-      labels: class of each photo, `[b]`.
-      pixels: photos, then their mirrors, in [-1, 1], `[2 b H W 3]`.
-      features: of the same, any length, `[2 b p]`.
+      config: The settings of the method.
+      steps_per_call: Updates in one call of our program.
+      modules: Our networks, in float32.
+      params: Their weights, and the projection of the class feature.
+      prompts: Random words around the slot.
+      labels: Class of each photo, `[b]`.
+      pixels: Photos, then their mirrors, in [-1, 1], `[2 b H W 3]`.
+      features: Of the same, any length, `[2 b p]`.
     """
 
     config: ConfigDict
@@ -70,10 +70,10 @@ def make_problem(size: str, classes: int, chunk: int | None = None, seed: int = 
     """Draw a problem.
 
     Args:
-      size: a key of `SIZES`.
+      size: A key of `SIZES`.
       classes: K.
-      chunk: overrides the size's `classes_per_chunk`.
-      seed: of all that is random.
+      chunk: Overrides the size's `classes_per_chunk`.
+      seed: Of all that is random.
     """
     rng = np.random.default_rng(seed)
     shapes = SIZES[size]

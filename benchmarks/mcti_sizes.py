@@ -16,10 +16,10 @@ class Size:
     """Shapes of the networks and of our program.
 
     Attributes:
-      text, unet, vae: what the `config.json` of each says.
-      classes_per_chunk: how many classes our program treats at once; 0 for all.
-      steps_per_call: updates in one call of our program.
-      repeating: whether the random weights repeat themselves, which makes them in seconds.
+      text, unet, vae: What the `config.json` of each says.
+      classes_per_chunk: How many classes our program treats at once; 0 for all.
+      steps_per_call: Updates in one call of our program.
+      repeating: Whether the random weights repeat themselves, which makes them in seconds.
     """
 
     text: Mapping[str, Any]

@@ -107,7 +107,7 @@ def check(steps: Mapping[str, Callable[[], int]], classes: int) -> float:
     (a) and (b) differentiate one class, (c) all of them in turn, (d) all of them at once.
 
     Raises:
-      RuntimeError: a difference exceeds `TOLERANCE`.
+      RuntimeError: A difference exceeds `TOLERANCE`.
     """
     draws = steps["d"].draws()
     plain = [steps["c"].differentiate(draws, label) for label in range(classes)]

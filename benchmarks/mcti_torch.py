@@ -44,11 +44,11 @@ class TorchStep:
     """Trains the token of one class; a call makes one update and returns its samples.
 
     Args:
-      problem: what to train on.
-      label: the class.
+      problem: What to train on.
+      label: The class.
       device: "cpu" or "cuda".
-      dtype: of the frozen networks.
-      posteriors: mean and log variance of the VAE, each `[2 b h w c]`: caches that stand in
+      dtype: Of the frozen networks.
+      posteriors: Mean and log variance of the VAE, each `[2 b h w c]`: caches that stand in
         for the autoencoder.
     """
 

@@ -111,7 +111,7 @@ def check(steps: dict[str, Callable]) -> float:
     """Return the largest relative difference of losses and gradients from (a)'s.
 
     Raises:
-      RuntimeError: a difference exceeds `TOLERANCE`.
+      RuntimeError: A difference exceeds `TOLERANCE`.
     """
     wanted = steps["reference"]()
     errors = []

@@ -20,7 +20,7 @@ class TorchStep:
 
     Attributes:
       model: `CLIPTextModelWithProjection`.
-      prompts: leaf tensors P_0 to P_{j-1}, `[t d]` each.
+      prompts: Leaf tensors P_0 to P_{j-1}, `[t d]` each.
     """
 
     def __init__(

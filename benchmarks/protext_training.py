@@ -96,7 +96,7 @@ def measure(case: str, model: Path, workdir: Path, options: flags.FlagValues) ->
     """Measure one training; return a row of the table.
 
     Raises:
-      RuntimeError: the training failed.
+      RuntimeError: The training failed.
     """
     epochs, length, rate = ALL_CLASSES[case]
     fields = {

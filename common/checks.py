@@ -49,7 +49,7 @@ def check_number(name: str, value: Any, allowed: Range) -> None:
     """Refuse a value that is not a number of a range.
 
     Raises:
-      UserError: it names the value and the range.
+      UserError: It names the value and the range.
     """
     if not allowed.holds(value):
         raise UserError(f"{name}={quoted(value)} is out of range: give {allowed}.")
@@ -59,7 +59,7 @@ def check_whole(name: str, value: Any, allowed: Range) -> None:
     """Refuse a value that is not a whole number of a range.
 
     Raises:
-      UserError: it names the value, and the range where the value is a number.
+      UserError: It names the value, and the range where the value is a number.
     """
     if not isinstance(value, Integral):
         raise UserError(f"{name}={quoted(value)} is not a whole number.")
@@ -73,12 +73,12 @@ def check_ranges(config: ConfigDict, ranges: Ranges, group: str = "") -> None:
     the config lacks is passed over; of a tuple every value is checked.
 
     Args:
-      config: the run's, or a group of it.
-      ranges: by the names of fields in it.
-      group: what stands ahead of the names in a sentence, e.g. "loss.".
+      config: The run's, or a group of it.
+      ranges: By the names of fields in it.
+      group: What stands ahead of the names in a sentence, e.g. "loss.".
 
     Raises:
-      UserError: one is out of its bounds.
+      UserError: One is out of its bounds.
     """
     for name, value in _values(config, ranges):
         check_number(group + name, value, ranges[name])

@@ -10,8 +10,8 @@ class Chip:
 
     Attributes:
       flops: bfloat16 operations per second.
-      hbm: bytes per second between HBM and the chip.
-      link: bytes per second that one link to a neighbour carries in one direction.
+      hbm: Bytes per second between HBM and the chip.
+      link: Bytes per second that one link to a neighbour carries in one direction.
     """
 
     flops: float

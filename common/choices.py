@@ -16,7 +16,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
       choices: What it may be.
 
     Raises:
-      UserError: it says what they are.
+      UserError: It says what they are.
     """
     if value not in (known := tuple(choices)):
         raise UserError(f"{name}={quoted(value)} is unknown; choose one of {', '.join(known)}.")

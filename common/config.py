@@ -82,10 +82,10 @@ def read_config(workdir: AnyPath, *defaults: ConfigDict, cache: str | None = Non
     the defaults decide where this machine keeps files (`PLACES`), not the folder.
 
     Args:
-      workdir: the run's folder.
-      defaults: configs with their defaults, distinguished by `method`. A field that the run knows
+      workdir: The run's folder.
+      defaults: Configs with their defaults, distinguished by `method`. A field that the run knows
         nothing of, since it is younger than the run, takes its default, and a line says so.
-      cache: the folder that the user gives, or "" for the default, which is printed if it is not
+      cache: The folder that the user gives, or "" for the default, which is printed if it is not
         the run's; None where nothing is kept.
 
     Raises:
@@ -174,7 +174,7 @@ def read_flags() -> Invocation:
     """Return the parsed flags.
 
     Raises:
-      UserError: a flag is missing.
+      UserError: A flag is missing.
     """
     config = read_config_flag()
     if not flags.FLAGS.workdir:

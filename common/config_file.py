@@ -28,7 +28,7 @@ def find_config(file: str) -> Path:
     """Return the config file of that name; ours are found wherever a command is run.
 
     Raises:
-      UserError: there is none.
+      UserError: There is none.
     """
     path = Path(file)
     try:

@@ -30,7 +30,7 @@ class UserError(Exception):
     """One clear sentence that names the offending value and the remedy.
 
     Attributes:
-      exit_status: what a command ends with: 2 where it was refused, which is the rule. A run
+      exit_status: What a command ends with: 2 where it was refused, which is the rule. A run
         that worked and then failed for a reason the user can mend says 1.
     """
 
@@ -50,9 +50,9 @@ def run_command(
     exit statuses.
 
     Args:
-      main: the command, called with the arguments that are not flags.
-      define_flags: called first, so that importing a command's module defines no flags.
-      positional: whether the command takes arguments that are not flags.
+      main: The command, called with the arguments that are not flags.
+      define_flags: Called first, so that importing a command's module defines no flags.
+      positional: Whether the command takes arguments that are not flags.
     """
     with answering_interrupts():
         before = set(flags.FLAGS)

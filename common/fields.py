@@ -40,10 +40,10 @@ class Field:
     """A field as its config file defines it.
 
     Attributes:
-      name: dotted, e.g. "mesh.data".
-      default: as the file writes it.
-      meaning: the comment behind it; empty where there is none.
-      section: the comment above it and its neighbours, or that of the function it comes from.
+      name: Dotted, e.g. "mesh.data".
+      default: As the file writes it.
+      meaning: The comment behind it; empty where there is none.
+      section: The comment above it and its neighbours, or that of the function it comes from.
     """
 
     name: str
@@ -58,7 +58,7 @@ def read_fields(file: Path) -> list[Field]:
     A group may be made by another function, of this file or of one beside it.
 
     Raises:
-      UserError: there is no such function.
+      UserError: There is no such function.
     """
     module = _Module(file)
     if "defaults" not in module.functions:

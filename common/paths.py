@@ -50,7 +50,7 @@ def as_path(name: AnyPath | str) -> AnyPath:
     """Return the path of what a user names: `gs://BUCKET/FOLDER`, or a local one with ~ as home.
 
     Raises:
-      UserError: it is some other URL, or names no bucket, or the package for buckets is absent;
+      UserError: It is some other URL, or names no bucket, or the package for buckets is absent;
         or no system has such a path.
     """
     text = place_text(name)
@@ -99,12 +99,12 @@ def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:
     """Return the file that a command is to write; whether it can is known before time is spent.
 
     Args:
-      name: as the user gave it.
-      flag: what gave it, e.g. "--out", for the sentence.
-      suffix: what its name must end in, if anything.
+      name: As the user gave it.
+      flag: What gave it, e.g. "--out", for the sentence.
+      suffix: What its name must end in, if anything.
 
     Raises:
-      UserError: no file can be written there. What is there already and is not a usual file, a
+      UserError: No file can be written there. What is there already and is not a usual file, a
         folder or a device for instance, is left alone.
     """
     path = as_path(name)
@@ -129,9 +129,9 @@ def as_output_folder(name: AnyPath | str, flag: str, *, local: bool = False) -> 
     """Return the folder that a command is to write into, there already or not; else as `as_output`.
 
     Args:
-      name: as the user gave it.
-      flag: what gave it.
-      local: whether it must be of this machine, not of a bucket.
+      name: As the user gave it.
+      flag: What gave it.
+      local: Whether it must be of this machine, not of a bucket.
     """
     path = as_path(name)
     if not in_bucket(path):
@@ -147,7 +147,7 @@ def require_writable(folder: Path, flag: str, name: AnyPath | str) -> None:
     """Require a folder that is there and writable, or can be made.
 
     Raises:
-      UserError: a file is in its place or above it, or there is no permission. `flag` and
+      UserError: A file is in its place or above it, or there is no permission. `flag` and
         `name` are what the user gave.
     """
     absolute = folder.absolute()
@@ -168,7 +168,7 @@ def within(folder: AnyPath, *names: str) -> AnyPath:
     """Return a path within a folder that strangers may have filled, such as `eval` in a run's.
 
     Raises:
-      UserError: a link leads elsewhere, it is not followed; or something is there that is
+      UserError: A link leads elsewhere, it is not followed; or something is there that is
         neither a file nor a folder, a pipe for instance.
     """
     path = folder
@@ -182,11 +182,11 @@ def require_plain(path: AnyPath, *, below: bool = False) -> None:
     """Refuse a link and whatever else is neither a file nor a folder; `path` may be absent.
 
     Args:
-      path: what a run is to write, in its folder.
-      below: whether everything in a folder has to be plain, too.
+      path: What a run is to write, in its folder.
+      below: Whether everything in a folder has to be plain, too.
 
     Raises:
-      UserError: it is something else.
+      UserError: It is something else.
     """
     if in_bucket(path):
         return
@@ -207,7 +207,7 @@ def require_bucket(path: AnyPath) -> None:
     """Require the bucket of a path that lies in one.
 
     Raises:
-      UserError: there is none, or none for this user, or it cannot be reached.
+      UserError: There is none, or none for this user, or it cannot be reached.
     """
     if not in_bucket(path):
         return

@@ -44,11 +44,11 @@ class Progress:
     """Shows how far a pass of `total` steps is; use as a context manager.
 
     Args:
-      total: number of steps.
-      name: what is being done, e.g. "Encoding images".
-      start: steps done before this pass.
-      status: shown until the first update, e.g. "compiling…".
-      unit: what is counted, in the plural.
+      total: Number of steps.
+      name: What is being done, e.g. "Encoding images".
+      start: Steps done before this pass.
+      status: Shown until the first update, e.g. "compiling…".
+      unit: What is counted, in the plural.
       show: False for silence. Hosts other than the first are silent too.
     """
 

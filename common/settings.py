@@ -27,7 +27,7 @@ def apply_arg(config: ConfigDict, arg: str | Mapping[str, Any] | None) -> Config
       `config` itself.
 
     Raises:
-      UserError: no such field, or a value that is none of the field's type.
+      UserError: No such field, or a value that is none of the field's type.
     """
     if isinstance(arg, Mapping):
         return _apply_fields(config, flatten(arg))

@@ -28,7 +28,7 @@ def check_name(name: str, fields: Mapping[str, Any]) -> None:
     """Refuse a name that is none of `fields`, and say which is near.
 
     Raises:
-      UserError: there is no such field.
+      UserError: There is no such field.
     """
     if name in fields:
         return
@@ -56,7 +56,7 @@ def parse_value(name: str, text: str, kind: type, default: Any) -> Any:
     """Read `text` as a value of the type `kind`; a tuple's items are of its default's type.
 
     Raises:
-      UserError: it is none.
+      UserError: It is none.
     """
     if kind is bool:
         if text.lower() not in _TRUTH:
@@ -108,7 +108,7 @@ def check_text(name: str, text: str) -> str:
     """Return the text of a field.
 
     Raises:
-      UserError: it is longer than any that is meant, or holds what no text does.
+      UserError: It is longer than any that is meant, or holds what no text does.
     """
     if len(text) > LONGEST:
         raise UserError(f"{name}={quoted(text)} has {len(text)} letters, more than {LONGEST}.")
@@ -133,13 +133,13 @@ def typed(
     """Return fields that came from a file or a program, each of the type of its default.
 
     Args:
-      written: what the file holds, with tuples for lists.
-      defaults: group by group; a field that is not among them is returned as it is.
-      where: the file and the group, for sentences.
-      remedy: what to do, likewise.
+      written: What the file holds, with tuples for lists.
+      defaults: Group by group; a field that is not among them is returned as it is.
+      where: The file and the group, for sentences.
+      remedy: What to do, likewise.
 
     Raises:
-      UserError: a value is of another type, or beyond what any run would hold.
+      UserError: A value is of another type, or beyond what any run would hold.
     """
     fields = dict(written)
     for name in written.keys() & defaults.keys():

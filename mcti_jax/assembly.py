@@ -65,9 +65,9 @@ class Additions:
     """What a run may bring beside models and photos.
 
     Attributes:
-      first: where each class begins, `[k n d]`; needed where some of them are to stay there.
-      named: texts of classes that share the classifier by their names, `[f t p]`.
-      captioned: the prompt of each photo; empty where the templates serve all.
+      first: Where each class begins, `[k n d]`; needed where some of them are to stay there.
+      named: Texts of classes that share the classifier by their names, `[f t p]`.
+      captioned: The prompt of each photo; empty where the templates serve all.
     """
 
     first: np.ndarray | None = None
@@ -81,10 +81,10 @@ def training_prompts(
     """Return the prompts of photos; at full length where a U-Net reads them, padding and all.
 
     Args:
-      config: the run's.
-      tokenizer: of the text tower that reads them.
-      diffusion: whether a U-Net reads its states.
-      captioned: a prompt for each photo, cut where it is too long; else the config's templates.
+      config: The run's.
+      tokenizer: Of the text tower that reads them.
+      diffusion: Whether a U-Net reads its states.
+      captioned: A prompt for each photo, cut where it is too long; else the config's templates.
     """
     if captioned:
         prompts = Prompts.from_templates(tokenizer, captioned, config.vectors, truncate=True)
@@ -99,9 +99,9 @@ def begin(
     """Return where each class begins: as a token of `start`, as words near its photos, as the noun.
 
     Args:
-      config: the run's.
-      material: models and photos.
-      known: the tokens that `start` names.
+      config: The run's.
+      material: Models and photos.
+      known: The tokens that `start` names.
     """
     sd, classnames = material.sd, material.classnames
     readers = readers_of(sd)
@@ -163,11 +163,11 @@ def frozen_tree(
     It selects and casts on the host; under `jax.eval_shape` it says what it would select.
 
     Args:
-      objective: what will read it.
-      sd, clip: the models.
-      labels: class of each training photo.
-      encoded: what the models make of these.
-      additions: what the run brings beside them.
+      objective: What will read it.
+      sd, clip: The models.
+      labels: Class of each training photo.
+      encoded: What the models make of these.
+      additions: What the run brings beside them.
     """
     config, layout, networks = objective.config, objective.layout, objective.networks
     projection = clip.params["text"]["projection"]["kernel"].astype(np.float32)

@@ -53,11 +53,11 @@ def conditions_of(
     """Return the text states of prompts, and what XL is conditioned on besides.
 
     Args:
-      networks: modules.
+      networks: Modules.
       frozen: `params` of the networks, `prompts`.
-      outputs: of each text encoder.
-      template: which prompt each row is.
-      latent: height and width of the latents.
+      outputs: Of each text encoder.
+      template: Which prompt each row is.
+      latent: Height and width of the latents.
     """
     parts = []
     for encoder, prompts, output in zip(networks.text, frozen["prompts"], outputs, strict=True):

@@ -19,11 +19,11 @@ def describe(
     """Return what a run learns from and is measured on, as rows of its first table.
 
     Args:
-      config: the run's.
-      material: what it gathered.
-      known: classes that begin as tokens of `start`.
-      kept: those of them that stay as they are.
-      captioned: the prompt of each photo, if photos have captions.
+      config: The run's.
+      material: What it gathered.
+      known: Classes that begin as tokens of `start`.
+      kept: Those of them that stay as they are.
+      captioned: The prompt of each photo, if photos have captions.
     """
     names, train, test = material.classnames, len(material.train), len(material.test)
     others = material.beside.classnames if material.beside else ()

@@ -13,12 +13,12 @@ class Draws:
     """The random choices of the m samples of each row in one update (spec: paper section 3).
 
     Attributes:
-      entry: which cached picture (originals and mirrors pooled), `[r m]`.
-      posterior: noise of the VAE posterior, `[r m h w c]`.
-      noise: the noise that the U-Net has to find, `[r m h w c]`.
+      entry: Which cached picture (originals and mirrors pooled), `[r m]`.
+      posterior: Noise of the VAE posterior, `[r m h w c]`.
+      noise: The noise that the U-Net has to find, `[r m h w c]`.
       timestep: `[r m]`, uniform over the schedule.
-      template: which prompt, `[r m]`.
-      feature: which image feature stands for each class, `[r m f k]`, f draws a sample.
+      template: Which prompt, `[r m]`.
+      feature: Which image feature stands for each class, `[r m f k]`, f draws a sample.
     """
 
     entry: Any
@@ -57,16 +57,16 @@ def draw(
     changes a result.
 
     Args:
-      key: the update's key.
-      label: class of each row.
-      entries: how many cached pictures each row has.
-      features: how many image features each class has.
+      key: The update's key.
+      label: Class of each row.
+      entries: How many cached pictures each row has.
+      features: How many image features each class has.
       samples: m.
       feature_draws: f.
-      latent: shape of one latent, `(h, w, c)`.
-      timesteps: length of the noise schedule.
-      templates: number of prompts.
-      shared_features: one draw of the K features for all rows of an update. Each row sees the
+      latent: Shape of one latent, `(h, w, c)`.
+      timesteps: Length of the noise schedule.
+      templates: Number of prompts.
+      shared_features: One draw of the K features for all rows of an update. Each row sees the
         same marginal law, and nothing in the loss couples rows, so this is exact.
     """
     rows_key, shared_key = jax.random.split(key)

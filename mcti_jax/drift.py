@@ -22,12 +22,12 @@ class Drift:
     """What became of one learned vector.
 
     Attributes:
-      classname: its class.
-      word: what prompts call the class.
-      number: which of the class's n vectors.
-      norm: its length.
-      distance, cosine_to_start: between it and the noun that it started as.
-      nearest: words of the vocabulary with their cosines, the largest first.
+      classname: Its class.
+      word: What prompts call the class.
+      number: Which of the class's n vectors.
+      norm: Its length.
+      distance, cosine_to_start: Between it and the noun that it started as.
+      nearest: Words of the vocabulary with their cosines, the largest first.
     """
 
     classname: str
@@ -77,12 +77,12 @@ def nearest_words(
     """Return the words whose embeddings have the largest cosine with each vector, and the cosines.
 
     Args:
-      vectors: in the space of the token table.
-      table: the text tower's token embeddings; rows past the vocabulary are not words.
-      tokenizer: says which word a row is.
-      words: the word that each vector goes by, which is left out where the vocabulary has it. So
+      vectors: In the space of the token table.
+      table: The text tower's token embeddings; rows past the vocabulary are not words.
+      tokenizer: Says which word a row is.
+      words: The word that each vector goes by, which is left out where the vocabulary has it. So
         are the marks of a text's start and end.
-      count: words per vector.
+      count: Words per vector.
     """
     ends = (tokenizer.bos, tokenizer.eos)
     marks = {tokenizer.word(token) for token in ends if token is not None}
@@ -119,10 +119,10 @@ def drift_table(tokens: Sequence[Mapping[str, Any]]) -> str:
     """Return a table with a row per vector, numbered where a class has several; of many, some.
 
     Args:
-      tokens: each a `Drift`, as a result file holds it.
+      tokens: Each a `Drift`, as a result file holds it.
 
     Raises:
-      UserError: a result file that somebody edited holds something else.
+      UserError: A result file that somebody edited holds something else.
     """
     try:
         several = any(token["number"] for token in tokens)

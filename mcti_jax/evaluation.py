@@ -40,7 +40,7 @@ class Classifier:
 
     Attributes:
       classes: `[k p]`, unit length.
-      predicted: class of each test photo, `[b]`.
+      predicted: Class of each test photo, `[b]`.
     """
 
     classes: Float[np.ndarray, "k p"]
@@ -98,8 +98,8 @@ def beside_names(material: Material, classes: Float[np.ndarray, "k p"]) -> Mappi
     """Measure class features in one classifier with the classes that have names, if there are any.
 
     Args:
-      material: the run's.
-      classes: of the learned classes, any length.
+      material: The run's.
+      classes: Of the learned classes, any length.
     """
     if material.others is None:
         return {}
@@ -164,11 +164,11 @@ def evaluate(
     pictures.
 
     Args:
-      config: the run's.
-      material: models, photos and caches.
-      tokens: learned vectors by variant; the first is the run's own.
-      start: what every row began as.
-      others: baselines of `baseline_scores`; the same at each evaluation of a run.
+      config: The run's.
+      material: Models, photos and caches.
+      tokens: Learned vectors by variant; the first is the run's own.
+      start: What every row began as.
+      others: Baselines of `baseline_scores`; the same at each evaluation of a run.
     """
     results: dict[str, dict[str, float]] = {}
     pictures: dict[str, np.ndarray] = {}

@@ -31,9 +31,9 @@ class JointDraws:
     """The random choices of each row in one update.
 
     Attributes:
-      template: which prompt its token stands in, `[r]`.
-      photo: which image features of its class ask, `[r i]`.
-      share: what each of them counts, `[r i]`; 0 where a class has fewer.
+      template: Which prompt its token stands in, `[r]`.
+      photo: Which image features of its class ask, `[r i]`.
+      share: What each of them counts, `[r i]`; 0 where a class has fewer.
     """
 
     template: Any
@@ -47,11 +47,11 @@ def draw_joint(
     """Draw one update for the given rows; a row's draws depend on `key` and its label only.
 
     Args:
-      key: the update's key.
-      label: class of each row.
-      bank: image features.
+      key: The update's key.
+      label: Class of each row.
+      bank: Image features.
       photos: i, drawn without replacement; of a class with fewer all are taken. 0 for all.
-      templates: number of prompts.
+      templates: Number of prompts.
     """
     most = bank.features.shape[1]
     photos = min(photos or most, most)
@@ -105,11 +105,11 @@ def classify_images(
     """Return cross-entropy and accuracy of "which of K texts belongs to this picture?".
 
     Args:
-      images: unit-length features.
-      texts: unit-length features of all rows.
-      own: which of the texts belongs to the images.
-      scale: the logit scale s.
-      problem: which variant each text is of; those of other variants take no part.
+      images: Unit-length features.
+      texts: Unit-length features of all rows.
+      own: Which of the texts belongs to the images.
+      scale: The logit scale s.
+      problem: Which variant each text is of; those of other variants take no part.
     """
     logits = scale * jnp.einsum("bip,rp->bir", images, texts)
     logits = jnp.where(problem == problem[own][:, None, None], logits, -jnp.inf)
@@ -140,17 +140,17 @@ def sum_over_images(
     whose tokens stay as they are take part with texts that are known, and their images ask, too.
 
     Args:
-      networks: modules.
+      networks: Modules.
       frozen: `params` of the networks, `class_prompts`, `bank`.
-      tokens: the learned vectors, sharded over the mesh's `data` axis.
-      rows: labels and weights of the rows, sharded alike.
-      key: the update's key.
-      weight: of the term, times each row's gamma.
-      problem: which variant each row is of.
+      tokens: The learned vectors, sharded over the mesh's `data` axis.
+      rows: Labels and weights of the rows, sharded alike.
+      key: The update's key.
+      weight: Of the term, times each row's gamma.
+      problem: Which variant each row is of.
       logit_scale: s.
-      photos: images of each row, see `draw_joint`.
-      at_once: rows whose texts one device reads together.
-      kept: the classes that have no row, sharded like the rows; they belong to the first variant.
+      photos: Images of each row, see `draw_joint`.
+      at_once: Rows whose texts one device reads together.
+      kept: The classes that have no row, sharded like the rows; they belong to the first variant.
     """
     if kept is not None:
         problem = jnp.concatenate([problem, kept.problem])

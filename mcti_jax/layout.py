@@ -34,12 +34,12 @@ class RowLayout:
     """How (variant, class) pairs lie on the row axis: variant by variant, then padding.
 
     Attributes:
-      variants: the first is the run's own; any others are baselines trained beside it.
+      variants: The first is the run's own; any others are baselines trained beside it.
       classes: K.
-      learned: the classes that have rows; the tokens of the others stay as they are.
-      devices: how many share the rows.
-      size: rows with padding.
-      at_once: rows that a device treats together.
+      learned: The classes that have rows; the tokens of the others stay as they are.
+      devices: How many share the rows.
+      size: Rows with padding.
+      at_once: Rows that a device treats together.
     """
 
     variants: tuple[Variant, ...]
@@ -60,10 +60,10 @@ class RowLayout:
         """Return the layout for `devices` devices on the mesh's data axis.
 
         Args:
-          config: the run's.
+          config: The run's.
           classes: K.
-          devices: how many share the rows.
-          learned: the classes that are learned; None for all. Nothing is trained for comparison
+          devices: How many share the rows.
+          learned: The classes that are learned; None for all. Nothing is trained for comparison
             where some are kept, for their tokens are of the run's own variant.
         """
         if min(config.alpha, config.gamma) < 0 or config.alpha == config.gamma == 0:
@@ -122,10 +122,10 @@ def kept_rows(
     """Return the classes whose texts stay as they are, padded to the devices' shares.
 
     Args:
-      layout: says which tokens stay.
-      gamma: weight of the classification term.
-      tokens: unit-length features of these tokens under every prompt.
-      names: those of classes that have a name instead.
+      layout: Says which tokens stay.
+      gamma: Weight of the classification term.
+      tokens: Unit-length features of these tokens under every prompt.
+      names: Those of classes that have a name instead.
     """
     texts = np.concatenate([tokens, names])
     fresh = layout.classes + np.arange(len(names))
@@ -145,10 +145,10 @@ def class_bank(
     """Return image features by class, originals and mirrors pooled, at unit length.
 
     Args:
-      features: of the photos and, where there are any, of their mirrors; any length.
-      labels: class of each photo.
+      features: Of the photos and, where there are any, of their mirrors; any length.
+      labels: Class of each photo.
       classes: K.
-      prototypes: one entry per class, the mean of its features as they are.
+      prototypes: One entry per class, the mean of its features as they are.
     """
     labels, pooled = np.tile(labels, len(features)), features.reshape(-1, features.shape[-1])
     grouped = class_rows(labels, classes)
@@ -171,10 +171,10 @@ def class_latents(
     """Return the rows with their VAE posteriors, photos and mirrors pooled.
 
     Args:
-      layout: says which rows there are.
-      mean, logvar: of the posteriors.
-      labels: class of each photo.
-      captioned: whether each photo, and its mirror, has the prompt of its number.
+      layout: Says which rows there are.
+      mean, logvar: Of the posteriors.
+      labels: Class of each photo.
+      captioned: Whether each photo, and its mirror, has the prompt of its number.
     """
     grouped = class_rows(np.tile(labels, len(mean)), layout.classes)
     pooled = [x.reshape(-1, *x.shape[2:])[grouped.rows] for x in (mean, logvar)]

@@ -30,13 +30,13 @@ class Rows:
     """What belongs to each row; every leaf begins with the row axis.
 
     Attributes:
-      label: index of its class, `[r]`; also what its random draws depend on, so that two
+      label: Index of its class, `[r]`; also what its random draws depend on, so that two
         settings of one class are compared on the same draws.
-      alpha: weight of the denoising term, `[r]`.
-      gamma: weight of the classification term at the first update, `[r]`.
+      alpha: Weight of the denoising term, `[r]`.
+      gamma: Weight of the classification term at the first update, `[r]`.
       mean, logvar: VAE posterior of its pictures and their mirrors, `[r e h w c]`.
-      entries: how many of the e are real, `[r]`.
-      prompt: which prompt belongs to each of the e, `[r e]`; None where any may be drawn.
+      entries: How many of the e are real, `[r]`.
+      prompt: Which prompt belongs to each of the e, `[r e]`; None where any may be drawn.
     """
 
     label: Any
@@ -54,7 +54,7 @@ class Bank:
 
     Attributes:
       features: `[k e p]`, padded.
-      counts: how many of the e are real, `[k]`.
+      counts: How many of the e are real, `[k]`.
     """
 
     features: Any
@@ -66,10 +66,10 @@ class Kept:
     """Classes whose texts stay as they are; every leaf begins with their axis, padded.
 
     Attributes:
-      label: index of each class, `[f]`; K and above are those of names, without images.
-      gamma: weight of what its images ask, `[f]`; 0 for names.
-      problem: the variant that its text takes part in, `[f]`: 0, and -1 in the padding.
-      texts: unit-length text feature under each prompt, `[f t p]`.
+      label: Index of each class, `[f]`; K and above are those of names, without images.
+      gamma: Weight of what its images ask, `[f]`; 0 for names.
+      problem: The variant that its text takes part in, `[f]`: 0, and -1 in the padding.
+      texts: Unit-length text feature under each prompt, `[f t p]`.
     """
 
     label: Any
@@ -104,10 +104,10 @@ def classify(
     """Return cross-entropy and accuracy of "which of K pictures shows this text's class?".
 
     Args:
-      text: projected text features, any length.
-      images: unit-length image features, one of each class, in f draws.
-      label: the class of each text.
-      scale: the logit scale s.
+      text: Projected text features, any length.
+      images: Unit-length image features, one of each class, in f draws.
+      label: The class of each text.
+      scale: The logit scale s.
     """
     logits = scale * jnp.einsum("bp,bfkp->bfk", unit(text), images)
     target = jnp.broadcast_to(label[:, None], logits.shape[:2])
@@ -130,14 +130,14 @@ def row_losses(
     """Return the loss of each row, mean over its m samples, and its parts.
 
     Args:
-      networks: modules.
+      networks: Modules.
       frozen: `params` of the networks, `prompts`, `clip_prompts`, `bank`.
-      tokens: the learned vectors, the only thing that is differentiated.
-      rows: caches and weights of the rows.
-      draws: the random choices.
+      tokens: The learned vectors, the only thing that is differentiated.
+      rows: Caches and weights of the rows.
+      draws: The random choices.
       logit_scale: s.
-      gamma_factor: what the schedule makes of gamma at this update.
-      classified: whether the classification term is one of the row's losses.
+      gamma_factor: What the schedule makes of gamma at this update.
+      classified: Whether the classification term is one of the row's losses.
     """
     count, samples = draws.template.shape
     template = draws.template.reshape(-1)

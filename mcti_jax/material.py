@@ -56,18 +56,18 @@ class Material:
     """Frozen models and the chosen photos; what they make of them is computed when asked for.
 
     Attributes:
-      sd, clip: the models.
+      sd, clip: The models.
       classnames: K names.
-      train, test: photos to learn from and to be measured on, or their features.
-      size: width and height in pixels of the pictures that the VAE sees.
-      cache: folder of what was encoded before.
-      denoised: whether the photos are needed as the VAE sees them.
-      found: photos of the training part, of which `train` are the chosen ones.
-      added: classes of the data set that is learned beside those of an earlier run.
-      beside: classes that share the classifier by their names, and photos to measure on.
-      templates: prompts of training, with `{}` for the token.
-      fit: how photos are given that size, a key of `FITS`.
-      passed_over: what else lies beside the photos, and why it is not used; may be empty.
+      train, test: Photos to learn from and to be measured on, or their features.
+      size: Width and height in pixels of the pictures that the VAE sees.
+      cache: Folder of what was encoded before.
+      denoised: Whether the photos are needed as the VAE sees them.
+      found: Photos of the training part, of which `train` are the chosen ones.
+      added: Classes of the data set that is learned beside those of an earlier run.
+      beside: Classes that share the classifier by their names, and photos to measure on.
+      templates: Prompts of training, with `{}` for the token.
+      fit: How photos are given that size, a key of `FITS`.
+      passed_over: What else lies beside the photos, and why it is not used; may be empty.
     """
 
     sd: StableDiffusion

@@ -26,8 +26,8 @@ class NamedClasses:
 
     Attributes:
       names: F of them, as the data set spells them.
-      features: of the test photos, not normalised, `[b p]`.
-      labels: class of each test photo, from 0 to F - 1.
+      features: Of the test photos, not normalised, `[b p]`.
+      labels: Class of each test photo, from 0 to F - 1.
     """
 
     names: tuple[str, ...]
@@ -84,10 +84,10 @@ def mixed_scores(
     """Measure one classifier of K learned and F named classes.
 
     Args:
-      learned: features of the learned classes, at unit length.
-      named: those of the names.
-      photos: features and labels of the learned classes' test photos.
-      others: the named classes.
+      learned: Features of the learned classes, at unit length.
+      named: Those of the names.
+      photos: Features and labels of the learned classes' test photos.
+      others: The named classes.
 
     Returns:
       Accuracy on the photos of either kind among all K + F classes, and the harmonic mean of both;

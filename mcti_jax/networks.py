@@ -15,13 +15,13 @@ class Networks:
     """The frozen modules, without their parameters.
 
     Attributes:
-      unet: the denoiser; None where no row has a diffusion term.
-      schedule: its noise schedule.
-      text: the text encoders whose states condition the U-Net, two in XL.
-      clip_text: text tower of the class feature; None where it is one of `text` itself.
-      latent_scale: factor between VAE latents and the U-Net's (0.18215 for SD 1.x).
-      class_encoder: the number of the text encoder whose vectors the class feature is made of.
-      downsampling: pixels along a side for each latent along it.
+      unet: The denoiser; None where no row has a diffusion term.
+      schedule: Its noise schedule.
+      text: The text encoders whose states condition the U-Net, two in XL.
+      clip_text: Text tower of the class feature; None where it is one of `text` itself.
+      latent_scale: Factor between VAE latents and the U-Net's (0.18215 for SD 1.x).
+      class_encoder: The number of the text encoder whose vectors the class feature is made of.
+      downsampling: Pixels along a side for each latent along it.
     """
 
     unet: UNet | None

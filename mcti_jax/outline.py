@@ -25,10 +25,10 @@ class Outline:
     """The counterpart of `Material` without weights and photos.
 
     Attributes:
-      sd, clip: the models, with shapes in place of weights.
+      sd, clip: The models, with shapes in place of weights.
       classes: K.
-      labels: class of each training photo.
-      encoded: shapes of the caches.
+      labels: Class of each training photo.
+      encoded: Shapes of the caches.
     """
 
     sd: StableDiffusion
@@ -56,7 +56,7 @@ def outline_of(config: ConfigDict, platform: str) -> Outline:
     """Describe what a run of `config` on a platform would gather.
 
     Raises:
-      UserError: the models or the number of photos are not known.
+      UserError: The models or the number of photos are not known.
     """
     dtype = frozen_dtype(config.dtype, platform)
     sd = describe_stable_diffusion(config.model, dtype)

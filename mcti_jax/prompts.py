@@ -22,10 +22,10 @@ class Prompts:
     those ids are never looked up, the learned vectors take their place.
 
     Attributes:
-      ids: token ids, `[t, s]`.
-      slot: position of the first learned vector, `[t]`.
-      end: position of the end-of-text token, `[t]`.
-      vectors: learned vectors per class, n.
+      ids: Token ids, `[t, s]`.
+      slot: Position of the first learned vector, `[t]`.
+      end: Position of the end-of-text token, `[t]`.
+      vectors: Learned vectors per class, n.
     """
 
     ids: np.ndarray

@@ -16,9 +16,9 @@ def padded(count: int, devices: int, chunk: int) -> tuple[int, int]:
     """Return how many rows to lay out for `count` real ones, and how many at a time on a device.
 
     Args:
-      count: real rows.
-      devices: devices that share the row axis.
-      chunk: most rows at a time on one device; 0 for all of its rows at once.
+      count: Real rows.
+      devices: Devices that share the row axis.
+      chunk: Most rows at a time on one device; 0 for all of its rows at once.
     """
     per_device = -(-count // devices)
     at_once = min(chunk, per_device) if chunk else per_device
@@ -42,10 +42,10 @@ def sum_over_rows(
 
     Args:
       losses: `losses(tokens, rows, shared)` of some rows -> (`[c]`, metrics of `[c]`).
-      tokens: sharded over the mesh's `data` axis.
-      rows: pytree whose leaves begin with the row axis, sharded alike.
-      shared: pytree that every row reads.
-      at_once: rows that one device treats together; divides its share.
+      tokens: Sharded over the mesh's `data` axis.
+      rows: Pytree whose leaves begin with the row axis, sharded alike.
+      shared: Pytree that every row reads.
+      at_once: Rows that one device treats together; divides its share.
     """
 
     def chunk(tokens: Array, rows: PyTree, shared: PyTree) -> tuple[Array, Array, PyTree]:

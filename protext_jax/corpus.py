@@ -22,14 +22,14 @@ class MatchedCorpus:
     """What of a corpus a run learns from.
 
     Attributes:
-      names: of the classes that are trained, as training spells them, in the corpus' order; a
+      names: Of the classes that are trained, as training spells them, in the corpus' order; a
         name may occur twice where a data set has it twice.
-      groups: sentences of each, at least one.
-      unmatched: keys that are not classes of the data set.
-      undescribed: classes of the data set without a sentence.
-      duplicates: repeated sentences by name; they are kept, as the reference does.
-      overlong: sentences by name that do not fit the text tower; they are left out.
-      respelled: a line for each way in which the corpus spells classes otherwise.
+      groups: Sentences of each, at least one.
+      unmatched: Keys that are not classes of the data set.
+      undescribed: Classes of the data set without a sentence.
+      duplicates: Repeated sentences by name; they are kept, as the reference does.
+      overlong: Sentences by name that do not fit the text tower; they are left out.
+      respelled: A line for each way in which the corpus spells classes otherwise.
     """
 
     names: tuple[str, ...]

@@ -33,7 +33,7 @@ class LearnedPrompts:
 
     Attributes:
       arrays: "prompts" `[j t d]`, or an adapter's weights by path.
-      metadata: what they were learned with; "fingerprint" names the model's weights.
+      metadata: What they were learned with; "fingerprint" names the model's weights.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -180,12 +180,12 @@ def write_latest(workdir: AnyPath, number: int | None = None) -> None:
     """Write the prompts of an unfinished run's newest checkpoint as those of a finished one.
 
     Args:
-      workdir: the run's folder.
-      number: of a sweep which run counts as the result; the first by default, for which of them
+      workdir: The run's folder.
+      number: Of a sweep which run counts as the result; the first by default, for which of them
         does best on held-out sentences is known at the end.
 
     Raises:
-      UserError: there is no run or no checkpoint, or no such run in the sweep.
+      UserError: There is no run or no checkpoint, or no such run in the sweep.
     """
     config = read_config(workdir, defaults())
     chosen_file(config, workdir, number)  # Refuses before the checkpoint is read.

@@ -29,12 +29,12 @@ class EvaluationInputs:
     """What does not change between evaluations of a run; computed when asked for.
 
     Attributes:
-      config: the run's.
-      clip: the model.
-      texts: what is learned from.
-      sentences: its features.
-      sets: what accuracy is measured on.
-      material: what the texts of the baselines are made of.
+      config: The run's.
+      clip: The model.
+      texts: What is learned from.
+      sentences: Its features.
+      sets: What accuracy is measured on.
+      material: What the texts of the baselines are made of.
     """
 
     config: ConfigDict

@@ -21,12 +21,12 @@ class BatchLayout:
     """Where everything of a batch lies. A number that is too large means "nothing".
 
     Attributes:
-      tokens: rows of the table of suffix tokens, `[n]`.
-      place: packed position of each token of each class, `[u s]`.
-      slot: the inverse: position in the flattened `[u s]` of each packed token, `[n]`.
-      end: packed position of each class's end-of-text token, `[u]`.
-      ends: the inverse: whose end each packed token is, `[n]`.
-      rows: pairs of each class, `[u m]`.
+      tokens: Rows of the table of suffix tokens, `[n]`.
+      place: Packed position of each token of each class, `[u s]`.
+      slot: The inverse: position in the flattened `[u s]` of each packed token, `[n]`.
+      end: Packed position of each class's end-of-text token, `[u]`.
+      ends: The inverse: whose end each packed token is, `[n]`.
+      rows: Pairs of each class, `[u m]`.
     """
 
     tokens: Any
@@ -42,7 +42,7 @@ class Sizes:
     """Shapes that the batches of a run fit in.
 
     Attributes:
-      shards: devices that share the classes.
+      shards: Devices that share the classes.
       classes: u of a shard.
       tokens: n of a shard.
       longest: s, tokens of the longest class.

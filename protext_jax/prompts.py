@@ -25,8 +25,8 @@ class ClassTexts:
     """Tokenised class templates.
 
     Attributes:
-      ids: padded to the tower's positions, `[k s]`.
-      end: position of the end-of-text token, `[k]`, where CLIP's towers pool.
+      ids: Padded to the tower's positions, `[k s]`.
+      end: Position of the end-of-text token, `[k]`, where CLIP's towers pool.
     """
 
     ids: np.ndarray

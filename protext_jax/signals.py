@@ -29,8 +29,8 @@ class Sentences:
     """Unit features of the sentences that are learned from, and of those that are not.
 
     Attributes:
-      targets, label: of the former, `[b p]`, and their classes.
-      held_out, held_label: of the latter, `[h p]`.
+      targets, label: Of the former, `[b p]`, and their classes.
+      held_out, held_label: Of the latter, `[h p]`.
     """
 
     targets: Float[np.ndarray, "b p"]
@@ -52,7 +52,7 @@ class Sentences:
         """Return mean and least of `cosines`, and `held_out_scores`.
 
         Args:
-          classes: features of the trained classes, then of those that are held out.
+          classes: Features of the trained classes, then of those that are held out.
         """
         cosines = self.cosines(classes)
         metrics = {"text/cosine": float(cosines.mean()), "text/least_cosine": float(cosines.min())}

@@ -25,11 +25,11 @@ class TestSet:
     """Pictures of some classes, and how their names are spelled out.
 
     Attributes:
-      prefix: of the metrics' names, e.g. "base/"; empty for the whole of the run's own set.
-      paper_name: the paper's name of the data set, or "".
+      prefix: Of the metrics' names, e.g. "base/"; empty for the whole of the run's own set.
+      paper_name: The paper's name of the data set, or "".
       classnames: k names.
-      split: the test pictures.
-      template: in front of which the prompts stand.
+      split: The test pictures.
+      template: In front of which the prompts stand.
       plain: CLIP's own template for this data set.
     """
 

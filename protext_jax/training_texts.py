@@ -52,15 +52,15 @@ class TrainingTexts:
     """The text side of a run.
 
     Attributes:
-      dataset: what to measure on; None where only text is at hand.
-      parts: of the data set, by the prefix of their metrics, the trained classes first.
-      names: keys of the trained classes, k.
-      matched: how the corpus fits the data set.
-      sentences: of all pairs that are learned from, `[b]`; `label` is their class.
-      held_out: sentences of `held_label` that are not learned from.
-      held_names: keys of classes of which nothing is learned; in `held_label` they come behind
+      dataset: What to measure on; None where only text is at hand.
+      parts: Of the data set, by the prefix of their metrics, the trained classes first.
+      names: Keys of the trained classes, k.
+      matched: How the corpus fits the data set.
+      sentences: Of all pairs that are learned from, `[b]`; `label` is their class.
+      held_out: Sentences of `held_label` that are not learned from.
+      held_names: Keys of classes of which nothing is learned; in `held_label` they come behind
         the trained classes.
-      templates: the tokenised templates of the trained classes.
+      templates: The tokenised templates of the trained classes.
     """
 
     dataset: OpenedDataset | None
@@ -152,7 +152,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
     """Read, match and tokenise the texts, in seconds and on the host.
 
     Raises:
-      UserError: the config or the files are not in order.
+      UserError: The config or the files are not in order.
     """
     dataset, parts = None, {}
     if config.data != NO_IMAGES:
@@ -255,7 +255,7 @@ def check_options(config: ConfigDict) -> None:
     """Refuse options that do not fit, before time is spent.
 
     Raises:
-      UserError: it names the option.
+      UserError: It names the option.
     """
     check_ranges(config, RANGES)
     check_choices(config, {"protocol": PROTOCOLS})

@@ -1,6 +1,7 @@
-"""Docstrings of functions begin with an imperative."""
+"""Docstrings begin with an imperative, and what they list with a capital."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ FOLDERS = (*PACKAGES, "tools", "configs", "benchmarks")
 DETERMINERS = {"a", "an", "the", "one", "each", "every", "its", "our", "their"}
 QUESTIONS = {"how", "what", "where", "whether"}
 NOT_VERBS = {*DETERMINERS, *QUESTIONS, "as", "of"}
+SECTIONS = ("Attributes:", "Args:", "Raises:")
+ENTRY = re.compile(r"[*\w][*\w., ]*: ([a-z][\w-]*)")
+NAMES = {"bfloat16", "libtpu", "tensorflow-datasets"}  # These have small letters.
 # They become headings of tables in the documentation.
 HEADINGS = {("configs/aape.py", "aggregator"), ("configs/aape.py", "loss")}
 
@@ -56,3 +60,35 @@ def test_what_is_an_imperative():
     assert set(first_words(source)) == {("f", "Return"), ("h", "Returns")}
     assert all(map(is_imperative, ("Return", "Pass", "Name")))
     assert not any(map(is_imperative, ("Returns", "The", "What", "Whether", "Of", "`count`")))
+
+
+def small_entries(text):
+    """Yield the lines of a docstring's sections whose explanation begins with a small letter."""
+    for section in re.split(r"\n\n", text):
+        heading, *lines = section.split("\n")
+        if heading.strip() not in SECTIONS or not lines:
+            continue
+        indent = re.match(r" *", lines[0])[0]
+        for line in lines:
+            found = re.fullmatch(rf"{indent}{ENTRY.pattern}.*", line)
+            # A symbol of the papers is no word: "samples: m."
+            if found and found[1] not in NAMES and (found[1] == "a" or len(found[1]) > 1):
+                yield line
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_docstrings_list_begins_with_a_capital(folder):
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    small = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, documented)
+        for line in small_entries(ast.get_docstring(node) or "")
+    ]
+    assert not small, small
+
+
+def test_what_is_a_small_entry():
+    text = "Return it.\n\nArgs:\n  a: what.\n    it: not this.\n  b, c: Of it.\n  d: s, a scale."
+    assert [*small_entries(text)] == ["  a: what."]

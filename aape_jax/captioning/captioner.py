@@ -42,7 +42,7 @@ def caption_variants(config: ConfigDict) -> dict[str, CaptionVariant]:
     """Return the run's own variant and those of `config.compare`, but for those without AAPE.
 
     Raises:
-      UserError: an option is out of range.
+      UserError: An option is out of range.
     """
     candidates = {
         name: CaptionVariant(Prefix.from_config(variant.lm), prompt_objective(variant))

@@ -53,7 +53,7 @@ def encode_images(
     """Return the features of the pictures of some parts of a data set.
 
     Raises:
-      UserError: photos are broken; all of them are named.
+      UserError: Photos are broken; all of them are named.
     """
 
     def encode(pictures: ImageSplit) -> ImageFeatures:

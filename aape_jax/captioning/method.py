@@ -184,7 +184,7 @@ class Captioning(Task):
           mesh: The devices.
 
         Raises:
-          UserError: a caption does not fit the language model, or `lm.map` belongs to others.
+          UserError: A caption does not fit the language model, or `lm.map` belongs to others.
         """
         config, (cells, self.channels) = self.config, clip.config.vision.grid
         self.width = clip.config.text.projection
@@ -251,7 +251,7 @@ class Captioning(Task):
         """Return questions of another data set, for the models that are open.
 
         Raises:
-          UserError: photos are broken, or the parts are not of one data set.
+          UserError: Photos are broken, or the parts are not of one data set.
         """
         images = encode_images(parts, self.clip, self.cache)
         train, test = (Part(texts, images[name]) for name, texts in parts.items())

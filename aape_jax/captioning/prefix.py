@@ -42,7 +42,7 @@ class Prefix:
         """Read `config.lm`.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         check_choices(config, {"aape_position": ORDERS}, "lm.")
         check_ranges(config, {"aape_tokens": Range(1)}, "lm.")

@@ -23,7 +23,7 @@ def require_captioner(config: ConfigDict, heads: Mapping[str, PyTree]) -> None:
       heads: Parameters by the name of their file.
 
     Raises:
-      UserError: an array has another shape, or there is none.
+      UserError: An array has another shape, or there is none.
     """
     known = caption_variants(config)
     channels, lm_width = _sizes(heads, "visual", "kernel")

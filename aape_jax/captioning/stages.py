@@ -105,7 +105,7 @@ def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
     What is not in its stage has a rate of zero and stays bit for bit as it is.
 
     Raises:
-      UserError: an option is out of range.
+      UserError: An option is out of range.
     """
     check_ranges(config, RANGES)
     groups = {
@@ -122,7 +122,7 @@ def check_stages(config: ConfigDict, has_aape: bool) -> None:
     """Refuse counts that leave a stage without steps.
 
     Raises:
-      UserError: they do.
+      UserError: They do.
     """
     first, whole = config.map_updates, config.updates
     if not 0 <= first <= whole:

@@ -107,7 +107,7 @@ def read_bank(
       learned: Numbers of the classes that cannot do without prompts; None for all.
 
     Raises:
-      UserError: an array is missing, the arrays do not fit, or such a class has no prompts.
+      UserError: An array is missing, the arrays do not fit, or such a class has no prompts.
     """
     arrays, rows = _read_classes(file, classnames)
     bank = _bank(arrays, rows, file)
@@ -122,7 +122,7 @@ def read_known(file: Path, classnames: Sequence[str], with_prompts: bool = True)
     """Read what such a file has of classes that can do without prompts, or without reading any.
 
     Raises:
-      UserError: an array is missing, or the arrays do not fit.
+      UserError: An array is missing, or the arrays do not fit.
     """
     arrays, rows = _read_classes(file, classnames)
     if with_prompts:

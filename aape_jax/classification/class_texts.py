@@ -82,7 +82,7 @@ def open_bank(
       learned: Numbers of the classes that cannot do without prompts; None for all.
 
     Raises:
-      UserError: such a class has no prompts, or there is no text tower to encode them.
+      UserError: Such a class has no prompts, or there is no text tower to encode them.
     """
     opened = _open_prompts(config, dataset, classnames, learned)
     if _needed(class_kinds(config)) and opened.only_templates:
@@ -139,7 +139,7 @@ def open_classes(
       numbered: The classes of the run's own data set, where it is open.
 
     Raises:
-      UserError: a class is not in the file of features, or there is no text tower.
+      UserError: A class is not in the file of features, or there is no text tower.
     """
     needed = _needed(kinds)
     if file := features_file(config):

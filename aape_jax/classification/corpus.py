@@ -39,7 +39,7 @@ def read_corpus(
       learned: Numbers of the classes that cannot do without; None for all.
 
     Raises:
-      UserError: such a class has no sentence, or the corpus cannot be read.
+      UserError: Such a class has no sentence, or the corpus cannot be read.
     """
     by_name = _opened(config, dataset)
     keys = _keys(config, classnames, by_name)

@@ -85,7 +85,7 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
     """Train the baselines of `config.baselines` on the same features.
 
     Raises:
-      UserError: a name is unknown.
+      UserError: A name is unknown.
     """
     check_baselines(config)
     rows = {name: ROWS[name](name, config, material) for name in config.baselines}

@@ -68,7 +68,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
     """Open data and sentences, and load CLIP.
 
     Raises:
-      UserError: models, photos or prompts cannot be had, or their widths differ.
+      UserError: Models, photos or prompts cannot be had, or their widths differ.
     """
     config = with_defaults(config)
     dataset = open_dataset(config.data, holdout=config.holdout)
@@ -145,7 +145,7 @@ def require_one_width(
       what: The photos are called.
 
     Raises:
-      UserError: there is no image tower, or the widths differ.
+      UserError: There is no image tower, or the widths differ.
     """
     if isinstance(split, ImageSplit) and clip is None:
         raise UserError(

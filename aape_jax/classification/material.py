@@ -53,7 +53,7 @@ def gather(config: ConfigDict) -> Material:
     """Load CLIP, open the photos and encode whatever is not in the cache.
 
     Raises:
-      UserError: models, photos or prompts cannot be had, or their widths differ.
+      UserError: Models, photos or prompts cannot be had, or their widths differ.
     """
     return encode_all(open_inputs(config))
 
@@ -62,7 +62,7 @@ def encode_all(opened: ClassificationInputs) -> Material:
     """Return the features of all that was opened, of which the cache may hold some.
 
     Raises:
-      UserError: photos are broken; all of them are named.
+      UserError: Photos are broken; all of them are named.
     """
     config, clip, dataset, train = opened.config, opened.clip, opened.dataset, opened.train
     cache, validation = cache_of(config), None
@@ -94,7 +94,7 @@ def encode_tests(opened: ClassificationInputs) -> dict[str, TestSet]:
     """Return the test sets alone, by the prefix of the metrics; no other photo is encoded.
 
     Raises:
-      UserError: photos are broken; all of them are named.
+      UserError: Photos are broken; all of them are named.
     """
     bank = encode_bank(opened.texts, opened.clip, cache_of(opened.config))
     with named_together(*_tested(opened)):

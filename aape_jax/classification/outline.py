@@ -49,7 +49,7 @@ def describe(config: ConfigDict) -> Outline:
     """Describe what a run of `config` would gather.
 
     Raises:
-      UserError: the model or the number of photos is not known.
+      UserError: The model or the number of photos is not known.
     """
     config = with_defaults(config)
     if not config.model:
@@ -66,7 +66,7 @@ def training_examples(config: ConfigDict) -> int:
     """Count the photos that a run learns from.
 
     Raises:
-      UserError: they cannot be opened, nor does the config say how many there are.
+      UserError: They cannot be opened, nor does the config say how many there are.
     """
     config = with_defaults(config)
     try:

@@ -56,7 +56,7 @@ def recipe(name: str, protocol: str) -> dict[str, Any]:
     """Return the fields that a protocol sets for one of the paper's data sets, or "" for others.
 
     Raises:
-      UserError: either is unknown, or the paper learns from ImageNet alone here.
+      UserError: Either is unknown, or the paper learns from ImageNet alone here.
     """
     if protocol == AUTO and not name:
         return {"subsample": AUTO, "targets": ()}  # `with_defaults` knows by the data.

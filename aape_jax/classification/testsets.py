@@ -119,7 +119,7 @@ def open_target(
       run_told: Which of them the run has sentences of.
 
     Raises:
-      UserError: it cannot be opened, or nothing can be measured on it.
+      UserError: It cannot be opened, or nothing can be measured on it.
     """
     dataset = open_further(spec, own=(config.data,), holdout=config.holdout)
     shown_alone = config.protocol == DOMAIN_GENERALISATION

@@ -33,7 +33,7 @@ class Generator:
         """Read `config.generator`.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         check_ranges(config, {"hidden": Range(0)}, "generator.")
         check_choices(config, {"residual": RESIDUALS}, "generator.")

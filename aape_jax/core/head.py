@@ -45,7 +45,7 @@ class Head:
         """Read `generator`, `projection`, `loss.tau`, and all of `classifier` but its template.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         check_choices(config, {"classifier.mode": MODES, "classifier.classes": CLASS_FEATURES})
         check_ranges(config, {"loss.tau": POSITIVE, "classifier.blend": Range(0, 1)})

@@ -45,7 +45,7 @@ def heads_in(trainable: PyTree) -> dict[str, PyTree]:
     """Return what is kept of a tree {variant: {"head": ...}}, by the name of its file.
 
     Raises:
-      UserError: something in it has nothing to keep, as in a run of another method.
+      UserError: Something in it has nothing to keep, as in a run of another method.
     """
     heads = {}
     for name, params in trainable.items():
@@ -63,7 +63,7 @@ def read_head(path: AnyPath) -> PyTree:
     """Read the parameters of a `Head`.
 
     Raises:
-      UserError: there is no such file, or it is damaged.
+      UserError: There is no such file, or it is damaged.
     """
     beside = sorted(file.stem for file in path.parent.glob("*.safetensors"))
     remedy = (
@@ -89,12 +89,12 @@ def require_fit(name: str, params: PyTree, fresh: PyTree) -> None:
     """Refuse the parameters of a head that has other parts or sizes than the run's config says.
 
     Args:
-      name: of the head, for the sentence.
-      params: what `read_head` gave.
-      fresh: parameters as they would be made now; shapes suffice.
+      name: Of the head, for the sentence.
+      params: What `read_head` gave.
+      fresh: Parameters as they would be made now; shapes suffice.
 
     Raises:
-      UserError: the two differ.
+      UserError: The two differ.
     """
     shapes, expected = (
         {path: np.shape(leaf) for path, leaf in by_path(tree).items()} for tree in (params, fresh)

@@ -34,7 +34,7 @@ class Distillation:
     """`weight * distance(h(x), p_a)`.
 
     Attributes:
-      weight: lambda; 0 where distillation is off.
+      weight: Lambda; 0 where distillation is off.
       distance: A key of `DISTANCES`.
       normalize_target, normalize_pred: Whether p_a and h(x) are brought to unit length.
       reduce: "sum" over dimensions, as the paper says, or "mean".
@@ -54,7 +54,7 @@ class Distillation:
         """Read `config.loss`.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         check_choices(config, {"distance": DISTANCES}, "loss.")
         if config.reduce not in ("sum", "mean"):
@@ -101,7 +101,7 @@ class Reward:
         """Read `config.aggregator`.
 
         Raises:
-          UserError: a weight is negative.
+          UserError: A weight is negative.
         """
         weights = ("reward_scale", "reward_weight", "anchor_weight")
         check_ranges(config, dict.fromkeys(weights, Range(0)), "aggregator.")

@@ -87,7 +87,7 @@ class Objective:
         """Read a config.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         return cls(
             replace(Head.from_config(config), blend=1.0),
@@ -142,7 +142,7 @@ def prompt_objective(config: ConfigDict) -> Objective:
     """Make the objective of h without g; the aggregator reads each image's own captions.
 
     Raises:
-      UserError: an option is out of range.
+      UserError: An option is out of range.
     """
     check_ranges(config, {"loss.tau": POSITIVE})
     if config.aggregator.token == "class":

@@ -29,7 +29,7 @@ def epochs(schedule: str, shots: int, recipe: str = "") -> int:
     """Return the number of epochs of a schedule on a data set of the paper.
 
     Raises:
-      UserError: there is no such schedule.
+      UserError: There is no such schedule.
     """
     check_choice("schedule", schedule, ("counts", *SCHEDULES))
     return SCHEDULES[schedule](shots, recipe)
@@ -101,7 +101,7 @@ def make_optimizer(
       variants: Their configs, where learning rates of their own matter.
 
     Raises:
-      UserError: an option is out of range.
+      UserError: An option is out of range.
     """
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
     rates = _rates(config)

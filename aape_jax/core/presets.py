@@ -118,7 +118,7 @@ def preset(name: str) -> Mapping[str, Any]:
     """Return the fields that a preset sets.
 
     Raises:
-      UserError: there is none of that name.
+      UserError: There is none of that name.
     """
     check_choice("preset", name, PRESETS)
     return USUAL | PRESETS[name]

@@ -28,7 +28,7 @@ class Projection:
       hidden: Width of the bottleneck.
       activation: Of the bottleneck; without it h(x) all but drops out of the softmax.
       out_relu: A ReLU on the result of g.
-      residual_alpha: alpha.
+      residual_alpha: Alpha.
       residual: "mix" keeps `1 - alpha` of w, "add" keeps all of it.
       zero_init: The last layer starts at zero, so step 0 is zero-shot CLIP.
       identity_init: The one layer of "fc" starts at `g = w`.
@@ -48,7 +48,7 @@ class Projection:
         """Read `config.projection`.
 
         Raises:
-          UserError: an option is out of range, or two do not fit.
+          UserError: An option is out of range, or two do not fit.
         """
         choices = {"kind": INITS, "activation": ACTIVATIONS, "residual": RESIDUALS}
         check_choices(config, choices, "projection.")

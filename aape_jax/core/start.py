@@ -15,7 +15,7 @@ def read_start(start: str, name: str = OWN) -> PyTree | None:
     """Return h of the variant `name` of the run in the folder `start`; None for "".
 
     Raises:
-      UserError: the run is not finished, or has no h.
+      UserError: The run is not finished, or has no h.
     """
     if not start:
         return None
@@ -30,7 +30,7 @@ def started(start: str, generator: PyTree, fresh: PyTree) -> PyTree:
     """Return `generator` in place of the `fresh` parameters of h.
 
     Raises:
-      UserError: they have other sizes.
+      UserError: They have other sizes.
     """
     if jax.tree.map(np.shape, generator) != jax.tree.map(np.shape, fresh):
         sizes = [[np.shape(leaf) for leaf in jax.tree.leaves(h)] for h in (generator, fresh)]

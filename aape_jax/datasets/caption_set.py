@@ -68,7 +68,7 @@ def open_caption_set(spec: Path | str) -> dict[str, CaptionSet]:
     """Return the parts "train" and "test" of a captioned data set of pictures.
 
     Raises:
-      UserError: the string names none.
+      UserError: The string names none.
     """
     read = _opened(place_text(spec, "the data set"))
     # The smaller part first; and what a string names itself before what it learns from.

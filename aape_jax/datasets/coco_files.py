@@ -88,7 +88,7 @@ def entries(content: Mapping[str, Any], file: Path, name: str, fields: Sequence[
     """Return the list `name` of what a JSON file holds.
 
     Raises:
-      UserError: there is no such list, or an object in it lacks one of `fields`.
+      UserError: There is no such list, or an object in it lacks one of `fields`.
     """
     rows, kind = content.get(name), kind_of(content)
     remedy = f"it is {kind}, so give another" if kind else REMEDY
@@ -116,7 +116,7 @@ def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
     """Return the photos that `file` names.
 
     Raises:
-      UserError: some are absent.
+      UserError: Some are absent.
     """
     missing = [path for path in paths if not is_file(path)]
     if missing:

@@ -28,7 +28,7 @@ def read_easy_vqa(where: str, part: str) -> QuestionSet:
     """Return the part "train" or "test" of the folder `where`.
 
     Raises:
-      UserError: a file is missing or damaged.
+      UserError: A file is missing or damaged.
     """
     folder = local_path(where)
     # Both are looked for before any is read, for behind a part may lie an archive of pictures.

@@ -41,7 +41,7 @@ def validation(kind: str, where: str) -> Captioned:
     """Return the photos of a key of `DOMAINS`, and the captions of each.
 
     Raises:
-      UserError: the file is missing or damaged, or has no such images; a photo is absent.
+      UserError: The file is missing or damaged, or has no such images; a photo is absent.
     """
     name, folder, _ = _paths(kind, where)
     file, root = local_path(name), local_path(folder)

@@ -19,7 +19,7 @@ def read_questions(spec: str) -> dict[str, QuestionSet]:
     """Return the parts "train" and "test" of a data set of questions.
 
     Raises:
-      UserError: the string names none, or its files are not in order.
+      UserError: The string names none, or its files are not in order.
     """
     kind, _, where = spec.partition(":")
     if kind not in OPENERS:

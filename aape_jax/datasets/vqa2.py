@@ -35,7 +35,7 @@ def read_vqa2(where: str, part: str) -> QuestionSet:
     """Return the part "train" or "test" of the folder `where`.
 
     Raises:
-      UserError: a file is missing or damaged, a question has no answers, a photo is absent.
+      UserError: A file is missing or damaged, a question has no answers, a photo is absent.
     """
     folder, name = local_path(where), PARTS[part]
     require_there(file for split in PARTS.values() for file in _files(folder, split))

@@ -65,7 +65,7 @@ def open_retrieval_set(spec: str, model: str) -> dict[str, CaptionSet | Retrieva
     """Open the parts "train" and "test" of a captioned data set.
 
     Raises:
-      UserError: the string names none, an image has no caption, or there is no model.
+      UserError: The string names none, an image has no caption, or there is no model.
     """
     kind, _, where = spec.partition(":")
     if kind == "features":
@@ -89,7 +89,7 @@ def encode_retrieval_set(
     """Return the features of all parts.
 
     Raises:
-      UserError: photos are broken; all of them are named.
+      UserError: Photos are broken; all of them are named.
     """
     sets = [part for part in parts.values() if isinstance(part, CaptionSet)]
     with named_together(*(part.pictures for part in sets)):

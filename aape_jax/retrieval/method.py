@@ -143,7 +143,7 @@ class Retrieval(Task):
         """Return the parameters of each variant; all of them start from the same key.
 
         Raises:
-          UserError: the run of `config.start` has an h of other sizes.
+          UserError: The run of `config.start` has an h of other sizes.
         """
         params = {
             name: objective.init(key, self.width, self.examples, self.examples)

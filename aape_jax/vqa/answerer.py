@@ -40,7 +40,7 @@ class Answerer:
         """Read `config.inputs`, `config.hidden` and `config.fusion`.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         unknown = [name for name in config.inputs if name not in INPUTS]
         if unknown or not config.inputs:

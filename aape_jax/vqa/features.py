@@ -43,7 +43,7 @@ def encode_questions(
     """Return the features of the parts of a data set of questions.
 
     Raises:
-      UserError: photos are broken; all of them are named.
+      UserError: Photos are broken; all of them are named.
     """
     with named_together(*(texts.pictures for texts in parts.values())):
         return {part: _encode(texts, clip, tower, cache) for part, texts in parts.items()}

@@ -32,7 +32,7 @@ class VQAHead:
         """Read the fields of its parts.
 
         Raises:
-          UserError: an option is out of range.
+          UserError: An option is out of range.
         """
         return cls(
             make_tower(config),

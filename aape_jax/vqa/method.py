@@ -165,7 +165,7 @@ class VQA(Task):
         """Return the parameters of each variant; all of them start from the same key.
 
         Raises:
-          UserError: the run of `config.start` has an h of other sizes.
+          UserError: The run of `config.start` has an h of other sizes.
         """
         teacher_key, head_key = jax.random.split(key)
         trainable = {}

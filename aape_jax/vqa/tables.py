@@ -73,7 +73,7 @@ def training_questions(
     """Return the questions whose most frequent answer is among those to choose from.
 
     Raises:
-      UserError: there are none.
+      UserError: There are none.
     """
     known = {answer: number for number, answer in enumerate(answers)}
     wanted = [max(texts, key=texts.count) for texts in source.answers]
@@ -105,7 +105,7 @@ def outline(config: ConfigDict) -> PyTree:
     """Return what `to_learn` would give, as shapes and dtypes; each question counts as distinct.
 
     Raises:
-      UserError: a number is not stated, or the model's sizes are not known.
+      UserError: A number is not stated, or the model's sizes are not known.
     """
     stated = {name: config[name] for name in ("examples", "images", "answers")}
     if not all(stated.values()):

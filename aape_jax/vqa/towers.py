@@ -122,7 +122,7 @@ def make_tower(config: ConfigDict) -> Tower:
     """Read `config.tower` and `config.side`.
 
     Raises:
-      UserError: an option is unknown or out of range.
+      UserError: An option is unknown or out of range.
     """
     towers = {"": FrozenTower, "small": lambda: SmallTower(config.side)}
     if config.tower not in towers:

@@ -21,12 +21,12 @@ class Collectives:
     """All instructions of one kind.
 
     Attributes:
-      kind: as XLA calls it, e.g. "all-reduce".
-      count: instructions; one inside a loop counts once.
-      bytes: what one device puts in or takes out, whichever is larger, summed over the
+      kind: As XLA calls it, e.g. "all-reduce".
+      count: Instructions; one inside a loop counts once.
+      bytes: What one device puts in or takes out, whichever is larger, summed over the
         instructions, each run once.
-      largest: the largest single instruction's bytes.
-      runs: how often one of them is run in an update, on average over a call.
+      largest: The largest single instruction's bytes.
+      runs: How often one of them is run in an update, on average over a call.
       sent: `bytes`, summed over the runs of an update.
     """
 
@@ -44,8 +44,8 @@ def collectives(hlo: str, updates: int = 1) -> tuple[Collectives, ...]:
     An asynchronous pair is counted once, by its "-done" half.
 
     Args:
-      hlo: the text.
-      updates: that the program makes.
+      hlo: The text.
+      updates: That the program makes.
     """
     modules = parse(hlo)
     sizes: dict[str, list[int]] = {}

@@ -26,12 +26,12 @@ class Instruction:
     """One line of a computation.
 
     Attributes:
-      name: such as "%fusion.3".
-      root: whether it is what its computation gives.
-      shape: of the result; see `shape_bytes`.
-      opcode: such as "fusion".
-      operands: names of instructions of the same computation.
-      rest: the text behind the opening bracket.
+      name: Such as "%fusion.3".
+      root: Whether it is what its computation gives.
+      shape: Of the result; see `shape_bytes`.
+      opcode: Such as "fusion".
+      operands: Names of instructions of the same computation.
+      rest: The text behind the opening bracket.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Module:
     """A program.
 
     Attributes:
-      computations: by name, a called one before those that call it.
-      entry: the name of the one that is the program.
+      computations: By name, a called one before those that call it.
+      entry: The name of the one that is the program.
     """
 
     computations: Mapping[str, Computation]
@@ -79,9 +79,9 @@ def total(module: Module, measure: Measure, inside_fusions: bool) -> Counter[str
     conditional the branch of the largest sum counts.
 
     Args:
-      module: the program.
-      measure: what one instruction adds, by names of the caller's choice.
-      inside_fusions: whether the instructions inside of fusions are measured, too.
+      module: The program.
+      measure: What one instruction adds, by names of the caller's choice.
+      inside_fusions: Whether the instructions inside of fusions are measured, too.
     """
     sums: dict[str, Counter[str]] = {}
     for name, computation in module.computations.items():
@@ -101,8 +101,8 @@ def shape_bytes(shape: str, hbm_alone: bool = False) -> int:
     """Return the bytes of a shape such as "bf16[2,3]" or "(f32[], s8[4])".
 
     Args:
-      shape: as an `Instruction` holds it.
-      hbm_alone: leaves out the arrays that lie in another memory.
+      shape: As an `Instruction` holds it.
+      hbm_alone: Leaves out the arrays that lie in another memory.
     """
     return sum(
         math.ceil(math.prod(map(int, _SIZE.findall(sizes))) * _bits(dtype) / 8)

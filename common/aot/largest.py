@@ -18,17 +18,17 @@ def largest(config: ConfigDict, topology: str, field: str) -> ProgramReport:
     that value does not fit, its halves. Each trial takes as long as any compilation.
 
     Args:
-      config: the config; all but the field stays as it is.
-      topology: such as "v5e:2x4".
-      field: dotted name of a whole number.
+      config: The config; all but the field stays as it is.
+      topology: Such as "v5e:2x4".
+      field: Dotted name of a whole number.
 
     Returns:
       The report of the largest program that fits. A field that no longer matters, e.g. a batch of
       all examples, is not raised further.
 
     Raises:
-      UserError: there is no such field, or a program is refused for another reason than memory.
-      DoesNotFit: not even the value 1 fits.
+      UserError: There is no such field, or a program is refused for another reason than memory.
+      DoesNotFit: Not even the value 1 fits.
     """
     start = flatten(config).get(field)
     if type(start) is not int or start < 1:

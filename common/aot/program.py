@@ -34,8 +34,8 @@ def compile_for(config: ConfigDict, topology: str) -> ProgramReport:
     """Compile the training step of `config` for a TPU topology.
 
     Raises:
-      UserError: the config, the topology or the models it names are not in order.
-      DoesNotFit: the program needs more memory than a device has.
+      UserError: The config, the topology or the models it names are not in order.
+      DoesNotFit: The program needs more memory than a device has.
     """
     method = find_method(config)
     config = method.config

@@ -19,11 +19,11 @@ class Memory:
     """HBM of one device, in bytes.
 
     Attributes:
-      arguments: weights, caches and state.
-      outputs: the state after the call; `reused` of them take the arguments' place.
-      temporary: everything in between.
-      peak: the most at any time.
-      available: what a program may use; None where the compiler does not tell.
+      arguments: Weights, caches and state.
+      outputs: The state after the call; `reused` of them take the arguments' place.
+      temporary: Everything in between.
+      peak: The most at any time.
+      available: What a program may use; None where the compiler does not tell.
     """
 
     arguments: int
@@ -51,18 +51,18 @@ class ProgramReport:
     """One compiled training call.
 
     Attributes:
-      method: its name.
-      topology: such as "v5e:2x4".
-      device: what the devices call themselves.
-      mesh: devices along each axis.
-      updates_per_call: updates in the compiled call.
-      trace_seconds: tracing and lowering.
-      compile_seconds: the compiler's.
-      memory: of one device.
-      flops: of one update on one device, matrix products and convolutions; see `count_flops`.
-      traffic: bytes between one device and its HBM in one update; see `hbm_bytes`.
-      collectives: communication of one update, by kind.
-      config: the resolved config.
+      method: Its name.
+      topology: Such as "v5e:2x4".
+      device: What the devices call themselves.
+      mesh: Devices along each axis.
+      updates_per_call: Updates in the compiled call.
+      trace_seconds: Tracing and lowering.
+      compile_seconds: The compiler's.
+      memory: Of one device.
+      flops: Of one update on one device, matrix products and convolutions; see `count_flops`.
+      traffic: Bytes between one device and its HBM in one update; see `hbm_bytes`.
+      collectives: Communication of one update, by kind.
+      config: The resolved config.
     """
 
     method: str

@@ -18,11 +18,11 @@ class Roofline:
     """Bounds of one update on one chip; nothing here was timed.
 
     Attributes:
-      intensity: operations per byte between HBM and the chip.
-      ridge: the chip's own; below it HBM is the bound, above it arithmetic.
-      compute: seconds of the arithmetic at the bfloat16 peak.
-      memory: seconds of the traffic with HBM.
-      network: seconds of the collectives, one after the other.
+      intensity: Operations per byte between HBM and the chip.
+      ridge: The chip's own; below it HBM is the bound, above it arithmetic.
+      compute: Seconds of the arithmetic at the bfloat16 peak.
+      memory: Seconds of the traffic with HBM.
+      network: Seconds of the collectives, one after the other.
     """
 
     intensity: float
@@ -53,10 +53,10 @@ def roofline(
     """Return the bounds of a program; None for a generation whose rates are not in `CHIPS`.
 
     Args:
-      topology: such as "v5e:2x4".
-      flops: of an update on one device.
-      traffic: bytes between HBM and one device in an update.
-      collectives: of an update.
+      topology: Such as "v5e:2x4".
+      flops: Of an update on one device.
+      traffic: Bytes between HBM and one device in an update.
+      collectives: Of an update.
     """
     generation = topology.partition(":")[0]
     if generation not in CHIPS:

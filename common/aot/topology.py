@@ -84,7 +84,7 @@ def refusing_what_does_not_fit(what: str) -> Iterator[None]:
     """Turn the compiler's memory error into a sentence.
 
     Raises:
-      DoesNotFit: the body's program needs more memory than there is.
+      DoesNotFit: The body's program needs more memory than there is.
     """
     try:
         yield

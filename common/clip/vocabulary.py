@@ -12,9 +12,9 @@ def nearest_rows(
     """Return the rows of a token table with the largest cosine to each vector, and these cosines.
 
     Args:
-      vectors: in the space of the table.
-      table: the text tower's token embeddings, or some of them.
-      count: rows per vector, the nearest first; fewer where the table is shorter.
+      vectors: In the space of the table.
+      table: The text tower's token embeddings, or some of them.
+      count: Rows per vector, the nearest first; fewer where the table is shorter.
     """
     count = min(count, len(table))
     table = np.asarray(table, np.float32)

@@ -30,7 +30,7 @@ class Version:
     """What is done to a photo before CLIP's own preprocessing.
 
     Attributes:
-      name: distinguishes versions, in the cache and in messages.
+      name: Distinguishes versions, in the cache and in messages.
       change: (photo, its row) -> photo.
     """
 

@@ -17,18 +17,18 @@ class UNetConfig(DiffusersConfig):
     """Shape of a `UNet`; the fields carry diffusers' names.
 
     Attributes:
-      sample_size: side of the square latents the model was trained on.
-      attention_head_dim: the number of HEADS per level, in spite of the name, which is a
+      sample_size: Side of the square latents the model was trained on.
+      attention_head_dim: The number of HEADS per level, in spite of the name, which is a
         mistake that diffusers keeps for its published files (huggingface/diffusers#2011).
         One number stands for all levels: 8 in SD 1.x; [5, 10, 20, 20] in SD 2.x.
-      use_linear_projection: how the files store the projections around the transformer
+      use_linear_projection: How the files store the projections around the transformer
         blocks: as 1x1 convolutions (SD 1.x) or as linear maps (SD 2.x).
-      transformer_layers_per_block: transformer blocks of each transformer, for all levels or for
+      transformer_layers_per_block: Transformer blocks of each transformer, for all levels or for
         each: [1, 2, 10] in XL.
       addition_embed_type: "text_time" if a pooled text and six sizes are embedded as well, as in
         XL.
-      addition_time_embed_dim: sinusoids of each size.
-      projection_class_embeddings_input_dim: channels of the pooled text and of all six sizes.
+      addition_time_embed_dim: Sinusoids of each size.
+      projection_class_embeddings_input_dim: Channels of the pooled text and of all six sizes.
     """
 
     sample_size: int = 64
@@ -57,7 +57,7 @@ class UNetConfig(DiffusersConfig):
         """Read diffusers' `unet/config.json`.
 
         Raises:
-          UserError: a field has a value that the model does not support, or the fields
+          UserError: A field has a value that the model does not support, or the fields
             contradict each other.
         """
         return cls(**cls._fields(raw))
@@ -129,9 +129,9 @@ class VAEConfig(DiffusersConfig):
     """Shape of an `AutoencoderKL`; the fields carry diffusers' names.
 
     Attributes:
-      scaling_factor: what callers multiply latents with after encoding (and divide by before
+      scaling_factor: What callers multiply latents with after encoding (and divide by before
         decoding) to give them unit variance.
-      force_upcast: whether float16 is too narrow for it, so that it runs in float32; None in 1.x
+      force_upcast: Whether float16 is too narrow for it, so that it runs in float32; None in 1.x
         and 2.x, whose pipelines do not ask.
     """
 
@@ -157,7 +157,7 @@ class VAEConfig(DiffusersConfig):
         """Read diffusers' `vae/config.json`.
 
         Raises:
-          UserError: a field has a value that the model does not support.
+          UserError: A field has a value that the model does not support.
         """
         return cls(**cls._fields(raw))
 

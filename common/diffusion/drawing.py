@@ -76,17 +76,17 @@ def generate(
     The i-th picture depends on the seed and i only, not on the number of pictures.
 
     Args:
-      sd: the model.
-      prompts: may hold learned words.
-      words: learned vectors by word, brackets included; of XL for each text encoder.
-      size: side in pixels, or width and height.
-      sampler: a key of `common.diffusion.SAMPLERS`.
-      steps: denoising steps.
-      guidance: weight of classifier-free guidance; 1 is none.
-      batch: pictures at once over all devices, rounded up to a multiple of them.
-      seed: of the initial noise, below 2**64.
-      negative: what to steer away from; may hold learned words.
-      weighted: whether prompts are read as `common.diffusion.weighted` says.
+      sd: The model.
+      prompts: May hold learned words.
+      words: Learned vectors by word, brackets included; of XL for each text encoder.
+      size: Side in pixels, or width and height.
+      sampler: A key of `common.diffusion.SAMPLERS`.
+      steps: Denoising steps.
+      guidance: Weight of classifier-free guidance; 1 is none.
+      batch: Pictures at once over all devices, rounded up to a multiple of them.
+      seed: Of the initial noise, below 2**64.
+      negative: What to steer away from; may hold learned words.
+      weighted: Whether prompts are read as `common.diffusion.weighted` says.
     """
     width, height = (size, size) if isinstance(size, int) else size
     shared = {

@@ -29,9 +29,9 @@ class Row:
     """A linear combination for each step.
 
     Attributes:
-      latents: weight of the current latents.
-      estimates: weights of what the model's outputs imply, this step's first.
-      aside: weight of the latents that were laid aside; None where no step uses them.
+      latents: Weight of the current latents.
+      estimates: Weights of what the model's outputs imply, this step's first.
+      aside: Weight of the latents that were laid aside; None where no step uses them.
     """
 
     latents: Column
@@ -44,18 +44,18 @@ class SamplingPlan:
     """The coefficients of each call of the model; a `Column` holds one number for each.
 
     Attributes:
-      timestep: the timestep that the model takes.
-      input_scale: the factor of the latents in front of the model.
-      alpha: share of clean latents in what the model sees.
-      sigma: share of noise in what the model sees.
-      following: the next latents.
-      noise: weight of fresh noise in them.
-      aside: the next latents to lay aside; None where no step uses them.
-      estimate: what the model's output is turned into: "clean" latents, the "noise" in its input,
+      timestep: The timestep that the model takes.
+      input_scale: The factor of the latents in front of the model.
+      alpha: Share of clean latents in what the model sees.
+      sigma: Share of noise in what the model sees.
+      following: The next latents.
+      noise: Weight of fresh noise in them.
+      aside: The next latents to lay aside; None where no step uses them.
+      estimate: What the model's output is turned into: "clean" latents, the "noise" in its input,
         or the "output" itself.
-      clip: bound on clean latents on either side of 0; None leaves them.
-      unclipped: weight of this step's clean latents before they were clipped.
-      initial_scale: the factor of standard normal noise at the start.
+      clip: Bound on clean latents on either side of 0; None leaves them.
+      unclipped: Weight of this step's clean latents before they were clipped.
+      initial_scale: The factor of standard normal noise at the start.
     """
 
     timestep: Column

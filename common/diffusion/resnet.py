@@ -21,9 +21,9 @@ class Execution:
     """How a network runs, which never changes what it computes (up to rounding).
 
     Attributes:
-      dtype: of activations and matrix products; statistics and softmax stay float32.
-      attention: a key of `common.attention.IMPLEMENTATIONS`.
-      remat: what the backward pass recomputes instead of keeping: "none", "attention" (only
+      dtype: Of activations and matrix products; statistics and softmax stay float32.
+      attention: A key of `common.attention.IMPLEMENTATIONS`.
+      remat: What the backward pass recomputes instead of keeping: "none", "attention" (only
         the attention probabilities) or "block" (whole residual and transformer blocks).
     """
 
@@ -92,7 +92,7 @@ class Downsample(nn.Module):
     """Halves height and width by a strided convolution.
 
     Attributes:
-      padding: before and after each side: (1, 1) in the UNet, (0, 1) in the autoencoder.
+      padding: Before and after each side: (1, 1) in the UNet, (0, 1) in the autoencoder.
     """
 
     features: int

@@ -39,14 +39,14 @@ class NoiseSchedule:
     picture is sampled.
 
     Attributes:
-      prediction_type: what the UNet predicts: "epsilon", the noise, or "v_prediction",
+      prediction_type: What the UNet predicts: "epsilon", the noise, or "v_prediction",
         the velocity of Salimans and Ho (2022).
-      timestep_spacing: how samplers spread their steps; None leaves it to each sampler.
-      steps_offset: added to the timesteps under the spacing "leading".
-      set_alpha_to_one: whether DDIM's last step ends without noise, instead of at timestep 0.
-      trained_betas: the betas themselves, in place of `beta_schedule`.
-      rescale_betas_zero_snr: whether the last timestep is noise alone (arXiv:2305.08891).
-      scheduler_file: the whole file as JSON, for samplers; empty if there is none. It takes no
+      timestep_spacing: How samplers spread their steps; None leaves it to each sampler.
+      steps_offset: Added to the timesteps under the spacing "leading".
+      set_alpha_to_one: Whether DDIM's last step ends without noise, instead of at timestep 0.
+      trained_betas: The betas themselves, in place of `beta_schedule`.
+      rescale_betas_zero_snr: Whether the last timestep is noise alone (arXiv:2305.08891).
+      scheduler_file: The whole file as JSON, for samplers; empty if there is none. It takes no
         part in fingerprints, as nothing that is trained depends on it.
     """
 
@@ -67,7 +67,7 @@ class NoiseSchedule:
         """Read diffusers' `scheduler/scheduler_config.json`, of any scheduler class.
 
         Raises:
-          UserError: a field that training depends on is damaged or has an unsupported value.
+          UserError: A field that training depends on is damaged or has an unsupported value.
         """
         record = Record(raw, "the scheduler config", _REMEDY)
         # In old files, false means that the UNet predicts clean latents.
@@ -96,7 +96,7 @@ class NoiseSchedule:
         """Read a `scheduler_config.json`.
 
         Raises:
-          UserError: as `from_dict`, or the file is damaged.
+          UserError: As `from_dict`, or the file is damaged.
         """
         # diffusers writes a bound that it does not use as -Infinity.
         return cls.from_dict(read_json(path, _REMEDY, MOST_BYTES, constants=True))

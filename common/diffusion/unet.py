@@ -19,9 +19,9 @@ class UNet(nn.Module):
     """Predicts the noise (or the velocity) in noisy latents, given a text.
 
     Attributes:
-      dtype: of activations and matrix products; statistics and softmax stay float32.
-      attention: a key of `common.attention.IMPLEMENTATIONS`.
-      remat: what the backward pass recomputes: "none", "attention" or "block" (see
+      dtype: Of activations and matrix products; statistics and softmax stay float32.
+      attention: A key of `common.attention.IMPLEMENTATIONS`.
+      remat: What the backward pass recomputes: "none", "attention" or "block" (see
         `Execution`).
     """
 
@@ -41,10 +41,10 @@ class UNet(nn.Module):
         """Return the prediction in float32.
 
         Args:
-          latents: scaled to unit variance, with noise added.
-          timesteps: of the noise, 0 to 999; fractions are allowed.
-          text_states: of the text encoder, or of both, at all positions.
-          added: what XL is conditioned on besides.
+          latents: Scaled to unit variance, with noise added.
+          timesteps: Of the noise, 0 to 999; fractions are allowed.
+          text_states: Of the text encoder, or of both, at all positions.
+          added: What XL is conditioned on besides.
         """
         config, run = self.config, Execution(self.dtype, self.attention, self.remat)
         widths, levels = config.block_out_channels, len(config.block_out_channels)

@@ -14,8 +14,8 @@ class UNetLevel(nn.Module):
     """The blocks that the three kinds of level share.
 
     Attributes:
-      heads: attention heads; 0 for a level without transformers.
-      depth: blocks of each transformer.
+      heads: Attention heads; 0 for a level without transformers.
+      depth: Blocks of each transformer.
     """
 
     features: int

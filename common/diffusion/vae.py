@@ -116,8 +116,8 @@ class AutoencoderKL(nn.Module):
     Neither applies `config.scaling_factor`: the caller does.
 
     Attributes:
-      dtype: of activations and matrix products; statistics and softmax stay float32.
-      attention: a key of `common.attention.IMPLEMENTATIONS`.
+      dtype: Of activations and matrix products; statistics and softmax stay float32.
+      attention: A key of `common.attention.IMPLEMENTATIONS`.
     """
 
     config: VAEConfig

@@ -43,7 +43,7 @@ def caption_scores(
     """Return `cider_d`, `bleu_4` and `rouge_l` of captions as text.
 
     Raises:
-      UserError: a picture has no references, or there are not as many of one as of the other.
+      UserError: A picture has no references, or there are not as many of one as of the other.
     """
     candidates = [tokenise(caption) for caption in captions]
     wanted = [[tokenise(text) for text in texts] for texts in references]
@@ -61,7 +61,7 @@ def cider_d(captions: Sequence[Words], references: References) -> Float[np.ndarr
     pictures are those that are given, so a single picture scores 0.
 
     Raises:
-      UserError: as `caption_scores`.
+      UserError: As `caption_scores`.
     """
     _check(captions, references)
     seen = Counter(
@@ -79,7 +79,7 @@ def bleu_4(captions: Sequence[Words], references: References) -> float:
     """Return the BLEU-4 of the whole set, against references of nearest length; 0 without a match.
 
     Raises:
-      UserError: as `caption_scores`.
+      UserError: As `caption_scores`.
     """
     _check(captions, references)
     right, tried = np.zeros(LONGEST), np.zeros(LONGEST)
@@ -103,7 +103,7 @@ def rouge_l(captions: Sequence[Words], references: References) -> Float[np.ndarr
     """Return the ROUGE-L of each caption: precision and recall are the best over its references.
 
     Raises:
-      UserError: as `caption_scores`.
+      UserError: As `caption_scores`.
     """
     _check(captions, references)
     scores = []

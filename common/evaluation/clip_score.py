@@ -36,7 +36,7 @@ def ref_clip_scores(
       owner: The row whose reference each is.
 
     Raises:
-      UserError: a caption has no reference.
+      UserError: A caption has no reference.
     """
     counts = np.bincount(owner, minlength=len(images))
     if not counts.all():

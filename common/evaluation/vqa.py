@@ -82,7 +82,7 @@ def vqa_accuracy(answer: str, people: Sequence[str]) -> float:
       people: What people answered, ten in VQA.
 
     Raises:
-      UserError: nobody answered.
+      UserError: Nobody answered.
     """
     if not people:
         raise UserError("a question has no answers to compare with: leave it out.")

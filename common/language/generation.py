@@ -33,7 +33,7 @@ def write_texts(
       beams: 1 takes the likeliest token, one after the other.
 
     Raises:
-      UserError: prompt and text are longer than the model's positions.
+      UserError: Prompt and text are longer than the model's positions.
     """
     slots = prompts.shape[1] + length
     if slots > lm.config.positions:

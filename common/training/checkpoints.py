@@ -34,11 +34,11 @@ class Position:
     """Where a run stands, beside its state.
 
     Attributes:
-      step: updates made; the source is stateless, so this is the position in the data too.
-      seconds: time spent so far, over all interruptions.
-      metrics_bytes: length of `metrics.jsonl`; a resumed run cuts the file back to it.
-      sums: metrics summed since the last line of metrics.
-      count: steps that `sums` holds.
+      step: Updates made; the source is stateless, so this is the position in the data too.
+      seconds: Time spent so far, over all interruptions.
+      metrics_bytes: Length of `metrics.jsonl`; a resumed run cuts the file back to it.
+      sums: Metrics summed since the last line of metrics.
+      count: Steps that `sums` holds.
     """
 
     step: int = 0
@@ -60,13 +60,13 @@ class Checkpoints:
     """The newest `keep` checkpoints in `directory`; use as a context manager.
 
     Args:
-      directory: made if it is absent; on a cluster all hosts must see it.
-      keep: how many to keep.
-      fingerprints: name -> fingerprint of what the state depends on. A checkpoint made with
+      directory: Made if it is absent; on a cluster all hosts must see it.
+      keep: How many to keep.
+      fingerprints: Name -> fingerprint of what the state depends on. A checkpoint made with
         others is refused.
-      real_rows: see `Method`; what fills arrays up for this run's devices is not saved.
-      notes: see `RunInputs`; kept with every checkpoint for whoever reads it without the data.
-      earlier: see `RunInputs`.
+      real_rows: See `Method`; what fills arrays up for this run's devices is not saved.
+      notes: See `RunInputs`; kept with every checkpoint for whoever reads it without the data.
+      earlier: See `RunInputs`.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Checkpoints:
         and the one before takes its place. None: there are no checkpoints.
 
         Raises:
-          UserError: the run depends on other weights or data than the checkpoint, or there
+          UserError: The run depends on other weights or data than the checkpoint, or there
             are checkpoints and none can be read.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
@@ -221,7 +221,7 @@ def read_arrays(
     """Return the arrays of a checkpoint by name, of the shapes of `like` or as they were saved.
 
     Raises:
-      ValueError: they are not those that were saved.
+      ValueError: They are not those that were saved.
     """
     args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
     flat = manager.restore(step, args=args).state

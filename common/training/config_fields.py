@@ -56,7 +56,7 @@ def check_fields(config: ConfigDict) -> None:
     """Refuse a config that the loop cannot read.
 
     Raises:
-      UserError: a field is missing or out of range.
+      UserError: A field is missing or out of range.
     """
     missing = [name for name in FIELDS if name not in flatten(config)]
     if missing:

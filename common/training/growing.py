@@ -19,10 +19,10 @@ class GrowingFiles:
     a whole: at times, and whenever something is about to count on them.
 
     Args:
-      workdir: the run's folder.
+      workdir: The run's folder.
 
     Attributes:
-      folder: where the files are.
+      folder: Where the files are.
     """
 
     def __init__(self, workdir: AnyPath) -> None:

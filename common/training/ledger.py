@@ -20,7 +20,7 @@ class TrainingDiverged(UserError):
     The exit status is 1: the command was in order, and ran, and failed.
 
     Attributes:
-      step: the step that was refused; the state is the one before it.
+      step: The step that was refused; the state is the one before it.
     """
 
     exit_status = 1
@@ -38,14 +38,14 @@ class Ledger:
     """Keeps the running means of a run and writes them down when they are due.
 
     Args:
-      schedule: when lines are due.
-      position: where the run starts; it brings the sums since the last line.
-      metrics: where the lines go.
-      progress: the bar, which is updated with every call.
+      schedule: When lines are due.
+      position: Where the run starts; it brings the sums since the last line.
+      metrics: Where the lines go.
+      progress: The bar, which is updated with every call.
       started: `time.monotonic()` when this process began.
-      terms: the metrics that the bar shows, see `Method`.
-      rates: returns the learning rates of an update, see `Method.learning_rates`.
-      meter: tells how much of the chips' arithmetic a speed comes to.
+      terms: The metrics that the bar shows, see `Method`.
+      rates: Returns the learning rates of an update, see `Method.learning_rates`.
+      meter: Tells how much of the chips' arithmetic a speed comes to.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Ledger:
         """Wait for the expected report, if there is one, and book it.
 
         Raises:
-          TrainingDiverged: a step was refused. Its call is not booked.
+          TrainingDiverged: A step was refused. Its call is not booked.
         """
         if self._pending is None:
             return

@@ -54,11 +54,11 @@ def locked(workdir: AnyPath, check: Callable[[], object] = lambda: None) -> Iter
     """Hold the folder of a run while the body goes on; of a cluster the first process does.
 
     Args:
-      workdir: the run's folder; made if it is absent.
-      check: looks at the folder once more, and may refuse it, when nobody else changes it.
+      workdir: The run's folder; made if it is absent.
+      check: Looks at the folder once more, and may refuse it, when nobody else changes it.
 
     Raises:
-      UserError: another run holds it, or what `check` raises; of a cluster in every process.
+      UserError: Another run holds it, or what `check` raises; of a cluster in every process.
     """
     with contextlib.ExitStack() as stack:
         refused = None
@@ -83,7 +83,7 @@ def require_free(workdir: AnyPath) -> None:
     Nothing is written. In a bucket nothing is known at once, so there `locked` alone tells.
 
     Raises:
-      WorkdirInUseError: another run holds it.
+      WorkdirInUseError: Another run holds it.
     """
     if not in_bucket(workdir) and within(workdir, NAME).exists():
         os.close(_take(workdir, os.O_RDONLY))

@@ -84,8 +84,8 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     a signal ended: the run is not finished, and the same command continues it.
 
     Raises:
-      UserError: the config, the folder or the data are not in order.
-      TrainingDiverged: the loss became infinite or NaN; the last good state is saved.
+      UserError: The config, the folder or the data are not in order.
+      TrainingDiverged: The loss became infinite or NaN; the last good state is saved.
     """
     # ---- Refuse early. Nothing slow is begun before the config and the folder are in order,
     # and nothing is written before the weights and the data are, too.

@@ -24,7 +24,7 @@ def join_cluster() -> None:
     detected: Slurm, Open MPI and Cloud TPU pods. To be called before any device is touched.
 
     Raises:
-      UserError: the three variables do not fit together.
+      UserError: The three variables do not fit together.
     """
     if jax.distributed.is_initialized():
         return
@@ -48,12 +48,12 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
     """Return the mesh with axes "data" and "model"; `data=-1` takes all devices.
 
     Args:
-      data, model: sizes of the axes.
-      devices: all of these take part. By default those that there are, of which a run on one
+      data, model: Sizes of the axes.
+      devices: All of these take part. By default those that there are, of which a run on one
         host may leave some idle.
 
     Raises:
-      UserError: the devices are too few, or one that must take part would be left out.
+      UserError: The devices are too few, or one that must take part would be left out.
     """
     all_take_part = devices is not None or jax.process_count() > 1
     devices = jax.devices() if devices is None else devices

@@ -34,17 +34,17 @@ class Method(abc.ABC):
     models and the data that it opened. All others return what they found.
 
     Attributes:
-      name: of the method, as results call it.
-      config: every field, completed; it cannot be changed.
-      trainable_rules, frozen_rules, batch_rules: how the trees are sharded; whatever no rule names
+      name: Of the method, as results call it.
+      config: Every field, completed; it cannot be changed.
+      trainable_rules, frozen_rules, batch_rules: How the trees are sharded; whatever no rule names
         is replicated.
-      real_rows: names leaves of the state, e.g. ".*tokens", that are filled up with rows of no
+      real_rows: Names leaves of the state, e.g. ".*tokens", that are filled up with rows of no
         meaning to suit the devices, and how many rows are real: the first ones. The path's parts
         are joined by dots. A checkpoint holds these alone.
-      writes: the files and folders that a run has beside those of the loop.
-      terms: those metrics of a step that are shown while a run goes on, with what they mean; where
+      writes: The files and folders that a run has beside those of the loop.
+      terms: Those metrics of a step that are shown while a run goes on, with what they mean; where
         there are none, the loss is, which may be a sum over classes and variants.
-      evaluation_fields: fields of the config that only evaluation reads, or groups of such fields
+      evaluation_fields: Fields of the config that only evaluation reads, or groups of such fields
         by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
     """
 
@@ -178,9 +178,9 @@ class Method(abc.ABC):
         The safetensors files that `writes` names are published without being named here.
 
         Args:
-          config: the run's.
-          workdir: its folder.
-          out: the folder that is published.
+          config: The run's.
+          workdir: Its folder.
+          out: The folder that is published.
         """
         return Card(title=cls.__name__)
 
@@ -192,9 +192,9 @@ class Method(abc.ABC):
         not be of the same kind.
 
         Args:
-          config: the run's.
-          workdir: its folder.
-          data: the data set to measure on; None for the run's own.
+          config: The run's.
+          workdir: Its folder.
+          data: The data set to measure on; None for the run's own.
         """
         config = changed(config, {"data": data or config.data})
         method = cls(config)

@@ -23,7 +23,7 @@ def parse_profile(text: str, updates: int) -> range:
     """Return the updates that `profile=START:STOP` names, without STOP; none of an empty text.
 
     Raises:
-      UserError: it does not name updates of the run.
+      UserError: It does not name updates of the run.
     """
     match = _SPAN.fullmatch(text)
     span = range(*map(int, match.groups())) if match else range(0)
@@ -42,9 +42,9 @@ class Profile:
     then, and one that resumes there traces the rest into a folder of its own.
 
     Args:
-      span: see `parse_profile`.
-      workdir: the run's folder.
-      step: where the run starts.
+      span: See `parse_profile`.
+      workdir: The run's folder.
+      step: Where the run starts.
     """
 
     def __init__(self, span: range, workdir: AnyPath, step: int = 0) -> None:

@@ -35,9 +35,9 @@ class RateSchedule:
     """The config's group `rate`.
 
     Attributes:
-      schedule: one of `DECAYS`.
-      warmup: updates in which the rate rises linearly; the last of them has all of it.
-      end: what is left at the end, as a share.
+      schedule: One of `DECAYS`.
+      warmup: Updates in which the rate rises linearly; the last of them has all of it.
+      end: What is left at the end, as a share.
     """
 
     schedule: str
@@ -53,8 +53,8 @@ class RateSchedule:
         """Return which share of the largest rate an update has.
 
         Args:
-          step: counted from 0; a number or an array, of the host or traced.
-          updates: of the run.
+          step: Counted from 0; a number or an array, of the host or traced.
+          updates: Of the run.
         """
         xp = array_module(step)
         rising = xp.minimum((step + 1) / max(self.warmup, 1), 1.0)
@@ -71,9 +71,9 @@ def make_rate(config: ConfigDict, peak: float, updates: int) -> Rate:
     """Return the learning rate as optax takes it, a number if it never changes.
 
     Args:
-      config: the run's, whose `rate.schedule` is one of `DECAYS`.
-      peak: the largest rate.
-      updates: of the run.
+      config: The run's, whose `rate.schedule` is one of `DECAYS`.
+      peak: The largest rate.
+      updates: Of the run.
     """
     schedule = RateSchedule.from_config(config)
     if schedule.schedule == "constant" and not schedule.warmup:
@@ -90,8 +90,8 @@ def check_rate(config: ConfigDict, updates: int) -> None:
     """Refuse a group `rate` that contradicts itself or the number of updates.
 
     Args:
-      config: the run's, which may lack the group.
-      updates: of the run, or of the shortest part that has the whole schedule.
+      config: The run's, which may lack the group.
+      updates: Of the run, or of the shortest part that has the whole schedule.
 
     Raises:
       UserError: A field is not for the schedule, or the updates all belong to the warm-up.

@@ -14,12 +14,12 @@ class Schedule:
     """Counts of steps; the field names are those of the config.
 
     Attributes:
-      updates: steps of the whole run.
-      steps_per_call: steps that the device makes before it reports to the host.
-      log_every: a line of metrics (means since the line before) every so many steps.
-      save_every: a checkpoint every so many steps; 0: at the end only.
-      eval_every: an evaluation every so many steps; 0: at the end only.
-      preview_every: pictures every so many steps and at the end; 0: none. A config may lack it.
+      updates: Steps of the whole run.
+      steps_per_call: Steps that the device makes before it reports to the host.
+      log_every: A line of metrics (means since the line before) every so many steps.
+      save_every: A checkpoint every so many steps; 0: at the end only.
+      eval_every: An evaluation every so many steps; 0: at the end only.
+      preview_every: Pictures every so many steps and at the end; 0: none. A config may lack it.
     """
 
     updates: int
@@ -34,7 +34,7 @@ class Schedule:
         """Read and check the fields.
 
         Raises:
-          UserError: a field is missing, out of range or not a multiple of `steps_per_call`.
+          UserError: A field is missing, out of range or not a multiple of `steps_per_call`.
         """
         counts = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
         needed = (x.name for x in fields(cls) if x.default is MISSING)

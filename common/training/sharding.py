@@ -29,7 +29,7 @@ def shardings(tree: PyTree, rules: Rules, mesh: Mesh) -> PyTree:
     Leaves may be abstract. Without a matching rule a leaf is replicated.
 
     Raises:
-      UserError: the devices of an axis cannot share a dimension evenly.
+      UserError: The devices of an axis cannot share a dimension evenly.
     """
     leaves = [
         NamedSharding(mesh, _checked(path, leaf, _first_match(path, rules), mesh))

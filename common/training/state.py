@@ -18,9 +18,9 @@ class TrainState:
     """What a step takes and returns; also a tree of its shardings.
 
     Attributes:
-      step: updates made so far, int32 scalar; also the step whose batch comes next.
-      trainable: the method's learned tree.
-      opt_state: the optimizer's moments and counters.
+      step: Updates made so far, int32 scalar; also the step whose batch comes next.
+      trainable: The method's learned tree.
+      opt_state: The optimizer's moments and counters.
     """
 
     step: PyTree

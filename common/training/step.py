@@ -25,8 +25,8 @@ class Feed:
     """What one call reads, stacked along a leading axis of slots; also a tree of its shardings.
 
     Attributes:
-      steps: the step of each slot, int32 [slots]; `UNUSED` in slots without one.
-      batches: the source's batches of these steps.
+      steps: The step of each slot, int32 [slots]; `UNUSED` in slots without one.
+      batches: The source's batches of these steps.
     """
 
     steps: PyTree
@@ -39,10 +39,10 @@ class CallResult:
     """What one call tells the host.
 
     Attributes:
-      step: the state's step after the call, int32 scalar; short of the last one if a step
+      step: The state's step after the call, int32 scalar; short of the last one if a step
         was refused.
-      count: steps that were tried, int32 scalar.
-      sums: the loss and each metric, summed over the steps that were tried.
+      count: Steps that were tried, int32 scalar.
+      sums: The loss and each metric, summed over the steps that were tried.
     """
 
     step: PyTree

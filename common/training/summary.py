@@ -21,11 +21,11 @@ def summary_rows(
     """Return the rows of the table: those of the method and the loop's own.
 
     Args:
-      method: its name.
-      reported: what `Method.load` reports.
-      config: the run's.
-      mesh: the devices that take part.
-      workdir: the run's folder.
+      method: Its name.
+      reported: What `Method.load` reports.
+      config: The run's.
+      mesh: The devices that take part.
+      workdir: The run's folder.
     """
     kind = mesh.devices.flat[0].device_kind
     processes = jax.process_count()

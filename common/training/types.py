@@ -29,7 +29,7 @@ class Source(Protocol):
     exactly the batch that the interrupted one would have read.
 
     Attributes:
-      fingerprint: changes whenever the data or their order do.
+      fingerprint: Changes whenever the data or their order do.
     """
 
     fingerprint: str
@@ -59,14 +59,14 @@ class RunInputs:
     """What `Method.load` found.
 
     Attributes:
-      frozen: weights and caches, host (numpy) or device arrays; an argument of every step.
-      source: which examples belong to which step.
-      fingerprints: name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
+      frozen: Weights and caches, host (numpy) or device arrays; an argument of every step.
+      source: Which examples belong to which step.
+      fingerprints: Name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
         The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
         said and not refused.
-      earlier: name -> how to compute a fingerprint that only older versions recorded. It is
+      earlier: Name -> how to compute a fingerprint that only older versions recorded. It is
         asked for where a checkpoint has the name, and `fingerprints` has not.
-      notes: what `save` needs beside the trainable tree, e.g. class names, as JSON would hold
+      notes: What `save` needs beside the trainable tree, e.g. class names, as JSON would hold
         it. Checkpoints keep it, so that `common.training.unfinished` can do without the data.
     """
 
@@ -82,11 +82,11 @@ class Card:
     """What `Method.publish` says of a run, for its model card.
 
     Attributes:
-      title: its heading.
-      classnames: the classes that were learned, if any.
-      facts: rows of the table "what was learned from", e.g. {"photos": "5 of each class"}.
-      tags: for the hub's search.
-      library: what loads the files, as the hub calls it; "" for this library alone.
+      title: Its heading.
+      classnames: The classes that were learned, if any.
+      facts: Rows of the table "what was learned from", e.g. {"photos": "5 of each class"}.
+      tags: For the hub's search.
+      library: What loads the files, as the hub calls it; "" for this library alone.
       usage: Markdown on how the run is loaded; {repository} stands for its name on the hub.
     """
 
@@ -103,14 +103,14 @@ class Evaluation:
     """What `Method.evaluate` measured.
 
     Attributes:
-      metrics: flat, name -> number.
-      baselines: the same names or others, for what the method is compared with.
-      pictures: name -> uint8 image [height, width, 3]. The loop writes them as `NAME.png` into
+      metrics: Flat, name -> number.
+      baselines: The same names or others, for what the method is compared with.
+      pictures: Name -> uint8 image [height, width, 3]. The loop writes them as `NAME.png` into
         the run's folder and shows them in TensorBoard.
-      details: what no single number says, by name, as JSON would hold it.
-      files: name -> what JSON holds. The loop writes them as `NAME.json`.
-      tables: name -> rows of the same columns. The loop writes them as `NAME.csv`.
-      seed: of what was measured, where it is not the config's.
+      details: What no single number says, by name, as JSON would hold it.
+      files: Name -> what JSON holds. The loop writes them as `NAME.json`.
+      tables: Name -> rows of the same columns. The loop writes them as `NAME.csv`.
+      seed: Of what was measured, where it is not the config's.
     """
 
     metrics: Mapping[str, float]

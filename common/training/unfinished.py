@@ -25,11 +25,11 @@ class UnfinishedRun:
     """The newest checkpoint that can be read, on this machine's memory alone.
 
     Attributes:
-      step: updates made.
-      trainable: the method's learned tree, as `Method.save` is given it, less the rows that
+      step: Updates made.
+      trainable: The method's learned tree, as `Method.save` is given it, less the rows that
         only filled up the run's devices. Names are those of the tree's dictionaries.
-      fingerprints: as the run began: its `RunInputs.fingerprints`, and "data".
-      notes: as the run began: its `RunInputs.notes`.
+      fingerprints: As the run began: its `RunInputs.fingerprints`, and "data".
+      notes: As the run began: its `RunInputs.notes`.
     """
 
     step: int
@@ -45,7 +45,7 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
     the folder is changed, so the run may go on meanwhile.
 
     Raises:
-      UserError: there is no checkpoint, or none that can be read.
+      UserError: There is no checkpoint, or none that can be read.
     """
     config = read_config(workdir)
     directory = workdir / "checkpoints"

@@ -15,8 +15,8 @@ class FlopMeter:
     counts as often as it is computed.
 
     Args:
-      mesh: the run's devices.
-      updates: of one call.
+      mesh: The run's devices.
+      updates: Of one call.
     """
 
     def __init__(self, mesh: Mesh, updates: int) -> None:

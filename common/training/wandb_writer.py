@@ -19,7 +19,7 @@ def require_wandb(project: str) -> ModuleType | None:
     """Return the package, if a project is named.
 
     Raises:
-      UserError: it is not installed.
+      UserError: It is not installed.
     """
     if not project:
         return None

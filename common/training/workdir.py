@@ -74,11 +74,11 @@ def check_workdir(
     A run of which no update is saved may be given any other config.
 
     Args:
-      workdir: the run's folder.
-      config: what the run is to be.
-      evaluation_fields: see `Method`; they may differ as the harmless ones may.
-      writes: see `Method`.
-      defaults: of the method's fields. A run that is older than a field did what its default
+      workdir: The run's folder.
+      config: What the run is to be.
+      evaluation_fields: See `Method`; they may differ as the harmless ones may.
+      writes: See `Method`.
+      defaults: Of the method's fields. A run that is older than a field did what its default
         says; where it did not, `common.old_spellings` holds what it did.
 
     Returns:

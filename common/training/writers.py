@@ -36,12 +36,12 @@ def read_evaluations(workdir: AnyPath, before: int, length: int) -> list[dict[st
     """Return the metrics of a run's evaluations ahead of step `before`, oldest first.
 
     Args:
-      workdir: the run's folder.
-      before: the step.
-      length: bytes of `metrics.jsonl` that count; what follows may be half a line.
+      workdir: The run's folder.
+      before: The step.
+      length: Bytes of `metrics.jsonl` that count; what follows may be half a line.
 
     Raises:
-      UserError: the file is damaged.
+      UserError: The file is damaged.
     """
     path = within(workdir, "metrics.jsonl")
     if not before or not path.exists():
@@ -65,11 +65,11 @@ class MetricWriter:
     """Appends to a run's metrics; use as a context manager.
 
     Args:
-      workdir: the run's folder.
-      step: where the run resumes. TensorBoard forgets what came after it.
-      length: bytes of `metrics.jsonl` that the run had written by then. What follows was
+      workdir: The run's folder.
+      step: Where the run resumes. TensorBoard forgets what came after it.
+      length: Bytes of `metrics.jsonl` that the run had written by then. What follows was
         written by an interrupted run after its last checkpoint, and is written once more.
-      others: further writers, which receive the same.
+      others: Further writers, which receive the same.
     """
 
     def __init__(
@@ -152,8 +152,8 @@ class _Events:
     tensorboardX's own writer has a thread, which a full disk ends; the run then waits for it.
 
     Args:
-      folder: where the file goes.
-      forget: the step from which TensorBoard is to forget what other files hold; 0 for nothing.
+      folder: Where the file goes.
+      forget: The step from which TensorBoard is to forget what other files hold; 0 for nothing.
     """
 
     def __init__(self, folder: Path, forget: int) -> None:

@@ -14,7 +14,7 @@ def unet_table(linear_projection: bool) -> Table:
     """Return the table of `common.diffusion.UNet`.
 
     Args:
-      linear_projection: the configuration's `use_linear_projection`: whether the projections
+      linear_projection: The configuration's `use_linear_projection`: whether the projections
         around transformer blocks are stored as linear maps instead of 1x1 convolutions. The
         model computes the same either way.
     """

@@ -15,7 +15,7 @@ def torch_archive(value: object) -> bytes:
     with any other. `torch.load(weights_only=True)` accepts it.
 
     Args:
-      value: dicts of text, whole numbers, None, float32 arrays and further such dicts.
+      value: Dicts of text, whole numbers, None, float32 arrays and further such dicts.
     """
     storages: list[bytes] = []
     program = pickle.PROTO + b"\x02" + _opcodes(value, storages) + pickle.STOP

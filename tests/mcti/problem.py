@@ -158,10 +158,10 @@ def problem(*, devices=1, seed=0, own_clip_text=False, **changes):
     """Random photos under random networks.
 
     Args:
-      devices: how many share the rows.
-      seed: of everything.
-      own_clip_text: a deeper text tower for the class feature, as Stable Diffusion 2 needs.
-      changes: of the configuration.
+      devices: How many share the rows.
+      seed: Of everything.
+      own_clip_text: A deeper text tower for the class feature, as Stable Diffusion 2 needs.
+      changes: Of the configuration.
     """
     config = settings(**changes)
     text = TextTower(TEXT)

@@ -63,9 +63,9 @@ def xl_problem(tiny: TinyXL, number: int = 1, **changes) -> XLProblem:
     """Random photos under the tiny model.
 
     Args:
-      tiny: the model.
-      number: of the text encoder whose CLIP there is.
-      changes: of the configuration.
+      tiny: The model.
+      number: Of the text encoder whose CLIP there is.
+      changes: Of the configuration.
     """
     config = settings(**{"samples": SAMPLES, "vectors": VECTORS, "init_word": "thing"} | changes)
     sd, clip = tiny.sd, tiny.clips[number]

@@ -33,7 +33,7 @@ def check_heads(heads: int, width: int) -> None:
     """Refuse a number of heads that cannot share the width.
 
     Raises:
-      UserError: it does not divide the width.
+      UserError: It does not divide the width.
     """
     if width % heads:
         raise UserError(f"aggregator.heads={heads} does not divide the joint width {width}.")

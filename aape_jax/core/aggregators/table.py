@@ -30,7 +30,7 @@ def make_aggregator(config: ConfigDict) -> Aggregator:
     """Return the form that `aggregator.kind` names.
 
     Raises:
-      UserError: an option is out of range.
+      UserError: An option is out of range.
     """
     check_choices(config, CHOICES, "aggregator.")
     check_ranges(config, RANGES, "aggregator.")
