@@ -371,6 +371,27 @@ MUTATIONS = (
         "test_learning_rates.py",
     ),
     Mutation(
+        "a mix of prompts is said to have left them",
+        "aape_jax/core/diagnostics.py",
+        "not isinstance(objective.aggregator, MIXES)",
+        "True",
+        "aape/test_diagnostics.py",
+    ),
+    Mutation(
+        "new classes need sentences",
+        "aape_jax/classification/inputs.py",
+        "open_bank(config, config.data, dataset.classnames, learned)",
+        "open_bank(config, config.data, dataset.classnames)",
+        "aape/test_class_features.py",
+    ),
+    Mutation(
+        "a target's classes are told by a run that has no sentence of them",
+        "aape_jax/classification/testsets.py",
+        "for row, (name, told) in named if told}",
+        "for row, (name, told) in named}",
+        "aape/test_class_features.py",
+    ),
+    Mutation(
         "CLIP scores by a SigLIP",
         "aape_jax/captioning/report.py",
         "    if scorer.bias:\n",
