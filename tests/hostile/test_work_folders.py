@@ -245,7 +245,9 @@ def test_the_second_is_refused_and_has_written_nothing(run, monkeypatch):
     with lock.locked(run):
         before = {x: x.read_bytes() for x in run.rglob("*") if x.is_file()}
         for second in (lock.locked(run).__enter__, lambda: lock.require_free(run)):
-            with pytest.raises(UserError, match=rf"in use: process {os.getpid()} on .* trains"):
+            with pytest.raises(
+                UserError, match=rf"in use: process {os.getpid()} on .* is training"
+            ):
                 second()
         assert {x: x.read_bytes() for x in run.rglob("*") if x.is_file()} == before
     lock.require_free(run)
