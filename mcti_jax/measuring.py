@@ -1,5 +1,6 @@
 """What the saved tokens of a run come to, on its own photos or others of the same classes."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -62,11 +63,15 @@ def _measured_on(config: ConfigDict, data: str) -> OpenedDataset:
     Raises:
       UserError: The other data set cannot be opened.
     """
-    places = [place for place in (config.data, config.add) if place]
-    other = open_further(data, own=places, holdout=config.holdout)
+
+    @functools.cache
+    def opened() -> OpenedDataset:
+        return open_own(config)[0]
+
+    other = open_further(data, lambda: opened().train, config.holdout)
     nothing = replace(other, train=other.train.take([]), val=None)
     try:
-        own, _ = open_own(config)
+        own = opened()
     except UserError as error:
         say(f"The photos that the run learned from are not at hand, so no baseline is: {error}")
         return nothing

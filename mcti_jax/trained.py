@@ -8,7 +8,6 @@ run.draw("a photo of <dog2> on the beach")[0].save("beach.png")
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,6 +26,7 @@ from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import frozen_dtype, product_precision
+from common.protocols.models import cache_of
 from configs.mcti import defaults
 from mcti_jax.evaluation import token_features
 from mcti_jax.formats import (
@@ -118,7 +118,7 @@ class TrainedTokens:
         features = self.clip.image_features(photos)
         config, classes = self.config, self.class_features
         if names:
-            cache = Path(config.cache).expanduser()
+            cache = cache_of(config)
             further = named_features(self.clip, names, TEMPLATES[self.config.templates], cache)
             classes = np.concatenate([classes, further])
         cosines = features @ classes.T

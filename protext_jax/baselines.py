@@ -23,6 +23,7 @@ from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
 from common.protocols.corpus import match_texts
+from common.protocols.models import cache_of
 from common.text import some
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
@@ -86,7 +87,7 @@ def text_baselines(
         for x in group
     ]
     # All at once, so that every length of text is compiled for once.
-    features = normalise(text_features(clip, flat, Path(config.cache).expanduser()))
+    features = normalise(text_features(clip, flat, cache_of(config)))
     feature = dict(zip(flat, features, strict=True))
 
     def ensemble(name: str, groups: Groups) -> Float[np.ndarray, "k p"]:

@@ -14,6 +14,7 @@ from common.data.clip_features import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.photos.broken import named_together
+from common.protocols.models import cache_of
 from protext_jax.baselines import Material, text_baselines
 from protext_jax.coop import as_learned, train_coop
 from protext_jax.files import LearnedPrompts
@@ -47,7 +48,7 @@ class EvaluationInputs:
     @property
     def cache(self) -> Path:
         """The folder of features."""
-        return Path(self.config.cache).expanduser()
+        return cache_of(self.config)
 
     @cached_property
     def pictures(self) -> dict[str, np.ndarray]:

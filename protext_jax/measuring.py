@@ -1,12 +1,11 @@
 """What the saved prompts of a run come to, on its own test sets or on any other data."""
 
-from pathlib import Path
-
 from ml_collections import ConfigDict
 
 from common.clip import load_clip
 from common.paths import AnyPath
 from common.progress import say
+from common.protocols.models import cache_of
 from common.training import Evaluation
 from protext_jax.baselines import check_cupl, read_material
 from protext_jax.classnames import remark
@@ -38,7 +37,7 @@ def measure_prompts(
     texts = gather_texts(config, clip.tokenizer)
     sets = own_set(config, data) if data else make_test_sets(config, texts)
     specs = [data] if data else [config.data, *config.targets]
-    sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
+    sentences = encode_sentences(clip, texts, cache_of(config))
     material = read_material(config, texts.matched.sentences)
     remarks = [*check_cupl(config, sets, material), *filter(None, map(remark, specs))]
     for line in remarks:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +27,7 @@ from common.nesting import nest
 from common.paths import AnyPath
 from common.precision import frozen_dtype
 from common.protocols.epochs import Sampler, steps_per_epoch
+from common.protocols.models import cache_of
 from common.seeds import random_key
 from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
@@ -113,7 +113,7 @@ class ProText(Method):
         self.remarks = [*texts.matched.report(), *notes]
         for line in (*texts.matched.remarks(), *notes):
             say(line)
-        sentences = encode_sentences(clip, texts, Path(config.cache).expanduser())
+        sentences = encode_sentences(clip, texts, cache_of(config))
         self.measured = EvaluationInputs(config, clip, texts, sentences, sets, material)
         self.measured.encode()
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))

@@ -87,7 +87,8 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
     names = [dataset.classnames[row] for row in competing]
     say_untold(config, class_kinds(config), names, texts.told[competing])
     targets = tuple(
-        open_target(config, spec, dataset.classnames, texts.told) for spec in config.targets
+        open_target(config, spec, lambda: dataset.train, dataset.classnames, texts.told)
+        for spec in config.targets
     )
     clip = clip_of(config)
     require_one_width(clip, train, texts, repr(config.data))

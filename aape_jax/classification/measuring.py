@@ -13,6 +13,7 @@ from aape_jax.core.head import Head
 from aape_jax.core.heads_file import head_file, read_head, require_fit
 from aape_jax.core.presets import ALWAYS, OWN, class_kinds, variants
 from aape_jax.task import evaluated
+from common.data import FeatureSplit, ImageSplit, open_dataset
 from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation
@@ -56,7 +57,11 @@ def open_own_sets(config: ConfigDict) -> OpenedSets:
 def open_other_set(config: ConfigDict, data: str) -> OpenedSets:
     """Open photos of classes of which only the names need be known."""
     config = without_lost_sentences(config, class_kinds(config))
-    target = open_target(config, data)
+
+    def learned() -> ImageSplit | FeatureSplit:
+        return open_dataset(config.data, holdout=config.holdout).train
+
+    target = open_target(config, data, learned)
     clip = clip_of(config)
     require_one_width(clip, target.dataset.test, target.texts, repr(data))
     return text_width(target.texts, clip), lambda: {

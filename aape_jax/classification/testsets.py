@@ -1,6 +1,6 @@
 """The photos that a classification run is measured on, and the classes that compete on them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,7 @@ def own_sets(
 def open_target(
     config: ConfigDict,
     spec: str,
+    learned: Callable[[], ImageSplit | FeatureSplit],
     run_classnames: Sequence[str] = (),
     run_told: Sequence[bool] | Bool[np.ndarray, "k"] = (),
 ) -> Target:
@@ -115,13 +116,14 @@ def open_target(
     Args:
       config: The run's.
       spec: The data set's string.
+      learned: As of `open_further`.
       run_classnames: The run's own classes, in their order.
       run_told: Which of them the run has sentences of.
 
     Raises:
       UserError: It cannot be opened, or nothing can be measured on it.
     """
-    dataset = open_further(spec, own=(config.data,), holdout=config.holdout)
+    dataset = open_further(spec, learned, config.holdout)
     shown_alone = config.protocol == DOMAIN_GENERALISATION
     dataset = measurable(spec, dataset, shown_alone=shown_alone)
     names, kinds = dataset.classnames, class_kinds(config)

@@ -163,6 +163,11 @@ class FeatureSplit:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def digests(self) -> list[bytes]:
+        """What is equal for equal rows of features."""
+        return [row.tobytes() for row in self.features]
+
 
 Split = TypeVar("Split", ImageSplit, FeatureSplit)
 

@@ -24,9 +24,13 @@ def photos(tmp_path, write_photo):
     return write
 
 
+def train_of(spec):
+    return lambda: open_dataset(spec, holdout=1).train
+
+
 def test_all_of_a_folder_without_parts(photos, capsys):
     own, other = photos("own", 3), photos("other", 4, seed=9)
-    found = open_further(other, own=(own,), holdout=1)
+    found = open_further(other, train_of(own), 1)
     assert np.bincount(found.test.labels).tolist() == [4, 4] and not len(found.train)
     said = "has no test part: measured on 8 examples."
     assert capsys.readouterr().out.strip().endswith(said)
@@ -34,7 +38,7 @@ def test_all_of_a_folder_without_parts(photos, capsys):
 
 def test_what_was_learned_from_is_left_out(photos, capsys):
     own, other = photos("own", 3), photos("other", 5)  # Its first three are those of `own`.
-    found = open_further(other, own=(own,), holdout=1)
+    found = open_further(other, train_of(own), 1)
     assert found.test.names == tuple(
         f"{name}/{n}.png" for name in ("cat", "dog") for n in (2, 3, 4)
     )
@@ -43,14 +47,14 @@ def test_what_was_learned_from_is_left_out(photos, capsys):
 
 def test_of_the_same_folder_what_was_held_out_is_left(photos):
     own = photos("own", 3)
-    found = open_further(own, own=(own,), holdout=1)
+    found = open_further(own, train_of(own), 1)
     assert found.test.names == open_dataset(own, holdout=1).test.names
 
 
 def test_where_nobody_can_tell_it_is_as_in_training(photos, tmp_path, capsys):
     own, moved = photos("own", 3), photos("moved", 3)
     shutil.rmtree(tmp_path / "own")
-    found = open_further(moved, own=(own,), holdout=1)
+    found = open_further(moved, train_of(own), 1)
     assert found.test.names == ("cat/2.png", "dog/2.png")
     assert "only the last 1 of each class are measured on" in capsys.readouterr().out
 
@@ -59,7 +63,7 @@ def test_a_test_part_is_taken_as_it_is(photos, tmp_path, capsys):
     own = photos("own", 3)
     photos("parted/train", 2, seed=1)
     photos("parted/test", 4)
-    found = open_further(f"folder:{tmp_path / 'parted'}", own=(own,), holdout=1)
+    found = open_further(f"folder:{tmp_path / 'parted'}", train_of(own), 1)
     assert len(found.test) == 8 and len(found.train) == 4 and not capsys.readouterr().out
 
 
@@ -70,17 +74,17 @@ def test_features(tmp_path):
         arrays = {"features": rows[list(kept)], "labels": labels[list(kept)]}
         np.savez(tmp_path / f"{name}.npz", classnames=["cat", "dog"], **arrays)
     own, other = (f"features:{tmp_path / name}.npz" for name in ("own", "other"))
-    found = open_further(other, own=(own,), holdout=1)
+    found = open_further(other, train_of(own), 1)
     np.testing.assert_array_equal(found.test.features, rows[[1, 2, 4, 5]])
 
 
 def test_photos_of_a_program():
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
     held = Dataset.from_arrays(pixels, [0, 0, 0, 1, 1, 1], ["cat", "dog"])
-    found = open_further(held.spec, own=(held.spec,), holdout=1)
+    found = open_further(held.spec, train_of(held.spec), 1)
     assert len(found.test) == 2
 
 
 def test_what_cannot_be_opened_is_refused(photos):
     with pytest.raises(UserError, match="does not exist"):
-        open_further("folder:/nowhere", own=(photos("own", 2),), holdout=1)
+        open_further("folder:/nowhere", train_of(photos("own", 2)), 1)

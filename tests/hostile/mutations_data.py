@@ -11,7 +11,7 @@ MUTATIONS = (
     Mutation(
         "measured on what was learned from",
         "common/data/further.py",
-        "if digest not in learned]",
+        "if digest not in seen]",
         "if digest]",
         "data/test_further.py",
     ),
