@@ -3,8 +3,9 @@
     python -m aape_jax.evaluate --workdir=DIR [--data=DATASET] [--cache=FOLDER]
 
 Without `--data`: on the run's own test photos. With it: on another data set, in another style or
-of other things; a classifier then gets all class names, and needs neither sentences nor
-training. A captioning run also answers questions, e.g. `--data=pocket:questions`.
+of other things; a classifier then gets all class names, with those sentences of them that the
+run's `prompts.source` holds, and no training. A captioning run also answers questions, e.g.
+`--data=pocket:questions`.
 
 For example:
 

@@ -15,6 +15,7 @@ from common.errors import UserError
 from common.files import read_json
 from common.progress import say
 from common.protocols.corpus import match_texts
+from common.protocols.table import POCKET
 from common.text import some
 
 PER_TEMPLATE = 10
@@ -72,11 +73,12 @@ def known_sentences(
       UserError: The corpus cannot be read, or two of its keys mean one class.
     """
     source = config.prompts.source
-    if source == "pocket" and not dataset.startswith("pocket:"):
-        return ((),) * len(classnames)
-    by_name = _opened(config, dataset)
+    # The bundled sentences are about bundled sets alone; elsewhere, the run's own classes have its.
+    bundled = source != "pocket" or dataset.startswith(POCKET)
+    by_name = _opened(config, dataset if bundled else config.data)
     aliased = _aliased(config.prompts.aliases, classnames, by_name, strangers=True)
-    keys = {**match_texts(classnames, by_name, source).keys, **aliased}
+    unaliased = [name for name in classnames if name not in aliased]
+    keys = {**match_texts(unaliased, by_name, source).keys, **aliased}
     labels = {name: label for label, name in enumerate(numbered)}
     chosen = []
     for name in classnames:

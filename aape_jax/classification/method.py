@@ -31,7 +31,7 @@ from aape_jax.classification.summary import advice, fingerprints, summary
 from aape_jax.core.diagnostics import attention_picture, drifted, teacher_report
 from aape_jax.core.head import Head
 from aape_jax.core.objective import Batch, Objective
-from aape_jax.core.optimizer import counts, make_optimizer
+from aape_jax.core.optimizer import check_counts, counts, make_optimizer
 from aape_jax.core.presets import ALWAYS, class_kinds, say_repeated, variants
 from aape_jax.task import Task, evaluated, summed
 from common.checks import Range, check_ranges
@@ -60,12 +60,14 @@ class Classification(Task):
 
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
-        """Fill in the loop's counts, where a schedule says them and not the user."""
+        """Fill in the loop's counts where a schedule says them; others are refused then."""
         check_applied(config)
         config = with_defaults(config)
         if config.schedule == "counts":
             return config
-        return changed(config, counts(config, training_examples(config)))
+        planned = counts(config, training_examples(config))
+        check_counts(config, planned, get_config())
+        return changed(config, planned)
 
     def open(self, mesh: Mesh) -> Mapping[str, str]:
         """Open photos, sentences and CLIP."""
@@ -188,7 +190,7 @@ class Classification(Task):
         material: Material = self.material
         if not (self.config.pictures and material.photos and material.bank.sentences):
             return {}
-        rows = np.linspace(0, self.examples - 1, self.config.pictures).astype(int)
+        rows = np.unique(np.linspace(0, self.examples - 1, self.config.pictures).astype(int))
         objective = self.objectives[self.name]
         batch = as_batch(frozen, rows, 0, objective.head.classes)
         _, attention = teacher_report(objective, params, batch, jax.random.key(0))

@@ -47,6 +47,28 @@ def counts(config: ConfigDict, examples: int) -> dict[str, int]:
     }
 
 
+def check_counts(config: ConfigDict, planned: Mapping[str, int], usual: ConfigDict) -> None:
+    """Refuse counts of the user's that a schedule would replace.
+
+    Args:
+      config: The run's.
+      planned: What `counts` gives.
+      usual: The default config, whose counts are nobody's choice.
+
+    Raises:
+      UserError: It names the first, and how to have it.
+    """
+    own = {name: config[name] for name, value in planned.items() if config[name] != value}
+    chosen = {name: value for name, value in own.items() if value != usual[name]}
+    if chosen:
+        name, value = next(iter(chosen.items()))
+        whole = {"schedule": "counts", **planned, **chosen}
+        fields = ",".join(f"{key}={number}" for key, number in whole.items())
+        raise UserError(
+            f"schedule={config.schedule} sets {name}={planned[name]}, not {value}: give {fields}."
+        )
+
+
 def rate_by_epoch(
     base: float, total_steps: int, an_epoch: int, warmup_epochs: int, warmup_rate: float
 ) -> Callable[[Array | int], AnyArray]:

@@ -4,12 +4,14 @@ import json
 import re
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import aape_jax
 from aape_jax.classification import class_texts
+from aape_jax.classification import method as method_module
 from aape_jax.classification.bank import Bank, read_bank, read_known
 from aape_jax.classification.class_texts import (
     BankTexts,
@@ -256,7 +258,8 @@ def test_the_same_sentences_are_drawn_of_a_class_wherever_it_stands(monkeypatch)
     assert isinstance(opened, BankTexts) and opened.sentences == (drawn[7], (), drawn[2])
     monkeypatch.setattr(class_texts, "open_dataset", lambda *_, **__: pytest.fail("opened twice"))
     assert open_classes(config, "pocket:rare", some, ("sentences",), names) == opened
-    assert known_sentences(config, "folder:mine", some) == ((), (), ())
+    assert known_sentences(config, "folder:mine", some, names) == (drawn[7], (), drawn[2])
+    assert known_sentences(config, "folder:mine", ("cat", "dog")) == ((), ())
     alone = known_sentences(config, "pocket:second", tuple(pocket_descriptions("second")))
     turned = known_sentences(config, "pocket:second", tuple(pocket_descriptions("second"))[::-1])
     assert alone == turned[::-1]
@@ -278,6 +281,53 @@ def test_aliases_hold_for_strangers_too(tmp_path):
     )
     assert known_sentences(config, "folder:x", ("zebra", "c", "a")) == (("y",), (), ("x",))
     assert known_sentences(config, "folder:x", ("c",)) == ((),)
+
+
+def test_a_class_with_an_alias_has_no_other_key(tmp_path):
+    """As in training, where two keys that are like its name are no matter."""
+    (tmp_path / "corpus.json").write_text(json.dumps({"sea_fish": ["x"], "Sea Fish": ["y"]}))
+    (tmp_path / "aliases.json").write_text(json.dumps({"seafish": "Sea Fish"}))
+    config = settings(
+        prompts__source=f"json:{tmp_path}/corpus.json", prompts__aliases=f"{tmp_path}/aliases.json"
+    )
+    expected = (("y",),)
+    assert read_corpus(config, "folder:x", ("seafish",)) == expected
+    assert known_sentences(config, "folder:x", ("seafish",)) == expected
+
+
+def test_no_photo_is_drawn_twice_beside_its_sentences(tmp_path, small_second, monkeypatch):
+    drawn = []
+
+    def draw(photos, *_):
+        drawn.append(len(photos))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(method_module, "attention_picture", draw)
+    fields = f"{small_second},cache={tmp_path / 'features'}".replace("pictures=0", "pictures=99")
+    method = find_method(get_config(fields))
+    mesh = make_mesh(1, 1)
+    frozen = method.load(mesh).frozen
+    trainable = method.init(jax.random.key(0))
+    method._attention(trainable["aape"], frozen)
+    assert drawn == [8 * 2]
+
+
+def test_photos_elsewhere_of_the_runs_classes_are_measured_as_in_training(tmp_path, small_second):
+    """The bundled sentences stand for the run's classes wherever photos of them lie."""
+    second = open_dataset("pocket:second")
+    for row, label in enumerate(second.test.labels):
+        folder = tmp_path / "photos" / second.classnames[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        second.test.load(row).save(folder / f"{row}.png")
+    spec = f"folder:{tmp_path / 'photos'}"
+    fields = f"{small_second},targets=({spec},),cache={tmp_path / 'features'}"
+    result = train(find_method(get_config(fields)), tmp_path / "run")
+    config = read_config(tmp_path / "run", defaults())
+    found = measure_heads(config, tmp_path / "run", spec)
+    assert found.metrics["accuracy"] == result["metrics"]["photos/accuracy"]
+    for row in ("clip", "cupl", "paper"):
+        expected = result["baselines"][row]["photos/accuracy"]
+        assert found.baselines[row]["accuracy"] == expected
 
 
 @pytest.fixture

@@ -186,6 +186,7 @@ def test_bad_input_of_retrieval(world, tmp_path, changes, sentence):
         ({"prompts.source": "features:none.npz"}, "none.npz"),
         ({"loss.lambda": "-2"}, "loss.lambda=-2.0 is out of range"),
         ({"schedule": "long"}, "schedule='long' is unknown"),
+        ({"schedule": "short"}, "schedule=short sets updates="),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_written(world, tmp_path, changes, sentence):

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from aape_jax.core.optimizer import counts, epochs, make_optimizer, rate_by_epoch
+from aape_jax.core.optimizer import check_counts, counts, epochs, make_optimizer, rate_by_epoch
 from aape_jax.task import Epochs
 from common.errors import UserError
 from tests.aape.problem import settings
@@ -35,6 +35,19 @@ def test_counts_are_whole_epochs():
         UserError, match="schedule='long' is unknown; choose one of counts, short, coop"
     ):
         counts(settings(schedule="long"), examples=100)
+
+
+def test_counts_that_a_schedule_would_replace_are_refused():
+    usual = settings()
+    planned = counts(settings(schedule="short"), examples=100)
+    for harmless in ({}, planned, {"eval_every": usual.eval_every}):
+        check_counts(settings(schedule="short", **harmless), planned, usual)
+    with pytest.raises(UserError) as error:
+        check_counts(settings(schedule="short", updates=7, eval_every=6), planned, usual)
+    assert str(error.value) == (
+        "schedule=short sets updates=30, not 7: give schedule=counts,updates=7,steps_per_call=3,"
+        "log_every=3,save_every=0,eval_every=6."
+    )
 
 
 def test_sgd_is_pytorchs_and_the_aggregator_has_its_own_rate():
