@@ -82,14 +82,24 @@ def text_rows(tests: Mapping[str, TestSet]) -> dict[str, Row]:
 
 
 def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
-    """Train the baselines of `config.baselines` on the same features.
+    """Train those baselines of `config.baselines` that can be measured, on the same features.
 
     Raises:
       UserError: A name is unknown.
     """
     check_baselines(config)
-    rows = {name: ROWS[name](name, config, material) for name in config.baselines}
+    idle = [name for name in config.baselines if not _can_measure(name, material)]
+    if idle and material.tests:
+        say(f"{', '.join(idle)}: left out, for no test set is of the learned classes.")
+    names = [name for name in config.baselines if name not in idle]
+    rows = {name: ROWS[name](name, config, material) for name in names}
     return {name: row for name, row in rows.items() if row is not None}
+
+
+def _can_measure(name: str, material: Material) -> bool:
+    """Return whether some test set is of classes that a baseline tells apart."""
+    of_others = name in LEARNERS or (name in FEW_SHOT and FEW_SHOT[name].other_classes)
+    return bool(material.tests if of_others else learned_tests(material))
 
 
 def check_baselines(config: ConfigDict) -> None:

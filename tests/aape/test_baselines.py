@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aape_jax.classification.baselines import few_shot
 from aape_jax.classification.baselines.few_shot import (
     FEW_SHOT,
     TIP_ALPHA,
@@ -37,6 +38,15 @@ def test_tip_adapter_is_its_formula():
     np.testing.assert_allclose(tip_adapter(own)(x, None), expected, rtol=1e-4)
     with pytest.raises(ValueError, match="no path"):
         tip_adapter(own)(x, own.w)
+
+
+def test_tip_adapter_compares_some_photos_at_a_time(monkeypatch):
+    own, x, _ = problem()
+    whole, sizes, exp = tip_adapter(own)(x, None), [], np.exp
+    monkeypatch.setattr(few_shot, "TIP_AT_ONCE", 5)
+    monkeypatch.setattr(np, "exp", lambda values: [sizes.append(len(values)), exp(values)][1])
+    np.testing.assert_allclose(tip_adapter(own)(x, None), whole, rtol=1e-5)
+    assert sizes == [5, 5, 5, 5, 4]
 
 
 @pytest.mark.parametrize("name", FEW_SHOT)

@@ -1,9 +1,12 @@
 """Other data sets: over their own classes, from names alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aape_jax.classification.evaluation import learned_tests, text_rows
+from aape_jax.classification import evaluation
+from aape_jax.classification.evaluation import learned_rows, learned_tests, text_rows
 from aape_jax.classification.material import gather
 from common.errors import UserError
 from configs.aape import get_config
@@ -81,3 +84,33 @@ def test_a_class_without_a_feature(tmp_path):
     config = settings(tmp_path, [other(tmp_path, (NAMES[0], "stranger"))])
     with pytest.raises(UserError, match="has no feature of the class 'stranger'"):
         gather(config)
+
+
+@pytest.mark.parametrize(
+    ("measured", "named", "told"),
+    [
+        ("both", ("tip_adapter", "clip_adapter", "linear_probe"), ""),
+        ("other/", ("clip_adapter",), "tip_adapter, linear_probe: left out"),
+        ("", (), ""),
+    ],
+)
+def test_a_baseline_that_cannot_be_measured_is_not_trained(
+    tmp_path, monkeypatch, capsys, measured, named, told
+):
+    config = settings(
+        tmp_path,
+        [other(tmp_path, NAMES[:2])],
+        "subsample=all,baselines=(tip_adapter,clip_adapter,linear_probe)",
+    )
+    material = gather(config)
+    tests = {x: test for x, test in material.tests.items() if measured in ("both", x) and measured}
+    trained = []
+    monkeypatch.setattr(
+        evaluation,
+        "ROWS",
+        {x: lambda name, *_: [trained.append(name), {"accuracy": 1.0}][1] for x in evaluation.ROWS},
+    )
+    rows = learned_rows(config, replace(material, tests=tests))
+    assert tuple(rows) == tuple(trained) == named
+    said = capsys.readouterr().out
+    assert (told in said) and said.count("left out") == bool(told)

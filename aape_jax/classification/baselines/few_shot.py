@@ -27,6 +27,7 @@ TIP_ALPHA, TIP_BETA = 1.17, 1.0
 TIP_ALPHAS = np.linspace(0.1, 3.0, 20, endpoint=False)
 TIP_BETAS = np.linspace(0.1, 7.0, 200, endpoint=False)
 TIP_EPOCHS, TIP_BATCH, TIP_RATE, TIP_DECAY = 20, 256, 1e-3, 1e-2
+TIP_AT_ONCE = 1024  # photos: with all of ImageNet's the affinities take gigabytes
 # The bottleneck and the mix are CLIP-Adapter's; its training is ours.
 ADAPTER_REDUCTION, ADAPTER_RATIO = 4, 0.2
 ADAPTER_EPOCHS, ADAPTER_RATE = 50, 1e-3
@@ -138,7 +139,10 @@ def _tip(problem: Problem, keys: np.ndarray) -> Scores:
     def scores(x: np.ndarray, w: np.ndarray | None) -> np.ndarray:
         if w is not None:
             raise ValueError("Tip-Adapter has no path to classes that it did not learn")
-        return zero_shot(x) + alpha * cached(x @ keys.T, beta)
+        blocks = np.split(x, range(TIP_AT_ONCE, len(x), TIP_AT_ONCE))
+        return np.concatenate(
+            [zero_shot(block) + alpha * cached(block @ keys.T, beta) for block in blocks]
+        )
 
     return scores
 
