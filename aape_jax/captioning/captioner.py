@@ -16,8 +16,9 @@ from ml_collections import ConfigDict
 
 from aape_jax.captioning.prefix import Prefix, apply_linear, linear
 from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
-from aape_jax.core.presets import variants
+from aape_jax.core.presets import OWN, variants
 from aape_jax.task import summed
+from common.errors import UserError
 from common.language import LanguageModel
 
 BASELINE = "none"
@@ -42,13 +43,19 @@ def caption_variants(config: ConfigDict) -> dict[str, CaptionVariant]:
     """Return the run's own variant and those of `config.compare`, but for those without AAPE.
 
     Raises:
-      UserError: An option is out of range.
+      UserError: An option is out of range, or only variants beside the run have AAPE.
     """
     candidates = {
         name: CaptionVariant(Prefix.from_config(variant.lm), prompt_objective(variant))
         for name, variant in variants(config, VARIANTS).items()
     }
-    return {name: variant for name, variant in candidates.items() if variant.prefix.has_aape}
+    known = {name: variant for name, variant in candidates.items() if variant.prefix.has_aape}
+    if known and OWN not in known:
+        raise UserError(
+            f"lm.aape_position={config.lm.aape_position!r} leaves the run without AAPE, and "
+            f"compare={tuple(config.compare)} asks for it: set compare=() or another position."
+        )
+    return known
 
 
 def initial(

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from aape_jax.core.texts import say_cut
 from aape_jax.datasets.caption_set import CaptionSet
 from aape_jax.datasets.question_set import QuestionSet
 from common.clip import CLIP
@@ -64,15 +66,27 @@ def encode_images(
         return {name: encode(part.pictures) for name, part in parts.items()}
 
 
-def caption_tokens(lm: LM, captions: Sequence[Sequence[str]], longest: int) -> Tokens:
+def caption_tokens(
+    lm: LM, captions: Sequence[Sequence[str]], longest: int, called: str = "caption"
+) -> Tokens:
     """Return the tokens of captions after the words that ask for them, with the end token.
 
-    What exceeds `longest` tokens is cut, and its end token with it.
+    What exceeds `longest` tokens is cut, and its end token with it; a line counts such captions.
+
+    Args:
+      lm: Whose tokenizer.
+      captions: Of each image.
+      longest: The most tokens of a caption, its end included.
+      called: As the line calls one of them.
     """
-    rows = [
-        [[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos][:longest] for text in texts]
+    whole = [
+        [[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos] for text in texts]
         for texts in captions
     ]
+    pairs = zip(*map(chain.from_iterable, (captions, whole)), strict=True)
+    if cut := dict.fromkeys(text for text, ids in pairs if len(ids) > longest):
+        say_cut(called, f"lm.length={longest} tokens")(cut)
+    rows = [[ids[:longest] for ids in row] for row in whole]
     lengths = np.zeros((len(rows), max(map(len, rows))), np.int32)
     width = max(len(ids) for row in rows for ids in row)
     ids = np.full((*lengths.shape, width), lm.config.eos, np.int32)

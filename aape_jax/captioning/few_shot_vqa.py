@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.features import ImageFeatures
+from aape_jax.captioning.prefix import ORDERS
 from aape_jax.core.pictures import answer_page
 from aape_jax.datasets.question_set import QuestionSet, by_image
 from common.errors import UserError
@@ -94,7 +95,12 @@ class FewShotVQA:
         """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
 
         Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
+
+        Raises:
+          UserError: A prompt is longer than the language model reads.
         """
+        for shots, prompts in self.prompts.items():
+            self._require_room(shots, prompts)
         width = self.lm.config.width
         blind = {"blind": lambda images: jnp.zeros((len(images.x), 0, width))}
         self.answers = {
@@ -139,6 +145,17 @@ class FewShotVQA:
         ids, mask = _left_padded(texts, self.lm)
         numbers = np.array(images, np.int32).reshape(len(self.rows), shots)
         return Prompts(numbers, self.test.texts.image[self.rows], ids, mask)
+
+    def _require_room(self, shots: int, prompts: Prompts) -> None:
+        """Refuse prompts that are longer than the language model reads, before any is answered."""
+        lm, cells = self.config.lm, self.test.images.grid.shape[1]
+        of_an_image = cells + (lm.aape_tokens if "aape" in ORDERS[lm.aape_position] else 0)
+        longest = (shots + 1) * (of_an_image + prompts.ids.shape[2]) + self.length
+        if longest > self.lm.config.positions:
+            raise UserError(
+                f"vqa.shots={shots}: images, texts and an answer of {longest} tokens exceed the "
+                f"language model's {self.lm.config.positions} positions: give fewer examples."
+            )
 
     def _answer(
         self, name: str, shots: int, show: Callable[[ImageFeatures], Array], lm_params: PyTree

@@ -50,6 +50,7 @@ from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
+from common.training.types import Tell, unheard
 from configs.aape_captioning import get_config
 
 
@@ -63,6 +64,16 @@ class Captioning(Task):
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
     get_config = staticmethod(get_config)
+
+    start: PyTree | None = None
+    """The visual map of another run that training starts from."""
+
+    def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
+        """Open everything and the visual map to start from, then encode it."""
+        rows = self.open(mesh)
+        self._read_map()
+        tell(rows)
+        return self.encode()
 
     def open(self, mesh: Mesh) -> Mapping[str, str]:
         """Open images, captions and all models."""
@@ -95,7 +106,7 @@ class Captioning(Task):
         features, owner = encode_captions(train.captions, self.clip, self.cache)
         self._report(images["test"], features)
         captions, mask = by_class(features, owner, len(train.captions))
-        tokens = caption_tokens(self.lm, train.captions, self.config.lm.length)
+        tokens = caption_tokens(self.lm, train.captions, self.config.lm.length, "training caption")
         tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": self.asking}
         of_images = {"x": images["train"].x, "captions": captions, "mask": mask}
         frozen = {"lm": self.lm_params, **of_images, **tokenised}
@@ -158,6 +169,7 @@ class Captioning(Task):
         # Of any size it takes the memory of one number.
         grid = np.broadcast_to(np.float16(0), (images, *clip.config.vision.grid))
         self._fit(clip, lm, config.lm.asking, images, mesh)
+        self._read_map()
         return RunInputs(*self._prepare(frozen, grid, "abstract"))
 
     def _plan(self) -> None:
@@ -184,7 +196,7 @@ class Captioning(Task):
           mesh: The devices.
 
         Raises:
-          UserError: A caption does not fit the language model, or `lm.map` belongs to others.
+          UserError: A caption does not fit the language model.
         """
         config, (cells, self.channels) = self.config, clip.config.vision.grid
         self.width = clip.config.text.projection
@@ -198,9 +210,15 @@ class Captioning(Task):
                 f"{cells} cells of an image and its caption are {longest} tokens, but "
                 f"lm.model={config.lm.model} has {lm.config.positions} positions."
             )
-        self.start = None
-        if config.lm.map:
-            path = as_path(config.lm.map)
+
+    def _read_map(self) -> None:
+        """Read the visual map that training starts from, where there is one.
+
+        Raises:
+          UserError: It is missing, or belongs to other models.
+        """
+        if self.config.lm.map:
+            path = as_path(self.config.lm.map)
             self.start = read_head(path)
             require_map(path, self.start, self.channels, self.lm.config.width)
 
@@ -302,5 +320,5 @@ class Captioning(Task):
             asker = method.questions(questions)
             prefixes = show_rows(method.captioner, learned)
             rows = asker({name: row.show for name, row in prefixes.items()}, lm_params)
-        write_png(workdir / "eval" / "answers.png", asker.page(cls.name))
+        write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
         return evaluated(rows, {})

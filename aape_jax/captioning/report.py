@@ -1,6 +1,6 @@
 """What a captioning run reports: captions of the test images, their scores, and a page of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,10 @@ from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import ImageFeatures, caption_tokens
 from aape_jax.core.head import parameter_count
 from aape_jax.core.pictures import text_picture
-from aape_jax.core.texts import flattened
+from aape_jax.core.texts import flattened, say_cut
 from aape_jax.datasets.caption_set import CaptionSet
 from common.clip import CLIP
-from common.data.clip_features import image_features, text_features
+from common.data.clip_features import image_features, text_features, too_long
 from common.errors import UserError
 from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
@@ -127,11 +127,11 @@ class CaptionReport:
         """
         self.lm, self.scorer, self.config, self.cache = lm, scorer, config, cache
         self.texts, self.images, self.known = texts, images, known
-        self._tokens = caption_tokens(lm, texts.captions, config.lm.length)
+        self._tokens = caption_tokens(lm, texts.captions, config.lm.length, "test caption")
         self._images = image_features(scorer, texts.pictures, cache)
         flat, self._owner = flattened(texts.captions)
         references = [f"{PREFIX}{caption}" for caption in flat]
-        self._references = text_features(scorer, references, cache)
+        self._references = text_features(scorer, references, cache, _say_cut("test caption"))
 
     def __call__(
         self, prefixes: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
@@ -209,10 +209,11 @@ class CaptionReport:
         """Return all metrics; greedy decoding's carry no prefix."""
         row: Row = {}
         for way, texts in captions.items():
+            prefixed = [f"{PREFIX}{text}" for text in texts]
+            if cut := too_long(self.scorer, prefixed, self.scorer.tokenizer.encode_all(prefixed)):
+                _say_cut("written caption")(cut)
             # What a model writes changes with its training and would only fill the cache.
-            features = self.scorer.text_features(
-                [f"{PREFIX}{text}" for text in texts], truncate=True
-            )
+            features = self.scorer.text_features(prefixed, truncate=True)
             pair = (self._images, features)
             scores = caption_scores(texts, self.texts.captions) | {
                 "clip_score": float(clip_scores(*pair).mean()),
@@ -232,3 +233,8 @@ class CaptionReport:
             written = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
             lines.append([*written, f"people: {self.texts.captions[image][0]}"])
         return text_picture([pictures.load(int(image)) for image in images], lines)
+
+
+def _say_cut(what: str) -> Callable[[Collection[str]], None]:
+    """Return what prints which captions the scores read the first words of."""
+    return say_cut(what, "the scorer's text tower reads")

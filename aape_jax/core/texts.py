@@ -30,16 +30,16 @@ def encode_captions(
     return normalise(text_features(clip, flat, cache, say_cut("caption"))), owner
 
 
-def say_cut(what: str) -> Callable[[Collection[str]], None]:
-    """Return what prints which texts the text tower reads the first words of.
+def say_cut(what: str, limit: str = "the text tower reads") -> Callable[[Collection[str]], None]:
+    """Return what prints which texts are cut to their first words.
 
     Args:
       what: One of them is called.
+      limit: What they are longer than.
     """
 
     def tell(texts: Collection[str]) -> None:
-        named = some(texts, 2)
-        say(f"{counted(len(texts), what)} longer than the text tower reads ({named}): cut.")
+        say(f"{counted(len(texts), what)} longer than {limit} ({some(texts, 2)}): cut.")
 
     return tell
 

@@ -60,12 +60,18 @@ def text_features(
       tell_cut: Told which texts are cut, where some are.
     """
     distinct = list(dict.fromkeys(texts))
-    sequences, room = clip.tokenizer.encode_all(distinct), clip.tokenizer.room
-    if cut := [text for text, ids in zip(distinct, sequences, strict=True) if len(ids) > room]:
+    sequences = clip.tokenizer.encode_all(distinct)
+    if cut := too_long(clip, distinct, sequences):
         tell_cut(cut)
     features = _encode_distinct(clip, clip.tokenizer.pack(sequences, truncate=True), cache)
     row = {text: i for i, text in enumerate(distinct)}
     return features[[row[text] for text in texts]]
+
+
+def too_long(clip: CLIP, texts: Sequence[str], sequences: Sequence[Sequence[int]]) -> list[str]:
+    """Return those of some texts, with their tokens, that do not fit the text tower."""
+    room = clip.tokenizer.room
+    return [text for text, ids in zip(texts, sequences, strict=True) if len(ids) > room]
 
 
 def image_features(

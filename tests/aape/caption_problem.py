@@ -50,7 +50,7 @@ def described(count, seed):
     return Described(CaptionSet(pictures(count), texts), views(colours, seed), captions, mask)
 
 
-def text_vectors(clip, texts, cache):
+def text_vectors(clip, texts, cache, tell_cut=None):
     """A direction for each text."""
     seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
     return np.stack([vectors(WIDTH, seed=seed) for seed in seeds])

@@ -317,8 +317,8 @@ MUTATIONS = (
     Mutation(
         "cut captions end",
         "aape_jax/captioning/features.py",
-        """[*lm.tokenizer.encode(f" {text.strip()}"), lm.config.eos][:longest]""",
-        """[*lm.tokenizer.encode(f" {text.strip()}")[: longest - 1], lm.config.eos]""",
+        "rows = [[ids[:longest] for ids in row] for row in whole]",
+        "rows = [[[*ids[:-1][: longest - 1], lm.config.eos] for ids in row] for row in whole]",
         "aape/test_captioning.py",
     ),
     Mutation(
@@ -397,6 +397,79 @@ MUTATIONS = (
         "    if scorer.bias:\n",
         "    if False:\n",
         "aape/test_siglip_tasks.py",
+    ),
+    Mutation(
+        "bundled sentences of the run's classes lost where photos lie elsewhere",
+        "aape_jax/classification/corpus.py",
+        'bundled = source != "pocket" or dataset.startswith(POCKET)\n'
+        "    by_name = _opened(config, dataset if bundled else config.data)",
+        'if source == "pocket" and not dataset.startswith(POCKET):\n'
+        "        return ((),) * len(classnames)\n"
+        "    by_name = _opened(config, dataset)",
+        "aape/test_class_features.py",
+    ),
+    Mutation(
+        "keys looked for of classes that have an alias",
+        "aape_jax/classification/corpus.py",
+        "keys = {**match_texts(unaliased, by_name, source).keys, **aliased}",
+        "keys = {**match_texts(classnames, by_name, source).keys, **aliased}",
+        "aape/test_class_features.py",
+    ),
+    Mutation(
+        "a variant's captions as those of a run without AAPE",
+        "aape_jax/captioning/captioner.py",
+        "if known and OWN not in known:",
+        "if known is None:",
+        "aape/test_captioning.py",
+    ),
+    Mutation(
+        "no page of answers without AAPE",
+        "aape_jax/captioning/method.py",
+        "asker.page(next(iter(rows)))",
+        "asker.page(cls.name)",
+        "aape/test_few_shot_vqa.py",
+    ),
+    Mutation(
+        "evaluation reads the map that training started from",
+        "aape_jax/captioning/method.py",
+        "self.lm_params = lm.params\n",
+        "self.lm_params = lm.params\n        self._read_map()\n",
+        "aape/test_captioning.py",
+    ),
+    Mutation(
+        "too many examples refused after some answers",
+        "aape_jax/captioning/few_shot_vqa.py",
+        "longest = (shots + 1) *",
+        "longest = 0 *",
+        "aape/test_few_shot_vqa.py",
+    ),
+    Mutation(
+        "captions cut without a line",
+        "aape_jax/captioning/features.py",
+        "if len(ids) > longest)",
+        "if len(ids) < 0)",
+        "aape/test_captioning.py",
+    ),
+    Mutation(
+        "baselines trained that nothing measures",
+        "aape_jax/classification/evaluation.py",
+        "names = [name for name in config.baselines if name not in idle]",
+        "names = list(config.baselines)",
+        "aape/test_testsets.py",
+    ),
+    Mutation(
+        "Tip-Adapter compares all photos at once",
+        "aape_jax/classification/baselines/few_shot.py",
+        "np.split(x, range(TIP_AT_ONCE, len(x), TIP_AT_ONCE))",
+        "[x]",
+        "aape/test_baselines.py",
+    ),
+    Mutation(
+        "a schedule replaces counts without a word",
+        "aape_jax/classification/method.py",
+        "check_counts(config, planned, get_config())",
+        "check_counts(planned, planned, get_config())",
+        "aape/test_commands.py",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from functools import partial
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aape_jax.captioning import report
 from aape_jax.captioning.captioner import BASELINE, Captioner
 from aape_jax.captioning.features import caption_tokens
 from aape_jax.captioning.method import Captioning
@@ -21,7 +23,16 @@ from common.errors import UserError
 from common.language.prompts import CAPTION
 from common.training import train
 from common.training.mesh import make_mesh
-from tests.aape.caption_problem import CELLS, CHANNELS, LM, WIDTH, described, install, settings
+from tests.aape.caption_problem import (
+    CELLS,
+    CHANNELS,
+    LM,
+    WIDTH,
+    described,
+    install,
+    settings,
+    text_vectors,
+)
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
 from tests.language.tiny import byte_tokenizer, random_lm
@@ -202,6 +213,22 @@ def test_captions_as_tokens():
     assert tokens.lengths[1].tolist() == [len(one), 0]
 
 
+def test_captions_that_are_cut_are_counted(monkeypatch, capsys):
+    """Those that are learned from, those that are compared with, and those that are written."""
+    install(monkeypatch)
+    cut = ["a", "b"]
+    monkeypatch.setattr(report, "text_features", lambda *x: [x[3](cut), text_vectors(*x)][1])
+    method, _, _ = loaded(settings(**{"lm.length": 3}))
+    said = capsys.readouterr().out
+    assert "training captions longer than lm.length=3 tokens ('" in said
+    assert "test captions longer than lm.length=3 tokens ('" in said
+    line = "2 test captions longer than the scorer's text tower reads ('a', 'b'): cut."
+    assert line in said
+    method.report._scores({"greedy": ["red " * 40, *["a red dog"] * 4]})
+    line = "1 written caption longer than the scorer's text tower reads ('A photo"
+    assert line in capsys.readouterr().out
+
+
 def test_the_rate_of_a_stage():
     rate = rate_within(2.0, start=4, stop=8, warmup=2)
     found = [float(rate(step)) for step in range(10)]
@@ -219,6 +246,21 @@ def test_a_run_may_start_from_a_trained_map(run, monkeypatch):
     start = method.init(jax.random.key(0))
     np.testing.assert_array_equal(start["visual"]["map"]["kernel"], read_head(trained)["kernel"])
     assert source.batch(0)["second"], "the first stage is left out"
+
+
+def test_a_run_that_started_from_a_map_is_evaluated_without_it(run, monkeypatch, tmp_path):
+    workdir, _, parts, lm = run
+    install(monkeypatch, parts, lm)
+    trained = tmp_path / "map.safetensors"
+    shutil.copy(workdir / "heads" / "visual.safetensors", trained)
+    config = settings(**{"lm.map": trained, "map_updates": 0, "compare": "()"})
+    result = train(Captioning(config), tmp_path / "run")
+    trained.unlink()
+    rows = rows_of(Captioning, read_config(tmp_path / "run"), tmp_path / "run", None)
+    assert rows["aape"] == result["metrics"]
+    with pytest.raises(UserError, match=r"map\.safetensors' is missing"):
+        train(Captioning(config), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path):
@@ -256,6 +298,10 @@ def test_an_image_without_captions_is_refused():
         ({"map_updates": 20}, "map_updates=20 must lie between 0 and updates=16"),
         ({"map_updates": 0}, "leaves the visual map untrained"),
         ({"map_updates": 16}, "the steps behind map_updates train AAPE"),
+        (
+            {"lm.aape_position": "none"},
+            "leaves the run without AAPE, and compare=",
+        ),
         ({"lm.aape_position": "none", "compare": "()"}, "the steps behind map_updates train AAPE"),
         ({"map_rate": -1}, "map_rate=-1.0 is out of range"),
         ({"clip": 0}, "clip=0.0 is out of range"),

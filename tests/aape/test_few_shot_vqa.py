@@ -138,9 +138,16 @@ def write_untrained(config, workdir):
     method.save(learned, Evaluation({}), workdir)
 
 
-def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, ["aape", "none"]),
+        ({"lm.aape_position": "none", "map_updates": 16}, ["none"]),
+    ],
+)
+def test_a_captioning_run_answers_questions(monkeypatch, tmp_path, changes, named):
     install(monkeypatch)
-    config = settings(**{"vqa.shots": "(1,)", "compare": "()"})
+    config = settings(**{"vqa.shots": "(1,)", "compare": "()", **changes})
     write_untrained(config, tmp_path)
     found = {"train": part(4, 0), "test": part(3, 1)}
     monkeypatch.setattr(
@@ -152,7 +159,8 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path):
     # What the run learned from is not opened.
     monkeypatch.setattr(method, "open_caption_set", lambda _: pytest.fail("captions were opened"))
     rows = rows_of(Captioning, config, tmp_path, "pocket:questions")
-    assert list(rows) == ["aape", "none", "blind", "most_frequent"]
+    # The first row is the run's own, whatever it shows.
+    assert list(rows) == ["aape", *named[1:], "blind", "most_frequent"]
     # One kind of question in two, and of three people two others gave the answer.
     assert rows["most_frequent"]["1_shot/accuracy"] == pytest.approx(1 / 2 * 2 / 3)
     assert {"1_shot/accuracy", "1_shot/accuracy_other"} <= set(rows["aape"])
@@ -184,6 +192,9 @@ def test_prompts_beyond_the_models_positions_are_refused(lm):
     vqa = asked(lm, shots=(4,))
     with pytest.raises(UserError, match="exceed the language model's 64 positions"):
         vqa({"aape": lambda views: jnp.zeros((len(views.x), CELLS, LM.width))}, lm.params)
+    # Before shorter ones are answered.
+    with pytest.raises(UserError, match=r"vqa\.shots=4: images, texts and an answer of 140 tokens"):
+        asked(lm, shots=(0, 4))({"aape": lambda views: pytest.fail("answered")}, lm.params)
 
 
 def test_which_strings_mean_questions():
