@@ -62,6 +62,8 @@ def main(argv: Sequence[str]) -> None:
     tests = {
         prefix: test for prefix, test in gather(config).tests.items() if test.means is not None
     }
+    if not tests:
+        raise UserError(f"{workdir} has no test set whose classes all have sentences: no oracle.")
     rows = []
     for name, variant in variants(config, always=ALWAYS).items():
         head = Head.from_config(variant)

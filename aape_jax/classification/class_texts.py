@@ -29,6 +29,9 @@ from common.text import counted, some
 NONE = "none"
 """The `prompts.source` of a run without sentences."""
 
+_OF_SENTENCES = {"aliases": "", "per_template": PER_TEMPLATE}
+"""Fields of `prompts` that choose among sentences as text, with the values that choose nothing."""
+
 
 @dataclass(frozen=True)
 class BankTexts:
@@ -63,6 +66,23 @@ class BankTexts:
         named = [f"{name} {n}" for name, n in zip(self.classnames, counts, strict=True) if n]
         total = counted(sum(counts), "sentence")
         say(f"{total} longer than the text tower reads ({some(named, show=str)}): cut.")
+
+
+def check_prompts(config: ConfigDict) -> None:
+    """Refuse fields about sentences as text where there are none, for they would change nothing.
+
+    Raises:
+      UserError: It names the first.
+    """
+    source = config.prompts.source
+    if source != NONE and not features_file(config):
+        return
+    for field, usual in _OF_SENTENCES.items():
+        if (value := config.prompts[field]) != usual:
+            raise UserError(
+                f"prompts.{field}={value} is not for prompts.source={source}, which has no "
+                "sentences as text: leave it out."
+            )
 
 
 def open_bank(

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.classification.class_texts import check_prompts
 from aape_jax.classification.evaluation import (
     Row,
     check_baselines,
@@ -112,6 +113,7 @@ class Classification(Task):
         """Read every option, before anything slow is begun."""
         config = self.config
         check_baselines(config)
+        check_prompts(config)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         self.variants = variants(config, always=ALWAYS)
         self.heads = {name: Head.from_config(x) for name, x in self.variants.items()}

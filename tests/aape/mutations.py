@@ -471,6 +471,13 @@ MUTATIONS = (
         "check_counts(planned, planned, get_config())",
         "aape/test_commands.py",
     ),
+    Mutation(
+        "fields about sentences ignored where there are none",
+        "aape_jax/classification/method.py",
+        "        check_prompts(config)\n",
+        "",
+        "aape/test_commands.py",
+    ),
 )
 
 if __name__ == "__main__":

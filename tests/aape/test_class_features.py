@@ -15,6 +15,7 @@ from aape_jax.classification import method as method_module
 from aape_jax.classification.bank import Bank, read_bank, read_known
 from aape_jax.classification.class_texts import (
     BankTexts,
+    check_prompts,
     open_bank,
     open_classes,
     say_untold,
@@ -293,6 +294,17 @@ def test_a_class_with_an_alias_has_no_other_key(tmp_path):
     expected = (("y",),)
     assert read_corpus(config, "folder:x", ("seafish",)) == expected
     assert known_sentences(config, "folder:x", ("seafish",)) == expected
+
+
+@pytest.mark.parametrize("source", ["none", "features:texts.npz"])
+@pytest.mark.parametrize("field", ["aliases=names.json", "per_template=3", "per_template=0"])
+def test_fields_about_sentences_are_refused_where_there_are_none(source, field):
+    config = get_config(f"prompts.source={source},prompts.{field}")
+    sentence = f"prompts.{field} is not for prompts.source={source}, which has no sentences"
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        check_prompts(config)
+    for fine in (f"prompts.source={source}", f"prompts.{field}"):
+        check_prompts(get_config(fine))
 
 
 def test_no_photo_is_drawn_twice_beside_its_sentences(tmp_path, small_second, monkeypatch):
