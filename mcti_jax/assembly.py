@@ -7,18 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
 
-from common.clip import CLIP, TextTower
+from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
 from common.diffusion.embedding import Vocabulary
+from common.diffusion.text_encoder import TextEncoder
 from common.evaluation.classification import class_means, normalise
+from common.nesting import flatten
 from common.progress import say
 from common.text import some
+from common.trees import Leaf, Params
 from mcti_jax.classifier import prompt_features
 from mcti_jax.formats import LearnedToken
 from mcti_jax.layout import class_bank, class_latents, kept_rows, prepare
@@ -32,13 +36,35 @@ from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, nouns
 from mcti_jax.widths import encoder_of_width, split
 
 
-def shares_text_tower(config: ConfigDict, tower: TextTower, clip: CLIP) -> bool:
+def shares_text_tower(
+    config: ConfigDict, encoder: TextEncoder, sd: StableDiffusion, clip: CLIP
+) -> bool:
     """Return whether the class feature comes from Stable Diffusion's text tower (1.x: CLIP's).
 
-    Stable Diffusion 2.x drops CLIP's last block, so the class feature needs a pass of its own,
-    unless `class_tower` has it read one block too early, as the released code does.
+    Stable Diffusion 2.x drops CLIP's last block, and others were tuned with their text tower, so
+    the class feature needs a pass of CLIP's own, which is what classifies later. With `class_tower`
+    it is read from Stable Diffusion's all the same, as in the released code.
     """
-    return config.class_tower == "sd" or tower.config.layers == clip.text_tower.config.layers
+    if config.class_tower == "sd":
+        return True
+    own = encoder.tower.config.layers == clip.text_tower.config.layers
+    return own and same_weights(sd.params.get(encoder.part.params, {}), clip.params.get("text", {}))
+
+
+def same_weights(ours: Params, theirs: Params) -> bool:
+    """Return whether a text tower has another one's weights, up to rounding to bfloat16.
+
+    Of shapes without weights it is taken for granted.
+    """
+    others = flatten(theirs)
+
+    def alike(ours: Leaf, theirs: Leaf) -> bool:
+        if isinstance(ours, jax.ShapeDtypeStruct) or np.shape(ours) != np.shape(theirs):
+            return np.shape(ours) == np.shape(theirs)
+        pair = (np.asarray(leaf, np.float32) for leaf in (ours, theirs))
+        return np.allclose(*pair, rtol=2**-7, atol=1e-6)
+
+    return all(alike(leaf, others[path]) for path, leaf in flatten(ours).items() if path in others)
 
 
 def make_networks(
@@ -48,7 +74,7 @@ def make_networks(
     unet = sd.unet.clone(attention=attention, remat=config.remat)
     encoders = sd.modules.text_encoders
     number = encoder_of_width(widths_of(sd), clip.text_tower.config.width)
-    shared = shares_text_tower(config, encoders[number].tower, clip)
+    shared = shares_text_tower(config, encoders[number], sd, clip)
     return Networks(
         unet=unet if config.alpha else None,
         schedule=sd.schedule,

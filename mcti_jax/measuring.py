@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.data import OpenedDataset
+from common.data import OpenedDataset, few_shot
 from common.data.further import open_further
 from common.errors import UserError
 from common.paths import AnyPath
@@ -16,7 +16,7 @@ from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.formats import in_class_order, require_usable, require_vectors
 from mcti_jax.material import gather, with_models
-from mcti_jax.options import check_values
+from mcti_jax.options import check_values, shots_of
 from mcti_jax.photos import open_own
 from mcti_jax.readers import readers_of, widths_of
 from mcti_jax.saving import read_run_tokens
@@ -40,7 +40,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     """
     learned = read_run_tokens(workdir)
     check_values(config)
-    material = with_models(config, _measured_on(config, data)) if data else gather(config)
+    material = with_models(config, measured_on(config, data)) if data else gather(config)
     if data and not len(material.test):
         raise UserError(
             f"--data={data} has no test photos: put them into PATH/test/class/ beside "
@@ -55,7 +55,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     return evaluate(config, material, {name: tokens}, start, baseline_scores(material))
 
 
-def _measured_on(config: ConfigDict, data: str) -> OpenedDataset:
+def measured_on(config: ConfigDict, data: str) -> OpenedDataset:
     """Return another data set's test photos, with the run's own photos as the training part.
 
     These are what the baselines learn from. Where they are not at hand there is no training part.
@@ -66,7 +66,9 @@ def _measured_on(config: ConfigDict, data: str) -> OpenedDataset:
 
     @functools.cache
     def opened() -> OpenedDataset:
-        return open_own(config)[0]
+        own, shots = open_own(config)[0], shots_of(config)
+        # Chosen under the run's own labels, on which the choice depends.
+        return replace(own, train=few_shot(own.train, shots, config.shots_seed)) if shots else own
 
     other = open_further(data, lambda: opened().train, config.holdout)
     nothing = replace(other, train=other.train.take([]), val=None)

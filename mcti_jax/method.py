@@ -113,6 +113,13 @@ class MCTI(Method):
         captioned = captions_of(config, self.material.train)
         tell(describe(config, self.material, self.known, self.layout.kept, captioned))
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
+        networks = self.objective.networks
+        reads = networks.text[networks.class_encoder].tower.config
+        if networks.clip_text and reads.layers == networks.clip_text.config.layers:
+            say(
+                f"The text encoder of {config.model} has other weights than that of {config.clip}, "
+                "which the class feature comes from; class_tower=sd reads it from the former."
+            )
         self.material.encode_all()
         self.first = begin(config, self.material, self.known)
         additions = Additions(self.first, self.material.named_texts, captioned)

@@ -15,6 +15,9 @@ from common.diffusion.parts import DiffusionModel
 from common.diffusion.text_encoder import TextConditions, TextEncoder, joined
 from common.spread import over_devices
 
+CHUNKS_AT_ONCE = 64
+"""Of texts, over all devices: the towers' activations for a thousand would fill a device."""
+
 _REMEDY = "shorten it, or draw with --weighted (in Python weighted=True), which takes any length"
 
 
@@ -95,7 +98,7 @@ def _encoded(
         for encoder, vocabulary, tower in zip(encoders, vocabularies, chunks, strict=True)
     ]
     params = {encoder.part.params: sd.params[encoder.part.params] for encoder in encoders}
-    return over_devices(_conditions, params, rows, encoders=encoders)
+    return over_devices(_conditions, params, rows, at_once=CHUNKS_AT_ONCE, encoders=encoders)
 
 
 def _ends(encoder: TextEncoder, vocabulary: Vocabulary, chunks: Sequence[Chunk]) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Prompts with weights, of any length and with learned words, as chunks and text states."""
 
+import jax
 import numpy as np
 import pytest
 
+from common.diffusion import text_encoding
 from common.diffusion.chunks import chunk_weights, prompt_chunks, weigh
 from common.diffusion.states import prompt_groups
 from common.diffusion.text_encoding import encode_prompts, encode_weighted, vocabulary_of
@@ -59,6 +61,26 @@ def test_without_weights_the_states_are_the_plain_ones(model):
     (weighted,) = encode_weighted(model, ["a dog <ten>"], MANY)
     (plain,) = encode_prompts(model, ["a dog <ten>"], MANY).states
     np.testing.assert_array_equal(weighted.states, plain)
+
+
+def test_many_texts_pass_the_tower_in_parts(model, monkeypatch):
+    """The memory of a thousand classes is that of some of them."""
+    devices = jax.device_count()
+    prompts = [
+        f"{'a ' * (number // 40)}dog {'a ' * (number % 40)}" for number in range(3 * devices)
+    ]
+    whole = encode_prompts(model, prompts, {}).states
+    seen, whole_batch = [], text_encoding._conditions
+
+    def conditions(params, rows, *, encoders):
+        seen.append(len(rows[0][0]))
+        return whole_batch(params, rows, encoders=encoders)
+
+    monkeypatch.setattr(text_encoding, "_conditions", conditions)
+    monkeypatch.setattr(text_encoding, "CHUNKS_AT_ONCE", devices)
+    found = encode_prompts(model, prompts, {}).states
+    np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
+    assert seen == [1]  # A text for each device, in batches of one shape.
 
 
 def test_weights_keep_the_mean():

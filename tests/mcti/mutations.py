@@ -88,6 +88,20 @@ MUTATIONS = (
         "mcti/test_objective.py",
     ),
     Mutation(
+        "a tuned text encoder teaches the tokens",
+        "mcti_jax/assembly.py",
+        "return own and same_weights(",
+        "return own or same_weights(",
+        "mcti/test_method.py",
+    ),
+    Mutation(
+        "baselines learn from other photos where classes have another order",
+        "mcti_jax/measuring.py",
+        "train=few_shot(own.train, shots, config.shots_seed)",
+        "train=own.train",
+        "mcti/test_measuring.py",
+    ),
+    Mutation(
         "0.18215 forgotten in the networks",
         "mcti_jax/assembly.py",
         "latent_scale=sd.vae.config.scaling_factor",

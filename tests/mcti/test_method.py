@@ -1,5 +1,8 @@
 """The method's own settings against the published recipe."""
 
+from dataclasses import replace
+
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -76,6 +79,18 @@ def test_networks_are_those_that_the_objective_needs():
     assert deeper.clip_text.config.layers == deeper.text[0].tower.config.layers + 1
     # The released code reads it from Stable Diffusion's own tower all the same.
     assert make_networks(settings(class_tower="sd"), *models(clip_layers=2)).clip_text is None
+
+
+def test_a_text_encoder_of_other_weights_leaves_the_class_feature_to_clip():
+    """Else tokens would be taught by one tower and classify by another."""
+    table = np.random.default_rng(0).standard_normal((1009, 32)).astype(np.float32)
+    sd, clip = models(text={"token_embedding": table})
+    assert make_networks(settings(), sd, clip).clip_text is None
+    rounded = {"text": {"token_embedding": table.astype(ml_dtypes.bfloat16)}}
+    assert make_networks(settings(), replace(sd, params=rounded), clip).clip_text is None
+    tuned = replace(sd, params={"text": {"token_embedding": 1.1 * table}})
+    assert make_networks(settings(), tuned, clip).clip_text == clip.text_tower
+    assert make_networks(settings(class_tower="sd"), tuned, clip).clip_text is None
 
 
 def test_every_vector_starts_as_the_noun():
