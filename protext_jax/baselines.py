@@ -6,8 +6,9 @@ takes CLIP's number. DCLIP's code writes "which is" before some descriptors, her
 """
 
 import string
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
+from common.progress import say
 from common.protocols.corpus import match_texts
 from common.protocols.models import cache_of
-from common.text import some
+from common.text import counted, some
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet
@@ -52,6 +54,14 @@ class Material:
     sentences: Corpus
     descriptors: Corpus
     words: tuple[str, ...]
+    _told: dict[tuple[str, ...], Matches] = field(default_factory=dict, init=False, repr=False)
+
+    def told(self, test: TestSet) -> Matches:
+        """Return which sentences are about which class of a test set; matched once for each."""
+        if test.classnames not in self._told:
+            matches = match_texts(test.classnames, self.sentences, "the corpus")
+            self._told[test.classnames] = matches
+        return self._told[test.classnames]
 
 
 def read_material(config: ConfigDict, sentences: Corpus) -> Material:
@@ -87,7 +97,8 @@ def text_baselines(
         for x in group
     ]
     # All at once, so that every length of text is compiled for once.
-    features = normalise(text_features(clip, flat, cache_of(config)))
+    features = text_features(clip, flat, cache_of(config), partial(_say_cut, clip))
+    features = normalise(features)
     feature = dict(zip(flat, features, strict=True))
 
     def ensemble(name: str, groups: Groups) -> Float[np.ndarray, "k p"]:
@@ -98,6 +109,11 @@ def text_baselines(
         prefix: {name: ensemble(name, groups) for name, groups in by_name.items()}
         for prefix, by_name in texts.items()
     }
+
+
+def _say_cut(clip: CLIP, texts: Collection[str]) -> None:
+    what = counted(len(texts), "text of the baselines is", "texts of the baselines are")
+    say(f"{what} cut to the {clip.tokenizer.length} tokens of the tower: {some(texts, 3)}.")
 
 
 def baseline_texts(config: ConfigDict, test: TestSet, material: Material) -> dict[str, Groups]:
@@ -145,7 +161,7 @@ def check_cupl(config: ConfigDict, tests: Sequence[TestSet], material: Material)
     """Return a line that names the test sets on which CuPL has CLIP's number, if there are any."""
     if "cupl" not in config.baselines:
         return []
-    untold = [(test, len(_told(test, material).unmatched)) for test in tests]
+    untold = [(test, len(material.told(test).unmatched)) for test in tests]
     shown = [
         f"{test.prefix.removesuffix('/') or 'the test'} ({count} of {len(test.classnames)})"
         for test, count in untold
@@ -154,11 +170,6 @@ def check_cupl(config: ConfigDict, tests: Sequence[TestSet], material: Material)
     if not shown:
         return []
     return [f"cupl has clip's number where classes are without sentences: {', '.join(shown)}."]
-
-
-def _told(test: TestSet, material: Material) -> Matches:
-    """Return which sentences are about which class of a test set."""
-    return match_texts(test.classnames, material.sentences, "the corpus")
 
 
 def _read_words(config: ConfigDict) -> tuple[str, ...]:
@@ -207,7 +218,7 @@ def _waffle(config: ConfigDict, test: TestSet, material: Material) -> Groups:
 def _cupl(config: ConfigDict, test: TestSet, material: Material) -> Groups:
     """Take the sentences, where all classes have some."""
     del config
-    matches = _told(test, material)
+    matches = material.told(test)
     if matches.unmatched:
         return []
     return [list(material.sentences[matches.keys[name]]) for name in test.classnames]

@@ -4,35 +4,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.clip.class_file import write_class_features
+from common.data.names import readable
 from common.errors import UserError
 from common.files import read_strings
 from common.paths import AnyPath, as_path, on_disk
 from common.precision import use_precision
 from common.progress import say
-from common.protocols.class_parts import dataset_parts
 from protext_jax.classifier import class_features
-from protext_jax.classnames import open_named
 from protext_jax.files import LearnedPrompts
 from protext_jax.released import load_checkpoint
-from protext_jax.training_texts import NO_IMAGES, open_corpus
 
 
-def class_names(config: ConfigDict, file: str | None) -> list[str]:
-    """Return the names in the JSON list `file`, else those of the classes that the run learned.
+def read_class_names(file: str) -> list[str]:
+    """Read a JSON list of names.
 
-    A data set says them, of `base_to_new` its base half; without one they are the corpus' keys.
+    Raises:
+      UserError: It is something else, or a name has no letter.
     """
-    if file:
-        return read_strings(as_path(file), "give --classes=FILE, a JSON list of names")
-    if config.data == NO_IMAGES:
-        return list(open_corpus(config, ()))
-    dataset = open_named(config.data, config.holdout, config.names)
-    learned, *_ = dataset_parts(dataset, config.protocol).values()
-    return list(learned.classnames)
+    names = read_strings(as_path(file), "give --classes=FILE, a JSON list of names")
+    if empty := [name for name in names if not readable(name)]:
+        raise UserError(
+            f"--classes={file} has an empty name, {empty[0]!r}: give each class a name."
+        )
+    return names
 
 
 def export(
@@ -60,7 +57,7 @@ def export_checkpoint(file: AnyPath, out: Path) -> None:
         raise UserError(
             f"{str(file)!r} names neither its CLIP nor its classes: give --model and --classes."
         )
-    names = read_strings(as_path(options.classes), "give --classes=FILE, a JSON list of names")
+    names = read_class_names(options.classes)
     with on_disk(file) as copy:
         trained = load_checkpoint(copy, options.model)
     use_precision(trained.config.dtype)

@@ -1,7 +1,8 @@
 """Class features that learned prompts make: a classifier of any class names."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
@@ -10,14 +11,16 @@ from common.clip.encode import unit
 from common.data.names import readable
 from common.evaluation.classification import normalise
 from common.nesting import nest
-from common.spread import over_devices
+from common.spread import Run, over_devices
 from protext_jax.adapters import adapted
 from protext_jax.files import LearnedPrompts
 from protext_jax.prompts import ClassTexts, tokenise
 from protext_jax.templates import bare_template
-from protext_jax.tower import encode_classes
+from protext_jax.tower import prompted_features
 
 ROWS, COLUMNS = 32, 8
+AT_ONCE = 128
+"""Class names that each device encodes at a time: a thousand together take gigabytes."""
 
 
 def class_features(
@@ -35,7 +38,7 @@ def class_features(
     texts = _rounded_up(texts, cut=clip.config.text.causal)
     shared = clip.params["text"], nest(learned.arrays)
     options = {"tower": clip.text_tower, "half": learned.half}
-    features = over_devices(_encode, shared, (texts.ids, texts.end), **options)[: len(names)]
+    features = _some_at_a_time(_encode, shared, (texts.ids, texts.end), **options)[: len(names)]
     if learned.blend == 1:
         return features
     return blended(features, plain_features(clip, template, names), learned.blend)
@@ -52,7 +55,7 @@ def plain_features(clip: CLIP, template: str, names: Sequence[str]) -> Float[np.
     texts = tokenise(clip.tokenizer, bare_template(template), names, 0)
     ids = _rounded_up(texts, cut=clip.config.text.causal).ids
     params, tower = clip.params["text"], clip.text_tower
-    return over_devices(_encode_plain, params, ids, tower=tower)[: len(names)]
+    return _some_at_a_time(_encode_plain, params, ids, tower=tower)[: len(names)]
 
 
 def blended(
@@ -65,6 +68,11 @@ def blended(
     return normalise(blend * prompted + (1 - blend) * plain)
 
 
+def _some_at_a_time(run: Run, shared: PyTree, rows: PyTree, **options: Hashable) -> np.ndarray:
+    at_once = AT_ONCE * jax.device_count()
+    return over_devices(run, shared, rows, at_once=at_once, **options)
+
+
 def _encode_plain(params: PyTree, ids: Array, *, tower: TextTower) -> Array:
     return unit(encode_text(tower, params, ids))
 
@@ -73,7 +81,7 @@ def _encode(shared: PyTree, texts: tuple[Array, Array], *, tower: TextTower, hal
     params, learned = shared
     ids, end = texts
     if "prompts" in learned:
-        return encode_classes(tower, params, learned["prompts"], ids, end, half=half)
+        return prompted_features(tower, params, learned["prompts"], ids, end, half=half)
     return unit(adapted(learned["adapter"], _encode_plain(params, ids, tower=tower)))
 
 

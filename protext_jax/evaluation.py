@@ -17,12 +17,12 @@ from protext_jax.classifier import blended, class_features, plain_features
 from protext_jax.coop import context_length
 from protext_jax.files import LearnedPrompts, all_runs
 from protext_jax.inputs import EvaluationInputs
-from protext_jax.prompts import default_template
+from protext_jax.prompts import default_template, training_template
 from protext_jax.published import published
 from protext_jax.runs import RunSetting
 from protext_jax.signals import rank, similarity_picture
 from protext_jax.sweep import choose
-from protext_jax.training_texts import BY_TEXT, training_name, training_template
+from protext_jax.training_texts import BY_TEXT
 
 BLENDS = tuple(tenth / 10 for tenth in range(11))
 """What held-out sentences choose from."""
@@ -97,7 +97,7 @@ def with_blend(
     """
     if measured.config.blend != BY_TEXT:
         return learned, None
-    template, names = _as_learned(measured)
+    template, names = training_template(measured.config), measured.texts.classnames
     prompted = class_features(measured.clip, learned.with_blend(1.0), template, names)
     plain = plain_features(measured.clip, template, [readable(name) for name in names])
 
@@ -122,17 +122,15 @@ def measure(
       classes: Its features of the classes that it has sentences of, where they are known.
     """
     if classes is None:
-        classes = class_features(measured.clip, learned, *_as_learned(measured))
+        classes = class_features(
+            measured.clip,
+            learned,
+            training_template(measured.config),
+            measured.texts.classnames,
+        )
     own = classifiers(measured, learned)
     metrics = accuracies(measured, own) | measured.sentences.scores(classes)
     return Measurement(metrics, classes, own, learned.blend)
-
-
-def _as_learned(measured: EvaluationInputs) -> tuple[str, list[str]]:
-    """Return the template of training and the names in it, those of held-out classes last."""
-    texts, config = measured.texts, measured.config
-    names = [training_name(config, name) for name in texts.classnames]
-    return training_template(config), names
 
 
 def classifiers(
@@ -215,7 +213,8 @@ def _papers(measured: EvaluationInputs) -> dict[str, dict[str, float]]:
     config = measured.config
     if not config.recipe or config.model != MODEL:
         return {}
-    rows = published(config.protocol, {test.prefix: test.paper_name for test in measured.sets})
+    names = {test.prefix: test.paper_name for test in measured.sets}
+    rows = published(config.protocol, config.recipe, names)
     return {name: with_average(measured, row) for name, row in rows.items()}
 
 

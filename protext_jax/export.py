@@ -14,6 +14,7 @@ For example:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from absl import flags
 
@@ -24,7 +25,7 @@ from common.paths import as_output
 from common.progress import say
 
 __all__, __getattr__, __dir__ = lazily(
-    __name__, {"protext_jax.class_export": ("class_names", "export")}
+    __name__, {"protext_jax.class_export": ("export", "read_class_names")}
 )
 
 
@@ -33,7 +34,9 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
     flags.DEFINE_string("out", None, "The safetensors file to write.", required=True)
     flags.DEFINE_string("classes", None, "JSON list of class names; by default the learned ones.")
-    flags.DEFINE_string("template", None, "With {} for the name; that of training by default.")
+    flags.DEFINE_string(
+        "template", None, "With {} for the name; by default as the run is measured."
+    )
     flags.DEFINE_string("model", None, "The CLIP that was trained with, if it has moved.")
     flags.DEFINE_integer("run", None, "Of a sweep: which of its runs.", lower_bound=0)
 
@@ -43,8 +46,9 @@ def main(argv: Sequence[str]) -> None:
     # Imported once the flags are in order, so that help and mistakes show at once.
     from common.clip import load_clip
     from common.precision import use_precision
-    from protext_jax.class_export import class_names, export, export_checkpoint
-    from protext_jax.files import read_run_prompts, write_latest
+    from protext_jax.class_export import export, export_checkpoint, read_class_names
+    from protext_jax.files import write_latest
+    from protext_jax.trained import load
 
     del argv
     options = flags.FLAGS
@@ -56,13 +60,15 @@ def main(argv: Sequence[str]) -> None:
     if not (workdir / "result.json").exists():
         write_latest(workdir, options.run)
         say(f"wrote {workdir / 'prompts.safetensors'} of the newest checkpoint")
-    config, learned = read_run_prompts(workdir, options.run)
+    run = load(workdir, options.run)
+    config = run.config
     use_precision(config.dtype)
-    names = class_names(config, options.classes)
-    template = options.template or learned.metadata["template"]
     model = options.model or config.model
-    clip = load_clip(model, config.dtype, image_size=config.image_size)
-    shape = export(clip, learned, names, template, out)
+    run = replace(run, model=load_clip(model, config.dtype, image_size=config.image_size))
+    # As `classify` does: the classes and the template that the run is measured with.
+    names = read_class_names(options.classes) if options.classes else run.classnames
+    template = options.template or (run.any_template if options.classes else run.template)
+    shape = export(run.clip, run.prompts, names, template, out)
     say(f"wrote {out}: class_embeddings {shape}, template {template!r}")
 
 

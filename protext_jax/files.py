@@ -20,7 +20,7 @@ from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
 from configs.protext import defaults
 from protext_jax.adapters import MAPPINGS, adapter_shapes
-from protext_jax.prompts import default_template
+from protext_jax.prompts import training_template
 from protext_jax.runs import RunSetting, make_runs
 
 FORMAT = "protext_jax 1"
@@ -48,7 +48,7 @@ class LearnedPrompts:
             "format": FORMAT,
             "base_model": config.model,
             "fingerprint": weights,
-            "template": config.template or default_template(config.length),
+            "template": training_template(config),
             "length": config.length,
             "mapping": config.mapping,
             "data": config.data,

@@ -43,19 +43,18 @@ from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
 from protext_jax.plan import CHOICES, frozen_tree, make_plan
-from protext_jax.prompts import CONTEXT, initial_prompts
+from protext_jax.prompts import CONTEXT, initial_prompts, training_template
 from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
 from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
-from protext_jax.sweep import sweep_table
+from protext_jax.sweep import check_choice_of_runs, sweep_table
 from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
 from protext_jax.training_texts import (
     TrainingTexts,
     check_options,
     gather_texts,
     training_name,
-    training_template,
     with_data,
 )
 
@@ -133,6 +132,7 @@ class ProText(Method):
             *unmeasured(config, texts),
             *check_baselines(config, sets, material),
             *check_cupl(config, sets, material),
+            *check_choice_of_runs(self.plan.runs, len(texts.held_out)),
             *remarks,
         ]
         return list(filter(None, dict.fromkeys(lines)))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from ml_collections import ConfigDict
 
 from common.clip.tokenizer import Tokenizer
 from common.errors import UserError
@@ -38,6 +39,16 @@ def default_template(length: int) -> str:
     if length <= len(CONTEXT.split()):
         return f"{CONTEXT} {{}}."
     return " ".join([FILLER] * length) + " {}."
+
+
+def overwritten(config: ConfigDict) -> int:
+    """Return how many words of a template give way to prompts; to an adapter, none."""
+    return config.length if config.mapping == "prompts" else 0
+
+
+def training_template(config: ConfigDict) -> str:
+    """Return the template of training, whose first words give way to prompts."""
+    return config.template or default_template(overwritten(config))
 
 
 def tokenise(tokenizer: Tokenizer, template: str, names: Sequence[str], length: int) -> ClassTexts:

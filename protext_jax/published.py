@@ -65,16 +65,23 @@ TABLES = {
 }
 
 
-def published(protocol: str, prefixes: Mapping[str, str]) -> dict[str, dict[str, float]]:
+def published(
+    protocol: str, recipe: str, prefixes: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
     """Return the paper's rows for a run, as shares, under the names of the run's own metrics.
 
     Args:
       protocol: Of the run.
+      recipe: The data set whose settings it has. Where the paper learns from each data set by
+        itself, its figures of another one are not a run's of this recipe.
       prefixes: The data set that the run's metrics of each prefix are about, by `identify`'s
         names; for base-to-new those of "base/" and "new/".
     """
     rows: dict[str, dict[str, float]] = {}
+    by_itself = protocol in ("base_to_new", "all_classes")
     for prefix, dataset in prefixes.items():
+        if by_itself and dataset != recipe:
+            continue
         for method, number in _figures(protocol, prefix, dataset).items():
             rows.setdefault(f"{method} (paper)", {})[f"{prefix}accuracy"] = number / 100
     return rows

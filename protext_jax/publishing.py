@@ -48,5 +48,5 @@ def publish_prompts(config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
 
 
 def _write_classes(run: TrainedPrompts, out: AnyPath) -> None:
-    metadata = run.prompts.metadata
+    metadata = {**run.prompts.metadata, "template": run.template}
     write_class_features(out / NAME, run.class_features(), run.classnames, metadata)

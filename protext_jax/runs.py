@@ -94,8 +94,14 @@ def rates_of(config: ConfigDict, runs: Sequence[RunSetting], per_epoch: int) -> 
     """Return the rates that the config's group `rate` asks for, over the epochs of each run.
 
     Raises:
-      UserError: The warm-up is longer than a run.
+      UserError: The warm-up is longer than a run, or there are more updates than the epochs have.
     """
+    longest = max(run.epochs for run in runs) * per_epoch
+    if config.updates > longest:
+        raise UserError(
+            f"updates={config.updates} is more than the {longest} of {longest // per_epoch} "
+            "epochs, after which the learning rate is 0: give more epochs, or updates=0 for all."
+        )
     updates = [min(run.epochs * per_epoch, config.updates) for run in runs]
     check_rate(config, min(updates))
     if config.rate.schedule == PAPER:

@@ -25,6 +25,22 @@ def choose(runs: Sequence[RunSetting], metrics: Sequence[Mapping[str, float]]) -
     return max(settings.values(), key=score)[0]
 
 
+def check_choice_of_runs(runs: Sequence[RunSetting], held_out: int) -> list[str]:
+    """Return a line where nothing tells the settings of a sweep apart.
+
+    Args:
+      runs: Of the sweep.
+      held_out: Sentences that the settings are compared on.
+    """
+    settings = len(_by_setting(runs))
+    if settings == 1 or held_out:
+        return []
+    return [
+        f"sweep: no sentence is held out, so the first of the {settings} settings is kept, "
+        "whatever they come to: give held_out=1 or more to choose among them."
+    ]
+
+
 def sweep_table(runs: Sequence[RunSetting], result: Mapping[str, Any]) -> str:
     """Return a row per setting: mean and spread over its seeds; the chosen one bears a star."""
     metrics, chosen = result["details"]["sweep"], result["details"]["chosen"]

@@ -8,11 +8,17 @@ from common.clip import CLIP
 from common.data import FeatureSplit, ImageSplit, OpenedDataset
 from common.data.coop_sets import FEW_CLASSES, identify, own_template
 from common.data.names import readable
-from common.protocols.measured import fault, idle_line, measurable, target_prefix
+from common.protocols.measured import (
+    fault,
+    idle_line,
+    measurable,
+    require_distinct,
+    target_prefix,
+)
 from common.protocols.table import CROSS_DATASET, DOMAIN_GENERALISATION
 from protext_jax.classnames import open_named
 from protext_jax.pictures import require_width
-from protext_jax.prompts import CONTEXT, default_template, tokenise
+from protext_jax.prompts import CONTEXT, overwritten, tokenise, training_template
 from protext_jax.templates import cross_template
 from protext_jax.training_texts import TrainingTexts
 
@@ -48,8 +54,8 @@ def check_test_set(config: ConfigDict, clip: CLIP, test: TestSet) -> None:
       UserError: The features are another model's, or the prompts do not fit the template.
     """
     require_width(clip, test.split)
-    length = config.length if config.mapping == "prompts" else 0
-    tokenise(clip.tokenizer, test.template, [readable(x) for x in test.classnames], length)
+    names = [readable(x) for x in test.classnames]
+    tokenise(clip.tokenizer, test.template, names, overwritten(config))
 
 
 def make_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ...]:
@@ -58,10 +64,11 @@ def make_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, .
     Parts of the own data set on which nothing can be measured are left out; `unmeasured` says so.
 
     Raises:
-      UserError: A target cannot be opened, or nothing can be measured on it.
+      UserError: A target cannot be opened, nothing can be measured on it, or two have one name.
     """
-    own_sets = own_test_sets(config, texts)
-    return (*own_sets, *(_target(config, spec) for spec in config.targets))
+    targets = [_target(config, spec) for spec in config.targets]
+    require_distinct([*zip(config.targets, (test.prefix for test in targets), strict=True)])
+    return (*own_test_sets(config, texts), *targets)
 
 
 def own_test_sets(config: ConfigDict, texts: TrainingTexts) -> tuple[TestSet, ...]:
@@ -98,8 +105,8 @@ def _target(config: ConfigDict, spec: str) -> TestSet:
 def _test_set(config: ConfigDict, prefix: str, dataset: OpenedDataset, cross: bool) -> TestSet:
     template = config.test_template or config.template
     if not template:
-        short = config.length <= len(CONTEXT.split())
-        template = default_template(config.length)
+        short = overwritten(config) <= len(CONTEXT.split())
+        template = training_template(config)
         if cross and short:
             template = cross_template(dataset.name)
     return TestSet(

@@ -3,14 +3,11 @@
 This is the definition that `fast` is held to; it also encodes class names for evaluation.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from common.clip.encode import unit
 from common.clip.text import TextTower
-
-_AT_ONCE = 128
 
 
 def prompted_features(
@@ -54,20 +51,3 @@ def prompted_features(
         return tower.finish((x,), pool_at).projected
 
     return unit(tower.apply({"params": params}, method=run))
-
-
-def encode_classes(
-    tower: TextTower,
-    params: PyTree,
-    prompts: Float[Array, "j t d"],
-    ids: Int[Array, "b s"],
-    end: Int[Array, " b"],
-    *,
-    half: bool = False,
-) -> Float[Array, "b p"]:
-    """Compute `prompted_features`, some rows at a time, for any number of classes."""
-
-    def encode(row: tuple[Array, Array]) -> Array:
-        return prompted_features(tower, params, prompts, row[0][None], row[1][None], half=half)[0]
-
-    return jax.lax.map(encode, (ids, end), batch_size=_AT_ONCE)

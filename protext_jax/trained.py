@@ -25,8 +25,9 @@ from common.photos.collection import Photos
 from common.precision import product_precision
 from protext_jax.classifier import class_features
 from protext_jax.files import LearnedPrompts, read_run_prompts
+from protext_jax.prompts import training_template
 from protext_jax.testsets import own_test_sets
-from protext_jax.training_texts import gather_texts, training_template
+from protext_jax.training_texts import gather_texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +68,18 @@ class TrainedPrompts:
         sets = own_test_sets(self.config, texts)
         # Not those of the first test set: there may be photos of new classes alone.
         names = next((part.classnames for part in texts.parts.values()), texts.classnames)
-        return names, sets[0].template if sets else self._template
+        return names, sets[0].template if sets else self.any_template
 
     @property
-    def _template(self) -> str:
+    def template(self) -> str:
+        """The template that the learned classes are measured in."""
+        if self.published:
+            return self.published.metadata.get("template", self.any_template)
+        return self._learned[1]
+
+    @property
+    def any_template(self) -> str:
+        """The template of any other names."""
         return self.config.test_template or training_template(self.config)
 
     def class_features(self, names: Iterable[Any] | None = None) -> Float[np.ndarray, "k p"]:
@@ -81,7 +90,9 @@ class TrainedPrompts:
         """
         if names is None and self.published:
             return self.published.of(self.clip)
-        names, template = self._learned if names is None else (require_names(names), self._template)
+        names, template = (
+            self._learned if names is None else (require_names(names), self.any_template)
+        )
 
         def encode() -> Float[np.ndarray, "k p"]:
             with jax.default_matmul_precision(product_precision(self.config.dtype)):

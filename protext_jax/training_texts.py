@@ -23,7 +23,7 @@ from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
 from common.text import counted
 from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
-from protext_jax.prompts import FILLER, ClassTexts, default_template, tokenise
+from protext_jax.prompts import FILLER, ClassTexts, overwritten, tokenise, training_template
 from protext_jax.templates import ATTRIBUTES, PLAIN
 
 NO_IMAGES = "none"
@@ -135,11 +135,6 @@ def templates_of(source: str, name: str) -> tuple[str, ...]:
     return tuple(x.replace("{}", readable(name)) for x in templates)
 
 
-def training_template(config: ConfigDict) -> str:
-    """Return the template that prompts are put in front of in training."""
-    return config.template or default_template(config.length)
-
-
 def training_name(config: ConfigDict, key: str) -> str:
     """Return how the template spells a class; see `faithful.underscores` in the config."""
     # The reference keeps them in keys of its files alone.
@@ -183,7 +178,7 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
         held_out=tuple(sentence for _, sentence in held_out),
         held_label=np.array([label for label, _ in held_out], np.int32),
         held_names=held_names,
-        templates=tokenise(tokenizer, training_template(config), spelled, config.length),
+        templates=tokenise(tokenizer, training_template(config), spelled, overwritten(config)),
     )
 
 

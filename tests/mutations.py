@@ -5,6 +5,7 @@ in a copy of the checkout and runs the tests that should fail. The table of muta
 printed; the exit status is 1 if one survives. It takes minutes, so no test runs it.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -60,7 +61,11 @@ def noticed(checkout: Path, mutation: Mutation) -> str | None:
 
 def main(mutations: Sequence[Mutation]) -> None:
     """Tries all, or those that the command line names, a line of the table for each."""
-    names = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a mutation; all by default")
+    names, known = parser.parse_args().names, [x.name for x in mutations]
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"{unknown[0]!r} is not a mutation; known: {'; '.join(known)}")
     chosen = [x for x in mutations if not names or x.name in names]
     survivors = 0
     with tempfile.TemporaryDirectory() as directory:

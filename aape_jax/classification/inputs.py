@@ -16,7 +16,7 @@ from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
 from common.protocols.class_parts import class_parts
-from common.protocols.measured import fault, idle_line
+from common.protocols.measured import fault, idle_line, require_distinct
 from common.protocols.models import clip_of
 
 AnySplit = ImageSplit | FeatureSplit
@@ -90,6 +90,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         open_target(config, spec, lambda: dataset.train, dataset.classnames, texts.told)
         for spec in config.targets
     )
+    require_distinct([(target.spec, target.prefix) for target in targets])
     clip = clip_of(config)
     require_one_width(clip, train, texts, repr(config.data))
     for split in filter(None, (dataset.test, dataset.val)):

@@ -82,8 +82,7 @@ def find_and_open(source: Path | str, activation: str | None = None) -> OpenedCL
     source = place_text(source, "the model")
     file = single_file(source)
     opened = open_clip_file(file, activation) if file else _open_folder(source)
-    tokenizer = opened.tokenizer
-    tokenizer.length = min(tokenizer.length, opened.config.text.positions)
+    opened.tokenizer.fit_into(opened.config.text.positions)
     return opened
 
 

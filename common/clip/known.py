@@ -62,7 +62,7 @@ def describe_clip(
         config = family.read_config(read_record(directory / family.config_file, REMEDY))
         tokenizer = describe_tokenizer(directory, config.text, family)
     config = resize_config(config, family, image_size)
-    tokenizer.length = min(tokenizer.length, config.text.positions)
+    tokenizer.fit_into(config.text.positions)
     preprocess = Preprocess(config.vision.image_size)
     params = of_dtype(abstract_params(config), dtype)
     return CLIP(config, params, tokenizer, preprocess, "abstract", dtype)

@@ -95,6 +95,10 @@ class Tokenizer:
         """
         require_rows(self.vocab_size, rows, Path(directory), "text tower")
 
+    def fit_into(self, positions: int) -> None:
+        """Lower `length` to the positions of a text tower, where it has fewer."""
+        self.length = min(self.length, positions)
+
     @cached_property
     def added_words(self) -> tuple[str, ...]:
         """Words that were added to the vocabulary, such as `<my-dog>`."""

@@ -1,10 +1,13 @@
 """Parts of data sets that are measured on, or on which nothing can be measured."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from common.data.dataset import AnyDataset, OpenedDataset
 from common.data.selection import select_classes
 from common.errors import UserError
+from common.protocols.class_parts import BASE, NEW
 
 
 def fault(classes: int, photos: int, called: str = "photos") -> str:
@@ -35,6 +38,25 @@ def idle_line(data: str, prefix: str, reason: str) -> str:
 def target_prefix(dataset: OpenedDataset) -> str:
     """Return the prefix of the metrics of a further data set."""
     return f"{dataset.name.removeprefix('pocket:').replace('/', '-')}/"
+
+
+def require_distinct(prefix_of: Sequence[tuple[str, str]]) -> None:
+    """Refuse further data sets of one name, whose metrics would overwrite each other.
+
+    Args:
+      prefix_of: The string of each data set and the prefix of its metrics.
+
+    Raises:
+      UserError: Two have one prefix, or one has that of a half of the run's own classes.
+    """
+    taken = dict.fromkeys((BASE, NEW), "a half of the run's own classes")
+    for spec, prefix in prefix_of:
+        if prefix in taken:
+            raise UserError(
+                f"targets: {spec} and {taken[prefix]} would both be measured as "
+                f"{prefix[:-1]!r}: name each once, and rename a folder of the same name."
+            )
+        taken[prefix] = spec
 
 
 def measurable(

@@ -10,7 +10,7 @@ from common.clip import load_clip
 from common.data import FeatureSplit
 from common.data.clip_features import text_features
 from common.evaluation.classification import normalise
-from protext_jax import testsets
+from protext_jax import baselines, testsets
 from protext_jax.baselines import baseline_texts, check_cupl, read_material, text_baselines
 from tests.protext.tiny import settings
 
@@ -83,3 +83,26 @@ def test_waffle_takes_the_same_phrases_for_all_classes(config, tmp_path):
     assert [x.replace("dog", "cat") for x in first] == second
     assert len(set(first)) > 8 and any("foot" in x or "loud" in x for x in first)
     assert baseline_texts(config, test, material)["waffle_clip"][0] == first
+
+
+def test_baselines_say_what_they_cut(config, clip, capsys):
+    config.baselines = ()
+    fits, long = (" ".join(["red"] * (clip.tokenizer.room - less)) for less in (8, 1))
+    text_baselines(config, clip, [sets(fits, long)], read_material(config, TOLD))
+    said = [line for line in capsys.readouterr().out.splitlines() if " cut to " in line]
+    assert len(said) == 1
+    assert said[0].startswith("1 text of the baselines is cut to the 22 tokens of the tower: ")
+
+
+def test_sentences_are_matched_once_for_a_test_set(config, monkeypatch):
+    asked, material, told = [], read_material(config, TOLD), sets("red star", "fish")
+    own = baselines.match_texts
+
+    def counting(names, texts, source):
+        asked.append(source)
+        return own(names, texts, source)
+
+    monkeypatch.setattr(baselines, "match_texts", counting)
+    check_cupl(config, [told], material)
+    baseline_texts(config, told, material)
+    assert asked.count("the corpus") == 1

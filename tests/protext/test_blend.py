@@ -1,10 +1,12 @@
 """Class features of which a share comes from the prompts and the rest from CLIP alone."""
 
+import jax
 import numpy as np
 import pytest
 
 from common.clip import load_clip
 from common.errors import UserError
+from protext_jax import classifier
 from protext_jax.baselines import read_material
 from protext_jax.classifier import blended, class_features
 from protext_jax.evaluation import BLENDS, evaluate, with_blend
@@ -163,3 +165,19 @@ def test_a_blend_by_hand():
 def test_what_does_not_fit_is_refused(changes, sentence):
     with pytest.raises(UserError, match=sentence):
         ProText(settings(**changes))
+
+
+@pytest.mark.parametrize("blend", [1.0, 0.5])
+def test_classes_are_encoded_some_at_a_time(clip, monkeypatch, blend):
+    names, learned = [f"{word} fish" for word in "abcdefg" * 10], prompts(clip, blend=blend)
+    whole = class_features(clip, learned, TEMPLATE, names)
+    sizes, own = [], classifier.over_devices
+
+    def counting(*args, at_once, **options):
+        sizes.append(at_once)
+        return own(*args, at_once=at_once, **options)
+
+    monkeypatch.setattr(classifier, "AT_ONCE", 32)
+    monkeypatch.setattr(classifier, "over_devices", counting)
+    np.testing.assert_allclose(class_features(clip, learned, TEMPLATE, names), whole, atol=1e-6)
+    assert set(sizes) == {32 * jax.device_count()} and len(sizes) == (1 if blend == 1 else 2)

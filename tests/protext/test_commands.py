@@ -16,6 +16,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+import protext_jax
+from common.clip.class_file import read_class_features
 from tests.conftest import QUICKLY
 from tests.hostile import commands
 from tests.older import older_copy
@@ -145,6 +147,25 @@ def test_export_gives_features_of_any_classes(finished, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
     with safe_open(out, framework="numpy") as file:
         assert json.loads(file.metadata()["classes"]) == ["green fish", "heart"]
+
+
+def test_export_and_python_make_one_classifier(finished, tmp_path):
+    workdir, out = shutil.copytree(finished, tmp_path / "run"), tmp_path / "classes.safetensors"
+    settings = json.loads((workdir / "config.json").read_text())
+    template = "a photo of a huge {}."
+    (workdir / "config.json").write_text(json.dumps({**settings, "test_template": template}))
+    done = run("export", f"--workdir={workdir}", f"--out={out}")
+    assert done.status == 0, done.err
+    written, learned = read_class_features(out), protext_jax.load(workdir)
+    assert (written.classnames, written.metadata["template"]) == (learned.classnames, template)
+    np.testing.assert_allclose(written.features, learned.class_features(), atol=1e-6)
+
+
+def test_export_refuses_an_empty_name(finished, tmp_path):
+    (tmp_path / "names.json").write_text('["cat", "_"]')
+    names, out = f"--classes={tmp_path / 'names.json'}", tmp_path / "classes.safetensors"
+    done = run("export", f"--workdir={finished}", names, f"--out={out}")
+    assert done.status == 2 and "has an empty name, '_'" in done.err and not out.exists()
 
 
 def test_interpret_names_words(finished):

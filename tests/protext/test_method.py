@@ -9,7 +9,6 @@ import pytest
 from common.clip import Tokenizer, load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
-from protext_jax.class_export import class_names
 from protext_jax.files import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.runs import make_runs
@@ -157,7 +156,6 @@ def test_export_and_classify_choose_among_the_learned_classes(config, clip, tmp_
     own = config(data=spec, protocol="base_to_new")
     prompts = {"prompts": np.zeros((3, 4, 128), np.float32)}
     learned = LearnedPrompts.of(own, clip.fingerprint, prompts, make_runs(own)[0])
-    assert class_names(own, None) == list(CORPUS)
     assert TrainedPrompts(own, learned, model=clip).classnames == tuple(CORPUS)
 
 

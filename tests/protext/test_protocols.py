@@ -6,8 +6,10 @@ import pytest
 from common.clip import load_clip
 from common.data import Dataset, ImageSplit
 from common.data.coop_sets import own_template
+from common.errors import UserError
 from common.photos.photo import ArrayPhoto
 from protext_jax import testsets, training_texts
+from protext_jax.prompts import training_template
 from protext_jax.templates import ATTRIBUTES, cross_template
 from protext_jax.testsets import make_test_sets
 from tests.protext.tiny import settings
@@ -50,6 +52,17 @@ def test_all_classes_and_long_prompts(sets):
     assert (own.prefix, len(own.classnames), own.template) == ("", 7, "X X X X X {}.")
     (own,) = sets(protocol="all_classes", test_template="a photo of a {}, a texture.")
     assert own.template == "a photo of a {}, a texture."
+
+
+def test_an_adapter_overwrites_no_word(sets):
+    (own,) = sets(protocol="all_classes", length=16, mapping="linear")
+    assert own.template == training_template(settings(length=16, mapping="mlp"))
+    assert own.template == "a photo of a {}."
+
+
+def test_targets_of_one_name_are_refused(sets):
+    with pytest.raises(UserError, match="dtd and dtd would both be measured as 'dtd'"):
+        sets(protocol="all_classes", targets=("dtd", "dtd"))
 
 
 def test_cross_dataset(sets):

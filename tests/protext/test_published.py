@@ -10,7 +10,9 @@ from protext_jax.published import ALL_CLASSES, BASE_TO_NEW, CROSS_DATASET, TABLE
 
 
 def test_halves():
-    found = published("base_to_new", {"base/": "dtd", "new/": "dtd", "cars/": "stanford_cars"})
+    found = published(
+        "base_to_new", "dtd", {"base/": "dtd", "new/": "dtd", "cars/": "stanford_cars"}
+    )
     assert found["protext (paper)"] == pytest.approx(
         {"base/accuracy": 0.6308, "new/accuracy": 0.6159}
     )
@@ -18,11 +20,17 @@ def test_halves():
 
 
 def test_other_protocols():
-    found = published("cross_dataset", {"": "imagenet", "dtd/": "dtd", "mine/": ""})
+    found = published("cross_dataset", "imagenet", {"": "imagenet", "dtd/": "dtd", "mine/": ""})
     assert found["coop (paper)"] == pytest.approx({"accuracy": 0.7151, "dtd/accuracy": 0.4192})
-    found = published("domain_generalisation", {"imagenet-a/": "imagenet_a"})
+    found = published("domain_generalisation", "imagenet", {"imagenet-a/": "imagenet_a"})
     assert found["cupl (paper)"] == pytest.approx({"imagenet-a/accuracy": 0.5072})
-    assert published("all_classes", {"": ""}) == {}
+    assert published("all_classes", "dtd", {"": ""}) == {}
+
+
+def test_what_was_learned_from_another_data_set_has_no_figure_of_the_paper():
+    found = published("all_classes", "dtd", {"": "dtd", "eurosat/": "eurosat"})
+    assert found["protext (paper)"] == pytest.approx({"accuracy": 0.5402})
+    assert published("all_classes", "dtd", {"": "eurosat"}) == {}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from protext_jax.runs import RunSetting, rate, rates_by_epoch, scale_by_rates
+from common.errors import UserError
+from protext_jax.runs import RunSetting, rate, rates_by_epoch, rates_of, scale_by_rates
+from tests.protext.tiny import settings
 
 
 def closed_form(epoch, epochs, peak):
@@ -45,3 +47,10 @@ def test_runs_have_rates_of_their_own_per_epoch():
             for step in range(16)
         ]
         np.testing.assert_allclose(np.array(found)[:, number], wanted, rtol=1e-5)
+
+
+def test_updates_behind_the_last_epoch_are_refused():
+    runs = (RunSetting(0.03, 8, 0), RunSetting(0.0025, 6, 0))
+    rates_of(settings(updates=16), runs, per_epoch=2)
+    with pytest.raises(UserError, match="updates=17 is more than the 16 of 8 epochs"):
+        rates_of(settings(updates=17), runs, per_epoch=2)

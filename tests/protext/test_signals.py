@@ -6,7 +6,7 @@ import pytest
 from protext_jax.method import ProText
 from protext_jax.runs import RunSetting
 from protext_jax.signals import Sentences, rank, similarity_picture
-from protext_jax.sweep import choose, sweep_table
+from protext_jax.sweep import check_choice_of_runs, choose, sweep_table
 from tests.protext.tiny import settings
 
 EYE = np.eye(3, dtype=np.float32)
@@ -91,3 +91,11 @@ def test_a_cosine_that_hardly_rises_is_no_gain(gain, stops):
     assert method.stops(rising) is stops
     more = [*rising, {"text/retrieval_accuracy": 1.0, "text/held_out_cosine": 0.6}]
     assert not method.stops(more)
+
+
+def test_a_sweep_says_where_nothing_chooses():
+    seeds = [RunSetting(0.03, 8, seed) for seed in (0, 1)]
+    several = [*seeds, RunSetting(0.03, 9, 0)]
+    (line,) = check_choice_of_runs(several, held_out=0)
+    assert "the first of the 2 settings is kept" in line
+    assert check_choice_of_runs(seeds, held_out=0) == check_choice_of_runs(several, 1) == []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from protext_jax.fast import packed_features
-from protext_jax.tower import encode_classes, prompted_features
+from protext_jax.tower import prompted_features
 from tests.protext import plain
 from tests.protext.tiny import QUICK, TEXT, make_problem
 
@@ -34,8 +34,7 @@ def test_the_plain_tower(problem, wanted):
     np.testing.assert_allclose(found, wanted, atol=2e-6)
     # Columns behind every end change nothing.
     shortest = problem.ids[:, : problem.end.max() + 1]
-    cut = jax.jit(functools.partial(encode_classes, problem.tower), compiler_options=QUICK)
-    found = cut(problem.params, problem.prompts[0], shortest, problem.end)
+    found = run(problem.params, problem.prompts[0], shortest, problem.end)
     np.testing.assert_allclose(found, wanted, atol=2e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 from common.data import FeatureDataset, FeatureSplit
 from common.errors import UserError
 from common.protocols.class_parts import class_parts, dataset_parts
-from common.protocols.measured import fault, idle_line, measurable, target_prefix
+from common.protocols.measured import fault, idle_line, measurable, require_distinct, target_prefix
 from common.protocols.table import (
     ALL_CLASSES,
     BASE_TO_NEW,
@@ -60,6 +60,14 @@ def test_a_target_over_the_classes_that_are_shown():
     assert shown.classnames == ("class 1", "class 4") and shown.test.labels.tolist() == [0, 0, 1]
     with pytest.raises(UserError, match="x has 1 class to choose from, so nothing can be measured"):
         measurable("x", dataset([2, 2]), shown_alone=True)
+
+
+def test_further_data_sets_have_names_of_their_own():
+    require_distinct([("folder:a/photos", "photos/"), ("folder:b/other", "other/")])
+    with pytest.raises(UserError, match="folder:b/photos and folder:a/photos would both be"):
+        require_distinct([("folder:a/photos", "photos/"), ("folder:b/photos", "photos/")])
+    with pytest.raises(UserError, match="folder:new and a half of the run's own classes"):
+        require_distinct([("folder:new", "new/")])
 
 
 def test_what_auto_stands_for():
