@@ -17,6 +17,8 @@ from common.errors import UserError
 from tests.clip.conftest import SMALL_RESNET, SMALL_VIT, small_clip
 from tests.clip.siglip_models import big_vision_file, small_siglip, write_tokenizer
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 SIDES = (1, 2, 3, 5, 8, 13)
 
 

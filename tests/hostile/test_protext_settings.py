@@ -22,6 +22,8 @@ from protext_jax.testsets import make_test_sets, unmeasured
 from protext_jax.training_texts import PLENTY, gather_texts, held_out_of, with_data
 from tests.protext.tiny import settings
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 WIDTH = 128  # of the pocket CLIP
 CORPUS = {"red star": ["A red star.", "The star."], "fish": ["A fish.", "The fish swims."]}
 

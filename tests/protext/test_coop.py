@@ -12,6 +12,8 @@ from protext_jax import coop
 from protext_jax.classifier import class_features
 from protext_jax.prompts import default_template
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 NAMES = ["fish", "red star", "blue circle"]
 DATA = 16  # numbers; of smaller constants jax 0.7 makes some for what the networks compute
 

@@ -20,6 +20,8 @@ from tools.pocket.train_clip import clip_config
 from tools.pocket.train_unet import unet_config
 from tools.pocket.train_vae import train_vae
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 BUNDLED = "common/pocket/models"
 
 
