@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.paths import AnyPath
 from common.progress import say
 from common.training import Evaluation
+from common.training.unfinished import say_changed_data
 from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.formats import in_class_order, require_usable, require_vectors
@@ -46,6 +47,8 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
             f"--data={data} has no test photos: put them into PATH/test/class/ beside "
             "PATH/train/class/."
         )
+    if not data:
+        say_changed_data(workdir, material.train.fingerprint)
     sd = material.sd
     require_usable(learned, widths_of(sd), config.model)
     tokens = in_class_order(learned, material.classnames)

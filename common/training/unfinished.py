@@ -51,9 +51,7 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
     directory = workdir / "checkpoints"
     if not directory.is_dir():
         raise UserError(f"{workdir} has no checkpoint yet: train it on.")
-    options = ocp.CheckpointManagerOptions(read_only=True, step_format_fixed_length=8)
-    absolute = directory if in_bucket(directory) else directory.absolute()
-    with ocp.CheckpointManager(absolute, options=options) as manager:
+    with _opened(directory) as manager:
         steps = sorted(manager.all_steps(), reverse=True)
         for step in steps:
             try:
@@ -72,6 +70,37 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
     if steps:
         raise UserError(f"none of the {len(steps)} checkpoints in {directory} can be read.")
     raise UserError(f"{workdir} has no checkpoint yet: train it on.")
+
+
+def say_changed_data(workdir: AnyPath, fingerprint: str) -> None:
+    """Say where a run's data are no longer those that it learned from.
+
+    Its test part is then another one, too, and may hold examples that it learned from.
+
+    Args:
+      workdir: The run's folder; one without checkpoints, such as a published run, tells nothing.
+      fingerprint: Of the data's training part as it is now.
+    """
+    directory = workdir / "checkpoints"
+    if not directory.is_dir():
+        return
+    try:
+        with _opened(directory) as manager:
+            before = read_note(manager, manager.latest_step())["fingerprints"]["data"]
+    except Exception as error:  # Damage takes any form, and the run itself is whole without them.
+        say(f"What {workdir} learned from cannot be compared with its data now ({cause(error)}).")
+        return
+    if before != fingerprint:
+        say(
+            f"The data of {workdir} have changed since it learned from them: what is measured may "
+            "hold examples that it learned from."
+        )
+
+
+def _opened(directory: AnyPath) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(read_only=True, step_format_fixed_length=8)
+    absolute = directory if in_bucket(directory) else directory.absolute()
+    return ocp.CheckpointManager(absolute, options=options)
 
 
 def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:

@@ -176,7 +176,7 @@ def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
 def test_all_photos_may_be_trained_on(world, finished):
     """Without test photos there is no accuracy, but all the rest."""
     workdir = world / "untested"
-    options = config(world, holdout=0, updates=4)
+    options = config(world, holdout=0, shots=SHOTS + 1, updates=4)
     done = run("train", f"--config={options}", f"--workdir={workdir}")
     assert done.status == 0, done.err
     assert "no accuracy is measured" in done.out
@@ -189,6 +189,19 @@ def test_all_photos_may_be_trained_on(world, finished):
     refused = run("evaluate", f"--workdir={workdir}", f"--data=folder:{world / 'photos'}")
     assert refused.status == 2
     assert "has no test photos" in refused.err
+
+
+def test_evaluate_says_that_the_photos_have_changed(world, finished, tmp_path):
+    last = world / "photos" / "cat" / f"{SHOTS}.png"
+    kept = last.rename(tmp_path / last.name)
+    try:
+        done = run("evaluate", f"--workdir={finished}")
+    finally:
+        kept.rename(last)
+    assert done.status == 0, done.err
+    assert "have changed since it learned from them" in done.out
+    unchanged = run("evaluate", f"--workdir={finished}")
+    assert "have changed" not in unchanged.out + unchanged.err
 
 
 def test_generate_composes_tokens(finished, tmp_path):
