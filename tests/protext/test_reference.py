@@ -77,7 +77,7 @@ def updates(problem, shards, half=False):
 
 def optimizer_of():
     """The method's own, with an epoch per step."""
-    method = ProText(settings())
+    method = ProText(settings(updates=EPOCHS))
     method.plan = SimpleNamespace(runs=(RunSetting(RATE, EPOCHS, 0),), per_epoch=1)
     return method.optimizer()
 
