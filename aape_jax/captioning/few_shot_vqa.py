@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.features import ImageFeatures
-from aape_jax.captioning.prefix import ORDERS
+from aape_jax.captioning.prefix import Prefix
 from aape_jax.core.pictures import answer_page
 from aape_jax.datasets.question_set import QuestionSet, by_image
 from common.errors import UserError
@@ -148,8 +148,8 @@ class FewShotVQA:
 
     def _require_room(self, shots: int, prompts: Prompts) -> None:
         """Refuse prompts that are longer than the language model reads, before any is answered."""
-        lm, cells = self.config.lm, self.test.images.grid.shape[1]
-        of_an_image = cells + (lm.aape_tokens if "aape" in ORDERS[lm.aape_position] else 0)
+        prefix, cells = Prefix.from_config(self.config.lm), self.test.images.grid.shape[1]
+        of_an_image = prefix.length(cells)
         longest = (shots + 1) * (of_an_image + prompts.ids.shape[2]) + self.length
         if longest > self.lm.config.positions:
             raise UserError(

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from aape_jax.captioning.captioner import VARIANTS, Captioner, caption_variants
 from aape_jax.captioning.features import ImageFeatures, caption_tokens, encode_images
 from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
-from aape_jax.captioning.prefix import require_map
+from aape_jax.captioning.prefix import Prefix, require_map
 from aape_jax.captioning.report import CaptionReport, KnownCaptions, require_scorer, show_rows
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
@@ -203,8 +203,7 @@ class Captioning(Task):
         self.divide(images, config.batch, mesh)
         self.lm = dataclasses.replace(lm, params={})  # They are in the frozen tree.
         self.captioner = Captioner(lm.model.clone(remat=config.lm.remat), self.variants)
-        tokens = config.lm.aape_tokens if self.variants else 0
-        longest = cells + tokens + asking + config.lm.length
+        longest = Prefix.from_config(config.lm).length(cells) + asking + config.lm.length
         if longest > lm.config.positions:
             raise UserError(
                 f"{cells} cells of an image and its caption are {longest} tokens, but "

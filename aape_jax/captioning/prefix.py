@@ -53,6 +53,10 @@ class Prefix:
         """Whether h(x) takes part."""
         return "aape" in ORDERS[self.position]
 
+    def length(self, cells: int) -> int:
+        """Return how many tokens an image of so many cells becomes."""
+        return cells + (self.tokens if self.has_aape else 0)
+
     def init(self, key: Key[Array, ""], width: int, lm_width: int) -> PyTree:
         """Return the map from h(x) to its tokens."""
         return linear(key, width, self.tokens * lm_width)
