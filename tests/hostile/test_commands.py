@@ -304,7 +304,7 @@ MORE = {
         "tools.pocket.pretrain",
         "--out=new",
         "--start=mcti",
-        "--keep=unet",
+        "--keep=judge",
     ),
     "keep nothing's": ("tools.pocket.pretrain", "--out=new", "--keep=vae"),
     "pretrain into a file": ("tools.pocket.pretrain", "--out=file"),

@@ -15,15 +15,15 @@ the recipe, the seed and the device's rounding only.
 
 With `--start` the CLIP, the VAE's decoder and the UNet go on from those of a folder, so that a
 device that is lent for an hour at a time trains as far as one that is there for a day; with
-`--keep=clip,vae` all the time is the UNet's. The seed should be another then, as the same would
-show the same pictures in the same order.
+`--keep=clip,templates,vae` all the time is the UNet's. The seed should be another then, as the same
+would show the same pictures in the same order.
 
 For example:
 
     python -m tools.pocket.pretrain --out=models --quick
     python -m tools.pocket.pretrain --out=models --only=pictures --seconds=420
-    python -m tools.pocket.pretrain --out=later --only=pictures --start=models --keep=clip,vae \
-        --seed=1
+    python -m tools.pocket.pretrain --out=later --only=pictures --start=models \
+        --keep=clip,templates,vae --seed=1
 """
 
 import dataclasses
@@ -58,6 +58,7 @@ from tools.pocket.stages import Stages, claim
 from tools.pocket.starting import Start
 from tools.pocket.train_clip import POSITIONS, clip_config, train_clip
 from tools.pocket.train_lm import ROW, lm_config, train_lm, train_tokenizer
+from tools.pocket.train_templates import train_templates
 from tools.pocket.train_unet import SCHEDULE, train_unet, unet_config
 from tools.pocket.train_vae import train_vae, vae_config
 from tools.pocket.vocabulary import LEAST_COUNT, learn_merges, pocket_texts, write_tokenizer
@@ -100,7 +101,7 @@ def kept_stages(names: Sequence[str], start: str) -> tuple[str, ...]:
       UserError: Something cannot be kept, or there is no start.
     """
     if wrong := [name for name in names if name not in KEPT]:
-        raise UserError(f"--keep={','.join(wrong)}: only {' and '.join(KEPT)} can be kept.")
+        raise UserError(f"--keep={','.join(wrong)}: only {', '.join(KEPT)} can be kept.")
     if names and not start:
         raise UserError("--keep needs --start, the folder of the models to keep.")
     return tuple(names)
@@ -130,6 +131,16 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
         return train_vae(corpus, latents, recipe.vae, recipe.seed, allowance, start)
 
     clip_params = kept.get("clip") or stages.run("clip", clip_stage)
+
+    def templates_stage(allowance: Allowance) -> dict[str, Any]:
+        tower = TextTower(clip_config(tokenizer).text)
+        plan = recipe.templates
+        return train_templates(
+            corpus, tokenizer, tower, clip_params["text"], plan, recipe.seed, allowance
+        )
+
+    if "templates" not in recipe.keep:
+        clip_params = clip_params | {"text": stages.run("templates", templates_stage)}
     vae_params = kept.get("vae") or stages.run("vae", vae_stage)
 
     # Stable Diffusion's text tower ends before the projection.
@@ -153,7 +164,7 @@ def pretrain_pictures(recipe: Recipe, work: Path, out: Path) -> None:
     def judge_stage(allowance: Allowance) -> dict[str, Any]:
         return train_judge(recipe.judge, recipe.seed, allowance)
 
-    unet = stages.run("unet", unet_stage)
+    unet = kept.get("unet") or stages.run("unet", unet_stage)
     judge = stages.run("judge", judge_stage)
 
     clip = CLIP(clip_config(tokenizer), half(clip_params), tokenizer, Preprocess(SIZE), "")

@@ -27,7 +27,7 @@ class Recipe:
     Attributes:
       seed: Of every random choice.
       corpus: Captioned pictures.
-      clip, vae, unet: Three optimisations in their order.
+      clip, templates, vae, unet: Four optimisations in their order.
       siglip: The optimisation of the SigLIP.
       siglip_corpus: Captioned pictures that it reads, the first of `corpus`.
       lm: The language model's optimisation.
@@ -43,6 +43,7 @@ class Recipe:
     seed: int = 0
     corpus: int = 100_000
     clip: Fit = Fit(steps=5000, batch=128, rate=1e-3, weight_decay=0.05)
+    templates: Fit = Fit(steps=600, batch=128, rate=3e-4)
     vae: Fit = Fit(steps=12_000, batch=64, rate=2e-3)
     unet: Fit = Fit(steps=60_000, batch=128, rate=1e-3)
     siglip: Fit = Fit(steps=2500, batch=128, rate=1e-3, weight_decay=0.05)
@@ -62,10 +63,13 @@ class Recipe:
         return self.seconds * SHARES[stage] / shared_out
 
 
-SHARES = {"clip": 0.10, "vae": 0.08, "unet": 0.60, "judge": 0.03, "siglip": 0.14, "lm": 0.05}
+SHARES = {
+    **{"clip": 0.10, "templates": 0.02, "vae": 0.08, "unet": 0.58},
+    **{"judge": 0.03, "siglip": 0.14, "lm": 0.05},
+}
 """Of the seconds that a pretraining may take."""
 
-KEPT = ("clip", "vae")
+KEPT = ("clip", "templates", "vae", "unet")
 """Stages that can be left out where the models of another training are there."""
 
 FULL = Recipe()
@@ -73,6 +77,7 @@ QUICK = replace(
     FULL,
     corpus=12_000,
     clip=replace(FULL.clip, steps=200),
+    templates=replace(FULL.templates, steps=20),
     vae=replace(FULL.vae, steps=100),
     unet=replace(FULL.unet, steps=200),
     siglip=replace(FULL.siglip, steps=200),

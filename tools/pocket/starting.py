@@ -41,8 +41,13 @@ class Start:
 
     def kept(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the parameters of those models that are not to be trained further."""
-        models = {"clip": self.clip.params, "vae": self.sd.params["vae"]}
-        return {name: single(models[name]) for name in names}
+        drawn, scale = self.sd.params, self.sd.modules.vae.config.scaling_factor
+        models = {
+            "clip": self.clip.params,
+            "vae": drawn["vae"],
+            "unet": {"params": drawn["unet"], "scaling_factor": scale},
+        }
+        return {name: single(params) for name, params in models.items() if name in names}
 
     def unet_params(self, drawn: Params) -> dict[str, Any]:
         """Return the UNet's parameters, with further transformers that add nothing at first.

@@ -1,4 +1,4 @@
-"""Stage 3: the pocket UNet, conditioned on the frozen text tower of the pocket CLIP."""
+"""Stage 4: the pocket UNet, conditioned on the frozen text tower of the pocket CLIP."""
 
 from typing import Any
 

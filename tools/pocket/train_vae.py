@@ -1,4 +1,4 @@
-"""Stage 2: the pocket VAE, factor 4: pictures of 32x32 become latents of 8x8x8."""
+"""Stage 3: the pocket VAE, factor 4: pictures of 32x32 become latents of 8x8x8."""
 
 from typing import Any
 

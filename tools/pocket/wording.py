@@ -5,6 +5,8 @@ in all published templates, by its bare name, with and without a full stop, and 
 "a type of thing".
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from common.data.templates import TEMPLATES
@@ -41,20 +43,28 @@ _TEMPLATED, _BARE, _TAILED, _STOPPED = 0.45, 0.2, 0.08, 0.4
 def training_caption(scene: Scene, generator: np.random.Generator) -> str:
     """Write a caption as found beside a picture, or fill one of the templates of prompts."""
     if generator.random() < _TEMPLATED:
-        text = _templated(scene, generator)
+        fitting = [text for text in _TEMPLATES if fits(text, scene, _CLAIMS)]
+        text = _templated(_class_name(scene, generator), fitting, generator)
     else:
         text = web_caption(scene, generator).rstrip(".")
+    return _ended(text, generator)
+
+
+def prompt_of(name: str, generator: np.random.Generator) -> str:
+    """Fill a template of prompts with a class name, whatever it claims of a picture."""
+    return _ended(_templated(name, _TEMPLATES, generator), generator)
+
+
+def _ended(text: str, generator: np.random.Generator) -> str:
     if generator.random() < _TAILED:
         text = f"{text}, {pick(TAILS, generator)}"
     return f"{text}." if generator.random() < _STOPPED else text
 
 
-def _templated(scene: Scene, generator: np.random.Generator) -> str:
-    name = _class_name(scene, generator)
+def _templated(name: str, templates: Sequence[str], generator: np.random.Generator) -> str:
     if generator.random() < _BARE:  # As a prompt of one word is.
         return name
-    template = pick([text for text in _TEMPLATES if fits(text, scene, _CLAIMS)], generator)
-    return " ".join(template.format(name).split())
+    return " ".join(pick(templates, generator).format(name).split())
 
 
 def _class_name(scene: Scene, generator: np.random.Generator) -> str:

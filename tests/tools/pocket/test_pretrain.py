@@ -12,16 +12,19 @@ from tools.pocket.recipe import QUICK, SHARES, Fit
 
 
 def test_what_is_kept_leaves_its_seconds_to_the_others():
-    recipe = dataclasses.replace(QUICK, seconds=820.0, keep=("clip", "vae"))
-    assert recipe.allowed("unet") == pytest.approx(600)
-    assert dataclasses.replace(recipe, keep=()).allowed("unet") == pytest.approx(492)
+    recipe = dataclasses.replace(QUICK, seconds=800.0, keep=("clip", "templates", "vae"))
+    assert recipe.allowed("unet") == pytest.approx(580)
+    assert dataclasses.replace(recipe, keep=()).allowed("unet") == pytest.approx(464)
     trained = [recipe.allowed(stage) for stage in SHARES if stage not in recipe.keep]
-    assert sum(trained) == pytest.approx(820)
+    assert sum(trained) == pytest.approx(800)
 
 
 @pytest.mark.parametrize(
     ("names", "start", "message"),
-    [(["unet"], "models", "--keep=unet: only clip and vae"), (["clip"], "", "needs --start")],
+    [
+        (["judge"], "models", "--keep=judge: only clip, templates, vae"),
+        (["clip"], "", "needs --start"),
+    ],
 )
 def test_what_cannot_be_kept_is_said(names, start, message):
     with pytest.raises(UserError, match=message):
@@ -35,6 +38,7 @@ def test_the_whole_pretraining_runs_and_goes_on_and_its_models_open(tmp_path, mo
         QUICK,
         corpus=200,
         clip=Fit(4, 16, 1e-3),
+        templates=Fit(4, 16, 1e-3),
         vae=Fit(4, 16, 1e-3),
         unet=Fit(4, 16, 1e-3),
         lm=Fit(4, 4, 1e-3),
@@ -53,7 +57,7 @@ def test_the_whole_pretraining_runs_and_goes_on_and_its_models_open(tmp_path, mo
 
     monkeypatch.setattr(pretrain, "write_card", lambda *args: None)
     further = dataclasses.replace(tiny, start=str(tmp_path), seed=1)
-    only_unet = dataclasses.replace(further, keep=("clip", "vae"))
+    only_unet = dataclasses.replace(further, keep=("clip", "templates", "vae"))
     pretrain.pretrain_pictures(further, tmp_path / "work2", tmp_path / "later")
     first, later = (
         load_stable_diffusion(str(folder / "sd")) for folder in (tmp_path, tmp_path / "later")

@@ -1,0 +1,95 @@
+"""Stage 2: class names that mean the same in every template.
+
+The contrastive loss settles names that the corpus holds thousands of times. Those of `pocket:rare`
+and `pocket:second` occur some dozens of times, each time in another sentence, so that the sentence
+around a name decides between two classes that lie close together. Here each name in each template
+is drawn to the mean of what the text tower says of that name in many, while captions keep their
+features and the hidden states to which a UNet attends.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from common.clip import TextTower, Tokenizer
+from common.clip.encode import unit
+from common.pocket.world import NAMED, RARE, SECOND
+from common.trees import Params
+from tools.pocket.corpus import Corpus
+from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
+from tools.pocket.recipe import Fit
+from tools.pocket.wording import prompt_of
+
+_SETTLED, _SELDOM = 20, 200
+"""Prompts of each name that the corpus holds often, and of each other."""
+
+
+def train_templates(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    tower: TextTower,
+    params: Params,
+    plan: Fit,
+    seed: int,
+    allowance: Allowance = NO_LIMIT,
+) -> Params:
+    """Train the text tower further, and return its parameters.
+
+    Args:
+      corpus: Its captions keep their meaning.
+      tokenizer: Of names and captions.
+      tower: The CLIP's text tower.
+      params: Its parameters.
+      plan: Steps, batch size, learning rate.
+      seed: Of every random choice.
+      allowance: Seconds, and the file from which an interrupted stage goes on.
+    """
+    said = jax.jit(partial(read, tower))
+    names = {one.name: _SETTLED for one in NAMED} | {one.name: _SELDOM for one in RARE + SECOND}
+    which = np.repeat(np.arange(len(names)), list(names.values()))
+    prompts = tokenizer(prompts_of(names, seed), truncate=True)
+    features, _ = in_batches(partial(said, params), prompts)
+    means = [features[which == number].mean(axis=0) for number in range(len(names))]
+    meant = unit(jnp.stack(means))
+    captions = tokenizer(corpus.captions, truncate=True)
+    captions = captions[np.arange(len(prompts)) % len(captions)]
+    features, states = in_batches(partial(said, params), captions)
+
+    def loss(params: Params, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
+        del key
+        names, _ = read(tower, params, batch["prompts"])
+        features, states = read(tower, params, batch["captions"])
+        moved = jnp.square(states - batch["states"]).mean()
+        return _apart(names, batch["meant"]) + _apart(features, batch["features"]) + moved
+
+    data = {
+        "prompts": prompts,
+        "meant": meant[which],
+        "captions": captions,
+        "features": features,
+        "states": states.astype(np.float16),
+    }
+    return fit("templates", loss, params, data, plan, jax.random.key(seed), allowance)
+
+
+def prompts_of(names: Mapping[str, int], seed: int) -> list[str]:
+    """Return as many prompts of each name as stands beside it, one name after the other."""
+    generator = np.random.default_rng((seed, len(names)))
+    return [prompt_of(name, generator) for name, count in names.items() for _ in range(count)]
+
+
+def read(
+    tower: TextTower, params: Params, ids: Int[Array, "b s"]
+) -> tuple[Float[Array, "b p"], Float[Array, "b s d"]]:
+    """Return unit features of texts, and the hidden states at all their positions."""
+    embeddings = tower.apply({"params": params}, ids, method="embed")
+    output = tower.apply({"params": params}, embeddings, tower.pool_at(ids))
+    return unit(output.projected), output.last_hidden_state
+
+
+def _apart(ones: Float[Array, "b p"], others: Float[Array, "b p"]) -> Float[Array, ""]:
+    return jnp.square(ones - others).sum(-1).mean()
