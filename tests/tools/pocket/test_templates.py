@@ -8,7 +8,7 @@ import pytest
 from common import load_clip
 from common.pocket.world import NAMED, SECOND
 from tools.pocket import train_templates as stage
-from tools.pocket.corpus import Corpus, sample_corpus
+from tools.pocket.corpus import sample_corpus
 from tools.pocket.recipe import Fit
 from tools.pocket.starting import single
 
