@@ -3,12 +3,13 @@
 The contrastive loss settles names that the corpus holds thousands of times. Those of `pocket:rare`
 and `pocket:second` occur some dozens of times, each time in another sentence, so that the sentence
 around a name decides between two classes that lie close together. Here each name in each template
-is drawn to the mean of what the text tower says of that name in many, while captions keep their
-features and the hidden states to which a UNet attends.
+is drawn to the mean of what the text tower says of that name in many, while captions, and sentences
+about the classes, keep their features and the hidden states to which a UNet attends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
+from itertools import cycle
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from common.clip import TextTower, Tokenizer
 from common.clip.encode import unit
-from common.pocket.world import NAMED, RARE, SECOND
+from common.pocket.sentences import sentence
+from common.pocket.world import NAMED, RARE, SECOND, Species
 from common.trees import Params
 from tools.pocket.corpus import Corpus
 from tools.pocket.fitting import NO_LIMIT, Allowance, fit, in_batches
@@ -26,6 +28,8 @@ from tools.pocket.wording import prompt_of
 
 _SETTLED, _SELDOM = 20, 200
 """Prompts of each name that the corpus holds often, and of each other."""
+_WEIGHT = 2.0
+"""Of names, beside what is held."""
 
 
 def train_templates(
@@ -49,37 +53,40 @@ def train_templates(
       allowance: Seconds, and the file from which an interrupted stage goes on.
     """
     said = jax.jit(partial(read, tower))
-    names = {one.name: _SETTLED for one in NAMED} | {one.name: _SELDOM for one in RARE + SECOND}
-    which = np.repeat(np.arange(len(names)), list(names.values()))
-    prompts = tokenizer(prompts_of(names, seed), truncate=True)
-    features, _ = in_batches(partial(said, params), prompts)
-    means = [features[which == number].mean(axis=0) for number in range(len(names))]
+    counts = dict.fromkeys(NAMED, _SETTLED) | dict.fromkeys(RARE + SECOND, _SELDOM)
+    which = np.repeat(np.arange(len(counts)), list(counts.values()))
+    prompts, sentences = texts_about([one for one in counts for _ in range(counts[one])], seed)
+    prompt_ids = tokenizer(prompts, truncate=True)
+    features, _ = in_batches(partial(said, params), prompt_ids)
+    means = [features[which == number].mean(axis=0) for number in range(len(counts))]
     meant = unit(jnp.stack(means))
-    captions = tokenizer(corpus.captions, truncate=True)
-    captions = captions[np.arange(len(prompts)) % len(captions)]
-    features, states = in_batches(partial(said, params), captions)
+    texts = [text for pair in zip(sentences[::2], cycle(corpus.captions)) for text in pair]
+    held_ids = tokenizer(texts, truncate=True)
+    features, states = in_batches(partial(said, params), held_ids)
 
     def loss(params: Params, batch: dict[str, Array], key: Key[Array, ""]) -> Array:
         del key
         names, _ = read(tower, params, batch["prompts"])
-        features, states = read(tower, params, batch["captions"])
+        features, states = read(tower, params, batch["held"])
         moved = jnp.square(states - batch["states"]).mean()
-        return _apart(names, batch["meant"]) + _apart(features, batch["features"]) + moved
+        held = _apart(features, batch["features"]) + moved
+        return _WEIGHT * _apart(names, batch["meant"]) + held
 
     data = {
-        "prompts": prompts,
+        "prompts": prompt_ids,
         "meant": meant[which],
-        "captions": captions,
+        "held": held_ids,
         "features": features,
         "states": states.astype(np.float16),
     }
     return fit("templates", loss, params, data, plan, jax.random.key(seed), allowance)
 
 
-def prompts_of(names: Mapping[str, int], seed: int) -> list[str]:
-    """Return as many prompts of each name as stands beside it, one name after the other."""
-    generator = np.random.default_rng((seed, len(names)))
-    return [prompt_of(name, generator) for name, count in names.items() for _ in range(count)]
+def texts_about(species: Sequence[Species], seed: int) -> tuple[list[str], list[str]]:
+    """Return a prompt with the name of each species, and a sentence about each."""
+    generator = np.random.default_rng((seed, len(species)))
+    prompts = [prompt_of(one.name, generator) for one in species]
+    return prompts, [sentence(one, generator) for one in species]
 
 
 def read(

@@ -30,12 +30,13 @@ def spread(clip, params, names):
     return float(jnp.square(features - features.mean(0)).sum(-1).mean())
 
 
-def test_prompts_are_of_each_name_in_turn_and_vary():
-    prompts = stage.prompts_of({"zorvik": 3, "galshan": 50}, seed=0)
-    assert ["zorvik" in text for text in prompts] == [True] * 3 + [False] * 50
-    assert all("galshan" in text for text in prompts[3:])
-    assert len(set(prompts)) > 30
-    assert prompts == stage.prompts_of({"zorvik": 3, "galshan": 50}, seed=0)
+def test_texts_are_about_each_species_in_turn_and_vary():
+    species = [*[NAMED[0]] * 3, *[SECOND[0]] * 50]
+    prompts, sentences = stage.texts_about(species, seed=0)
+    for texts in (prompts, sentences):
+        assert all(one.name in text for one, text in zip(species, texts, strict=True))
+        assert len(set(texts[3:])) > 15
+    assert (prompts, sentences) == stage.texts_about(species, seed=0)
 
 
 def test_names_come_together_and_captions_stay(clip, monkeypatch):
