@@ -20,7 +20,7 @@ from mcti_jax.material import gather, with_models
 from mcti_jax.options import check_values, shots_of
 from mcti_jax.photos import open_own
 from mcti_jax.readers import readers_of, widths_of
-from mcti_jax.saving import read_run_tokens
+from mcti_jax.saving import read_run_classes
 from mcti_jax.starts import nouns
 
 
@@ -39,7 +39,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     Raises:
       UserError: The tokens or the photos are not of these models and classes.
     """
-    learned = read_run_tokens(workdir)
+    learned = read_run_classes(workdir)
     check_values(config)
     material = with_models(config, measured_on(config, data)) if data else gather(config)
     if data and not len(material.test):

@@ -41,7 +41,7 @@ from mcti_jax.fingerprints import (
     prompt_fingerprint,
     whole_fingerprint,
 )
-from mcti_jax.formats import by_class_index, write_token
+from mcti_jax.formats import write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, gather
@@ -53,7 +53,7 @@ from mcti_jax.photos import captions_of
 from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
 from mcti_jax.readers import widths_of
-from mcti_jax.saving import MODEL, TOKENS, learned_tokens, noted, read_run_tokens
+from mcti_jax.saving import MODEL, TOKENS, learned_tokens, noted, read_run_classes
 from mcti_jax.starts import learned_before, learned_classes
 
 
@@ -260,7 +260,7 @@ class MCTI(Method):
 
     def read(self, workdir: AnyPath) -> PyTree:
         """Return the vectors of the run's own variant, in the order of the classes."""
-        tokens = by_class_index(read_run_tokens(workdir))
+        tokens = read_run_classes(workdir)
         return {"tokens": np.stack([token.vectors for token in tokens])}
 
     @classmethod

@@ -31,7 +31,6 @@ from configs.mcti import defaults
 from mcti_jax.evaluation import token_features
 from mcti_jax.formats import (
     LearnedToken,
-    by_class_index,
     in_class_order,
     read_tokens,
     require_usable,
@@ -42,7 +41,7 @@ from mcti_jax.mixed import named_features, require_others
 from mcti_jax.options import check_values
 from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import class_reader, read_by, widths_of
-from mcti_jax.saving import read_run_tokens
+from mcti_jax.saving import read_run_classes
 from mcti_jax.widths import encoder_of_width
 
 
@@ -169,7 +168,7 @@ def load(run: AnyPath | str) -> TrainedTokens:
     run = local_run(run)
     config = read_config(run, defaults())
     check_values(config)
-    return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))
+    return TrainedTokens(config, tuple(read_run_classes(run)))
 
 
 def load_tokens(path: AnyPath | str) -> dict[str, Any]:

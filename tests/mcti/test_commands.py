@@ -6,6 +6,7 @@ imported everything.
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +137,17 @@ def test_a_finished_run_says_so(world, finished):
     assert again.status == 0
     assert "finished" in again.out
     assert token_bytes(finished) == before
+
+
+def test_a_lost_token_is_written_again_by_the_same_command(world, finished, tmp_path):
+    workdir = shutil.copytree(finished, tmp_path / "run")
+    (workdir / "tokens" / "dog2.safetensors").unlink()
+    lost = run("classify", f"--workdir={workdir}", f"--images={world / 'photos'}")
+    assert lost.status == 2
+    assert "2 of 3 classes and lacks dog2.safetensors (class 1, 'dog2')" in lost.err
+    again = run("train", f"--config={config(world)}", f"--workdir={workdir}")
+    assert again.status == 0, again.err
+    assert token_bytes(workdir) == token_bytes(finished)
 
 
 @pytest.mark.multiprocess
