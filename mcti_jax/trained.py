@@ -22,6 +22,7 @@ from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.diffusion.learned import checked_vectors
+from common.diffusion.words import tell_unbracketed
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
@@ -138,7 +139,7 @@ class TrainedTokens:
         Args:
           prompt: A text or a list of texts, which may hold the run's words.
           n: Pictures of each prompt.
-          guidance: Weight of classifier-free guidance, 1 is none; by default the run's own.
+          guidance: Weight of classifier-free guidance, 1 or less is none; by default the run's own.
           **options: `negative`, `seed`, `steps`, `sampler`, `size`, `width`, `height`, `weighted`,
             `batch`, and `tokens` beside the run's own: see `StableDiffusion.draw`. The size is by
             default that of the run's training pictures.
@@ -153,6 +154,8 @@ class TrainedTokens:
         options = {"batch": settings.batch} | shape | options
         guidance = settings.guidance if guidance is None else guidance
         tokens = {**self.words, **checked_vectors(options.pop("tokens", None))}
+        prompt = require_texts([prompt] if isinstance(prompt, str) else prompt, "prompt")
+        tell_unbracketed(prompt, tokens)
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 
 

@@ -293,6 +293,11 @@ def test_the_exported_classifier_is_the_run_s(world, finished, tmp_path):
     assert scores.argmax(1).tolist() == learned.classify(photos).labels.tolist()
 
 
+def test_in_python_too_a_word_without_brackets_is_told(finished, capsys):
+    mcti_jax.load(finished).draw("a photo of dog2", steps=1)
+    assert "'a photo of dog2' is drawn without <dog2>, which" in capsys.readouterr().out
+
+
 def test_in_python_a_run_draws_what_the_command_draws(finished):
     prompts, options = ["a photo of <dog2>", "<red-dog> on a <cat>"], {"steps": 2, "seed": 2**40}
     sheet = generate.draw(finished, prompts, num=3, **options)
