@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     options = flags.FLAGS
     workdir = local_run(options.workdir)
-    out = as_output(options.out, "--out")
+    out = as_output(options.out, "--out", ".safetensors")
     if workdir.is_file():
         export_checkpoint(workdir, out)
         return

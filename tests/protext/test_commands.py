@@ -195,8 +195,16 @@ def test_interpret_names_words(finished):
             "64",
         ),
         ("evaluate", ["--workdir={tmp}/x"], "holds no run"),
-        ("export", ["--workdir={run}", "--template={{}} x", "--out={tmp}/x"], "overwrite"),
-        ("export", ["--workdir={run}", "--run=1", "--out={tmp}/x"], "give 0, or leave it out"),
+        (
+            "export",
+            ["--workdir={run}", "--template={{}} x", "--out={tmp}/x.safetensors"],
+            "overwrite",
+        ),
+        (
+            "export",
+            ["--workdir={run}", "--run=1", "--out={tmp}/x.safetensors"],
+            "give 0, or leave it out",
+        ),
         ("evaluate", ["--workdir={run}", "--run=9"], "--run=9 is not a run of"),
     ],
 )
