@@ -103,6 +103,6 @@ def test_another_program_does_not_have_it():
 
 
 def test_what_only_python_can_name_is_not_offered():
-    with pytest.raises(UserError, match="write one of .*folder:") as caught:
+    with pytest.raises(UserError, match=r"write one of .*folder:") as caught:
         open_dataset("other")
     assert "memory" not in str(caught.value)

@@ -135,7 +135,9 @@ def test_a_finished_run_says_so(world, finished):
     before = token_bytes(finished)
     again = run("train", f"--config={config(world)}", f"--workdir={finished}")
     assert again.status == 0
-    assert "finished" in again.out
+    assert "finished" in again.out and "wrote" not in again.out
+    files = "tokens, samples.png, confusion.png"
+    assert f"all results: {finished}/result.json, beside {files}\n" in again.out
     assert token_bytes(finished) == before
 
 
