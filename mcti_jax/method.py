@@ -47,7 +47,13 @@ from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
-from mcti_jax.options import check_captions, check_values, classification_of, shots_of
+from mcti_jax.options import (
+    check_captions,
+    check_unread,
+    check_values,
+    classification_of,
+    shots_of,
+)
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.photos import captions_of
 from mcti_jax.previews import check_preview, draw_preview
@@ -96,6 +102,7 @@ class MCTI(Method):
         found = {"shots": shots_of(config), "classification": classification_of(config)}
         config = changed(config, found)
         check_captions(config)
+        check_unread(config)
         return config
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
