@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.attention import choose_attention
+from common.checks import check_unread
 from common.clip import CLIP
 from common.config import changed
 from common.data.templates import TEMPLATES
@@ -24,7 +25,7 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.rates import make_rate, rate_at
 from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
-from configs.mcti import get_config
+from configs.mcti import defaults, get_config
 from mcti_jax.assembly import (
     Additions,
     begin,
@@ -47,13 +48,7 @@ from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
-from mcti_jax.options import (
-    check_captions,
-    check_unread,
-    check_values,
-    classification_of,
-    shots_of,
-)
+from mcti_jax.options import UNREAD, check_captions, check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.photos import captions_of
 from mcti_jax.previews import check_preview, draw_preview
@@ -102,7 +97,7 @@ class MCTI(Method):
         found = {"shots": shots_of(config), "classification": classification_of(config)}
         config = changed(config, found)
         check_captions(config)
-        check_unread(config)
+        check_unread(config, defaults(), UNREAD)
         return config
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:

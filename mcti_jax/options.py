@@ -1,12 +1,11 @@
 """Which values of a config make sense, checked before models and photos are touched."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from common.attention import CHOICES
-from common.checks import POSITIVE, Range, Ranges, check_choices, check_ranges
+from common.checks import POSITIVE, Range, Ranges, Unread, check_choices, check_ranges
 from common.data.templates import TEMPLATES
 from common.diffusion import SAMPLERS
 from common.diffusion.draw import COUNTS, GUIDANCE
@@ -17,8 +16,6 @@ from common.photos.images import FITS
 from common.precision import frozen_dtype
 from common.training.config_fields import RANGES as SHARED
 from common.training.rates import DECAYS
-from common.values import flatten
-from configs.mcti import defaults
 from mcti_jax.objective import CLASSIFICATIONS, GAMMA_SCHEDULES
 from mcti_jax.picture_size import parse_aspect
 from mcti_jax.prompts import POOLS
@@ -71,13 +68,20 @@ NAMES: Mapping[str, Iterable[str]] = {
 
 _OF_DRAWS = ("feature_draws", "shared_features")
 _OF_JOINT = ("joint.logit_scale", "joint.photos", "joint.weight")
-UNREAD: tuple[tuple[str, Any, tuple[str, ...], str], ...] = (
-    ("gamma", 0, (*_OF_DRAWS, *_OF_JOINT, "gamma_schedule", "prototypes"), "gamma above 0"),
-    ("classification", "joint", ("logit_scale", *_OF_DRAWS), "classification=both"),
-    ("classification", "paper", _OF_JOINT, "classification=both"),
-    ("gamma_schedule", "constant", ("gamma_end", "gamma_horizon"), "gamma_schedule=exponential"),
+UNREAD = (
+    Unread(
+        "gamma", (0,), (*_OF_DRAWS, *_OF_JOINT, "gamma_schedule", "prototypes"), "gamma above 0"
+    ),
+    Unread("classification", ("joint",), ("logit_scale", *_OF_DRAWS), "classification=both"),
+    Unread("classification", ("paper",), _OF_JOINT, "classification=both"),
+    Unread(
+        "gamma_schedule",
+        ("constant",),
+        ("gamma_end", "gamma_horizon"),
+        "gamma_schedule=exponential",
+    ),
 )
-"""A field, a value of it with which nothing reads some others, these, and what would read them."""
+"""Fields of the objective that not every form of it has."""
 
 
 def check_values(config: ConfigDict) -> None:
@@ -126,25 +130,6 @@ def check_captions(config: ConfigDict) -> None:
             "captions=true changes nothing with alpha=0 and classification=joint, which reads the "
             "templates alone: leave it out, or give alpha=1 or classification=both."
         )
-
-
-def check_unread(config: ConfigDict) -> None:
-    """Refuse fields that were changed and that nothing reads beside the others.
-
-    Args:
-      config: Complete, as of `check_captions`.
-
-    Raises:
-      UserError: It names the first such field, and what it would take.
-    """
-    usual, given = flatten(defaults()), flatten(config)
-    for field, value, unread, remedy in UNREAD:
-        for name in unread if given[field] == value else ():
-            if given[name] != usual[name]:
-                raise UserError(
-                    f"{name}={given[name]} changes nothing with {field}={given[field]}: leave it "
-                    f"out, or give {remedy}."
-                )
 
 
 def check_template(name: str, prompt: str) -> None:
