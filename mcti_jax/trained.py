@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from common.clip import CLIP, Predictions, load_clip
-from common.clip.prompts import require_texts
+from common.clip.prompts import require_names, require_texts
 from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
@@ -114,6 +114,7 @@ class TrainedTokens:
             says which.
         """
         names = require_texts(names, "names")
+        names = require_names(names) if names else ()
         require_others(self.classnames, names, "names")
         features = self.clip.image_features(photos)
         config, classes = self.config, self.class_features
