@@ -96,6 +96,44 @@ def check_choices(
         check_choice(group + name, value, choices[name])
 
 
+@dataclass(frozen=True)
+class Unread:
+    """Fields that nothing reads beside some values of another one.
+
+    Attributes:
+      field: The other one.
+      values: These.
+      names: Of the fields.
+      remedy: What would have them read.
+    """
+
+    field: str
+    values: tuple[Any, ...]
+    names: tuple[str, ...]
+    remedy: str
+
+
+def check_unread(config: ConfigDict, defaults: ConfigDict, table: Iterable[Unread]) -> None:
+    """Refuse fields that were changed and that nothing reads.
+
+    Args:
+      config: The run's, complete.
+      defaults: What fields are where they were not changed.
+      table: Which fields nothing reads.
+
+    Raises:
+      UserError: It names the first such field, and what it would take.
+    """
+    usual, given = flatten(defaults), flatten(config)
+    for row in table:
+        for name in row.names if given[row.field] in row.values else ():
+            if given[name] != usual[name]:
+                raise UserError(
+                    f"{name}={given[name]} changes nothing with {row.field}={given[row.field]}: "
+                    f"leave it out, or give {row.remedy}."
+                )
+
+
 def _values(config: ConfigDict, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
     fields = flatten(config)
     for name in names:

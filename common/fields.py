@@ -182,7 +182,11 @@ def main(argv: Sequence[str]) -> None:
         if not flags.FLAGS.update:
             print(fields_table(read_fields(file)))
             continue
-        text = renewed(read_text(file, "name a page of docs/"), Path.cwd())
+        before = read_text(file, "name a page of docs/")
+        text = renewed(before, Path.cwd())
+        if text == before:
+            say(f"{file} is up to date")
+            continue
         with atomic_write(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
         say(f"wrote {file}")

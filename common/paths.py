@@ -27,6 +27,11 @@ AnyPath = Path | epath.Path
 
 BUCKET = "gs://"
 
+_OF_FILES = (
+    *(".bin", ".ckpt", ".npy", ".npz", ".pt", ".pth", ".safetensors", ".tar", ".zip"),
+    *(".csv", ".html", ".json", ".jsonl", ".md", ".txt"),
+    *(".jpeg", ".jpg", ".png"),
+)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][-._a-z0-9]{1,220}[a-z0-9]")  # of a bucket
 
@@ -108,11 +113,16 @@ def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:
         folder or a device for instance, is left alone.
     """
     path = as_path(name)
-    if suffix and path.suffix.lower() != suffix:
-        raise UserError(f"{flag}={name} must end in {suffix}.")
     if in_bucket(path):
         require_bucket(path)
-        return path
+    else:
+        _require_file_place(path, flag, name)
+    if suffix and path.suffix.lower() != suffix:
+        raise UserError(f"{flag}={name} must end in {suffix}.")
+    return path
+
+
+def _require_file_place(path: Path, flag: str, name: AnyPath | str) -> None:
     if os.fspath(name).endswith(("/", os.sep)) or path.name in ("", ".."):
         raise UserError(f"{flag}={name} is the name of a folder: give that of a file.")
     if os.path.isdir(path):
@@ -122,11 +132,12 @@ def as_output(name: AnyPath | str, flag: str, suffix: str = "") -> AnyPath:
     if (size := len(os.fsencode(path.name))) > LONGEST_NAME:
         raise UserError(f"{flag}={name}: a name of {size} bytes is too long: {LONGEST_NAME} fit.")
     require_writable(path.parent, flag, name)
-    return path
 
 
 def as_output_folder(name: AnyPath | str, flag: str, *, local: bool = False) -> AnyPath:
     """Return the folder that a command is to write into, there already or not; else as `as_output`.
+
+    A new one may not be called as files are, such as x.safetensors.
 
     Args:
       name: As the user gave it.
@@ -140,6 +151,11 @@ def as_output_folder(name: AnyPath | str, flag: str, *, local: bool = False) -> 
         raise UserError(f"{flag}={name} is in a bucket: name a folder of this machine.")
     else:
         require_bucket(path)
+    if path.suffix.lower() in _OF_FILES and not path.is_dir():
+        raise UserError(
+            f"{flag}={name} is to be a folder and ends in {path.suffix} as files do: give the "
+            "name of a folder."
+        )
     return path
 
 

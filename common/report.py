@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
             raise UserError("missing --out: say where the report goes, --out=FILE.md.")
         if not folders:
             raise UserError("no runs to report on: name their folders, DIR...")
-        out = as_output(options.out, "--out")
+        out = as_output(options.out, "--out", ".md")
         text = report([read_run(as_path(folder)) for folder in folders])
     if shown is not None:
         say(f"wrote {write_page(shown.folder, shown.result, shown.config)}")

@@ -147,7 +147,7 @@ def defaults() -> ConfigDict:
     config.generate.prompt = "a photo of a {}"  # {} is the learned word
     config.generate.sampler = "dpmpp_2m"  # a key of common.diffusion.SAMPLERS
     config.generate.steps = 25  # of the sampler
-    config.generate.guidance = 7.5  # 1 is none
+    config.generate.guidance = 7.5  # 1 or less is none
     config.generate.batch = 32  # pictures at once
     return config
 

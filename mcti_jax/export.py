@@ -36,12 +36,11 @@ from mcti_jax.formats import (
     LearnedToken,
     file_stem,
     format_of,
-    read_tokens,
     require_usable,
     token_word,
     write_token,
 )
-from mcti_jax.saving import TOKENS, is_unfinished
+from mcti_jax.saving import TOKENS, is_unfinished, read_run_tokens
 
 _OURS = "diffusers"  # the format of a run's own `tokens/`
 CLASSES = "classes"
@@ -114,12 +113,7 @@ def _check_out(tokens: AnyPath, out: AnyPath | None, may_be_own: bool) -> AnyPat
 
 
 def _finished(workdir: AnyPath) -> list[LearnedToken]:
-    if not (workdir / TOKENS).is_dir():
-        raise UserError(
-            f"{str(workdir)!r} holds no learned tokens; train some first with "
-            f"python -m mcti_jax.train --workdir={workdir}."
-        )
-    tokens = read_tokens(workdir / TOKENS)
+    tokens = read_run_tokens(workdir)
     if (workdir / "config.json").exists():
         # What follows takes seconds to import, and other tokens have no model to fit.
         from common.config import read_config

@@ -46,7 +46,7 @@ def define_flags() -> None:
     flags.DEFINE_string("again", None, "PNG of this command, to draw with its own settings.")
     flags.DEFINE_integer("num", 4, "Pictures per prompt.", lower_bound=1)
     flags.DEFINE_integer("steps", 25, "Denoising steps.", lower_bound=1)
-    flags.DEFINE_float("guidance", None, "Classifier-free guidance; 1: none; the run's by default.")
+    flags.DEFINE_float("guidance", None, "Classifier-free; to 1: none; the run's by default.")
     flags.DEFINE_integer("seed", 0, "Of the initial noise, up to 2**64 - 1.", lower_bound=0)
     flags.DEFINE_enum(
         "sampler", None, sorted(SAMPLER_NAMES), "The method of denoising; dpmpp_2m, or XL's own."

@@ -16,11 +16,11 @@ from common.training.unfinished import say_changed_data
 from mcti_jax.assembly import check_options
 from mcti_jax.evaluation import baseline_scores, evaluate
 from mcti_jax.formats import in_class_order, require_usable, require_vectors
-from mcti_jax.material import gather, with_models
+from mcti_jax.material import with_models
 from mcti_jax.options import check_values, shots_of
 from mcti_jax.photos import open_own
 from mcti_jax.readers import readers_of, widths_of
-from mcti_jax.saving import read_run_tokens
+from mcti_jax.saving import read_run_classes
 from mcti_jax.starts import nouns
 
 
@@ -39,20 +39,21 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     Raises:
       UserError: The tokens or the photos are not of these models and classes.
     """
-    learned = read_run_tokens(workdir)
+    learned = read_run_classes(workdir)
     check_values(config)
-    material = with_models(config, measured_on(config, data)) if data else gather(config)
-    if data and not len(material.test):
+    opened = (measured_on(config, data), ()) if data else open_own(config)
+    tokens = in_class_order(learned, opened[0].classnames)
+    require_vectors(tokens, config.vectors, f" in {workdir}")
+    if data and not len(opened[0].test):
         raise UserError(
             f"--data={data} has no test photos: put them into PATH/test/class/ beside "
             "PATH/train/class/."
         )
+    material = with_models(config, *opened)
     if not data:
         say_changed_data(workdir, material.train.fingerprint)
     sd = material.sd
     require_usable(learned, widths_of(sd), config.model)
-    tokens = in_class_order(learned, material.classnames)
-    require_vectors(tokens, config.vectors, f" in {workdir}")
     check_options(config, sd)
     start = nouns(config, readers_of(sd))
     return evaluate(config, material, {name: tokens}, start, baseline_scores(material))

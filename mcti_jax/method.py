@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from common.attention import choose_attention
+from common.checks import check_unread
 from common.clip import CLIP
 from common.config import changed
 from common.data.templates import TEMPLATES
@@ -24,7 +25,7 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.rates import make_rate, rate_at
 from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
-from configs.mcti import get_config
+from configs.mcti import defaults, get_config
 from mcti_jax.assembly import (
     Additions,
     begin,
@@ -41,19 +42,19 @@ from mcti_jax.fingerprints import (
     prompt_fingerprint,
     whole_fingerprint,
 )
-from mcti_jax.formats import by_class_index, write_token
+from mcti_jax.formats import write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.objective import Objective
-from mcti_jax.options import check_captions, check_values, classification_of, shots_of
+from mcti_jax.options import UNREAD, check_captions, check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.photos import captions_of
 from mcti_jax.previews import check_preview, draw_preview
 from mcti_jax.publishing import describe_tokens
 from mcti_jax.readers import widths_of
-from mcti_jax.saving import MODEL, TOKENS, learned_tokens, noted, read_run_tokens
+from mcti_jax.saving import MODEL, TOKENS, learned_tokens, noted, read_run_classes
 from mcti_jax.starts import learned_before, learned_classes
 
 
@@ -96,6 +97,7 @@ class MCTI(Method):
         found = {"shots": shots_of(config), "classification": classification_of(config)}
         config = changed(config, found)
         check_captions(config)
+        check_unread(config, defaults(), UNREAD)
         return config
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
@@ -260,7 +262,7 @@ class MCTI(Method):
 
     def read(self, workdir: AnyPath) -> PyTree:
         """Return the vectors of the run's own variant, in the order of the classes."""
-        tokens = by_class_index(read_run_tokens(workdir))
+        tokens = read_run_classes(workdir)
         return {"tokens": np.stack([token.vectors for token in tokens])}
 
     @classmethod

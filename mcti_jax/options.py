@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from ml_collections import ConfigDict
 
 from common.attention import CHOICES
-from common.checks import POSITIVE, Range, Ranges, check_choices, check_ranges
+from common.checks import POSITIVE, Range, Ranges, Unread, check_choices, check_ranges
 from common.data.templates import TEMPLATES
 from common.diffusion import SAMPLERS
 from common.diffusion.draw import COUNTS, GUIDANCE
@@ -65,6 +65,23 @@ NAMES: Mapping[str, Iterable[str]] = {
     "generate.sampler": SAMPLERS,
     "rate.schedule": DECAYS,
 }
+
+_OF_DRAWS = ("feature_draws", "shared_features")
+_OF_JOINT = ("joint.logit_scale", "joint.photos", "joint.weight")
+UNREAD = (
+    Unread(
+        "gamma", (0,), (*_OF_DRAWS, *_OF_JOINT, "gamma_schedule", "prototypes"), "gamma above 0"
+    ),
+    Unread("classification", ("joint",), ("logit_scale", *_OF_DRAWS), "classification=both"),
+    Unread("classification", ("paper",), _OF_JOINT, "classification=both"),
+    Unread(
+        "gamma_schedule",
+        ("constant",),
+        ("gamma_end", "gamma_horizon"),
+        "gamma_schedule=exponential",
+    ),
+)
+"""Fields of the objective that not every form of it has."""
 
 
 def check_values(config: ConfigDict) -> None:

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from common.diffusion import StableDiffusion, check_sampling
 from common.diffusion.drawing import generate
 from common.diffusion.text_encoding import vocabularies_of
+from common.diffusion.words import tell_unbracketed
 from common.errors import UserError
 from common.evaluation.figures import image_grid
 from common.text import printable
@@ -64,6 +65,7 @@ def check_preview(
         raise UserError("preview.prompts is empty: name what is drawn, or set preview_every=0.")
     widths = widths_of(sd)
     vectors = by_encoder(np.zeros((config.vectors, sum(widths)), np.float32), widths)
+    tell_unbracketed(config.preview.prompts, token_words(classnames))
     for known in vocabularies_of(sd, dict.fromkeys(token_words(classnames), vectors)):
         for text in texts:
             known.embedded(text)

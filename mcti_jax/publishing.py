@@ -6,8 +6,8 @@ from common.evaluation.tables import escaped, markdown_table
 from common.paths import AnyPath
 from common.text import counted
 from common.training.types import Card
-from mcti_jax.formats import by_class_index, file_stem
-from mcti_jax.saving import TOKENS, read_run_tokens
+from mcti_jax.formats import file_stem
+from mcti_jax.saving import TOKENS, read_run_classes
 
 _DIFFUSERS = """In diffusers:
 
@@ -59,7 +59,7 @@ def describe_tokens(config: ConfigDict, workdir: AnyPath) -> Card:
     Raises:
       UserError: There are no tokens.
     """
-    tokens = by_class_index(read_run_tokens(workdir))
+    tokens = read_run_classes(workdir)
     classnames = tuple(token.metadata["class"] for token in tokens)
     word = tokens[0].token
     rows = [[escaped(token.token), escaped(x)] for token, x in zip(tokens, classnames, strict=True)]

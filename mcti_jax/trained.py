@@ -17,11 +17,12 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from common.clip import CLIP, Predictions, load_clip
-from common.clip.prompts import require_texts
+from common.clip.prompts import require_names, require_texts
 from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.diffusion.learned import checked_vectors
+from common.diffusion.words import tell_unbracketed
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
@@ -31,7 +32,6 @@ from configs.mcti import defaults
 from mcti_jax.evaluation import token_features
 from mcti_jax.formats import (
     LearnedToken,
-    by_class_index,
     in_class_order,
     read_tokens,
     require_usable,
@@ -42,7 +42,7 @@ from mcti_jax.mixed import named_features, require_others
 from mcti_jax.options import check_values
 from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import class_reader, read_by, widths_of
-from mcti_jax.saving import read_run_tokens
+from mcti_jax.saving import read_run_classes
 from mcti_jax.widths import encoder_of_width
 
 
@@ -114,6 +114,7 @@ class TrainedTokens:
             says which.
         """
         names = require_texts(names, "names")
+        names = require_names(names) if names else ()
         require_others(self.classnames, names, "names")
         features = self.clip.image_features(photos)
         config, classes = self.config, self.class_features
@@ -139,7 +140,7 @@ class TrainedTokens:
         Args:
           prompt: A text or a list of texts, which may hold the run's words.
           n: Pictures of each prompt.
-          guidance: Weight of classifier-free guidance, 1 is none; by default the run's own.
+          guidance: Weight of classifier-free guidance, 1 or less is none; by default the run's own.
           **options: `negative`, `seed`, `steps`, `sampler`, `size`, `width`, `height`, `weighted`,
             `batch`, and `tokens` beside the run's own: see `StableDiffusion.draw`. The size is by
             default that of the run's training pictures.
@@ -154,6 +155,8 @@ class TrainedTokens:
         options = {"batch": settings.batch} | shape | options
         guidance = settings.guidance if guidance is None else guidance
         tokens = {**self.words, **checked_vectors(options.pop("tokens", None))}
+        prompt = require_texts([prompt] if isinstance(prompt, str) else prompt, "prompt")
+        tell_unbracketed(prompt, tokens)
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 
 
@@ -169,7 +172,7 @@ def load(run: AnyPath | str) -> TrainedTokens:
     run = local_run(run)
     config = read_config(run, defaults())
     check_values(config)
-    return TrainedTokens(config, tuple(by_class_index(read_run_tokens(run))))
+    return TrainedTokens(config, tuple(read_run_classes(run)))
 
 
 def load_tokens(path: AnyPath | str) -> dict[str, Any]:

@@ -7,29 +7,14 @@ from absl import flags
 
 from common.clip import CLIP
 from common.clip.class_file import write_class_features
-from common.data.names import readable
+from common.commands.classify import read_class_names
 from common.errors import UserError
-from common.files import read_strings
-from common.paths import AnyPath, as_path, on_disk
+from common.paths import AnyPath, on_disk
 from common.precision import use_precision
 from common.progress import say
 from protext_jax.classifier import class_features
 from protext_jax.files import LearnedPrompts
 from protext_jax.released import load_checkpoint
-
-
-def read_class_names(file: str) -> list[str]:
-    """Read a JSON list of names.
-
-    Raises:
-      UserError: It is something else, or a name has no letter.
-    """
-    names = read_strings(as_path(file), "give --classes=FILE, a JSON list of names")
-    if empty := [name for name in names if not readable(name)]:
-        raise UserError(
-            f"--classes={file} has an empty name, {empty[0]!r}: give each class a name."
-        )
-    return names
 
 
 def export(

@@ -25,7 +25,11 @@ from common.paths import as_output
 from common.progress import say
 
 __all__, __getattr__, __dir__ = lazily(
-    __name__, {"protext_jax.class_export": ("export", "read_class_names")}
+    __name__,
+    {
+        "common.commands.classify": ("read_class_names",),
+        "protext_jax.class_export": ("export",),
+    },
 )
 
 
@@ -45,15 +49,16 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     # Imported once the flags are in order, so that help and mistakes show at once.
     from common.clip import load_clip
+    from common.commands.classify import read_class_names
     from common.precision import use_precision
-    from protext_jax.class_export import export, export_checkpoint, read_class_names
+    from protext_jax.class_export import export, export_checkpoint
     from protext_jax.files import write_latest
     from protext_jax.trained import load
 
     del argv
     options = flags.FLAGS
     workdir = local_run(options.workdir)
-    out = as_output(options.out, "--out")
+    out = as_output(options.out, "--out", ".safetensors")
     if workdir.is_file():
         export_checkpoint(workdir, out)
         return

@@ -249,6 +249,7 @@ def read_runs(config: ConfigDict, workdir: AnyPath) -> list[LearnedPrompts]:
     """Return what every run of a sweep learned, or the only run.
 
     Raises:
-      UserError: A file is missing.
+      UserError: A file is missing, that of the run which counts among them.
     """
+    read_learned(config, workdir)
     return [read_learned(config, workdir, number) for number in range(len(make_runs(config)))]

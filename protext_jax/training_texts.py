@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.checks import Range, check_choices, check_ranges
+from common.checks import Range, Unread, check_choices, check_ranges, check_unread
 from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.config import changed
@@ -21,6 +21,7 @@ from common.pocket.datasets import SETS, pocket_descriptions
 from common.protocols.class_parts import dataset_parts
 from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
 from common.text import counted
+from configs.protext import defaults
 from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
 from protext_jax.prompts import FILLER, ClassTexts, overwritten, tokenise, training_template
@@ -45,6 +46,14 @@ _LENGTHS = Latest()
 
 SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
+
+UNREAD = (
+    Unread("prompts.kind", tuple(SOURCES), ("prompts.pattern",), "prompts.kind=sentences"),
+    Unread("prompts.source", ("pocket",), ("prompts.pattern",), "prompts.source=FILE.json"),
+    Unread("sweep", (False,), ("grid.learning_rate", "grid.epochs", "grid.seed"), "sweep=true"),
+    Unread("early_stop", (0,), ("early_stop_gain",), "early_stop above 0"),
+)
+"""Fields that only some runs have."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +263,7 @@ def check_options(config: ConfigDict) -> None:
     """
     check_ranges(config, RANGES)
     check_choices(config, {"protocol": PROTOCOLS})
+    check_unread(config, defaults(), UNREAD)
     if config.early_stop and (config.sweep or not config.eval_every or not config.held_out):
         raise UserError(
             f"early_stop={config.early_stop} goes by evaluations of one run on held-out sentences: "

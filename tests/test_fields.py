@@ -1,9 +1,11 @@
 """The table of a config's fields, and that the docs hold the newest."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from common import fields
 from common.errors import UserError
 from common.fields import PLACE, Field, fields_table, read_fields, renewed
 
@@ -69,6 +71,18 @@ def test_a_page_is_renewed(file):
     assert found.startswith("a\n<!--") and "old" not in found
     assert found.endswith("<!-- end -->\nb\n<!-- fields: x.py -->")
     assert renewed(found, file.parent) == found
+
+
+def test_a_page_in_order_is_left_alone(file, monkeypatch, capsys):
+    monkeypatch.chdir(file.parent)
+    monkeypatch.setattr(fields.flags, "FLAGS", SimpleNamespace(update=True))
+    page = file.parent / "page.md"
+    page.write_text("<!-- fields: mine.py -->\nold\n<!-- end -->\n")
+    fields.main(["fields", "page.md"])
+    before = page.stat().st_mtime_ns
+    fields.main(["fields", "page.md"])
+    assert capsys.readouterr().out == "wrote page.md\npage.md is up to date\n"
+    assert page.stat().st_mtime_ns == before
 
 
 def test_what_another_table_holds_is_left_out(file):

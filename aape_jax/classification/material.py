@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from aape_jax.classification.bank import Bank
+from aape_jax.classification.baselines.few_shot import FEW_SHOT
 from aape_jax.classification.class_texts import encode_bank
 from aape_jax.classification.inputs import AnySplit, ClassificationInputs, open_inputs
 from aape_jax.classification.testsets import TestSet, encode, encode_target, own_sets
@@ -30,7 +31,7 @@ class Material:
       labels: Numbered within `learned`, `[b]`.
       tests: By the prefix of the metrics: "" for all classes, or "base/" and "new/"; then the
         further data sets, each by its name.
-      validation: For the baselines that choose a number, on the learned classes; or None.
+      validation: On the learned classes, where a baseline chooses numbers with it; or None.
       photos: The training photos; None where only features are at hand.
       idle: What is not measured and why, a line each.
       fingerprint: Of the training photos.
@@ -67,14 +68,14 @@ def encode_all(opened: ClassificationInputs) -> Material:
     config, clip, dataset, train = opened.config, opened.clip, opened.dataset, opened.train
     cache, validation = cache_of(config), None
     bank = encode_bank(opened.texts, clip, cache)
-    with named_together(train, dataset.val, *_tested(opened)):
+    validated = any(x in FEW_SHOT and FEW_SHOT[x].validates for x in config.baselines)
+    val = dataset.val if validated else None
+    with named_together(train, val, *_tested(opened)):
         x = np.stack([encode(clip, train, cache, v, config.seed) for v in range(config.views)])
         tests = _test_sets(opened, bank)
-        if dataset.val is not None:
+        if val is not None:
             learned = {"": opened.learned}
-            (validation,) = own_sets(
-                clip, dataset.val, dataset.classnames, bank, learned, cache
-            ).values()
+            (validation,) = own_sets(clip, val, dataset.classnames, bank, learned, cache).values()
     return Material(
         clip=clip,
         classnames=dataset.classnames,

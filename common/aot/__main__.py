@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
     jax.config.update("jax_compilation_cache_dir", None)
     if not flags.FLAGS.topology:
         raise UserError("missing --topology: name the devices, e.g. --topology=v5e:2x4.")
-    out = as_output(flags.FLAGS.report, "--report") if flags.FLAGS.report else None
+    out = as_output(flags.FLAGS.report, "--report", ".json") if flags.FLAGS.report else None
     config, topology, field = read_config_flag(), flags.FLAGS.topology, flags.FLAGS.largest
     report = largest(config, topology, field) if field else compile_for(config, topology)
     if field:

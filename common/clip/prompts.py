@@ -37,11 +37,14 @@ def require_names(names: Iterable[Any]) -> tuple[str, ...]:
     """Return the names of one or more classes.
 
     Raises:
-      UserError: There are none, or one is not a text.
+      UserError: There are none, or one is not a text or has no letter.
     """
     names = require_texts(names, "names")
     if not names:
         raise UserError("names is empty: give the classes to choose from.")
+    for place, name in enumerate(names):
+        if not name.replace("_", " ").strip():
+            raise UserError(f"names[{place}], {name!r}, is empty: give each class a name.")
     return names
 
 

@@ -14,6 +14,7 @@ from absl import flags
 from common.clip.predictions import Predictions
 from common.csv_text import csv_text
 from common.data.loose import loose_photos
+from common.data.names import readable
 from common.errors import UserError
 from common.files import atomic_write, read_strings
 from common.hub import local_run
@@ -84,7 +85,7 @@ def classify_run(load: Callable[[AnyPath], Classifier]) -> None:
     """
     options = flags.FLAGS
     out = options.out and _output(options.out)
-    paths, names = loose_photos(options.images), _names()
+    names, paths = _names(), loose_photos(options.images)
     learned = load(local_run(options.workdir))
 
     def classify(photos: Sequence[Path]) -> Predictions:
@@ -100,6 +101,22 @@ def classify_run(load: Callable[[AnyPath], Classifier]) -> None:
         say(as_sentence(line))
     if len(lines) > _SHOWN:
         say(f"and {len(lines) - _SHOWN} more photos: --out=FILE.csv writes all of them.")
+
+
+def read_class_names(file: str, flag: str = "--classes") -> list[str]:
+    """Read a JSON list of names.
+
+    Args:
+      file: As the user gave it.
+      flag: What gave it.
+
+    Raises:
+      UserError: It is something else, or a name has no letter.
+    """
+    names = read_strings(as_path(file), f"give {flag}=FILE, a JSON list of class names")
+    if empty := [name for name in names if not readable(name)]:
+        raise UserError(f"{flag}={file} has an empty name, {empty[0]!r}: give each class a name.")
+    return names
 
 
 def answers(paths: Sequence[Path], predictions: Predictions) -> list[Answer]:
@@ -148,9 +165,9 @@ def _parts(
 
 
 def _names() -> list[str] | None:
-    given = (flags.FLAGS[name].value for name in ("classes", "names") if name in flags.FLAGS)
-    file = next(given, None)
-    return read_strings(as_path(file), "give a JSON list of class names") if file else None
+    flag = next((name for name in ("classes", "names") if name in flags.FLAGS), None)
+    file = flag and flags.FLAGS[flag].value
+    return read_class_names(file, f"--{flag}") if file else None
 
 
 def _output(name: str) -> AnyPath:

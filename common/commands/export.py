@@ -34,14 +34,13 @@ def define_flags() -> None:
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     # Imported once the flags are in order, so that help and mistakes show at once.
-    from common.commands.runs import export_run, method_class, tell_written
+    from common.commands.runs import export_run, method_class
 
     del argv
     options = flags.FLAGS
     method, workdir = method_class(options.method), local_run(options.workdir)
     out = as_output_folder(options.out, "--out")
     export_run(method, workdir, out)
-    tell_written(method, out)
 
 
 if __name__ == "__main__":

@@ -22,22 +22,18 @@ from common.training.workdir import evaluation_file
 
 
 def train_run(config: ConfigDict, workdir: AnyPath) -> None:
-    """Train, evaluate, write what users take away, and say where it lies."""
+    """Train, evaluate, write what users take away, and say where it lies.
+
+    Of a run that was finished before, nothing need be written.
+    """
     method = find_method(config)
     result = train(method, workdir)
     print_table(result)
     for table in method.tables(method.config, result):
         say(table)
-    say(f"all results: {workdir}/result.json")
+    beside = [name for name in method.writes if (workdir / name).exists()]
+    say(f"all results: {workdir}/result.json{', beside ' * bool(beside)}{', '.join(beside)}")
     say(f"as a page: python -m common.report --html={workdir}")
-    tell_written(method, workdir)
-
-
-def tell_written(method: Method | type[Method], folder: AnyPath) -> None:
-    """Print what a method has written into a folder."""
-    for name in method.writes:
-        if (folder / name).exists():
-            say(f"wrote {folder / name}")
 
 
 def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any) -> None:
@@ -67,7 +63,7 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
 
 
 def export_run(method: type[Method], workdir: AnyPath, out: AnyPath) -> None:
-    """Write what a run has learned into the folder `out`.
+    """Write what a run has learned into the folder `out`, and say what was written.
 
     Raises:
       UserError: There is no run of this method, or nothing that it has learned.
@@ -84,3 +80,6 @@ def export_run(method: type[Method], workdir: AnyPath, out: AnyPath) -> None:
         learned = read_unfinished(workdir).trainable
     opened.load(make_mesh(config.mesh.data, config.mesh.model))
     opened.save(learned, Evaluation({}), out)
+    for name in method.writes:
+        if (out / name).exists():
+            say(f"wrote {out / name}")

@@ -57,30 +57,31 @@ IMAGENET_VARIANTS = {
 FEW_CLASSES = ("imagenet_a", "imagenet_r")
 """Variants that show 200 of ImageNet's classes; whoever is tested chooses among those."""
 
-# The first that is found counts.
+# The first that is found counts, as a word of its own: carpets are no pets.
 _PATTERNS = {
     r"imagenet[-_]?v2": "imagenet_v2",
     r"imagenet[-_]?sketch": "imagenet_sketch",
     r"imagenet[-_]?a(dversarial)?$": "imagenet_a",
     r"imagenet[-_]?r(endition)?$": "imagenet_r",
     r"imagenet": IMAGENET,
-    r"caltech": "caltech101",
-    r"pet": "oxford_pets",
-    r"cars": "stanford_cars",
-    r"flowers": "oxford_flowers",
-    r"food": "food101",
-    r"aircraft": "fgvc_aircraft",
+    r"caltech(?=[-_]?101|$)": "caltech101",
+    r"(oxford[-_]?)?(iiit[-_]?)?pets?": "oxford_pets",
+    r"(stanford[-_]?)?cars": "stanford_cars",
+    r"(oxford[-_]?)?flowers": "oxford_flowers",
+    r"food(?=[-_]?101|$)": "food101",
+    r"(fgvc[-_]?)?aircraft": "fgvc_aircraft",
     r"sun[-_]?397": "sun397",
-    r"dtd|textures": "dtd",
+    r"dtd|(describable[-_]?)?textures": "dtd",
     r"eurosat": "eurosat",
-    r"ucf": "ucf101",
+    r"ucf(?=[-_]?101|$)": "ucf101",
 }
+
+_WORDS = [(re.compile(rf"(?<![a-z])({x})(?![a-z])"), known) for x, known in _PATTERNS.items()]
 
 
 def identify(name: str) -> str:
     """Return which of the eleven a folder or builder is, by its name; empty for any other."""
-    matches = (known for pattern, known in _PATTERNS.items() if re.search(pattern, name.lower()))
-    return next(matches, "")
+    return next((known for word, known in _WORDS if word.search(name.lower())), "")
 
 
 def own_template(name: str) -> str:

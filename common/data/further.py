@@ -37,12 +37,12 @@ def open_further(
     except UserError:
         say(
             f"{spec} has no test part, and what was learned from is not at hand: only the last "
-            f"{holdout} of each class are measured on."
+            f"{holdout} of each class make one."
         )
         train, test = hold_out(dataset.test, dataset.classnames, holdout, spec)
         return replace(dataset, train=train, test=test)
     new = [row for row, digest in enumerate(dataset.test.digests) if digest not in seen]
     left = len(dataset.test) - len(new)
     but = f"; left out, as learned from: {left}" if left else ""
-    say(f"{spec} has no test part: measured on {counted(len(new), 'example')}{but}.")
+    say(f"{spec} has no test part and is one as a whole: {counted(len(new), 'example')}{but}.")
     return replace(dataset, test=dataset.test.take(new))

@@ -34,7 +34,8 @@ def open_dataset(spec: str | Path, *, holdout: int | None = 1) -> OpenedDataset:
     spec = place_text(spec, "the data set")
     kind, colon, where = spec.partition(":")
     if not colon or not where.strip() or kind not in OPENERS:
-        kinds = ", ".join(f"{name}:..." for name in OPENERS)
+        # What is in memory is Python's to name, by `Dataset.spec`.
+        kinds = ", ".join(f"{name}:..." for name in OPENERS if name != MEMORY)
         near = f" (perhaps folder:{spec})" if is_folder(spec) else ""
         raise UserError(f"{spec!r} is not a data set: write one of {kinds}{near}.")
     return OPENERS[kind](where, holdout)

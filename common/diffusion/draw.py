@@ -20,7 +20,7 @@ from common.precision import product_precision
 from common.seeds import SEEDS
 
 COUNTS = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
-GUIDANCE = Range(-100, 100)
+GUIDANCE = Range(0, 100)
 SIDES = Range(1, 4096)
 
 

@@ -82,7 +82,7 @@ def generate(
       size: Side in pixels, or width and height.
       sampler: A key of `common.diffusion.SAMPLERS`.
       steps: Denoising steps.
-      guidance: Weight of classifier-free guidance; 1 is none.
+      guidance: Weight of classifier-free guidance; 1 or less is none.
       batch: Pictures at once over all devices, rounded up to a multiple of them.
       seed: Of the initial noise, below 2**64.
       negative: What to steer away from; may hold learned words.

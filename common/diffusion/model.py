@@ -51,7 +51,7 @@ class StableDiffusion(DiffusionModel):
             `{"clip_l": [n, 768], "clip_g": [n, 1280]}` by word.
           seed: Of the initial noise, up to 2**64 - 1.
           steps: Denoising steps.
-          guidance: Weight of classifier-free guidance; 1 is none.
+          guidance: Weight of classifier-free guidance; 1 or less is none.
           sampler: A key of `common.diffusion.SAMPLERS`; by default "dpmpp_2m", and for XL that
             of the model's own scheduler file.
           size: Side in pixels; by default that of the pictures that the model was trained on.

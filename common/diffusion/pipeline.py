@@ -61,7 +61,7 @@ def text_to_image(
         rows beside it.
       sampler: A key of `common.diffusion.SAMPLERS`.
       steps: Number of network calls.
-      guidance: Weight of the conditional prediction; 1 is no guidance.
+      guidance: Weight of the conditional prediction; 1 or less is no guidance, as in diffusers.
       added: What XL is conditioned on besides.
       negative_added: The same of what to steer away from.
 
@@ -75,6 +75,9 @@ def text_to_image(
     if added is not None:
         conditions.append(jax.tree.map(_both, negative_added, added))
 
+    # Below 1 the prompt would count less, and at 0, which XL turbo is asked for, not at all.
+    weight = jnp.maximum(guidance, 1.0)
+
     def denoise(latents: Array, timesteps: Array) -> Array:
         output = modules.unet.apply(
             {"params": params["unet"]},
@@ -83,7 +86,7 @@ def text_to_image(
             *conditions,
         )
         unconditional, conditional = jnp.split(output, 2)
-        return unconditional + guidance * (conditional - unconditional)
+        return unconditional + weight * (conditional - unconditional)
 
     def step_noise(index: Array) -> Array:
         def drawn(key: Array, shape: tuple[int, ...]) -> Array:

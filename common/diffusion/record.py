@@ -49,7 +49,7 @@ class Drawing:
       seed: Of the initial noise.
       steps: Of the sampler.
       sampler: A key of `common.diffusion.SAMPLERS`.
-      guidance: Weight of classifier-free guidance.
+      guidance: Weight of classifier-free guidance; 1 or less is none.
       width: In pixels.
       height: In pixels.
       weighted: Whether prompts are read as `common.diffusion.weighted` says.

@@ -3,11 +3,12 @@
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from common.errors import UserError
-from common.text import some
+from common.progress import say
+from common.text import quoted, some
 
 BRACKETED = re.compile(r"<([^<>\s]+)>")
 _SHOWN = 20  # words of a message
@@ -85,6 +86,24 @@ def _lookup(typed: str, words: Collection[str]) -> str:
     known = sorted(words)
     listed = some(known, _SHOWN, str, none="none")
     raise UserError(f"{typed} was not learned; the words are {listed}.")
+
+
+def tell_unbracketed(texts: Iterable[str], words: Collection[str]) -> None:
+    """Say which learned words stand in texts without their brackets, as plain text.
+
+    Args:
+      texts: Prompts.
+      words: What was learned; those without brackets are found as they are.
+    """
+    bare = {word_stem(word) for word in words if not BRACKETED.fullmatch(word)}
+    stems = {stem: word for word in words if (stem := word_stem(word)) not in bare}
+    for text in dict.fromkeys(texts):
+        in_brackets = {word_stem(match) for match in BRACKETED.findall(text)}
+        plain = f"-{word_stem(BRACKETED.sub(' ', text))}-"
+        held = [x for stem, x in stems.items() if f"-{stem}-" in plain and stem not in in_brackets]
+        if held:
+            named = some(held, show=str)
+            say(f"{quoted(text)} is drawn without {named}, which it names without brackets.")
 
 
 def word_key(word: str) -> str:

@@ -181,7 +181,8 @@ class Checkpoints:
             before, now = saved.get(name), self._fingerprints.get(name)
             if now is None and name in self._earlier:
                 now = self._earlier[name]()
-            if before == now or before is None:
+            unread = now is None and name.startswith(EVALUATION)
+            if before == now or before is None or unread:
                 continue
             if name.startswith(EVALUATION):
                 data = name.removeprefix(EVALUATION)

@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
+from common.damage import cause
 from common.errors import UserError
 from common.files import remove_partial
 from common.hosts import REPLICATED, place, to_host
@@ -78,8 +79,9 @@ class Outcome:
 def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     """Train `method` into `workdir` and return what `result.json` holds.
 
-    A finished folder is left as it is, but where fields that only evaluation reads have changed
-    it is evaluated again. SIGTERM and Ctrl-C save a checkpoint and exit with
+    A finished folder is left as it is, but where fields that only evaluation reads have changed,
+    or a file of what it learned is missing or damaged, it is evaluated and saved again from its
+    checkpoint. SIGTERM and Ctrl-C save a checkpoint and exit with
     status 128 + signal (143, 130), which is what shells and schedulers see of a program that
     a signal ended: the run is not finished, and the same command continues it.
 
@@ -105,15 +107,14 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
         method.get_config(),
     )
     finished = check()
-    changed = changed_fields(workdir, config) if finished else {}
     join_cluster()
-    if finished is not None and not changed:
-        steps = counted(finished["updates"], "step")
-        say(f"{workdir} holds a finished run of {steps}; nothing to do.")
-        return finished
     if finished is not None:
-        new = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-        say(f"{workdir} holds a finished run, which is evaluated again with {new}.")
+        again = _why_again(method, workdir)
+        if not again:
+            steps = counted(finished["updates"], "step")
+            say(f"{workdir} holds a finished run of {steps}; nothing to do.")
+            return finished
+        say(f"{workdir} holds a finished run, which is evaluated again {again}.")
     require_free(workdir)
 
     # ---- Devices, weights and data.
@@ -158,6 +159,17 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
             write_config(workdir, config)
         multihost_utils.sync_global_devices("result written")
     return result
+
+
+def _why_again(method: Method, workdir: AnyPath) -> str:
+    """Return why a finished run is evaluated and saved once more; "" where it is left as it is."""
+    if changed := changed_fields(workdir, method.config):
+        return "with " + ", ".join(f"{name}={value!r}" for name, value in changed.items())
+    try:
+        method.read(workdir)
+    except Exception as error:  # Damage takes any form.
+        return f"and saved from its checkpoint, since what it saved cannot be read ({cause(error)})"
+    return ""
 
 
 def _run(

@@ -105,6 +105,11 @@ def check_rate(config: ConfigDict, updates: int) -> None:
             f"rate.{name}={value} is not for rate.schedule=paper, whose rates are the paper's: "
             f"choose {', '.join(DECAYS)}, or leave it out."
         )
+    if config.rate.schedule == "constant" and end:
+        raise UserError(
+            f"rate.end={end} changes nothing with rate.schedule=constant: choose cosine or linear, "
+            "or leave it out."
+        )
     if warmup and warmup >= updates:
         raise UserError(
             f"rate.warmup={warmup} leaves nothing of the {updates} updates that follow the "

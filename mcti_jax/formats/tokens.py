@@ -32,8 +32,8 @@ class LearnedToken:
       vectors: Input embeddings `[n, d]`; more than one stand behind each other in the prompt. For
         Stable Diffusion XL those of both text encoders side by side, d = 768 + 1280.
       metadata: Where the vectors come from, all text; files keep what there is. `class` is the
-        class's name in its data set and `class_index` its number there, from 0; further
-        `base_model`, `fingerprint`, `pool`, `templates`, `step`, `gamma`, `logit_scale`.
+        class's name in its data set and `class_index` its number there, from 0, of `class_count`;
+        further `base_model`, `fingerprint`, `pool`, `templates`, `step`, `gamma`, `logit_scale`.
       spellings: What else prompts may call it, without brackets: the name of its file, where
         the tool that such files are for goes by that.
       widths: Of each text encoder's vectors; () stands for one encoder.
@@ -137,7 +137,11 @@ def by_class_index(tokens: Sequence[LearnedToken]) -> list[LearnedToken]:
     try:
         for token in tokens:
             _ = token.metadata["class"]
-        return sorted(tokens, key=lambda token: int(token.metadata["class_index"]))
+        numbers = [int(token.metadata["class_index"]) for token in tokens]
+        if min(numbers, default=0) < 0:
+            raise ValueError
+        order = sorted(range(len(tokens)), key=numbers.__getitem__)
+        return [tokens[place] for place in order]
     except (KeyError, ValueError):
         raise UserError(
             "a token file does not say which class it is (`class` and `class_index` in its "

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,15 @@ def test_a_finished_run_says_so(world, finished, capsys):
     result = train_here(world, finished)
     assert result == json.loads((finished / "result.json").read_text())
     assert "finished" in capsys.readouterr().out
+
+
+def test_a_lost_head_is_written_again_by_the_same_command(world, finished, tmp_path, capsys):
+    workdir = shutil.copytree(finished, tmp_path / "run")
+    (workdir / "heads" / "paper.safetensors").unlink()
+    train_here(world, workdir)
+    assert "saved from its checkpoint" in capsys.readouterr().out
+    heads = [folder / "heads" / "paper.safetensors" for folder in (workdir, finished)]
+    assert heads[0].read_bytes() == heads[1].read_bytes()
 
 
 def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):

@@ -140,6 +140,12 @@ def test_names_of_one_s_own_take_the_place_of_the_run_s(command, folder, tmp_pat
     assert {record["second"] for record in records} == {""}
 
 
+def test_an_empty_name_is_refused_before_anything_is_read(command, tmp_path):
+    (tmp_path / "names.json").write_text('["fox", "", "dog"]')
+    with pytest.raises(UserError, match=r"--classes=.*names.json has an empty name, ''"):
+        command("--images=gone", f"--classes={tmp_path / 'names.json'}")
+
+
 def test_another_kind_of_file_is_refused_before_anything_is_read(command, tmp_path):
     with pytest.raises(UserError, match=r"ends in none of \.csv, \.json, \.jsonl"):
         command("--images=gone", f"--out={tmp_path / 'x.xlsx'}")

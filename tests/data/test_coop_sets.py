@@ -17,7 +17,16 @@ from common.data.coop_sets import COOP_SETS, IMAGENET_VARIANTS, identify, own_te
         ("oxford_flowers102", "oxford_flowers"),
         ("cars196", "stanford_cars"),
         ("DescribableTextures", "dtd"),
-        ("pocket:rare", ""),
+        ("stanford-cars", "stanford_cars"),
+        ("StanfordCars", "stanford_cars"),
+        ("OxfordIIITPet", "oxford_pets"),
+        ("flowers102", "oxford_flowers"),
+        ("fgvc-aircraft-2013b", "fgvc_aircraft"),
+        ("EuroSAT_RGB", "eurosat"),
+        ("UCF-101-midframes", "ucf101"),
+        ("imagenet-1k", "imagenet"),
+        *((name, "") for name in ("pocket:rare", "carpets", "Puppets", "competition", "scars")),
+        *((name, "") for name in ("imagenette", "seafood", "food11", "caltech_birds2011", "ucf50")),
     ],
 )
 def test_data_sets_by_any_name(name, known):

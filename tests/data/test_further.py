@@ -32,7 +32,7 @@ def test_all_of_a_folder_without_parts(photos, capsys):
     own, other = photos("own", 3), photos("other", 4, seed=9)
     found = open_further(other, train_of(own), 1)
     assert np.bincount(found.test.labels).tolist() == [4, 4] and not len(found.train)
-    said = "has no test part: measured on 8 examples."
+    said = "has no test part and is one as a whole: 8 examples."
     assert capsys.readouterr().out.strip().endswith(said)
 
 
@@ -42,7 +42,7 @@ def test_what_was_learned_from_is_left_out(photos, capsys):
     assert found.test.names == tuple(
         f"{name}/{n}.png" for name in ("cat", "dog") for n in (2, 3, 4)
     )
-    assert "on 6 examples; left out, as learned from: 4." in capsys.readouterr().out
+    assert "one as a whole: 6 examples; left out, as learned from: 4." in capsys.readouterr().out
 
 
 def test_of_the_same_folder_what_was_held_out_is_left(photos):
@@ -56,7 +56,7 @@ def test_where_nobody_can_tell_it_is_as_in_training(photos, tmp_path, capsys):
     shutil.rmtree(tmp_path / "own")
     found = open_further(moved, train_of(own), 1)
     assert found.test.names == ("cat/2.png", "dog/2.png")
-    assert "only the last 1 of each class are measured on" in capsys.readouterr().out
+    assert "only the last 1 of each class make one" in capsys.readouterr().out
 
 
 def test_a_test_part_is_taken_as_it_is(photos, tmp_path, capsys):

@@ -100,3 +100,9 @@ def test_photos_to_measure_on_alone_may_be_given():
 def test_another_program_does_not_have_it():
     with pytest.raises(UserError, match=r"memory:other is not in this program's memory"):
         open_dataset("memory:other")
+
+
+def test_what_only_python_can_name_is_not_offered():
+    with pytest.raises(UserError, match=r"write one of .*folder:") as caught:
+        open_dataset("other")
+    assert "memory" not in str(caught.value)

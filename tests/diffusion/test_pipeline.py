@@ -80,6 +80,14 @@ def test_guidance_extrapolates_from_the_negative_prompt(guidance, model, states)
     np.testing.assert_allclose(actual, desired, atol=1e-4)
 
 
+@pytest.mark.parametrize("guidance", [0.0, 0.5])
+def test_weak_guidance_is_none(guidance, model, states):
+    """XL turbo is asked for pictures of its prompt by guidance=0, as people know it."""
+    inputs = states("a dog", "a cat"), states("", ""), NOISE
+    none = draw(model, *inputs, guidance=1.0)
+    np.testing.assert_array_equal(draw(model, *inputs, guidance=guidance), none)
+
+
 def test_the_key_decides_the_noise_on_the_way(model, states):
     inputs = states("a dog", "a cat"), states("", ""), NOISE
     first, again, other = (

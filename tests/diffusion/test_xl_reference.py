@@ -136,7 +136,7 @@ def test_autoencoder(model, pipeline, inputs):
     assert relative_error(decoded, to_numpy(pipeline.vae.decode(to_torch(inputs[0])).sample)) < 1e-5
 
 
-@pytest.mark.parametrize("guidance", [1.0, 5.0])
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0, 5.0])
 @pytest.mark.parametrize("negative", ["", "a tree"])
 def test_same_pictures(model, pipeline, guidance, negative):
     """By the file's own Euler; an empty negative prompt is none, and none is zeros."""

@@ -168,9 +168,23 @@ MUTATIONS = (
     Mutation(
         "a finished run is not evaluated again",
         "common/training/loop.py",
-        "if finished is not None and not changed:",
-        "if finished is not None:",
+        "if changed := changed_fields(workdir, method.config):",
+        "if changed := {}:",
         "training/test_loop.py",
+    ),
+    Mutation(
+        "what a finished run saved is not read",
+        "common/training/loop.py",
+        "        method.read(workdir)\n",
+        "        pass\n",
+        "training/test_loop.py",
+    ),
+    Mutation(
+        "a missing token is passed over",
+        "mcti_jax/saving.py",
+        "if count == len(tokens):",
+        "if True:",
+        "mcti/test_missing_tokens.py",
     ),
     Mutation(
         "numbers that are not finite go untold",

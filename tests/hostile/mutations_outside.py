@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "a report is looked for late",
         "common/report.py",
-        'out = as_output(options.out, "--out")',
+        'out = as_output(options.out, "--out", ".md")',
         "out = as_path(options.out)",
         "hostile/test_commands.py",
     ),

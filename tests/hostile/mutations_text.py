@@ -296,7 +296,7 @@ MUTATIONS = (
     Mutation(
         "older checkpoints are refused",
         "common/training/checkpoints.py",
-        "if before == now or before is None:",
+        "if before == now or before is None or unread:",
         "if before == now:",
         INPUTS,
     ),

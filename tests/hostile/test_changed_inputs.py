@@ -114,7 +114,11 @@ def test_aape_on_sentences(inputs, cache):
     assert opened == ["aliases.json", "own.npz", "prompts.json"] and not blind
 
 
-def test_the_validation_part_of_features(inputs, cache):
+@pytest.mark.parametrize(
+    ("baselines", "read"), [("(tip_adapter)", {"validation photos"}), ("(clip_adapter)", set())]
+)
+def test_the_validation_part_of_features(inputs, cache, baselines, read):
+    """It is read where a baseline chooses numbers with it."""
     images, names = features(inputs), texts(inputs)
 
     def other_validation(path):
@@ -122,14 +126,14 @@ def test_the_validation_part_of_features(inputs, cache):
             arrays = dict(archive)
         np.savez(path, **arrays | {"val_features": arrays["val_features"] + 1})
 
-    arg = f"model=,data=features:{images},prompts.source=features:{names},compare=(),baselines=()"
+    arg = f"model=,data=features:{images},prompts.source=features:{names},compare=()"
+    arg += f",baselines={baselines}"
     load = prints(Classification, aape.get_config(f"{arg},cache={cache}"))
     before = load()
     other_validation(images)
     after = load()
-    assert {name for name in after if after[name] != before[name]} == {
-        f"{EVALUATION}validation photos"
-    }
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{EVALUATION}{name}" for name in read}
 
 
 def test_retrieval_and_the_run_that_it_starts_from(inputs, cache):
@@ -278,6 +282,7 @@ def test_other_files_of_evaluation_are_said_and_other_prompts_refused(tmp_path, 
     assert restored(tmp_path / "c", PRINTS | {"prompts": "0123", measured: "ffff"}) == 4
     assert "descriptors: changed since step 4 was saved" in capsys.readouterr().out
     assert restored(tmp_path / "c", PRINTS | {"prompts": "0123"}) == 4
+    assert "changed since" not in capsys.readouterr().out  # Nothing reads them any more.
     message = "made with other prompts (fingerprint 0123, now ffff)"
     with pytest.raises(UserError, match=re.escape(message)):
         restored(tmp_path / "c", PRINTS | {"prompts": "ffff", measured: "0123"})

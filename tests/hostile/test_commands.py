@@ -320,6 +320,20 @@ def test_each_commands_own_flags(command, place):
     refused(place, *command)
 
 
-@pytest.mark.parametrize("out", ["empty", "file/x.md", "fifo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("mcti_jax.export", "--workdir=mcti", "--format=classes", "--out=x.safetensors"),
+        ("mcti_jax.export", "--workdir=mcti", "--out=x.pt"),
+        ("aape_jax.export", "--workdir=aape", "--out=x.npz"),
+        ("protext_jax.export", "--workdir=protext", "--out=x.npz"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_written_ends_as_it_is(command, place):
+    refused(place, *command, told="ends in" if "protext" not in command[0] else "must end in")
+
+
+@pytest.mark.parametrize("out", ["empty", "file/x.md", "fifo", "x.html"])
 def test_a_report_without_a_place_is_refused_before_its_runs_are_read(out, place):
     refused(place, "common.report", "mcti", f"--out={out}", told="--out")

@@ -133,6 +133,17 @@ def test_a_suffix_that_is_asked_for(place):
         as_output(place / "a.jpg", "--out", ".png")
 
 
+@pytest.mark.parametrize("name", ["x.safetensors", "new/X.PNG", "x.json"])
+def test_a_new_folder_is_not_called_as_files_are(name, place, monkeypatch):
+    monkeypatch.chdir(place)
+    with pytest.raises(UserError, match=f"--out={name} is to be a folder and ends in "):
+        as_output_folder(name, "--out")
+    (place / "new").mkdir()
+    (place / name).mkdir()
+    assert as_output_folder(name, "--out") == as_path(name)
+    assert as_output_folder("runs/v1.5", "--out") == as_path("runs/v1.5")
+
+
 def test_a_bucket_is_refused_where_a_disk_is_needed():
     pytest.importorskip("gcsfs")
     with pytest.raises(UserError, match="is in a bucket: name a folder of this machine"):

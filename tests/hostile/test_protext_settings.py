@@ -106,6 +106,26 @@ def test_settings_that_do_not_fit_the_data(load, tmp_path, changes, sentence):
         load(**{"data": own, **changes})
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            "prompts.pattern=It has {phrase}.",
+            "prompts.pattern=It has .* with prompts.source=pocket",
+        ),
+        (
+            "prompts.source=json:a.json,prompts.pattern=a {phrase},prompts.kind=attributes",
+            "prompts.pattern=a .* changes nothing with prompts.kind=attributes: leave it out, or ",
+        ),
+        ("grid.epochs=(10,20)", r"grid.epochs=\(10, 20\) changes nothing with sweep=False"),
+        ("early_stop_gain=0.1", "early_stop_gain=0.1 changes nothing with early_stop=0"),
+    ],
+)
+def test_what_nothing_reads_is_refused(given, told):
+    with pytest.raises(UserError, match=told):
+        ProText(get_config(given))
+
+
 def test_names_that_fit_nothing_are_refused_before_training(load, tmp_path):
     own = write(tmp_path, "own", list(CORPUS), test=[0, 1, 1])
     (tmp_path / "names.json").write_text(json.dumps({"n01": "tench"}))

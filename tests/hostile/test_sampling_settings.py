@@ -74,6 +74,41 @@ def test_numbers_out_of_range(field, value):
         check_values(config)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("alpha=0,logit_scale=20", "logit_scale=20.0 changes nothing with classification=joint: "),
+        ("classification=joint,feature_draws=4", "feature_draws=4 changes nothing with class"),
+        ("alpha=0,shared_features=false", "shared_features=False changes nothing with class"),
+        ("gamma=0,prototypes=true", "prototypes=True changes nothing with gamma=0.0: leave it out"),
+        ("gamma=0,gamma_schedule=exponential", "gamma_schedule=exponential changes nothing with"),
+        ("gamma=0,joint.weight=2", "joint.weight=2.0 changes nothing with gamma=0.0"),
+        ("classification=paper,joint.photos=4", "joint.photos=4 changes nothing with class"),
+        ("gamma_end=0.001", "gamma_end=0.001 changes nothing with gamma_schedule=constant: leave"),
+    ],
+)
+def test_what_nothing_reads_is_refused(given, told):
+    with pytest.raises(UserError, match=f"^{told}"):
+        MCTI(get_config(given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "gamma=0,logit_scale=100",  # which classifies later
+        "alpha=0,joint.logit_scale=100,joint.photos=0",
+        "logit_scale=20,feature_draws=2,joint.weight=2",
+        "classification=paper,logit_scale=20,shared_features=false",
+        "gamma_schedule=exponential,gamma_end=0.001,gamma_horizon=50,prototypes=true",
+        *(f"recipe={name}" for name in RECIPES),
+    ],
+)
+def test_what_something_reads_is_taken(given):
+    config = get_config(given)
+    assert MCTI(config).config.logit_scale == config.logit_scale
+
+
 def test_every_number_at_its_ends_is_taken():
     for name, allowed in RANGES.items():
         for value in (allowed.low, allowed.high):

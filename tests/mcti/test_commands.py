@@ -6,6 +6,7 @@ imported everything.
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,8 +135,21 @@ def test_a_finished_run_says_so(world, finished):
     before = token_bytes(finished)
     again = run("train", f"--config={config(world)}", f"--workdir={finished}")
     assert again.status == 0
-    assert "finished" in again.out
+    assert "finished" in again.out and "wrote" not in again.out
+    files = "tokens, samples.png, confusion.png"
+    assert f"all results: {finished}/result.json, beside {files}\n" in again.out
     assert token_bytes(finished) == before
+
+
+def test_a_lost_token_is_written_again_by_the_same_command(world, finished, tmp_path):
+    workdir = shutil.copytree(finished, tmp_path / "run")
+    (workdir / "tokens" / "dog2.safetensors").unlink()
+    lost = run("classify", f"--workdir={workdir}", f"--images={world / 'photos'}")
+    assert lost.status == 2
+    assert "2 of 3 classes and lacks dog2.safetensors (class 1, 'dog2')" in lost.err
+    again = run("train", f"--config={config(world)}", f"--workdir={workdir}")
+    assert again.status == 0, again.err
+    assert token_bytes(workdir) == token_bytes(finished)
 
 
 @pytest.mark.multiprocess
@@ -279,6 +293,11 @@ def test_the_exported_classifier_is_the_run_s(world, finished, tmp_path):
     photos = sorted((world / "photos" / "cat").glob("*.png"))
     scores = learned.clip.image_features(photos) @ tensors["class_embeddings"].T
     assert scores.argmax(1).tolist() == learned.classify(photos).labels.tolist()
+
+
+def test_in_python_too_a_word_without_brackets_is_told(finished, capsys):
+    mcti_jax.load(finished).draw("a photo of dog2", steps=1)
+    assert "'a photo of dog2' is drawn without <dog2>, which" in capsys.readouterr().out
 
 
 def test_in_python_a_run_draws_what_the_command_draws(finished):

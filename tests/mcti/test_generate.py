@@ -101,6 +101,23 @@ def test_a_prompt_that_looks_weighted_is_said_to_be_plain(world):
     assert "looks weighted" not in quiet.out + quiet.err
 
 
+def test_a_learned_word_without_its_brackets_is_said_to_be_plain(world):
+    prompts = ("--prompt=a dog2", "--prompt=a <dog2> beside a dog2", "--prompt=a dog")
+    done = run(world, *BASICS, *EMBEDDINGS, *prompts, "--out={w}/plain.png")
+    assert done.status == 0, done.err
+    told = [line for line in done.out.splitlines() if "brackets" in line]
+    assert told == ["'a dog2' is drawn without <dog2>, which it names without brackets."]
+
+
+def test_a_negative_prompt_without_guidance_is_said_to_change_nothing(world):
+    options = BASICS[:-1], "--prompt=a dog", "--negative=sand", "--out={w}/plain.png"
+    done = run(world, *options[0], "--guidance=0", *options[1:])
+    assert done.status == 0, done.err
+    assert "negative='sand' is not read with guidance=0, which is none." in done.out
+    guided = run(world, *options[0], "--guidance=2", *options[1:])
+    assert "is not read" not in guided.out
+
+
 DRAW = (*BASICS, "--prompt=a dog", "--out={w}/new.png")
 
 
@@ -114,6 +131,7 @@ DRAW = (*BASICS, "--prompt=a dog", "--out={w}/new.png")
         ((*DRAW, "--height=0"), "--height=0 is out of range: give a number from 1 to 4096"),
         ((*DRAW, "--sampler=magic"), "--sampler"),
         ((*DRAW, "--guidance=nan"), "--guidance=nan is out of range"),
+        ((*DRAW, "--guidance=-1"), "--guidance=-1.0 is out of range: give a number from 0 to 100"),
         ((*DRAW, "--weighted", "--prompt=(a:1.2.3)"), "'1.2.3' in the prompt"),
         ((*DRAW, "--weighted", "--negative=[a:b:0.5]"), "would change the prompt between steps"),
         ((*DRAW, "--prompt=" + "dog " * 76), "75 fit: shorten it, or draw with --weighted"),

@@ -57,6 +57,11 @@ def test_what_cannot_be_drawn_is_refused(sd, prompts, message):
     check_preview(config, sd, NAMES, (0, 1, 2))
 
 
+def test_words_without_brackets_are_told(sd, capsys):
+    check_preview(changed(prompts=("a {} by a red dog", "<cat>")), sd, NAMES, (0, 1, 2))
+    assert "'a {} by a red dog' is drawn without <red-dog>, which" in capsys.readouterr().out
+
+
 def test_a_sampler_that_does_not_fit_is_refused(sd):
     config = changed()
     config.generate.steps = 5000

@@ -105,6 +105,15 @@ def test_other_photos_are_all_measured_beside_baselines_of_the_runs_own(run, wor
     assert own.baselines == result["baselines"]
 
 
+def test_other_classes_are_refused_before_models_are_loaded(run, world, bare, tmp_path):
+    _, workdir = run
+    write_photos(tmp_path / "other", "dog", "fox")
+    config = config_in(world, model=bare / "sd")
+    config.clip = config.model = str(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="the data set lacks 'cat' and the run has not learned"):
+        measure_tokens(config, workdir, f"folder:{tmp_path / 'other'}", "mcti")
+
+
 def test_what_was_learned_from_need_not_be_at_hand(run, world, bare, tmp_path, capsys):
     _, workdir = run
     write_photos(tmp_path / "other", "cat", "dog")
@@ -112,7 +121,7 @@ def test_what_was_learned_from_need_not_be_at_hand(run, world, bare, tmp_path, c
     found = measure_tokens(gone, workdir, f"folder:{tmp_path / 'other'}", "mcti")
     assert set(found.baselines) == {"names"} and photos_of(found) == 2
     printed = capsys.readouterr().out
-    assert "only the last 1 of each class are measured on" in printed
+    assert "only the last 1 of each class make one" in printed
     assert "are not at hand, so no baseline is: the data folder" in printed
 
 

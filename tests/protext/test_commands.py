@@ -105,6 +105,16 @@ def test_a_finished_run_says_so(world, finished, override):
     assert ("is called protocol=all_classes today" in again.out) == bool(override)
 
 
+def test_lost_prompts_are_written_again_by_the_same_command(world, finished, tmp_path):
+    workdir = shutil.copytree(finished, tmp_path / "run")
+    (workdir / "prompts.safetensors").unlink()
+    again = run("train", f"--config={config(world)}", f"--workdir={workdir}")
+    assert again.status == 0, again.err
+    assert "saved from its checkpoint" in again.out
+    files = [folder / "prompts.safetensors" for folder in (workdir, finished)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
     gone, spelled = ("holdout", "faithful.half"), {"protocol": "supervised"}
     workdir = older_copy(finished, tmp_path / "older", *gone, **spelled)
@@ -185,8 +195,16 @@ def test_interpret_names_words(finished):
             "64",
         ),
         ("evaluate", ["--workdir={tmp}/x"], "holds no run"),
-        ("export", ["--workdir={run}", "--template={{}} x", "--out={tmp}/x"], "overwrite"),
-        ("export", ["--workdir={run}", "--run=1", "--out={tmp}/x"], "give 0, or leave it out"),
+        (
+            "export",
+            ["--workdir={run}", "--template={{}} x", "--out={tmp}/x.safetensors"],
+            "overwrite",
+        ),
+        (
+            "export",
+            ["--workdir={run}", "--run=1", "--out={tmp}/x.safetensors"],
+            "give 0, or leave it out",
+        ),
         ("evaluate", ["--workdir={run}", "--run=9"], "--run=9 is not a run of"),
     ],
 )

@@ -17,6 +17,7 @@ from protext_jax.files import (
     chosen_file,
     read_learned,
     read_prompts,
+    read_runs,
     write_latest,
     write_prompts,
     write_runs,
@@ -125,6 +126,16 @@ def test_which_file_holds_a_run(tmp_path):
         chosen_file(plain_run, tmp_path, 1)
     with pytest.raises(UserError, match=r"--run=6 is not a run of .*: give 0 to 5"):
         chosen_file(sweep, tmp_path, 6)
+
+
+@pytest.mark.parametrize("lost", ["prompts.safetensors", "sweep/3.safetensors"])
+def test_a_sweep_is_read_whole(clip, learned, tmp_path, lost):
+    runs = [LearnedPrompts.of(settings(), clip.fingerprint, learned.arrays, RUN)] * 6
+    write_runs(tmp_path, runs, 2)
+    assert len(read_runs(settings(sweep=True), tmp_path)) == 6
+    (tmp_path / lost).unlink()
+    with pytest.raises(UserError, match=f"there are no learned prompts at .*{lost}"):
+        read_runs(settings(sweep=True), tmp_path)
 
 
 def test_nearest_words(clip):

@@ -248,6 +248,24 @@ def test_a_finished_run_is_evaluated_again_where_only_evaluation_changes(
     assert json.loads((tmp_path / "result.json").read_text()) == again
 
 
+@pytest.mark.parametrize("content", [None, b"half a file"])
+def test_what_a_finished_run_has_lost_is_written_again(
+    runs, undisturbed, tmp_path, capsys, content
+):
+    workdir, tokens = tmp_path / "run", (undisturbed / "tokens.npy").read_bytes()
+    shutil.copytree(undisturbed, workdir)
+    if content is None:
+        (workdir / "tokens.npy").unlink()
+    else:
+        (workdir / "tokens.npy").write_bytes(content)
+    again = runs.train(workdir)
+    assert "and saved from its checkpoint, since what it saved cannot" in capsys.readouterr().out
+    assert (workdir / "tokens.npy").read_bytes() == tokens
+    assert again["metrics"] == json.loads((undisturbed / "result.json").read_text())["metrics"]
+    runs.train(workdir)
+    assert "nothing to do" in capsys.readouterr().out
+
+
 def test_a_folder_without_an_update_takes_another_config(runs, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(TypeError):
         patch.setattr(runs.toy.Indices, "batch", None)

@@ -102,16 +102,18 @@ class FewShot:
     Attributes:
       learn: What trains it.
       other_classes: Whether it tells classes apart that it did not learn.
+      validates: Whether it chooses numbers with validation photos.
     """
 
     learn: Callable[[Problem], Scores]
     other_classes: bool
+    validates: bool
 
 
 FEW_SHOT: Mapping[str, FewShot] = {
-    "tip_adapter": FewShot(tip_adapter, other_classes=False),
-    "tip_adapter_f": FewShot(tip_adapter_f, other_classes=False),
-    "clip_adapter": FewShot(clip_adapter, other_classes=True),
+    "tip_adapter": FewShot(tip_adapter, other_classes=False, validates=True),
+    "tip_adapter_f": FewShot(tip_adapter_f, other_classes=False, validates=True),
+    "clip_adapter": FewShot(clip_adapter, other_classes=True, validates=False),
 }
 
 
