@@ -6,7 +6,7 @@ takes CLIP's number. DCLIP's code writes "which is" before some descriptors, her
 """
 
 import string
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,17 +16,16 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
-from common.data.clip_features import text_features
+from common.data.clip_texts import say_cut, text_features
 from common.data.matching import Matches, require_matches
 from common.data.names import readable
 from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.files import read_strings
-from common.progress import say
 from common.protocols.corpus import match_texts
 from common.protocols.models import cache_of
-from common.text import counted, some
+from common.text import some
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES
 from protext_jax.testsets import TestSet
@@ -97,7 +96,7 @@ def text_baselines(
         for x in group
     ]
     # All at once, so that every length of text is compiled for once.
-    features = text_features(clip, flat, cache_of(config), partial(_say_cut, clip))
+    features = text_features(clip, flat, cache_of(config), partial(say_cut, "baseline text"))
     features = normalise(features)
     feature = dict(zip(flat, features, strict=True))
 
@@ -109,11 +108,6 @@ def text_baselines(
         prefix: {name: ensemble(name, groups) for name, groups in by_name.items()}
         for prefix, by_name in texts.items()
     }
-
-
-def _say_cut(clip: CLIP, texts: Collection[str]) -> None:
-    what = counted(len(texts), "text of the baselines is", "texts of the baselines are")
-    say(f"{what} cut to the {clip.tokenizer.length} tokens of the tower: {some(texts, 3)}.")
 
 
 def baseline_texts(config: ConfigDict, test: TestSet, material: Material) -> dict[str, Groups]:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import OpenedDataset, few_shot
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.photos.broken import named_together

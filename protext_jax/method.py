@@ -20,7 +20,7 @@ from common.clip import CLIP, load_clip
 from common.clip.checkpoint import find_and_open
 from common.clip.known import describe_clip
 from common.config import changed
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.nesting import nest

@@ -1,8 +1,8 @@
 """What a captioning run reports: captions of the test images, their scores, and a page of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,10 +14,11 @@ from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import ImageFeatures, caption_tokens
 from aape_jax.core.head import parameter_count
 from aape_jax.core.pictures import text_picture
-from aape_jax.core.texts import flattened, say_cut
+from aape_jax.core.texts import flattened
 from aape_jax.datasets.caption_set import CaptionSet
 from common.clip import CLIP
-from common.data.clip_features import image_features, text_features, too_long
+from common.data.clip_features import image_features
+from common.data.clip_texts import say_cut, text_features, too_long
 from common.errors import UserError
 from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
@@ -39,6 +40,8 @@ Captions = Mapping[str, Sequence[str]]
 """Of the test images in their order, by way of decoding."""
 
 Nats = Callable[[Array, Array, Array], Array]
+
+_say_cut = partial(say_cut, limit="the scorer's text tower reads")
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,9 @@ class CaptionReport:
         self._images = image_features(scorer, texts.pictures, cache)
         flat, self._owner = flattened(texts.captions)
         references = [f"{PREFIX}{caption}" for caption in flat]
-        self._references = text_features(scorer, references, cache, _say_cut("test caption"))
+        self._references = text_features(
+            scorer, references, cache, partial(_say_cut, "test caption")
+        )
 
     def __call__(
         self, prefixes: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
@@ -211,7 +216,7 @@ class CaptionReport:
         for way, texts in captions.items():
             prefixed = [f"{PREFIX}{text}" for text in texts]
             if cut := too_long(self.scorer, prefixed, self.scorer.tokenizer.encode_all(prefixed)):
-                _say_cut("written caption")(cut)
+                _say_cut("written caption", cut)
             # What a model writes changes with its training and would only fill the cache.
             features = self.scorer.text_features(prefixed, truncate=True)
             pair = (self._images, features)
@@ -233,8 +238,3 @@ class CaptionReport:
             written = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
             lines.append([*written, f"people: {self.texts.captions[image][0]}"])
         return text_picture([pictures.load(int(image)) for image in images], lines)
-
-
-def _say_cut(what: str) -> Callable[[Collection[str]], None]:
-    """Return what prints which captions the scores read the first words of."""
-    return say_cut(what, "the scorer's text tower reads")

@@ -17,7 +17,7 @@ from common.clip.families.hugging_face import HUGGING_FACE
 from common.clip.known import describe_clip
 from common.clip.text import TextTower, require_causal
 from common.convert import convert
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.errors import UserError
 from common.files import write_json
 from common.kinds import find_kind

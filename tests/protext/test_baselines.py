@@ -8,7 +8,7 @@ import pytest
 
 from common.clip import load_clip
 from common.data import FeatureSplit
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.evaluation.classification import normalise
 from protext_jax import baselines, testsets
 from protext_jax.baselines import baseline_texts, check_cupl, read_material, text_baselines
@@ -89,9 +89,9 @@ def test_baselines_say_what_they_cut(config, clip, capsys):
     config.baselines = ()
     fits, long = (" ".join(["red"] * (clip.tokenizer.room - less)) for less in (8, 1))
     text_baselines(config, clip, [sets(fits, long)], read_material(config, TOLD))
-    said = [line for line in capsys.readouterr().out.splitlines() if " cut to " in line]
+    said = [line for line in capsys.readouterr().out.splitlines() if line.endswith(": cut.")]
     assert len(said) == 1
-    assert said[0].startswith("1 text of the baselines is cut to the 22 tokens of the tower: ")
+    assert said[0].startswith("1 baseline text longer than the text tower reads ('red red ")
 
 
 def test_sentences_are_matched_once_for_a_test_set(config, monkeypatch):
