@@ -2,61 +2,32 @@
 
 import abc
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.core.epochs import Epochs
 from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
 from aape_jax.core.optimizer import learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
+from aape_jax.core.summary import TEST_DATA, evaluation_fingerprints
 from common.config import changed, flatten
 from common.paths import AnyPath
-from common.protocols.epochs import Sampler, steps_per_epoch
+from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.types import Tell, unheard
+from common.training.unfinished import say_changed_data
 
 Row = Mapping[str, float]
 """The metrics of one variant or baseline."""
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """The loop's data source: each epoch is a new permutation of the training examples.
-
-    Attributes:
-      fingerprint: Of the photos.
-      examples: How many there are.
-      views: How many cached views each has.
-      size: Of a batch.
-      seed: Of the permutations.
-    """
-
-    fingerprint: str
-    examples: int
-    views: int
-    size: int
-    seed: int
-
-    def batch(self, step: int) -> dict[str, Int[np.ndarray, "b"]]:
-        """Return row numbers, and which view of each."""
-        rows = self._sampler.rows(step)
-        view = np.random.default_rng((self.seed, step, 1)).integers(self.views, size=self.size)
-        return {"rows": rows.astype(np.int32), "views": view.astype(np.int32)}
-
-    @cached_property
-    def _sampler(self) -> Sampler:
-        return Sampler(self.examples, self.size, self.seed)
 
 
 class Task(Method):
@@ -70,6 +41,8 @@ class Task(Method):
     writes = ("heads",)
     shared = ".*"
     """Which arrays of a batch the devices share, as a pattern for their names."""
+    sets: Mapping[str, Any]
+    """What `open` found, by part, where images have texts of their own; until it is encoded."""
 
     @abc.abstractmethod
     def open(self, mesh: Mesh) -> Mapping[str, str]:
@@ -160,6 +133,9 @@ class Task(Method):
         changes = {"data": data or config.data, "start": ""}
         method = cls(changed(config, {x: y for x, y in changes.items() if x in flatten(config)}))
         learned, frozen, mesh = method.reopen(workdir)
+        if not data:
+            measured = {TEST_DATA: method.sets["test"].fingerprint}
+            say_changed_data(workdir, lambda: evaluation_fingerprints(measured))
         with jax.set_mesh(mesh):
             return method.evaluate(learned, frozen)
 

@@ -48,7 +48,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
             "PATH/train/class/."
         )
     if not data:
-        say_changed_data(workdir, material.train.fingerprint)
+        say_changed_data(workdir, lambda: {"data": material.train.fingerprint})
     sd = material.sd
     require_usable(learned, widths_of(sd), config.model)
     tokens = in_class_order(learned, material.classnames)

@@ -1,6 +1,5 @@
 """ProText as the training loop sees it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -42,7 +41,7 @@ from protext_jax.inputs import EvaluationInputs
 from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
-from protext_jax.plan import CHOICES, frozen_tree, make_plan
+from protext_jax.plan import CHOICES, data_fingerprint, frozen_tree, make_plan
 from protext_jax.prompts import CONTEXT, initial_prompts, training_template
 from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
@@ -184,10 +183,7 @@ class ProText(Method):
     def _batches(self) -> Batches:
         plan, config = self.plan, self.config
         samplers = tuple(Sampler(len(plan.label), config.batch, run.seed) for run in plan.runs)
-        digest = hashlib.sha256("\n".join(plan.texts.sentences).encode())
-        digest.update(plan.texts.templates.ids.tobytes())
-        digest.update(plan.label.tobytes())
-        return Batches(samplers, plan.packer, digest.hexdigest()[:16])
+        return Batches(samplers, plan.packer, data_fingerprint(config, plan.texts))
 
     def init(self, key: Array) -> PyTree:
         """Draw every run from its own seed; the loop's key is that of the config's."""

@@ -79,8 +79,8 @@ class Captioning(Task):
         """Open images, captions and all models."""
         config = self.config
         self._plan()
-        self.texts = open_caption_set(config.data)
-        (images, captions), (tests, _) = self.texts["train"].counts, self.texts["test"].counts
+        self.sets = open_caption_set(config.data)
+        (images, captions), (tests, _) = self.sets["train"].counts, self.sets["test"].counts
         self._open_models(images, mesh)
         # The scorer is the published model, whose scores are comparable.
         same = config.scorer == config.model and not config.image_size
@@ -101,8 +101,8 @@ class Captioning(Task):
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
         say_repeated(self.config, VARIANTS)
-        train, test = self.texts["train"], self.texts["test"]
-        images = encode_images(self.texts, self.clip, self.cache)
+        train, test = self.sets["train"], self.sets["test"]
+        images = encode_images(self.sets, self.clip, self.cache)
         features, owner = encode_captions(train.captions, self.clip, self.cache)
         self._report(images["test"], features)
         captions, mask = by_class(features, owner, len(train.captions))
@@ -119,20 +119,20 @@ class Captioning(Task):
         }
         if self.start:
             prints["visual map"] = array_digest(self.start)
-        del self.texts, self.scorer, self.lm_params
+        del self.sets, self.scorer, self.lm_params
         return RunInputs(*self._prepare(frozen, images["train"].grid, train.fingerprint), prints)
 
     def encode_test(self) -> PyTree:
         """Encode the test images and, for the row of the nearest, the training captions."""
-        images = encode_images({"test": self.texts["test"]}, self.clip, self.cache)
-        features, _ = encode_captions(self.texts["train"].captions, self.clip, self.cache)
+        images = encode_images({"test": self.sets["test"]}, self.clip, self.cache)
+        features, _ = encode_captions(self.sets["train"].captions, self.clip, self.cache)
         self._report(images["test"], features)
         return {"lm": self.lm_params, "asking": self.asking}
 
     def _report(self, images: ImageFeatures, captions: Float[np.ndarray, "m p"]) -> None:
         """Make the report from features of the test images and of the training captions."""
-        known = KnownCaptions(flattened(self.texts["train"].captions)[0], captions)
-        test = self.texts["test"]
+        known = KnownCaptions(flattened(self.sets["train"].captions)[0], captions)
+        test = self.sets["test"]
         self.report = CaptionReport(
             self.lm, self.scorer, test, images, known, self.config, self.cache
         )
