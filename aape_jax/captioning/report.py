@@ -1,18 +1,16 @@
 """What a captioning run reports: captions of the test images, their scores, and a page of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree, UInt8
+from jaxtyping import Array, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import ImageFeatures, caption_tokens
-from aape_jax.core.head import parameter_count
+from aape_jax.captioning.rows import NEAREST, KnownCaptions, VisualPrefix
 from aape_jax.core.pictures import text_picture
 from aape_jax.core.texts import flattened
 from aape_jax.datasets.caption_set import CaptionSet
@@ -29,12 +27,6 @@ from common.progress import Progress
 from common.spread import batches, deal, sharers
 from common.training import Evaluation
 
-NEAREST = "nearest_caption"
-"""The row of training captions: of each test image the one that CLIP finds nearest."""
-
-NEAREST_AT_ONCE = 64
-"""Images that are compared with all training captions at a time."""
-
 Row = dict[str, float]
 Captions = Mapping[str, Sequence[str]]
 """Of the test images in their order, by way of decoding."""
@@ -42,34 +34,6 @@ Captions = Mapping[str, Sequence[str]]
 Nats = Callable[[Array, Array, Array], Array]
 
 _say_cut = partial(say_cut, limit="the scorer's text tower reads")
-
-
-@dataclass(frozen=True)
-class VisualPrefix:
-    """How a language model is shown images.
-
-    Attributes:
-      show: Features of images to the embeddings in front of the text, `[b s d]`.
-      parameters: How many were learned for it.
-    """
-
-    show: Callable[[ImageFeatures], Array]
-    parameters: int
-
-
-def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix]:
-    """Return how each row of a result shows images."""
-    visual = trainable["visual"]["map"]
-
-    def row(name: str) -> VisualPrefix:
-        head = trainable.get(name, {}).get("head", {})
-
-        def show(images: ImageFeatures) -> Array:
-            return captioner.run_tokens(name, visual, head, *deal((images.grid, images.x), visual))
-
-        return VisualPrefix(show, parameter_count((visual, head)))
-
-    return {name: row(name) for name in captioner.names}
 
 
 def require_scorer(scorer: CLIP, name: str) -> None:
@@ -83,25 +47,6 @@ def require_scorer(scorer: CLIP, name: str) -> None:
             f"scorer={name!r} is a SigLIP, whose cosines are smaller than those that CLIP scores "
             "are made for: choose a CLIP."
         )
-
-
-@dataclass(frozen=True, eq=False)
-class KnownCaptions:
-    """Training captions, to be found by images.
-
-    Attributes:
-      texts: In the order of the images.
-      features: Of unit length.
-    """
-
-    texts: Sequence[str]
-    features: Float[np.ndarray, "m p"]
-
-    def nearest(self, x: Float[np.ndarray, "b p"]) -> list[str]:
-        """Return the caption that is nearest to each image."""
-        blocks = np.split(x, range(NEAREST_AT_ONCE, len(x), NEAREST_AT_ONCE))
-        rows = [np.argmax(block @ self.features.T, axis=1) for block in blocks]
-        return [self.texts[row] for row in np.concatenate(rows)]
 
 
 class CaptionReport:
