@@ -8,7 +8,8 @@ from common.progress import say
 from common.protocols.models import cache_of
 from common.training import Evaluation
 from common.training.unfinished import say_changed_data
-from protext_jax.baselines import check_cupl, read_material
+from protext_jax.baseline_texts import read_material
+from protext_jax.baselines import check_cupl
 from protext_jax.classnames import remark
 from protext_jax.evaluation import baseline_scores, measure
 from protext_jax.files import read_learned

@@ -32,7 +32,8 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
-from protext_jax.baselines import Material, check_baselines, check_cupl, read_material
+from protext_jax.baseline_texts import Material, read_material
+from protext_jax.baselines import check_baselines, check_cupl
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import evaluate
@@ -41,6 +42,7 @@ from protext_jax.inputs import EvaluationInputs
 from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
+from protext_jax.options import check_options, with_data
 from protext_jax.plan import CHOICES, data_fingerprint, frozen_tree, make_plan
 from protext_jax.prompts import CONTEXT, initial_prompts, training_template
 from protext_jax.publishing import publish_prompts
@@ -49,13 +51,7 @@ from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
 from protext_jax.sweep import check_choice_of_runs, sweep_table
 from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
-from protext_jax.training_texts import (
-    TrainingTexts,
-    check_options,
-    gather_texts,
-    training_name,
-    with_data,
-)
+from protext_jax.training_texts import TrainingTexts, gather_texts, training_name
 
 
 class ProText(Method):

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP, TextConfig
 from common.protocols.epochs import Sampler, steps_per_epoch
 from protext_jax.adapters import MAPPINGS
-from protext_jax.baselines import BASELINES
+from protext_jax.baseline_texts import BASELINES
 from protext_jax.fast import start_states
 from protext_jax.losses import LOSSES
 from protext_jax.packing import Packer, Sizes, suffixes
