@@ -18,7 +18,7 @@ from common.protocols.models import cache_of
 from protext_jax.baseline_texts import Material
 from protext_jax.baselines import text_baselines
 from protext_jax.coop import as_learned, train_coop
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.pictures import encode_pictures
 from protext_jax.signals import Sentences
 from protext_jax.templates import PLAIN

@@ -444,6 +444,13 @@ MUTATIONS = (
         "aape/test_few_shot_vqa.py",
     ),
     Mutation(
+        "test data that have changed without a line",
+        "aape_jax/task.py",
+        "        if not data:\n",
+        "        if False:\n",
+        "aape/test_siglip_tasks.py",
+    ),
+    Mutation(
         "captions cut without a line",
         "aape_jax/captioning/features.py",
         "if len(ids) > longest)",

@@ -25,7 +25,7 @@ from common.weights.files import read_tensors, write_tensors
 from mcti_jax.evaluation import token_features
 from protext_jax.classifier import class_features
 from protext_jax.fast import start_states
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from tests.extending.toy_family import TOY
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")

@@ -10,8 +10,9 @@ from protext_jax import classifier
 from protext_jax.baseline_texts import read_material
 from protext_jax.classifier import blended, class_features
 from protext_jax.evaluation import BLENDS, evaluate, with_blend
-from protext_jax.files import LearnedPrompts, read_run_prompts
+from protext_jax.files import read_run_prompts
 from protext_jax.inputs import EvaluationInputs
+from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.options import with_data
 from protext_jax.runs import RunSetting

@@ -9,7 +9,7 @@ import pytest
 from common.clip import Tokenizer, load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.options import with_data
 from protext_jax.runs import make_runs
