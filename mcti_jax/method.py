@@ -32,9 +32,10 @@ from mcti_jax.assembly import (
     frozen_tree,
     make_networks,
 )
+from mcti_jax.baselines import baseline_scores
 from mcti_jax.description import describe
 from mcti_jax.drift import drift_table
-from mcti_jax.evaluation import baseline_scores, evaluate
+from mcti_jax.evaluation import evaluate
 from mcti_jax.fingerprints import (
     model_fingerprints,
     names_fingerprint,
