@@ -16,7 +16,6 @@ from aape_jax.core.epochs import Epochs
 from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
 from aape_jax.core.optimizer import learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
-from aape_jax.core.summary import TEST_DATA, evaluation_fingerprints
 from common.config import changed, flatten
 from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
@@ -41,8 +40,6 @@ class Task(Method):
     writes = ("heads",)
     shared = ".*"
     """Which arrays of a batch the devices share, as a pattern for their names."""
-    sets: Mapping[str, Any]
-    """What `open` found, by part, where images have texts of their own; until it is encoded."""
 
     @abc.abstractmethod
     def open(self, mesh: Mesh) -> Mapping[str, str]:
@@ -55,13 +52,15 @@ class Task(Method):
     def encode(self) -> RunInputs:
         """Encode what was opened, or read it from the cache."""
 
-    def encode_test(self) -> PyTree:
+    def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode what evaluation reads of what was opened, or read it from the cache.
 
         Returns:
-          As much of the frozen tree.
+          As much of the frozen tree, and a fingerprint of the data by the name that `encode`
+          gives it, or "data" for that of the source.
         """
-        return self.encode().frozen
+        inputs = self.encode()
+        return inputs.frozen, {"data": inputs.source.fingerprint}
 
     @property
     @abc.abstractmethod
@@ -132,23 +131,16 @@ class Task(Method):
         """Measure the saved heads on the run's own data or other data of the kind."""
         changes = {"data": data or config.data, "start": ""}
         method = cls(changed(config, {x: y for x, y in changes.items() if x in flatten(config)}))
-        learned, frozen, mesh = method.reopen(workdir)
+        mesh = make_mesh(method.config.mesh.data, method.config.mesh.model)
+        method.open(mesh)
+        learned = method.read(workdir)
+        method.require_fit(learned)  # Before anything is encoded.
+        frozen, prints = method.encode_test()
         if not data:
-            measured = {TEST_DATA: method.sets["test"].fingerprint}
-            say_changed_data(workdir, lambda: evaluation_fingerprints(measured))
+            say_changed_data(workdir, lambda: prints)
+        frozen = placed(frozen, method.frozen_rules, mesh)
         with jax.set_mesh(mesh):
             return method.evaluate(learned, frozen)
-
-    def reopen(self, workdir: AnyPath) -> tuple[PyTree, PyTree, Mesh]:
-        """Return what a finished run saved, what it reads on the devices, and these.
-
-        Heads of other sizes are refused before anything is encoded.
-        """
-        mesh = make_mesh(self.config.mesh.data, self.config.mesh.model)
-        self.open(mesh)
-        learned = self.read(workdir)
-        self.require_fit(learned)
-        return learned, placed(self.encode_test(), self.frozen_rules, mesh), mesh
 
 
 def summed(

@@ -124,12 +124,13 @@ class Captioning(Task):
         del self.sets, self.scorer, self.lm_params
         return RunInputs(*self._prepare(frozen, images["train"].grid, train.fingerprint), prints)
 
-    def encode_test(self) -> PyTree:
+    def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode the test images and, for the row of the nearest, the training captions."""
         images = encode_images({"test": self.sets["test"]}, self.clip, self.cache)
         features, _ = encode_captions(self.sets["train"].captions, self.clip, self.cache)
         self._report(images["test"], features)
-        return {"lm": self.lm_params, "asking": self.asking}
+        prints = evaluation_fingerprints({TEST_DATA: self.sets["test"].fingerprint})
+        return {"lm": self.lm_params, "asking": self.asking}, prints
 
     def _report(self, images: ImageFeatures, captions: Float[np.ndarray, "m p"]) -> None:
         """Make the report from features of the test images and of the training captions."""
