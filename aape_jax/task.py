@@ -2,61 +2,31 @@
 
 import abc
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.core.epochs import Epochs
 from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
 from aape_jax.core.optimizer import learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
 from common.config import changed, flatten
 from common.paths import AnyPath
-from common.protocols.epochs import Sampler, steps_per_epoch
+from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.types import Tell, unheard
+from common.training.unfinished import say_changed_data
 
 Row = Mapping[str, float]
 """The metrics of one variant or baseline."""
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """The loop's data source: each epoch is a new permutation of the training examples.
-
-    Attributes:
-      fingerprint: Of the photos.
-      examples: How many there are.
-      views: How many cached views each has.
-      size: Of a batch.
-      seed: Of the permutations.
-    """
-
-    fingerprint: str
-    examples: int
-    views: int
-    size: int
-    seed: int
-
-    def batch(self, step: int) -> dict[str, Int[np.ndarray, "b"]]:
-        """Return row numbers, and which view of each."""
-        rows = self._sampler.rows(step)
-        view = np.random.default_rng((self.seed, step, 1)).integers(self.views, size=self.size)
-        return {"rows": rows.astype(np.int32), "views": view.astype(np.int32)}
-
-    @cached_property
-    def _sampler(self) -> Sampler:
-        return Sampler(self.examples, self.size, self.seed)
 
 
 class Task(Method):
@@ -82,13 +52,15 @@ class Task(Method):
     def encode(self) -> RunInputs:
         """Encode what was opened, or read it from the cache."""
 
-    def encode_test(self) -> PyTree:
+    def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode what evaluation reads of what was opened, or read it from the cache.
 
         Returns:
-          As much of the frozen tree.
+          As much of the frozen tree, and a fingerprint of the data by the name that `encode`
+          gives it, or "data" for that of the source.
         """
-        return self.encode().frozen
+        inputs = self.encode()
+        return inputs.frozen, {"data": inputs.source.fingerprint}
 
     @property
     @abc.abstractmethod
@@ -159,20 +131,16 @@ class Task(Method):
         """Measure the saved heads on the run's own data or other data of the kind."""
         changes = {"data": data or config.data, "start": ""}
         method = cls(changed(config, {x: y for x, y in changes.items() if x in flatten(config)}))
-        learned, frozen, mesh = method.reopen(workdir)
+        mesh = make_mesh(method.config.mesh.data, method.config.mesh.model)
+        method.open(mesh)
+        learned = method.read(workdir)
+        method.require_fit(learned)  # Before anything is encoded.
+        frozen, prints = method.encode_test()
+        if not data:
+            say_changed_data(workdir, lambda: prints)
+        frozen = placed(frozen, method.frozen_rules, mesh)
         with jax.set_mesh(mesh):
             return method.evaluate(learned, frozen)
-
-    def reopen(self, workdir: AnyPath) -> tuple[PyTree, PyTree, Mesh]:
-        """Return what a finished run saved, what it reads on the devices, and these.
-
-        Heads of other sizes are refused before anything is encoded.
-        """
-        mesh = make_mesh(self.config.mesh.data, self.config.mesh.model)
-        self.open(mesh)
-        learned = self.read(workdir)
-        self.require_fit(learned)
-        return learned, placed(self.encode_test(), self.frozen_rules, mesh), mesh
 
 
 def summed(

@@ -25,10 +25,10 @@ from ml_collections import ConfigDict
 from aape_jax.classification.material import Material, gather
 from aape_jax.classification.method import as_batch
 from aape_jax.core.class_features import CLASS_FEATURES
+from aape_jax.core.epochs import Epochs
 from aape_jax.core.head import Head
 from aape_jax.core.objective import Objective
 from aape_jax.core.optimizer import make_optimizer
-from aape_jax.task import Epochs
 from benchmarks.aape_form_tables import TABLES
 from common.config import changed
 from common.errors import run_command

@@ -1,4 +1,4 @@
-"""What a run is assembled from before its first update: networks, prompts and the frozen tree.
+"""What a run is assembled from before its first update: prompts and the frozen tree.
 
 Nothing here is trained or changes; `mcti_jax.method` hands it to the loop.
 """
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 from ml_collections import ConfigDict
@@ -17,73 +16,19 @@ from common.clip.tokenizer import Tokenizer
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, check_sampling
 from common.diffusion.embedding import Vocabulary
-from common.diffusion.text_encoder import TextEncoder
 from common.evaluation.classification import class_means, normalise
-from common.nesting import flatten
 from common.progress import say
 from common.text import some
-from common.trees import Leaf, Params
 from mcti_jax.classifier import prompt_features
 from mcti_jax.formats import LearnedToken
 from mcti_jax.layout import class_bank, class_latents, kept_rows, prepare
 from mcti_jax.losses import Kept
 from mcti_jax.material import EncodedPhotos, Material
-from mcti_jax.networks import Networks
 from mcti_jax.objective import Objective, gamma_factor
 from mcti_jax.prompts import Prompts
 from mcti_jax.readers import TextReader, readers_of, widths_of
 from mcti_jax.starts import PHOTOS, first_vectors, nearest_words, nouns
-from mcti_jax.widths import encoder_of_width, split
-
-
-def shares_text_tower(
-    config: ConfigDict, encoder: TextEncoder, sd: StableDiffusion, clip: CLIP
-) -> bool:
-    """Return whether the class feature comes from Stable Diffusion's text tower (1.x: CLIP's).
-
-    Stable Diffusion 2.x drops CLIP's last block, and others were tuned with their text tower, so
-    the class feature needs a pass of CLIP's own, which is what classifies later. With `class_tower`
-    it is read from Stable Diffusion's all the same, as in the released code.
-    """
-    if config.class_tower == "sd":
-        return True
-    own = encoder.tower.config.layers == clip.text_tower.config.layers
-    return own and same_weights(sd.params.get(encoder.part.params, {}), clip.params.get("text", {}))
-
-
-def same_weights(ours: Params, theirs: Params) -> bool:
-    """Return whether a text tower has another one's weights, up to rounding to bfloat16.
-
-    Of shapes without weights it is taken for granted.
-    """
-    others = flatten(theirs)
-
-    def alike(ours: Leaf, theirs: Leaf) -> bool:
-        if isinstance(ours, jax.ShapeDtypeStruct) or np.shape(ours) != np.shape(theirs):
-            return np.shape(ours) == np.shape(theirs)
-        pair = (np.asarray(leaf, np.float32) for leaf in (ours, theirs))
-        return np.allclose(*pair, rtol=2**-7, atol=1e-6)
-
-    return all(alike(leaf, others[path]) for path, leaf in flatten(ours).items() if path in others)
-
-
-def make_networks(
-    config: ConfigDict, sd: StableDiffusion, clip: CLIP, attention: str = "plain"
-) -> Networks:
-    """Return the modules that the objective runs; `attention` is an implementation's name."""
-    unet = sd.unet.clone(attention=attention, remat=config.remat)
-    encoders = sd.modules.text_encoders
-    number = encoder_of_width(widths_of(sd), clip.text_tower.config.width)
-    shared = shares_text_tower(config, encoders[number], sd, clip)
-    return Networks(
-        unet=unet if config.alpha else None,
-        schedule=sd.schedule,
-        text=encoders,
-        clip_text=None if shared else clip.text_tower,
-        latent_scale=sd.vae.config.scaling_factor,
-        class_encoder=number,
-        downsampling=sd.downsampling,
-    )
+from mcti_jax.widths import split
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from common.evaluation import baselines, classification, figures, generation
 from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.spread import on_all_devices, over_devices
 from common.training import Evaluation
+from mcti_jax.baselines import beside_names, can_measure, scores
 from mcti_jax.classifier import mean_over_prompts, predict, prompt_features
 from mcti_jax.drift import Drift, drift, mean_drift
 from mcti_jax.formats import token_words
 from mcti_jax.generation import clip_features, generate_classes
 from mcti_jax.layout import prepare
 from mcti_jax.material import Material
-from mcti_jax.mixed import mean_over_templates, mixed_scores, named_features
 from mcti_jax.prompts import Prompts
 from mcti_jax.readers import TextReader, class_reader, read_by, readers_of, widths_of
 from mcti_jax.widths import split
@@ -94,63 +94,6 @@ def token_features(
     return mean_over_prompts(jnp.asarray(features))
 
 
-def beside_names(material: Material, classes: Float[np.ndarray, "k p"]) -> Mapping[str, float]:
-    """Measure class features in one classifier with the classes that have names, if there are any.
-
-    Args:
-      material: The run's.
-      classes: Of the learned classes, any length.
-    """
-    if material.others is None:
-        return {}
-    named = mean_over_templates(material.named_texts)
-    photos = material.test_features, material.test.labels
-    return mixed_scores(classification.normalise(classes), named, photos, material.others)
-
-
-def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
-    """Return micro and per-class accuracy on the test photos; empty for fewer than two classes."""
-    labels, classes = material.test.labels, len(material.classnames)
-    if not len(labels) or classes == 1:
-        return {}
-    return {
-        f"accuracy{suffix}": classification.accuracy(predicted, labels),
-        f"class_accuracy{suffix}": classification.class_accuracy(predicted, labels, classes),
-    }
-
-
-def feature_baselines(material: Material) -> dict[str, dict[str, float]]:
-    """Measure classifiers that use image features alone, on the same photos."""
-    train, labels = material.train_features, material.train.labels
-    found = {
-        name: scores(classify(train, labels, material.test_features), material)
-        for name, classify in baselines.BASELINES.items()
-    }
-    means = classification.class_means(classification.normalise(train), labels)
-    found["nearest_class_mean"] |= beside_names(material, means)
-    return found
-
-
-def name_baseline(material: Material) -> dict[str, float]:
-    """Measure CLIP's zero-shot classifier with the classes' own names, where it knows them."""
-    photo = TEMPLATES["photo"]
-    classes = named_features(material.clip, material.classnames, photo, material.cache)
-    predicted = classification.nearest_by_cosine(material.test_features, classes)
-    return scores(predicted, material) | beside_names(material, classes)
-
-
-def baseline_scores(material: Material) -> dict[str, dict[str, float]]:
-    """Measure what the photos and CLIP alone come to; nothing where there is nothing to measure."""
-    if not _measured(material):
-        return {}
-    learned = feature_baselines(material) if len(material.train) else {}
-    return learned | {"names": name_baseline(material)}
-
-
-def _measured(material: Material) -> bool:
-    return len(material.test) > 0 and len(material.classnames) > 1
-
-
 def evaluate(
     config: ConfigDict,
     material: Material,
@@ -192,7 +135,7 @@ def evaluate(
             samples[variant] = drawn[shown]
         results[variant] |= beside_names(material, modes[ENSEMBLE].classes)
         results[variant] |= mean_drift(vectors, start)
-        if not report.tables and _measured(material):  # of the run's own variant
+        if not report.tables and can_measure(material):  # of the run's own variant
             test = material.test
             report = predictions_report(
                 modes[ENSEMBLE].predicted, test.labels, material.classnames, test.names

@@ -14,7 +14,8 @@ from common.progress import say
 from common.training import Evaluation
 from common.training.unfinished import say_changed_data
 from mcti_jax.assembly import check_options
-from mcti_jax.evaluation import baseline_scores, evaluate
+from mcti_jax.baselines import baseline_scores
+from mcti_jax.evaluation import evaluate
 from mcti_jax.formats import in_class_order, require_usable, require_vectors
 from mcti_jax.material import with_models
 from mcti_jax.options import check_values, shots_of
@@ -51,7 +52,7 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
         )
     material = with_models(config, *opened)
     if not data:
-        say_changed_data(workdir, material.train.fingerprint)
+        say_changed_data(workdir, lambda: {"data": material.train.fingerprint})
     sd = material.sd
     require_usable(learned, widths_of(sd), config.model)
     check_options(config, sd)

@@ -26,16 +26,11 @@ from common.training.rates import make_rate, rate_at
 from common.training.types import EVALUATION, Card, Tell, unheard
 from common.weights.fingerprint import fingerprint
 from configs.mcti import defaults, get_config
-from mcti_jax.assembly import (
-    Additions,
-    begin,
-    check_options,
-    frozen_tree,
-    make_networks,
-)
+from mcti_jax.assembly import Additions, begin, check_options, frozen_tree
+from mcti_jax.baselines import baseline_scores
 from mcti_jax.description import describe
 from mcti_jax.drift import drift_table
-from mcti_jax.evaluation import baseline_scores, evaluate
+from mcti_jax.evaluation import evaluate
 from mcti_jax.fingerprints import (
     model_fingerprints,
     names_fingerprint,
@@ -47,6 +42,7 @@ from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
 from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
+from mcti_jax.networks import make_networks
 from mcti_jax.objective import Objective
 from mcti_jax.options import UNREAD, check_captions, check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from common.clip import CLIP
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.data.names import readable
 from common.errors import UserError
 from common.evaluation.classification import accuracy, normalise

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.clip.tokenizer import Tokenizer
 from common.clip.vocabulary import nearest_rows
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.diffusion.words import word_key
 from common.errors import UserError
 from common.hub import local_run

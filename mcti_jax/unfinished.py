@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 
 from common.errors import UserError
 from common.paths import AnyPath
+from common.training.unfinished import read_unfinished
 from mcti_jax.formats import LearnedToken
 from mcti_jax.saving import MODEL, TEXT_ENCODER, learned_tokens, noted_widths
 from mcti_jax.starts import first_vectors, learned_before
@@ -16,9 +17,6 @@ def unfinished_tokens(workdir: AnyPath, config: ConfigDict) -> list[LearnedToken
     Raises:
       UserError: There is no checkpoint, or it is of an older version.
     """
-    # Checkpoints take seconds to import, and only runs that are not finished need them.
-    from common.training.unfinished import read_unfinished
-
     run = read_unfinished(workdir)
     classnames = run.notes.get("classnames")
     rows = run.trainable.get("tokens")

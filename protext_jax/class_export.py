@@ -13,7 +13,7 @@ from common.paths import AnyPath, on_disk
 from common.precision import use_precision
 from common.progress import say
 from protext_jax.classifier import class_features
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.released import load_checkpoint
 
 

@@ -13,7 +13,7 @@ from common.evaluation.classification import normalise
 from common.nesting import nest
 from common.spread import Run, over_devices
 from protext_jax.adapters import adapted
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.prompts import ClassTexts, tokenise
 from protext_jax.templates import bare_template
 from protext_jax.tower import prompted_features

@@ -32,7 +32,7 @@ from common.protocols.epochs import Sampler, cosine_by_epoch
 from common.protocols.fitting import fit
 from common.seeds import random_key
 from protext_jax.fast import packed_features, start_states
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.packing import BatchLayout, Packer, Sizes, suffixes
 from protext_jax.pictures import encode_pictures
 from protext_jax.prompts import STANDARD_DEVIATION, default_template, tokenise

@@ -15,14 +15,15 @@ from common.training import Evaluation
 from protext_jax.baselines import combined
 from protext_jax.classifier import blended, class_features, plain_features
 from protext_jax.coop import context_length
-from protext_jax.files import LearnedPrompts, all_runs
+from protext_jax.files import all_runs
 from protext_jax.inputs import EvaluationInputs
+from protext_jax.learned import LearnedPrompts
+from protext_jax.options import BY_TEXT
 from protext_jax.prompts import default_template, training_template
 from protext_jax.published import published
 from protext_jax.runs import RunSetting
 from protext_jax.signals import rank, similarity_picture
 from protext_jax.sweep import choose
-from protext_jax.training_texts import BY_TEXT
 
 BLENDS = tuple(tenth / 10 for tenth in range(11))
 """What held-out sentences choose from."""

@@ -10,14 +10,15 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import OpenedDataset, few_shot
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
 from common.photos.broken import named_together
 from common.protocols.models import cache_of
-from protext_jax.baselines import Material, text_baselines
+from protext_jax.baseline_texts import Material
+from protext_jax.baselines import text_baselines
 from protext_jax.coop import as_learned, train_coop
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.pictures import encode_pictures
 from protext_jax.signals import Sentences
 from protext_jax.templates import PLAIN

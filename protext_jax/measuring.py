@@ -7,11 +7,14 @@ from common.paths import AnyPath
 from common.progress import say
 from common.protocols.models import cache_of
 from common.training import Evaluation
-from protext_jax.baselines import check_cupl, read_material
+from common.training.unfinished import say_changed_data
+from protext_jax.baseline_texts import read_material
+from protext_jax.baselines import check_cupl
 from protext_jax.classnames import remark
 from protext_jax.evaluation import baseline_scores, measure
 from protext_jax.files import read_learned
 from protext_jax.inputs import EvaluationInputs
+from protext_jax.plan import data_fingerprint
 from protext_jax.signals import encode_sentences
 from protext_jax.testsets import make_test_sets, own_set
 from protext_jax.training_texts import gather_texts
@@ -35,6 +38,8 @@ def measure_prompts(
     clip = load_clip(config.model, config.dtype, image_size=config.image_size)
     learned.require_model(clip)
     texts = gather_texts(config, clip.tokenizer)
+    if not data:
+        say_changed_data(workdir, lambda: {"data": data_fingerprint(config, texts)})
     sets = own_set(config, data) if data else make_test_sets(config, texts)
     specs = [data] if data else [config.data, *config.targets]
     sentences = encode_sentences(clip, texts, cache_of(config))

@@ -1,6 +1,5 @@
 """ProText as the training loop sees it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -20,7 +19,7 @@ from common.clip import CLIP, load_clip
 from common.clip.checkpoint import find_and_open
 from common.clip.known import describe_clip
 from common.config import changed
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.nesting import nest
@@ -33,7 +32,8 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
-from protext_jax.baselines import Material, check_baselines, check_cupl, read_material
+from protext_jax.baseline_texts import Material, read_material
+from protext_jax.baselines import check_baselines, check_cupl
 from protext_jax.classnames import check_names, remark
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import evaluate
@@ -42,7 +42,8 @@ from protext_jax.inputs import EvaluationInputs
 from protext_jax.losses import LOSSES
 from protext_jax.measuring import measure_prompts
 from protext_jax.objective import Objective
-from protext_jax.plan import CHOICES, frozen_tree, make_plan
+from protext_jax.options import check_options, with_data
+from protext_jax.plan import CHOICES, data_fingerprint, frozen_tree, make_plan
 from protext_jax.prompts import CONTEXT, initial_prompts, training_template
 from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
@@ -50,13 +51,7 @@ from protext_jax.signals import encode_sentences, rank
 from protext_jax.summary import fingerprints, summary
 from protext_jax.sweep import check_choice_of_runs, sweep_table
 from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
-from protext_jax.training_texts import (
-    TrainingTexts,
-    check_options,
-    gather_texts,
-    training_name,
-    with_data,
-)
+from protext_jax.training_texts import TrainingTexts, gather_texts, training_name
 
 
 class ProText(Method):
@@ -184,10 +179,7 @@ class ProText(Method):
     def _batches(self) -> Batches:
         plan, config = self.plan, self.config
         samplers = tuple(Sampler(len(plan.label), config.batch, run.seed) for run in plan.runs)
-        digest = hashlib.sha256("\n".join(plan.texts.sentences).encode())
-        digest.update(plan.texts.templates.ids.tobytes())
-        digest.update(plan.label.tobytes())
-        return Batches(samplers, plan.packer, digest.hexdigest()[:16])
+        return Batches(samplers, plan.packer, data_fingerprint(config, plan.texts))
 
     def init(self, key: Array) -> PyTree:
         """Draw every run from its own seed; the loop's key is that of the config's."""

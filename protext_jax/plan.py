@@ -1,17 +1,18 @@
 """What follows from the config, the texts and the devices before anything is encoded."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree
 from ml_collections import ConfigDict
 
 from common.clip import CLIP, TextConfig
 from common.protocols.epochs import Sampler, steps_per_epoch
 from protext_jax.adapters import MAPPINGS
-from protext_jax.baselines import BASELINES
+from protext_jax.baseline_texts import BASELINES
 from protext_jax.fast import start_states
 from protext_jax.losses import LOSSES
 from protext_jax.packing import Packer, Sizes, suffixes
@@ -61,9 +62,7 @@ def make_plan(
       shards: Of a batch.
     """
     runs = make_runs(config)
-    label = texts.label
-    if config.targets_of == "class_mean":
-        label = np.unique(label)
+    label = class_of_targets(config, texts)
     packer = None
     if is_fast(config, text):
         _, _, lengths, starts = suffixes(texts.templates.ids, texts.templates.end, config.length)
@@ -74,6 +73,19 @@ def make_plan(
         packer = Packer(Sizes.of(samplers, label, lengths, shards), label, lengths, starts)
     per_epoch = steps_per_epoch(len(label), config.batch)
     return TrainingPlan(texts, runs, label, min(config.batch, len(label)), per_epoch, packer)
+
+
+def class_of_targets(config: ConfigDict, texts: TrainingTexts) -> Int[np.ndarray, "n"]:
+    """Return the class of each target: of each sentence, or of each class's mean."""
+    return np.unique(texts.label) if config.targets_of == "class_mean" else texts.label
+
+
+def data_fingerprint(config: ConfigDict, texts: TrainingTexts) -> str:
+    """Return 16 hex characters that change with any sentence, class or template to learn from."""
+    digest = hashlib.sha256("\n".join(texts.sentences).encode())
+    digest.update(texts.templates.ids.tobytes())
+    digest.update(class_of_targets(config, texts).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def is_fast(config: ConfigDict, text: TextConfig) -> bool:

@@ -17,7 +17,7 @@ from common.precision import frozen_dtype
 from common.text import shown
 from common.weights.torch_archive import read_torch_archive
 from configs.protext import defaults
-from protext_jax.files import FORMAT, LearnedPrompts
+from protext_jax.learned import FORMAT, LearnedPrompts
 from protext_jax.prompts import FILLER, default_template
 from protext_jax.trained import TrainedPrompts
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from common.clip import CLIP
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.evaluation.classification import (
     accuracy,
     class_means,

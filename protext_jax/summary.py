@@ -10,7 +10,7 @@ from common.protocols.table import BASE_TO_NEW
 from common.text import counted
 from common.training.types import EVALUATION
 from common.weights.fingerprint import digest
-from protext_jax.baselines import Material
+from protext_jax.baseline_texts import Material
 from protext_jax.testsets import TestSet
 from protext_jax.training_texts import TrainingTexts
 

@@ -24,7 +24,8 @@ from common.paths import AnyPath
 from common.photos.collection import Photos
 from common.precision import product_precision
 from protext_jax.classifier import class_features
-from protext_jax.files import LearnedPrompts, read_run_prompts
+from protext_jax.files import read_run_prompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.prompts import training_template
 from protext_jax.testsets import own_test_sets
 from protext_jax.training_texts import gather_texts

@@ -2,58 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from common.checks import Range, Unread, check_choices, check_ranges, check_unread
 from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
-from common.config import changed
 from common.data import OpenedDataset
 from common.data.names import readable
 from common.data.selection import far_apart
-from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.latest import Latest
 from common.pocket.datasets import SETS, pocket_descriptions
 from common.protocols.class_parts import dataset_parts
-from common.protocols.table import AUTO, POCKET, PROTOCOLS, usual_protocol
+from common.protocols.table import POCKET
 from common.text import counted
-from configs.protext import defaults
 from protext_jax.classnames import open_named
 from protext_jax.corpus import Corpus, MatchedCorpus, match, read_corpus
+from protext_jax.options import BY_TEXT, NO_IMAGES, PLENTY, SOURCES, held_out_of, prompts_file
 from protext_jax.prompts import FILLER, ClassTexts, overwritten, tokenise, training_template
-from protext_jax.templates import ATTRIBUTES, PLAIN
-
-NO_IMAGES = "none"
-POCKET_HELD_OUT, PLENTY = 2, 10
-"""Sentences per class that are held out, and how many a class must have, where the config does not
-say: a few sentences of one's own are all learned from."""
-
-RANGES = {
-    **{name: Range(1) for name in ("length", "depth", "batch", "epochs")},
-    **{"held_out": Range(-1), "early_stop": Range(0), "early_stop_gain": Range(0)},
-    **{"held_out_classes": Range(0), "blend": Range(-1, 1)},
-}
-
-BY_TEXT = -1
-"""The value of `blend` that leaves it to held-out sentences."""
+from protext_jax.templates import PLAIN
 
 _LENGTHS = Latest()
 """Tokens of each sentence: ImageNet's take ten seconds to count, and are asked for twice."""
-
-SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
-"""Sources of targets that need no language model: the class name in many templates."""
-
-UNREAD = (
-    Unread("prompts.kind", tuple(SOURCES), ("prompts.pattern",), "prompts.kind=sentences"),
-    Unread("prompts.source", ("pocket",), ("prompts.pattern",), "prompts.source=FILE.json"),
-    Unread("sweep", (False,), ("grid.learning_rate", "grid.epochs", "grid.seed"), "sweep=true"),
-    Unread("early_stop", (0,), ("early_stop_gain",), "early_stop above 0"),
-)
-"""Fields that only some runs have."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +65,6 @@ class TrainingTexts:
         return len(self.sentences)
 
 
-def with_data(config: ConfigDict) -> ConfigDict:
-    """Fill in what is "auto": a file of prompts is enough, and one's own data are all used."""
-    fields: dict[str, Any] = {}
-    if config.data == AUTO:
-        fields["data"] = NO_IMAGES if _file(config) else "pocket:rare"
-    data = fields.get("data", config.data)
-    pocket = data.startswith(POCKET)
-    if tuple(config.targets) == (AUTO,):
-        fields["targets"] = ("pocket:second", "pocket:rare_sketch") if pocket else ()
-    if config.protocol == AUTO:
-        fields["protocol"] = usual_protocol(data, config.recipe)
-    if config.held_out == -1 and pocket and not _file(config):
-        fields["held_out"] = POCKET_HELD_OUT
-    return changed(config, fields)
-
-
 def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
     """Return the sentences that the config names.
 
@@ -120,7 +75,7 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
     if kind in SOURCES:
         return {name: templates_of(kind, name) for name in classnames}
     check_choice("prompts.kind", kind, ("sentences", *SOURCES))
-    if file := _file(config):
+    if file := prompts_file(config):
         return read_corpus(file, config.prompts.pattern)
     check_choice("prompts.source", config.prompts.source, ("pocket", "json:FILE"))
     name = config.data.removeprefix(POCKET)
@@ -130,12 +85,6 @@ def open_corpus(config: ConfigDict, classnames: Sequence[str]) -> Corpus:
         f"data={config.data!r} comes without sentences: give prompts.source=FILE.json, "
         "{class: [sentence, ...]}."
     )
-
-
-def _file(config: ConfigDict) -> str:
-    """Return the JSON file of the prompts; "" for the pocket world's."""
-    kind, _, file = config.prompts.source.partition(":")
-    return file if kind == "json" else ""
 
 
 def templates_of(source: str, name: str) -> tuple[str, ...]:
@@ -214,14 +163,6 @@ def _require_held_out(config: ConfigDict, sentences: int) -> None:
         )
 
 
-def held_out_of(config: ConfigDict, sentences: int) -> int:
-    """Return how many of a class's sentences are held out; one is always learned from."""
-    count = config.held_out
-    if count == -1:
-        count = POCKET_HELD_OUT if sentences >= PLENTY else 0
-    return min(count, sentences - 1)
-
-
 def _match(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer) -> MatchedCorpus:
     """Return what is learned from, without what is too long for the tower."""
     if config.prompts.kind in SOURCES:
@@ -253,29 +194,3 @@ def _filled(config: ConfigDict, classnames: Sequence[str], tokenizer: Tokenizer)
             "with names=FILE."
         )
     return MatchedCorpus(tuple(classnames), tuple(groups))
-
-
-def check_options(config: ConfigDict) -> None:
-    """Refuse options that do not fit, before time is spent.
-
-    Raises:
-      UserError: It names the option.
-    """
-    check_ranges(config, RANGES)
-    check_choices(config, {"protocol": PROTOCOLS})
-    check_unread(config, defaults(), UNREAD)
-    if config.early_stop and (config.sweep or not config.eval_every or not config.held_out):
-        raise UserError(
-            f"early_stop={config.early_stop} goes by evaluations of one run on held-out sentences: "
-            "give eval_every and held_out above 0, and no sweep."
-        )
-    if BY_TEXT < config.blend < 0:
-        raise UserError(
-            f"blend={config.blend:g} is out of range: give a share from 0 to 1, or {BY_TEXT} to "
-            "leave it to held-out sentences."
-        )
-    if config.faithful.half and config.fast:
-        raise UserError(
-            "faithful.half=True rounds the gradient of every pair by itself, which the shared "
-            "work of fast=True does not have: say fast=False, too."
-        )

@@ -8,7 +8,8 @@ from common.errors import UserError
 from mcti_jax.formats.read import read_tokens
 from mcti_jax.formats.tokens import LearnedToken
 from mcti_jax.formats.write import FORMATS, write_token
-from protext_jax.files import FORMAT, LearnedPrompts, read_prompts, write_prompts
+from protext_jax.files import read_prompts, write_prompts
+from protext_jax.learned import FORMAT, LearnedPrompts
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -8,8 +8,8 @@ import pytest
 from ml_collections import ConfigDict
 
 import mcti_jax.options
+import protext_jax.options
 import protext_jax.plan
-import protext_jax.training_texts
 from aape_jax.captioning import stages
 from aape_jax.core.aggregators import table
 from common.checks import POSITIVE, Range, check_choices, check_ranges, check_whole
@@ -82,7 +82,7 @@ def test_every_name_of_a_list_is_looked_at():
 TABLES = {
     "mcti numbers": (mcti, mcti_jax.options.RANGES.keys() - SHARED.keys(), ""),
     "mcti names": (mcti, mcti_jax.options.NAMES, ""),
-    "protext numbers": (protext, protext_jax.training_texts.RANGES, ""),
+    "protext numbers": (protext, protext_jax.options.RANGES, ""),
     "protext names": (protext, protext_jax.plan.CHOICES, ""),
     "stages": (aape_captioning, stages.RANGES, ""),
     "aggregator numbers": (aape, table.RANGES, "aggregator."),

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.core.texts import say_cut
 from aape_jax.datasets.caption_set import CaptionSet
 from aape_jax.datasets.question_set import QuestionSet
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import features_and_grids
+from common.data.clip_texts import say_cut
 from common.evaluation.classification import normalise
 from common.language import LM
 from common.photos.broken import named_together
@@ -85,7 +85,7 @@ def caption_tokens(
     ]
     pairs = zip(*map(chain.from_iterable, (captions, whole)), strict=True)
     if cut := dict.fromkeys(text for text, ids in pairs if len(ids) > longest):
-        say_cut(called, f"lm.length={longest} tokens")(cut)
+        say_cut(called, cut, f"lm.length={longest} tokens")
     rows = [[ids[:longest] for ids in row] for row in whole]
     lengths = np.zeros((len(rows), max(map(len, rows))), np.int32)
     width = max(len(ids) for row in rows for ids in row)

@@ -6,48 +6,21 @@ question. Each example carries its own visual tokens and AAPE. Nothing is traine
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
+from jaxtyping import Array, PyTree, UInt8
 from ml_collections import ConfigDict
 
 from aape_jax.captioning.features import ImageFeatures
 from aape_jax.captioning.prefix import Prefix
+from aape_jax.captioning.question_prompts import Part, Prompts, draw_prompts, join
 from aape_jax.core.pictures import answer_page
-from aape_jax.datasets.question_set import QuestionSet, by_image
 from common.errors import UserError
 from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
-from common.language.prompts import SEPARATOR, question
 from common.progress import Progress
 from common.spread import batches, deal, sharers
-
-
-@dataclass(frozen=True)
-class Part:
-    """Questions about images, with the images' features."""
-
-    texts: QuestionSet
-    images: ImageFeatures
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What stands around the images: K + 1 texts in a row for each question.
-
-    Attributes:
-      images: Of the examples among the training images, `[q k]`.
-      asked: The image of the question itself, `[q]`.
-      ids: Padded on the left, `[q k+1 s]`.
-      mask: False for padding.
-    """
-
-    images: Int[np.ndarray, "q k"]
-    asked: Int[np.ndarray, "q"]
-    ids: Int[np.ndarray, "q k1 s"]
-    mask: Bool[np.ndarray, "q k1 s"]
 
 
 def check_vqa(config: ConfigDict) -> None:
@@ -86,7 +59,10 @@ class FewShotVQA:
         answers = [answer for row in test.texts.answers for answer in row]
         self.longest = max(len(answer.split()) for answer in answers)
         self.length = max(len(lm.tokenizer.encode(f" {answer}")) for answer in answers) + 1
-        self.prompts = {shots: self._prompts(shots) for shots in config.vqa.shots}
+        self.prompts = {
+            shots: draw_prompts(lm, train.texts, test.texts, self.rows, shots, config.vqa.seed)
+            for shots in config.vqa.shots
+        }
         self.answers: dict[str, dict[int, list[str]]] = {}
 
     def __call__(
@@ -124,28 +100,6 @@ class FewShotVQA:
         answers = self.answers[name][max(self.prompts)]
         return answer_page(self.test.texts, self.rows, answers, self.config.pictures)
 
-    def _prompts(self, shots: int) -> Prompts:
-        """Draw examples for each question anew, of different images.
-
-        Which they are does not depend on what other numbers of examples are asked for.
-        """
-        source, questions_of = self.train.texts, by_image(self.train.texts.image)
-        if shots > len(questions_of):
-            raise UserError(
-                f"vqa.shots={shots}, but only {len(questions_of)} images have examples."
-            )
-        generator = np.random.default_rng((self.config.vqa.seed, shots))
-        texts, images = [], []
-        for row in self.rows:
-            drawn = generator.choice(len(questions_of), shots, replace=False)
-            examples = [int(generator.choice(questions_of[i])) for i in drawn]
-            images.append([source.image[example] for example in examples])
-            solved = [_told(source.texts[e], source.answers[e]) for e in examples]
-            texts.append([*solved, question(self.test.texts.texts[row])])
-        ids, mask = _left_padded(texts, self.lm)
-        numbers = np.array(images, np.int32).reshape(len(self.rows), shots)
-        return Prompts(numbers, self.test.texts.image[self.rows], ids, mask)
-
     def _require_room(self, shots: int, prompts: Prompts) -> None:
         """Refuse prompts that are longer than the language model reads, before any is answered."""
         prefix, cells = Prefix.from_config(self.config.lm), self.test.images.grid.shape[1]
@@ -181,38 +135,3 @@ class FewShotVQA:
         kinds = self.test.texts.kinds and [self.test.texts.kinds[row] for row in self.rows]
         accuracies = mean_accuracies(answers, references, kinds)
         return {f"{shots}_shot/{name}": accuracy for name, accuracy in accuracies.items()}
-
-
-def join(
-    lm: LM,
-    lm_params: PyTree,
-    prefixes: Sequence[Float[Array, "b t d"]],
-    ids: Int[Array, "b k1 s"],
-    mask: Bool[Array, "b k1 s"],
-) -> tuple[Float[Array, "b n d"], Bool[Array, "b n"]]:
-    """Return images and texts by turns, as embeddings, and where they are real."""
-    words = lm.model.apply({"params": lm_params}, ids, method="embed")
-    parts, masks = [], []
-    for number, prefix in enumerate(prefixes):
-        parts += [prefix.astype(words.dtype), words[:, number]]
-        masks += [jnp.ones(prefix.shape[:2], bool), mask[:, number]]
-    return jnp.concatenate(parts, axis=1), jnp.concatenate(masks, axis=1)
-
-
-def _told(text: str, answers: Sequence[str]) -> str:
-    """Return an example: the answer that most people gave, and the end of its line."""
-    return f"{question(text)} {max(answers, key=list(answers).count)}{SEPARATOR}"
-
-
-def _left_padded(
-    texts: Sequence[Sequence[str]], lm: LM
-) -> tuple[Int[np.ndarray, "q k1 s"], Bool[np.ndarray, "q k1 s"]]:
-    encoded = [[lm.tokenizer.encode(text) for text in prompt] for prompt in texts]
-    longest = max(len(ids) for row in encoded for ids in row)
-    ids = np.full((len(texts), len(encoded[0]), longest), lm.config.eos, np.int32)
-    mask = np.zeros(ids.shape, bool)
-    for row, prompt in enumerate(encoded):
-        for number, text in enumerate(prompt):
-            ids[row, number, longest - len(text) :] = text
-            mask[row, number, longest - len(text) :] = True
-    return ids, mask

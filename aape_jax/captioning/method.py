@@ -7,20 +7,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import VARIANTS, Captioner, caption_variants
+from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import ImageFeatures, caption_tokens, encode_images
-from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, check_vqa
+from aape_jax.captioning.few_shot_vqa import FewShotVQA, check_vqa
+from aape_jax.captioning.outline import describe
 from aape_jax.captioning.prefix import Prefix, require_map
-from aape_jax.captioning.report import CaptionReport, KnownCaptions, require_scorer, show_rows
+from aape_jax.captioning.question_prompts import Part
+from aape_jax.captioning.report import CaptionReport, require_scorer
+from aape_jax.captioning.rows import KnownCaptions, show_rows
 from aape_jax.captioning.saved import require_captioner
 from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
+from aape_jax.captioning.variants import VARIANTS, caption_variants
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import say_repeated
 from aape_jax.core.summary import (
@@ -37,9 +40,8 @@ from aape_jax.datasets.questions import is_question_set, read_questions
 from aape_jax.task import Task, evaluated
 from common.checks import Range, check_ranges
 from common.clip import CLIP, load_clip
-from common.clip.known import describe_clip
 from common.errors import UserError
-from common.language import LM, describe_lm, load_lm
+from common.language import LM, load_lm
 from common.language.prompts import CAPTION
 from common.language.sharding import lm_rules
 from common.paths import AnyPath, as_path
@@ -79,8 +81,8 @@ class Captioning(Task):
         """Open images, captions and all models."""
         config = self.config
         self._plan()
-        self.texts = open_caption_set(config.data)
-        (images, captions), (tests, _) = self.texts["train"].counts, self.texts["test"].counts
+        self.sets = open_caption_set(config.data)
+        (images, captions), (tests, _) = self.sets["train"].counts, self.sets["test"].counts
         self._open_models(images, mesh)
         # The scorer is the published model, whose scores are comparable.
         same = config.scorer == config.model and not config.image_size
@@ -101,8 +103,8 @@ class Captioning(Task):
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
         say_repeated(self.config, VARIANTS)
-        train, test = self.texts["train"], self.texts["test"]
-        images = encode_images(self.texts, self.clip, self.cache)
+        train, test = self.sets["train"], self.sets["test"]
+        images = encode_images(self.sets, self.clip, self.cache)
         features, owner = encode_captions(train.captions, self.clip, self.cache)
         self._report(images["test"], features)
         captions, mask = by_class(features, owner, len(train.captions))
@@ -119,20 +121,21 @@ class Captioning(Task):
         }
         if self.start:
             prints["visual map"] = array_digest(self.start)
-        del self.texts, self.scorer, self.lm_params
+        del self.sets, self.scorer, self.lm_params
         return RunInputs(*self._prepare(frozen, images["train"].grid, train.fingerprint), prints)
 
-    def encode_test(self) -> PyTree:
+    def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode the test images and, for the row of the nearest, the training captions."""
-        images = encode_images({"test": self.texts["test"]}, self.clip, self.cache)
-        features, _ = encode_captions(self.texts["train"].captions, self.clip, self.cache)
+        images = encode_images({"test": self.sets["test"]}, self.clip, self.cache)
+        features, _ = encode_captions(self.sets["train"].captions, self.clip, self.cache)
         self._report(images["test"], features)
-        return {"lm": self.lm_params, "asking": self.asking}
+        prints = evaluation_fingerprints({TEST_DATA: self.sets["test"].fingerprint})
+        return {"lm": self.lm_params, "asking": self.asking}, prints
 
     def _report(self, images: ImageFeatures, captions: Float[np.ndarray, "m p"]) -> None:
         """Make the report from features of the test images and of the training captions."""
-        known = KnownCaptions(flattened(self.texts["train"].captions)[0], captions)
-        test = self.texts["test"]
+        known = KnownCaptions(flattened(self.sets["train"].captions)[0], captions)
+        test = self.sets["test"]
         self.report = CaptionReport(
             self.lm, self.scorer, test, images, known, self.config, self.cache
         )
@@ -146,31 +149,10 @@ class Captioning(Task):
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         config = self.config
         self._plan()
-        if not config.examples:
-            raise UserError(
-                f"examples=0: compiling without the images of {config.data!r} needs their "
-                "number, e.g. examples=113287."
-            )
-        dtype = frozen_dtype(config.dtype, "tpu")
-        clip = describe_clip(config.model, dtype, image_size=config.image_size)
-        lm = describe_lm(config.lm.model, dtype)
-        images, texts = config.examples, (config.examples, config.captions)
-        width = clip.config.text.projection
-        shapes = {
-            "x": ((images, width), jnp.float32),
-            "captions": ((*texts, width), jnp.float32),
-            "mask": (texts, jnp.bool_),
-            "ids": ((*texts, config.lm.length), jnp.int32),
-            "lengths": (texts, jnp.int32),
-            "asking": ((config.lm.asking,), jnp.int32),
-        }
-        frozen = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
-        frozen["lm"] = lm.params
-        # Of any size it takes the memory of one number.
-        grid = np.broadcast_to(np.float16(0), (images, *clip.config.vision.grid))
-        self._fit(clip, lm, config.lm.asking, images, mesh)
+        outline = describe(config)
+        self._fit(outline.clip, outline.lm, config.lm.asking, config.examples, mesh)
         self._read_map()
-        return RunInputs(*self._prepare(frozen, grid, "abstract"))
+        return RunInputs(*self._prepare(outline.frozen, outline.grid, "abstract"))
 
     def _plan(self) -> None:
         config = self.config

@@ -1,23 +1,22 @@
 """What a captioning run reports: captions of the test images, their scores, and a page of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree, UInt8
+from jaxtyping import Array, PyTree, UInt8
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import ImageFeatures, caption_tokens
-from aape_jax.core.head import parameter_count
+from aape_jax.captioning.rows import NEAREST, KnownCaptions, VisualPrefix
 from aape_jax.core.pictures import text_picture
-from aape_jax.core.texts import flattened, say_cut
+from aape_jax.core.texts import flattened
 from aape_jax.datasets.caption_set import CaptionSet
 from common.clip import CLIP
-from common.data.clip_features import image_features, text_features, too_long
+from common.data.clip_features import image_features
+from common.data.clip_texts import say_cut, text_features, too_long
 from common.errors import UserError
 from common.evaluation.captioning import caption_scores
 from common.evaluation.clip_score import PREFIX, clip_scores, ref_clip_scores
@@ -28,45 +27,13 @@ from common.progress import Progress
 from common.spread import batches, deal, sharers
 from common.training import Evaluation
 
-NEAREST = "nearest_caption"
-"""The row of training captions: of each test image the one that CLIP finds nearest."""
-
-NEAREST_AT_ONCE = 64
-"""Images that are compared with all training captions at a time."""
-
 Row = dict[str, float]
 Captions = Mapping[str, Sequence[str]]
 """Of the test images in their order, by way of decoding."""
 
 Nats = Callable[[Array, Array, Array], Array]
 
-
-@dataclass(frozen=True)
-class VisualPrefix:
-    """How a language model is shown images.
-
-    Attributes:
-      show: Features of images to the embeddings in front of the text, `[b s d]`.
-      parameters: How many were learned for it.
-    """
-
-    show: Callable[[ImageFeatures], Array]
-    parameters: int
-
-
-def show_rows(captioner: Captioner, trainable: PyTree) -> dict[str, VisualPrefix]:
-    """Return how each row of a result shows images."""
-    visual = trainable["visual"]["map"]
-
-    def row(name: str) -> VisualPrefix:
-        head = trainable.get(name, {}).get("head", {})
-
-        def show(images: ImageFeatures) -> Array:
-            return captioner.run_tokens(name, visual, head, *deal((images.grid, images.x), visual))
-
-        return VisualPrefix(show, parameter_count((visual, head)))
-
-    return {name: row(name) for name in captioner.names}
+_say_cut = partial(say_cut, limit="the scorer's text tower reads")
 
 
 def require_scorer(scorer: CLIP, name: str) -> None:
@@ -80,25 +47,6 @@ def require_scorer(scorer: CLIP, name: str) -> None:
             f"scorer={name!r} is a SigLIP, whose cosines are smaller than those that CLIP scores "
             "are made for: choose a CLIP."
         )
-
-
-@dataclass(frozen=True, eq=False)
-class KnownCaptions:
-    """Training captions, to be found by images.
-
-    Attributes:
-      texts: In the order of the images.
-      features: Of unit length.
-    """
-
-    texts: Sequence[str]
-    features: Float[np.ndarray, "m p"]
-
-    def nearest(self, x: Float[np.ndarray, "b p"]) -> list[str]:
-        """Return the caption that is nearest to each image."""
-        blocks = np.split(x, range(NEAREST_AT_ONCE, len(x), NEAREST_AT_ONCE))
-        rows = [np.argmax(block @ self.features.T, axis=1) for block in blocks]
-        return [self.texts[row] for row in np.concatenate(rows)]
 
 
 class CaptionReport:
@@ -131,7 +79,9 @@ class CaptionReport:
         self._images = image_features(scorer, texts.pictures, cache)
         flat, self._owner = flattened(texts.captions)
         references = [f"{PREFIX}{caption}" for caption in flat]
-        self._references = text_features(scorer, references, cache, _say_cut("test caption"))
+        self._references = text_features(
+            scorer, references, cache, partial(_say_cut, "test caption")
+        )
 
     def __call__(
         self, prefixes: Mapping[str, VisualPrefix], nats: Nats, lm_params: PyTree
@@ -211,7 +161,7 @@ class CaptionReport:
         for way, texts in captions.items():
             prefixed = [f"{PREFIX}{text}" for text in texts]
             if cut := too_long(self.scorer, prefixed, self.scorer.tokenizer.encode_all(prefixed)):
-                _say_cut("written caption")(cut)
+                _say_cut("written caption", cut)
             # What a model writes changes with its training and would only fill the cache.
             features = self.scorer.text_features(prefixed, truncate=True)
             pair = (self._images, features)
@@ -233,8 +183,3 @@ class CaptionReport:
             written = [f"{name}: {ways['greedy'][image]}" for name, ways in captions.items()]
             lines.append([*written, f"people: {self.texts.captions[image][0]}"])
         return text_picture([pictures.load(int(image)) for image in images], lines)
-
-
-def _say_cut(what: str) -> Callable[[Collection[str]], None]:
-    """Return what prints which captions the scores read the first words of."""
-    return say_cut(what, "the scorer's text tower reads")

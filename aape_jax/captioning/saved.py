@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.captioning.captioner import caption_variants, initial
+from aape_jax.captioning.variants import caption_variants, initial
 from aape_jax.core.heads_file import require_fit
 from common.errors import UserError
 from common.training.sharding import by_path

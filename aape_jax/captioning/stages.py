@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.task import Epochs
+from aape_jax.core.epochs import Epochs
 from common.checks import POSITIVE, Range, check_ranges
 from common.errors import UserError
 from common.training.rates import PAPER, RateSchedule, array_module, check_rate

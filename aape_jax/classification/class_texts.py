@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,18 @@ from aape_jax.classification.corpus import PER_TEMPLATE, known_sentences, read_c
 from aape_jax.classification.recipes import class_template
 from aape_jax.core.class_features import TEMPLATE
 from aape_jax.core.presets import class_kinds
-from aape_jax.core.texts import flattened, say_cut
+from aape_jax.core.texts import flattened
 from common.clip import CLIP
 from common.config import changed
 from common.data import open_dataset
-from common.data.clip_features import text_features
+from common.data.clip_texts import say_cut, text_features
 from common.data.names import readable
 from common.data.phrases import find_phrases
 from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
 from common.progress import say
-from common.text import counted, some
+from common.text import some
 
 NONE = "none"
 """The `prompts.source` of a run without sentences."""
@@ -57,15 +58,15 @@ class BankTexts:
         """Whether the template is each class's only prompt."""
         return self.sentences == tuple((text,) for text in self.class_texts)
 
-    def say_cut(self, cut: Collection[str]) -> None:
+    def tell_cut(self, cut: Collection[str]) -> None:
         """Print of which classes the text tower reads the first words of sentences."""
         if self.only_templates:
             return  # It is said of the templates.
-        longer = set(cut)
-        counts = [sum(text in longer for text in row) for row in self.sentences]
-        named = [f"{name} {n}" for name, n in zip(self.classnames, counts, strict=True) if n]
-        total = counted(sum(counts), "sentence")
-        say(f"{total} longer than the text tower reads ({some(named, show=str)}): cut.")
+        cut = set(cut)
+        longer = [[text for text in row if text in cut] for row in self.sentences]
+        pairs = zip(self.classnames, longer, strict=True)
+        named = [f"{name} {len(row)}" for name, row in pairs if row]
+        say_cut("sentence", [text for row in longer for text in row], shown=some(named, show=str))
 
 
 def check_prompts(config: ConfigDict) -> None:
@@ -134,9 +135,10 @@ def encode_bank(opened: Bank | BankTexts, clip: CLIP | None, cache: Path) -> Ban
     """Return the features of all sentences, or the bank as it was read."""
     if isinstance(opened, Bank):
         return opened
-    classes = normalise(text_features(clip, opened.class_texts, cache, say_cut("filled template")))
+    tell_cut = partial(say_cut, "filled template")
+    classes = normalise(text_features(clip, opened.class_texts, cache, tell_cut))
     flat, labels = flattened(opened.sentences)
-    encoded = normalise(text_features(clip, flat, cache, opened.say_cut)) if flat else classes[:0]
+    encoded = normalise(text_features(clip, flat, cache, opened.tell_cut)) if flat else classes[:0]
     return Bank(classes, *grouped(encoded, labels, len(classes)), opened.sentences)
 
 

@@ -1,6 +1,7 @@
 """What a classification run reports: the variants and what they have to beat."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Int, PyTree
@@ -88,18 +89,12 @@ def learned_rows(config: ConfigDict, material: Material) -> dict[str, Row]:
       UserError: A name is unknown.
     """
     check_baselines(config)
-    idle = [name for name in config.baselines if not _can_measure(name, material)]
+    idle = [name for name in config.baselines if not ROWS[name].tests(material)]
     if idle and material.tests:
         say(f"{', '.join(idle)}: left out, for no test set is of the learned classes.")
     names = [name for name in config.baselines if name not in idle]
-    rows = {name: ROWS[name](name, config, material) for name in names}
+    rows = {name: ROWS[name].measure(name, config, material) for name in names}
     return {name: row for name, row in rows.items() if row is not None}
-
-
-def _can_measure(name: str, material: Material) -> bool:
-    """Return whether some test set is of classes that a baseline tells apart."""
-    of_others = name in LEARNERS or (name in FEW_SHOT and FEW_SHOT[name].other_classes)
-    return bool(material.tests if of_others else learned_tests(material))
 
 
 def check_baselines(config: ConfigDict) -> None:
@@ -166,9 +161,26 @@ def _context_row(name: str, config: ConfigDict, material: Material) -> Row | Non
     return scores(material.tests, lambda test: classify(test.x, test.classnames))
 
 
-ROWS: Mapping[str, Callable[[str, ConfigDict, Material], Row | None]] = {
-    **dict.fromkeys(BASELINES, _plain_row),
-    **dict.fromkeys(FEW_SHOT, _few_shot_row),
-    **dict.fromkeys(LEARNERS, _context_row),
+@dataclass(frozen=True)
+class BaselineRow:
+    """How baselines of a kind are measured.
+
+    Attributes:
+      measure: Trains and measures the baseline of a name; None where it is left out.
+      other_classes: Whether it tells classes apart that it did not learn.
+    """
+
+    measure: Callable[[str, ConfigDict, Material], Row | None]
+    other_classes: bool = False
+
+    def tests(self, material: Material) -> Mapping[str, TestSet]:
+        """Return the test sets whose classes it tells apart."""
+        return material.tests if self.other_classes else learned_tests(material)
+
+
+ROWS: Mapping[str, BaselineRow] = {
+    **dict.fromkeys(BASELINES, BaselineRow(_plain_row)),
+    **{name: BaselineRow(_few_shot_row, x.other_classes) for name, x in FEW_SHOT.items()},
+    **dict.fromkeys(LEARNERS, BaselineRow(_context_row, other_classes=True)),
 }
-"""What measures each baseline; None where it is left out."""
+"""By name."""

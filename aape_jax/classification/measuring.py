@@ -17,6 +17,7 @@ from common.data import FeatureSplit, ImageSplit, open_dataset
 from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation
+from common.training.unfinished import say_changed_data
 
 OpenedSets = tuple[int, Callable[[], Mapping[str, TestSet]]]
 """The width of all features, and what encodes the test sets."""
@@ -40,7 +41,7 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
     configs = variants(config, always=ALWAYS)
     params = {name: read_head(head_file(workdir, name)) for name in configs}
     heads = {name: Head.from_config(variant) for name, variant in configs.items()}
-    width, encode = open_other_set(config, data) if data else open_own_sets(config)
+    width, encode = open_other_set(config, data) if data else open_own_sets(config, workdir)
     for name, head in heads.items():
         require_fit(name, params[name], head.shapes(width))
     tests = encode()
@@ -49,9 +50,10 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
     return evaluated(rows, text_rows(tests), **vars(report(predicted[OWN], tests)))
 
 
-def open_own_sets(config: ConfigDict) -> OpenedSets:
+def open_own_sets(config: ConfigDict, workdir: AnyPath) -> OpenedSets:
     """Return the test sets that the run itself was measured on."""
     opened = open_inputs(config)
+    say_changed_data(workdir, lambda: {"data": opened.train.fingerprint})
     return opened.width, lambda: encode_tests(opened)
 
 

@@ -1,17 +1,16 @@
 """Several texts of each class or image: in one row, encoded, and padded to one array."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from common.clip import CLIP
-from common.data.clip_features import text_features
+from common.data.clip_texts import say_cut, text_features
 from common.data.few_shot import class_rows
 from common.evaluation.classification import normalise
-from common.progress import say
-from common.text import counted, some
 
 
 def flattened(
@@ -27,21 +26,7 @@ def encode_captions(
 ) -> tuple[Float[np.ndarray, "m q"], Int[np.ndarray, "m"]]:
     """Return the features of all captions, unit length, with the image of each."""
     flat, owner = flattened(texts)
-    return normalise(text_features(clip, flat, cache, say_cut("caption"))), owner
-
-
-def say_cut(what: str, limit: str = "the text tower reads") -> Callable[[Collection[str]], None]:
-    """Return what prints which texts are cut to their first words.
-
-    Args:
-      what: One of them is called.
-      limit: What they are longer than.
-    """
-
-    def tell(texts: Collection[str]) -> None:
-        say(f"{counted(len(texts), what)} longer than {limit} ({some(texts, 2)}): cut.")
-
-    return tell
+    return normalise(text_features(clip, flat, cache, partial(say_cut, "caption"))), owner
 
 
 def by_class(

@@ -87,17 +87,21 @@ class Retrieval(Task):
         prompts, mask = by_class(train.captions, train.owner, len(train.x))
         frozen = {"x": train.x, "prompts": prompts.astype(np.float32), "mask": mask}
         source = self.epochs(train.fingerprint)
-        prints = encoders(self.clip) | evaluation_fingerprints({TEST_DATA: self.test.fingerprint})
+        prints = encoders(self.clip) | self._test_print
         if self.started:
             prints["start"] = array_digest(self.started)
         del self.sets, self.clip
         return RunInputs(frozen, source, prints)
 
-    def encode_test(self) -> PyTree:
+    def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode the test images and their captions."""
         test = {"test": self.sets["test"]}
         self.test = encode_retrieval_set(test, self.clip, cache_of(self.config))["test"]
-        return {}
+        return {}, self._test_print
+
+    @property
+    def _test_print(self) -> Mapping[str, str]:
+        return evaluation_fingerprints({TEST_DATA: self.test.fingerprint})
 
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from aape_jax.core.texts import by_class, encode_captions, say_cut
+from aape_jax.core.texts import by_class, encode_captions
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.vqa.towers import Tower
 from common.clip import CLIP
-from common.data.clip_features import text_features
+from common.data.clip_texts import say_cut, text_features
 from common.evaluation.classification import normalise
 from common.photos.broken import named_together
 
@@ -60,6 +61,8 @@ def _encode(source: QuestionSet, clip: CLIP, tower: Tower, cache: Path) -> Quest
         seen=tower.see(clip, source.pictures, cache),
         captions=captions,
         mask=mask,
-        questions=normalise(text_features(clip, list(distinct), cache, say_cut("question"))),
+        questions=normalise(
+            text_features(clip, list(distinct), cache, partial(say_cut, "question"))
+        ),
         text=np.array([distinct[text] for text in source.texts], np.int32),
     )

@@ -107,18 +107,21 @@ class VQA(Task):
         say_repeated(self.config, VARIANTS)
         train, parts = self.sets["train"], self._encoded(self.sets)
         self.test = parts["test"]
-        measured = {TEST_DATA: self.sets["test"].fingerprint}
-        prints = encoders(self.clip) | evaluation_fingerprints(measured)
+        prints = encoders(self.clip) | self._test_print
         if self.start:
             prints["start"] = array_digest(self.start)
         frozen, source = to_learn(parts["train"], self.known), self.epochs(train.fingerprint)
         del self.sets, self.clip, self.known
         return RunInputs(frozen, source, prints)
 
-    def encode_test(self) -> PyTree:
+    def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode the test images and what is asked about them."""
         self.test = self._encoded({"test": self.sets["test"]})["test"]
-        return {}
+        return {}, self._test_print
+
+    @property
+    def _test_print(self) -> Mapping[str, str]:
+        return evaluation_fingerprints({TEST_DATA: self.sets["test"].fingerprint})
 
     def _encoded(self, parts: Mapping[str, QuestionSet]) -> dict[str, QuestionFeatures]:
         return encode_questions(parts, self.clip, make_tower(self.config), cache_of(self.config))

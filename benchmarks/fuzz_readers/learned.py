@@ -37,7 +37,8 @@ def _heads(folder: Path) -> Any:
 
 
 def _make_prompts(folder: Path) -> None:
-    from protext_jax.files import FORMAT, LearnedPrompts, write_prompts
+    from protext_jax.files import write_prompts
+    from protext_jax.learned import FORMAT, LearnedPrompts
 
     facts = {"format": FORMAT, "fingerprint": "0" * 16, "base_model": "pocket", "seed": "1"}
     prompts = LearnedPrompts({"prompts": np.ones((1, 2, 3), np.float32)}, facts)

@@ -18,6 +18,7 @@ from common.training.method import read_run_config
 from common.training.outputs import write_outputs
 from common.training.results import evaluation_record, learned_from, write_evaluation
 from common.training.types import Evaluation
+from common.training.unfinished import read_unfinished
 from common.training.workdir import evaluation_file
 
 
@@ -74,9 +75,6 @@ def export_run(method: type[Method], workdir: AnyPath, out: AnyPath) -> None:
     if (workdir / "result.json").exists():
         learned = opened.read(workdir)
     else:
-        # Checkpoints take seconds to import, and only runs that are not finished need them.
-        from common.training.unfinished import read_unfinished
-
         learned = read_unfinished(workdir).trainable
     opened.load(make_mesh(config.mesh.data, config.mesh.model))
     opened.save(learned, Evaluation({}), out)

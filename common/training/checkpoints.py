@@ -1,7 +1,5 @@
 """Checkpoints: the state, the position in data and metrics, and the clock, through Orbax."""
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,12 +11,18 @@ import orbax.checkpoint as ocp
 from absl import logging
 from jax.experimental import multihost_utils
 
-from common.damage import cause
 from common.errors import UserError
 from common.files import atomic_write
 from common.hosts import place, to_host
-from common.paths import AnyPath, in_bucket, within
+from common.paths import AnyPath, within
 from common.progress import say
+from common.training.checkpoint_files import (
+    checksum,
+    open_manager,
+    read_arrays,
+    read_note,
+    say_unreadable,
+)
 from common.training.sharding import by_path
 from common.training.state import TrainState
 from common.training.types import EVALUATION
@@ -80,13 +84,8 @@ class Checkpoints:
     ) -> None:
         self._fingerprints, self._real_rows = dict(fingerprints), dict(real_rows or {})
         self._notes, self._earlier = dict(notes or {}), dict(earlier or {})
-        self._directory = directory if in_bucket(directory) else directory.absolute()
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep,
-            cleanup_tmp_directories=True,
-            step_format_fixed_length=8,
-        )
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
+        self._directory = directory
+        self._manager = open_manager(directory, max_to_keep=keep, cleanup_tmp_directories=True)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -110,7 +109,7 @@ class Checkpoints:
         note = asdict(position) | {
             "fingerprints": self._fingerprints,
             "notes": self._notes,
-            "checksum": _checksum(flat),
+            "checksum": checksum(flat),
         }
         self._manager.save(
             position.step,
@@ -141,7 +140,7 @@ class Checkpoints:
                 raise
             except Exception as error:  # Damage takes any form: bad JSON, short arrays, ...
                 self._set_aside(step)
-                say(f"The checkpoint of step {step} cannot be read ({cause(error)}).")
+                say_unreadable(step, error)
         if steps:
             raise UserError(
                 f"none of the {len(steps)} checkpoints in {self._directory} could be read; "
@@ -207,38 +206,6 @@ class Checkpoints:
         self._manager.reload()
 
 
-def read_note(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """Return what a checkpoint says beside its arrays."""
-    args = ocp.args.Composite(position=ocp.args.JsonRestore())
-    return manager.restore(step, args=args).position
-
-
-def read_arrays(
-    manager: ocp.CheckpointManager,
-    step: int,
-    note: Mapping[str, Any],
-    like: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
-    """Return the arrays of a checkpoint by name, of the shapes of `like` or as they were saved.
-
-    Raises:
-      ValueError: They are not those that were saved.
-    """
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-    flat = manager.restore(step, args=args).state
-    if _checksum(flat) != note["checksum"]:
-        raise ValueError("its bytes are not those that were saved")
-    return flat
-
-
 def _named(state: TrainState) -> dict[str, np.ndarray]:
     # One flat dictionary, so that what lies on disk depends on no class of ours or optax's.
     return {path.replace("/", "."): leaf for path, leaf in by_path(state).items()}
-
-
-def _checksum(flat: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name, leaf in sorted(flat.items()):
-        digest.update(json.dumps([name, str(leaf.dtype), leaf.shape]).encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()

@@ -21,6 +21,7 @@ from common.training.config_fields import check_fields
 from common.training.mesh import make_mesh
 from common.training.sharding import Rules, placed
 from common.training.types import Card, Evaluation, RunInputs, Tell, unheard
+from common.training.unfinished import say_changed_data
 
 
 class Method(abc.ABC):
@@ -201,6 +202,8 @@ class Method(abc.ABC):
         learned = method.read(workdir)
         mesh = make_mesh(config.mesh.data, config.mesh.model)
         inputs = method.load(mesh)
+        if not data:
+            say_changed_data(workdir, lambda: {"data": inputs.source.fingerprint})
         require_same_shapes(learned, jax.eval_shape(method.init, jax.random.key(0)), workdir)
         frozen = placed(inputs.frozen, method.frozen_rules, mesh)
         with jax.set_mesh(mesh):

@@ -1,20 +1,18 @@
 """What a run has learned so far: its newest checkpoint, read without going on with the run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from common.config import read_config
 from common.damage import cause
 from common.errors import UserError
 from common.nesting import nest
-from common.paths import AnyPath, in_bucket
+from common.paths import AnyPath
 from common.progress import say
-from common.training.checkpoints import read_arrays, read_note
 
 LEARNED = "trainable."
 """How the names of the learned arrays begin in a checkpoint."""
@@ -47,23 +45,26 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
     Raises:
       UserError: There is no checkpoint, or none that can be read.
     """
+    # Orbax takes seconds to import, and few commands read a checkpoint.
+    from common.training import checkpoint_files
+
     config = read_config(workdir)
     directory = workdir / "checkpoints"
     if not directory.is_dir():
         raise UserError(f"{workdir} has no checkpoint yet: train it on.")
-    with _opened(directory) as manager:
+    with checkpoint_files.open_manager(directory, read_only=True) as manager:
         steps = sorted(manager.all_steps(), reverse=True)
         for step in steps:
             try:
-                note = read_note(manager, step)
+                note = checkpoint_files.read_note(manager, step)
                 run = UnfinishedRun(
                     step=step,
-                    trainable=_nested(read_arrays(manager, step, note)),
+                    trainable=_nested(checkpoint_files.read_arrays(manager, step, note)),
                     fingerprints=note["fingerprints"],
                     notes=note.get("notes", {}),
                 )
             except Exception as error:  # Damage takes any form, and the run may remove old ones.
-                say(f"The checkpoint of step {step} cannot be read ({cause(error)}).")
+                checkpoint_files.say_unreadable(step, error)
             else:
                 say(f"{workdir} is not finished: at step {step} of {config.get('updates', '?')}.")
                 return run
@@ -72,35 +73,34 @@ def read_unfinished(workdir: AnyPath) -> UnfinishedRun:
     raise UserError(f"{workdir} has no checkpoint yet: train it on.")
 
 
-def say_changed_data(workdir: AnyPath, fingerprint: str) -> None:
-    """Say where a run's data are no longer those that it learned from.
+def say_changed_data(workdir: AnyPath, now: Callable[[], Mapping[str, str]]) -> None:
+    """Say where a run's data are no longer those of its training.
 
-    Its test part is then another one, too, and may hold examples that it learned from.
+    What was split off to be measured on may then hold examples that the run learned from.
 
     Args:
       workdir: The run's folder; one without checkpoints, such as a published run, tells nothing.
-      fingerprint: Of the data's training part as it is now.
+      now: Returns fingerprints of the data as they are now, by the names that the run recorded
+        (see `RunInputs`): of "data", or of the part that is measured on, where this is cheaper to
+        read. A name that the run did not record is passed over.
     """
     directory = workdir / "checkpoints"
     if not directory.is_dir():
         return
+    from common.training import checkpoint_files
+
     try:
-        with _opened(directory) as manager:
-            before = read_note(manager, manager.latest_step())["fingerprints"]["data"]
+        with checkpoint_files.open_manager(directory, read_only=True) as manager:
+            before = checkpoint_files.read_note(manager, manager.latest_step())["fingerprints"]
+        changed = any(before.get(name, value) != value for name, value in now().items())
     except Exception as error:  # Damage takes any form, and the run itself is whole without them.
         say(f"What {workdir} learned from cannot be compared with its data now ({cause(error)}).")
         return
-    if before != fingerprint:
+    if changed:
         say(
             f"The data of {workdir} have changed since it learned from them: what is measured may "
             "hold examples that it learned from."
         )
-
-
-def _opened(directory: AnyPath) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(read_only=True, step_format_fixed_length=8)
-    absolute = directory if in_bucket(directory) else directory.absolute()
-    return ocp.CheckpointManager(absolute, options=options)
 
 
 def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:

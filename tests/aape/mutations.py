@@ -323,7 +323,7 @@ MUTATIONS = (
     ),
     Mutation(
         "examples without their own images",
-        "aape_jax/captioning/few_shot_vqa.py",
+        "aape_jax/captioning/question_prompts.py",
         "parts += [prefix.astype(words.dtype), words[:, number]]",
         "parts += [prefixes[-1].astype(words.dtype), words[:, number]]",
         "aape/test_few_shot_vqa.py",
@@ -417,7 +417,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a variant's captions as those of a run without AAPE",
-        "aape_jax/captioning/captioner.py",
+        "aape_jax/captioning/variants.py",
         "if known and OWN not in known:",
         "if known is None:",
         "aape/test_captioning.py",
@@ -442,6 +442,13 @@ MUTATIONS = (
         "longest = (shots + 1) *",
         "longest = 0 *",
         "aape/test_few_shot_vqa.py",
+    ),
+    Mutation(
+        "test data that have changed without a line",
+        "aape_jax/task.py",
+        "        if not data:\n",
+        "        if False:\n",
+        "aape/test_siglip_tasks.py",
     ),
     Mutation(
         "captions cut without a line",

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from aape_jax.captioning import report
-from aape_jax.captioning.captioner import BASELINE, Captioner
+from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import caption_tokens
 from aape_jax.captioning.method import Captioning
 from aape_jax.captioning.prefix import Prefix
 from aape_jax.captioning.stages import rate_within
+from aape_jax.captioning.variants import BASELINE
 from aape_jax.core.heads_file import read_head, write_head
 from aape_jax.datasets.caption_set import CaptionSet
 from common.config import read_config

@@ -125,6 +125,18 @@ def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
         assert found["baselines"]["paper"][name] == result["baselines"]["paper"][name]
 
 
+def test_evaluate_says_that_the_data_have_changed(world, finished):
+    features(world, shots=9)
+    try:
+        done = run_here("evaluate", f"--workdir={finished}")
+    finally:
+        features(world)
+    assert done.status == 0, done.err
+    assert "have changed since it learned from them" in done.out
+    unchanged = run_here("evaluate", f"--workdir={finished}")
+    assert "have changed" not in unchanged.out + unchanged.err
+
+
 def retrieval_arguments(world: Path, **changes: object) -> str:
     fields = {
         "model": "",

@@ -9,7 +9,7 @@ import pytest
 from aape_jax.classification.baselines.context import CoCoOp, CoOp, context_prompts, train_context
 from aape_jax.core.head import parameter_count
 from common.clip import load_clip
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.evaluation.classification import normalise
 from tests.aape.problem import disturbed, vectors
 

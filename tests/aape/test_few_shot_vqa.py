@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from aape_jax.captioning import method
-from aape_jax.captioning.few_shot_vqa import FewShotVQA, Part, join
+from aape_jax.captioning.few_shot_vqa import FewShotVQA
 from aape_jax.captioning.method import Captioning
+from aape_jax.captioning.question_prompts import Part, join
 from aape_jax.datasets.questions import is_question_set
 from aape_jax.vqa.features import QuestionSet
 from common.errors import UserError

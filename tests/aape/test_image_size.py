@@ -49,7 +49,7 @@ def test_a_run_remembers_its_image_size(tmp_path, monkeypatch):
     assert run.clip.fingerprint == clip.fingerprint
     assert run.clip.fingerprint != load_clip("pocket").fingerprint
     assert run.classify([photos.test.load(0)]).names[0] in NAMES
-    width, encode = open_own_sets(run.config)
+    width, encode = open_own_sets(run.config, tmp_path / "run")
     assert width == clip.config.vision.projection
     monkeypatch.setattr(material, "encode", lambda *_: pytest.fail("training photos were encoded"))
     assert [len(test.x) for test in encode().values()] == [8]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from aape_jax.captioning import captioner
-from aape_jax.captioning.report import NEAREST
+from aape_jax.captioning.rows import NEAREST
+from aape_jax.captioning.variants import BASELINE as WITHOUT_AAPE
+from aape_jax.captioning.variants import VARIANTS as CAPTION_VARIANTS
 from aape_jax.classification.baselines.context import LEARNERS
 from aape_jax.classification.baselines.few_shot import FEW_SHOT
 from aape_jax.core import presets
@@ -17,10 +18,7 @@ from common.terms import terms_of
 ROWS = {
     "classification": (presets.VARIANTS, ("clip", "cupl", *BASELINES, *FEW_SHOT, *LEARNERS)),
     "retrieval": (retrieval.VARIANTS, ("clip",)),
-    "captioning": (
-        captioner.VARIANTS,
-        (captioner.BASELINE, NEAREST, "blind", "most_frequent"),
-    ),
+    "captioning": (CAPTION_VARIANTS, (WITHOUT_AAPE, NEAREST, "blind", "most_frequent")),
     "vqa": (vqa.VARIANTS, ("most_frequent", "most_frequent_by_question")),
 }
 

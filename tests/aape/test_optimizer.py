@@ -5,8 +5,8 @@ import numpy as np
 import optax
 import pytest
 
+from aape_jax.core.epochs import Epochs
 from aape_jax.core.optimizer import check_counts, counts, epochs, make_optimizer, rate_by_epoch
-from aape_jax.task import Epochs
 from common.errors import UserError
 from tests.aape.problem import settings
 

@@ -12,7 +12,8 @@ from aape_jax.classification.baselines.context import CoOp, context_prompts
 from common.clip import load_clip, save_clip
 from common.clip.siglip_tokenizer import SigLIPTokenizer
 from common.data import Dataset
-from common.data.clip_features import features_and_grids, text_features
+from common.data.clip_features import features_and_grids
+from common.data.clip_texts import text_features
 from common.training import train
 from common.training.method import find_method
 from configs.aape import get_config

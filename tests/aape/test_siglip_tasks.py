@@ -76,7 +76,9 @@ def test_evaluation_repeats_the_numbers(run):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_evaluation_opens_no_photo_that_was_learned_from(task, run, tmp_path, monkeypatch):
+def test_an_evaluation_opens_no_photo_that_was_learned_from(
+    task, run, tmp_path, monkeypatch, capsys
+):
     method, workdir, result = run(task)
     opened, load = set(), ImageSplit.load
 
@@ -89,6 +91,15 @@ def test_an_evaluation_opens_no_photo_that_was_learned_from(task, run, tmp_path,
     found = rows_of(type(method), config, workdir)["aape"]
     assert found == pytest.approx(dict(result["metrics"]), rel=1e-4)
     assert opened == {"test"}
+    assert "have changed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_evaluation_says_that_the_data_have_changed(task, run, tmp_path, monkeypatch, capsys):
+    method, workdir, _ = run(task)
+    monkeypatch.setitem(caption_set.POCKET_SIZES, "captions", {"train": 12, "test": 5})
+    rows_of(type(method), changed(method.config, {"cache": str(tmp_path)}), workdir)
+    assert "have changed since it learned from them" in capsys.readouterr().out
 
 
 def test_clip_scores_are_a_clips(tmp_path):

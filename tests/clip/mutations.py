@@ -196,7 +196,7 @@ MUTATIONS = (
     ),
     Mutation(
         "cached-texts-without-their-padding",
-        "common/data/clip_features.py",
+        "common/data/clip_texts.py",
         "    if config.causal:\n",
         "    if True:\n",
         AAPE,

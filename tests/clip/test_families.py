@@ -17,7 +17,7 @@ from common.clip.families.hugging_face import HUGGING_FACE
 from common.clip.known import describe_clip
 from common.clip.text import TextTower, require_causal
 from common.convert import convert
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.errors import UserError
 from common.files import write_json
 from common.kinds import find_kind
@@ -25,7 +25,7 @@ from common.weights.files import read_tensors, write_tensors
 from mcti_jax.evaluation import token_features
 from protext_jax.classifier import class_features
 from protext_jax.fast import start_states
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from tests.extending.toy_family import TOY
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")

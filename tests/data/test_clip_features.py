@@ -1,19 +1,12 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from common.clip import encode_text, load_clip
+from common.clip import load_clip
 from common.data import clip_features, few_shot, open_dataset, passes
-from common.data.clip_features import MIRROR, features_and_grids, image_features, text_features
+from common.data.clip_features import MIRROR, features_and_grids, image_features
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
-TEXTS = [
-    "a star",
-    "a photo of a red star with white stripes on a brick wall",
-    "a star",
-    "a photo of a blue heart",
-]
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +17,6 @@ def clip(quick_compiler):
 @pytest.fixture(scope="module")
 def photos():
     return few_shot(open_dataset("pocket:rare").train, 1, 0).take(range(5))
-
-
-def test_texts_are_encoded_as_the_tower_alone_does(clip, tmp_path, monkeypatch):
-    run = jax.jit(encode_text, static_argnums=0)
-    expected = run(clip.text_tower, clip.params["text"], jnp.asarray(clip.tokenizer(TEXTS)))
-    monkeypatch.setattr(clip_features, "WIDTHS", (6, 9))
-    found = text_features(clip, TEXTS, tmp_path)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    assert np.array_equal(found[0], found[2])
-
-
-def test_what_is_too_long_is_cut(clip, tmp_path):
-    """And told of; what just fits is not."""
-    longest, told = "star " * clip.tokenizer.room, []
-    texts = ["star " * 100, longest, f"{longest} star", "star " * 100]
-    assert np.isfinite(text_features(clip, texts, tmp_path, told.append)).all()
-    assert told == [["star " * 100, f"{longest} star"]]
-    text_features(clip, [longest], tmp_path, pytest.fail)
 
 
 def test_a_grid_holds_the_towers_cells(clip, photos, tmp_path):

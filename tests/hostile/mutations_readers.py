@@ -290,7 +290,7 @@ MUTATIONS = (
     ),
     Mutation(
         "prompts of other sizes",
-        "protext_jax/files.py",
+        "protext_jax/learned.py",
         "        if not _fits(shapes, clip.config.text):",
         "        if False:",
         LEARNED,

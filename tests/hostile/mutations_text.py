@@ -127,7 +127,7 @@ MUTATIONS = (
     ),
     Mutation(
         "plain templates called descriptors",
-        "protext_jax/baselines.py",
+        "protext_jax/baseline_texts.py",
         "    if not keys:\n",
         "    if False:\n",
         CORPORA,
@@ -141,14 +141,14 @@ MUTATIONS = (
     ),
     Mutation(
         "held-out sentences of few",
-        "protext_jax/training_texts.py",
+        "protext_jax/options.py",
         "POCKET_HELD_OUT if sentences >= PLENTY else 0",
         "POCKET_HELD_OUT",
         PROTEXT,
     ),
     Mutation(
         "half of one's own classes",
-        "protext_jax/training_texts.py",
+        "protext_jax/options.py",
         "usual_protocol(data, config.recipe)",
         '"base_to_new"',
         PROTEXT,

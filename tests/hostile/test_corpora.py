@@ -9,7 +9,8 @@ from aape_jax.classification.corpus import read_corpus as read_prompts
 from common.data.phrases import read_phrases
 from common.data.templates import fill
 from common.errors import UserError
-from protext_jax.baselines import DESCRIPTORS, baseline_texts, check_baselines, read_material
+from protext_jax.baseline_texts import DESCRIPTORS, baseline_texts, read_material
+from protext_jax.baselines import check_baselines
 from protext_jax.corpus import match, read_corpus
 from tests.aape.problem import settings as aape_settings
 from tests.protext.test_baselines import sets

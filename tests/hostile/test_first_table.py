@@ -46,6 +46,7 @@ def no_towers(monkeypatch):
         raise Encoding
 
     monkeypatch.setattr("common.data.clip_features.cached_pass", encode)
+    monkeypatch.setattr("common.data.clip_texts.cached_pass", encode)
     monkeypatch.setattr("aape_jax.vqa.towers.load_all", encode)
 
 

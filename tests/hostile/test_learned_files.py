@@ -7,7 +7,8 @@ from aape_jax.core.heads_file import read_head, require_fit, write_head
 from common.clip import load_clip
 from common.errors import UserError
 from common.weights.files import write_tensors
-from protext_jax.files import FORMAT, read_prompts
+from protext_jax.files import read_prompts
+from protext_jax.learned import FORMAT
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 99\n"
 

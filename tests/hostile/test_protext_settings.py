@@ -14,12 +14,13 @@ from configs.protext import get_config
 from protext_jax import testsets, training_texts
 from protext_jax.classifier import class_features
 from protext_jax.classnames import open_named
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
+from protext_jax.options import PLENTY, held_out_of, with_data
 from protext_jax.recipes import RECIPES
 from protext_jax.runs import RunSetting
 from protext_jax.testsets import make_test_sets, unmeasured
-from protext_jax.training_texts import PLENTY, gather_texts, held_out_of, with_data
+from protext_jax.training_texts import gather_texts
 from tests.protext.tiny import settings
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")

@@ -89,7 +89,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a tuned text encoder teaches the tokens",
-        "mcti_jax/assembly.py",
+        "mcti_jax/networks.py",
         "return own and same_weights(",
         "return own or same_weights(",
         "mcti/test_method.py",
@@ -103,7 +103,7 @@ MUTATIONS = (
     ),
     Mutation(
         "0.18215 forgotten in the networks",
-        "mcti_jax/assembly.py",
+        "mcti_jax/networks.py",
         "latent_scale=sd.vae.config.scaling_factor",
         "latent_scale=1.0",
         "mcti/test_method.py",
@@ -285,7 +285,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the class feature is read by the first text encoder",
-        "mcti_jax/assembly.py",
+        "mcti_jax/networks.py",
         "        class_encoder=number,\n",
         "",
         XL,

@@ -8,8 +8,8 @@ import pytest
 
 from common.errors import UserError
 from configs.mcti import get_config
-from mcti_jax.assembly import make_networks
 from mcti_jax.method import MCTI, learning_rate
+from mcti_jax.networks import make_networks
 from mcti_jax.starts import noun_vectors
 from tests.mcti.tiny import NumberTokenizer, models, settings
 

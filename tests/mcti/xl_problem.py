@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from common.diffusion import AutoencoderKL
-from mcti_jax.assembly import Additions, frozen_tree, make_networks
+from mcti_jax.assembly import Additions, frozen_tree
 from mcti_jax.draws import Draws
 from mcti_jax.layout import RowLayout
 from mcti_jax.material import EncodedPhotos
+from mcti_jax.networks import make_networks
 from mcti_jax.objective import Objective
 from tests.mcti.problem import losses
 from tests.mcti.tiny import settings

@@ -133,6 +133,13 @@ MUTATIONS = (
         "protext/test_files.py",
     ),
     Mutation(
+        "sentences that have changed without a line",
+        "protext_jax/measuring.py",
+        "    if not data:\n",
+        "    if False:\n",
+        "protext/test_commands.py",
+    ),
+    Mutation(
         "underscores kept in training",
         "protext_jax/training_texts.py",
         "return key if raw else readable(key)",

@@ -8,10 +8,12 @@ import pytest
 
 from common.clip import load_clip
 from common.data import FeatureSplit
-from common.data.clip_features import text_features
+from common.data.clip_texts import text_features
 from common.evaluation.classification import normalise
-from protext_jax import baselines, testsets
-from protext_jax.baselines import baseline_texts, check_cupl, read_material, text_baselines
+from common.protocols.corpus import match_texts
+from protext_jax import testsets
+from protext_jax.baseline_texts import baseline_texts, read_material
+from protext_jax.baselines import check_cupl, text_baselines
 from tests.protext.tiny import settings
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -89,20 +91,19 @@ def test_baselines_say_what_they_cut(config, clip, capsys):
     config.baselines = ()
     fits, long = (" ".join(["red"] * (clip.tokenizer.room - less)) for less in (8, 1))
     text_baselines(config, clip, [sets(fits, long)], read_material(config, TOLD))
-    said = [line for line in capsys.readouterr().out.splitlines() if " cut to " in line]
+    said = [line for line in capsys.readouterr().out.splitlines() if line.endswith(": cut.")]
     assert len(said) == 1
-    assert said[0].startswith("1 text of the baselines is cut to the 22 tokens of the tower: ")
+    assert said[0].startswith("1 baseline text longer than the text tower reads ('red red ")
 
 
 def test_sentences_are_matched_once_for_a_test_set(config, monkeypatch):
     asked, material, told = [], read_material(config, TOLD), sets("red star", "fish")
-    own = baselines.match_texts
 
     def counting(names, texts, source):
         asked.append(source)
-        return own(names, texts, source)
+        return match_texts(names, texts, source)
 
-    monkeypatch.setattr(baselines, "match_texts", counting)
+    monkeypatch.setattr("protext_jax.baseline_texts.match_texts", counting)
     check_cupl(config, [told], material)
     baseline_texts(config, told, material)
     assert asked.count("the corpus") == 1

@@ -7,16 +7,18 @@ import pytest
 from common.clip import load_clip
 from common.errors import UserError
 from protext_jax import classifier
-from protext_jax.baselines import read_material
+from protext_jax.baseline_texts import read_material
 from protext_jax.classifier import blended, class_features
 from protext_jax.evaluation import BLENDS, evaluate, with_blend
-from protext_jax.files import LearnedPrompts, read_run_prompts
+from protext_jax.files import read_run_prompts
 from protext_jax.inputs import EvaluationInputs
+from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
+from protext_jax.options import with_data
 from protext_jax.runs import RunSetting
 from protext_jax.signals import Sentences, encode_sentences, rank
 from protext_jax.summary import summary
-from protext_jax.training_texts import gather_texts, with_data
+from protext_jax.training_texts import gather_texts
 from tests.protext import plain
 from tests.protext.tiny import settings
 

@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.training import train
 from configs.protext import get_config
 from protext_jax.classifier import class_features
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.measuring import measure_prompts
 from protext_jax.method import ProText
 from tests.clip.published import small_clipa

@@ -147,6 +147,19 @@ def test_evaluate_says_where_cupl_is_clip(world, finished, tmp_path):
     assert found["baselines"]["cupl"]["accuracy"] == found["baselines"]["clip"]["accuracy"]
 
 
+def test_evaluate_says_that_the_sentences_have_changed(world, finished):
+    corpus = world / "corpus.json"
+    corpus.write_text(json.dumps(CORPUS | {"fish": ["A fish is wet.", *CORPUS["fish"]]}))
+    try:
+        done = run("evaluate", f"--workdir={finished}")
+    finally:
+        corpus.write_text(json.dumps(CORPUS))
+    assert done.status == 0, done.err
+    assert "have changed since it learned from them" in done.out
+    unchanged = run("evaluate", f"--workdir={finished}")
+    assert "have changed" not in unchanged.out + unchanged.err
+
+
 def test_export_gives_features_of_any_classes(finished, tmp_path):
     names, out = tmp_path / "names.json", tmp_path / "classes.safetensors"
     names.write_text(json.dumps(["green fish", "heart"]))

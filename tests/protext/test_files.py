@@ -12,7 +12,6 @@ from common.training.unfinished import UnfinishedRun
 from protext_jax.adapters import initial_adapter
 from protext_jax.classifier import class_features
 from protext_jax.files import (
-    LearnedPrompts,
     all_runs,
     chosen_file,
     read_learned,
@@ -23,6 +22,7 @@ from protext_jax.files import (
     write_runs,
 )
 from protext_jax.interpret import nearest_words
+from protext_jax.learned import LearnedPrompts
 from protext_jax.runs import RunSetting
 from tests.protext import plain
 from tests.protext.tiny import settings

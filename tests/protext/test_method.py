@@ -9,11 +9,12 @@ import pytest
 from common.clip import Tokenizer, load_clip
 from common.errors import UserError
 from common.training.mesh import make_mesh
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
+from protext_jax.options import with_data
 from protext_jax.runs import make_runs
 from protext_jax.trained import TrainedPrompts
-from protext_jax.training_texts import gather_texts, with_data
+from protext_jax.training_texts import gather_texts
 from tests.hostile.test_protext_settings import write
 from tests.protext import plain
 from tests.protext.tiny import settings

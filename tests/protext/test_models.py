@@ -15,7 +15,7 @@ from common.clip.known import KNOWN, describe_clip
 from common.training.mesh import make_mesh
 from common.weights.resolve import POCKET
 from protext_jax.method import ProText
-from protext_jax.training_texts import with_data
+from protext_jax.options import with_data
 from tests.protext.tiny import settings
 
 SIZES = ("vocab_size", "width", "layers", "heads", "mlp_width", "projection")

@@ -12,7 +12,7 @@ from benchmarks.archives import Program, checkpoint_archive, named, text
 from common.clip import load_clip
 from common.errors import UserError
 from protext_jax.classifier import class_features
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.released import read_checkpoint
 from tests.hostile import commands
 

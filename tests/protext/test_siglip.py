@@ -15,7 +15,7 @@ from common.training.mesh import make_mesh
 from configs.protext import get_config
 from protext_jax.classifier import class_features
 from protext_jax.coop import as_learned, class_encoder
-from protext_jax.files import LearnedPrompts
+from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.prompts import tokenise
 from protext_jax.tower import prompted_features

@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import UserError
 from common.training import RunInputs
-from common.training.unfinished import read_unfinished
+from common.training.unfinished import read_unfinished, say_changed_data
 
 
 @pytest.fixture
@@ -75,3 +75,27 @@ def test_a_run_without_a_checkpoint(stopped, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="has no checkpoint yet"):
         read_unfinished(tmp_path)
+
+
+def test_changed_data_are_said(undisturbed, runs, monkeypatch, capsys):
+    """By the command `evaluate` of any method on the run's own data."""
+    method = runs.toy.Toy
+    config = runs.toy.get_config()
+    method.measure(config, undisturbed, None)
+    assert "have changed" not in capsys.readouterr().out
+    monkeypatch.setattr(runs.toy.Indices, "fingerprint", "others")
+    method.measure(config, undisturbed, "others")
+    assert "have changed" not in capsys.readouterr().out
+    method.measure(config, undisturbed, None)
+    assert "have changed since it learned from them" in capsys.readouterr().out
+
+
+def test_data_that_cannot_be_compared_are_said_or_passed_over(undisturbed, tmp_path, capsys):
+    def missing():
+        raise UserError("a photo is missing")
+
+    say_changed_data(undisturbed, lambda: {"test data": "of a name that older runs lack"})
+    say_changed_data(tmp_path, missing)
+    assert capsys.readouterr().out == ""
+    say_changed_data(undisturbed, missing)
+    assert "cannot be compared with its data now (a photo is missing" in capsys.readouterr().out

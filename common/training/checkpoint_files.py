@@ -1,0 +1,58 @@
+"""What Orbax keeps of a checkpoint: its arrays by name, and a note in JSON beside them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from common.damage import cause
+from common.paths import AnyPath, in_bucket
+from common.progress import say
+
+
+def open_manager(directory: AnyPath, **options: Any) -> ocp.CheckpointManager:
+    """Return what reads and writes the checkpoints in a folder, with these options of Orbax."""
+    absolute = directory if in_bucket(directory) else directory.absolute()
+    named = ocp.CheckpointManagerOptions(step_format_fixed_length=8, **options)
+    return ocp.CheckpointManager(absolute, options=named)
+
+
+def read_note(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    """Return what a checkpoint says beside its arrays."""
+    args = ocp.args.Composite(position=ocp.args.JsonRestore())
+    return manager.restore(step, args=args).position
+
+
+def read_arrays(
+    manager: ocp.CheckpointManager,
+    step: int,
+    note: Mapping[str, Any],
+    like: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a checkpoint by name, of the shapes of `like` or as they were saved.
+
+    Raises:
+      ValueError: They are not those that were saved.
+    """
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+    flat = manager.restore(step, args=args).state
+    if checksum(flat) != note["checksum"]:
+        raise ValueError("its bytes are not those that were saved")
+    return flat
+
+
+def say_unreadable(step: int, error: Exception) -> None:
+    """Say why the checkpoint of a step is passed over."""
+    say(f"The checkpoint of step {step} cannot be read ({cause(error)}).")
+
+
+def checksum(flat: Mapping[str, np.ndarray]) -> str:
+    """Return what changes with any name, dtype, shape or byte of some arrays."""
+    digest = hashlib.sha256()
+    for name, leaf in sorted(flat.items()):
+        digest.update(json.dumps([name, str(leaf.dtype), leaf.shape]).encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
