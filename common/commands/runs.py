@@ -32,8 +32,8 @@ def train_run(config: ConfigDict, workdir: AnyPath) -> None:
     print_table(result)
     for table in method.tables(method.config, result):
         say(table)
-    beside = [name for name in method.writes if (workdir / name).exists()]
-    say(f"all results: {workdir}/result.json{', beside ' * bool(beside)}{', '.join(beside)}")
+    written = ["result.json", *(name for name in method.writes if (workdir / name).exists())]
+    say(f"all results in {workdir}: {', '.join(written)}")
     say(f"as a page: python -m common.report --html={workdir}")
 
 

@@ -137,7 +137,7 @@ def test_a_finished_run_says_so(world, finished):
     assert again.status == 0
     assert "finished" in again.out and "wrote" not in again.out
     files = "tokens, samples.png, confusion.png"
-    assert f"all results: {finished}/result.json, beside {files}\n" in again.out
+    assert f"all results in {finished}: result.json, {files}\n" in again.out
     assert token_bytes(finished) == before
 
 
