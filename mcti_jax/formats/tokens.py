@@ -140,13 +140,12 @@ def by_class_index(tokens: Sequence[LearnedToken]) -> list[LearnedToken]:
         numbers = [int(token.metadata["class_index"]) for token in tokens]
         if min(numbers, default=0) < 0:
             raise ValueError
-        order = sorted(range(len(tokens)), key=numbers.__getitem__)
-        return [tokens[place] for place in order]
     except (KeyError, ValueError):
         raise UserError(
             "a token file does not say which class it is (`class` and `class_index` in its "
             "metadata): give the tokens as the training run wrote them."
         ) from None
+    return [tokens[place] for place in np.argsort(numbers, kind="stable")]
 
 
 def token_word(classname: str) -> str:
