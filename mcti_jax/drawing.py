@@ -13,7 +13,7 @@ from common.diffusion import check_sampling, load_stable_diffusion, named_sample
 from common.diffusion.draw import COUNTS, SIDES
 from common.diffusion.record import Drawing, digests_of_used
 from common.diffusion.weighted import looks_weighted, weighted_spans
-from common.diffusion.words import tell_unbracketed
+from common.diffusion.words import tell_unread
 from common.errors import UserError
 from common.hub import local_run
 from common.paths import AnyPath, as_path
@@ -93,11 +93,9 @@ def draw_prompts(
         check_text(text, name)
         if weighted:
             weighted_spans(text)
-    if negative and guidance <= 1:
-        say(f"negative={quoted(negative)} is not read with guidance={guidance:g}, which is none.")
     tokens = gather_tokens(workdir, embeddings)
     words = typed_words(tokens)
-    tell_unbracketed((*prompts, negative), words)
+    tell_unread(prompts, negative, words, guidance)
     model = model or config.model
     sd = load_stable_diffusion(model, frozen_dtype(config.dtype))
     require_usable(tokens, widths_of(sd), model)

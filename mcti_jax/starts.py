@@ -18,7 +18,7 @@ from common.text import counted, some
 from mcti_jax.formats import LearnedToken, read_tokens, require_usable, token_words
 from mcti_jax.layout import AnyArray
 from mcti_jax.readers import TextReader
-from mcti_jax.saving import TOKENS, read_run_tokens
+from mcti_jax.saving import TOKENS, read_run_classes
 from mcti_jax.widths import Widths, join
 
 PHOTOS = "photos"
@@ -83,8 +83,10 @@ def learned_before(
     if not names_tokens(config):
         return {}
     path = local_run(config.start)
-    is_run = (path / "config.json").exists() or (path / TOKENS).is_dir()
-    tokens = read_run_tokens(path) if is_run else read_tokens(path)
+    if (path / "config.json").exists():
+        tokens = read_run_classes(path)
+    else:
+        tokens = read_tokens(path / TOKENS if (path / TOKENS).is_dir() else path)
     require_usable(tokens, widths, config.model)
     for token in tokens:
         _require_fitting(token, config, fingerprint, text)

@@ -22,7 +22,6 @@ from common.config import read_config
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.diffusion.learned import checked_vectors
-from common.diffusion.words import tell_unbracketed
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
@@ -155,8 +154,6 @@ class TrainedTokens:
         options = {"batch": settings.batch} | shape | options
         guidance = settings.guidance if guidance is None else guidance
         tokens = {**self.words, **checked_vectors(options.pop("tokens", None))}
-        prompt = require_texts([prompt] if isinstance(prompt, str) else prompt, "prompt")
-        tell_unbracketed(prompt, tokens)
         return self.stable_diffusion.draw(prompt, n, tokens=tokens, guidance=guidance, **options)
 
 

@@ -14,6 +14,7 @@ from common.diffusion.learned import checked_vectors
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.samplers import check_sampling
 from common.diffusion.weighted import weighted_spans
+from common.diffusion.words import tell_unread
 from common.encoding import require_values
 from common.errors import UserError
 from common.precision import product_precision
@@ -56,6 +57,7 @@ def draw(
     words = checked_vectors(tokens)
     for text in (*prompts, negative) if weighted else ():
         weighted_spans(text)  # What it refuses is known before time is spent.
+    tell_unread(prompts, negative, words, guidance)
     with jax.default_matmul_precision(product_precision(jnp.dtype(sd.unet.dtype).name)):
         images = generate(
             sd.on_devices,

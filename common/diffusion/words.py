@@ -106,6 +106,22 @@ def tell_unbracketed(texts: Iterable[str], words: Collection[str]) -> None:
             say(f"{quoted(text)} is drawn without {named}, which it names without brackets.")
 
 
+def tell_unread(
+    prompts: Iterable[str], negative: str, words: Collection[str], guidance: float
+) -> None:
+    """Say what of the texts pictures are drawn without: a negative prompt, or learned words.
+
+    Args:
+      prompts: What is drawn.
+      negative: What to steer away from; without guidance it is not read.
+      words: What was learned.
+      guidance: 1 or less is none.
+    """
+    if negative and guidance <= 1:
+        say(f"negative={quoted(negative)} is not read with guidance={guidance:g}, which is none.")
+    tell_unbracketed((*prompts, negative), words)
+
+
 def word_key(word: str) -> str:
     """Return a word's key, equal for words that prompts cannot distinguish: `<Dog>` -> "dog"."""
     normal = _normal(word)[0]

@@ -65,6 +65,14 @@ def test_words_negative_and_size_reach_the_picture(sd):
     assert sd.draw("a dog", size=2 * sd.image_size, **options)[0].size == (2 * sd.image_size,) * 2
 
 
+def test_what_pictures_are_drawn_without_is_told(sd, capsys):
+    tokens = {"<mine>": np.full(sd.text_tower.config.width, 3.0)}
+    sd.draw("mine", negative="sand", tokens=tokens, steps=3, guidance=1.0)
+    negative, word = capsys.readouterr().out.splitlines()[:2]
+    assert negative == "negative='sand' is not read with guidance=1, which is none."
+    assert word == "'mine' is drawn without <mine>, which it names without brackets."
+
+
 def test_weights_are_placed_once(sd):
     assert sd.on_devices is sd.on_devices
     sd.draw("a dog", steps=3)

@@ -243,6 +243,16 @@ def test_a_token_goes_on_from_where_a_run_has_left_it(world, tmp_path):
     assert (after["cat"] != before["cat"]).any()
 
 
+def test_a_run_that_lost_a_token_is_no_start(world, tmp_path):
+    """The class would begin as its noun, and nobody would know."""
+    shutil.copytree(world.folder / "first", tmp_path / "first")
+    (tmp_path / "first/tokens/cat.safetensors").unlink()
+    more = f",start={tmp_path}/first,learn=cat"
+    done = commands.run("mcti_jax.train", world.config + more, f"--workdir={tmp_path}/again")
+    assert done.status == 2 and "lacks cat.safetensors (class 0, 'cat')" in done.err
+    assert not (tmp_path / "again").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
