@@ -9,15 +9,32 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from common.damage import cause
+from common.errors import UserError
 from common.paths import AnyPath, in_bucket
 from common.progress import say
+
+_DIGITS = 8
+"""Of a step in the name of its checkpoint."""
 
 
 def open_manager(directory: AnyPath, **options: Any) -> ocp.CheckpointManager:
     """Return what reads and writes the checkpoints in a folder, with these options of Orbax."""
     absolute = directory if in_bucket(directory) else directory.absolute()
-    named = ocp.CheckpointManagerOptions(step_format_fixed_length=8, **options)
+    named = ocp.CheckpointManagerOptions(step_format_fixed_length=_DIGITS, **options)
     return ocp.CheckpointManager(absolute, options=named)
+
+
+def holds_step(directory: AnyPath, step: int) -> bool:
+    """Return whether a folder has a checkpoint of a step; whether it can be read is not asked."""
+    return (directory / f"{step:0{_DIGITS}}").is_dir()
+
+
+def lost_end(workdir: AnyPath, step: int) -> UserError:
+    """Return what is said where a finished run has no checkpoint of its last step."""
+    return UserError(
+        f"{workdir} lacks the checkpoint of its last step, {step}, without which it "
+        "cannot be evaluated again: bring it back, or give a new --workdir."
+    )
 
 
 def read_note(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.damage import cause
-from common.errors import UserError
 from common.files import remove_partial
 from common.hosts import REPLICATED, place, to_host
 from common.paths import AnyPath, as_path
 from common.precision import use_precision
 from common.progress import Progress, say
 from common.text import counted
+from common.training.checkpoint_files import holds_step, lost_end
 from common.training.checkpoints import Checkpoints, Position
 from common.training.ledger import Ledger, TrainingDiverged, legend
 from common.training.lock import locked, require_free
@@ -114,6 +114,8 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
             steps = counted(finished["updates"], "step")
             say(f"{workdir} holds a finished run of {steps}; nothing to do.")
             return finished
+        if not holds_step(workdir / "checkpoints", finished["updates"]):
+            raise lost_end(workdir, finished["updates"])
         say(f"{workdir} holds a finished run, which is evaluated again {again}.")
     require_free(workdir)
 
@@ -202,10 +204,7 @@ def _run(
             say(f"Resuming {workdir} at step {position.step} of {schedule.updates}.")
         done = finished["updates"] if finished else schedule.updates
         if finished and position.step != done:
-            raise UserError(
-                f"{workdir} lacks the checkpoint of its last step, {done}, without which it "
-                "cannot be evaluated again: bring it back, or give a new --workdir."
-            )
+            raise lost_end(workdir, done)
         evaluations = read_evaluations(workdir, position.step, position.metrics_bytes)
         call = make_call(method, jax.tree.map(lambda leaf: leaf.sharding, state), mesh)
 

@@ -243,6 +243,7 @@ def test_a_finished_run_is_evaluated_again_where_only_evaluation_changes(
     assert (tmp_path / "tokens.npy").read_bytes() == tokens
     assert "which is evaluated again with sleep=0.5." in capsys.readouterr().out
     shutil.rmtree(tmp_path / "checkpoints")
+    monkeypatch.setattr(runs.toy.Toy, "load", None)  # Nothing is loaded in vain.
     with pytest.raises(UserError, match="lacks the checkpoint of its last step, 10"):
         runs.train(tmp_path, "updates=10,sleep=0.25")
     assert json.loads((tmp_path / "result.json").read_text()) == again
