@@ -22,6 +22,8 @@ from tools.pocket.measures import generate, measure_clip, measure_sd, photos_of,
 from tools.pocket.recipe import Recipe
 
 _COLUMNS = 8
+_SHARE_JUDGED = 5
+"""One drawn picture of the judge for so many test pictures."""
 
 _TEXT = """\
 # Pocket models
@@ -50,13 +52,14 @@ pictures, and nothing else has their looks.
 
 ## Figures
 
-On {test_size} new pictures each. "By name" is "a photo of a NAME", "by description" is "a photo
-of a red star with white stripes". Names of `nameless` are unknown to the models, so chance is
-expected there. Retrieval: the picture's own caption among 100. Generated accuracy: CLIP finds the
-generated picture closest to its own description among 100. Errors are on the scale of pixels in
-[0, 1], and of noise of unit variance. Spread: the best minus the worst of seven templates.
+On {test_size} new pictures each; of drawn ones on 100, and for the judge on {judged}. "By name" is
+"a photo of a NAME", "by description" is "a photo of a red star with white stripes". Names of
+`nameless` are unknown to the models; chance is 0.05 there. Retrieval: the picture's own caption
+among 100. Generated accuracy: CLIP finds the generated picture closest to its own description among
+100. Errors are on the scale of pixels in [0, 1], and of noise of unit variance. Spread: the best
+minus the worst of seven templates.
 Judged: a small convolutional network, trained on the renderer's own labels, says what shape, fill,
-colours and ground a picture shows; the figures of photos are its own errors.
+colours and ground a picture shows; the figures of photos are its own accuracy.
 
 {table}
 
@@ -88,6 +91,7 @@ def write_card(directory: Path, recipe: Recipe, seconds: Mapping[str, float], ju
         minutes=", ".join(f"{name} {value / 60:.0f} min" for name, value in seconds.items()),
         limit=_limit(recipe),
         test_size=recipe.test_size,
+        judged=recipe.test_size // _SHARE_JUDGED,
         table=markdown_table(("figure", "value"), rows),
     )
     write_card_files(directory, figures, text)
@@ -98,7 +102,7 @@ def measured(clip: CLIP, sd: StableDiffusion, judge: Any, test_size: int) -> dic
     return {
         **measure_clip(clip, test_size, TEST_SEED),
         **measure_sd(clip, sd, test_size, TEST_SEED),
-        **measure_judged(sd, judge, test_size // 5, TEST_SEED),
+        **measure_judged(sd, judge, test_size // _SHARE_JUDGED, TEST_SEED),
     }
 
 
