@@ -4,7 +4,7 @@
 
 `own` is h(x). `none` is a prompt of zeros. `mean` is the mean of h(x) over all test photos, which
 tells nothing of the photo. `stranger` is h of another photo. `oracle` is the mean of the sentences
-about the photo's true class, which h is taught to give: no generator could do better.
+about the photo's true class, which h is taught to give.
 """
 
 from collections.abc import Sequence
