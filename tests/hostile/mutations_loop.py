@@ -299,6 +299,20 @@ MUTATIONS = (
         "page/test_levels.py",
     ),
     Mutation(
+        "models are loaded for a run that lost its last checkpoint",
+        "common/training/loop.py",
+        'if not holds_step(workdir / "checkpoints", finished["updates"]):',
+        "if False:",
+        "training/test_loop.py",
+    ),
+    Mutation(
+        "changed data are not told",
+        "common/training/unfinished.py",
+        "any(before.get(name, value) != value",
+        "any(before.get(name, value) is None",
+        "training/test_unfinished.py",
+    ),
+    Mutation(
         "a variant has the run's own baselines",
         "common/page/curves.py",
         '(f"{part}/{last}", f", {part}")',

@@ -235,6 +235,13 @@ MUTATIONS = (
         STARTS,
     ),
     Mutation(
+        "a run that lost a token is where another starts",
+        "mcti_jax/starts.py",
+        "tokens = read_run_classes(path)",
+        "tokens = read_tokens(path / TOKENS)",
+        STARTS,
+    ),
+    Mutation(
         "mirrors of a feature folder stand at other places than their pictures",
         "common/data/feature_folder.py",
         "_stacked(root, order) if mirrors else None",
