@@ -4,11 +4,11 @@ import contextlib
 import hashlib
 import io
 import os
-import runpy
 import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
 
@@ -43,10 +43,9 @@ def run(name: str, *arguments: str) -> CommandResult:
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", message=".* found in sys.modules", module="runpy")
         warnings.simplefilter("ignore", DeprecationWarning)  # of ml_collections, which imports
         try:
-            runpy.run_module(name, run_name="__main__", alter_sys=False)
+            _run_as_main(name)
         except SystemExit as end:
             status = end.code or 0
         finally:
@@ -56,10 +55,28 @@ def run(name: str, *arguments: str) -> CommandResult:
     return CommandResult(status, out.getvalue(), err.getvalue())
 
 
+def _run_as_main(name: str) -> None:
+    """Do what `python -m NAME` does, but for what it changes in `sys`.
+
+    `runpy` would have the code of the loader that checks types, which writes it to where commands
+    in processes of their own look for unchecked code.
+    """
+    spec = find_spec(name)
+    if spec.submodule_search_locations is not None:
+        spec = find_spec(f"{name}.__main__")
+    code = compile(Path(spec.origin).read_bytes(), spec.origin, "exec")
+    exec(code, {"__name__": "__main__", "__spec__": spec, "__package__": spec.parent})
+
+
 def contents(folder: Path) -> Mapping[str, str]:
-    """What lies in a folder: the kind of each thing, and of files a digest."""
+    """What lies in a folder: the kind of each thing, and of files a digest.
+
+    What Python itself keeps of a config file is passed over.
+    """
     found = {}
     for file in sorted(folder.rglob("*")):
+        if "__pycache__" in file.parts:
+            continue
         if file.is_symlink():
             kind = f"link to {os.readlink(file)}"
         elif file.is_file():

@@ -1,6 +1,8 @@
 """Odd flags and folders given to every command."""
 
 import os
+import sys
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 
 import numpy as np
@@ -337,3 +339,12 @@ def test_what_is_written_ends_as_it_is(command, place):
 @pytest.mark.parametrize("out", ["empty", "file/x.md", "fifo", "x.html"])
 def test_a_report_without_a_place_is_refused_before_its_runs_are_read(out, place):
     refused(place, "common.report", "mcti", f"--out={out}", told="--out")
+
+
+def test_no_checked_code_is_kept_for_processes_of_their_own(monkeypatch):
+    """They could not run it, for what checks the types is in the tests' process."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    kept = Path(cache_from_source(find_spec("common.fields").origin))
+    kept.unlink(missing_ok=True)
+    assert run("common.fields", str(CONFIGS["mcti"])).status == 0
+    assert not kept.exists() or b"jaxtyping" not in kept.read_bytes()
