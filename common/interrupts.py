@@ -57,8 +57,11 @@ def _watch(reader: socket.socket, callback: Callable[[signal.Signals, int], None
 
 def end(number: signal.Signals) -> None:
     """End the program at once, from whatever thread, with the status of the signal."""
-    sys.stdout.flush()
-    print("interrupted", file=sys.stderr, flush=True)
+    # A signal may come while a line is written, when files of Python's take no other line.
+    with contextlib.suppress(RuntimeError, OSError, ValueError):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, b"interrupted\n")
     os._exit(128 + number)
 
 

@@ -147,6 +147,22 @@ def test_ctrl_c_is_not_raised_into_an_import(heard, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_the_end_may_come_while_a_line_is_written(name):
+    script = f"""
+import io, signal, sys
+from common.interrupts import end
+class Raw(io.RawIOBase):
+    writable = lambda self: True
+    write = lambda self, line: end(signal.SIGINT)
+sys.{name} = io.TextIOWrapper(io.BufferedWriter(Raw()))
+print("a line", file=sys.{name}, flush=True)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 @pytest.mark.parametrize("module", ["mcti_jax.train", "common.report"])
 def test_ctrl_c_while_importing_has_no_traceback(module, heard):
     process = subprocess.Popen(
