@@ -3,20 +3,26 @@
     python -m benchmarks.aape_captioning --out=FOLDER [--seeds=3] [--base=key=value,...]
 
 Each seed is a run of `aape_jax.train` with configs/aape_captioning.py in its own folder, and one of
-`aape_jax.evaluate --data=pocket:questions` on it. What is finished there is not repeated.
+`aape_jax.evaluate --data=pocket:questions` on it. What is finished there is not repeated. One of
+the tables says how many greedy captions name what people's captions of the same picture name.
 """
 
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
+from aape_jax.datasets.caption_set import open_caption_set
 from common.errors import run_command
 from common.evaluation.summaries import summarise
 from common.evaluation.tables import Value, heading, is_share, markdown_table, result_rows
 from common.files import read_json
+from common.pocket.phrases import plural
+from common.pocket.world import BACKGROUNDS, COLOURS, SHAPES
+from configs.aape_captioning import get_config
 
 CONFIG = "configs/aape_captioning.py"
 QUESTIONS = "pocket:questions"
@@ -24,6 +30,8 @@ CAPTIONS = {
     "greedy": ("cider_d", "bleu_4", "rouge_l", "clip_score", "nats_per_token"),
     "beam of 5": tuple(f"beam_5/{name}" for name in ("cider_d", "bleu_4", "rouge_l", "clip_score")),
 }
+LOOKS = {"outline": SHAPES, "ground": BACKGROUNDS, "both colours": COLOURS}
+"""What captions of the pocket world may be right about: the words of each."""
 ANSWERS = tuple(f"{shots}_shot/accuracy" for shots in (0, 1, 2, 4))
 
 Runs = Sequence[dict[str, dict[str, float | None]]]
@@ -67,6 +75,38 @@ def _shown(metric: str, value: Value) -> str:
     return value.show(is_share(metric))
 
 
+def rightly_named(
+    captions: Mapping[str, Mapping[str, Mapping[str, str]]], people: Sequence[Sequence[str]]
+) -> dict[str, dict[str, float | None]]:
+    """Return the share of greedy captions that are right about each of `LOOKS`, for each row.
+
+    Args:
+      captions: By picture, row and way of decoding, as in `captions.json`.
+      people: Captions of the same pictures.
+    """
+    shares = {row: dict.fromkeys(LOOKS, 0.0) for row in next(iter(captions.values()))}
+    for rows, said in zip(captions.values(), people, strict=True):
+        for row, decoded in rows.items():
+            for look, words in LOOKS.items():
+                right = _named(decoded["greedy"], words) == _named(" ".join(said), words)
+                shares[row][look] += right / len(captions)
+    return shares
+
+
+def _named(text: str, words: Sequence[str]) -> set[str]:
+    """Return which of the words stand in a text, alone, within others or in the plural."""
+    known = {plural(word): word for word in words} | {word: word for word in words}
+    return {known[word] for word in re.findall("[a-z]+", text) if word in known}
+
+
+def _shares(corner: str, runs: Runs) -> str:
+    rows = []
+    for row in runs[0]:
+        values = [summarise(run[row][look] for run in runs) for look in LOOKS]
+        rows.append([row, *(value.show(True) for value in values)])
+    return markdown_table([corner, *(f"{look} (%)" for look in LOOKS)], rows)
+
+
 def main(argv: Sequence[str]) -> None:
     """Train and evaluate what is missing and print the tables."""
     del argv
@@ -78,6 +118,9 @@ def main(argv: Sequence[str]) -> None:
     )
     for name, metrics in CAPTIONS.items():
         print(f"\n{table(name, captions, metrics)}")
+    people = open_caption_set(get_config(flags.FLAGS.base).data)["test"].captions
+    written = [read_json(result.with_name("captions.json")) for result, _ in files]
+    print(f"\n{_shares('right about', [rightly_named(each, people) for each in written])}")
     print(f"\n{table('answers', answers, ANSWERS)}")
 
 

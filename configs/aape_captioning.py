@@ -49,7 +49,7 @@ def defaults() -> ConfigDict:
     config.lm = ConfigDict()
     config.lm.model = "pocket"  # GPT-2 or GPT-J: a directory or a hub id
     config.lm.aape_position = "after_visual"  # or before_visual, none
-    config.lm.aape_tokens = 1  # tokens that h(x) becomes
+    config.lm.aape_tokens = 8  # tokens that h(x) becomes
     config.lm.length = 32  # tokens of a caption, its end included
     config.lm.beams = 5  # beside greedy decoding; 1: greedy alone
     config.lm.map = ""  # a trained visual map, DIR/heads/visual.safetensors, to start from
@@ -77,7 +77,7 @@ def defaults() -> ConfigDict:
     config.rate.warmup = 0  # updates in which the rate rises linearly, but for "paper"
     config.rate.end = 0.0  # share of the rate that is left at the end, but for "paper"
     config.batch = 32  # images, each with one of its captions
-    config.updates = 2000  # of both stages
+    config.updates = 2500  # of both stages
     config.steps_per_call = 20  # updates between two reports to the host
     config.log_every = 20  # steps whose means are a line of metrics.jsonl
     config.save_every = 500  # steps between two checkpoints
@@ -121,7 +121,7 @@ def recipe(name: str) -> ConfigDict:
             "model": "timm/resnet50x16_clip.openai",
             "data": RECIPES[name],
             "grid": "host",
-            "lm": {"model": "EleutherAI/gpt-j-6b", "remat": True},
+            "lm": {"model": "EleutherAI/gpt-j-6b", "aape_tokens": 1, "remat": True},
             "scorer": "openai/clip-vit-base-patch32",
             "generator": {"hidden": 768},
             "map_updates": 15000,

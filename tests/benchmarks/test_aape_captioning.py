@@ -22,6 +22,8 @@ def commands(monkeypatch, tmp_path):
         result = {"method": "aape", "metrics": own, "baselines": {"blind": {"other": 1.0}}}
         file = {"train": "result.json", "evaluate": "eval/pocket-questions.json"}[name]
         write_json(tmp_path / f"seed{seed}" / file, result)
+        pictures = {f"test-{n}": {"aape": {"greedy": "a photo"}} for n in range(200)}
+        write_json(tmp_path / f"seed{seed}" / "captions.json", pictures)
 
     monkeypatch.setattr(aape_captioning, "_command", command)
     return found
@@ -40,3 +42,20 @@ def test_tables_are_of_all_seeds_and_runs_are_not_repeated(commands, tmp_path, c
     text = capsys.readouterr().out
     assert "0.600 ± 0.141" in text and "45.0 ± 7.1" in text
     assert "blind" not in text
+
+
+def test_captions_are_right_where_they_name_what_people_name():
+    people = [("two red-striped blue crosses on sand", "a photo of crosses"), ("a green fish",)]
+    captions = {
+        "test-0": {
+            "aape": {"greedy": "blue crosses with red dots on the sand"},
+            "none": {"greedy": "a red cross on sandstone"},
+        },
+        "test-1": {
+            "aape": {"greedy": "green fish on sand"},
+            "none": {"greedy": "a star striped in green and green"},
+        },
+    }
+    found = aape_captioning.rightly_named(captions, people)
+    assert found["aape"] == {"outline": 1.0, "ground": 0.5, "both colours": 1.0}
+    assert found["none"] == {"outline": 0.5, "ground": 0.5, "both colours": 0.5}
