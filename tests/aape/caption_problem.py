@@ -106,6 +106,7 @@ def install(monkeypatch, parts=None, lm=None):
 
 def settings(**changes):
     fields = {
+        "lm.aape_tokens": 1,  # Of the 64 positions examples of questions leave no more.
         "compare": "(before_visual,)",
         "batch": 4,
         "generator.hidden": 8,
