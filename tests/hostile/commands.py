@@ -4,11 +4,11 @@ import contextlib
 import hashlib
 import io
 import os
+import runpy
 import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
 
@@ -39,13 +39,16 @@ def run(name: str, *arguments: str) -> CommandResult:
     before = set(flags.FLAGS)
     with (
         mock.patch.object(sys, "argv", [name, *arguments]),
+        # `runpy` would have code that checks types kept where other processes look for any code.
+        mock.patch.object(sys, "dont_write_bytecode", True),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
     ):
+        warnings.filterwarnings("ignore", message=".* found in sys.modules", module="runpy")
         warnings.simplefilter("ignore", DeprecationWarning)  # of ml_collections, which imports
         try:
-            _run_as_main(name)
+            runpy.run_module(name, run_name="__main__", alter_sys=False)
         except SystemExit as end:
             status = end.code or 0
         finally:
@@ -55,28 +58,10 @@ def run(name: str, *arguments: str) -> CommandResult:
     return CommandResult(status, out.getvalue(), err.getvalue())
 
 
-def _run_as_main(name: str) -> None:
-    """Do what `python -m NAME` does, but for what it changes in `sys`.
-
-    `runpy` would have the code of the loader that checks types, which writes it to where commands
-    in processes of their own look for unchecked code.
-    """
-    spec = find_spec(name)
-    if spec.submodule_search_locations is not None:
-        spec = find_spec(f"{name}.__main__")
-    code = compile(Path(spec.origin).read_bytes(), spec.origin, "exec")
-    exec(code, {"__name__": "__main__", "__spec__": spec, "__package__": spec.parent})
-
-
 def contents(folder: Path) -> Mapping[str, str]:
-    """What lies in a folder: the kind of each thing, and of files a digest.
-
-    What Python itself keeps of a config file is passed over.
-    """
+    """What lies in a folder: the kind of each thing, and of files a digest."""
     found = {}
     for file in sorted(folder.rglob("*")):
-        if "__pycache__" in file.parts:
-            continue
         if file.is_symlink():
             kind = f"link to {os.readlink(file)}"
         elif file.is_file():
