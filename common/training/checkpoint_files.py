@@ -24,9 +24,14 @@ def open_manager(directory: AnyPath, **options: Any) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(absolute, options=named)
 
 
+def step_name(step: int) -> str:
+    """Return what the folder of a step's checkpoint is called."""
+    return f"{step:0{_DIGITS}}"
+
+
 def holds_step(directory: AnyPath, step: int) -> bool:
     """Return whether a folder has a checkpoint of a step; whether it can be read is not asked."""
-    return (directory / f"{step:0{_DIGITS}}").is_dir()
+    return (directory / step_name(step)).is_dir()
 
 
 def lost_end(workdir: AnyPath, step: int) -> UserError:

@@ -22,6 +22,7 @@ from common.training.checkpoint_files import (
     read_arrays,
     read_note,
     say_unreadable,
+    step_name,
 )
 from common.training.sharding import by_path
 from common.training.state import TrainState
@@ -199,7 +200,7 @@ class Checkpoints:
             # A bucket has no empty folders, and nothing can be moved to what is not there.
             with atomic_write(aside / "README") as note:
                 note.write_text("What could not be read. Nothing needs it any more.\n")
-            name = f"{step:08d}"
+            name = step_name(step)
             taken = len(list(aside.glob(f"{name}*")))
             (self._directory / name).rename(aside / (f"{name}.{taken}" if taken else name))
         multihost_utils.sync_global_devices("checkpoint set aside")
