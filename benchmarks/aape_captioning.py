@@ -30,7 +30,11 @@ CAPTIONS = {
     "greedy": ("cider_d", "bleu_4", "rouge_l", "clip_score", "nats_per_token"),
     "beam of 5": tuple(f"beam_5/{name}" for name in ("cider_d", "bleu_4", "rouge_l", "clip_score")),
 }
-LOOKS = {"outline": SHAPES, "ground": BACKGROUNDS, "both colours": COLOURS}
+LOOKS = {
+    "outline_accuracy": SHAPES,
+    "ground_accuracy": BACKGROUNDS,
+    "both_colours_accuracy": COLOURS,
+}
 """What captions of the pocket world may be right about: the words of each."""
 ANSWERS = tuple(f"{shots}_shot/accuracy" for shots in (0, 1, 2, 4))
 
@@ -99,14 +103,6 @@ def _named(text: str, words: Sequence[str]) -> set[str]:
     return {known[word] for word in re.findall("[a-z]+", text) if word in known}
 
 
-def _shares(corner: str, runs: Runs) -> str:
-    rows = []
-    for row in runs[0]:
-        values = [summarise(run[row][look] for run in runs) for look in LOOKS]
-        rows.append([row, *(value.show(True) for value in values)])
-    return markdown_table([corner, *(f"{look} (%)" for look in LOOKS)], rows)
-
-
 def main(argv: Sequence[str]) -> None:
     """Train and evaluate what is missing and print the tables."""
     del argv
@@ -120,7 +116,8 @@ def main(argv: Sequence[str]) -> None:
         print(f"\n{table(name, captions, metrics)}")
     people = open_caption_set(get_config(flags.FLAGS.base).data)["test"].captions
     written = [read_json(result.with_name("captions.json")) for result, _ in files]
-    print(f"\n{_shares('right about', [rightly_named(each, people) for each in written])}")
+    looks = [rightly_named(each, people) for each in written]
+    print(f"\n{table('named rightly', looks, tuple(LOOKS))}")
     print(f"\n{table('answers', answers, ANSWERS)}")
 
 

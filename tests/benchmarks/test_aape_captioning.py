@@ -57,5 +57,13 @@ def test_captions_are_right_where_they_name_what_people_name():
         },
     }
     found = aape_captioning.rightly_named(captions, people)
-    assert found["aape"] == {"outline": 1.0, "ground": 0.5, "both colours": 1.0}
-    assert found["none"] == {"outline": 0.5, "ground": 0.5, "both colours": 0.5}
+    assert found["aape"] == {
+        "outline_accuracy": 1.0,
+        "ground_accuracy": 0.5,
+        "both_colours_accuracy": 1.0,
+    }
+    assert found["none"] == {
+        "outline_accuracy": 0.5,
+        "ground_accuracy": 0.5,
+        "both_colours_accuracy": 0.5,
+    }
