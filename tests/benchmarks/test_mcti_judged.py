@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks import mcti_judged
@@ -38,3 +39,13 @@ def test_each_class_is_drawn_with_its_own_word():
     ]
     run = SimpleNamespace(tokens=tokens, config=get_config("generate.prompt=one {}"))
     assert mcti_judged.prompts_of(run) == [f"one <word{n}>" for n in range(len(NAMELESS))]
+
+
+def test_the_photos_find_the_nearest_class():
+    photos = SimpleNamespace(
+        train_features=np.eye(3)[[0, 0, 2]], train=SimpleNamespace(labels=np.array([0, 0, 1]))
+    )
+    pictures = np.array([[2.0, 0, 1], [0, 0, 1], [1, 0, 3]])
+    assert mcti_judged.found_by_photos(photos, pictures, np.array([0, 1, 0])) == {
+        "by photos": pytest.approx(2 / 3)
+    }
