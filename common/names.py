@@ -1,4 +1,4 @@
-"""Names of files made of names that others chose."""
+"""Names that others chose, of files and of classes: how they are sorted, read and stored."""
 
 import hashlib
 import re
@@ -21,6 +21,31 @@ _DIGITS = 16
 _KEPT = " -._"
 _OTHER = re.compile(rf"[^\w{re.escape(_KEPT)}]+")
 
+# Control characters, and marks that turn the direction of writing around.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key that counts as people do: `img2` before `img10`, class `9` before `10`."""
+    parts = re.split(r"([0-9]+)", name)
+    # The name itself breaks the tie between "1" and "01".
+    return [int(part) if part.isdigit() and part.isascii() else part for part in parts], name
+
+
+def readable(name: str) -> str:
+    """Return a class name as words of a prompt: `yin_yang` becomes `yin yang`."""
+    return " ".join(_UNSEEN.sub(" ", name.replace("_", " ")).split())
+
+
+def composed(name: str) -> str:
+    """Return a name as all systems spell it."""
+    return unicodedata.normalize("NFC", name)
+
+
+def told_apart(name: str) -> str:
+    """Return what differs for two names that everybody can tell apart: capitals do not count."""
+    return composed(name).casefold()
+
 
 def file_stem(name: str) -> str:
     """Return the stem of the file for `name`, e.g. a data set's; other names have other stems.
@@ -34,7 +59,7 @@ def file_stem(name: str) -> str:
     if "-" not in kind and _is_stem(stem):
         return stem
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-    text = _OTHER.sub("-", unicodedata.normalize("NFC", name))
+    text = _OTHER.sub("-", composed(name))
     room = LONGEST_STEM - len(_MARK) - _DIGITS
     text = text.encode("utf-8", "ignore")[:room].decode("utf-8", "ignore").strip(_KEPT)
     return f"{text or 'unnamed'}{_MARK}{digest}"

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int
 
 from common.clip import CLIP
 from common.data.clip_texts import text_features
-from common.data.names import readable
 from common.errors import UserError
 from common.evaluation.classification import accuracy, normalise
 from common.evaluation.summaries import harmonic_mean
+from common.names import readable
 from common.text import some
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from common.data.matching import Matches
-from common.data.names import readable
 from common.data.templates import TEMPLATES, fill
 from common.errors import UserError
 from common.files import read_strings
+from common.names import readable
 from common.protocols.corpus import match_texts
 from protext_jax.corpus import Corpus, read_corpus
 from protext_jax.templates import ATTRIBUTES

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, PyTree
 
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.encode import unit
-from common.data.names import readable
 from common.evaluation.classification import normalise
+from common.names import readable
 from common.nesting import nest
 from common.spread import Run, over_devices
 from protext_jax.adapters import adapted

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from common.data import OpenedDataset, open_dataset
 from common.data.coop_sets import identify
-from common.data.names import readable
 from common.data.selection import select_classes
 from common.errors import UserError
 from common.files import read_json
+from common.names import readable
 from common.protocols.corpus import match_texts
 from common.text import some
 

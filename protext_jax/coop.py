@@ -19,8 +19,8 @@ from common.clip import CLIP
 from common.clip.encode import unit
 from common.data import OpenedDataset, few_shot
 from common.data.coop_sets import identify
-from common.data.names import readable
 from common.errors import UserError
+from common.names import readable
 from common.protocols.coop import (
     RATE,
     WARMUP_EPOCHS,

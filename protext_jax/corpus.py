@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.data.matching import require_matches
-from common.data.names import readable
 from common.data.phrases import read_phrases
 from common.data.spellings import SAME_WORDS
 from common.data.templates import fill
 from common.errors import UserError
+from common.names import readable
 from common.protocols.corpus import match_texts, tell_the_same
 from common.text import counted, some
 

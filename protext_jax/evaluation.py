@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from common.data.coop_sets import MODEL
-from common.data.names import readable
 from common.evaluation.predictions import PredictionsReport, predictions_report
+from common.names import readable
 from common.protocols.class_parts import BASE, NEW
 from common.training import Evaluation
 from protext_jax.baselines import combined

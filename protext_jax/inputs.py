@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.data import OpenedDataset, few_shot
 from common.data.clip_texts import text_features
-from common.data.names import readable
 from common.evaluation.classification import accuracy, normalise
+from common.names import readable
 from common.photos.broken import named_together
 from common.protocols.models import cache_of
 from protext_jax.baseline_texts import Material

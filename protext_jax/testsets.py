@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.data import FeatureSplit, ImageSplit, OpenedDataset
 from common.data.coop_sets import FEW_CLASSES, identify, own_template
-from common.data.names import readable
+from common.names import readable
 from common.protocols.measured import (
     fault,
     idle_line,

@@ -9,10 +9,10 @@ from ml_collections import ConfigDict
 from common.choices import check_choice
 from common.clip.tokenizer import Tokenizer
 from common.data import OpenedDataset
-from common.data.names import readable
 from common.data.selection import far_apart
 from common.errors import UserError
 from common.latest import Latest
+from common.names import readable
 from common.pocket.datasets import SETS, pocket_descriptions
 from common.protocols.class_parts import dataset_parts
 from common.protocols.table import POCKET

@@ -19,11 +19,11 @@ from common.clip import CLIP
 from common.config import changed
 from common.data import open_dataset
 from common.data.clip_texts import say_cut, text_features
-from common.data.names import readable
 from common.data.phrases import find_phrases
 from common.data.places import local_path
 from common.errors import UserError
 from common.evaluation.classification import normalise
+from common.names import readable
 from common.progress import say
 from common.text import some
 

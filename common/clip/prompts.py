@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from common.errors import UserError
+from common.names import readable
 
 PLAIN = "a photo of a {}."
 """CLIP's own template for a class."""
@@ -43,7 +44,7 @@ def require_names(names: Iterable[Any]) -> tuple[str, ...]:
     if not names:
         raise UserError("names is empty: give the classes to choose from.")
     for place, name in enumerate(names):
-        if not name.replace("_", " ").strip():
+        if not readable(name):
             raise UserError(f"names[{place}], {name!r}, is empty: give each class a name.")
     return names
 

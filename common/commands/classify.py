@@ -14,10 +14,10 @@ from absl import flags
 from common.clip.predictions import Predictions
 from common.csv_text import csv_text
 from common.data.loose import loose_photos
-from common.data.names import readable
 from common.errors import UserError
 from common.files import atomic_write, read_strings
 from common.hub import local_run
+from common.names import readable
 from common.paths import AnyPath, as_output, as_path
 from common.photos.collection import Photos
 from common.progress import Progress, say

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from common.clip.prompts import require_texts
-from common.data.names import told_apart
 from common.errors import UserError
 from common.finite import is_finite
+from common.names import readable, told_apart
 from common.text import counted
 
 _HIDDEN = -1
@@ -25,8 +25,10 @@ def require_sound(dataset: Any) -> None:
     for number, name in enumerate(dataset.classnames):
         if not is_text(name):
             raise UserError(f"the class name {name!a} of {dataset.name} is not text: rename it.")
-        if not name.strip():
-            raise UserError(f"class number {number} of {dataset.name} has no name: give it one.")
+        if not readable(name):
+            raise UserError(
+                f"class number {number} of {dataset.name} has no name ({name!r}): give it one."
+            )
     for part in _PARTS:
         split = getattr(dataset, part)
         if split is not None:

@@ -4,11 +4,10 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.data.names import told_apart
 from common.data.passed_over import CAPTION, PassedOver, merged
 from common.data.places import entries, folders, is_file, is_folder
 from common.errors import UserError
-from common.names import require_file_name
+from common.names import require_file_name, told_apart
 from common.photos.formats import suffixes, why_not
 from common.text import counted
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from common.data.class_folders import class_folders, loose_files, photos_in
 from common.data.dataset import Dataset, ImageSplit
-from common.data.names import composed
 from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_folder, local_path
 from common.data.selection import hold_out
 from common.errors import UserError
+from common.names import composed
 from common.photos.photo import photo_file
 from common.progress import say
 

@@ -5,9 +5,9 @@ import stat
 from pathlib import Path
 
 from common.data.checks import is_text
-from common.data.names import natural_key
 from common.data.passed_over import is_dropping
 from common.errors import UserError
+from common.names import natural_key
 from common.paths import as_path, in_bucket
 from common.text import shown
 

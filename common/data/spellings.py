@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from common.data.names import readable
+from common.names import readable
 
 Form = Callable[[str], Hashable]
 """What is equal for two spellings of one name."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.data.names import readable
 from common.errors import UserError
+from common.names import readable
 from common.text import counted, some, with_article
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {

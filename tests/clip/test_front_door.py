@@ -189,6 +189,7 @@ def test_long_texts_may_be_cut(clip):
         (["cat"], "a cat", r"templates\[0\], 'a cat', has no {}"),
         (["cat"], [], "templates is empty"),
         (["cat", " _"], "a {}", r"names\[1\], ' _', is empty: give each class a name"),
+        (["cat", "\u200e"], "a {}", r"names\[1\], .* is empty: give each class a name"),
         (["cat", 1], "a {}", r"names\[1\] is of type int"),
         (["cat", "fox " * 20], ["a {}", "{}"], r"names\[1\], 'a fox.*, has \d+ tokens, and 20 fit"),
     ],

@@ -57,7 +57,7 @@ MUTATIONS = (
     ),
     Mutation(
         "control characters in prompts",
-        "common/data/names.py",
+        "common/names.py",
         '_UNSEEN.sub(" ", name.replace("_", " "))',
         'name.replace("_", " ")',
         NAMES,

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from common.data.matching import match_names, require_matches
-from common.data.names import readable
 from common.errors import UserError
+from common.names import readable
 from common.text import some
 from protext_jax.classnames import check_names, read_names
 

@@ -75,7 +75,10 @@ def test_whole_numbers_of_every_width(kind):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("", "has no name"), (" \t", "has no name"), ("a\0b", "is not text"), ("\ud800", "not text")],
+    [
+        *((name, "has no name") for name in ("", " \t", "_", "\u200e")),
+        *((name, "is not text") for name in ("a\0b", "\ud800")),
+    ],
 )
 def test_names_of_classes(name, said):
     with pytest.raises(UserError, match=said):

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from aape_jax.core.losses import classification
 from aape_jax.core.unit import unit
 from common.clip import CLIP, TextTower, pool_positions
-from common.data.names import readable
+from common.names import readable
 from common.protocols.fitting import fit
 from common.seeds import random_key
 
