@@ -98,17 +98,15 @@ def check_choices(
 
 @dataclass(frozen=True)
 class Unread:
-    """Fields that nothing reads beside some values of another one.
+    """Fields that nothing reads beside some values of others.
 
     Attributes:
-      field: The other one.
-      values: These.
+      beside: The others, each with these values; "json:FILE" counts as "json".
       names: Of the fields.
       remedy: What would have them read.
     """
 
-    field: str
-    values: tuple[Any, ...]
+    beside: Mapping[str, tuple[Any, ...]]
     names: tuple[str, ...]
     remedy: str
 
@@ -126,12 +124,19 @@ def check_unread(config: ConfigDict, defaults: ConfigDict, table: Iterable[Unrea
     """
     usual, given = flatten(defaults), flatten(config)
     for row in table:
-        for name in row.names if given[row.field] in row.values else ():
+        if not all(_kind(given[other]) in values for other, values in row.beside.items()):
+            continue
+        for name in row.names:
             if given[name] != usual[name]:
+                others = " and ".join(f"{other}={given[other]}" for other in row.beside)
                 raise UserError(
-                    f"{name}={given[name]} changes nothing with {row.field}={given[row.field]}: "
-                    f"leave it out, or give {row.remedy}."
+                    f"{name}={given[name]} changes nothing with {others}: leave it out, or give "
+                    f"{row.remedy}."
                 )
+
+
+def _kind(value: Any) -> Any:
+    return value.partition(":")[0] if isinstance(value, str) else value
 
 
 def _values(config: ConfigDict, names: Iterable[str]) -> Iterator[tuple[str, Any]]:

@@ -44,7 +44,7 @@ from mcti_jax.material import EncodedPhotos, gather
 from mcti_jax.measuring import measure_tokens
 from mcti_jax.networks import make_networks
 from mcti_jax.objective import Objective
-from mcti_jax.options import UNREAD, check_captions, check_values, classification_of, shots_of
+from mcti_jax.options import UNREAD, check_values, classification_of, shots_of
 from mcti_jax.outline import check_outlined, outline_of
 from mcti_jax.photos import captions_of
 from mcti_jax.previews import check_preview, draw_preview
@@ -92,7 +92,6 @@ class MCTI(Method):
         check_values(config)
         found = {"shots": shots_of(config), "classification": classification_of(config)}
         config = changed(config, found)
-        check_captions(config)
         check_unread(config, defaults(), UNREAD)
         return config
 

@@ -70,15 +70,20 @@ _OF_DRAWS = ("feature_draws", "shared_features")
 _OF_JOINT = ("joint.logit_scale", "joint.photos", "joint.weight")
 UNREAD = (
     Unread(
-        "gamma", (0,), (*_OF_DRAWS, *_OF_JOINT, "gamma_schedule", "prototypes"), "gamma above 0"
+        {"gamma": (0,)}, (*_OF_DRAWS, *_OF_JOINT, "gamma_schedule", "prototypes"), "gamma above 0"
     ),
-    Unread("classification", ("joint",), ("logit_scale", *_OF_DRAWS), "classification=both"),
-    Unread("classification", ("paper",), _OF_JOINT, "classification=both"),
+    Unread({"classification": ("joint",)}, ("logit_scale", *_OF_DRAWS), "classification=both"),
+    Unread({"classification": ("paper",)}, _OF_JOINT, "classification=both"),
     Unread(
-        "gamma_schedule",
-        ("constant",),
+        {"gamma_schedule": ("constant",)},
         ("gamma_end", "gamma_horizon"),
         "gamma_schedule=exponential",
+    ),
+    # Neither term reads prompts of photos.
+    Unread(
+        {"alpha": (0,), "classification": ("joint",)},
+        ("captions",),
+        "alpha=1 or classification=both",
     ),
 )
 """Fields of the objective that not every form of it has."""
@@ -113,22 +118,6 @@ def check_start(config: ConfigDict) -> None:
         raise UserError(
             f"add={config.add!r} needs the tokens of the other classes: give the run that learned "
             "them as start=RUN, and its photos as data=."
-        )
-
-
-def check_captions(config: ConfigDict) -> None:
-    """Refuse captions where neither term of the objective reads prompts of photos.
-
-    Args:
-      config: Complete, so that it says which terms classify.
-
-    Raises:
-      UserError: Captions are asked for.
-    """
-    if config.captions and not config.alpha and config.classification == "joint":
-        raise UserError(
-            "captions=true changes nothing with alpha=0 and classification=joint, which reads the "
-            "templates alone: leave it out, or give alpha=1 or classification=both."
         )
 
 

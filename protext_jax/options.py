@@ -27,10 +27,10 @@ SOURCES = {"templates": TEMPLATES["imagenet"], "attributes": ATTRIBUTES}
 """Sources of targets that need no language model: the class name in many templates."""
 
 UNREAD = (
-    Unread("prompts.kind", tuple(SOURCES), ("prompts.pattern",), "prompts.kind=sentences"),
-    Unread("prompts.source", ("pocket",), ("prompts.pattern",), "prompts.source=FILE.json"),
-    Unread("sweep", (False,), ("grid.learning_rate", "grid.epochs", "grid.seed"), "sweep=true"),
-    Unread("early_stop", (0,), ("early_stop_gain",), "early_stop above 0"),
+    Unread({"prompts.kind": tuple(SOURCES)}, ("prompts.pattern",), "prompts.kind=sentences"),
+    Unread({"prompts.source": ("pocket",)}, ("prompts.pattern",), "prompts.source=FILE.json"),
+    Unread({"sweep": (False,)}, ("grid.learning_rate", "grid.epochs", "grid.seed"), "sweep=true"),
+    Unread({"early_stop": (0,)}, ("early_stop_gain",), "early_stop above 0"),
 )
 """Fields that only some runs have."""
 

@@ -15,6 +15,7 @@ from aape_jax.classification.recipes import class_template
 from aape_jax.core.class_features import TEMPLATE
 from aape_jax.core.presets import class_kinds
 from aape_jax.core.texts import flattened
+from common.checks import Unread
 from common.clip import CLIP
 from common.config import changed
 from common.data import open_dataset
@@ -30,8 +31,17 @@ from common.text import some
 NONE = "none"
 """The `prompts.source` of a run without sentences."""
 
-_OF_SENTENCES = {"aliases": "", "per_template": PER_TEMPLATE}
-"""Fields of `prompts` that choose among sentences as text, with the values that choose nothing."""
+FEATURES = "features"
+"""The kind of a `prompts.source` that is a file of encoded sentences."""
+
+UNREAD = (
+    Unread(
+        {"prompts.source": (NONE, FEATURES)},
+        ("prompts.aliases", "prompts.per_template"),
+        "sentences as text, prompts.source=json:FILE",
+    ),
+)
+"""Fields that choose among sentences as text."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +77,6 @@ class BankTexts:
         pairs = zip(self.classnames, longer, strict=True)
         named = [f"{name} {len(row)}" for name, row in pairs if row]
         say_cut("sentence", [text for row in longer for text in row], shown=some(named, show=str))
-
-
-def check_prompts(config: ConfigDict) -> None:
-    """Refuse fields about sentences as text where there are none, for they would change nothing.
-
-    Raises:
-      UserError: It names the first.
-    """
-    source = config.prompts.source
-    if source != NONE and not features_file(config):
-        return
-    for field, usual in _OF_SENTENCES.items():
-        if (value := config.prompts[field]) != usual:
-            raise UserError(
-                f"prompts.{field}={value} is not for prompts.source={source}, which has no "
-                "sentences as text: leave it out."
-            )
 
 
 def open_bank(
@@ -221,7 +214,7 @@ def _numbered(config: ConfigDict) -> tuple[str, ...]:
 def features_file(config: ConfigDict) -> Path | None:
     """Return the file of `prompts.source=features:FILE.npz`; None where sentences are encoded."""
     kind, _, where = config.prompts.source.partition(":")
-    return local_path(where) if kind == "features" else None
+    return local_path(where) if kind == FEATURES else None
 
 
 def _class_texts(config: ConfigDict, dataset: str, classnames: Sequence[str]) -> tuple[str, ...]:

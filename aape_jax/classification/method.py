@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
-from aape_jax.classification.class_texts import check_prompts
+from aape_jax.classification.class_texts import UNREAD
 from aape_jax.classification.evaluation import (
     Row,
     check_baselines,
@@ -35,7 +35,7 @@ from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import check_counts, counts, make_optimizer
 from aape_jax.core.presets import ALWAYS, class_kinds, say_repeated, variants
 from aape_jax.task import Task, evaluated, summed
-from common.checks import Range, check_ranges
+from common.checks import Range, check_ranges, check_unread
 from common.config import changed
 from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
@@ -113,7 +113,7 @@ class Classification(Task):
         """Read every option, before anything slow is begun."""
         config = self.config
         check_baselines(config)
-        check_prompts(config)
+        check_unread(config, get_config(), UNREAD)
         check_ranges(config, RANGES | {"pictures": Range(0)})
         self.variants = variants(config, always=ALWAYS)
         self.heads = {name: Head.from_config(x) for name, x in self.variants.items()}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from common.checks import Unread, check_unread
 from common.errors import UserError
 
 PAPER = "paper"
@@ -19,6 +20,12 @@ DECAYS: dict[str, Callable[[Any, ModuleType], Any]] = {
     "cosine": lambda passed, xp: 0.5 * (1 + xp.cos(xp.pi * passed)),
 }
 """What is left of the rate when a share of the updates behind the warm-up has passed."""
+
+_USUAL = ConfigDict({"rate": {"warmup": 0, "end": 0.0}})
+_UNREAD = (
+    Unread({"rate.schedule": (PAPER,)}, ("rate.warmup", "rate.end"), "rate.schedule=linear"),
+    Unread({"rate.schedule": ("constant",)}, ("rate.end",), "rate.schedule=cosine or linear"),
+)
 
 
 def array_module(x: Any) -> ModuleType:
@@ -94,22 +101,12 @@ def check_rate(config: ConfigDict, updates: int) -> None:
       updates: Of the run, or of the shortest part that has the whole schedule.
 
     Raises:
-      UserError: A field is not for the schedule, or the updates all belong to the warm-up.
+      UserError: The schedule does not read a field, or the updates all belong to the warm-up.
     """
     if "rate" not in config:
         return
-    warmup, end = config.rate.warmup, config.rate.end
-    if config.rate.schedule == PAPER and (warmup or end):
-        name, value = ("warmup", warmup) if warmup else ("end", end)
-        raise UserError(
-            f"rate.{name}={value} is not for rate.schedule=paper, whose rates are the paper's: "
-            f"choose {', '.join(DECAYS)}, or leave it out."
-        )
-    if config.rate.schedule == "constant" and end:
-        raise UserError(
-            f"rate.end={end} changes nothing with rate.schedule=constant: choose cosine or linear, "
-            "or leave it out."
-        )
+    check_unread(config, _USUAL, _UNREAD)
+    warmup = config.rate.warmup
     if warmup and warmup >= updates:
         raise UserError(
             f"rate.warmup={warmup} leaves nothing of the {updates} updates that follow the "

@@ -481,7 +481,7 @@ MUTATIONS = (
     Mutation(
         "fields about sentences ignored where there are none",
         "aape_jax/classification/method.py",
-        "        check_prompts(config)\n",
+        "        check_unread(config, get_config(), UNREAD)\n",
         "",
         "aape/test_commands.py",
     ),

@@ -14,8 +14,8 @@ from aape_jax.classification import class_texts
 from aape_jax.classification import method as method_module
 from aape_jax.classification.bank import Bank, read_bank, read_known
 from aape_jax.classification.class_texts import (
+    UNREAD,
     BankTexts,
-    check_prompts,
     open_bank,
     open_classes,
     say_untold,
@@ -29,6 +29,7 @@ from aape_jax.classification.measuring import measure_heads
 from aape_jax.classification.summary import advice, summary
 from aape_jax.core.class_features import CLASS_FEATURES
 from aape_jax.core.head import Head
+from common.checks import check_unread
 from common.config import changed, read_config
 from common.data import open_dataset
 from common.errors import UserError
@@ -300,11 +301,11 @@ def test_a_class_with_an_alias_has_no_other_key(tmp_path):
 @pytest.mark.parametrize("field", ["aliases=names.json", "per_template=3", "per_template=0"])
 def test_fields_about_sentences_are_refused_where_there_are_none(source, field):
     config = get_config(f"prompts.source={source},prompts.{field}")
-    sentence = f"prompts.{field} is not for prompts.source={source}, which has no sentences"
+    sentence = f"prompts.{field} changes nothing with prompts.source={source}: leave it out"
     with pytest.raises(UserError, match=re.escape(sentence)):
-        check_prompts(config)
+        check_unread(config, get_config(), UNREAD)
     for fine in (f"prompts.source={source}", f"prompts.{field}"):
-        check_prompts(get_config(fine))
+        check_unread(get_config(fine), get_config(), UNREAD)
 
 
 def test_no_photo_is_drawn_twice_beside_its_sentences(tmp_path, small_second, monkeypatch):

@@ -207,7 +207,10 @@ def test_bad_input_of_retrieval(world, tmp_path, changes, sentence):
         ({"prompts.source": "web"}, "prompts.source='web'"),
         ({"prompts.source": "features:none.npz"}, "none.npz"),
         ({"loss.lambda": "-2"}, "loss.lambda=-2.0 is out of range"),
-        ({"prompts.per_template": 3}, "prompts.per_template=3 is not for prompts.source=features:"),
+        (
+            {"prompts.per_template": 3},
+            "prompts.per_template=3 changes nothing with prompts.source=features:",
+        ),
         ({"schedule": "long"}, "schedule='long' is unknown"),
         ({"schedule": "short"}, "schedule=short sets updates="),
     ],

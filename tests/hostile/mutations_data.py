@@ -53,7 +53,7 @@ MUTATIONS = (
     Mutation(
         "classes without names",
         "common/data/checks.py",
-        "if not name.strip():",
+        "if not readable(name):",
         "if name is None:",
         "hostile/test_data_sets.py",
     ),

@@ -58,7 +58,7 @@ JOINT_ALONE = {"alpha": 0.0, "classification": "joint"}
 
 @pytest.mark.parametrize("changes", [JOINT_ALONE, JOINT_ALONE | {"classification": "auto"}])
 def test_captions_are_refused_where_nothing_reads_them(changes):
-    with pytest.raises(UserError, match="captions=true changes nothing with alpha=0 and class"):
+    with pytest.raises(UserError, match=r"captions=True changes nothing with alpha=0\.0 and class"):
         MCTI(captions=True, **changes)
 
 
