@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from ml_collections import ConfigDict
 
 from common.text import counted
+from common.training.summary import unread_counts
 from mcti_jax.material import Material
 from mcti_jax.options import shots_of
 
@@ -49,6 +50,7 @@ def describe(
         "passed over": material.passed_over,
         "kept for the test": tested,
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
+        **unread_counts(config, {"classes": len(names) - len(kept)}),
     }
 
 

@@ -52,6 +52,7 @@ from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
+from common.training.summary import unread_counts
 from common.training.types import Tell, unheard
 from configs.aape_captioning import get_config
 
@@ -89,7 +90,8 @@ class Captioning(Task):
         self.scorer = self.clip if same else load_clip(config.scorer, frozen_dtype(config.dtype))
         require_scorer(self.scorer, config.scorer)
         models = {"model": f"{config.model}, {config.lm.model}"}
-        return pairs_summary(images, captions, tests, "captions") | models
+        unread = unread_counts(config, {"examples": images})
+        return pairs_summary(images, captions, tests, "captions") | models | unread
 
     def _open_models(self, images: int, mesh: Mesh) -> None:
         """Load CLIP and the language model, for so many images to learn from."""

@@ -14,6 +14,7 @@ from aape_jax.core.summary import array_digest, encoders, evaluation_fingerprint
 from common.data import ImageSplit
 from common.data.passed_over import listed
 from common.evaluation.classification import nearest_by_cosine
+from common.training.summary import unread_counts
 from common.weights.fingerprint import digest
 
 
@@ -35,6 +36,7 @@ def summary(opened: ClassificationInputs) -> dict[str, str]:
         "kept for the test": tests_row(
             {prefix: f"{photos} of {count}" for prefix, (photos, count) in opened.sizes.items()}
         ),
+        **unread_counts(config, {"classes": total}),
     }
 
 

@@ -38,6 +38,7 @@ from common.errors import UserError
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
+from common.training.summary import unread_counts
 from configs.aape_retrieval import get_config
 
 VARIANTS = {
@@ -77,7 +78,8 @@ class Retrieval(Task):
         self._size(images, width_of(self.sets["train"], self.clip), mesh)
         if self.started:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
-        return pairs_summary(images, texts, tests, "captions")
+        unread = unread_counts(config, {"examples": images})
+        return pairs_summary(images, texts, tests, "captions") | unread
 
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""

@@ -41,6 +41,7 @@ from common.protocols.models import cache_of, clip_of
 from common.spread import over_devices
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
+from common.training.summary import unread_counts
 from configs.aape_vqa import get_config
 
 AT_ONCE = 8192
@@ -100,7 +101,8 @@ class VQA(Task):
         left = len(train.texts) - len(self.known.rows)
         passed = f"{left} questions without a known answer" if left else ""
         sizes = images, len(train.texts), len(test.pictures)
-        return pairs_summary(*sizes, "questions") | {"passed over": passed}
+        unread = unread_counts(config, {"examples": len(train.texts), "images": images})
+        return pairs_summary(*sizes, "questions") | {"passed over": passed} | unread
 
     def encode(self) -> RunInputs:
         """Encode images, captions and questions, or read them from the cache."""

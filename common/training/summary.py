@@ -46,3 +46,16 @@ def summary_table(rows: Mapping[str, str]) -> str:
     """Return the rows as text, a line each, with the values below one another."""
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {' '.join(text.split())}" for name, text in rows.items())
+
+
+def unread_counts(config: ConfigDict, counts: Mapping[str, int]) -> dict[str, str]:
+    """Return the row of counts in a config that are for `common.aot`, and not those of the data.
+
+    Args:
+      config: The run's, in which 0 says nothing.
+      counts: Of the data, by field.
+    """
+    unread = [
+        f"{name}={config[name]}" for name, count in counts.items() if config[name] not in (0, count)
+    ]
+    return {"not read": f"{', '.join(unread)}, for common.aot alone"} if unread else {}

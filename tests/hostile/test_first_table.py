@@ -1,5 +1,6 @@
 """Runs of AAPE say what they learn from, or why they cannot, before a tower encodes anything."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -15,6 +16,7 @@ from aape_jax.export import export
 from aape_jax.retrieval.method import Retrieval
 from aape_jax.vqa.method import VQA
 from common.errors import UserError
+from common.fields import read_fields
 from common.nesting import nest
 from common.training.mesh import make_mesh
 from common.training.workdir import write_config
@@ -137,6 +139,24 @@ def test_the_first_table_comes_before_features(name, world):
     assert isinstance(error, Encoding), error
     (rows,) = told
     assert learned in rows["learns from"] and rows["kept for the test"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_counts_for_compiling_are_told_where_they_are_not_the_datas(task, world):
+    stated = [
+        field.name
+        for field in read_fields(Path(TASKS[task][1].__file__))
+        if field.meaning.startswith("for `common.aot`") and field.default == "0"
+    ]
+    (rows,), error = loaded(task, dict.fromkeys(stated, 7), world)
+    assert isinstance(error, Encoding), error
+    assert stated
+    assert rows["not read"] == f"{', '.join(f'{x}=7' for x in stated)}, for common.aot alone"
+
+
+def test_counts_for_compiling_that_are_the_datas_are_not_told(world):
+    (rows,), _ = loaded("classes", CLASSES | {"classes": 2}, world)
+    assert "not read" not in rows
 
 
 REFUSED = {

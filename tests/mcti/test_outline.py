@@ -52,6 +52,15 @@ def test_classes_stand_in_for_the_data(where):
     assert frozen["bank"].features.shape[:2] == (7, 4)
 
 
+@pytest.mark.parametrize(
+    ("classes", "row"), [(7, {"not read": "classes=7, for common.aot alone"}), (3, {}), (0, {})]
+)
+def test_a_run_tells_that_it_reads_its_data_for_the_number_of_classes(where, classes, row):
+    config, told = get_config(f"{where},classes={classes}").lock(), []
+    MCTI(config).load(make_mesh(1, 1), told.append)
+    assert {name: text for name, text in told[0].items() if name == "not read"} == row
+
+
 def test_all_photos_cannot_be_counted_without_the_data(where):
     config = get_config(f"{where},data=coop:absent,classes=7,shots=0").lock()
     with pytest.raises(UserError, match="shots=0 takes all photos of 'coop:absent'"):
