@@ -34,7 +34,7 @@ def _make_photos(folder: Path) -> None:
 
 
 def _photos(folder: Path) -> Any:
-    from common.data.dataset import ImageSplit
+    from common.data.splits import ImageSplit
     from common.photos.broken import errors_of
     from common.photos.photo import photo_file
 

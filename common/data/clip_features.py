@@ -14,8 +14,8 @@ from PIL import Image
 from common.clip import CLIP, ImageOutput
 from common.clip.outputs import ImageTower
 from common.data.cache import Key
-from common.data.dataset import ImageSplit
 from common.data.passes import cached_pass
+from common.data.splits import ImageSplit
 from common.encoding import Encoder
 
 PHOTOS_AT_ONCE = 64

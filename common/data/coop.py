@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from common.data.coop_layouts import open_without_split
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.places import entries, folders, is_file, is_folder, local_path
 from common.data.selection import hold_out
+from common.data.splits import ImageSplit
 from common.errors import UserError
 from common.files import read_json
 from common.photos.photo import photo_file

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from common.data.class_folders import photos_in
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.folder import split_of_files
 from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_file, is_folder
+from common.data.splits import ImageSplit
 from common.errors import UserError
 from common.files import read_text
 from common.text import counted

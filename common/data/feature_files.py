@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from common.data.checks import require_features, require_labels, require_names
-from common.data.dataset import FeatureDataset, FeatureSplit
+from common.data.dataset import FeatureDataset
 from common.data.feature_folder import open_feature_folder
 from common.data.places import is_file, is_folder, local_path
 from common.data.selection import hold_out
+from common.data.splits import FeatureSplit
 from common.errors import UserError
 from common.weights.npz import read_npz
 

@@ -8,9 +8,10 @@ from jaxtyping import Float
 
 from common.data.checks import require_features
 from common.data.class_folders import class_folders
-from common.data.dataset import FeatureDataset, FeatureSplit
+from common.data.dataset import FeatureDataset
 from common.data.places import entries, is_file, is_folder
 from common.data.selection import hold_out
+from common.data.splits import FeatureSplit
 from common.errors import UserError
 from common.text import counted, some
 from common.weights.torch_archive import unpickle_torch_archive

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from common.data.dataset import Split
 from common.data.selection import class_counts, rows_by_class
+from common.data.splits import Split
 from common.errors import UserError
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from common.data.class_folders import class_folders, loose_files, photos_in
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.passed_over import PassedOver, merged
 from common.data.places import folders, is_folder, local_path
 from common.data.selection import hold_out
+from common.data.splits import ImageSplit
 from common.errors import UserError
 from common.names import composed
 from common.photos.photo import photo_file

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from common.data.dataset import FeatureSplit, ImageSplit, OpenedDataset
+from common.data.dataset import OpenedDataset
 from common.data.selection import hold_out
 from common.data.sources import open_dataset
+from common.data.splits import FeatureSplit, ImageSplit
 from common.errors import UserError
 from common.progress import say
 from common.text import counted

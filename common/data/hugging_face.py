@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Int
 
 from common.damage import cause
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.folder import PARTS
 from common.data.parts import dataset_of_parts
 from common.data.places import is_folder, local_path
+from common.data.splits import ImageSplit
 from common.errors import UserError
 from common.photos.photo import EncodedPhoto, photo_file
 from common.text import quoted, some

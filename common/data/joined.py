@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from common.data.dataset import AnyDataset, ImageSplit, Split
+from common.data.dataset import AnyDataset
+from common.data.splits import ImageSplit, Split
 from common.errors import UserError
 from common.text import some
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from common.data.checks import require_labels
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.selection import hold_out
+from common.data.splits import ImageSplit
 from common.progress import say
 
 

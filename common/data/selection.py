@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from common.data.dataset import AnyDataset, Split
+from common.data.dataset import AnyDataset
+from common.data.splits import Split
 from common.errors import UserError
 from common.text import counted
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.parts import dataset_of_parts
+from common.data.splits import ImageSplit
 from common.errors import UserError
 from common.photos.photo import EncodedPhoto
 

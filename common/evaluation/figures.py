@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
 
-from common.data.dataset import ImageSplit
+from common.data.splits import ImageSplit
 from common.evaluation.classification import confusion
 from common.evaluation.lettering import (
     BLACK,

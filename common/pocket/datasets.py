@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
+from common.data.splits import ImageSplit
 from common.errors import UserError
 from common.pocket.renderer import render
 from common.pocket.sentences import describe

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.data.dataset import FeatureDataset, FeatureSplit, ImageSplit
+from common.data.dataset import FeatureDataset
 from common.data.selection import (
     base_new,
     class_counts,
@@ -9,6 +9,7 @@ from common.data.selection import (
     hold_out,
     select_classes,
 )
+from common.data.splits import FeatureSplit, ImageSplit
 from common.errors import UserError
 from common.photos.photo import ArrayPhoto
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from common.data.dataset import FeatureSplit
 from common.data.few_shot import class_rows, few_shot, shortfall
+from common.data.splits import FeatureSplit
 from common.errors import UserError
 
 

@@ -4,8 +4,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from common.data.dataset import Dataset, ImageSplit
+from common.data.dataset import Dataset
 from common.data.sources import open_dataset
+from common.data.splits import ImageSplit
 from common.errors import UserError
 
 

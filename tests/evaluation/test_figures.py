@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data.dataset import ImageSplit
+from common.data.splits import ImageSplit
 from common.evaluation.figures import (
     CELL,
     MOST_CLASSES,

@@ -290,7 +290,7 @@ MUTATIONS = (
     ),
     Mutation(
         "missing files one at a time in a fingerprint",
-        "common/data/dataset.py",
+        "common/data/splits.py",
         "raise BrokenExamples(errors) from None",
         "raise",
         "hostile/test_broken_photos.py",
