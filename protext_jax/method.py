@@ -32,9 +32,7 @@ from common.training import Evaluation, Method, RunInputs, say
 from common.training.types import Card, Tell, unheard
 from configs.protext import get_config
 from protext_jax.adapters import initial_adapter
-from protext_jax.baseline_texts import Material, read_material
-from protext_jax.baselines import check_baselines, check_cupl
-from protext_jax.classnames import check_names, remark
+from protext_jax.baseline_texts import read_material
 from protext_jax.coop import check_shots
 from protext_jax.evaluation import evaluate
 from protext_jax.files import all_runs, read_runs, write_runs
@@ -48,9 +46,9 @@ from protext_jax.prompts import CONTEXT, initial_prompts, training_template
 from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
 from protext_jax.signals import encode_sentences, rank
-from protext_jax.summary import fingerprints, summary
-from protext_jax.sweep import check_choice_of_runs, sweep_table
-from protext_jax.testsets import TestSet, check_test_set, make_test_sets, unmeasured
+from protext_jax.summary import fingerprints, notes, summary
+from protext_jax.sweep import sweep_table
+from protext_jax.testsets import check_test_set, make_test_sets
 from protext_jax.training_texts import TrainingTexts, gather_texts, training_name
 
 
@@ -101,11 +99,11 @@ class ProText(Method):
         for test in sets:
             check_test_set(config, clip, test)
         material = read_material(config, texts.matched.sentences)
-        notes = self._notes(texts, sets, material)
+        remarks = notes(config, texts, sets, material, self.plan.runs)
         check_shots(config, texts.dataset)
         tell(summary(config, texts, sets))
-        self.remarks = [*texts.matched.report(), *notes]
-        for line in (*texts.matched.remarks(), *notes):
+        self.remarks = [*texts.matched.report(), *remarks]
+        for line in (*texts.matched.remarks(), *remarks):
             say(line)
         sentences = encode_sentences(clip, texts, cache_of(config))
         self.measured = EvaluationInputs(config, clip, texts, sentences, sets, material)
@@ -113,24 +111,6 @@ class ProText(Method):
         frozen = frozen_tree(config, clip, self.plan, self._encoded(self.measured))
         prints = fingerprints(config, clip, texts, sets, material)
         return RunInputs(frozen, self._batches(), prints)
-
-    def _notes(
-        self, texts: TrainingTexts, sets: Sequence[TestSet], material: Material
-    ) -> list[str]:
-        """Return remarks on the files beside the sentences, each line once."""
-        config = self.config
-        opened = texts.dataset.classnames if texts.dataset else ()
-        names = [*opened, *(name for test in sets for name in test.classnames)]
-        remarks = [remark(spec) for spec in (config.data, *config.targets)]
-        lines = [
-            *check_names(config.names, names),
-            *unmeasured(config, texts),
-            *check_baselines(config, sets, material),
-            *check_cupl(config, sets, material),
-            *check_choice_of_runs(self.plan.runs, len(texts.held_out)),
-            *remarks,
-        ]
-        return list(filter(None, dict.fromkeys(lines)))
 
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""

@@ -1,4 +1,4 @@
-"""What a run says of itself: what it learns from, and the fingerprints of all that it reads."""
+"""What a run says of itself: what it learns from, remarks, and fingerprints of what it reads."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,11 @@ from common.text import counted
 from common.training.types import EVALUATION
 from common.weights.fingerprint import digest
 from protext_jax.baseline_texts import Material
-from protext_jax.testsets import TestSet
+from protext_jax.baselines import check_baselines, check_cupl
+from protext_jax.classnames import check_names, remark
+from protext_jax.runs import RunSetting
+from protext_jax.sweep import check_choice_of_runs
+from protext_jax.testsets import TestSet, unmeasured
 from protext_jax.training_texts import TrainingTexts
 
 
@@ -47,6 +51,31 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
         or "no picture: nothing is measured but text",
     }
     return {name: text for name, text in rows.items() if text}
+
+
+def notes(
+    config: ConfigDict,
+    texts: TrainingTexts,
+    sets: Sequence[TestSet],
+    material: Material,
+    runs: Sequence[RunSetting],
+) -> list[str]:
+    """Return remarks on what is read beside the sentences, each line once.
+
+    Raises:
+      UserError: A file does not fit the classes that are measured on.
+    """
+    opened = texts.dataset.classnames if texts.dataset else ()
+    names = [*opened, *(name for test in sets for name in test.classnames)]
+    lines = [
+        *check_names(config.names, names),
+        *unmeasured(config, texts),
+        *check_baselines(config, sets, material),
+        *check_cupl(config, sets, material),
+        *check_choice_of_runs(runs, len(texts.held_out)),
+        *map(remark, (config.data, *config.targets)),
+    ]
+    return list(filter(None, dict.fromkeys(lines)))
 
 
 def fingerprints(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Key, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.core.head import parameter_count
@@ -29,6 +29,7 @@ from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import read_questions
 from aape_jax.task import Task, evaluated, summed
 from aape_jax.vqa.answers import usual_answers, vocabulary
+from aape_jax.vqa.evaluation import chosen_answers
 from aape_jax.vqa.features import QuestionFeatures, encode_questions
 from aape_jax.vqa.head import VQAHead
 from aape_jax.vqa.tables import check_settings, outline, to_learn, training_questions
@@ -38,14 +39,10 @@ from common.errors import UserError
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
-from common.spread import over_devices
 from common.training import Evaluation, RunInputs
 from common.training.config_fields import RANGES
 from common.training.summary import unread_counts
 from configs.aape_vqa import get_config
-
-AT_ONCE = 8192
-"""Rows of an evaluation, over all devices."""
 
 VARIANTS = {
     "no_aape": {"inputs": ("image", "question")},
@@ -216,7 +213,10 @@ class VQA(Task):
         """Measure the VQA accuracy of every variant and of blind guesses, by kind of answer."""
         del frozen
         source = self.test.source
-        chosen = {name: self._answer(name, trainable[name]["head"]) for name in self.heads}
+        chosen = {
+            name: chosen_answers(head, trainable[name]["head"], self.test, self.answers)
+            for name, head in self.heads.items()
+        }
         judge = partial(mean_accuracies, people=source.answers, kinds=source.kinds)
         rows = {name: judge(answers) for name, answers in chosen.items()}
         for name in rows:
@@ -232,21 +232,3 @@ class VQA(Task):
             answers = chosen[self.names[0]]
             pictures["answers"] = answer_page(source, numbers, answers, self.config.pictures)
         return evaluated(rows, beside, pictures=pictures)
-
-    def _answer(self, name: str, params: PyTree) -> list[str]:
-        test, options = self.test, {"head": self.heads[name], "at_once": AT_ONCE}
-        features = over_devices(_look, params, test.seen, **options)
-        shared = params, features, test.questions
-        chosen = over_devices(_choose, shared, (test.source.image, test.text), **options)
-        return [self.answers[number] for number in chosen]
-
-
-def _look(params: PyTree, seen: Array, head: VQAHead) -> dict[str, Array]:
-    return head.look(params, seen)
-
-
-def _choose(shared: PyTree, rows: PyTree, head: VQAHead) -> Int[Array, "q"]:
-    """Return the numbers of the answers to questions, given as images and texts."""
-    (params, features, questions), (image, text) = shared, rows
-    inputs = {name: x[image] for name, x in features.items()}
-    return head.answer(params, inputs, questions[text]).argmax(axis=-1)

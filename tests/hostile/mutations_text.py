@@ -190,7 +190,7 @@ MUTATIONS = (
     ),
     Mutation(
         "names are looked at too late",
-        "protext_jax/method.py",
+        "protext_jax/summary.py",
         "*check_names(config.names, names),",
         "",
         PROTEXT,
