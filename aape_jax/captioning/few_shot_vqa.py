@@ -16,6 +16,7 @@ from aape_jax.captioning.features import ImageFeatures
 from aape_jax.captioning.prefix import Prefix
 from aape_jax.captioning.question_prompts import Part, Prompts, draw_prompts, join
 from aape_jax.core.pictures import answer_page
+from common.checks import Range, check_ranges
 from common.errors import UserError
 from common.evaluation.vqa import cut, mean_accuracies
 from common.language import LM, write_texts
@@ -29,12 +30,9 @@ def check_vqa(config: ConfigDict) -> None:
     Raises:
       UserError: A field is negative, or no number of examples is given.
     """
-    if not config.vqa.shots or min(config.vqa.shots) < 0:
-        raise UserError(f"vqa.shots={tuple(config.vqa.shots)}: give numbers of examples.")
-    if config.vqa.questions < 0:
-        raise UserError(f"vqa.questions={config.vqa.questions}: give a number, or 0 for all.")
-    if config.vqa.seed < 0:
-        raise UserError(f"vqa.seed={config.vqa.seed} is negative: give 0 or more.")
+    check_ranges(config.vqa, {"shots": Range(0), "questions": Range(0)}, "vqa.")
+    if not config.vqa.shots:
+        raise UserError("vqa.shots=() asks nothing: give numbers of examples.")
 
 
 class FewShotVQA:

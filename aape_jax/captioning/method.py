@@ -38,7 +38,7 @@ from aape_jax.datasets.caption_set import open_caption_set
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import is_question_set, read_questions
 from aape_jax.task import Task, evaluated
-from common.checks import Range, check_ranges
+from common.checks import Range, check_choices, check_ranges
 from common.clip import CLIP, load_clip
 from common.errors import UserError
 from common.language import LM, load_lm
@@ -49,7 +49,6 @@ from common.pictures import write_png
 from common.precision import frozen_dtype
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
-from common.training.config_fields import RANGES
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.summary import unread_counts
@@ -160,10 +159,9 @@ class Captioning(Task):
         config = self.config
         if not (config.model and config.lm.model):
             raise UserError("captioning needs a CLIP (model=) and a language model (lm.model=).")
-        if config.grid not in ("device", "host"):
-            raise UserError(f"grid={config.grid!r} is neither device nor host.")
+        check_choices(config, {"grid": ("device", "host")})
         least = {"images_at_once": 1, "lm.beams": 1, "lm.length": 1, "pictures": 0}
-        check_ranges(config, RANGES | {name: Range(low) for name, low in least.items()})
+        check_ranges(config, {name: Range(low) for name, low in least.items()})
         check_vqa(config)
         self.variants = caption_variants(config)
         check_stages(config, bool(self.variants))

@@ -47,9 +47,6 @@ class StagedBatches:
 
 RANGES = {
     "map_rate": Range(0),
-    "learning_rate": Range(0),
-    "weight_decay": Range(0),
-    "aggregator.rate_factor": Range(0),
     "clip": POSITIVE,
 }
 

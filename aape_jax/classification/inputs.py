@@ -81,7 +81,8 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
             "or a data set of two classes and more."
         )
     train = training_split(config, dataset, learned)
-    _check_views(config, dataset)
+    if config.views > 1 and isinstance(dataset, FeatureDataset):
+        raise UserError(f"views={config.views} needs photos, but {config.data!r} holds features.")
     texts = open_bank(config, config.data, dataset.classnames, learned)
     competing = np.concatenate([*parts.values()])
     names = [dataset.classnames[row] for row in competing]
@@ -161,10 +162,3 @@ def require_one_width(
             f"the image features of {what} have width {images} and the text features "
             f"{text_width(texts, clip)}: take both from one model."
         )
-
-
-def _check_views(config: ConfigDict, dataset: Dataset | FeatureDataset) -> None:
-    if config.views < 1:
-        raise UserError(f"views={config.views}: give 1 for the photo itself, or more.")
-    if config.views > 1 and isinstance(dataset, FeatureDataset):
-        raise UserError(f"views={config.views} needs photos, but {config.data!r} holds features.")

@@ -40,7 +40,6 @@ from common.config import changed
 from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
 from common.training import Evaluation, RunInputs, say
-from common.training.config_fields import RANGES
 from common.training.types import Card
 from configs.aape import get_config
 
@@ -114,7 +113,7 @@ class Classification(Task):
         config = self.config
         check_baselines(config)
         check_unread(config, get_config(), UNREAD)
-        check_ranges(config, RANGES | {"pictures": Range(0)})
+        check_ranges(config, {"pictures": Range(0), "views": Range(1)})
         self.variants = variants(config, always=ALWAYS)
         self.heads = {name: Head.from_config(x) for name, x in self.variants.items()}
         self.objectives = {name: Objective.from_config(x) for name, x in self.variants.items()}

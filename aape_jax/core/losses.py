@@ -14,7 +14,6 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.unit import EPS, cosine, unit
 from common.checks import Range, check_choices, check_ranges
-from common.errors import UserError
 
 
 def _root(square: Array) -> Array:
@@ -56,9 +55,7 @@ class Distillation:
         Raises:
           UserError: An option is out of range.
         """
-        check_choices(config, {"distance": DISTANCES}, "loss.")
-        if config.reduce not in ("sum", "mean"):
-            raise UserError(f"loss.reduce={config.reduce!r} is neither sum nor mean.")
+        check_choices(config, {"distance": DISTANCES, "reduce": ("sum", "mean")}, "loss.")
         check_ranges(config, {"lambda": Range(0)}, "loss.")
         return cls(
             weight=config["lambda"] if config.distill else 0.0,

@@ -123,14 +123,12 @@ def make_optimizer(
       variants: Their configs, where learning rates of their own matter.
 
     Raises:
-      UserError: An option is out of range.
+      UserError: There is no such optimizer.
     """
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
     rates = _rates(config)
     for name, variant in (variants or {}).items():
         rates |= {f"{name}/{group}": rate for group, rate in _rates(variant).items()}
-    if min(rates.values()) < 0:
-        raise UserError("learning_rate and aggregator.rate_factor must not be negative.")
     groups = {
         name: OPTIMIZERS[config.optimizer](scheduled(config, base, an_epoch), config)
         for name, base in rates.items()

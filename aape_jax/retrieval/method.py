@@ -37,7 +37,6 @@ from common.clip.known import describe_clip
 from common.errors import UserError
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
-from common.training.config_fields import RANGES
 from common.training.summary import unread_counts
 from configs.aape_retrieval import get_config
 
@@ -133,7 +132,7 @@ class Retrieval(Task):
         self.started = {
             name: read_start(config.start, name) for name in self.objectives if config.start
         }
-        check_ranges(config, RANGES | {"queries_at_once": Range(1)})
+        check_ranges(config, {"queries_at_once": Range(1)})
         make_optimizer(config, 1)
 
     def _size(self, examples: int, width: int, mesh: Mesh) -> None:

@@ -4,17 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from aape_jax.datasets.question_set import QuestionSet
-from common.errors import UserError
 
 
 def vocabulary(answers: Sequence[Sequence[str]], size: int) -> tuple[str, ...]:
-    """Return the `size` most frequent answers, or all of them for 0; the most frequent first.
-
-    Raises:
-      UserError: `size` is negative.
-    """
-    if size < 0:
-        raise UserError(f"answers={size} is negative: give a number, or 0 for all answers.")
+    """Return the `size` most frequent answers, or all of them for 0; the most frequent first."""
     counts = Counter(answer for row in answers for answer in row)
     ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
     return tuple(ranked[: size or None])

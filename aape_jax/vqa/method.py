@@ -40,7 +40,6 @@ from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
-from common.training.config_fields import RANGES
 from common.training.summary import unread_counts
 from configs.aape_vqa import get_config
 
@@ -147,7 +146,7 @@ class VQA(Task):
         """Read every option, before anything slow is begun."""
         config = self.config
         check_settings(config)
-        check_ranges(config, RANGES | {"pictures": Range(0)})
+        check_ranges(config, {"answers": Range(0), "pictures": Range(0)})
         configs = variants(config, VARIANTS)
         self.objectives = {name: prompt_objective(variant) for name, variant in configs.items()}
         self.heads = {name: VQAHead.from_config(variant) for name, variant in configs.items()}

@@ -294,7 +294,7 @@ def test_an_image_without_captions_is_refused():
         ({"lm.aape_tokens": 0}, "lm.aape_tokens=0 is out of range"),
         ({"lm.aape_tokens": 60}, "are 8\\d tokens, but lm.model=pocket has 64 positions"),
         ({"lm.beams": 0}, "lm.beams=0"),
-        ({"grid": "disk"}, "grid='disk' is neither device nor host"),
+        ({"grid": "disk"}, "grid='disk' is unknown; choose one of device, host"),
         ({"lm.model": ""}, "needs a CLIP"),
         ({"map_updates": 20}, "map_updates=20 must lie between 0 and updates=16"),
         ({"map_updates": 0}, "leaves the visual map untrained"),

@@ -180,7 +180,8 @@ def test_answers_of_another_data_set_are_refused(lm):
     ("changes", "sentence"),
     [
         ({"shots": (5,)}, "vqa.shots=5, but only 4 images have examples"),
-        ({"shots": (-1,)}, "give numbers of examples"),
+        ({"shots": (-1,)}, "vqa.shots=-1 is out of range"),
+        ({"shots": ()}, "give numbers of examples"),
         ({"vqa.questions": -1}, "vqa.questions=-1"),
     ],
 )

@@ -139,7 +139,7 @@ def test_captions_of_one_image_are_never_negatives():
     ("changes", "sentence"),
     [
         ({"loss__distance": "l3"}, "loss.distance='l3' is unknown; choose one of sq_l2"),
-        ({"loss__reduce": "max"}, "loss.reduce='max' is neither sum nor mean"),
+        ({"loss__reduce": "max"}, "loss.reduce='max' is unknown; choose one of sum, mean"),
         ({"loss__lambda": -1.0}, "loss.lambda=-1.0 is out of range"),
         ({"aggregator__reward_weight": -1.0}, "reward_weight=-1.0 is out of range"),
     ],

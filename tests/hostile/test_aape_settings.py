@@ -80,6 +80,7 @@ def test_fields_that_come_behind_the_file_count_as_well(tmp_path):
         ("pictures=-1", "pictures=-1"),
         ("warmup_epochs=-1", "warmup_epochs=-1"),
         ("views=0", "views=0"),
+        ("aggregator.rate_factor=-1", "aggregator.rate_factor=-1"),
         ("baselines=(clip)", "baselines='clip' is unknown"),
     ],
 )
@@ -208,12 +209,16 @@ def test_captioning_checks_all_settings_first(changes, sentence):
         (Retrieval, aape_retrieval, "queries_at_once", 0),
         (Retrieval, aape_retrieval, "batch", 0),
         (VQA, aape_vqa, "pictures", -1),
+        (VQA, aape_vqa, "answers", -1),
+        (VQA, aape_vqa, "aggregator.rate_factor", -1),
+        (Captioning, aape_captioning, "aggregator.rate_factor", -1),
+        (Retrieval, aape_retrieval, "aggregator.rate_factor", -1),
         (VQA, aape_vqa, "warmup_epochs", -1),
     ],
 )
 def test_the_other_tasks_as_well(method, made, field, value):
     config: ConfigDict = made.get_config()
-    config[field] = value
+    config.update_from_flattened_dict({field: value})
     with pytest.raises(UserError, match=f"{field}={value}"):
         method(config).load(make_mesh(1, 1))
 

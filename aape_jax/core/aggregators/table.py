@@ -23,6 +23,7 @@ CHOICES = {"kind": AGGREGATORS, "norm": NORMS, "token": ("class", "image", "none
 RANGES = {
     **{name: Range(1) for name in ("num_outputs", "heads", "ffn_mult", "mlp_hidden")},
     "init_scale": POSITIVE,
+    "rate_factor": Range(0),
 }
 
 
