@@ -18,7 +18,8 @@ POCKET_HELD_OUT, PLENTY = 2, 10
 say: a few sentences of one's own are all learned from."""
 
 RANGES = {
-    **{name: Range(1) for name in ("length", "depth", "batch", "epochs")},
+    **{name: Range(1) for name in ("length", "depth", "batch", "epochs", "grid.epochs")},
+    **dict.fromkeys(("learning_rate", "grid.learning_rate"), Range(0, 1e6, above=True)),
     **{"held_out": Range(-1), "early_stop": Range(0), "early_stop_gain": Range(0)},
     **{"held_out_classes": Range(0), "blend": Range(-1, 1)},
 }

@@ -1,6 +1,7 @@
 """Settings and data of ProText that leave nothing to learn or to measure, or come too late."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -124,6 +125,23 @@ def test_settings_that_do_not_fit_the_data(load, tmp_path, changes, sentence):
 )
 def test_what_nothing_reads_is_refused(given, told):
     with pytest.raises(UserError, match=told):
+        ProText(get_config(given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "learning_rate=0",
+        "sweep=true,grid.learning_rate=(0,)",
+        "sweep=true,grid.learning_rate=(-1,)",
+        "sweep=true,grid.learning_rate=(inf,)",
+        "sweep=true,grid.epochs=(0,)",
+        "sweep=true,grid.seed=(-1,)",
+    ],
+)
+def test_values_of_a_sweep_are_bounded_as_those_of_a_run(given):
+    name = given.removeprefix("sweep=true,").partition("=")[0]
+    with pytest.raises(UserError, match=rf"^{re.escape(name)}=\S+ is out of range: give a number "):
         ProText(get_config(given))
 
 

@@ -188,7 +188,7 @@ def test_texts_that_do_not_fit(config, clip, changes, sentence):
         ({"loss": "l3"}, "loss='l3' is unknown; choose one of l2, l1"),
         ({"mapping": "conv"}, "mapping='conv'"),
         ({"dtype": "int8"}, "dtype='int8'"),
-        ({"learning_rate": 0.0}, "rates above 0"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 is out of range"),
         ({"baselines": ("cupl", "tip")}, "baselines='tip' is unknown"),
     ],
 )
