@@ -301,5 +301,6 @@ class Captioning(Task):
             asker = method.questions(questions)
             prefixes = show_rows(method.captioner, learned)
             rows = asker({name: row.show for name, row in prefixes.items()}, lm_params)
-        write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
+        if config.pictures:
+            write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
         return evaluated(rows, {})

@@ -144,6 +144,7 @@ def write_untrained(config, workdir):
     [
         ({}, ["aape", "none"]),
         ({"lm.aape_position": "none", "map_updates": 16}, ["none"]),
+        ({"pictures": 0}, ["aape", "none"]),
     ],
 )
 def test_a_captioning_run_answers_questions(monkeypatch, tmp_path, changes, named):
@@ -165,7 +166,7 @@ def test_a_captioning_run_answers_questions(monkeypatch, tmp_path, changes, name
     # One kind of question in two, and of three people two others gave the answer.
     assert rows["most_frequent"]["1_shot/accuracy"] == pytest.approx(1 / 2 * 2 / 3)
     assert {"1_shot/accuracy", "1_shot/accuracy_other"} <= set(rows["aape"])
-    assert (tmp_path / "eval" / "answers.png").is_file()
+    assert (tmp_path / "eval" / "answers.png").is_file() == bool(config.pictures)
 
 
 def test_answers_of_another_data_set_are_refused(lm):
