@@ -12,6 +12,9 @@ from common.sizes import BOUNDS, opened, require, require_known
 from common.sizes import size as square
 
 FILE = "preprocessor_config.json"
+WHOLE_FILE = "processor_config.json"
+"""Holds the same below `image_processor`, where transformers 5 wrote it."""
+
 _BICUBIC = int(Image.Resampling.BICUBIC)
 RESCALE = 1 / 255
 

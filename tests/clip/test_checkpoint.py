@@ -1,5 +1,6 @@
 """Loading and saving directories: layouts, shards, precision, and what is refused."""
 
+import dataclasses
 import json
 
 import jax
@@ -48,6 +49,23 @@ def test_published_files_hold_position_ids(hf_directory, vit_clip):
         tensors[f"{tower}.embeddings.position_ids"] = np.arange(24)[None]
     write_tensors(hf_directory / "model.safetensors", tensors, {})
     assert same(load_clip(str(hf_directory)).params, vit_clip.params)
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_the_preprocessing_stands_where_transformers_5_writes_it(hf_directory, vit_clip, left):
+    file, whole = hf_directory / "preprocessor_config.json", hf_directory / "processor_config.json"
+    whole.write_text('{"processor_class": "CLIPProcessor"}')  # As older versions write it.
+    assert load_clip(str(hf_directory)).preprocess == vit_clip.preprocess
+    content = json.loads(file.read_text())
+    if not left:
+        file.unlink()
+    other = content | {"image_mean": [0.1, 0.2, 0.3]}
+    whole.write_text(json.dumps({"image_processor": other, "processor_class": "CLIPProcessor"}))
+    loaded = load_clip(str(hf_directory)).preprocess
+    assert loaded == dataclasses.replace(vit_clip.preprocess, mean=(0.1, 0.2, 0.3))
+    whole.write_text(json.dumps({"image_processor": other | {"do_pad": True}}))
+    with pytest.raises(UserError, match=r"image_processor\.do_pad=True in .*processor_config"):
+        load_clip(str(hf_directory))
 
 
 def test_missing_and_unknown_weights_are_listed_together(hf_directory):

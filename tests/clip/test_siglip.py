@@ -64,6 +64,16 @@ def test_what_is_saved_is_loaded(siglip, folder):
     assert jax.tree.map(np.shape, described.params) == jax.tree.map(np.shape, clip.params)
 
 
+def test_the_preprocessing_stands_where_transformers_5_writes_it(folder):
+    file = folder / "preprocessor_config.json"
+    content = json.loads(file.read_text())
+    file.unlink()
+    for resample, name in ((2, "bilinear"), (3, "bicubic")):
+        images = {"image_processor": content | {"resample": resample}}
+        write_json(folder / "processor_config.json", images)
+        assert load_clip(str(folder)).preprocess.resample == name
+
+
 def test_it_is_converted(folder, tmp_path):
     report = convert(str(folder), tmp_path / "out")
     keys = report["parts"]["clip"]["keys"]

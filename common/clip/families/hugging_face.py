@@ -8,6 +8,7 @@ from common.clip.config import TextConfig, ViTConfig
 from common.clip.families.family import TOKENIZER_FILES, Family
 from common.clip.families.published import VITS
 from common.clip.processor import FILE as PREPROCESS_FILE
+from common.clip.processor import WHOLE_FILE
 from common.clip.text import TextTower
 from common.clip.vit import ViT
 from common.files import read_record
@@ -15,10 +16,20 @@ from common.records import Record
 from common.sizes import REMEDY
 from common.weights.clip import HF_CLIP, HF_IGNORE
 
+PROCESSOR_FILES = (PREPROCESS_FILE, WHOLE_FILE)
+
 
 def processor_of(directory: Path) -> Record | dict[str, Any]:
-    """Return what a directory says of its preprocessing: nothing where it has no file for that."""
-    file = directory / PREPROCESS_FILE
+    """Return what a directory says of its preprocessing: nothing where it has no file for that.
+
+    As in transformers 5, `processor_config.json` goes before `preprocessor_config.json` if it says
+    anything of images; older ones do not.
+    """
+    file, whole = (directory / name for name in PROCESSOR_FILES)
+    if whole.exists():
+        images = read_record(whole, REMEDY).record("image_processor", default={})
+        if images.content:
+            return images
     return read_record(file, REMEDY) if file.exists() else {}
 
 
@@ -40,7 +51,7 @@ HUGGING_FACE = Family(
     table=HF_CLIP,
     ignore=HF_IGNORE,
     stem="model",
-    small_files=(PREPROCESS_FILE, *TOKENIZER_FILES),
+    small_files=(*PROCESSOR_FILES, *TOKENIZER_FILES),
     in_transformers=True,
     resampling="bicubic",
     known=VITS,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from common.clip import siglip_files
 from common.clip.config import CLIPConfig, SigLIPViTConfig, TextConfig
 from common.clip.families.family import TOKENIZER_FILES, Family
-from common.clip.families.hugging_face import PREPROCESS_FILE, processor_of
+from common.clip.families.hugging_face import PREPROCESS_FILE, PROCESSOR_FILES, processor_of
 from common.clip.hugging_face import FILE
 from common.clip.siglip import SigLIPViT
 from common.clip.siglip_tokenizer import SigLIPTokenizer
@@ -58,7 +58,7 @@ SIGLIP = Family(
     table=HF_SIGLIP,
     ignore=HF_IGNORE,
     stem="model",
-    small_files=(PREPROCESS_FILE, *TOKENIZER_FILES),
+    small_files=(*PROCESSOR_FILES, *TOKENIZER_FILES),
     read_tokenizer=SigLIPTokenizer.from_directory,
     scalars=("logit_scale", "logit_bias"),
     in_transformers=True,
