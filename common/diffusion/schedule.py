@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from common.diffusion.betas import usual_betas
 from common.files import read_json
 from common.paths import AnyPath
 from common.records import Record
@@ -22,8 +23,6 @@ MOST_BYTES = 2**23
 """Of a scheduler file; one with its own betas has a few for each timestep."""
 
 _REMEDY = "copy the model's scheduler_config.json again from where it came from"
-# Where a file is silent its class decides, and these assume Stable Diffusion's betas.
-_OWN_BETAS = ("HeunDiscrete", "KDPM2", "LCM", "TCD")
 _FIRST = (
     *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type"),
     *("timestep_spacing", "steps_offset", "set_alpha_to_one"),
@@ -67,16 +66,15 @@ class NoiseSchedule:
         """Read diffusers' `scheduler/scheduler_config.json`, of any scheduler class.
 
         Raises:
-          UserError: A field that training depends on is damaged or has an unsupported value.
+          UserError: A field that training depends on is damaged or has an unsupported value, or
+            the class mixes in noise by other rules than betas.
         """
         record = Record(raw, "the scheduler config", _REMEDY)
         # In old files, false means that the UNet predicts clean latents.
         if not record.boolean("predict_epsilon", default=True):
             record.refuse("predict_epsilon", "true, the only value that is supported")
         steps = record.integer("num_train_timesteps", 1, MOST_TIMESTEPS, default=1000)
-        name = str(raw.get("_class_name"))
-        start, end = (0.00085, 0.012) if name.startswith(_OWN_BETAS) else (0.0001, 0.02)
-        schedule = "scaled_linear" if name in ("LCMScheduler", "TCDScheduler") else "linear"
+        start, end, schedule = usual_betas(raw)
         return cls(
             steps,
             record.number("beta_start", 0, 1, default=start),

@@ -51,6 +51,9 @@ _OTHERS = {
     "model.diffusion_model.joint_blocks.": "a Stable Diffusion 3",
     "model.diffusion_model.double_blocks.": "a FLUX",
     "control_model.": "a ControlNet",
+    # Networks of XL's shape, whose noise is not mixed in by betas.
+    "edm_mean": "a Playground 2.5",
+    "edm_vpred.": "a CosXL",
 }
 
 

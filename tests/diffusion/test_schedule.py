@@ -114,6 +114,28 @@ def test_where_a_file_is_silent_its_class_decides():
     assert (heun.beta_start, heun.beta_end, heun.beta_schedule) == (0.00085, 0.012, "linear")
     assert (lcm.beta_start, lcm.beta_end, lcm.beta_schedule) == (0.00085, 0.012, "scaled_linear")
     assert (ddim.beta_start, ddim.beta_end, ddim.beta_schedule) == (0.0001, 0.02, "linear")
+    with_noise = NoiseSchedule.from_dict({"_class_name": "DPMSolverSDEScheduler"})
+    assert (with_noise.beta_start, with_noise.beta_end) == (0.00085, 0.012)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        # CosXL's, and one of rectified flow that was made of another class's file.
+        {"_class_name": "EDMEulerScheduler", "sigma_max": 120, "prediction_type": "v_prediction"},
+        BY_HAND | {"_class_name": "FlowMatchEulerDiscreteScheduler", "beta_schedule": "linear"},
+        {"_class_name": "SchedulerOfTomorrow"},
+        {"_class_name": "SchedulerOfTomorrow", "beta_start": 0.1, "beta_end": 0.3},
+    ],
+)
+def test_noise_that_is_mixed_in_otherwise_is_refused(raw):
+    with pytest.raises(UserError, match=f"_class_name='{raw['_class_name']}' is not a scheduler"):
+        NoiseSchedule.from_dict(raw)
+
+
+def test_a_class_that_is_not_known_may_say_its_betas():
+    raw = BY_HAND | {"_class_name": "SchedulerOfTomorrow", "beta_schedule": "linear"}
+    np.testing.assert_allclose(NoiseSchedule.from_dict(raw).alphas_cumprod, SIGNAL, rtol=1e-6)
 
 
 def test_a_file_is_written_as_it_was_read(scheduler_configs):

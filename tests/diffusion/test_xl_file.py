@@ -166,6 +166,8 @@ def without(tensors, *prefixes):
             "lacks 20 entries",
         ),
         (lambda x: x | {"conditioner.embedders.1.model.visual.x": ONE}, "that this model does not"),
+        (lambda x: x | {"edm_vpred.sigma_max": ONE, "v_pred": ONE}, "is a CosXL: give a Stable"),
+        (lambda x: x | {"edm_mean": ONE, "edm_std": ONE}, "is a Playground 2.5: give a Stable"),
     ],
 )
 def test_what_is_refused(model, tensors, tmp_path, change, sentence):
