@@ -57,6 +57,8 @@ _ALLOWED = {
     "position_embedding_type": ("absolute",),
     "pruned_heads": ({},),
     "quantization_config": (),
+    # diffusers hides padding from a text encoder that says so.
+    "use_attention_mask": (False,),
 }
 _TEXT_KINDS = ("clip_text_model", "clip_text_model_with_projection")
 _VISION_KINDS = ("clip_vision_model", "clip_vision_model_with_projection")

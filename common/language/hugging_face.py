@@ -1,7 +1,7 @@
 """GPT-2's and GPT-J's configurations as Hugging Face's `config.json` holds them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from common.errors import UserError
@@ -22,6 +22,13 @@ _SIZES = {
     "mlp_width": "n_inner",
     "positions": "n_positions",
     "eos": "eos_token_id",
+}
+# What other models call the same; transformers reads these as well.
+_USUAL_NAMES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
 }
 _ACTIVATION, _EPS = "activation_function", "layer_norm_epsilon"
 _FIELDS = {**_SIZES, "activation": _ACTIVATION, "eps": _EPS}
@@ -97,7 +104,7 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
       UserError: It describes another kind of model or a variant that is not supported, or a
         value is not one of its kind.
     """
-    record = opened(written, "config.json")
+    record = _under_own_names(opened(written, "config.json"))
     name = record.content.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
         raise UserError(
@@ -116,6 +123,17 @@ def lm_from_json(written: Mapping[str, Any] | Record) -> LMConfig:
     config = LMConfig(**fields, **family.form, rotary=_rotary(record) if name == "gptj" else 0)
     _require_consistent(config, record)
     return config
+
+
+def _under_own_names(record: Record) -> Record:
+    content = dict(record.content)
+    for usual, own in _USUAL_NAMES.items():
+        value = content.get(usual)
+        if content.get(own) is None:
+            content[own] = value
+        elif value not in (None, content[own]):
+            record.refuse(usual, f"{own}, {content[own]}")
+    return replace(record, content=content)
 
 
 def _rotary(record: Record) -> int:

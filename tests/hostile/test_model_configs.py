@@ -119,6 +119,7 @@ ODD_CLIP = {
     ),
     "shared keys": (clip({"num_key_value_heads": 4}), "num_key_value_heads=4"),
     "a decoder across": (clip({"add_cross_attention": True}), "add_cross_attention=True"),
+    "padding that is hidden": (clip({"use_attention_mask": True}), "use_attention_mask=True"),
     "heads cut off": (clip(vision={"pruned_heads": {"0": [1]}}), "pruned_heads="),
     "weights of few bits": (clip(quantization_config={"bits": 4}), "quantization_config="),
 }

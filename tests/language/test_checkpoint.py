@@ -69,6 +69,15 @@ def test_gpt2s_own_file_says_little():
     assert lm_from_json({"model_type": "gptj"}) == KNOWN["EleutherAI/gpt-j-6b"]
 
 
+def test_sizes_may_have_the_names_that_other_models_give_them():
+    sizes = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    config = lm_from_json({"model_type": "gpt2", "max_position_embeddings": 32, **sizes})
+    assert (config.width, config.layers, config.heads, config.positions) == (96, 3, 4, 32)
+    assert lm_from_json({"model_type": "gpt2", "n_head": 4, "num_attention_heads": 4}).heads == 4
+    with pytest.raises(UserError, match=r"num_attention_heads=4 .* is not n_head, 12: "):
+        lm_from_json({"model_type": "gpt2", "n_head": 12, "num_attention_heads": 4})
+
+
 @pytest.mark.parametrize(
     ("name", "millions"),
     [
