@@ -17,9 +17,10 @@ REMEDY = "copy the tokenizer's files again from where its model came from"
 MOST_WORDS = 2**22
 LIMIT = 2**28
 """Bytes of a file."""
+UNLIMITED = 10**30
+"""The length that transformers writes of texts of any length."""
 
 _LONGEST = 1000  # letters of a word
-_UNLIMITED = 10**30  # what transformers writes for a tokenizer of texts of any length
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
 # Of the `model` in tokenizer.json: fields that may only have these values.
 _MODEL = {
@@ -125,8 +126,8 @@ def longest_text(settings: Record, shortest: int) -> int:
       settings: Of that file.
       shortest: The least that makes sense.
     """
-    longest = settings.number("model_max_length", low=shortest, default=_UNLIMITED)
-    return int(min(longest, _UNLIMITED))
+    longest = settings.number("model_max_length", low=shortest, default=UNLIMITED)
+    return int(min(longest, UNLIMITED))
 
 
 def added_words(record: Record) -> list[AddedWord]:

@@ -11,7 +11,7 @@ from typing import Any
 import ftfy
 import numpy as np
 
-from common.bpe import require_rows
+from common.bpe import UNLIMITED, require_rows
 from common.clip.tokenizer_files import config_of, read_tokenizer
 from common.errors import UserError
 from common.files import atomic_write, write_json
@@ -49,8 +49,8 @@ class Tokenizer:
         self.eos: int = tokenizer.eos_token_id
         self.pad: int = tokenizer.pad_token_id
         self.vocab_size: int = max(tokenizer.get_vocab().values()) + 1
-        # Files that name no length are read as "practically unlimited".
-        self.length = min(tokenizer.model_max_length, CLIP_LENGTH)
+        longest = tokenizer.model_max_length
+        self.length = longest if longest < UNLIMITED else CLIP_LENGTH
 
     @property
     def room(self) -> int:

@@ -41,6 +41,8 @@ def make_model(
     sizes: Architecture, modules: Modules, tokenizers: Tokenizers, params: Params, name: str
 ) -> StableDiffusion:
     """Return the model of the kind that its sizes are of; `name` is its fingerprint."""
+    for part, text in sizes.texts.items():
+        tokenizers[part].fit_into(text.positions)
     parts = (modules, tokenizers[FIRST], params, name)
     if isinstance(sizes, XLArchitecture):
         return StableDiffusionXL(*parts, tokenizers[SECOND], sizes.zeroes_negative)

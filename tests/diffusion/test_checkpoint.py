@@ -36,6 +36,21 @@ def test_round_trip(version, models, tmp_path):
     assert (loaded.image_size, loaded.latent_shape) == (16, (8, 8, 4))
 
 
+@pytest.mark.parametrize(("named", "length"), [(100, 100), (90, 90), (500, 100), (None, 77)])
+def test_prompts_are_filled_up_to_the_length_that_files_name(model, tmp_path, named, length):
+    """As diffusers' pipeline does; a text encoder of 248 positions is LongCLIP's."""
+    tower = model.text_tower
+    tower = tower.clone(config=dataclasses.replace(tower.config, positions=100))
+    table = np.resize(model.params["text"]["position_embedding"], (100, tower.config.width))
+    params = model.params | {"text": model.params["text"] | {"position_embedding": table}}
+    modules = dataclasses.replace(model.modules, text_tower=tower)
+    longer = dataclasses.replace(model, modules=modules, params=params)
+    save_stable_diffusion(longer, tmp_path)
+    edit(tmp_path / "tokenizer/tokenizer_config.json", model_max_length=named)
+    loaded = load_stable_diffusion(str(tmp_path), networks=False)
+    assert loaded.tokenizer(["a dog"]).shape == (1, length)
+
+
 def test_fingerprint_names_weights_and_configuration(model, directory):
     first = load_stable_diffusion(str(directory)).fingerprint
     assert load_stable_diffusion(str(directory)).fingerprint == first
