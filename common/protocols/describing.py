@@ -12,6 +12,7 @@ from typing import Any
 from common.errors import UserError
 from common.names import readable
 from common.text import counted, some, with_article
+from common.weights.fingerprint import text_digest
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "sentences": (
@@ -40,7 +41,9 @@ class Question:
     """One question about one class.
 
     Attributes:
-      custom_id: Told apart by this in files of answers, as in batches of chat services.
+      custom_id: Told apart by this in files of answers, as in batches of chat services. It is made
+        of the class and the text, so that no answer is taken for that of another class where a
+        data set has changed since.
       classname: As the data set spells it.
       text: What to ask.
     """
@@ -62,9 +65,9 @@ def questions_about(
       repeats: How often each is asked; answers differ.
     """
     return [
-        Question(f"{style}-{label}-{number}-{repeat}", name, form.format(it=_phrase(name, kind)))
-        for label, name in enumerate(classnames)
-        for number, form in enumerate(QUESTIONS[style])
+        Question(f"{style}-{text_digest(f'{name} {text}')}-{repeat}", name, text)
+        for name in dict.fromkeys(classnames)
+        for text in [form.format(it=_phrase(name, kind)) for form in QUESTIONS[style]]
         for repeat in range(repeats)
     ]
 

@@ -1,5 +1,6 @@
 import http.server
 import json
+import re
 import threading
 from typing import ClassVar
 
@@ -7,7 +8,13 @@ import pytest
 from PIL import Image
 
 from common.errors import UserError
-from common.protocols.describing import answer_of, merged_answers, pieces_of, questions_about
+from common.protocols.describing import (
+    QUESTIONS,
+    answer_of,
+    merged_answers,
+    pieces_of,
+    questions_about,
+)
 from tests.hostile import commands
 
 
@@ -18,6 +25,21 @@ def test_questions_have_articles_and_the_kind():
     assert len(questions_about(["a", "b"], "sentences", repeats=3)) == 2 * 5 * 3
     identities = {x.custom_id for x in questions_about(["a", "b"], "sentences", repeats=3)}
     assert len(identities) == 30
+
+
+@pytest.mark.parametrize("style", QUESTIONS)
+def test_an_answer_belongs_to_its_question_however_the_data_set_changes(style):
+    def ids(*classnames, kind=""):
+        return {
+            (x.classname, x.text, x.custom_id) for x in questions_about(classnames, style, kind)
+        }
+
+    fewer, more = ids("fox", "owl"), ids("ant", "owl", "fox", "owl")
+    assert fewer < more == ids("ant", "fox", "owl")
+    of_a_kind = {x[2] for x in ids("fox", "owl", kind="a type of animal")}
+    assert not of_a_kind & {x[2] for x in fewer}
+    # A batch of a chat service takes no more letters, and no others.
+    assert all(re.fullmatch("[a-z0-9-]{1,60}", x[2]) for x in more)
 
 
 @pytest.mark.parametrize(
