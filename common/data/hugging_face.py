@@ -19,6 +19,7 @@ from jaxtyping import Int
 from common.damage import cause
 from common.data.dataset import Dataset
 from common.data.folder import PARTS
+from common.data.label_names import require_same_names
 from common.data.parts import dataset_of_parts
 from common.data.places import is_folder, local_path
 from common.data.splits import ImageSplit
@@ -62,6 +63,8 @@ def open_hugging_face(where: str, holdout: int | None) -> Dataset:
         if isinstance(features[label], datasets.ClassLabel)
         else sorted({text for text in _values(tables["train"], label) if text is not None})
     )
+    if is_folder(source) and isinstance(features[label], datasets.ClassLabel):
+        require_same_names(datasets, source, config, label, classnames)
     encoded = datasets.Image(decode=False)
     parts = {
         part: _split(

@@ -64,6 +64,18 @@ def test_parquet_files(parquet):
     assert len({dataset.train.fingerprint, dataset.test.fingerprint}) == 2
 
 
+def test_parts_whose_labels_count_other_classes(parquet, library):
+    """The library keeps the names of one file and the numbers of all."""
+    spec = parquet(train=rows(0, 1, 1))
+    shorter = classes(library, label=library.ClassLabel(names=["dark"]))
+    parquet(shorter, test=rows(0, 0))
+    assert open_dataset(spec).test.labels.tolist() == [0, 0]
+    swapped = classes(library, label=library.ClassLabel(names=["light", "dark"]))
+    parquet(swapped, test=rows(0, 1))
+    with pytest.raises(UserError, match=r"the label 0 is 'light' in .*test-00000.* and 'dark' in"):
+        open_dataset(spec)
+
+
 def test_photos_in_folders_by_class(library, tmp_path, write_photo):
     for part, count in (("train", 2), ("test", 1)):
         for name, value in COLORS.items():
