@@ -2,6 +2,7 @@
 `karpathy:...`, `coco:...`; `FORMS` lists them.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from aape_jax.datasets.coco_files import (
     entries,
     photos,
     require_folder,
+    require_once,
 )
 from aape_jax.datasets.flickr import LAYOUTS, open_flickr
 from aape_jax.datasets.nocaps import DOMAINS, training_set, validation
 from aape_jax.datasets.question_set import split_of
+from aape_jax.datasets.worded import worded
 from common.data import ImageSplit
 from common.data.places import local_path
 from common.errors import UserError
@@ -31,6 +34,7 @@ from common.paths import place_text
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
+from common.records import Record
 from common.weights.fingerprint import text_digest
 
 POCKET_SIZES = {
@@ -110,26 +114,34 @@ def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
 
 
 def _karpathy(where: str) -> Parts:
-    file, comma, folder = where.partition(",")
+    name, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
-    root = local_path(folder)
+    file, root = local_path(name), local_path(folder)
     require_folder(root, "COCO's photos")
-    content = read_json(local_path(file), REMEDY)
-    listed = entries(content, local_path(file), "images", ("split", "filename", "sentences"))
+    content = read_json(file, REMEDY)
+    listed = entries(content, file, "images", ("split", "filename", "sentences"))
     parts = listed.texts("split")
+
+    def images(*wanted: str) -> dict[str, Record]:
+        rows = [listed.record(row) for row, part in enumerate(parts) if part in wanted]
+        names = [str(Path(x.text("filepath", default="")) / x.text("filename")) for x in rows]
+        require_once(names, "image", file)
+        return dict(zip(names, rows, strict=True))
+
+    images(*itertools.chain(*KARPATHY_PARTS.values()))  # None is in both parts.
 
     def read(part: str) -> Captioned:
         wanted = KARPATHY_PARTS[part]
-        images = [listed.record(row) for row, name in enumerate(parts) if name in wanted]
-        if not images:
+        if not (found := images(*wanted)):
             raise UserError(
                 f"{file} has no images of the part {part!r}: give Karpathy's file, whose images "
                 f"have a 'split' such as {wanted[0]!r}."
             )
-        paths = [root / x.text("filepath", default="") / x.text("filename") for x in images]
-        told = tuple(tuple(s.text("raw") for s in x.records("sentences")) for x in images)
-        return photos(paths, Path(file)), told
+        rows = ((x, s.text("raw")) for x in found for s in found[x].records("sentences"))
+        captions = worded(rows, file)
+        split = photos([root / image for image in found], file)
+        return split, tuple(captions.get(image, ()) for image in found)
 
     return read
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aape_jax.datasets.coco_files import Captioned, Parts, kind_of, photos, require_folder
+from aape_jax.datasets.worded import worded
 from common.data.folder import PARTS
 from common.data.places import local_path
 from common.errors import UserError
@@ -49,26 +50,6 @@ def open_by_image(where: str) -> Parts:
     return read
 
 
-def worded(rows: Iterable[tuple[str, str]], file: Path, part: str) -> dict[str, tuple[str, ...]]:
-    """Return the captions by image; those without a word are left out, and counted in a line.
-
-    Args:
-      rows: Images and captions, in the order of the file.
-      file: Named in the line.
-      part: It is said once, with the part "test".
-    """
-    captions: dict[str, list[str]] = {}
-    empty = 0
-    for image, caption in rows:
-        told = captions.setdefault(image, [])
-        if caption.strip():
-            told.append(caption)
-        empty += not caption.strip()
-    if empty and part == "test":
-        say(f"{empty} captions of {file} have no words and are left out.")
-    return {image: tuple(told) for image, told in captions.items()}
-
-
 def held_out(images: Sequence[str], file: Path, part: str) -> Sequence[str]:
     """Return the images of a part where a file has no split: its last tenth is tested.
 
@@ -98,7 +79,7 @@ def require_apart(train: Iterable[str], test: Iterable[str], file: Path) -> None
 
 def _part(content: Mapping[str, Any], file: Path, part: str) -> ByImage:
     if not content or not all(isinstance(listed, dict) for listed in content.values()):
-        captions = worded(_rows(content, file), file, part)
+        captions = worded(_rows(content, file), file, tell=part == "test")
         return {image: captions[image] for image in held_out([*captions], file, part)}
     parts = {
         name: content[key]
@@ -110,7 +91,7 @@ def _part(content: Mapping[str, Any], file: Path, part: str) -> ByImage:
     if "train" not in parts or test not in parts:
         raise UserError(f"{file} has the parts {some(content)}, not train and test: {_REMEDY}.")
     require_apart(parts["train"], parts[test], file)
-    return worded(_rows(parts[test if part == "test" else "train"], file), file, part)
+    return worded(_rows(parts[test if part == "test" else "train"], file), file)
 
 
 def _rows(content: Mapping[str, Any], file: Path) -> Iterable[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """What COCO's and VQA's annotation files have in common: lists of objects, and photos by name."""
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aape_jax.datasets.worded import worded
 from common.data import ImageSplit
 from common.data.places import is_file, is_folder
 from common.errors import UserError
@@ -105,11 +105,8 @@ def entries(content: Mapping[str, Any], file: Path, name: str, fields: Sequence[
 
 def captions_in(content: Mapping[str, Any], file: Path) -> Captions:
     """Return the captions of a file in COCO's layout, in its order."""
-    captions: dict[int | str, list[str]] = defaultdict(list)
     listed = entries(content, file, "annotations", ("image_id", "caption"))
-    for image, caption in zip(listed.ids("image_id"), listed.texts("caption"), strict=True):
-        captions[image].append(caption)
-    return {image: tuple(texts) for image, texts in captions.items()}
+    return worded(zip(listed.ids("image_id"), listed.texts("caption"), strict=True), file)
 
 
 def photos(paths: Sequence[Path], file: Path) -> ImageSplit:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from aape_jax.datasets.captions_by_image import ByImage, held_out, require_apart, worded
+from aape_jax.datasets.captions_by_image import ByImage, held_out, require_apart
 from aape_jax.datasets.coco_files import (
     REMEDY,
     Captioned,
@@ -26,6 +26,7 @@ from aape_jax.datasets.coco_files import (
     require_folder,
     require_once,
 )
+from aape_jax.datasets.worded import worded
 from common.data.passed_over import in_droppings
 from common.data.places import local_path
 from common.errors import UserError
@@ -92,7 +93,7 @@ def open_flickr(kind: str, where: str) -> Parts:
     lists = _lists(folder, layout)
 
     def read(part: str) -> Captioned:
-        captions = worded(((x.image, x.caption) for x in told), file, part)
+        captions = worded(((x.image, x.caption) for x in told), file, tell=part == "test")
         images = _listed(lists, captions, part) or held_out([*captions], file, part)
         first = _find(folder, images[0])
         if first is None:

@@ -39,7 +39,11 @@ MUTATIONS = (
         "many are tested", BY_IMAGE, "min(MOST, -(-len(images) // 10))", "len(images) // 2", TEST
     ),
     Mutation(
-        "captions without words", BY_IMAGE, "        if caption.strip():", "        if True:", TEST
+        "captions without words",
+        "aape_jax/datasets/worded.py",
+        "        if caption.strip():",
+        "        if True:",
+        TEST,
     ),
     Mutation(
         "images in both parts of a JSON file",

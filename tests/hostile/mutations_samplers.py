@@ -53,6 +53,13 @@ MUTATIONS = (
         "diffusion/test_schedule.py",
     ),
     Mutation(
+        "betas of a class without any",
+        "common/diffusion/betas.py",
+        "    if usual:\n        return usual",
+        "    if True:\n        return usual or _USUAL",
+        "diffusion/test_schedule.py",
+    ),
+    Mutation(
         "zero terminal SNR ignored",
         SCHEDULE,
         "        if self.rescale_betas_zero_snr:\n            root",

@@ -41,11 +41,28 @@ def test_flickrs_files_have_no_folders(tmp_path):
     assert found["train"].pictures.names[0].endswith("photos/a.png")
 
 
+def test_captions_without_words_are_left_out(tmp_path, capsys):
+    told = [{"raw": text} for text in ("a cat", "  ", "\n")]
+    found = karpathy(tmp_path, image(sentences=told), TEST)
+    assert found["train"].captions == (("a cat",),)
+    assert "2 captions of" in capsys.readouterr().out
+    annotations = [{"image_id": 1, "caption": text} for text in ("a cat", " ")]
+    assert captions_in({"annotations": annotations}, tmp_path) == {1: ("a cat",)}
+    assert "1 captions of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("part", ["test", "train", "restval"])
+def test_an_image_that_is_there_twice(tmp_path, part):
+    with pytest.raises(UserError, match=r"has the image all/b\.png twice"):
+        karpathy(tmp_path, image(), TEST, image("b.png", part))
+
+
 IMAGES = {
     "no split": (image(split=...), "number 0 of .* has no 'split'"),
     "no file": (image(filename=...), "has no 'filename'"),
     "no sentences": (image(sentences=...), "has no 'sentences'"),
     "sentences of nothing": (image(sentences=None), "has no 'sentences'"),
+    "sentences of spaces": (image(sentences=[{"raw": " "}]), "has no caption"),
     "an empty list of sentences": (image(sentences=[]), "has no caption"),
     "sentences as text": (image(sentences=["a cat"]), "sentences.0.=.* is not an object"),
     "a sentence without words": (image(sentences=[{"tokens": []}]), "lacks images.0..sentences"),
