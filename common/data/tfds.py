@@ -45,8 +45,8 @@ def open_tfds(name: str, holdout: int | None) -> Dataset:
 
     # Opened twice: only the set itself knows which of its features is the picture.
     features = next(iter(sources().values())).dataset_info.features
-    image_key = _only_key(name, features, tfds.features.Image)
-    label_key = _only_key(name, features, tfds.features.ClassLabel)
+    image_key = _key(name, features, tfds.features.Image, "image")
+    label_key = _key(name, features, tfds.features.ClassLabel, "label")
     encoded = sources(decoders={image_key: tfds.decode.SkipDecoding()})
     if "train" not in encoded:
         raise UserError(f"tfds:{name} has no train part (it has {', '.join(encoded)}).")
@@ -58,12 +58,15 @@ def open_tfds(name: str, holdout: int | None) -> Dataset:
     return dataset_of_parts(name, f"tfds:{name}", tuple(features[label_key].names), parts, holdout)
 
 
-def _only_key(name: str, features: Any, kind: type) -> str:
+def _key(name: str, features: Any, kind: type, usual: str) -> str:
+    """Return the only feature of a kind, or of several the one of the usual name."""
     keys = [key for key, feature in features.items() if isinstance(feature, kind)]
+    if usual in keys:
+        return usual
     if len(keys) != 1:
         raise UserError(
-            f"tfds:{name} has {len(keys)} features of type {kind.__name__}, but labelled "
-            "pictures have one: choose another set."
+            f"tfds:{name} has {len(keys)} features of type {kind.__name__} and none of them is "
+            f"called {usual!r}: choose another set."
         )
     return keys[0]
 

@@ -22,20 +22,27 @@ def tiny_set(tmp_path_factory):
         )
         pytest.importorskip("array_record", reason="array_record is not installed")
 
-        def prepare(name: str, parts: dict[str, int]) -> str:
-            features = tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(None, None, 3)),
-                    "label": tfds.features.ClassLabel(names=list(COLORS)),
-                }
-            )
+        def prepare(name: str, parts: dict[str, int], **others: str) -> str:
+            """Others are further features, by the feature that they are copies of."""
+            kinds = {
+                "image": tfds.features.Image(shape=(None, None, 3)),
+                "label": tfds.features.ClassLabel(names=list(COLORS)),
+            }
+            kinds |= {other: kinds[of] for other, of in others.items()}
+            features = tfds.features.FeaturesDict(kinds)
+
+            def examples(count: int):
+                for row, example in _examples(count):
+                    copies = {x: _png(99, 1) if of == "image" else 0 for x, of in others.items()}
+                    yield row, example | copies
+
             methods = {
                 "VERSION": tfds.core.Version("1.0.0"),
                 "_info": lambda self: tfds.core.DatasetInfo(builder=self, features=features),
                 "_split_generators": lambda self, downloads: {
-                    part: _examples(count) for part, count in parts.items()
+                    part: examples(count) for part, count in parts.items()
                 },
-                "_generate_examples": _examples,
+                "_generate_examples": examples,
             }
             # Every set is registered under its class's name for the rest of the process.
             builder = type(name.title(), (tfds.core.GeneratorBasedBuilder,), methods)
@@ -69,6 +76,15 @@ def test_reads_labelled_pictures_without_tensorflow(tiny_set):
     assert sorted(dataset.train.load(row).width for row in range(6)) == [1, 2, 3, 4, 5, 6]
     assert len({dataset.train.fingerprint, dataset.test.fingerprint}) == 2
     assert "tensorflow" not in sys.modules
+
+
+def test_the_usual_features_among_several(tiny_set):
+    """The pets have masks of pictures beside them, and species beside the breeds."""
+    more = {"mask": "image", "genus": "label", "above": "image"}
+    dataset = open_dataset(tiny_set("several", {"train": 4, "test": 2}, **more))
+    for row, label in enumerate(dataset.train.labels):
+        grey = list(COLORS.values())[label]
+        assert dataset.train.load(row).getpixel((0, 0)) == (grey,) * 3
 
 
 @pytest.mark.parametrize(
