@@ -71,7 +71,10 @@ def parts_as_coop(
     """Return CoOp's `{part: [[photo, label, class name], ...]}`, photos relative to a folder."""
 
     def row(index: int) -> list:
-        path = os.path.relpath(photos[index], folder)
+        photo = photos[index]
+        path = os.path.relpath(photo, folder)
+        if path.startswith(os.pardir):  # Out of a folder that is a link, it leads elsewhere.
+            path = os.path.relpath(photo.parent.resolve() / photo.name, folder.resolve())
         return [Path(path).as_posix(), int(labels[index]), classnames[labels[index]]]
 
     return {part: [row(int(index)) for index in rows] for part, rows in parts.items() if len(rows)}

@@ -72,6 +72,20 @@ def test_the_command_writes_what_coop_reads(folder, tmp_path):
     assert dataset.train.load(0).size == (128, 128)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_the_split_may_lie_in_a_folder_that_is_a_link(folder, tmp_path, named):
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "here").symlink_to(tmp_path / "far" / "away")
+    (tmp_path / "photos").symlink_to(folder)
+    out = tmp_path / "here" / "split.json"
+    done = commands.run(
+        "common.split", f"folder:{tmp_path / 'photos' if named else folder}", f"--out={out}"
+    )
+    assert done.status == 0, done.err
+    dataset = open_dataset(f"coop:{out}")
+    assert dataset.train.load(0).size == (128, 128)
+
+
 def test_two_sizes_of_a_photo_are_in_one_part(folder, tmp_path):
     root = tmp_path / "photos"
     (root / "a").mkdir(parents=True)
