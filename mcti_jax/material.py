@@ -30,7 +30,7 @@ from common.protocols.models import cache_of
 from mcti_jax.encoding import vae_posteriors
 from mcti_jax.mixed import NamedClasses, named_texts, require_others
 from mcti_jax.options import shots_of
-from mcti_jax.photos import open_own, open_photos, require_features_of
+from mcti_jax.photos import open_own, open_photos, require_features_of, require_photos
 from mcti_jax.picture_size import picture_size
 from mcti_jax.readers import require_same_width
 from mcti_jax.starts import names_tokens
@@ -141,9 +141,12 @@ def gather(config: ConfigDict) -> Material:
     """Load the models and open the photos.
 
     Raises:
-      UserError: A model or data set cannot be had, or the two models do not fit.
+      UserError: A model or data set cannot be had, or the two models do not fit, or a class has no
+        photo to learn from.
     """
-    return with_models(config, *open_own(config))
+    dataset, added = open_own(config)
+    require_photos(dataset)
+    return with_models(config, dataset, added)
 
 
 def with_models(

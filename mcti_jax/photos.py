@@ -7,8 +7,10 @@ from ml_collections import ConfigDict
 from common.clip import CLIP
 from common.data import FeatureDataset, FeatureSplit, ImageSplit, OpenedDataset, open_dataset
 from common.data.joined import join
+from common.data.selection import class_counts
 from common.data.templates import TEMPLATES
 from common.errors import UserError
+from common.text import some
 from mcti_jax.captions import captions_beside, prompts_of_photos
 
 
@@ -24,6 +26,21 @@ def open_own(config: ConfigDict) -> tuple[OpenedDataset, tuple[str, ...]]:
         dataset, added = join(dataset, further), further.classnames
     check_classes(dataset.classnames, config)
     return dataset, added
+
+
+def require_photos(dataset: OpenedDataset) -> None:
+    """Refuse classes without a photo to learn from, of which the parts of a set may differ.
+
+    Raises:
+      UserError: It names them.
+    """
+    counts = class_counts(dataset.train.labels, len(dataset.classnames))
+    lacking = [name for name, n in zip(dataset.classnames, counts, strict=True) if not n]
+    if lacking:
+        raise UserError(
+            f"{dataset.name} has no photo to learn {some(lacking)} from: add photos to its train "
+            "part, or take what has none out of its other parts."
+        )
 
 
 def open_photos(config: ConfigDict, spec: str) -> OpenedDataset:

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.data import Dataset
+from common.errors import UserError
 from mcti_jax import material
 from tests.mcti.noise import Noise, answer, encoders
 from tests.mcti.tiny import QUICK, settings
@@ -22,6 +24,15 @@ def gathered(loaded, tmp_path, monkeypatch):
     answer(monkeypatch, *loaded, train=4)
     config = settings(cache=str(tmp_path), shots=0, progress=False, resolution=SIZE)
     return material.gather(config)
+
+
+def test_a_class_without_photos_is_refused_before_models_are_loaded(monkeypatch):
+    pixels = np.zeros((2, 4, 4, 3), np.uint8)
+    test = pixels, [1, 1]
+    data = Dataset.from_arrays(pixels, [0, 2], ["a", "b", "c"], test=test, name="mine")
+    monkeypatch.setattr(material, "with_models", lambda *_: pytest.fail("models are loaded"))
+    with pytest.raises(UserError, match="mine has no photo to learn 'b' from: add photos"):
+        material.gather(settings(data=data.spec, shots=0))
 
 
 def reference_pixels(image, flip):
