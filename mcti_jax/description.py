@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from ml_collections import ConfigDict
 
+from common.data.few_shot import shortfall_row
 from common.text import counted
 from common.training.summary import unread_counts
 from mcti_jax.material import Material
@@ -46,6 +47,7 @@ def describe(
         "start": f"{config.start}: {counts}" if counts else config.start,
         "beside": f"{len(others)}: {_listed(others)}" if others else "",
         "learns from": f"{train} of {counted(material.found, 'photo')}{chosen}",
+        **shortfall_row(material.train, shots, names),
         "captions": f"of {counted(described, 'photo')}" if described else "",
         "passed over": material.passed_over,
         "kept for the test": tested,

@@ -12,6 +12,7 @@ from aape_jax.core.class_features import TEMPLATE
 from aape_jax.core.presets import class_kinds
 from aape_jax.core.summary import array_digest, encoders, evaluation_fingerprints
 from common.data import ImageSplit
+from common.data.few_shot import shortfall_row
 from common.data.passed_over import listed
 from common.evaluation.classification import nearest_by_cosine
 from common.training.summary import unread_counts
@@ -29,9 +30,11 @@ def summary(opened: ClassificationInputs) -> dict[str, str]:
     sentence_note = f", with {sentence_count} sentences" if sentence_count else ""
     unused = opened.available - used
     not_drawn = f"{unused} {kind}, for shots={config.shots}" if unused else ""
+    names = [name if row in classes else "" for row, name in enumerate(dataset.classnames)]
     return {
         "classes": f"{learned}{half}",
         "learns from": f"{used} of {opened.available} {kind} of these classes{sentence_note}",
+        **shortfall_row(opened.train, config.shots, names),
         "passed over": "; ".join(filter(None, (not_drawn, listed(dataset.passed_over)))),
         "kept for the test": tests_row(
             {prefix: f"{photos} of {count}" for prefix, (photos, count) in opened.sizes.items()}

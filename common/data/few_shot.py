@@ -9,6 +9,7 @@ from jaxtyping import Int
 from common.data.selection import class_counts, rows_by_class
 from common.data.splits import Split
 from common.errors import UserError
+from common.text import some
 
 
 def few_shot(split: Split, shots: int, seed: int) -> Split:
@@ -38,6 +39,19 @@ def shortfall(split: Split, shots: int, classnames: Sequence[str]) -> dict[str, 
     """Return the classes with fewer than `shots` examples, and how many they have."""
     counts = class_counts(split.labels, len(classnames))
     return {name: int(n) for name, n in zip(classnames, counts, strict=True) if n < shots}
+
+
+def shortfall_row(split: Split, shots: int, classnames: Sequence[str]) -> dict[str, str]:
+    """Return the row of a run's first table about a shortfall; none where there is no shortfall.
+
+    Args:
+      split: What a run learns from.
+      shots: Of each class; 0 for all, of which there is to be one.
+      classnames: Of all classes; an empty name stands for a class that is not learned.
+    """
+    fewer = shortfall(split, max(shots, 1), classnames)
+    named = [f"{name} {count}" for name, count in fewer.items() if name]
+    return {"fewer": f"{some(named, show=str)} in place of {max(shots, 1)}"} if named else {}
 
 
 @dataclass(frozen=True, eq=False)

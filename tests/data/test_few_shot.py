@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.data.few_shot import class_rows, few_shot, shortfall
+from common.data.few_shot import class_rows, few_shot, shortfall, shortfall_row
 from common.data.splits import FeatureSplit
 from common.errors import UserError
 
@@ -79,6 +79,10 @@ def test_shortfall_names_ragged_classes():
 
     assert shortfall(chosen, 5, ["a", "b", "c", "d"]) == {"c": 3, "d": 0}
     assert shortfall(chosen, 3, ["a", "b", "c"]) == {}
+    said = {"fewer": "c 3, d 0 in place of 5"}
+    assert shortfall_row(chosen, 5, ["a", "b", "c", "d"]) == said
+    assert shortfall_row(chosen, 5, ["a", "b", "", ""]) == {}
+    assert shortfall_row(chosen, 0, ["a", "b", "c", "d"]) == {"fewer": "d 0 in place of 1"}
 
 
 def test_class_rows_are_padded_with_rows_of_the_same_class():

@@ -102,6 +102,15 @@ def test_a_run_says_what_it_learns_from(changes, learned, kept, world):
     (summary,) = told
     assert summary["classes"] == "2: cat, dog"
     assert (summary["learns from"], summary["kept for the test"]) == (learned, kept)
+    assert "fewer" not in summary
+
+
+def test_a_run_says_which_classes_have_fewer_photos(world, tmp_path):
+    photos = shutil.copytree(world / "photos", tmp_path / "photos")
+    (photos / "dog" / "0.png").unlink()
+    told = []
+    MCTI(config_of(world, "shots=4,holdout=0", photos)).load(make_mesh(1, 1), told.append)
+    assert told[0]["fewer"] == "dog 3 in place of 4"
 
 
 @pytest.mark.parametrize(
