@@ -22,6 +22,9 @@ from common.weights.web_ui import IGNORE, unet_table, vae_table
 
 PREDICTIONS = ("epsilon", "v_prediction")
 _PARAMETERIZATION = re.compile(r"^\s*parameterization\s*:\s*[\"']?(\w+)", re.MULTILINE)
+_SCALING = re.compile(r"^\s*target\s*:\s*[\"']?[\w.]*denoiser_scaling\.(\w+)", re.MULTILINE)
+# Of XL: what stands there in place of `parameterization`.
+_SCALINGS = {"EpsScaling": "epsilon", "VScaling": "v_prediction"}
 
 Sizes = TypeVar("Sizes")
 Tensors = Mapping[str, np.ndarray]
@@ -89,9 +92,21 @@ def with_tables(
 
 
 def said_prediction(file: Path, asked: str | None) -> str | None:
-    """Return what a UNet predicts, as the YAML beside it says or as was asked; None: neither."""
+    """Return what a UNet predicts, as the YAML beside it says or as was asked; None: neither.
+
+    Raises:
+      UserError: The YAML scales the noise in another way.
+    """
     config = file.with_suffix(".yaml")
-    if config.is_file():
-        parameterization = _PARAMETERIZATION.search(read_text(config))
-        return "v_prediction" if parameterization and parameterization[1] == "v" else "epsilon"
-    return asked if asked in PREDICTIONS else None
+    if not config.is_file():
+        return asked if asked in PREDICTIONS else None
+    text = read_text(config)
+    if scaling := _SCALING.search(text):
+        if scaling[1] not in _SCALINGS:
+            raise UserError(
+                f"{scaling[1]} in {shown(config)} is not one of {', '.join(_SCALINGS)}, as in "
+                "Stable Diffusion XL: give such a model."
+            )
+        return _SCALINGS[scaling[1]]
+    parameterization = _PARAMETERIZATION.search(text)
+    return "v_prediction" if parameterization and parameterization[1] == "v" else "epsilon"

@@ -122,6 +122,21 @@ def test_what_it_predicts(model, tensors, tmp_path, entries, options, prediction
     assert (schedule.prediction_type, schedule.rescale_betas_zero_snr) == (prediction, rescaled)
 
 
+@pytest.mark.parametrize(("scaling", "prediction"), [("V", "v_prediction"), ("Eps", "epsilon")])
+def test_the_yaml_of_web_uis_says_what_is_predicted(model, tensors, tmp_path, scaling, prediction):
+    """They hold no `parameterization`, as AUTOMATIC1111's own sd_xl_v.yaml."""
+    file = write(model, tmp_path, tensors)
+    config = file.with_suffix(".yaml")
+    modules = "          target: sgm.modules.diffusionmodules"
+    weighting = f"      params:\n        weighting_config:\n{modules}.denoiser_weighting.X\n"
+    text = f"{weighting}        scaling_config:\n{modules}.denoiser_scaling.{{}}Scaling\n"
+    config.write_text(text.format(scaling))
+    assert open_single_file(file).architecture.schedule.prediction_type == prediction
+    config.write_text(text.format("EDM"))
+    with pytest.raises(UserError, match=r"EDMScaling in .*yaml' is not one of Eps"):
+        open_single_file(file)
+
+
 def test_sizes_of_the_published_model(tokenizer, tmp_path, monkeypatch):
     """From shapes alone: the zeros take no memory."""
     known = KNOWN["stabilityai/stable-diffusion-xl-base-1.0"]
