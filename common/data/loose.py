@@ -44,11 +44,13 @@ def _photos(source: str) -> list[Path]:
     return [path]
 
 
-def _below(folder: Path) -> list[Path]:
-    paths = []
+def _below(folder: Path, above: tuple[Path, ...] = ()) -> list[Path]:
+    here, paths = folder.resolve(), []
+    if here in above:  # A link leads back up.
+        return []
     for entry in entries(folder):
         if is_folder(entry):
-            paths += _below(entry)
+            paths += _below(entry, (*above, here))
         elif is_photo(entry):
             paths.append(entry)
     return paths

@@ -76,6 +76,12 @@ def test_folders_lists_and_files_are_found_in_order(folder, tmp_path, monkeypatc
     assert loose_photos(["-"]) == (everything[1], everything[0])
 
 
+def test_a_link_to_a_folder_above_adds_no_photo(folder):
+    found = loose_photos([str(folder)])
+    (folder / "inner" / "up").symlink_to("..")
+    assert loose_photos([str(folder)]) == found
+
+
 def test_what_is_no_photo_is_refused_in_a_sentence(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     lines = tmp_path / "list.txt"
