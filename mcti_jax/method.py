@@ -18,6 +18,7 @@ from common.attention import choose_attention
 from common.checks import check_unread
 from common.clip import CLIP
 from common.config import changed
+from common.data.shared import say_shared
 from common.data.templates import TEMPLATES
 from common.diffusion import StableDiffusion
 from common.paths import AnyPath
@@ -118,6 +119,7 @@ class MCTI(Method):
                 "which the class feature comes from; class_tower=sd reads it from the former."
             )
         self.material.encode_all()
+        say_shared(self.material.train, self.material.test)
         self.first = begin(config, self.material, self.known)
         additions = Additions(self.first, self.material.named_texts, captioned)
         labels, encoded = self.material.train.labels, self.material.encoded

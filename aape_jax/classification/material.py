@@ -14,6 +14,7 @@ from aape_jax.classification.inputs import AnySplit, ClassificationInputs, open_
 from aape_jax.classification.testsets import TestSet, encode, encode_target, own_sets
 from common.clip import CLIP
 from common.data import ImageSplit
+from common.data.shared import say_shared
 from common.photos.broken import named_together
 from common.protocols.models import cache_of
 
@@ -76,6 +77,7 @@ def encode_all(opened: ClassificationInputs) -> Material:
         if val is not None:
             learned = {"": opened.learned}
             (validation,) = own_sets(clip, val, dataset.classnames, bank, learned, cache).values()
+    say_shared(train, *_tested(opened))
     return Material(
         clip=clip,
         classnames=dataset.classnames,

@@ -123,6 +123,12 @@ def test_data_that_leave_nothing_to_learn(tmp_path, name):
         gather(settings(tmp_path, arg, write(tmp_path, "own", names, labels)))
 
 
+def test_what_is_learned_from_and_measured_on_is_said(tmp_path, capsys):
+    gather(settings(tmp_path, data=write(tmp_path, "own", NAMES[:3], [0, 1, 2])))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 of 3 test examples also learned from, e.g. row 0, which is row 0: " in said
+
+
 def test_a_half_that_cannot_be_measured_is_said(tmp_path):
     spec = write(tmp_path, "own", NAMES[:3], [0, 1, 2, 0, 1, 2])
     material = gather(settings(tmp_path, "subsample=base", spec))

@@ -113,6 +113,14 @@ def test_a_run_says_which_classes_have_fewer_photos(world, tmp_path):
     assert told[0]["fewer"] == "dog 3 in place of 4"
 
 
+def test_a_run_says_which_photos_it_learns_from_and_is_measured_on(world, tmp_path, capsys):
+    photos = shutil.copytree(world / "photos", tmp_path / "photos")
+    shutil.copy(photos / "cat" / "0.png", photos / "cat" / "3.png")
+    MCTI(config_of(world, photos=photos)).load(make_mesh(1, 1))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 2 test examples also learned from, e.g. cat/3.png, which is cat/0.png: " in said
+
+
 @pytest.mark.parametrize(
     "broken",
     [("dog/3.png",), ("cat/3.png", "dog/3.png"), ("cat/0.png",), ("cat/1.png", "dog/3.png")],
