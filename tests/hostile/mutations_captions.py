@@ -11,6 +11,13 @@ BY_IMAGE = "aape_jax/datasets/captions_by_image.py"
 TEST = "aape/test_captioned_sets.py"
 
 MUTATIONS = (
+    Mutation(
+        "an image twice in Karpathy's file",
+        "aape_jax/datasets/caption_set.py",
+        '        require_once(names, "image", file)\n',
+        "",
+        "hostile/test_caption_files.py",
+    ),
     Mutation("tested on what is learned from", COCO, '"test": "val"', '"test": "train"', TEST),
     Mutation("images twice", COCO, '    require_once(ids, "image", file)\n', "", TEST),
     Mutation(

@@ -9,6 +9,20 @@ CHEAP = "hostile/test_cheap_checks.py"
 
 MUTATIONS = (
     Mutation(
+        "test photos that are learned from",
+        "common/data/shared.py",
+        "if digest in learned]",
+        "if digest not in learned]",
+        "data/test_shared.py",
+    ),
+    Mutation(
+        "a class without photos",
+        "mcti_jax/material.py",
+        "    require_photos(dataset)\n",
+        "",
+        "mcti/test_material.py",
+    ),
+    Mutation(
         "measured on what was learned from",
         "common/data/further.py",
         "if digest not in seen]",

@@ -9,6 +9,34 @@ PRECISION = "test_precision.py"
 XL = "diffusion/test_xl.py"
 
 MUTATIONS = (
+    Mutation(
+        "pixels-of-transformers-5",
+        "common/clip/families/hugging_face.py",
+        "        if images.content:",
+        "        if not images:",
+        "clip/test_checkpoint.py",
+    ),
+    Mutation(
+        "sizes-of-a-gpt-by-other-names",
+        "common/language/hugging_face.py",
+        "            content[own] = value",
+        "            content[own] = None",
+        "language/test_checkpoint.py",
+    ),
+    Mutation(
+        "texts-of-77-tokens-at-most",
+        "common/clip/tokenizer.py",
+        "self.length = longest if longest < UNLIMITED else CLIP_LENGTH",
+        "self.length = min(longest, CLIP_LENGTH)",
+        "diffusion/test_checkpoint.py",
+    ),
+    Mutation(
+        "noise-for-velocity-in-xl",
+        "common/diffusion/file_parts.py",
+        "    if scaling := _SCALING.search(text):",
+        "    if scaling := None:",
+        "diffusion/test_xl_file.py",
+    ),
     Mutation("words-without-rows", "common/bpe.py", "if words > rows:", "if False:", TOKENIZERS),
     Mutation(
         "words-without-rows-in-diffusion",

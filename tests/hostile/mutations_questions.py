@@ -68,6 +68,13 @@ MUTATIONS = (
         DESCRIBING,
     ),
     Mutation(
+        "answers for classes of the same number",
+        "common/protocols/describing.py",
+        "{text_digest(f'{name} {text}')}",
+        "{list(classnames).index(name)}-{len(text)}",
+        DESCRIBING,
+    ),
+    Mutation(
         "what has an answer is asked again",
         "common/describe.py",
         "missing = [question for question in questions if question.custom_id not in answers]",
