@@ -169,7 +169,7 @@ def _noisy_plus_plus(
     twice = alpha_after * (1 - lost / step)
     thrice = alpha_after * ((lost - step) / step**2 - 0.5)
     keep = (alpha_after * after) / (alpha_now * now) * (after / now)
-    noise = alpha_after * after * np.sqrt(lost)
+    noise = alpha_after * after * _root(lost)
     return keep, (once, _second(once, twice, solver, orders), thrice), noise
 
 
@@ -178,9 +178,14 @@ def _noisy_plain(
 ) -> tuple[Column, Weights, Column | None]:
     keep, weights, _ = _plain(sigmas, solver, orders)
     now, after = sigmas[:-1], sigmas[1:]
-    noise = signal(after) * after * np.sqrt(np.expm1(2 * (np.log(now) - np.log(after))))
+    noise = signal(after) * after * _root(np.expm1(2 * (np.log(now) - np.log(after))))
     once, twice, thrice = (2 * weight for weight in weights)
     return keep, (once, twice, thrice), noise
+
+
+def _root(variance: Column) -> Column:
+    # A last step to the sigma where it stands has no length, up to rounding either way.
+    return np.sqrt(np.maximum(variance, 0))
 
 
 _SOLVERS = {

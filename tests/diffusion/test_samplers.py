@@ -89,6 +89,17 @@ def test_which_samplers_add_noise_and_every_step_its_own():
     assert effects[2] == 0  # nothing is added after the last call
 
 
+@pytest.mark.parametrize("kind", ["karras", "exponential", "beta"])
+@pytest.mark.parametrize("algorithm", ["dpmsolver", "sde-dpmsolver", "sde-dpmsolver++"])
+def test_a_last_step_that_stands_still_is_laid_out(algorithm, kind):
+    file = {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": algorithm}
+    chosen = schedule(**file, final_sigmas_type="sigma_min", **{f"use_{kind}_sigmas": True})
+    plan = samplers.make_plan(chosen, "checkpoint", 20)
+    np.testing.assert_allclose(plan.following.latents[-1], 1, rtol=1e-6)
+    np.testing.assert_allclose(plan.following.estimates[-1], 0, atol=1e-6)
+    np.testing.assert_allclose(plan.noise[-1], 0, atol=1e-4)
+
+
 def test_the_model_is_traced_once():
     calls = []
 

@@ -94,6 +94,18 @@ OPTIONS = {
         if (algorithm, order) != ("sde-dpmsolver", 3)
     },
     **{
+        f"{algorithm} {kind} {final}": file(
+            DPM, algorithm_type=algorithm, final_sigmas_type=final, **{kind: True}
+        )
+        for algorithm, final in (
+            ("dpmsolver", "sigma_min"),
+            ("sde-dpmsolver", "sigma_min"),
+            ("sde-dpmsolver++", "sigma_min"),
+            ("sde-dpmsolver++", "zero"),
+        )
+        for kind in ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
+    },
+    **{
         f"{DPM} {first} {second}": file(
             DPM,
             solver_order=3,
