@@ -108,7 +108,7 @@ class MCTI(Method):
         self._plan(sd, clip, len(classnames), mesh, learned)
         check_options(config, sd)
         check_preview(config, sd, classnames, self.layout.learned)
-        captioned = captions_of(config, self.material.train)
+        captioned = captions_of(config, self.material.train, classnames)
         tell(describe(config, self.material, self.known, self.layout.kept, captioned))
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
         networks = self.objective.networks

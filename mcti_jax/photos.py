@@ -12,6 +12,7 @@ from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.text import some
 from mcti_jax.captions import captions_beside, prompts_of_photos
+from mcti_jax.formats import token_words
 
 
 def open_own(config: ConfigDict) -> tuple[OpenedDataset, tuple[str, ...]]:
@@ -58,7 +59,9 @@ def open_photos(config: ConfigDict, spec: str) -> OpenedDataset:
     return dataset
 
 
-def captions_of(config: ConfigDict, train: ImageSplit | FeatureSplit) -> tuple[str, ...]:
+def captions_of(
+    config: ConfigDict, train: ImageSplit | FeatureSplit, classnames: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the prompt of each photo from the caption beside it; nothing if none is asked for.
 
     Raises:
@@ -72,7 +75,8 @@ def captions_of(config: ConfigDict, train: ImageSplit | FeatureSplit) -> tuple[s
             f"captions=true finds no caption beside a photo of {config.data!r}: write what "
             "PHOTO.jpg shows into PHOTO.txt, or leave it out."
         )
-    return prompts_of_photos(captions, train.names, TEMPLATES[config.templates][0])
+    template, words = TEMPLATES[config.templates][0], token_words(classnames)
+    return prompts_of_photos(captions, train.names, template, words)
 
 
 def require_features_of(clip: CLIP, split: ImageSplit | FeatureSplit, config: ConfigDict) -> None:

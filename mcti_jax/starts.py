@@ -212,5 +212,6 @@ def _require_fitting(token: LearnedToken, config: ConfigDict, fingerprint: str, 
         model = token.metadata.get("base_model", "another model")
         raise UserError(
             f"{token.token} of start={config.start!r} was learned for {model} "
-            f"({theirs}), not for model={config.model!r} ({fingerprint}): give that model."
+            f"({theirs}), not for model={config.model!r} ({fingerprint}): give that model, in the "
+            "dtype that it had there; dtype=auto is float32 on a CPU and bfloat16 elsewhere."
         )

@@ -41,7 +41,8 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
     Args:
       text: A prompt.
       words: What was learned, e.g. `<dog2>` and `bad-hands-5`.
-      others: Words in brackets that stay as they are, such as a tokenizer's own.
+      others: Words in brackets that stay as they are, such as a tokenizer's own; of one that was
+        learned as well, what was learned counts.
 
     Raises:
       UserError: A word in brackets is not among `words`, or may be either of two.
@@ -53,7 +54,7 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
         matches += bare(normal, end, match.start())
         end = match.end()
         typed = text[origin[match.start()] : origin[end]]
-        if typed not in others:
+        if typed in words or typed not in others:
             matches.append(WordMatch(match.start(), end, _lookup(typed, words)))
     matches += bare(normal, end, len(normal))
     return [WordMatch(origin[match.start], origin[match.end], match.word) for match in matches]

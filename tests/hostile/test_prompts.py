@@ -85,6 +85,11 @@ def test_words_of_the_tokenizer_stay():
     assert find_words("<sks> <dog>", WORDS, others=("<sks>",))[0].word == "<dog>"
 
 
+def test_a_word_that_is_learned_counts_before_the_tokenizers_own():
+    (match,) = find_words("a <dog>", WORDS, others=("<dog>",))
+    assert match.word == "<dog>"
+
+
 def test_many_words_are_not_all_listed():
     with pytest.raises(UserError, match="and 80 more") as caught:
         found("<fox>", tuple(f"<w{n}>" for n in range(100)))

@@ -29,6 +29,13 @@ def test_a_caption_follows_the_template_or_is_the_prompt():
         prompts_of_photos(("", "{} and {}"), "ab", TEMPLATE)
 
 
+def test_a_caption_names_no_learned_word():
+    captions, words = (">_< and <fox>", "a photo of <My_Mug> and {}"), ("<my-mug>", "<mug>")
+    with pytest.raises(UserError, match=r"caption of b names <My_Mug>, but .* at \{\} alone"):
+        prompts_of_photos(captions, "ab", TEMPLATE, words)
+    assert prompts_of_photos(captions, "ab", TEMPLATE, ("<cup>",))[1] == captions[1]
+
+
 def test_captions_lie_beside_photos(tmp_path):
     for name in ("cat/1.jpg", "cat/2.png", "dog/1.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -41,6 +48,9 @@ def test_captions_lie_beside_photos(tmp_path):
     expected = (TEMPLATE, "a {} on a chair", f"{TEMPLATE}, im Schnee")
     assert captions_of(config, train) == expected
     assert captions_of(settings(), train) == ()
+    (tmp_path / "cat/2.txt").write_text("a <cat>", encoding="utf-8")
+    with pytest.raises(UserError, match=r"caption of cat/2\.png names <cat>"):
+        captions_of(config, train, ("cat", "dog"))
     (tmp_path / "cat/2.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"2\.txt"):
         captions_beside(train)

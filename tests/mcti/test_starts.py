@@ -65,7 +65,11 @@ class TestTokensOfAFolder:
         [
             ([("<hat>", {}), ("<cup>", {})], {}, r"tokens of 'cup', 'hat' and none of the classes"),
             ([("<mug>", {})], {"vectors": 2}, "has 1 vector and vectors=2: give vectors=1"),
-            ([("<mug>", {"fingerprint": "b" * 16, "base_model": "x"})], {}, "was learned for x"),
+            (
+                [("<mug>", {"fingerprint": "b" * 16, "base_model": "x"})],
+                {},
+                "learned for x .* dtype",
+            ),
             ([], {}, "no learned tokens|holds no"),
         ],
         ids=["no class", "vectors", "model", "nothing"],
