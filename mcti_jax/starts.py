@@ -90,14 +90,16 @@ def learned_before(
     require_usable(tokens, widths, config.model)
     for token in tokens:
         _require_fitting(token, config, fingerprint, text)
-    by_class = {_class_key(token): token for token in tokens}
-    words = zip(classnames, token_words(classnames), strict=True)
-    found = {
-        number: by_class[key]
-        for number, (name, word) in enumerate(words)
-        for key in (name, word_key(word))
-        if key in by_class
-    }
+    by_class: dict[str, list[LearnedToken]] = {}
+    for token in sorted(tokens, key=_class_number):
+        by_class.setdefault(_class_key(token), []).append(token)
+    found: dict[int, LearnedToken] = {}
+    for number, (name, word) in enumerate(zip(classnames, token_words(classnames), strict=True)):
+        for key in (name, word_key(word)):
+            if alike := by_class.get(key):
+                # Of two classes of one name (ImageNet has two cranes) each has its own.
+                found[number] = alike[min(classnames[:number].count(name), len(alike) - 1)]
+                break
     if not found and len(tokens) == 1 and "class" not in tokens[0].metadata:
         return dict.fromkeys(range(len(classnames)), tokens[0])
     if not found:
@@ -195,6 +197,11 @@ def whole_words(tokenizer: Tokenizer, rows: int) -> list[int]:
     plain = [n for n in numbers if words[n].isalpha() and len(words[n]) >= _SHORTEST_WORD]
     encoded = tokenizer.encode_all([words[n] for n in plain])
     return [n for n, ids in zip(plain, encoded, strict=True) if list(ids) == [n]]
+
+
+def _class_number(token: LearnedToken) -> int:
+    number = token.metadata.get("class_index", "")
+    return int(number) if number.isdecimal() else 0
 
 
 def _class_key(token: LearnedToken) -> str:

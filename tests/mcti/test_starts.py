@@ -14,7 +14,7 @@ from common.data import FeatureDataset, FeatureSplit, open_dataset
 from common.data.joined import join
 from common.diffusion import load_stable_diffusion
 from common.errors import UserError
-from mcti_jax.formats import LearnedToken, read_tokens, write_token
+from mcti_jax.formats import LearnedToken, read_tokens, token_words, write_token
 from mcti_jax.material import gather
 from mcti_jax.readers import readers_of
 from mcti_jax.starts import (
@@ -52,6 +52,15 @@ class TestTokensOfAFolder:
         assert {number: float(each.vectors[0, 0]) for number, each in found.items()} == {0: 1, 2: 2}
         first = first_vectors(found, np.zeros((3, 1, WIDTH)))
         np.testing.assert_array_equal(first[:, 0, 0], [1, 0, 2])
+
+    @pytest.mark.parametrize("names", [("crane", "cat", "crane"), ("red dog", "cat", "red-dog")])
+    def test_classes_of_one_name_or_word_have_a_token_each(self, tmp_path, names):
+        for number, (name, word) in enumerate(zip(names, token_words(names), strict=True)):
+            facts = {"class": name, "class_index": str(number)}
+            write_token(tmp_path, token(word, number + 1.0, **facts), "diffusers")
+        config = settings(start=str(tmp_path))
+        found = learned_before(config, names, (WIDTH,), MODEL)
+        assert [float(found[number].vectors[0, 0]) for number in range(3)] == [1, 2, 3]
 
     def test_one_of_no_class_is_where_all_begin(self, tmp_path):
         write_token(tmp_path, token("<style>", 4.0), "kohya")
