@@ -41,6 +41,8 @@ _HARMLESS = (
     *((module, name) for module in ("builtins", "__builtin__") for name in _TYPES),
     ("collections", "defaultdict"),
     ("collections", "Counter"),
+    # The learned words of textual inversion's own code lie in one.
+    ("torch.nn.modules.container", "ParameterDict"),
 )
 _NESTS = ("state_dict", "model_state_dict")
 _STORAGES = {

@@ -11,6 +11,7 @@ from common.diffusion.words import BRACKETED, word_key
 from common.errors import UserError
 from common.paths import AnyPath, as_path, on_disk
 from common.text import counted, some
+from common.weights.pickles import Placeholder
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, is_word, require_widths, token_word
@@ -34,11 +35,11 @@ def read_tokens(path: AnyPath | str) -> list[LearnedToken]:
     """Read a file of learned tokens, or every such file of a directory.
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
-    the web UI's `.pt`, kohya's safetensors (`emb_params`), and for Stable Diffusion XL files with
-    one word's `clip_l` and `clip_g`. A directory without such
-    files may hold one sub-directory per class; where diffusers' trainer gave one word to several
-    of them, as the paper's code does, the tokens are called by their sub-directories. Of what it
-    saved on the way only the last is read. Reading runs no code from the files.
+    the `.pt` of web UIs and of textual inversion's own code, kohya's safetensors (`emb_params`),
+    and for Stable Diffusion XL files with one word's `clip_l` and `clip_g`. A directory without
+    such files may hold one sub-directory per class; where diffusers' trainer gave one word to
+    several of them, as the paper's code does, the tokens are called by their sub-directories. Of
+    what it saved on the way only the last is read. Reading runs no code from the files.
 
     Args:
       path: A file or a directory.
@@ -105,6 +106,8 @@ def _token_files(path: AnyPath) -> list[AnyPath]:
 
 def _from_web_ui(file: AnyPath, loaded: Mapping[str, object]) -> list[LearnedToken]:
     params = loaded["string_to_param"]
+    if isinstance(params, Placeholder):  # A ParameterDict, in textual inversion's own code.
+        params = params.get("_parameters")
     if not isinstance(params, dict) or len(params) != 1:
         raise UserError(f"{str(file)!r} must hold exactly one embedding under string_to_param.")
     keys = {"token": "name", "step": "step", "base_model": "sd_checkpoint_name"}

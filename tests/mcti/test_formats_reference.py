@@ -106,6 +106,16 @@ def test_web_ui_file_written_by_torch(tmp_path):
     np.testing.assert_array_equal(read.vectors, token.vectors)
 
 
+def test_file_of_textual_inversions_own_code(tmp_path):
+    token = token_of(2)
+    words = torch.nn.ParameterDict({"*": torch.nn.Parameter(torch.from_numpy(token.vectors))})
+    content = {"string_to_token": {"*": torch.tensor(265)}, "string_to_param": words}
+    torch.save(content, tmp_path / "toy.pt")
+    [read] = read_tokens(tmp_path)
+    assert (read.token, read.spellings, read.metadata) == ("<toy>", ("toy",), {})
+    np.testing.assert_array_equal(read.vectors, token.vectors)
+
+
 def test_row_of_a_table_written_by_torch(tmp_path):
     """The reference implementation saves such a view: the file holds the whole table."""
     table = torch.randn(50, WIDTH)
