@@ -15,7 +15,7 @@ from common.weights.pickles import Placeholder
 from common.weights.safetensors_file import read_safetensors
 from common.weights.torch_archive import unpickle_torch_archive
 from mcti_jax.formats.tokens import LearnedToken, is_word, require_widths, token_word
-from mcti_jax.formats.trainer_files import called_by_folders, finished
+from mcti_jax.formats.trainer_files import called_by_folders, finished, halves_joined
 from mcti_jax.widths import KEYS, join
 
 _TORCH_SUFFIXES = (".bin", ".pt")
@@ -24,6 +24,8 @@ _SUFFIXES = (".safetensors", *_TORCH_SUFFIXES)
 _BOTH = "clip_l and clip_g"
 # Keys under which other trainers store vectors without saying their word.
 _NAMELESS = ("emb_params", "*", _BOTH)
+# What trainers of pivotal tuning call the two.
+_OTHER_KEYS = {f"text_encoders_{number}": key for number, key in enumerate(KEYS)}
 # What fits a CLIP prompt between its start and its end.
 _MOST_VECTORS = 75
 _WIDEST = 2**14
@@ -36,10 +38,11 @@ def read_tokens(path: AnyPath | str) -> list[LearnedToken]:
 
     Understood are safetensors and `.bin` files with one tensor per word (one word or many),
     the `.pt` of web UIs and of textual inversion's own code, kohya's safetensors (`emb_params`),
-    and for Stable Diffusion XL files with one word's `clip_l` and `clip_g`. A directory without
-    such files may hold one sub-directory per class; where diffusers' trainer gave one word to
-    several of them, as the paper's code does, the tokens are called by their sub-directories. Of
-    what it saved on the way only the last is read. Reading runs no code from the files.
+    and for Stable Diffusion XL files with one word's `clip_l` and `clip_g`, or in a directory the
+    two files of diffusers' trainer. A directory without such files may hold one sub-directory per
+    class; where that trainer gave one word to several of them, as the paper's code does, the
+    tokens are called by their sub-directories. Of what it saved on the way only the last is read.
+    Reading runs no code from the files.
 
     Args:
       path: A file or a directory.
@@ -52,7 +55,7 @@ def read_tokens(path: AnyPath | str) -> list[LearnedToken]:
     origin: dict[str, AnyPath] = {}
     tokens = []
     read = [(file, token) for file in finished(_token_files(path)) for token in read_file(file)]
-    for file, token in called_by_folders(read):
+    for file, token in called_by_folders(halves_joined(read)):
         key = word_key(token.token)
         if key in origin:
             raise UserError(
@@ -143,7 +146,10 @@ def _from_tensors(
 
 def _words(file: AnyPath, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, ...]]:
     """Return the vectors of each word, for each text encoder that it has them for."""
-    vectors = {key: _vectors(file, str(key), tensor) for key, tensor in tensors.items()}
+    vectors = {
+        _OTHER_KEYS.get(key, key): _vectors(file, str(key), tensor)
+        for key, tensor in tensors.items()
+    }
     if not set(KEYS) & set(vectors):
         return {key: (part,) for key, part in vectors.items()}
     if set(vectors) != set(KEYS):

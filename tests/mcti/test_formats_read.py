@@ -124,6 +124,15 @@ def test_embedding_for_two_text_encoders(suffix, tmp_path):
         require_usable([token], (2048,), "sd")
 
 
+def test_embedding_of_pivotal_tuning(tmp_path):
+    towers = xl_tensors()
+    keys = ("text_encoders_1", "text_encoders_0")
+    save_file(dict(zip(keys, reversed(towers.values()), strict=True)), tmp_path / "toy.safetensors")
+    [token] = read_tokens(tmp_path)
+    assert (token.token, token.widths) == ("<toy>", (768, 1280))
+    np.testing.assert_array_equal(token.vectors, np.concatenate([*towers.values()], axis=1))
+
+
 @pytest.mark.parametrize(
     ("tensors", "sentence"),
     [
@@ -234,6 +243,43 @@ def test_of_what_was_saved_on_the_way_the_last_is_read(tmp_path):
         write_saved(tmp_path, step, name=f"learned_embeds-steps-{step}.bin")
     [token] = read_tokens(tmp_path)
     assert token.vectors[0, 0] == 1500
+
+
+def write_halves(folder, word="<toy>", step="", vectors=(2, 2)):
+    """What diffusers' trainer for XL leaves: a file for each text encoder."""
+    names = (f"learned_embeds{step}.bin", f"learned_embeds_2{step}.bin")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count, width in zip(names, vectors, (768, 1280), strict=True):
+        content = {word: np.full((count, width), len(step) + width, np.float32)}
+        write_bytes(folder / name, torch_archive(content))
+
+
+def test_both_files_of_the_trainer_for_xl_are_one_word(tmp_path):
+    for name in ("cup", "mug"):
+        write_halves(tmp_path / name)
+        write_halves(tmp_path / name, step="-steps-500")
+    tokens = read_tokens(tmp_path)
+    assert [token.token for token in tokens] == ["<cup>", "<mug>"]
+    for token in (*tokens, *read_tokens(tmp_path / "cup")):
+        assert (token.widths, token.vectors.shape) == ((768, 1280), (2, 2048))
+        np.testing.assert_array_equal(token.by_encoder["clip_l"], 768)
+        np.testing.assert_array_equal(token.by_encoder["clip_g"], 1280)
+
+
+def test_files_for_xl_that_do_not_belong_together(tmp_path):
+    write_halves(tmp_path / "a", vectors=(2, 3))
+    with pytest.raises(UserError, match="hold 2 and 3 vectors of <toy>"):
+        read_tokens(tmp_path / "a")
+    write_halves(tmp_path / "c")
+    content = (tmp_path / "c/learned_embeds.bin").read_bytes()
+    write_bytes(tmp_path / "c/learned_embeds.pt", content)
+    with pytest.raises(UserError, match="both claim the word <c>"):
+        read_tokens(tmp_path / "c")
+    write_halves(tmp_path / "b", step="-steps-500")
+    write_halves(tmp_path / "b", step="-steps-1000")
+    (tmp_path / "b/learned_embeds_2-steps-1000.bin").unlink()
+    with pytest.raises(UserError, match="both claim the word <b>"):
+        read_tokens(tmp_path / "b")
 
 
 def test_words_of_their_own_are_kept(tmp_path):
