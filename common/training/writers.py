@@ -88,7 +88,7 @@ class MetricWriter:
         if path.stat().st_size > length:
             os.truncate(path, length)
         self._lines = path.open("a", encoding="utf-8")
-        self._events = _Events(self._files.folder, step + 1 if step else 0)
+        self._events = _Events(self._files.folder, step + 1)
 
     def __enter__(self) -> "MetricWriter":
         return self
@@ -153,7 +153,7 @@ class _Events:
 
     Args:
       folder: Where the file goes.
-      forget: The step from which TensorBoard is to forget what other files hold; 0 for nothing.
+      forget: The step from which TensorBoard is to forget what other files hold.
     """
 
     def __init__(self, folder: Path, forget: int) -> None:
@@ -164,8 +164,7 @@ class _Events:
 
         self._summary, self._event = summary, Event
         self._file = EventsWriter(str(folder / "events"))
-        if forget:
-            self._write(forget, session_log=SessionLog(status=SessionLog.START))
+        self._write(forget, session_log=SessionLog(status=SessionLog.START))
 
     def scalar(self, step: int, name: str, value: float | int) -> None:
         self._write(step, summary=self._summary.scalar(name, value))

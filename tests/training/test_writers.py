@@ -95,8 +95,9 @@ def test_tensorboard_sees_numbers_and_pictures(tmp_path):
     assert (shown["grid"][1].image.height, shown["grid"][1].image.width) == (4, 5)
 
 
-def test_tensorboard_forgets_what_is_written_again(tmp_path):
-    with MetricWriter(tmp_path, step=7) as writer:
+@pytest.mark.parametrize("step", [0, 7])  # 0: it was killed before its first checkpoint
+def test_tensorboard_forgets_what_is_written_again(tmp_path, step):
+    with MetricWriter(tmp_path, step=step) as writer:
         writer.write(8, {"loss": 0.5})
     starts = [e.step for e in events(tmp_path) if e.session_log.status == SessionLog.START]
-    assert starts == [8]
+    assert starts == [step + 1]
