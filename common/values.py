@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,8 @@ LONGEST = 10_000
 _EXACT = 2**53  # Up to here a float is the whole number that was written.
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_ITEM = re.compile(r"""\s*("[^"]*"|'[^']*'|[^,]*?)\s*(?:,|$)""")
+"""Of a list; a comma within quotes belongs to it."""
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -66,7 +69,7 @@ def parse_value(name: str, text: str, kind: type, default: Any) -> Any:
         bare = text.strip()
         if bare[:1] in ("(", "[") and bare[-1:] in (")", "]"):
             bare = bare[1:-1]
-        parts = [_unquoted(part.strip()) for part in bare.split(",") if part.strip()]
+        parts = [_unquoted(item[1]) for item in _ITEM.finditer(bare) if item[1]]
         inner = type(default[0]) if default else str
         return kind(parse_value(name, part, inner, None) for part in parts)
     if kind is int:

@@ -36,6 +36,8 @@ READ = {
     "a text with a comma ahead of a field": ("data=a,b,seed=7", "data", "a,b"),
     "a list without brackets": ("names=one,two", "names", ("one", "two")),
     "a list with quotes": ("names=('one','two')", "names", ("one", "two")),
+    "commas in quotes": ("names=('one, 1', \"it's, 2\")", "names", ("one, 1", "it's, 2")),
+    "quotes within": ("names=(it's, 'tis one's)", "names", ("it's", "'tis one's")),
     "an empty list": ("names=()", "names", ()),
     "an opened bracket at the end": ("data=folder:a(1", "data", "folder:a(1"),
     "a closed bracket alone": ("data=folder:a)1", "data", "folder:a)1"),
