@@ -45,10 +45,11 @@ def halves_joined(read: Read) -> Read:
             halves.setdefault(keys[-1], {})[match["second"]] = token
     joined = []
     for (file, token), key in zip(read, keys, strict=True):
-        both = halves.get(key, {})
-        if len(both) == 2 and token is both[None]:
-            token = _both(file, token, both["_2"])
-        if len(both) < 2 or token is not both["_2"]:
+        first, second = (halves.get(key, {}).get(part) for part in (None, "_2"))
+        pair = first and second and first.widths != second.widths  # Else two words of one encoder.
+        if pair and token is first:
+            token = _both(file, first, second)
+        if not pair or token is not second:
             joined.append((file, token))
     return joined
 

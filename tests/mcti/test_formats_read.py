@@ -275,6 +275,10 @@ def test_files_for_xl_that_do_not_belong_together(tmp_path):
     write_bytes(tmp_path / "c/learned_embeds.pt", content)
     with pytest.raises(UserError, match="both claim the word <c>"):
         read_tokens(tmp_path / "c")
+    for name in ("learned_embeds.bin", "learned_embeds_2.bin"):
+        write_saved(tmp_path / "d", 1, name=name)
+    with pytest.raises(UserError, match="both claim the word <d>"):
+        read_tokens(tmp_path / "d")
     write_halves(tmp_path / "b", step="-steps-500")
     write_halves(tmp_path / "b", step="-steps-1000")
     (tmp_path / "b/learned_embeds_2-steps-1000.bin").unlink()
