@@ -191,7 +191,7 @@ def digests_of_used(
     used: dict[str, str] = {}
     for prompt in prompts:
         chunks = prompt_chunks(known, prompt) if weighted else [known.pieces(prompt)]
-        found = (piece.word for chunk in chunks for piece in chunk if piece.word)
+        found = (piece.word for chunk in chunks for piece in chunk if piece.word in words)
         used |= {word: digest_of(words[word]) for word in found}
     return used
 

@@ -13,6 +13,7 @@ from common.diffusion.embedding import Vocabulary
 from common.diffusion.learned import LearnedVectors, vectors_of
 from common.diffusion.parts import DiffusionModel
 from common.diffusion.text_encoder import TextConditions, TextEncoder, joined
+from common.diffusion.words import word_key, words_of_several
 from common.spread import over_devices
 
 CHUNKS_AT_ONCE = 64
@@ -24,15 +25,18 @@ _REMEDY = "shorten it, or draw with --weighted (in Python weighted=True), which 
 def vocabularies_of(sd: DiffusionModel, words: LearnedVectors) -> list[Vocabulary]:
     """Return the tokens of each of a model's text encoders, with learned words beside them."""
     parts = [encoder.part for encoder in sd.modules.text_encoders]
-    return [
-        Vocabulary(
-            tokenizer,
-            np.asarray(sd.params[part.params]["token_embedding"]),
-            vectors_of(words, part, parts),
-            tokenizer.added_words,
-        )
-        for part, tokenizer in zip(parts, sd.tokenizers, strict=True)
-    ]
+    keys = set(map(word_key, words))
+    vocabularies = []
+    for part, tokenizer in zip(parts, sd.tokenizers, strict=True):
+        table = np.asarray(sd.params[part.params]["token_embedding"])
+        own = {
+            word: table[[tokenizer.encode(token)[0] for token in tokens]].astype(np.float32)
+            for word, tokens in words_of_several(tokenizer.added_words).items()
+            if word_key(word) not in keys
+        }
+        known = own | vectors_of(words, part, parts)
+        vocabularies.append(Vocabulary(tokenizer, table, known, tokenizer.added_words))
+    return vocabularies
 
 
 def vocabulary_of(sd: DiffusionModel, words: LearnedVectors) -> Vocabulary:

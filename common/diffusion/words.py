@@ -1,6 +1,7 @@
 """Search for learned words in the text of a prompt."""
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -49,6 +50,8 @@ def find_words(text: str, words: Collection[str], others: Collection[str] = ()) 
     """
     normal, origin = _normal(text)
     matches, end = [], 0
+    # A word of several tokens that a prompt spells out, `<cat> <cat>_1`, is read as it stands.
+    words = [word for word in words if f"{word}_1" not in others or f"{word}_1" not in text]
     bare = _bare_words(tuple(words))
     for match in BRACKETED.finditer(normal):
         matches += bare(normal, end, match.start())
@@ -87,6 +90,20 @@ def _lookup(typed: str, words: Collection[str]) -> str:
     known = sorted(words)
     listed = some(known, _SHOWN, str, none="none")
     raise UserError(f"{typed} was not learned; the words are {listed}.")
+
+
+def words_of_several(added: Collection[str]) -> dict[str, list[str]]:
+    """Return the tokens of those added words that have several: `<cat>`, `<cat>_1`, `<cat>_2`.
+
+    diffusers adds words of several vectors so to a tokenizer, and its pipelines read the first
+    token as all of them.
+    """
+    several = {}
+    for word in added:
+        further = (f"{word}_{number}" for number in itertools.count(1))
+        if f"{word}_1" in added:
+            several[word] = [word, *itertools.takewhile(added.__contains__, further)]
+    return several
 
 
 def tell_unbracketed(texts: Iterable[str], words: Collection[str]) -> None:

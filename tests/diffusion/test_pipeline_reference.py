@@ -13,6 +13,7 @@ from common.diffusion import (
     save_stable_diffusion,
     text_to_image,
 )
+from common.diffusion.text_encoding import encode_prompts
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -90,3 +91,19 @@ def test_files_written_by_diffusers_load_here(safetensors, model, pipeline, tmp_
     assert loaded.schedule.file["_class_name"] == model.schedule.file["_class_name"]
     assert loaded.modules == dataclasses.replace(model.modules, schedule=schedule)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)
+
+
+def test_a_pipelines_own_word_of_several_vectors(model, pipeline, tmp_path):
+    """diffusers keeps it as several tokens, and reads the first as all of them."""
+    pipeline.save_pretrained(tmp_path / "before")
+    grown = diffusers.StableDiffusionPipeline.from_pretrained(
+        tmp_path / "before", safety_checker=None
+    )
+    grown.set_progress_bar_config(disable=True)
+    width = grown.text_encoder.config.hidden_size
+    grown.load_textual_inversion({"<cat>": torch.randn(3, width)})
+    grown.save_pretrained(tmp_path / "after")
+    loaded = load_stable_diffusion(str(tmp_path / "after"))
+    (actual,) = encode_prompts(loaded, ["a <cat> there"], {}).states
+    desired, _ = grown.encode_prompt("a <cat> there", "cpu", 1, False)
+    np.testing.assert_allclose(actual, desired[0].detach().numpy(), atol=2e-5)

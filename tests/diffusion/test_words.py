@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.diffusion.words import tell_unbracketed, tell_unread
+from common.diffusion.words import find_words, tell_unbracketed, tell_unread, words_of_several
 
 WORDS = ("<zorvik>", "<red-dog>", "<dog>", "<dog2>", "<both>", "both", "sks")
 
@@ -34,3 +34,23 @@ def test_a_negative_prompt_is_read_with_guidance_alone(guidance, told, capsys):
     assert capsys.readouterr().out.splitlines() == ([sentence] if told else [])
     tell_unread(["a <dog>"], "", WORDS, guidance)
     assert not capsys.readouterr().out
+
+
+def test_words_of_several_tokens():
+    added = ("<a>", "<b>", "<b>_1", "sks", "sks_1", "sks_2", "sks_4", "<c>_1")
+    assert words_of_several(added) == {"<b>": ["<b>", "<b>_1"], "sks": ["sks", "sks_1", "sks_2"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a <b>, a sks", ["<b>", "sks"]),
+        ("a <b> <b>_1, a sks", ["sks"]),
+        ("a <b>_1", []),
+        ("sks sks_1", []),
+        ("<b>_", ["<b>"]),
+    ],
+)
+def test_a_word_that_is_spelled_out_stays_as_it_is(text, found):
+    matches = find_words(text, ("<b>", "sks"), others=("<b>", "<b>_1", "sks", "sks_1"))
+    assert [match.word for match in matches] == found

@@ -8,6 +8,8 @@ import pytest
 from common.clip import Tokenizer, load_clip, save_clip
 from common.clip.tokenizer_files import SPECIAL
 from common.diffusion import load_stable_diffusion, save_stable_diffusion
+from common.diffusion.record import digests_of_used
+from common.diffusion.text_encoding import vocabulary_of
 from common.errors import UserError
 from common.language.checkpoint import load_lm, save_lm
 from common.language.tokenizer import LMTokenizer
@@ -276,25 +278,43 @@ def test_diffusion_with_more_words_than_rows(diffusion):
         load_stable_diffusion(str(diffusion))
 
 
-def test_diffusion_that_has_grown_both(diffusion):
+def grow_both(folder, words):
+    """Adds words to tokenizer and text tower, each with a row of its own number."""
     from common.files import read_json, write_json
     from common.weights.files import read_tensors, write_tensors
 
-    number = grow(diffusion / "tokenizer", ["<new>"])
-    folder = diffusion / "text_encoder"
-    config = read_json(folder / "config.json")
-    write_json(folder / "config.json", config | {"vocab_size": number + 1})
-    tensors = dict(read_tensors(folder))
+    number = grow(folder / "tokenizer", words)
+    text = folder / "text_encoder"
+    config = read_json(text / "config.json")
+    write_json(text / "config.json", config | {"vocab_size": number + len(words)})
+    tensors = dict(read_tensors(text))
     (key,) = (name for name in tensors if "token_embedding" in name)
-    row = np.full((1, tensors[key].shape[1]), 0.25, tensors[key].dtype)
-    tensors[key] = np.concatenate([tensors[key], row])
-    write_tensors(folder / "model.safetensors", tensors, {})
+    rows = np.arange(1, len(words) + 1)[:, None] * np.ones_like(tensors[key][:1])
+    tensors[key] = np.concatenate([tensors[key], rows.astype(tensors[key].dtype)])
+    write_tensors(text / "model.safetensors", tensors, {})
+    return number
 
+
+def test_diffusion_that_has_grown_both(diffusion):
+    number = grow_both(diffusion, ["<new>"])
     model = load_stable_diffusion(str(diffusion))
     ids = model.tokenizer.encode("a photo of <new>")
     assert ids[-1] == number
     assert ids[:-1] == load_stable_diffusion("pocket").tokenizer.encode("a photo of")
-    np.testing.assert_array_equal(model.params["text"]["token_embedding"][ids[-1]], row[0])
+    np.testing.assert_array_equal(model.params["text"]["token_embedding"][ids[-1]], 1)
+
+
+def test_a_models_own_word_of_several_tokens(diffusion):
+    """As diffusers' trainer saves a pipeline with a word of several vectors, and draws with it."""
+    grow_both(diffusion, ["<new>", "<new>_1", "sks", "<new>_2"])
+    model = load_stable_diffusion(str(diffusion))
+    known = vocabulary_of(model, {})
+    for prompt in ("a <new> fish", "a <new> <new>_1 <new>_2 fish"):
+        np.testing.assert_array_equal(known.embedded(prompt)[2:5, 0], [1, 2, 4])
+    np.testing.assert_array_equal(known.embedded("a sks, <new>_1")[[2, 4], 0], [3, 2])
+    assert not digests_of_used(model, {}, ["a <new> fish"], weighted=True)
+    learned = {"<New>": np.full((1, 128), 9, np.float32)}
+    np.testing.assert_array_equal(vocabulary_of(model, learned).embedded("a <New>")[2], 9.0)
 
 
 def test_clip_with_more_words_than_rows(tmp_path):
