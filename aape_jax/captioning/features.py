@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from aape_jax.datasets.caption_set import CaptionSet
-from aape_jax.datasets.question_set import QuestionSet
 from common.clip import CLIP
 from common.data import ImageSplit
 from common.data.clip_features import features_and_grids
@@ -50,9 +48,9 @@ class Tokens:
 
 
 def encode_images(
-    parts: Mapping[str, CaptionSet | QuestionSet], clip: CLIP, cache: Path
+    parts: Mapping[str, ImageSplit], clip: CLIP, cache: Path
 ) -> dict[str, ImageFeatures]:
-    """Return the features of the pictures of some parts of a data set.
+    """Return the features of some parts of a data set.
 
     Raises:
       UserError: Photos are broken; all of them are named.
@@ -62,8 +60,8 @@ def encode_images(
         features, grid = features_and_grids(clip, pictures, cache)
         return ImageFeatures(normalise(features), grid)
 
-    with named_together(*(part.pictures for part in parts.values())):
-        return {name: encode(part.pictures) for name, part in parts.items()}
+    with named_together(*parts.values()):
+        return {name: encode(pictures) for name, pictures in parts.items()}
 
 
 def caption_tokens(

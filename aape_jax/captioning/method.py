@@ -18,7 +18,6 @@ from aape_jax.captioning.features import ImageFeatures, caption_tokens, encode_i
 from aape_jax.captioning.few_shot_vqa import FewShotVQA, check_vqa
 from aape_jax.captioning.outline import describe
 from aape_jax.captioning.prefix import Prefix, require_map
-from aape_jax.captioning.question_prompts import Part
 from aape_jax.captioning.report import CaptionReport, require_scorer
 from aape_jax.captioning.rows import KnownCaptions, show_rows
 from aape_jax.captioning.saved import require_captioner
@@ -35,7 +34,6 @@ from aape_jax.core.summary import (
 )
 from aape_jax.core.texts import by_class, encode_captions, flattened
 from aape_jax.datasets.caption_set import open_caption_set
-from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import is_question_set, read_questions
 from aape_jax.task import Task, evaluated
 from common.checks import Range, check_choices, check_ranges
@@ -105,7 +103,8 @@ class Captioning(Task):
         """Encode images and captions, or read them from the cache."""
         say_repeated(self.config, VARIANTS)
         train, test = self.sets["train"], self.sets["test"]
-        images = encode_images(self.sets, self.clip, self.cache)
+        pictures = {name: part.pictures for name, part in self.sets.items()}
+        images = encode_images(pictures, self.clip, self.cache)
         features, owner = encode_captions(train.captions, self.clip, self.cache)
         self._report(images["test"], features)
         captions, mask = by_class(features, owner, len(train.captions))
@@ -127,7 +126,7 @@ class Captioning(Task):
 
     def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode the test images and, for the row of the nearest, the training captions."""
-        images = encode_images({"test": self.sets["test"]}, self.clip, self.cache)
+        images = encode_images({"test": self.sets["test"].pictures}, self.clip, self.cache)
         features, _ = encode_captions(self.sets["train"].captions, self.clip, self.cache)
         self._report(images["test"], features)
         prints = evaluation_fingerprints({TEST_DATA: self.sets["test"].fingerprint})
@@ -246,16 +245,6 @@ class Captioning(Task):
         nats = partial(self.captioner.run_nats, model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
 
-    def questions(self, parts: Mapping[str, QuestionSet]) -> FewShotVQA:
-        """Return questions of another data set, for the models that are open.
-
-        Raises:
-          UserError: Photos are broken, or the parts are not of one data set.
-        """
-        images = encode_images(parts, self.clip, self.cache)
-        train, test = (Part(texts, images[name]) for name, texts in parts.items())
-        return FewShotVQA(self.lm, train, test, self.config)
-
     def read(self, workdir: AnyPath) -> PyTree:
         """Return the visual map, and the heads of all variants."""
         return {"visual": {"map": read_head(head_file(workdir, "visual"))}, **super().read(workdir)}
@@ -298,9 +287,11 @@ class Captioning(Task):
         method = cls(config)
         learned, lm_params, mesh = method.reopen_models(workdir)
         with jax.set_mesh(mesh):
-            asker = method.questions(questions)
+            cells, _ = method.clip.config.vision.grid
+            asker = FewShotVQA(method.lm, **questions, config=method.config, cells=cells)
+            images = encode_images(asker.shown, method.clip, method.cache)
             prefixes = show_rows(method.captioner, learned)
-            rows = asker({name: row.show for name, row in prefixes.items()}, lm_params)
+            rows = asker(images, {name: row.show for name, row in prefixes.items()}, lm_params)
         if config.pictures:
             write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
         return evaluated(rows, {})

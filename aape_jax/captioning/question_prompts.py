@@ -7,19 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from aape_jax.captioning.features import ImageFeatures
 from aape_jax.datasets.question_set import QuestionSet, by_image
 from common.errors import UserError
 from common.language import LM
 from common.language.prompts import SEPARATOR, question
-
-
-@dataclass(frozen=True)
-class Part:
-    """Questions about images, with the images' features."""
-
-    texts: QuestionSet
-    images: ImageFeatures
 
 
 @dataclass(frozen=True)

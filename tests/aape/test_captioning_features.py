@@ -21,8 +21,9 @@ def test_the_tower_sees_each_photo_once(tmp_path, monkeypatch):
     monkeypatch.setattr(caption_set, "POCKET_SIZES", {"captions": sizes})
     monkeypatch.setattr(passes, "feature_pass", counted)
     clip, texts = load_clip("pocket"), caption_set.open_caption_set("pocket:captions")
-    for name, images in encode_images(texts, clip, tmp_path).items():
-        features = image_features(clip, texts[name].pictures, tmp_path)
+    pictures = {name: part.pictures for name, part in texts.items()}
+    for name, images in encode_images(pictures, clip, tmp_path).items():
+        features = image_features(clip, pictures[name], tmp_path)
         np.testing.assert_array_equal(images.x, normalise(features))
         assert images.grid.shape == (sizes[name], *clip.config.vision.grid)
     assert seen == [6, 4]
