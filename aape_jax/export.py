@@ -52,10 +52,12 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
         )
     if finished:
         files = sorted((workdir / "heads").glob("*.safetensors"))
-        learned = read_heads(workdir, [file.stem for file in files])
+        learned, notes = read_heads(workdir, [file.stem for file in files]), {}
     else:
-        learned = read_unfinished(workdir).trainable
+        unfinished = read_unfinished(workdir)
+        learned, notes = unfinished.trainable, unfinished.notes
     task.check_heads(config, heads_in(learned))
+    task.write_notes(notes, out)
     return write_heads(out, learned)
 
 

@@ -104,6 +104,13 @@ class Task(Method):
         """Return the heads of all variants."""
         return read_heads(workdir, self.names)
 
+    @classmethod
+    def write_notes(cls, notes: Mapping[str, Any], workdir: AnyPath) -> None:
+        """Write what a run keeps beside its heads, of its `RunInputs.notes`."""
+
+    def read_notes(self, workdir: AnyPath) -> None:
+        """Go by what `write_notes` wrote, in place of what the data that are open say today."""
+
     def require_fit(self, learned: PyTree) -> None:
         """Refuse what `read` gave, where the models that are open ask for other sizes.
 
@@ -133,6 +140,7 @@ class Task(Method):
         method = cls(changed(config, {x: y for x, y in changes.items() if x in flatten(config)}))
         mesh = make_mesh(method.config.mesh.data, method.config.mesh.model)
         method.open(mesh)
+        method.read_notes(workdir)
         learned = method.read(workdir)
         method.require_fit(learned)  # Before anything is encoded.
         frozen, prints = method.encode_test()

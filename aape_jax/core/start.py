@@ -4,25 +4,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
+from ml_collections import ConfigDict
 
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import OWN
+from common.config import flatten, read_config
 from common.errors import UserError
 from common.paths import as_path
 
 
-def read_start(start: str, name: str = OWN) -> PyTree | None:
-    """Return h of the variant `name` of the run in the folder `start`; None for "".
+def read_start(config: ConfigDict, name: str = OWN) -> PyTree | None:
+    """Return h of the variant `name` of the run in the folder `config.start`; None for "".
 
     Raises:
-      UserError: The run is not finished, or has no h.
+      UserError: The run is not finished, or has no h, or one that is added to x where that of
+        `config` is not, or the reverse.
     """
-    if not start:
+    if not config.start:
         return None
-    file = head_file(as_path(start), name)
+    folder = as_path(config.start)
+    file = head_file(folder, name)
     params = read_head(file)
     if "generator" not in params:
-        raise UserError(f"start={start}: {file} holds no h, so nothing can start from it.")
+        raise UserError(f"start={config.start}: {file} holds no h, so nothing can start from it.")
+    ours = config.generator.residual
+    written = flatten(read_config(folder)) if (folder / "config.json").exists() else {}
+    if (theirs := written.get("generator.residual", ours)) != ours:
+        raise UserError(
+            f"start={config.start}: h learned with generator.residual={theirs} there, and this run "
+            f"has {ours}: give generator.residual={theirs}."
+        )
     return params["generator"]
 
 

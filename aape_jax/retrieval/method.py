@@ -129,9 +129,7 @@ class Retrieval(Task):
             name: prompt_objective(variant)
             for name, variant in variants(config, VARIANTS, ALWAYS).items()
         }
-        self.started = {
-            name: read_start(config.start, name) for name in self.objectives if config.start
-        }
+        self.started = {name: read_start(config, name) for name in self.objectives if config.start}
         check_ranges(config, {"queries_at_once": Range(1)})
         make_optimizer(config, 1)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ from aape_jax.core.summary import (
 from aape_jax.datasets.question_set import QuestionSet
 from aape_jax.datasets.questions import read_questions
 from aape_jax.task import Task, evaluated, summed
-from aape_jax.vqa.answers import usual_answers, vocabulary
+from aape_jax.vqa.answers import FILE, read_answers, usual_answers, vocabulary, write_answers
 from aape_jax.vqa.evaluation import chosen_answers
 from aape_jax.vqa.features import QuestionFeatures, encode_questions
 from aape_jax.vqa.head import VQAHead
@@ -41,6 +42,7 @@ from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation, RunInputs
 from common.training.summary import unread_counts
+from common.training.types import Card
 from configs.aape_vqa import get_config
 
 VARIANTS = {
@@ -59,7 +61,7 @@ class VQA(Task):
             "accuracy": "share of a batch's questions that are answered right",
         }
     )
-    writes = ("answers.png", "heads")
+    writes = ("answers.png", FILE, "heads")
     evaluation_fields = ("pictures",)
 
     get_config = staticmethod(get_config)
@@ -68,7 +70,7 @@ class VQA(Task):
     def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in nothing; a `start` that cannot be read is refused here."""
         check_settings(config)
-        read_start(config.start)
+        read_start(config)
         return config
 
     def open(self, mesh: Mesh) -> Mapping[str, str]:
@@ -110,7 +112,7 @@ class VQA(Task):
             prints["start"] = array_digest(self.start)
         frozen, source = to_learn(parts["train"], self.known), self.epochs(train.fingerprint)
         del self.sets, self.clip, self.known
-        return RunInputs(frozen, source, prints)
+        return RunInputs(frozen, source, prints, {"answers": list(self.answers)})
 
     def encode_test(self) -> tuple[PyTree, Mapping[str, str]]:
         """Encode the test images and what is asked about them."""
@@ -123,6 +125,29 @@ class VQA(Task):
 
     def _encoded(self, parts: Mapping[str, QuestionSet]) -> dict[str, QuestionFeatures]:
         return encode_questions(parts, self.clip, make_tower(self.config), cache_of(self.config))
+
+    def save(self, trainable: PyTree, evaluation: Evaluation, workdir: AnyPath) -> None:
+        """Write the heads, and the answers that they choose from."""
+        super().save(trainable, evaluation, workdir)
+        write_answers(workdir, self.answers)
+
+    @classmethod
+    def write_notes(cls, notes: Mapping[str, Any], workdir: AnyPath) -> None:
+        """Write the answers that the heads choose from."""
+        if "answers" in notes:
+            write_answers(workdir, notes["answers"])
+
+    def read_notes(self, workdir: AnyPath) -> None:
+        """Choose from the answers that the heads learned, however frequent they are today."""
+        if answers := read_answers(workdir):
+            self.answers, self.sizes = answers, (self.sizes[0], len(answers))
+
+    @classmethod
+    def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
+        """Give the answers away with the heads."""
+        if answers := read_answers(workdir):
+            write_answers(out, answers)
+        return super().publish(config, workdir, out)
 
     @classmethod
     def measure(cls, config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
@@ -151,7 +176,7 @@ class VQA(Task):
         self.objectives = {name: prompt_objective(variant) for name, variant in configs.items()}
         self.heads = {name: VQAHead.from_config(variant) for name, variant in configs.items()}
         make_optimizer(config, 1)
-        self.start = read_start(config.start)
+        self.start = read_start(config)
 
     def _size(self, width: int, answers: int, images: int, examples: int, mesh: Mesh) -> None:
         self.sizes, self.images = (width, answers), images

@@ -364,6 +364,20 @@ MUTATIONS = (
         "test_learning_rates.py",
     ),
     Mutation(
+        "a head's answers are those of today's training questions",
+        "aape_jax/task.py",
+        "        method.read_notes(workdir)\n",
+        "",
+        "aape/test_vqa.py",
+    ),
+    Mutation(
+        "questions' pictures are taken by their number among all",
+        "aape_jax/captioning/few_shot_vqa.py",
+        "images[x].take(np.searchsorted(self._numbers[x], n))",
+        "images[x].take(n)",
+        "aape/test_few_shot_vqa.py",
+    ),
+    Mutation(
         "the aggregator logs the head's rate",
         "aape_jax/core/optimizer.py",
         '"aggregator": "aggregator/learning_rate"',

@@ -11,15 +11,17 @@ import pytest
 
 from aape_jax.core.heads_file import read_head, write_head
 from aape_jax.datasets.question_set import QuestionSet
+from aape_jax.export import export
 from aape_jax.vqa import method as vqa
 from aape_jax.vqa.answerer import Answerer
-from aape_jax.vqa.answers import usual_answers, vocabulary
+from aape_jax.vqa.answers import read_answers, usual_answers, vocabulary
 from aape_jax.vqa.features import QuestionFeatures
 from aape_jax.vqa.tables import blocks, training_questions
 from common.config import read_config
 from common.data import ImageSplit
 from common.errors import UserError
 from common.photos.photo import ArrayPhoto
+from common.publish import publish
 from common.training import train
 from common.training.mesh import make_mesh
 from configs.aape_vqa import get_config
@@ -117,6 +119,28 @@ def test_a_run_answers(parts, tmp_path):
         rows_of(vqa.VQA, read_config(tmp_path), tmp_path, "easy_vqa:elsewhere")
 
 
+def swapped(part, one, other):
+    """The same questions, to which people answered one for the other."""
+    words = {one: other, other: one}
+    answers = tuple(tuple(words.get(x, x) for x in own) for own in part.source.answers)
+    return dataclasses.replace(part, source=dataclasses.replace(part.source, answers=answers))
+
+
+def test_a_head_keeps_the_answers_that_it_learned(parts, tmp_path):
+    """Their order is that of their number among training questions, which may change."""
+    result = run(tmp_path / "run")
+    publish(tmp_path / "run", tmp_path / "out", method="aape_jax:VQA")
+    learned = vocabulary(parts["train"].source.answers, 0)
+    parts["train"] = swapped(parts["train"], learned[0], learned[-1])
+    assert vocabulary(parts["train"].source.answers, 0) != learned
+    for folder in (tmp_path / "run", tmp_path / "out"):
+        rows = rows_of(vqa.VQA, read_config(folder), folder, None)
+        assert rows["aape"] == result["metrics"]
+    (tmp_path / "run" / "result.json").unlink()
+    export(tmp_path / "run", tmp_path / "copy")
+    assert read_answers(tmp_path / "copy") == learned
+
+
 def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
     for name, part in parts.items():
         source = dataclasses.replace(part.source, captions=((),) * len(part.seen))
@@ -199,6 +223,10 @@ def test_runs_that_nothing_can_start_from(parts, tmp_path):
         run(tmp_path / "a", start=tmp_path)
     write_head(heads, {"answerer": {"second_bias": np.zeros(2, np.float32)}})
     with pytest.raises(UserError, match="holds no h, so nothing can start from it"):
+        run(tmp_path / "a", start=tmp_path)
+    (tmp_path / "config.json").write_text('{"generator": {"residual": "none"}}')
+    write_head(heads, {"generator": {"down": vectors(WIDTH, 8), "up": vectors(8, WIDTH)}})
+    with pytest.raises(UserError, match="residual=none there, and this run has image: give gen"):
         run(tmp_path / "a", start=tmp_path)
     assert not (tmp_path / "a").exists()
 
