@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from aape_jax.captioning.method import Captioning
@@ -127,6 +128,23 @@ def test_captioning_has_a_schedule_in_each_stage(rate):
     if "linear" in rate:
         np.testing.assert_allclose(logged, [*0.01 * SHARES, *0.004 * SHARES], rtol=1e-5)
     assert stage_rates(config).keys() == {"map", "head", "aggregator"}
+
+
+def test_a_variant_beside_another_leaves_its_clip_alone():
+    config = aape_captioning.get_config("map_updates=0,updates=9,warmup=1,lm.map=given")
+    optimizer = staged_optimizer(config)
+
+    def ends(*names):
+        tree = {name: {"head": jnp.zeros(2), "aggregator": jnp.zeros(2)} for name in names}
+        state = optimizer.init(tree)
+        for own, other in ((0.5, 100.0), (0.1, 0.0), (40.0, 3.0)):
+            sizes = {"aape": own, "other": other}
+            part = {n: {"head": jnp.full(2, sizes[n]), "aggregator": jnp.ones(2)} for n in names}
+            change, state = optimizer.update(part, state, tree)
+            tree = optax.apply_updates(tree, change)
+        return tree["aape"]["head"]
+
+    np.testing.assert_array_equal(ends("aape", "other"), ends("aape"))
 
 
 def test_a_warmup_that_a_stage_has_no_room_for():

@@ -107,12 +107,28 @@ def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
     check_ranges(config, RANGES)
     groups = {
         name: optax.chain(
-            optax.clip_by_global_norm(config.clip),
+            clip_by_variant(config.clip),
             optax.adamw(rate, *BETAS, weight_decay=config.weight_decay),
         )
         for name, rate in stage_rates(config).items()
     }
     return optax.partition(groups, _group)
+
+
+def clip_by_variant(norm: float) -> optax.GradientTransformation:
+    """Return a clip of each top-level part's gradients by their own norm.
+
+    What is trained beside a variant then does not change it.
+    """
+    clip = optax.clip_by_global_norm(norm)
+
+    def update(
+        updates: PyTree, state: optax.OptState, params: PyTree = None
+    ) -> tuple[PyTree, optax.OptState]:
+        del params
+        return {name: clip.update(part, state)[0] for name, part in updates.items()}, state
+
+    return optax.GradientTransformation(clip.init, update)
 
 
 def check_stages(config: ConfigDict, has_aape: bool) -> None:

@@ -378,6 +378,13 @@ MUTATIONS = (
         "aape/test_few_shot_vqa.py",
     ),
     Mutation(
+        "captioning's variants share the norm that is clipped",
+        "aape_jax/captioning/stages.py",
+        "clip_by_variant(config.clip),",
+        "optax.clip_by_global_norm(config.clip),",
+        "test_learning_rates.py",
+    ),
+    Mutation(
         "the aggregator logs the head's rate",
         "aape_jax/core/optimizer.py",
         '"aggregator": "aggregator/learning_rate"',
