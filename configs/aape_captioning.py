@@ -69,6 +69,7 @@ def defaults() -> ConfigDict:
     config.map_updates = 1500  # of the visual map; what follows trains AAPE
     config.map_rate = 1e-2  # largest learning rate of the first stage
     config.learning_rate = 3e-3  # largest of the second
+    config.token_rate = 1.0  # largest of the map from h(x), whose length is 1, to its tokens
     config.weight_decay = 0.0  # decoupled
     config.clip = 1.0  # largest norm of a gradient
     config.warmup = 20  # of "paper" below: updates of each stage in which the rate rises
@@ -127,6 +128,7 @@ def recipe(name: str) -> ConfigDict:
             "map_updates": 15000,
             "map_rate": 8e-4,
             "learning_rate": 8e-4,
+            "token_rate": 8e-4,
             "warmup": 100,
             "batch": 256,
             "updates": 20000,

@@ -5,6 +5,7 @@ With a gradient that is always one, Adam moves by its rate; so do trees of ones.
 
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -114,20 +115,25 @@ def test_aape(rate, shares):
 @pytest.mark.parametrize("rate", ["warmup=2", "rate.schedule=linear,rate.warmup=3,rate.end=0.25"])
 def test_captioning_has_a_schedule_in_each_stage(rate):
     config = aape_captioning.get_config(
-        f"{rate},map_updates=12,updates=24,map_rate=0.01,learning_rate=0.004"
+        f"{rate},map_updates=12,updates=24,map_rate=0.01,learning_rate=0.004,token_rate=0.2"
     )
-    tree = {"aape": {"map": jnp.ones(1), "head": jnp.ones(1), "aggregator": jnp.ones(1)}}
+    head = {"generator": jnp.ones(1), "token": {"kernel": jnp.ones(1)}}
+    tree = {"aape": {"map": jnp.ones(1), "head": head, "aggregator": jnp.ones(1)}}
     found = moves(staged_optimizer(config), tree, 24)
     method = SimpleNamespace(config=config)
     logged = [Captioning.learning_rates(method, step)["learning_rate"] for step in range(24)]
     used = [-float(x["aape"]["map"][0]) for x in found[:12]]
-    used += [-float(x["aape"]["head"][0]) for x in found[12:]]
+    heads = [x["aape"]["head"] for x in found]
+    used += [-float(x["generator"][0]) for x in heads[12:]]
     np.testing.assert_allclose(used, logged, rtol=1e-4, atol=1e-8)
-    idle = [x["aape"][part][0] for x, part in zip(found, ["head"] * 12 + ["map"] * 12, strict=True)]
-    assert not np.any(idle)
+    tokens = [-float(x["token"]["kernel"][0]) for x in heads[12:]]
+    np.testing.assert_allclose(tokens, np.array(used[12:]) * 0.2 / 0.004, rtol=1e-4)
+    assert not any(
+        map(np.any, jax.tree.leaves([heads[:12], [x["aape"]["map"] for x in found[12:]]]))
+    )
     if "linear" in rate:
         np.testing.assert_allclose(logged, [*0.01 * SHARES, *0.004 * SHARES], rtol=1e-5)
-    assert stage_rates(config).keys() == {"map", "head", "aggregator"}
+    assert stage_rates(config).keys() == {"map", "head", "token", "aggregator"}
 
 
 def test_a_variant_beside_another_leaves_its_clip_alone():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -90,6 +91,7 @@ def stage_rates(config: ConfigDict) -> dict[str, StageRate]:
     return {
         "map": stage_rate(config, config.map_rate, *first),
         "head": stage_rate(config, config.learning_rate, *second),
+        "token": stage_rate(config, config.token_rate, *second),
         "aggregator": stage_rate(
             config, config.learning_rate * config.aggregator.rate_factor, *second
         ),
@@ -99,7 +101,8 @@ def stage_rates(config: ConfigDict) -> dict[str, StageRate]:
 def staged_optimizer(config: ConfigDict) -> optax.GradientTransformation:
     """Return AdamW for a tree `{name: {"map" or "head" or "aggregator": ...}}`.
 
-    What is not in its stage has a rate of zero and stays bit for bit as it is.
+    In a head the map to tokens has a rate of its own. What is not in its stage has a rate of zero
+    and stays bit for bit as it is.
 
     Raises:
       UserError: An option is out of range.
@@ -155,4 +158,8 @@ def check_stages(config: ConfigDict, has_aape: bool) -> None:
 
 
 def _group(tree: PyTree) -> PyTree:
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[1].key, tree)
+    def group(path: tuple[Any, ...]) -> str:
+        part, *within = (key.key for key in path[1:])
+        return "token" if part == "head" and within[:1] == ["token"] else part
+
+    return jax.tree_util.tree_map_with_path(lambda path, _: group(path), tree)
