@@ -54,6 +54,7 @@ those of CoOp."""
 
 BEFORE_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "mcti_jax:MCTI": {"classification": "paper"},
+    "aape_jax:Captioning": {"token_rate": 3e-3},  # The usual `learning_rate`.
     "aape_jax:Classification": {"classifier.classes": "template", "classifier.blend": 1.0},
 }
 """By method: what runs did that are older than a field whose default is another today."""

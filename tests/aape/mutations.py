@@ -385,6 +385,13 @@ MUTATIONS = (
         "test_learning_rates.py",
     ),
     Mutation(
+        "the map from h(x) to tokens has the head's rate",
+        "aape_jax/captioning/stages.py",
+        'return "token" if part == "head" and within[:1] == ["token"] else part',
+        "return part",
+        "test_learning_rates.py",
+    ),
+    Mutation(
         "the aggregator logs the head's rate",
         "aape_jax/core/optimizer.py",
         '"aggregator": "aggregator/learning_rate"',
