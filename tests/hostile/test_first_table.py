@@ -322,7 +322,7 @@ def test_a_captioner_of_other_sizes(name, world, tmp_path, monkeypatch):
     if not alone:  # Without the models a map of other cells is as good as any.
         return
     kept = {name: {"map" if name == "visual" else "head": own} for name, own in params.items()}
-    unfinished = SimpleNamespace(trainable=kept)
+    unfinished = SimpleNamespace(trainable=kept, notes={})
     monkeypatch.setattr("common.training.unfinished.read_unfinished", lambda _: unfinished)
     for finished in (True, False):
         if not finished:
@@ -335,7 +335,7 @@ def test_a_captioner_of_other_sizes(name, world, tmp_path, monkeypatch):
 def test_what_another_method_learned_is_not_exported(world, tmp_path, monkeypatch):
     captioner(world, tmp_path, {})
     (tmp_path / "result.json").unlink()
-    tokens = SimpleNamespace(trainable={"tokens": np.zeros((3, 5))})
+    tokens = SimpleNamespace(trainable={"tokens": np.zeros((3, 5))}, notes={})
     monkeypatch.setattr("common.training.unfinished.read_unfinished", lambda _: tokens)
     with pytest.raises(UserError, match="what was learned as 'tokens' has no head"):
         export(tmp_path, tmp_path / "copy")
