@@ -6,8 +6,8 @@ from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.data import FeatureDataset, FeatureSplit, ImageSplit, OpenedDataset, open_dataset
+from common.data.few_shot import shortfall
 from common.data.joined import join
-from common.data.selection import class_counts
 from common.data.templates import TEMPLATES
 from common.errors import UserError
 from common.text import some
@@ -35,12 +35,10 @@ def require_photos(dataset: OpenedDataset) -> None:
     Raises:
       UserError: It names them.
     """
-    counts = class_counts(dataset.train.labels, len(dataset.classnames))
-    lacking = [name for name, n in zip(dataset.classnames, counts, strict=True) if not n]
-    if lacking:
+    if lacking := shortfall(dataset.train, 1, dataset.classnames):
         raise UserError(
-            f"{dataset.name} has no photo to learn {some(lacking)} from: add photos to its train "
-            "part, or take what has none out of its other parts."
+            f"{dataset.name} has no photo to learn {some([*lacking])} from: add photos to its "
+            "train part, or take what has none out of its other parts."
         )
 
 
