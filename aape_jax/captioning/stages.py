@@ -47,7 +47,8 @@ class StagedBatches:
 
 
 RANGES = {
-    "map_rate": Range(0),
+    "map_rate": Range(0, 1e6),
+    "token_rate": Range(0, 1e6),
     "clip": POSITIVE,
 }
 
@@ -158,8 +159,8 @@ def check_stages(config: ConfigDict, has_aape: bool) -> None:
 
 
 def _group(tree: PyTree) -> PyTree:
-    def group(path: tuple[Any, ...]) -> str:
+    def group(path: tuple[Any, ...], _: Array) -> str:
         part, *within = (key.key for key in path[1:])
         return "token" if part == "head" and within[:1] == ["token"] else part
 
-    return jax.tree_util.tree_map_with_path(lambda path, _: group(path), tree)
+    return jax.tree_util.tree_map_with_path(group, tree)
