@@ -41,7 +41,6 @@ class FewShotVQA:
     """Answers and judges a fixed draw of the test questions.
 
     Attributes:
-      shown: The pictures of all prompts, by part of the data set.
       answers: Of the last call, by row and number of examples.
     """
 
@@ -90,7 +89,7 @@ class FewShotVQA:
 
     @property
     def shown(self) -> dict[str, ImageSplit]:
-        """Without examples there is no part "train"."""
+        """The pictures of all prompts, by part of the data set: without examples, of the test."""
         parts = {"train": self.train.pictures, "test": self.test.pictures}
         return {name: parts[name].take(rows) for name, rows in self._numbers.items() if len(rows)}
 

@@ -156,8 +156,8 @@ class FeatureSplit:
 
     @property
     def digests(self) -> list[bytes]:
-        """What is equal for equal rows of features."""
-        return [row.tobytes() for row in self.features]
+        """The SHA-256 of each row of features."""
+        return [hashlib.sha256(row.tobytes()).digest() for row in self.features]
 
 
 Split = TypeVar("Split", ImageSplit, FeatureSplit)
