@@ -10,11 +10,11 @@ __all__, __getattr__, __dir__ = lazily(
             "track",
         ),
         "common.training.ledger": ("TrainingDiverged",),
-        "common.training.loop": ("train",),
         "common.training.method": (
             "Method",
             "find_method",
         ),
+        "common.training.run": ("train",),
         "common.training.types": (
             "Evaluation",
             "RunInputs",
