@@ -58,7 +58,7 @@ def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
 
 
 def model_fingerprints(config: ConfigDict, sd: StableDiffusion) -> dict[str, str]:
-    """Return the fingerprints of what tokens are learned in, and of what earlier ones name."""
+    """Return the fingerprints of what tokens are learned in and of what earlier ones name."""
     whole = {MODEL: sd.fingerprint} if config.alpha or names_tokens(config) else {}
     return whole if config.alpha else whole | {TEXT_ENCODER: sd.text_fingerprint}
 

@@ -34,7 +34,7 @@ def draw_texts(
     count: int,
     seed: int,
 ) -> UInt8[np.ndarray, "t count h w 3"]:
-    """Draw each text some times, with the sampler and in the size of the run's pictures.
+    """Draw each text several times, with the sampler and in the size of the run's pictures.
 
     Args:
       config: The run's.

@@ -240,7 +240,7 @@ class Captioning(Task):
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Write captions of the test images by every variant, and score them."""
-        # What is not about training images.
+        # The rest of the tree belongs to the training images.
         model = {name: frozen[name] for name in ("lm", "asking")}
         nats = partial(self.captioner.run_nats, model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])

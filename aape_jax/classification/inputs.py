@@ -32,7 +32,7 @@ class ClassificationInputs:
       dataset: The run's own.
       parts: The classes that compete, by the prefix of their metrics; the first are learned.
       train: The photos to learn from; labels are still the data set's.
-      texts: What tells of the classes.
+      texts: Texts about the classes.
       targets: The further data sets that are measured on.
       sizes: How many photos and classes are measured on, by the prefix of the metrics.
       idle: What is not measured and why, a line each.
@@ -144,7 +144,7 @@ def require_one_width(
     Args:
       clip: None where only features are at hand.
       split: The photos.
-      texts: What tells of their classes.
+      texts: Texts about their classes.
       what: The photos are called.
 
     Raises:
