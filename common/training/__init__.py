@@ -5,10 +5,7 @@ from common.lazy import lazily
 __all__, __getattr__, __dir__ = lazily(
     __name__,
     {
-        "common.progress": (
-            "say",
-            "track",
-        ),
+        "common.progress": ("say",),
         "common.training.ledger": ("TrainingDiverged",),
         "common.training.method": (
             "Method",
