@@ -8,7 +8,7 @@ from common.attention import CHOICES
 from common.checks import POSITIVE, Range, Ranges, Unread, check_choices, check_ranges
 from common.data.templates import TEMPLATES
 from common.diffusion import SAMPLERS
-from common.diffusion.draw import COUNTS, GUIDANCE
+from common.diffusion.bounds import COUNTS, GUIDANCE
 from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
