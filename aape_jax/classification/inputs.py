@@ -98,12 +98,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         require_one_width(clip, split, texts, "the test")
     for target in targets:
         require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))
-    own_sizes = {
-        prefix: (int(np.isin(dataset.test.labels, classes).sum()), len(classes))
-        for prefix, classes in parts.items()
-    }
-    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in own_sizes.items()}
-    measured = {prefix: size for prefix, size in own_sizes.items() if not faults[prefix]}
+    own_sizes, idle = _own_tests(config, dataset, parts)
     target_sizes = {x.prefix: (len(x.dataset.test), len(x.dataset.classnames)) for x in targets}
     return ClassificationInputs(
         config=config,
@@ -113,11 +108,23 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         train=train,
         texts=texts,
         targets=targets,
-        sizes=measured | target_sizes,
-        idle=tuple(
-            idle_line(config.data, prefix, reason) for prefix, reason in faults.items() if reason
-        ),
+        sizes=own_sizes | target_sizes,
+        idle=idle,
     )
+
+
+def _own_tests(
+    config: ConfigDict, dataset: Dataset | FeatureDataset, parts: Mapping[str, Int[np.ndarray, "k"]]
+) -> tuple[dict[str, tuple[int, int]], tuple[str, ...]]:
+    """Return the `sizes` of the parts that are measured on, and the `idle` lines of the others."""
+    sizes = {
+        prefix: (int(np.isin(dataset.test.labels, classes).sum()), len(classes))
+        for prefix, classes in parts.items()
+    }
+    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in sizes.items()}
+    measured = {prefix: size for prefix, size in sizes.items() if not faults[prefix]}
+    idle = [idle_line(config.data, prefix, why) for prefix, why in faults.items() if why]
+    return measured, tuple(idle)
 
 
 def training_split(
