@@ -110,7 +110,7 @@ class TrainedHead:
 
         Args:
           photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
-          names: Any classes, also such as training never saw; by default the learned ones.
+          names: Any classes, seen in training or not; by default the learned ones.
 
         Raises:
           UserError: A photo or a name does not fit; the sentence says which.

@@ -4,9 +4,8 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
@@ -14,8 +13,6 @@ from rich.progress import Progress as Bar
 
 from common.lazy import in_cluster
 from common.text import printable
-
-T = TypeVar("T")
 
 PLAIN_SECONDS = 5.0
 """Pause between plain lines."""
@@ -124,22 +121,3 @@ class Progress:
         left = round((self._total - done) / self.speed)
         clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
         return [f"{self.speed:.3g} {self._unit}/s", f"{clock} left"]
-
-
-def track(
-    items: Iterable[T],
-    name: str,
-    *,
-    total: int | None = None,
-    unit: str = "items",
-    status: str = "",
-) -> Iterator[T]:
-    """Yield `items` and show the progress; `total` where the items have no length."""
-    if total is None:
-        if not isinstance(items, Sized):
-            raise TypeError("give total for items without a length")
-        total = len(items)
-    with Progress(total, name, unit=unit, status=status) as progress:
-        for done, item in enumerate(items, start=1):
-            yield item
-            progress.update(done)

@@ -1,4 +1,4 @@
-"""JSON as the standard has it: keys once, numbers finite, nesting and size bounded."""
+"""JSON as the standard defines it: keys once, numbers finite, nesting and size bounded."""
 
 import json
 import math

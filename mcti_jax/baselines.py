@@ -28,9 +28,9 @@ def beside_names(material: Material, classes: Float[np.ndarray, "k p"]) -> Mappi
 
 def scores(predicted: np.ndarray, material: Material, suffix: str = "") -> dict[str, float]:
     """Return micro and per-class accuracy on the test photos; empty for fewer than two classes."""
-    labels, classes = material.test.labels, len(material.classnames)
-    if not len(labels) or classes == 1:
+    if not can_measure(material):
         return {}
+    labels, classes = material.test.labels, len(material.classnames)
     return {
         f"accuracy{suffix}": classification.accuracy(predicted, labels),
         f"class_accuracy{suffix}": classification.class_accuracy(predicted, labels, classes),

@@ -8,6 +8,7 @@ from common.data.few_shot import shortfall_row
 from common.text import counted
 from common.training.summary import unread_counts
 from mcti_jax.material import Material
+from mcti_jax.networks import Networks
 from mcti_jax.options import shots_of
 
 
@@ -54,6 +55,17 @@ def describe(
         "model": f"Stable Diffusion {config.model}, CLIP {config.clip}",
         **unread_counts(config, {"classes": len(names) - len(kept)}),
     }
+
+
+def other_weights(config: ConfigDict, networks: Networks) -> str:
+    """Return a line where the class feature's tower was trained apart from the U-Net's; else ""."""
+    reads = networks.text[networks.class_encoder].tower.config
+    if networks.clip_text is None or reads.layers != networks.clip_text.config.layers:
+        return ""
+    return (
+        f"The text encoder of {config.model} has other weights than that of {config.clip}, "
+        "which the class feature comes from; class_tower=sd reads it from the former."
+    )
 
 
 def _listed(names: Sequence[str], room: int = 60) -> str:

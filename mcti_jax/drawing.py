@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from common.checks import check_number
 from common.config import read_config
 from common.diffusion import check_sampling, load_stable_diffusion, named_sampler
-from common.diffusion.draw import COUNTS, SIDES
+from common.diffusion.bounds import COUNTS, SIDES
 from common.diffusion.record import Drawing, digests_of_used
 from common.diffusion.weighted import looks_weighted, weighted_spans
 from common.diffusion.words import tell_unread

@@ -14,6 +14,7 @@ from common.clip.text import require_causal
 from common.data import ImageSplit
 from common.data.selection import far_apart
 from common.data.templates import TEMPLATES
+from common.diffusion import StableDiffusion
 from common.evaluation import baselines, classification, figures, generation
 from common.evaluation.predictions import PredictionsReport, predictions_report
 from common.spread import on_all_devices, over_devices
@@ -45,6 +46,21 @@ class Classifier:
 
     classes: Float[np.ndarray, "k p"]
     predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class MeasuredVariant:
+    """What the tokens of a variant come to.
+
+    Attributes:
+      metrics: Its numbers.
+      predicted: Class of each test photo, `[b]`.
+      samples: Its pictures of the classes that are shown, `[r g h w 3]`; None where none are drawn.
+    """
+
+    metrics: dict[str, float]
+    predicted: np.ndarray
+    samples: np.ndarray | None
 
 
 def _prompt_features(shared: PyTree, tokens: Array, *, tower: TextTower) -> Array:
@@ -113,49 +129,57 @@ def evaluate(
       start: What every row began as.
       others: Baselines of `baseline_scores`; the same at each evaluation of a run.
     """
-    results: dict[str, dict[str, float]] = {}
-    pictures: dict[str, np.ndarray] = {}
-    samples: dict[str, np.ndarray] = {}
-    names = material.classnames
+    names, test = material.classnames, material.test
     shown = far_apart(config.generate.rows or len(names), len(names))
-    report = PredictionsReport()
     sd = material.sd
     if config.generate.per_class:  # Until the end of this evaluation; training has its own copy.
         sd = dataclasses.replace(sd, params=on_all_devices(sd.params))
-    for variant, vectors in tokens.items():
-        modes = classifiers(config, material, vectors)
-        results[variant] = {
-            name: value
-            for suffix, classifier in modes.items()
-            for name, value in scores(classifier.predicted, material, suffix).items()
-        }
-        if config.generate.per_class:
-            drawn = generate_classes(config, sd, vectors)
-            results[variant] |= picture_scores(material, drawn, modes[ENSEMBLE].classes)
-            samples[variant] = drawn[shown]
-        results[variant] |= beside_names(material, modes[ENSEMBLE].classes)
-        results[variant] |= mean_drift(vectors, start)
-        if not report.tables and can_measure(material):  # of the run's own variant
-            test = material.test
-            report = predictions_report(
-                modes[ENSEMBLE].predicted, test.labels, material.classnames, test.names
-            )
-    if samples:
+    variants = {
+        name: _measure(config, material, sd, vectors, start, shown)
+        for name, vectors in tokens.items()
+    }
+    first, *others_trained = variants
+    report = PredictionsReport()
+    if can_measure(material):
+        report = predictions_report(variants[first].predicted, test.labels, names, test.names)
+    pictures = dict(report.pictures)
+    if config.generate.per_class:
         photos = material.train if isinstance(material.train, ImageSplit) else None
         rows = {number: names[number] for number in shown}
+        samples = {name: variant.samples for name, variant in variants.items()}
         pictures["samples"] = figures.class_sheet(
             photos, rows, samples, material.size, material.fit
         )
-    first = next(iter(results))
-    beside = {name: scored for name, scored in results.items() if name != first} | others
     followed = [dataclasses.asdict(token) for token in follow(material, tokens[first], start)]
     return Evaluation(
-        results[first],
-        beside,
-        pictures=report.pictures | pictures,
+        variants[first].metrics,
+        {name: variants[name].metrics for name in others_trained} | others,
+        pictures,
         details={"tokens": followed} | report.details,
         tables=report.tables,
     )
+
+
+def _measure(
+    config: ConfigDict,
+    material: Material,
+    sd: StableDiffusion,
+    tokens: Float[np.ndarray, "k n d"],
+    start: Float[np.ndarray, "n d"],
+    shown: Sequence[int],
+) -> MeasuredVariant:
+    modes = classifiers(config, material, tokens)
+    own = modes[ENSEMBLE]
+    metrics: dict[str, float] = {}
+    for suffix, classifier in modes.items():
+        metrics |= scores(classifier.predicted, material, suffix)
+    samples = None
+    if config.generate.per_class:
+        drawn = generate_classes(config, sd, tokens)
+        metrics |= picture_scores(material, drawn, own.classes)
+        samples = drawn[shown]
+    metrics |= beside_names(material, own.classes)
+    return MeasuredVariant(metrics | mean_drift(tokens, start), own.predicted, samples)
 
 
 def follow(

@@ -5,15 +5,49 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from common.clip import CLIP
 from common.diffusion import StableDiffusion, load_stable_diffusion
 from common.precision import frozen_dtype
-from common.weights.fingerprint import text_digest
+from common.training.types import EVALUATION
+from common.weights.fingerprint import fingerprint, text_digest
 from mcti_jax.assembly import training_prompts
+from mcti_jax.material import Material
 from mcti_jax.saving import MODEL, TEXT_ENCODER
 from mcti_jax.starts import names_tokens
+
+
+def fingerprints(
+    config: ConfigDict,
+    material: Material,
+    first: Float[np.ndarray, "k n d"],
+    captioned: Sequence[str] = (),
+) -> dict[str, str]:
+    """Fingerprint everything that a run reads beside its training photos.
+
+    Args:
+      config: The run's.
+      material: Models and photos.
+      first: Where each class begins.
+      captioned: The prompt of each photo, if photos have captions.
+    """
+    sd, clip = material.sd, material.clip
+    prints = {
+        **model_fingerprints(config, sd),
+        "clip": clip.fingerprint,
+        "names": names_fingerprint(material.classnames),
+        "prompts": prompt_fingerprint(config, sd, clip, captioned),
+        "preprocessing": fingerprint({}, repr(clip.preprocess)),
+        f"{EVALUATION}test photos": material.test.fingerprint,
+    }
+    if config.start:
+        prints["start"] = fingerprint({"first": first})
+    if others := material.others:
+        prints["names beside"] = names_fingerprint(others.names)
+        prints[f"{EVALUATION}photos beside"] = fingerprint({"features": others.features})
+    return prints
 
 
 def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
@@ -24,7 +58,7 @@ def whole_fingerprint(config: ConfigDict, sd: StableDiffusion) -> str:
 
 
 def model_fingerprints(config: ConfigDict, sd: StableDiffusion) -> dict[str, str]:
-    """Return the fingerprints of what tokens are learned in, and of what earlier ones name."""
+    """Return the fingerprints of what tokens are learned in and of what earlier ones name."""
     whole = {MODEL: sd.fingerprint} if config.alpha or names_tokens(config) else {}
     return whole if config.alpha else whole | {TEXT_ENCODER: sd.text_fingerprint}
 

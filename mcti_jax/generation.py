@@ -1,5 +1,7 @@
 """Pictures from learned tokens."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
@@ -19,22 +21,42 @@ def generate_classes(
     config: ConfigDict, sd: StableDiffusion, tokens: Float[np.ndarray, "k n d"]
 ) -> UInt8[np.ndarray, "k g h w 3"]:
     """Draw the configured number of pictures for each class."""
-    options = config.generate
-    words = {f"<{k}>": by_encoder(vectors, widths_of(sd)) for k, vectors in enumerate(tokens)}
-    texts = [options.prompt.replace("{}", word) for word in words]
-    prompts = [text for text in texts for _ in range(options.per_class)]
-    images = generate(
+    words = {f"<{k}>": vectors for k, vectors in enumerate(tokens)}
+    texts = [config.generate.prompt.replace("{}", word) for word in words]
+    return draw_texts(config, sd, texts, words, config.generate.per_class, config.seed)
+
+
+def draw_texts(
+    config: ConfigDict,
+    sd: StableDiffusion,
+    texts: Sequence[str],
+    words: Mapping[str, Float[np.ndarray, "n d"]],
+    count: int,
+    seed: int,
+) -> UInt8[np.ndarray, "t count h w 3"]:
+    """Draw each text several times, with the sampler and in the size of the run's pictures.
+
+    Args:
+      config: The run's.
+      sd: What draws.
+      texts: May hold the words.
+      words: Learned vectors by word.
+      count: Pictures of each text.
+      seed: Of the noise.
+    """
+    options, widths = config.generate, widths_of(sd)
+    pictures = generate(
         sd,
-        prompts,
-        words,
+        [text for text in texts for _ in range(count)],
+        {word: by_encoder(vectors, widths) for word, vectors in words.items()},
         size=picture_size(config, sd),
         sampler=options.sampler,
         steps=options.steps,
         guidance=options.guidance,
         batch=options.batch,
-        seed=config.seed,
+        seed=seed,
     )
-    return images.reshape(len(tokens), options.per_class, *images.shape[1:])
+    return pictures.reshape(len(texts), count, *pictures.shape[1:])
 
 
 def clip_features(clip: CLIP, images: UInt8[np.ndarray, "b h w 3"]) -> Float[np.ndarray, "b p"]:

@@ -24,20 +24,14 @@ from common.diffusion import StableDiffusion
 from common.paths import AnyPath
 from common.training import Evaluation, Method, RunInputs, say
 from common.training.rates import make_rate, rate_at
-from common.training.types import EVALUATION, Card, Tell, unheard
-from common.weights.fingerprint import fingerprint
+from common.training.types import Card, Tell, unheard
 from configs.mcti import defaults, get_config
 from mcti_jax.assembly import Additions, begin, check_options, frozen_tree
 from mcti_jax.baselines import baseline_scores
-from mcti_jax.description import describe
+from mcti_jax.description import describe, other_weights
 from mcti_jax.drift import drift_table
 from mcti_jax.evaluation import evaluate
-from mcti_jax.fingerprints import (
-    model_fingerprints,
-    names_fingerprint,
-    prompt_fingerprint,
-    whole_fingerprint,
-)
+from mcti_jax.fingerprints import fingerprints, whole_fingerprint
 from mcti_jax.formats import write_token
 from mcti_jax.layout import RowLayout
 from mcti_jax.legend import legend, update_terms
@@ -111,13 +105,8 @@ class MCTI(Method):
         captioned = captions_of(config, self.material.train, classnames)
         tell(describe(config, self.material, self.known, self.layout.kept, captioned))
         say(f"AdamW on the tokens alone, effective learning rate {learning_rate(config):g}.")
-        networks = self.objective.networks
-        reads = networks.text[networks.class_encoder].tower.config
-        if networks.clip_text and reads.layers == networks.clip_text.config.layers:
-            say(
-                f"The text encoder of {config.model} has other weights than that of {config.clip}, "
-                "which the class feature comes from; class_tower=sd reads it from the former."
-            )
+        if line := other_weights(config, self.objective.networks):
+            say(line)
         self.material.encode_all()
         say_shared(self.material.train, self.material.test)
         self.first = begin(config, self.material, self.known)
@@ -125,24 +114,10 @@ class MCTI(Method):
         labels, encoded = self.material.train.labels, self.material.encoded
         frozen = frozen_tree(self.objective, sd, clip, labels, encoded, additions)
         self.start = frozen["start"]
-        further = {"start": fingerprint({"first": self.first})} if config.start else {}
-        if others := self.material.others:
-            further |= {
-                "names beside": names_fingerprint(others.names),
-                f"{EVALUATION}photos beside": fingerprint({"features": others.features}),
-            }
         return RunInputs(
             frozen=frozen,
             source=Steps(self.material.train.fingerprint),
-            fingerprints={
-                **model_fingerprints(config, sd),
-                "clip": clip.fingerprint,
-                "names": names_fingerprint(classnames),
-                "prompts": prompt_fingerprint(config, sd, clip, captioned),
-                "preprocessing": fingerprint({}, repr(clip.preprocess)),
-                f"{EVALUATION}test photos": self.material.test.fingerprint,
-                **further,
-            },
+            fingerprints=fingerprints(config, self.material, self.first, captioned),
             notes={
                 "classnames": list(classnames),
                 "learned": list(self.layout.learned),

@@ -8,7 +8,7 @@ from common.attention import CHOICES
 from common.checks import POSITIVE, Range, Ranges, Unread, check_choices, check_ranges
 from common.data.templates import TEMPLATES
 from common.diffusion import SAMPLERS
-from common.diffusion.draw import COUNTS, GUIDANCE
+from common.diffusion.bounds import COUNTS, GUIDANCE
 from common.diffusion.resnet import REMAT
 from common.diffusion.words import BRACKETED
 from common.errors import UserError
@@ -90,7 +90,7 @@ UNREAD = (
 
 
 def check_values(config: ConfigDict) -> None:
-    """Refuse numbers out of range and names of nothing, whichever field they are of.
+    """Refuse numbers out of range and unknown names, in whatever field.
 
     Raises:
       UserError: It names the first such field, its value and what may stand there.
@@ -122,7 +122,7 @@ def check_start(config: ConfigDict) -> None:
 
 
 def check_template(name: str, prompt: str) -> None:
-    """Refuse a prompt that has not one `{}` for the learned word; other braces are text.
+    """Refuse a prompt without exactly one `{}` for the learned word; other braces are text.
 
     Raises:
       UserError: It names the prompt.
@@ -147,7 +147,7 @@ def shots_of(config: ConfigDict) -> int:
 
 
 def classification_of(config: ConfigDict) -> str:
-    """Return the term that tells classes apart, where the config leaves it to the rest of it.
+    """Return the term that tells classes apart, by the other fields if the config leaves it open.
 
     Beside denoising the paper's term stays; without it, the joint one alone classifies best.
     """

@@ -30,7 +30,7 @@ def open_own(config: ConfigDict) -> tuple[OpenedDataset, tuple[str, ...]]:
 
 
 def require_photos(dataset: OpenedDataset) -> None:
-    """Refuse classes without a photo to learn from, of which the parts of a set may differ.
+    """Refuse classes without a photo to learn from; the parts of a set may have different classes.
 
     Raises:
       UserError: It names them.

@@ -7,14 +7,13 @@ from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
 from common.diffusion import StableDiffusion, check_sampling
-from common.diffusion.drawing import generate
 from common.diffusion.text_encoding import vocabularies_of
 from common.diffusion.words import tell_unbracketed
 from common.errors import UserError
 from common.evaluation.figures import image_grid
 from common.text import printable
 from mcti_jax.formats import token_words
-from mcti_jax.picture_size import picture_size
+from mcti_jax.generation import draw_texts
 from mcti_jax.readers import widths_of
 from mcti_jax.widths import by_encoder
 
@@ -87,19 +86,7 @@ def draw_preview(
       classnames: Theirs.
       learned: The classes that are learned.
     """
-    options = config.preview
-    texts = preview_texts(config, classnames, learned)
-    vectors = [by_encoder(token, widths_of(sd)) for token in tokens]
-    pictures = generate(
-        sd,
-        [text for text in texts for _ in range(options.number)],
-        dict(zip(token_words(classnames), vectors, strict=True)),
-        size=picture_size(config, sd),
-        sampler=config.generate.sampler,
-        steps=config.generate.steps,
-        guidance=config.generate.guidance,
-        batch=config.generate.batch,
-        seed=options.seed,
-    )
-    rows = pictures.reshape(len(texts), options.number, *pictures.shape[1:])
+    options, texts = config.preview, preview_texts(config, classnames, learned)
+    words = dict(zip(token_words(classnames), tokens, strict=True))
+    rows = draw_texts(config, sd, texts, words, options.number, options.seed)
     return image_grid(rows, [printable(text) for text in texts])

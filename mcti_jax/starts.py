@@ -75,7 +75,7 @@ def learned_before(
       classnames: K names.
       widths: Of the text encoders' inputs.
       fingerprint: Of the Stable Diffusion that is learned for.
-      text: Of its text encoder, which tokens name that were learned without denoising.
+      text: Fingerprint of its text encoder; tokens that were learned without denoising carry it.
 
     Raises:
       UserError: There are no tokens, none of them is of a class, or they do not fit the model.

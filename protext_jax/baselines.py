@@ -1,4 +1,4 @@
-"""Class features that other methods make of the same model, and what should be known of them."""
+"""Class features that other methods make of the same model, and remarks on them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -57,7 +57,7 @@ def text_baselines(
 
 
 def check_baselines(config: ConfigDict, tests: Sequence[TestSet], material: Material) -> list[str]:
-    """Return what a person should know of the descriptors, a line each.
+    """Return remarks on the descriptors, a line each.
 
     Raises:
       UserError: They name none of the classes.

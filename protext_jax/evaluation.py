@@ -142,7 +142,7 @@ def classifiers(
     Args:
       measured: Models, texts and pictures.
       learned: What the run learned.
-      template: In front of which the prompts stand; "" for each set's own.
+      template: What the prompts stand in front of; "" for each set's own template.
     """
     return {
         x.prefix: class_features(measured.clip, learned, template or x.template, x.classnames)

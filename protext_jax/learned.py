@@ -65,12 +65,12 @@ class LearnedPrompts:
 
     @property
     def half(self) -> bool:
-        """Whether deep prompts were rounded to float16 in training, and so are wherever used."""
+        """Whether deep prompts were rounded to float16 in training, and are in every use."""
         return self.metadata.get("half") == "True"
 
     @property
     def blend(self) -> float:
-        """How much of a class's feature the prompts make; the rest is CLIP's own."""
+        """The prompts' share in a class's feature; the rest is CLIP's own."""
         return float(self.metadata.get("blend", 1))
 
     def with_blend(self, blend: float) -> "LearnedPrompts":

@@ -35,7 +35,7 @@ class TestSet:
       paper_name: The paper's name of the data set, or "".
       classnames: k names.
       split: The test pictures.
-      template: In front of which the prompts stand.
+      template: What the prompts stand in front of.
       plain: CLIP's own template for this data set.
     """
 

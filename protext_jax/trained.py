@@ -106,7 +106,7 @@ class TrainedPrompts:
 
         Args:
           photos: PIL images, uint8 arrays `[h, w, 3]` and paths, mixed as they come.
-          names: Any classes, also such as nobody wrote about; by default the learned ones.
+          names: Any classes, with or without sentences; by default the learned ones.
 
         Raises:
           UserError: A photo or a name does not fit; the sentence says which.

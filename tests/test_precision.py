@@ -95,6 +95,6 @@ def test_every_command_asks_for_it(name):
 
 
 def test_the_training_loop_asks_for_it():
-    from common.training import loop
+    from common.training import run
 
-    assert "use_precision(config" in inspect.getsource(loop.train)
+    assert "use_precision(config" in inspect.getsource(run)

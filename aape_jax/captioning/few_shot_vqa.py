@@ -25,6 +25,9 @@ from common.language import LM, write_texts
 from common.progress import Progress
 from common.spread import batches, deal, sharers
 
+Answers = Mapping[int, Sequence[str]]
+"""To the questions, by number of examples."""
+
 
 def check_vqa(config: ConfigDict) -> None:
     """Refuse fields of `config.vqa` that are out of range.
@@ -38,11 +41,7 @@ def check_vqa(config: ConfigDict) -> None:
 
 
 class FewShotVQA:
-    """Answers and judges a fixed draw of the test questions.
-
-    Attributes:
-      answers: Of the last call, by row and number of examples.
-    """
+    """Answers and judges a fixed draw of the test questions."""
 
     def __init__(
         self, lm: LM, train: QuestionSet, test: QuestionSet, config: ConfigDict, cells: int
@@ -85,7 +84,6 @@ class FewShotVQA:
             "train": np.unique(np.concatenate(examples)),
             "test": np.unique(test.image[self.rows]),
         }
-        self.answers: dict[str, dict[int, list[str]]] = {}
 
     @property
     def shown(self) -> dict[str, ImageSplit]:
@@ -93,13 +91,13 @@ class FewShotVQA:
         parts = {"train": self.train.pictures, "test": self.test.pictures}
         return {name: parts[name].take(rows) for name, rows in self._numbers.items() if len(rows)}
 
-    def __call__(
+    def answer(
         self,
         images: Mapping[str, ImageFeatures],
         prefixes: Mapping[str, Callable[[ImageFeatures], Array]],
         lm_params: PyTree,
-    ) -> dict[str, dict[str, float]]:
-        """Return the VQA accuracy by row and number of examples, all in all and by kind of answer.
+    ) -> dict[str, Answers]:
+        """Return the answers of each row.
 
         Two rows are added: "blind" is shown no image, "most_frequent" gives the examples'.
 
@@ -110,7 +108,7 @@ class FewShotVQA:
         """
         width = self.lm.config.width
         blind = {"blind": lambda images: jnp.zeros((len(images.x), 0, width))}
-        self.answers = {
+        rows = {
             name: {
                 shots: self._answer(name, shots, images, show, lm_params) for shots in self.prompts
             }
@@ -118,20 +116,22 @@ class FewShotVQA:
         }
         counts = Counter(answer for row in self.train.answers for answer in row)
         frequent = [counts.most_common(1)[0][0]] * len(self.rows)
-        self.answers["most_frequent"] = dict.fromkeys(self.prompts, frequent)
+        return rows | {"most_frequent": dict.fromkeys(self.prompts, frequent)}
+
+    def scores(self, answers: Answers) -> dict[str, float]:
+        """Return a row's VQA accuracy, all in all and by kind of answer."""
+        references = [self.test.answers[row] for row in self.rows]
+        kinds = self.test.kinds and [self.test.kinds[row] for row in self.rows]
         return {
-            name: {
-                metric: value
-                for shots, answers in ways.items()
-                for metric, value in self._scores(shots, answers).items()
-            }
-            for name, ways in self.answers.items()
+            f"{shots}_shot/{name}": accuracy
+            for shots, texts in answers.items()
+            for name, accuracy in mean_accuracies(texts, references, kinds).items()
         }
 
-    def page(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    def page(self, answers: Answers) -> UInt8[np.ndarray, "h w 3"]:
         """Draw pictures with a row's answers and, in brackets, people's."""
-        answers = self.answers[name][max(self.prompts)]
-        return answer_page(self.test, self.rows, answers, self.config.pictures)
+        texts = answers[max(self.prompts)]
+        return answer_page(self.test, self.rows, texts, self.config.pictures)
 
     def _require_room(self, shots: int, prompts: Prompts, cells: int) -> None:
         """Refuse prompts that are longer than the language model reads, before any is answered."""
@@ -167,9 +167,3 @@ class FewShotVQA:
                 answers += texts[:real]
                 bar.update(len(answers))
         return [cut(text, self.longest) for text in answers]
-
-    def _scores(self, shots: int, answers: Sequence[str]) -> dict[str, float]:
-        references = [self.test.answers[row] for row in self.rows]
-        kinds = self.test.kinds and [self.test.kinds[row] for row in self.rows]
-        accuracies = mean_accuracies(answers, references, kinds)
-        return {f"{shots}_shot/{name}": accuracy for name, accuracy in accuracies.items()}

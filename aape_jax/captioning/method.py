@@ -240,7 +240,7 @@ class Captioning(Task):
 
     def evaluate(self, trainable: PyTree, frozen: PyTree) -> Evaluation:
         """Write captions of the test images by every variant, and score them."""
-        # What is not about training images.
+        # The rest of the tree belongs to the training images.
         model = {name: frozen[name] for name in ("lm", "asking")}
         nats = partial(self.captioner.run_nats, model)
         return self.report(show_rows(self.captioner, trainable), nats, frozen["lm"])
@@ -291,7 +291,10 @@ class Captioning(Task):
             asker = FewShotVQA(method.lm, **questions, config=method.config, cells=cells)
             images = encode_images(asker.shown, method.clip, method.cache)
             prefixes = show_rows(method.captioner, learned)
-            rows = asker(images, {name: row.show for name, row in prefixes.items()}, lm_params)
+            shown = {name: row.show for name, row in prefixes.items()}
+            answers = asker.answer(images, shown, lm_params)
+        rows = {name: asker.scores(own) for name, own in answers.items()}
         if config.pictures:
-            write_png(workdir / "eval" / "answers.png", asker.page(next(iter(rows))))
+            page = asker.page(answers[next(iter(rows))])
+            write_png(workdir / "eval" / "answers.png", page)
         return evaluated(rows, {})

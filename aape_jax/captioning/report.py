@@ -151,7 +151,7 @@ class CaptionReport:
 
     @cached_property
     def _nearest(self) -> tuple[Captions, Row]:
-        """The row of training captions, about which training changes nothing."""
+        """The row of training captions, which training does not change."""
         captions = {"greedy": self.known.nearest(self.images.x)}
         return captions, self._scores(captions)
 

@@ -62,7 +62,7 @@ class Bank:
         return Bank(self.classes[chosen], self.prompts[chosen], self.mask[chosen], sentences)
 
     def told_by(self, other: "Bank", rows: Int[np.ndarray, "k"]) -> "Bank":
-        """Return these classes with the prompts of another bank's rows; a row of -1 is nobody's."""
+        """Return these classes with the prompts of another bank's rows; a class at -1 has none."""
         known, longest = rows >= 0, max(self.mask.shape[1], other.mask.shape[1])
         prompts, mask = (_widened(x, longest) for x in (self.prompts, self.mask))
         prompts[known] = _widened(other.prompts, longest)[rows[known]]

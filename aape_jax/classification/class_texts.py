@@ -1,4 +1,4 @@
-"""What tells of classes, opened and not encoded: filled templates, and sentences or none."""
+"""Texts about classes, opened and not encoded: filled templates, and sentences if there are any."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ UNREAD = (
 
 @dataclass(frozen=True)
 class BankTexts:
-    """What a bank is made of where nothing is encoded yet.
+    """The texts of a bank that is not encoded yet.
 
     Attributes:
       classnames: As the data set spells them.
@@ -69,7 +69,7 @@ class BankTexts:
         return self.sentences == tuple((text,) for text in self.class_texts)
 
     def tell_cut(self, cut: Collection[str]) -> None:
-        """Print of which classes the text tower reads the first words of sentences."""
+        """Print for which classes the text tower reads only the first words of sentences."""
         if self.only_templates:
             return  # It is said of the templates.
         cut = set(cut)

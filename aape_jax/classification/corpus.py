@@ -61,13 +61,13 @@ def read_corpus(
 def known_sentences(
     config: ConfigDict, dataset: str, classnames: Sequence[str], numbered: Sequence[str] = ()
 ) -> Sentences:
-    """Return what the corpus tells of classes that can do without: of some of them nothing.
+    """Return the corpus's sentences about classes that can do without; some may have none.
 
     Args:
       config: The run's.
       dataset: The data set's string.
       classnames: Any classes.
-      numbered: The classes of the run's own data set, of which the same are drawn as there.
+      numbered: The classes of the run's own data set, for which the same sentences are drawn.
 
     Raises:
       UserError: The corpus cannot be read, or two of its keys mean one class.

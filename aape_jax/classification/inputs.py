@@ -32,7 +32,7 @@ class ClassificationInputs:
       dataset: The run's own.
       parts: The classes that compete, by the prefix of their metrics; the first are learned.
       train: The photos to learn from; labels are still the data set's.
-      texts: What tells of the classes.
+      texts: Texts about the classes.
       targets: The further data sets that are measured on.
       sizes: How many photos and classes are measured on, by the prefix of the metrics.
       idle: What is not measured and why, a line each.
@@ -98,12 +98,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         require_one_width(clip, split, texts, "the test")
     for target in targets:
         require_one_width(clip, target.dataset.test, target.texts, repr(target.spec))
-    own_sizes = {
-        prefix: (int(np.isin(dataset.test.labels, classes).sum()), len(classes))
-        for prefix, classes in parts.items()
-    }
-    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in own_sizes.items()}
-    measured = {prefix: size for prefix, size in own_sizes.items() if not faults[prefix]}
+    own_sizes, idle = _own_tests(config, dataset, parts)
     target_sizes = {x.prefix: (len(x.dataset.test), len(x.dataset.classnames)) for x in targets}
     return ClassificationInputs(
         config=config,
@@ -113,11 +108,23 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
         train=train,
         texts=texts,
         targets=targets,
-        sizes=measured | target_sizes,
-        idle=tuple(
-            idle_line(config.data, prefix, reason) for prefix, reason in faults.items() if reason
-        ),
+        sizes=own_sizes | target_sizes,
+        idle=idle,
     )
+
+
+def _own_tests(
+    config: ConfigDict, dataset: Dataset | FeatureDataset, parts: Mapping[str, Int[np.ndarray, "k"]]
+) -> tuple[dict[str, tuple[int, int]], tuple[str, ...]]:
+    """Return the `sizes` of the parts that are measured on, and the `idle` lines of the others."""
+    sizes = {
+        prefix: (int(np.isin(dataset.test.labels, classes).sum()), len(classes))
+        for prefix, classes in parts.items()
+    }
+    faults = {prefix: fault(classes, photos) for prefix, (photos, classes) in sizes.items()}
+    measured = {prefix: size for prefix, size in sizes.items() if not faults[prefix]}
+    idle = [idle_line(config.data, prefix, why) for prefix, why in faults.items() if why]
+    return measured, tuple(idle)
 
 
 def training_split(
@@ -144,7 +151,7 @@ def require_one_width(
     Args:
       clip: None where only features are at hand.
       split: The photos.
-      texts: What tells of their classes.
+      texts: Texts about their classes.
       what: The photos are called.
 
     Raises:

@@ -26,9 +26,9 @@ OpenedSets = tuple[int, Callable[[], Mapping[str, TestSet]]]
 def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Evaluation:
     """Measure accuracy, beside the rows of text alone.
 
-    Of other data only the class names need be known; what `prompts.source` tells of them is read
-    where class features are made of it. No training photo is encoded, and heads of other sizes are
-    refused before anything is.
+    Of other data only the class names need be known; the sentences about them in `prompts.source`
+    are read where class features are made of these. No training photo is encoded, and heads of
+    other sizes are refused before anything is.
 
     Args:
       config: The run's.

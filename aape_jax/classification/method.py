@@ -173,7 +173,7 @@ class Classification(Task):
 
     @cached_property
     def baselines(self) -> Mapping[str, Row]:
-        """The rows of what the training changes nothing about."""
+        """The rows that training does not change."""
         return text_rows(self.material.tests) | learned_rows(self.config, self.material)
 
     def _taught(self, name: str, params: PyTree, frozen: PyTree) -> Row:

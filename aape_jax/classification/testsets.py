@@ -1,4 +1,4 @@
-"""The photos that a classification run is measured on, and the classes that compete on them."""
+"""The photos that a classification run is measured on, and the classes to choose from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,8 +65,8 @@ class Target:
     Attributes:
       spec: Its string.
       dataset: Those of its classes that compete.
-      texts: What tells of them.
-      run_classes: The run's own class of each, whose sentences it has; -1 where there is none.
+      texts: Texts about them.
+      run_classes: The run's own class of the same name, whose sentences it takes; -1 for none.
     """
 
     spec: str
@@ -118,7 +118,7 @@ def open_target(
       spec: The data set's string.
       learned: As of `open_further`.
       run_classnames: The run's own classes, in their order.
-      run_told: Which of them the run has sentences of.
+      run_told: For which of them the run has sentences.
 
     Raises:
       UserError: It cannot be opened, or nothing can be measured on it.

@@ -72,7 +72,7 @@ class Objective:
     Attributes:
       head: h and g.
       aggregator: The teacher.
-      token: Whether learnable tokens belong to classes, to images or to nobody.
+      token: Whether learnable tokens belong to classes, to images or to neither.
       distillation, reward: The losses.
     """
 

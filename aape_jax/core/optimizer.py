@@ -53,7 +53,7 @@ def check_counts(config: ConfigDict, planned: Mapping[str, int], usual: ConfigDi
     Args:
       config: The run's.
       planned: What `counts` gives.
-      usual: The default config, whose counts are nobody's choice.
+      usual: The default config, whose counts the user did not choose.
 
     Raises:
       UserError: It names the first, and how to have it.

@@ -1,4 +1,4 @@
-"""Photos beside lines of text, e.g. what was answered about them."""
+"""Photos beside lines of text, such as answers about them."""
 
 import textwrap
 from collections.abc import Sequence

@@ -2,7 +2,6 @@
 `karpathy:...`, `coco:...`; `FORMS` lists them.
 """
 
-import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,28 +12,17 @@ import numpy as np
 
 from aape_jax.datasets.captions_by_image import open_by_image
 from aape_jax.datasets.coco_captions import open_coco
-from aape_jax.datasets.coco_files import (
-    REMEDY,
-    Captioned,
-    Parts,
-    entries,
-    photos,
-    require_folder,
-    require_once,
-)
+from aape_jax.datasets.coco_files import Captioned, Parts
 from aape_jax.datasets.flickr import LAYOUTS, open_flickr
+from aape_jax.datasets.karpathy import open_karpathy
 from aape_jax.datasets.nocaps import DOMAINS, training_set, validation
 from aape_jax.datasets.question_set import split_of
-from aape_jax.datasets.worded import worded
 from common.data import ImageSplit
-from common.data.places import local_path
 from common.errors import UserError
-from common.files import read_json
 from common.paths import place_text
 from common.pocket.captions import captions
 from common.pocket.datasets import ScenePhoto
 from common.pocket.world import ANONYMOUS, Scene, sample_scene
-from common.records import Record
 from common.weights.fingerprint import text_digest
 
 POCKET_SIZES = {
@@ -42,7 +30,6 @@ POCKET_SIZES = {
     "many_captions": {"train": 4096, "test": 200},  # the test pictures are those of "captions"
 }
 PARTS = ("train", "test")
-KARPATHY_PARTS = {"train": ("train", "restval"), "test": ("test",)}
 
 
 @dataclass(frozen=True)
@@ -113,39 +100,6 @@ def pocket_scenes(part: str, name: str = "captions") -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def _karpathy(where: str) -> Parts:
-    name, comma, folder = where.partition(",")
-    if not comma:
-        raise UserError(f"'karpathy:{where}' needs two paths: karpathy:FILE.json,FOLDER.")
-    file, root = local_path(name), local_path(folder)
-    require_folder(root, "COCO's photos")
-    content = read_json(file, REMEDY)
-    listed = entries(content, file, "images", ("split", "filename", "sentences"))
-    parts = listed.texts("split")
-
-    def images(*wanted: str) -> dict[str, Record]:
-        rows = [listed.record(row) for row, part in enumerate(parts) if part in wanted]
-        names = [str(Path(x.text("filepath", default="")) / x.text("filename")) for x in rows]
-        require_once(names, "image", file)
-        return dict(zip(names, rows, strict=True))
-
-    images(*itertools.chain(*KARPATHY_PARTS.values()))  # None is in both parts.
-
-    def read(part: str) -> Captioned:
-        wanted = KARPATHY_PARTS[part]
-        if not (found := images(*wanted)):
-            raise UserError(
-                f"{file} has no images of the part {part!r}: give Karpathy's file, whose images "
-                f"have a 'split' such as {wanted[0]!r}."
-            )
-        rows = ((x, s.text("raw")) for x in found for s in found[x].records("sentences"))
-        captions = worded(rows, file)
-        split = photos([root / image for image in found], file)
-        return split, tuple(captions.get(image, ()) for image in found)
-
-    return read
-
-
 def _nocaps(kind: str, where: str) -> Parts:
     def read(part: str) -> Captioned:
         if part == "train":
@@ -157,7 +111,7 @@ def _nocaps(kind: str, where: str) -> Parts:
 
 OPENERS: dict[str, Callable[[str], Parts]] = {
     "pocket": _pocket,
-    "karpathy": _karpathy,
+    "karpathy": open_karpathy,
     "coco": open_coco,
     "captions": open_by_image,
     **{kind: partial(open_flickr, kind) for kind in LAYOUTS},

@@ -8,10 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aape_jax.datasets.coco_files import Captioned, Parts, kind_of, photos, require_folder
+from aape_jax.datasets.coco_files import (
+    Captioned,
+    Parts,
+    file_and_folder,
+    kind_of,
+    photos,
+    require_folder,
+)
 from aape_jax.datasets.worded import worded
 from common.data.folder import PARTS
-from common.data.places import local_path
 from common.errors import UserError
 from common.files import read_json
 from common.progress import say
@@ -34,10 +40,7 @@ def open_by_image(where: str) -> Parts:
     Raises:
       UserError: The file is missing, damaged or of another kind, or, later, a photo is absent.
     """
-    name, comma, folder = where.partition(",")
-    if not comma:
-        raise UserError(f"'captions:{where}' needs two paths: captions:FILE.json,FOLDER.")
-    file, root = local_path(name), local_path(folder)
+    file, root = file_and_folder("captions", where)
     require_folder(root, "the photos")
     content = read_json(file, _REMEDY)
     if kind := kind_of(content):

@@ -10,7 +10,7 @@ import numpy as np
 
 from aape_jax.datasets.worded import worded
 from common.data import ImageSplit
-from common.data.places import is_file, is_folder
+from common.data.places import is_file, is_folder, local_path
 from common.errors import UserError
 from common.files import shown
 from common.photos.photo import photo_file
@@ -123,6 +123,18 @@ def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
         )
     names = tuple(str(path) for path in paths)
     return ImageSplit(np.arange(len(paths)), names, tuple(photo_file(path) for path in paths))
+
+
+def file_and_folder(kind: str, where: str) -> tuple[Path, Path]:
+    """Return the two paths of a string `kind:FILE.json,FOLDER`; nothing need be there.
+
+    Raises:
+      UserError: It has one path alone.
+    """
+    file, comma, folder = where.partition(",")
+    if not comma:
+        raise UserError(f"'{kind}:{where}' needs two paths: {kind}:FILE.json,FOLDER.")
+    return local_path(file), local_path(folder)
 
 
 def require_folder(folder: Path, what: str) -> None:

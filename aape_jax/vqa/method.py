@@ -33,9 +33,10 @@ from aape_jax.vqa.answers import FILE, read_answers, usual_answers, vocabulary, 
 from aape_jax.vqa.evaluation import chosen_answers
 from aape_jax.vqa.features import QuestionFeatures, encode_questions
 from aape_jax.vqa.head import VQAHead
-from aape_jax.vqa.tables import check_settings, outline, to_learn, training_questions
+from aape_jax.vqa.material import to_learn, training_questions
+from aape_jax.vqa.options import check_options
+from aape_jax.vqa.outline import describe
 from aape_jax.vqa.towers import make_tower
-from common.checks import Range, check_ranges
 from common.errors import UserError
 from common.evaluation.vqa import mean_accuracies
 from common.paths import AnyPath
@@ -69,7 +70,7 @@ class VQA(Task):
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in nothing; a `start` that cannot be read is refused here."""
-        check_settings(config)
+        check_options(config)
         read_start(config)
         return config
 
@@ -162,7 +163,7 @@ class VQA(Task):
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return the shapes and dtypes of `load`; `evaluate` and `save` need `load`."""
         self._plan()
-        frozen = outline(self.config)
+        frozen = describe(self.config)
         width, images = frozen["questions"].shape[1], len(frozen["seen"])
         self._size(width, self.config.answers, images, len(frozen["asked"]), mesh)
         return RunInputs(frozen, self.epochs("abstract"))
@@ -170,8 +171,6 @@ class VQA(Task):
     def _plan(self) -> None:
         """Read every option, before anything slow is begun."""
         config = self.config
-        check_settings(config)
-        check_ranges(config, {"answers": Range(0), "pictures": Range(0)})
         configs = variants(config, VARIANTS)
         self.objectives = {name: prompt_objective(variant) for name, variant in configs.items()}
         self.heads = {name: VQAHead.from_config(variant) for name, variant in configs.items()}

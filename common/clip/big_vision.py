@@ -21,7 +21,7 @@ TOKENIZERS = {
 """By the number of words, a model with the tokenizer."""
 
 _GEMMA = 256_000
-_MULTIPLE = 32  # of which the sides of SigLIP's images are
+_MULTIPLE = 32  # the sides of SigLIP's images are multiples of it
 _BLOCK = {"text": "txt/Encoder_0/encoderblock_", "vision": "img/Transformer/encoderblock_"}
 
 

@@ -101,7 +101,7 @@ def read_names(file: Path) -> list[dict[str, str]]:
     """Return what the lines may mean, the most likely first: names by what folders are called.
 
     A line is "n01440764 tench", perhaps with a tab, comma or colon between, or with a number, as
-    in "n01440764 449 tench"; or a name alone, which its folder then has, too.
+    in "n01440764 449 tench"; or a name alone, which is then its folder's as well.
 
     Raises:
       UserError: A line repeats another or, behind an id, has no name.

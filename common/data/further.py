@@ -18,7 +18,7 @@ def open_further(
     """Open a data set to measure on; its `test` is its own test part.
 
     Without one it is all of the data set but for the examples that were learned from. Where
-    nobody can tell these, it is the last `holdout` of each class, as in training: the data set
+    these are not known, it is the last `holdout` of each class, as in training: the data set
     may be a copy of what was learned from.
 
     Args:

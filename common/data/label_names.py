@@ -1,4 +1,4 @@
-"""Names of classes in parquet files, of which the library `datasets` keeps those of one file."""
+"""Class names in parquet files: the library `datasets` keeps those of a single file."""
 
 from collections.abc import Sequence
 from types import ModuleType

@@ -53,7 +53,7 @@ def duplicate_groups(pictures: Sequence[Picture]) -> Int[np.ndarray, "n"]:
 def _near_pairs(
     plain: Bool[np.ndarray, "n 128"], mirrored: Bool[np.ndarray, "n 128"]
 ) -> Iterable[tuple[int, int]]:
-    """Yield the pairs of which the one is near the other or its mirror."""
+    """Yield the pairs in which one picture is near the other or its mirror."""
     for other in (plain, mirrored):
         for band in range(_BANDS):
             columns = slice(band * 128 // _BANDS, (band + 1) * 128 // _BANDS)

@@ -47,12 +47,12 @@ class PassedOver:
 
 
 def is_dropping(name: str) -> bool:
-    """Return whether a machine made what is called so, or it is hidden: nobody misses it."""
+    """Return whether a file of this name is hidden or the system's own: nobody misses it."""
     return name.startswith(".") or name.lower() in _DROPPINGS
 
 
 def in_droppings(path: PurePath) -> bool:
-    """Return whether a part of a path is such a name."""
+    """Return whether any part of a path is such a name, see `is_dropping`."""
     return any(is_dropping(part) for part in path.parts)
 
 

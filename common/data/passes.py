@@ -132,7 +132,7 @@ class _Files:
 
 
 def _share(parts: Sequence[Arrays | None]) -> list[int]:
-    """Return the numbers of the parts that this process computes: nobody has them."""
+    """Return the numbers of the parts that this process computes, of those that no process has."""
     missing = np.flatnonzero(~held_by(parts).any(axis=0))
     return missing[jax.process_index() :: jax.process_count()].tolist()
 

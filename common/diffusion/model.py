@@ -4,12 +4,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from PIL import Image
 
+from common.checks import check_number, check_whole
+from common.clip.prompts import require_texts
 from common.clip.tokenizer import Tokenizer
-from common.diffusion.draw import draw
+from common.diffusion.bounds import COUNTS, GUIDANCE, SIDES
+from common.diffusion.drawing import generate
+from common.diffusion.learned import checked_vectors
 from common.diffusion.parts import DiffusionModel
-from common.diffusion.samplers import own_sampler
+from common.diffusion.samplers import check_sampling, own_sampler
+from common.diffusion.weighted import weighted_spans
+from common.diffusion.words import tell_unread
+from common.encoding import require_values
+from common.errors import UserError
+from common.precision import product_precision
 
 
 @dataclass(frozen=True)
@@ -65,22 +76,43 @@ class StableDiffusion(DiffusionModel):
           UserError: A prompt holds an unknown word in brackets or is too long, or an option is
             out of range.
         """
-        return draw(
-            self,
-            prompt,
-            n,
-            negative=negative,
-            tokens=tokens,
-            seed=seed,
-            steps=steps,
-            guidance=guidance,
-            sampler=sampler,
-            size=size,
-            width=width,
-            height=height,
-            weighted=weighted,
-            batch=batch,
-        )
+        require_values("draw", "common.diffusion.text_to_image")
+        prompts = require_texts([prompt] if isinstance(prompt, str) else prompt, "prompt")
+        (negative,) = require_texts([negative], "negative")
+        if not prompts:
+            raise UserError("prompt is an empty list: give one or more texts.")
+        for name, value in {"n": n, "steps": steps, "seed": seed, "batch": batch}.items():
+            check_whole(name, value, COUNTS[name])
+        check_number("guidance", guidance, GUIDANCE)
+        sampler = self.default_sampler if sampler is None else sampler
+        check_sampling(self.schedule, sampler, steps)
+        shape = self._side("width", width, size), self._side("height", height, size)
+        words = checked_vectors(tokens)
+        for text in (*prompts, negative) if weighted else ():
+            weighted_spans(text)  # What it refuses is known before time is spent.
+        tell_unread(prompts, negative, words, guidance)
+        with jax.default_matmul_precision(product_precision(jnp.dtype(self.unet.dtype).name)):
+            images = generate(
+                self.on_devices,
+                [text for text in prompts for _ in range(n)],
+                words,
+                size=shape,
+                sampler=sampler,
+                steps=steps,
+                guidance=guidance,
+                batch=batch,
+                seed=seed,
+                negative=negative,
+                weighted=weighted,
+            )
+        return [Image.fromarray(image) for image in images]
+
+    def _side(self, name: str, side: int | None, size: int | None) -> int:
+        """Return a side in pixels: `side`, or else `size`, or else the model's own."""
+        if side is None:
+            name, side = "size", self.image_size if size is None else size
+        check_whole(name, side, SIDES)
+        return self.require_size(name, int(side))
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from jaxtyping import UInt8
 from common import strict_json
 from common.checks import Range
 from common.damage import DAMAGED, cause
+from common.diffusion.bounds import COUNTS, GUIDANCE, SIDES
 from common.diffusion.chunks import prompt_chunks
-from common.diffusion.draw import COUNTS, GUIDANCE, SIDES
 from common.diffusion.drawing import generate
 from common.diffusion.infotext import infotext, sampler_facts
 from common.diffusion.learned import LearnedVectors

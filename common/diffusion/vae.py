@@ -67,7 +67,7 @@ class MidBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pixels to the channels of which the posterior is made."""
+    """From pixels to the channels that the posterior is made of."""
 
     config: VAEConfig
     run: Execution
@@ -89,7 +89,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents to pixels."""
+    """From latents to pixels."""
 
     config: VAEConfig
     run: Execution

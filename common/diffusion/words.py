@@ -127,7 +127,7 @@ def tell_unbracketed(texts: Iterable[str], words: Collection[str]) -> None:
 def tell_unread(
     prompts: Iterable[str], negative: str, words: Collection[str], guidance: float
 ) -> None:
-    """Say what of the texts pictures are drawn without: a negative prompt, or learned words.
+    """Say what was given and is not drawn with: a negative prompt, or learned words.
 
     Args:
       prompts: What is drawn.

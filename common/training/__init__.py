@@ -5,16 +5,13 @@ from common.lazy import lazily
 __all__, __getattr__, __dir__ = lazily(
     __name__,
     {
-        "common.progress": (
-            "say",
-            "track",
-        ),
+        "common.progress": ("say",),
         "common.training.ledger": ("TrainingDiverged",),
-        "common.training.loop": ("train",),
         "common.training.method": (
             "Method",
             "find_method",
         ),
+        "common.training.run": ("train",),
         "common.training.types": (
             "Evaluation",
             "RunInputs",

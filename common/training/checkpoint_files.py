@@ -18,24 +18,24 @@ _DIGITS = 8
 
 
 def open_manager(directory: AnyPath, **options: Any) -> ocp.CheckpointManager:
-    """Return what reads and writes the checkpoints in a folder, with these options of Orbax."""
+    """Return Orbax's manager of the checkpoints in a folder, with these options."""
     absolute = directory if in_bucket(directory) else directory.absolute()
     named = ocp.CheckpointManagerOptions(step_format_fixed_length=_DIGITS, **options)
     return ocp.CheckpointManager(absolute, options=named)
 
 
 def step_name(step: int) -> str:
-    """Return what the folder of a step's checkpoint is called."""
+    """Return the name of the folder of a step's checkpoint."""
     return f"{step:0{_DIGITS}}"
 
 
 def holds_step(directory: AnyPath, step: int) -> bool:
-    """Return whether a folder has a checkpoint of a step; whether it can be read is not asked."""
+    """Return whether a folder has a checkpoint of a step, readable or not."""
     return (directory / step_name(step)).is_dir()
 
 
 def lost_end(workdir: AnyPath, step: int) -> UserError:
-    """Return what is said where a finished run has no checkpoint of its last step."""
+    """Return the error for a finished run that has no checkpoint of its last step."""
     return UserError(
         f"{workdir} lacks the checkpoint of its last step, {step}, without which it "
         "cannot be evaluated again: bring it back, or give a new --workdir."
@@ -43,7 +43,7 @@ def lost_end(workdir: AnyPath, step: int) -> UserError:
 
 
 def read_note(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """Return what a checkpoint says beside its arrays."""
+    """Return the note that a checkpoint holds beside its arrays."""
     args = ocp.args.Composite(position=ocp.args.JsonRestore())
     return manager.restore(step, args=args).position
 
@@ -72,7 +72,7 @@ def say_unreadable(step: int, error: Exception) -> None:
 
 
 def checksum(flat: Mapping[str, np.ndarray]) -> str:
-    """Return what changes with any name, dtype, shape or byte of some arrays."""
+    """Return a digest that changes with any name, dtype, shape or byte of some arrays."""
     digest = hashlib.sha256()
     for name, leaf in sorted(flat.items()):
         digest.update(json.dumps([name, str(leaf.dtype), leaf.shape]).encode())

@@ -16,7 +16,7 @@ class GrowingFiles:
     """The folder of a run's growing files.
 
     An object in a bucket cannot grow. There the files lie on this machine's disk and are sent as
-    a whole: at times, and whenever something is about to count on them.
+    a whole, now and then and before anything relies on them.
 
     Args:
       workdir: The run's folder.

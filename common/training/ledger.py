@@ -1,13 +1,14 @@
 """The host's record: what the device reported, and what of it was passed on."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 
 import jax
 
 from common.errors import UserError
 from common.progress import Progress
 from common.training.checkpoints import Position
+from common.training.method import Method
 from common.training.schedule import Schedule
 from common.training.step import CallResult
 from common.training.utilisation import FlopMeter
@@ -38,31 +39,29 @@ class Ledger:
     """Keeps the running means of a run and writes them down when they are due.
 
     Args:
+      method: Says which metrics the bar shows and what the learning rates are.
       schedule: When lines are due.
       position: Where the run starts; it brings the sums since the last line.
+      started: `time.monotonic()` when this process began.
       metrics: Where the lines go.
       progress: The bar, which is updated with every call.
-      started: `time.monotonic()` when this process began.
-      terms: The metrics that the bar shows, see `Method`.
-      rates: Returns the learning rates of an update, see `Method.learning_rates`.
       meter: Tells how much of the chips' arithmetic a speed comes to.
     """
 
     def __init__(
         self,
+        method: Method,
         schedule: Schedule,
         position: Position,
+        started: float,
         metrics: MetricWriter,
         progress: Progress,
-        started: float,
-        terms: Collection[str] = (),
-        rates: Callable[[int], Mapping[str, float]] | None = None,
-        meter: FlopMeter | None = None,
+        meter: FlopMeter,
     ) -> None:
-        self._schedule, self._metrics, self._progress = schedule, metrics, progress
+        self._method, self._schedule = method, schedule
+        self._metrics, self._progress, self._meter = metrics, progress, meter
         self._step, self._sums, self._count = position.step, dict(position.sums), position.count
         self._started = started - position.seconds
-        self._terms, self._rates, self._meter = terms, rates, meter
         self._pending: tuple[int, CallResult] | None = None
 
     @property
@@ -95,7 +94,7 @@ class Ledger:
         self._count += int(report.count)
         for name, value in report.sums.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        shown = [name for name in self._terms if name in report.sums] or ["loss"]
+        shown = [name for name in self._method.terms if name in report.sums] or ["loss"]
         means = {short(name): float(report.sums[name] / report.count) for name in shown}
         self._progress.update(self._step, means | self._utilisation("MFU"))
         if self._schedule.logs_at(self._step):
@@ -105,12 +104,12 @@ class Ledger:
     def _line(self) -> dict[str, float | None]:
         """Return a line of metrics: means since the last one, learning rates, the speed."""
         means = {name: total / self._count for name, total in self._sums.items()}
-        rates = self._rates(self._step - 1) if self._rates else {}
+        rates = self._method.learning_rates(self._step - 1)
         timings = {"seconds": self.seconds, "steps_per_second": self._progress.speed}
         return {**means, **rates, **timings, **self._utilisation("flop_utilisation")}
 
     def _utilisation(self, name: str) -> dict[str, float]:
-        share = self._meter and self._meter.utilisation(self._progress.speed)
+        share = self._meter.utilisation(self._progress.speed)
         return {name: share} if share else {}
 
 

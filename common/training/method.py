@@ -104,8 +104,8 @@ class Method(abc.ABC):
     def abstract(self, mesh: Mesh) -> RunInputs:
         """Return what `load` would give, from sizes alone: `jax.ShapeDtypeStruct` for every array.
 
-        `common.aot` calls it instead of `load`, with a mesh of devices that need not exist. As
-        long as a method does not say better, the data are loaded for it.
+        `common.aot` calls it instead of `load`, with a mesh of devices that need not exist. By
+        default the data are loaded for it.
         """
         inputs = self.load(mesh)
         return replace(inputs, frozen=jax.eval_shape(lambda: inputs.frozen))
@@ -230,7 +230,7 @@ def require_same_shapes(learned: PyTree, fresh: PyTree, workdir: AnyPath) -> Non
 
 
 def require_method(method: Any) -> None:
-    """Refuse what is no method, such as its name, or its class where the parentheses are forgotten.
+    """Refuse what is not a method, such as a method's name, or its class without parentheses.
 
     Raises:
       UserError: It says what was given.

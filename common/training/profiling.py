@@ -20,7 +20,7 @@ _SPAN = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
 
 
 def parse_profile(text: str, updates: int) -> range:
-    """Return the updates that `profile=START:STOP` names, without STOP; none of an empty text.
+    """Return the updates that `profile=START:STOP` names, without STOP; none for an empty text.
 
     Raises:
       UserError: It does not name updates of the run.
@@ -77,7 +77,7 @@ class Profile:
         jax.profiler.start_trace(self._local.name, profiler_options=options)
 
     def marked(self, steps: range) -> AbstractContextManager:
-        """Return what the call of these steps is made within, so that XProf knows it as a step."""
+        """Return the context of the call of these steps, which marks it as a step for XProf."""
         if self._local is None:
             return nullcontext()
         return jax.profiler.StepTraceAnnotation("updates", step_num=steps.start)

@@ -62,8 +62,8 @@ class RunInputs:
       frozen: Weights and caches, host (numpy) or device arrays; an argument of every step.
       source: Which examples belong to which step.
       fingerprints: Name -> fingerprint of whatever a checkpoint depends on, e.g. the weights.
-        The source's is added by the loop. Of a name that begins with `EVALUATION` a change is
-        said and not refused.
+        The source's is added by the loop. A change of one whose name begins with `EVALUATION`
+        is reported and not refused.
       earlier: Name -> how to compute a fingerprint that only older versions recorded. It is
         asked for where a checkpoint has the name, and `fingerprints` has not.
       notes: What `save` needs beside the trainable tree, e.g. class names, as JSON would hold

@@ -104,7 +104,7 @@ def say_changed_data(workdir: AnyPath, now: Callable[[], Mapping[str, str]]) -> 
 
 
 def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:
-    """Return the learned arrays as the nested dictionaries of before the checkpoint."""
+    """Return the learned arrays in nested dictionaries, as they were before they were saved."""
     learned = {
         name.removeprefix(LEARNED): np.asarray(leaf)
         for name, leaf in flat.items()

@@ -71,7 +71,7 @@ def check_workdir(
 ) -> dict[str, Any] | None:
     """Refuse a folder that belongs to another run or cannot be written, without writing.
 
-    A run of which no update is saved may be given any other config.
+    A run without a saved update may be given any other config.
 
     Args:
       workdir: The run's folder.

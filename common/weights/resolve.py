@@ -49,7 +49,7 @@ def resolve(source: str, patterns: Sequence[str], weights: Sequence[str] = ()) -
 def local_directory(source: str) -> Path | None:
     """Return the directory that a source names, if it needs no network.
 
-    Any text may be asked for: a name that no directory can have is nobody's.
+    Any text may be given; for a name that no directory can have it is None.
     """
     if source in BUNDLED:
         return BUNDLED[source]

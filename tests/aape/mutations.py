@@ -453,8 +453,8 @@ MUTATIONS = (
     Mutation(
         "no page of answers without AAPE",
         "aape_jax/captioning/method.py",
-        "asker.page(next(iter(rows)))",
-        "asker.page(cls.name)",
+        "asker.page(answers[next(iter(rows))])",
+        "asker.page(answers[cls.name])",
         "aape/test_few_shot_vqa.py",
     ),
     Mutation(

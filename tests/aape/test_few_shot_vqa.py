@@ -114,16 +114,16 @@ def test_answers_are_cut_and_judged(lm, monkeypatch):
         "aape_jax.captioning.few_shot_vqa.write_texts",
         lambda lm, params, prompts, mask, length: [next(said) for _ in prompts],
     )
-    rows = vqa(
+    answers = vqa.answer(
         seen(vqa.shown),
         {"aape": lambda views: jnp.zeros((len(views.x), CELLS, LM.width))},
         lm.params,
     )
-    assert vqa.answers["aape"][0] == ["Red"] * 3 + ["no"] * 3
+    assert answers["aape"][0] == ["Red"] * 3 + ["no"] * 3
     # Three people who agree are compared with as they wrote, as in the original.
     expected = {"0_shot/accuracy": 0.5, "0_shot/accuracy_yes_no": 1.0, "0_shot/accuracy_other": 0.0}
-    assert rows["aape"] == expected
-    assert vqa.page("aape").shape[2] == 3
+    assert vqa.scores(answers["aape"]) == expected
+    assert vqa.page(answers["aape"]).shape[2] == 3
 
 
 def test_dealing_questions_out_changes_no_answer(lm):
@@ -132,14 +132,12 @@ def test_dealing_questions_out_changes_no_answer(lm):
     def show(views):
         return jnp.asarray(views.grid)[..., :1] * jnp.linspace(-1, 1, LM.width)
 
-    vqa(seen(vqa.shown), {"aape": show}, lm.params)
-    alone = vqa.answers
+    alone = vqa.answer(seen(vqa.shown), {"aape": show}, lm.params)
     mesh = make_mesh(4, 2)
     tree = {"lm": lm.params}
     spread = place(tree, shardings(tree, lm_rules("lm"), mesh))["lm"]
     with jax.set_mesh(mesh):
-        vqa(seen(vqa.shown), {"aape": show}, spread)
-    assert vqa.answers == alone
+        assert vqa.answer(seen(vqa.shown), {"aape": show}, spread) == alone
     assert len(set(alone["aape"][1])) > 1, "a model that says one thing would show nothing"
 
 
@@ -223,7 +221,7 @@ def test_only_pictures_of_prompts_are_encoded(lm):
         met.append(images.x)
         return jnp.zeros((len(images.x), CELLS, LM.width))
 
-    one(seen(one.shown), {"aape": show}, lm.params)
+    one.answer(seen(one.shown), {"aape": show}, lm.params)
     every = seen({"train": one.train.pictures, "test": one.test.pictures})
     np.testing.assert_array_equal(met[0], every["train"].x[examples])
     np.testing.assert_array_equal(met[1], every["test"].x[one.prompts[1].asked])

@@ -16,7 +16,7 @@ from aape_jax.vqa import method as vqa
 from aape_jax.vqa.answerer import Answerer
 from aape_jax.vqa.answers import read_answers, usual_answers, vocabulary
 from aape_jax.vqa.features import QuestionFeatures
-from aape_jax.vqa.tables import blocks, training_questions
+from aape_jax.vqa.material import blocks, training_questions
 from common.config import read_config
 from common.data import ImageSplit
 from common.errors import UserError

@@ -14,10 +14,7 @@ from common.errors import UserError
 from common.weights.clip import OPEN_CLIP_VIT
 from common.weights.files import read_tensors, write_tensors
 from common.weights.table import to_source
-
-
-def same(left, right):
-    return jax.tree.all(jax.tree.map(np.array_equal, left, right))
+from tests.compare import same
 
 
 def edit_json(path, **changes):

@@ -11,6 +11,7 @@ from common.clip.families import find_family
 from tests.clip.conftest import MERGES, vocabulary_writer
 from tests.clip.published import PUBLISHED, word_pieces, write_word_pieces
 from tests.clip.siglip_models import write_tokenizer
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -26,12 +27,6 @@ VISION = {
     "num_attention_heads": 5,
     "intermediate_size": 96,
 }
-
-
-def relative_error(actual, desired):
-    actual, desired = np.asarray(actual), desired.detach().numpy()
-    assert actual.shape == desired.shape
-    return np.abs(actual - desired).max() / np.abs(desired).max()
 
 
 def features(clip, pixels):

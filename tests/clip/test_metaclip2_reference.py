@@ -16,7 +16,8 @@ from tests.clip.metaclip2_models import (
     pieces,
     write_tokenizer,
 )
-from tests.clip.test_siglip_reference import relative_error, renamed, their_text
+from tests.clip.test_siglip_reference import renamed, their_text
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -9,17 +9,12 @@ import pytest
 
 from common.clip import load_clip, save_clip
 from common.weights.files import read_tensors
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.reference
 
 TOLERANCE = 1e-5
-
-
-def relative_error(actual, desired):
-    actual, desired = np.asarray(actual), desired.detach().numpy()
-    assert actual.shape == desired.shape
-    return np.abs(actual - desired).max() / np.abs(desired).max()
 
 
 @pytest.fixture(scope="module")

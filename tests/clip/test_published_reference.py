@@ -11,18 +11,13 @@ from common.clip import encode_image, encode_text, load_clip, save_clip
 from common.clip.families import find_family
 from tests.clip.conftest import MERGES, vocabulary_writer
 from tests.clip.published import PUBLISHED, word_pieces, write_word_pieces
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.reference
 
 TOLERANCE = 1e-5
 TEXTS = ["a photo of a cat", "dogs!", "a dog-cat & a cat"]
-
-
-def relative_error(actual, desired):
-    actual, desired = np.asarray(actual), desired.detach().numpy()
-    assert actual.shape == desired.shape
-    return np.abs(actual - desired).max() / np.abs(desired).max()
 
 
 @pytest.fixture(scope="module", params=PUBLISHED)

@@ -18,6 +18,7 @@ from tests.clip.siglip_models import (
     small_siglip,
     write_tokenizer,
 )
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -34,12 +35,6 @@ SIZES = {
     "patch_size": "patch_size",
 }
 KINDS = {"siglip": 3, "siglip2": 2}
-
-
-def relative_error(actual, desired):
-    actual, desired = np.asarray(actual), desired.detach().numpy()
-    assert actual.shape == desired.shape
-    return np.abs(actual - desired).max() / np.abs(desired).max()
 
 
 def renamed(sizes):

@@ -21,6 +21,7 @@ from common.weights.clip import OPEN_CLIP_RESNET, OPEN_CLIP_VIT
 from common.weights.files import write_tensors
 from common.weights.table import to_source
 from tests.clip.conftest import small_text
+from tests.compare import same
 
 VIT = ViTConfig(
     image_size=24, patch_size=8, width=64, layers=2, heads=1, mlp_width=96, projection=20
@@ -62,10 +63,6 @@ def epoch_file(clip, folder):
     (folder / "epoch_3.pt").write_bytes(checkpoint_archive(content))
     clip.tokenizer.save(folder)
     return folder / "epoch_3.pt"
-
-
-def same(one, other):
-    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
 
 @pytest.mark.parametrize("vision", [VIT, RESNET], ids=["vit", "resnet"])

@@ -18,6 +18,7 @@ from common.clip import (
     save_text_tower,
 )
 from common.clip.hugging_face import clip_from_json
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -32,12 +33,6 @@ VARIANTS = {
     # What published files say: a wrong end token, which means pooling at the largest id.
     "legacy": {"hidden_act": "quick_gelu", "eos_token_id": 2},
 }
-
-
-def relative_error(actual, desired):
-    actual, desired = np.asarray(actual), desired.detach().numpy()
-    assert actual.shape == desired.shape
-    return np.abs(actual - desired).max() / np.abs(desired).max()
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

@@ -7,6 +7,7 @@ import pytest
 
 from common.diffusion import SAMPLERS, NoiseSchedule, sample
 from common.errors import UserError
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -145,10 +146,6 @@ OPTIONS = {
     "trained betas": file("DDIM", **UNUSED)
     | {"trained_betas": np.linspace(0.001, 0.02, 1000).tolist()},
 }
-
-
-def relative_error(actual, desired):
-    return np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max()
 
 
 @pytest.fixture(params=["v1", "v2"])

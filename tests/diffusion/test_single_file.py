@@ -20,7 +20,8 @@ from common.diffusion.unet import UNet
 from common.diffusion.vae import AutoencoderKL
 from common.errors import UserError
 from common.weights.files import read_tensors, write_tensors
-from tests.diffusion.web_ui import in_one_file, small_model
+from tests.compare import same
+from tests.diffusion.web_ui import in_one_file, small_model, without
 
 pytestmark = pytest.mark.usefixtures("shapes_found_once")
 YAML = "model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n"
@@ -51,10 +52,6 @@ def write(model, folder, name="model.safetensors", tensors=None, **options):
         half = {key: x.astype(np.int64) if x.dtype.kind == "i" else x for key, x in tensors.items()}
         (folder / name).write_bytes(checkpoint_archive({"global_step": 7, "state_dict": half}))
     return folder / name
-
-
-def same(one, other):
-    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.ckpt"])
@@ -150,10 +147,6 @@ def test_the_tokenizer_is_beside_the_file_or_the_hubs(first, tensors, tmp_path, 
         load_stable_diffusion(str(file))
     monkeypatch.setattr("common.clip.single_file.resolve", lambda *_: tmp_path / "elsewhere")
     assert same(load_stable_diffusion(str(file)).params, first.params)
-
-
-def without(tensors, *prefixes):
-    return {key: x for key, x in tensors.items() if not key.startswith(prefixes)}
 
 
 ONE = np.zeros((2, 2), np.float32)

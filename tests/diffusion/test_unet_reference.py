@@ -8,23 +8,12 @@ import pytest
 from common.diffusion import NoiseSchedule, UNet, UNetConfig
 from common.weights.diffusion import unet_table
 from common.weights.table import check_complete, to_flax, to_source
+from tests.compare import relative_error
+from tests.diffusion.channels import to_numpy, to_torch
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.reference
-
-
-def relative_error(actual, desired):
-    return np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max()
-
-
-def to_torch(x):
-    """NHWC numpy to NCHW torch."""
-    return torch.from_numpy(np.asarray(x)).permute(0, 3, 1, 2).contiguous()
-
-
-def to_numpy(x):
-    return x.detach().permute(0, 2, 3, 1).numpy()
 
 
 @pytest.fixture(scope="module", params=["v1", "v2", "pocket"])

@@ -7,22 +7,12 @@ import pytest
 from common.diffusion import AutoencoderKL, VAEConfig
 from common.weights.diffusion import VAE, vae_to_flax
 from common.weights.table import check_complete, to_source
+from tests.compare import relative_error
+from tests.diffusion.channels import to_numpy, to_torch
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.reference
-
-
-def relative_error(actual, desired):
-    return np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max()
-
-
-def to_torch(x):
-    return torch.from_numpy(np.asarray(x)).permute(0, 3, 1, 2).contiguous()
-
-
-def to_numpy(x):
-    return x.permute(0, 2, 3, 1).numpy()
 
 
 @pytest.fixture(scope="module")

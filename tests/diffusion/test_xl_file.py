@@ -15,6 +15,8 @@ from common.weights.clip import HF_TEXT_TOWER, OPEN_CLIP_PROJECTED_TEXT_TOWER
 from common.weights.files import read_tensors, write_tensors
 from common.weights.table import to_source
 from common.weights.web_ui import unet_table, vae_table
+from tests.compare import same
+from tests.diffusion.web_ui import without
 from tests.diffusion.xl import xl_architecture, xl_model
 
 pytestmark = pytest.mark.usefixtures("shapes_found_once")
@@ -75,10 +77,6 @@ def write(model, folder, tensors=None):
 @pytest.fixture(scope="module")
 def tensors(model):
     return in_one_file(model)
-
-
-def same(one, other):
-    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
 
 def test_a_file_is_what_its_folder_is(model, tensors, tmp_path):
@@ -159,10 +157,6 @@ def _joined(parts, axis):
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
     return np.broadcast_to(np.float32(0), shape)
-
-
-def without(tensors, *prefixes):
-    return {key: x for key, x in tensors.items() if not key.startswith(prefixes)}
 
 
 @pytest.mark.parametrize(

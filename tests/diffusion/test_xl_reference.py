@@ -13,6 +13,8 @@ from common.diffusion.text_encoding import encode_prompts
 from common.weights.diffusion import unet_table
 from common.weights.files import read_tensors
 from common.weights.table import to_source
+from tests.compare import relative_error
+from tests.diffusion.channels import to_numpy, to_torch
 from tests.diffusion.xl import xl_model
 
 torch = pytest.importorskip("torch")
@@ -24,18 +26,6 @@ pytestmark = [
 
 PROMPTS, STEPS = ["a dog", "two cats"], 6
 SIZES = np.array([[48, 32, 0, 0, 48, 32], [16, 16, 2, 4, 16, 16]], np.float32)
-
-
-def relative_error(actual, desired):
-    return np.abs(np.asarray(actual) - desired).max() / np.abs(desired).max()
-
-
-def to_torch(x):
-    return torch.from_numpy(np.array(x)).permute(0, 3, 1, 2).contiguous()
-
-
-def to_numpy(x):
-    return x.detach().permute(0, 2, 3, 1).numpy()
 
 
 @pytest.fixture(scope="module")

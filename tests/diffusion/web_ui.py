@@ -96,3 +96,8 @@ def in_one_file(model, whole_text=True):
         tensors[f"{prefix}text_projection"] = np.eye(64, dtype=np.float32)
         tensors[f"{prefix}logit_scale"] = np.array(4.6, np.float32)
     return tensors
+
+
+def without(tensors, *prefixes):
+    """The tensors whose keys begin otherwise."""
+    return {key: x for key, x in tensors.items() if not key.startswith(prefixes)}

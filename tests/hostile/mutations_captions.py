@@ -13,7 +13,7 @@ TEST = "aape/test_captioned_sets.py"
 MUTATIONS = (
     Mutation(
         "an image twice in Karpathy's file",
-        "aape_jax/datasets/caption_set.py",
+        "aape_jax/datasets/karpathy.py",
         '        require_once(names, "image", file)\n',
         "",
         "hostile/test_caption_files.py",

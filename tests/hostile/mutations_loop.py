@@ -167,14 +167,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a finished run is not evaluated again",
-        "common/training/loop.py",
+        "common/training/run.py",
         "if changed := changed_fields(workdir, method.config):",
         "if changed := {}:",
         "training/test_loop.py",
     ),
     Mutation(
         "what a finished run saved is not read",
-        "common/training/loop.py",
+        "common/training/run.py",
         "        method.read(workdir)\n",
         "        pass\n",
         "training/test_loop.py",
@@ -238,8 +238,8 @@ MUTATIONS = (
     Mutation(
         "the rate of the next update is logged",
         "common/training/ledger.py",
-        "self._rates(self._step - 1)",
-        "self._rates(self._step)",
+        "learning_rates(self._step - 1)",
+        "learning_rates(self._step)",
         "training/test_watching.py",
     ),
     Mutation(
@@ -273,7 +273,7 @@ MUTATIONS = (
     Mutation(
         "no preview at the end",
         "common/training/loop.py",
-        "if schedule.previews_at(done) and not (finished or evaluation):",
+        "if evaluation is None and self._schedule.previews_at(done):",
         "if False:",
         "training/test_watching.py",
     ),
@@ -300,7 +300,7 @@ MUTATIONS = (
     ),
     Mutation(
         "models are loaded for a run that lost its last checkpoint",
-        "common/training/loop.py",
+        "common/training/run.py",
         'if not holds_step(workdir / "checkpoints", finished["updates"]):',
         "if False:",
         "training/test_loop.py",

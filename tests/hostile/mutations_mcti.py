@@ -146,8 +146,8 @@ MUTATIONS = (
     ),
     Mutation(
         "Python is not told what pictures are drawn without",
-        "common/diffusion/draw.py",
-        "    tell_unread(prompts, negative, words, guidance)\n",
+        "common/diffusion/model.py",
+        "        tell_unread(prompts, negative, words, guidance)\n",
         "",
         "diffusion/test_front_door.py",
     ),

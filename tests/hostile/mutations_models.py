@@ -222,7 +222,7 @@ MUTATIONS = (
     ),
     Mutation(
         "training-asks-for-nothing",
-        "common/training/loop.py",
+        "common/training/run.py",
         '    use_precision(config.get("dtype", "auto"))\n',
         "",
         PRECISION,

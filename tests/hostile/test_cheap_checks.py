@@ -62,7 +62,7 @@ class TestNoCaps:
 
 
 def test_the_photos_of_karpathys_file(tmp_path, unread):
-    unread("aape_jax.datasets.caption_set.read_json")
+    unread("aape_jax.datasets.karpathy.read_json")
     with pytest.raises(UserError, match="gone' is not a folder: give the one that holds COCO's"):
         open_caption_set(f"karpathy:{tmp_path / 'karpathy.json'},{tmp_path / 'gone'}")
 

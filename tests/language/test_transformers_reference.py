@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common.language import beam_search, greedy, load_lm
+from tests.compare import relative_error
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -55,12 +56,6 @@ def ids():
     drawn = np.random.default_rng(0).integers(8, 300, (6, 9))
     mask = np.arange(9) >= np.array([[0], [4], [1], [0], [2], [3]])
     return drawn, mask
-
-
-def relative_error(actual, desired):
-    actual, desired = np.asarray(actual), desired.detach().numpy()
-    assert actual.shape == desired.shape
-    return np.abs(actual - desired).max() / np.abs(desired).max()
 
 
 def positions(mask):

@@ -258,8 +258,8 @@ MUTATIONS = (
     Mutation(
         "previews with the noise of the run",
         "mcti_jax/previews.py",
-        "seed=options.seed",
-        "seed=config.seed",
+        "options.number, options.seed)",
+        "options.number, config.seed)",
         "mcti/test_previews.py",
     ),
     Mutation(

@@ -290,7 +290,7 @@ def test_no_device_is_touched_before_a_cluster_is_joined(config, monkeypatch, tm
     def touched(*_):
         raise AssertionError("a device is touched")
 
-    monkeypatch.setattr("common.training.loop.join_cluster", join)
+    monkeypatch.setattr("common.training.run.join_cluster", join)
     for name in ("process_index", "process_count", "default_backend", "devices", "local_devices"):
         monkeypatch.setattr(jax, name, touched)
     with pytest.raises(Joined):

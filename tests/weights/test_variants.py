@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import jax
 import ml_dtypes
 import msgpack
 import numpy as np
@@ -18,6 +17,7 @@ from common.weights.files import other_weight_files, read_tensors, write_tensors
 from common.weights.flax_file import read_flax_file
 from common.weights.resolve import POCKET
 from mcti_jax.formats.torch_archive import torch_archive
+from tests.compare import same
 
 ONE = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 TWO = {"b.bias": np.ones(3, np.float32)}
@@ -94,10 +94,6 @@ def write_flax(directory, stem, name, diffusers=False):
     flat = dict(in_flax(key, np.array(x), diffusers) for key, x in tensors.items())
     (directory / f"{stem}.safetensors").unlink()
     (directory / name).write_bytes(msgpack_serialize(nest(flat)))
-
-
-def same(one, other):
-    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
 
 def test_a_clip_of_flax(tmp_path):
