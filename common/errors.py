@@ -104,6 +104,11 @@ def _guarded(main: Callable[[Sequence[str]], None], positional: bool, argv: Sequ
             _tell(f"{reason}: make room and run the same command again.")
         elif reason := _no_place(error):
             _tell(f"{reason}: give another place, or change this one, and run it again.")
+        elif reason := _no_memory(error):
+            _tell(
+                f"{reason}: end what else uses this memory, or take less at once (a smaller batch "
+                "or model, recomputing by remat, more devices), and run it again."
+            )
         else:
             traceback.print_exception(error)
         _leave(1)
@@ -151,6 +156,15 @@ def _no_place(error: BaseException) -> str | None:
     if not isinstance(error, OSError) or error.errno not in PLACE or not error.filename:
         return None
     return f"{os.strerror(error.errno)} ({error.filename})"
+
+
+def _no_memory(error: BaseException) -> str | None:
+    """Return what JAX or NumPy says of memory, of a device or the host's, that is too small."""
+    said = str(error).partition("\n")[0]  # XLA lists all buffers behind it.
+    if isinstance(error, MemoryError):
+        return said or "out of memory"
+    exhausted = said.removeprefix("RESOURCE_EXHAUSTED: ")
+    return exhausted.rstrip(".") if exhausted != said else None
 
 
 def _interrupted() -> None:

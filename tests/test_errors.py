@@ -101,6 +101,36 @@ def test_a_full_disk_is_one_sentence_and_status_1(error, sentence):
     assert (done.returncode, done.stderr) == (1, told)
 
 
+ON_CPU = "import jax; jax.config.update('jax_platforms', 'cpu');"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (f"{ON_CPU} jax.numpy.zeros(2**45)", "Out of memory allocating 140737488355328 bytes"),
+        (
+            "import numpy; numpy.zeros(2**50)",
+            "Unable to allocate 8.00 PiB for an array with shape (1125899906842624,) and data type "
+            "float64",
+        ),
+        ("raise MemoryError", "out of memory"),
+        (
+            "raise ValueError('RESOURCE_EXHAUSTED: Error loading program: Cannot reserve 9G.')",
+            "Error loading program: Cannot reserve 9G",
+        ),
+        (
+            r"raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory.\nPeak buffers:\n Buffer 1')",
+            "Out of memory",
+        ),
+    ],
+)
+def test_too_little_memory_is_one_sentence_and_status_1(body, sentence):
+    done = run(body)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {sentence}: end what else uses this memory, or take")
+    assert done.stderr.count("\n") == 1
+
+
 BUSY = """
 import ctypes
 lock = ctypes.create_string_buffer(64)

@@ -23,7 +23,11 @@ _ENVIRONMENT = {
 }
 # A v4 chip is one device to JAX ("megacore"); the compiler's default is its two cores.
 _OPTIONS = {"v4": {"chip_config_name": "megacore"}}
-_OUT_OF_MEMORY = re.compile(r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)")
+_SIZE = r"([\d.]+)([KMGT])"
+_OUT_OF_MEMORY = (
+    re.compile(rf"\({_SIZE}\) exceeds available HBM \({_SIZE}\)"),
+    re.compile(rf"Used {_SIZE} of {_SIZE} hbm"),  # that of jax 0.7.2
+)
 _GIB = {"K": 2**-20, "M": 2**-10, "G": 1.0, "T": 2**10}
 
 
@@ -70,7 +74,8 @@ def available_memory(device: jax.Device) -> float | None:
 
     Only the compiler knows, and it tells only those who ask for too much.
     """
-    whole = jax.ShapeDtypeStruct((2**40,), jnp.float32, sharding=SingleDeviceSharding(device))
+    # A TiB; of more, the addresses are too long for older compilers.
+    whole = jax.ShapeDtypeStruct((2**38,), jnp.float32, sharding=SingleDeviceSharding(device))
     try:
         jax.jit(jnp.negative).lower(whole).compile()
     except jax.errors.JaxRuntimeError as error:
@@ -103,11 +108,11 @@ def refusing_what_does_not_fit(what: str) -> Iterator[None]:
 
 
 def _sizes(error: Exception) -> tuple[float, float] | None:
-    match = _OUT_OF_MEMORY.search(str(error))
-    if match is None:
-        return None
-    needed, unit, available, unit_available = match.groups()
-    return float(needed) * _GIB[unit], float(available) * _GIB[unit_available]
+    for pattern in _OUT_OF_MEMORY:
+        if match := pattern.search(str(error)):
+            needed, unit, available, unit_available = match.groups()
+            return float(needed) * _GIB[unit], float(available) * _GIB[unit_available]
+    return None
 
 
 @contextmanager

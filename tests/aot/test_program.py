@@ -3,6 +3,7 @@ import pytest
 
 from common.aot import DoesNotFit, compile_for
 from common.aot.program import arguments, trace
+from common.aot.topology import refusing_what_does_not_fit
 from common.errors import UserError
 from common.hosts import place
 from common.training.mesh import make_mesh
@@ -73,6 +74,19 @@ def test_a_program_that_does_not_fit():
         compile_for(toy.get_config("Sized"), "v5e:1x1")
     assert 64 <= e.value.needed < 65
     assert e.value.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "the total memory required for HLO temporaries (64.00G) exceeds available HBM (15.75G).",
+        "Used 64.00G of 15.75G hbm. Exceeded hbm capacity by 48.25G.",  # with jax 0.7.2
+    ],
+)
+def test_what_compilers_say_of_too_little_memory(told):
+    sentence = r"^It does not fit: .* 64\.00 GiB of HBM and has 15\.75;"
+    with pytest.raises(DoesNotFit, match=sentence), refusing_what_does_not_fit("It"):
+        raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {told}")
 
 
 @pytest.mark.tpu_backend

@@ -208,6 +208,13 @@ MUTATIONS = (
         "test_errors.py",
     ),
     Mutation(
+        "a traceback where memory is too small",
+        "common/errors.py",
+        "elif reason := _no_memory(error):",
+        "elif reason := None:",
+        "test_errors.py",
+    ),
+    Mutation(
         "Ctrl-C raised into an import",
         "common/interrupts.py",
         "    if _imports(frame):\n",
