@@ -83,6 +83,7 @@ def evaluate(
         {"similarity": similarity} | report.pictures,
         details | report.details,
         tables=report.tables,
+        seed=runs[chosen].seed,
     )
 
 
