@@ -13,6 +13,7 @@ from aape_jax.classification.inputs import (
     text_width,
 )
 from aape_jax.classification.material import encode_tests
+from aape_jax.classification.summary import prompts_fingerprint
 from aape_jax.classification.testsets import TestSet, encode_target, open_target
 from aape_jax.core.head import Head
 from aape_jax.core.heads_file import head_file, read_head, require_fit
@@ -57,7 +58,12 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
 def open_own_sets(config: ConfigDict, workdir: AnyPath) -> OpenedSets:
     """Return the test sets that the run itself was measured on."""
     opened = open_inputs(config)
-    say_changed_data(workdir, lambda: {"data": opened.train.fingerprint})
+
+    def now() -> dict[str, str]:
+        of_classes = opened.config, opened.dataset.classnames, opened.texts, opened.learned
+        return {"data": opened.train.fingerprint, "prompts": prompts_fingerprint(*of_classes)}
+
+    say_changed_data(workdir, now)
     return opened.width, lambda: encode_tests(opened)
 
 
