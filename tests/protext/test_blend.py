@@ -20,7 +20,7 @@ from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.options import with_data
 from protext_jax.runs import RunSetting, make_runs
-from protext_jax.signals import Sentences, encode_sentences, rank
+from protext_jax.signals import Sentences, alone, encode_sentences, rank
 from protext_jax.summary import summary
 from protext_jax.training_texts import gather_texts
 from tests.protext import plain
@@ -165,6 +165,25 @@ def test_the_result_of_a_sweep_has_the_seed_of_its_run(measured):
     swept = replace(measured, config=changed(measured.config, fields | {"blend": 1.0}))
     trainable = {"prompts": np.zeros((2, 3, 4, 128), np.float32)}
     assert evaluate(swept, make_runs(swept.config), trainable).seed == 4
+
+
+@pytest.mark.parametrize("blend", [0.0, 0.4, -1.0])
+def test_a_run_stops_by_the_prompts_alone(measured, blend):
+    """Else a blend, which a finished run may take, would change what is learned."""
+
+    def metrics(blend):
+        fields = {"early_stop": 1, "eval_every": 1, "held_out": 2, "blend": blend, "updates": 1}
+        config = changed(measured.config, fields)
+        noise = 3 * np.random.default_rng(0).standard_normal((1, 3, 4, 128))
+        trainable = {"prompts": noise.astype(np.float32)}
+        return evaluate(replace(measured, config=config), [RUN], trainable).metrics
+
+    plain, mixed = metrics(1.0), metrics(blend)
+    assert mixed["text/held_out_cosine"] != plain["text/held_out_cosine"]
+    assert rank(alone(mixed)) == rank(alone(plain)) == rank(plain)
+    lower = mixed | {"prompts_alone/held_out_cosine": plain["text/held_out_cosine"] - 0.1}
+    method = ProText(settings(early_stop=1, eval_every=1, held_out=2, updates=1))
+    assert method.stops([mixed, mixed]) and not method.stops([lower, mixed])
 
 
 def test_scores_of_held_out_classes_are_among_all_classes():
