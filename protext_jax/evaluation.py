@@ -22,7 +22,7 @@ from protext_jax.options import BY_TEXT
 from protext_jax.prompts import default_template, training_template
 from protext_jax.published import published
 from protext_jax.runs import RunSetting
-from protext_jax.signals import rank, similarity_picture
+from protext_jax.signals import ALONE, TEXT, rank, similarity_picture
 from protext_jax.sweep import choose
 
 BLENDS = tuple(tenth / 10 for tenth in range(11))
@@ -78,12 +78,25 @@ def evaluate(
     if len(runs) > 1:
         details |= {"chosen": chosen, "sweep": every}
     return Evaluation(
-        found.metrics,
+        found.metrics | _signals_to_stop_by(measured, learned[chosen], found),
         baselines,
         {"similarity": similarity} | report.pictures,
         details | report.details,
         tables=report.tables,
+        seed=runs[chosen].seed,
     )
+
+
+def _signals_to_stop_by(
+    measured: EvaluationInputs, learned: LearnedPrompts, found: Measurement
+) -> dict[str, float]:
+    """Return the prompts' own signals, where a run may stop by them and others are shown."""
+    if not measured.config.early_stop or found.blend == 1:
+        return {}
+    template, names = training_template(measured.config), measured.texts.classnames
+    classes = class_features(measured.clip, learned.with_blend(1.0), template, names)
+    scores = measured.sentences.held_out_scores(classes)
+    return {f"{ALONE}{name.removeprefix(TEXT)}": value for name, value in scores.items()}
 
 
 def with_blend(

@@ -17,6 +17,8 @@ TERMS = Terms(
         "text/least_cosine": "the smallest of these cosines",
         "text/held_out_cosine": "cosine with sentences that were not learned from",
         "text/retrieval_accuracy": "share of these sentences that find their class",
+        "prompts_alone/held_out_cosine": "the same without blend, by which a run stops early",
+        "prompts_alone/retrieval_accuracy": "the same without blend, by which a run stops early",
         "cosine": "mean cosine of a class's text feature and its sentences",
     },
     pictures={

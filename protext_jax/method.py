@@ -45,7 +45,7 @@ from protext_jax.plan import CHOICES, data_fingerprint, frozen_tree, make_plan
 from protext_jax.prompts import CONTEXT, initial_prompts, training_template
 from protext_jax.publishing import publish_prompts
 from protext_jax.runs import Batches, Rates, make_runs, rates_of, scale_by_rates
-from protext_jax.signals import encode_sentences, rank
+from protext_jax.signals import alone, encode_sentences, rank
 from protext_jax.summary import fingerprints, notes, summary
 from protext_jax.sweep import sweep_table
 from protext_jax.testsets import check_test_set, make_test_sets
@@ -205,8 +205,11 @@ class ProText(Method):
         return replace(evaluation, details={"remarks": self.remarks, **evaluation.details})
 
     def stops(self, evaluations: Sequence[Mapping[str, float]]) -> bool:
-        """Return whether the last `early_stop` evaluations gained nothing on held-out text."""
-        patience, ranks = self.config.early_stop, [rank(metrics) for metrics in evaluations]
+        """Return whether the last `early_stop` evaluations gained nothing on held-out text.
+
+        The prompts alone count, so that `blend` changes nothing of what is learned.
+        """
+        patience, ranks = self.config.early_stop, [rank(alone(x)) for x in evaluations]
         if not 0 < patience < len(ranks):
             return False
         retrieval, cosine = max(ranks[-patience:])

@@ -21,7 +21,10 @@ from common.evaluation.classification import (
 from common.evaluation.similarity import similarity_matrices
 from protext_jax.training_texts import TrainingTexts
 
-RETRIEVAL, HELD_OUT_COSINE = "text/retrieval_accuracy", "text/held_out_cosine"
+TEXT, ALONE = "text/", "prompts_alone/"
+"""Prefixes of the signals: of the class features that serve, and of the prompts without `blend`."""
+
+RETRIEVAL, HELD_OUT_COSINE = f"{TEXT}retrieval_accuracy", f"{TEXT}held_out_cosine"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,12 @@ def encode_sentences(clip: CLIP, texts: TrainingTexts, cache: Path) -> Sentences
 def rank(scores: Mapping[str, float]) -> tuple[float, float]:
     """Return the sort key of runs: retrieval of held-out sentences, then their cosine."""
     return scores.get(RETRIEVAL, 0.0), scores.get(HELD_OUT_COSINE, 0.0)
+
+
+def alone(scores: Mapping[str, float]) -> dict[str, float]:
+    """Return the signals of the prompts alone under the usual names."""
+    own = {name: f"{ALONE}{name.removeprefix(TEXT)}" for name in (RETRIEVAL, HELD_OUT_COSINE)}
+    return {**scores, **{name: scores[other] for name, other in own.items() if other in scores}}
 
 
 def similarity_picture(

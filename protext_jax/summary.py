@@ -25,11 +25,13 @@ def summary(config: ConfigDict, texts: TrainingTexts, sets: Sequence[TestSet]) -
     total = len(texts.dataset.classnames) if texts.dataset else trained + len(matched.undescribed)
     half = ", the base half" if config.protocol == BASE_TO_NEW and texts.dataset else ""
     overlong, held_out = sum(matched.overlong.values()), len(texts.held_out)
-    sentences = texts.pairs + held_out + overlong
+    sentences = sum(map(len, matched.groups)) + overlong
+    copies = sentences - texts.pairs - held_out - overlong
     counts = {
         ("class without a sentence", "classes without a sentence"): len(matched.undescribed),
         ("key of the corpus", "keys of the corpus"): len(matched.unmatched),
         ("sentence too long", "sentences too long"): overlong,
+        ("copy", "copies"): copies,
     }
     held_names = counted(len(texts.held_names), "class")
     apart = f", all of {held_names} among them" if texts.held_names else ""

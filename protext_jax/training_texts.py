@@ -37,7 +37,7 @@ class TrainingTexts:
       names: Keys of the trained classes, k.
       matched: How the corpus fits the data set.
       sentences: Of all pairs that are learned from, `[b]`; `label` is their class.
-      held_out: Sentences of `held_label` that are not learned from.
+      held_out: Sentences of `held_label` that are not learned from, nor any copy of them.
       held_names: Keys of classes of which nothing is learned; in `held_label` they come behind
         the trained classes.
       templates: The tokenised templates of the trained classes.
@@ -120,7 +120,9 @@ def gather_texts(config: ConfigDict, tokenizer: Tokenizer) -> TrainingTexts:
         group = matched.groups[number]
         cut = len(group) - held_out_of(config, len(group))
         learned += [(label, sentence) for sentence in group[:cut]]
-        held_out += [(label, sentence) for sentence in group[cut:]]
+        # A copy of what is learned from would tell of learning alone.
+        known = set(group[:cut])
+        held_out += [(label, sentence) for sentence in group[cut:] if sentence not in known]
     for label, number in enumerate(apart, len(numbers)):
         held_out += [(label, sentence) for sentence in matched.groups[number]]
     _require_held_out(config, len(held_out))

@@ -80,12 +80,13 @@ def known_sentences(
     unaliased = [name for name in classnames if name not in aliased]
     keys = {**match_texts(unaliased, by_name, source).keys, **aliased}
     labels = {name: label for label, name in enumerate(numbered)}
+    run_class = match_names(classnames, labels, "the classes of data").keys
     chosen = []
     for name in classnames:
         # A class without a number draws by its name, whatever stands beside it.
-        seed = (config.prompts.seed, labels.get(name, zlib.crc32(name.encode())))
+        number = labels.get(run_class.get(name), zlib.crc32(name.encode()))
         sentences = _sentences(by_name, keys, name)
-        chosen.append(choose(sentences, config.prompts.per_template, seed))
+        chosen.append(choose(sentences, config.prompts.per_template, (config.prompts.seed, number)))
     return tuple(chosen)
 
 

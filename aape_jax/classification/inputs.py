@@ -15,7 +15,7 @@ from aape_jax.core.presets import class_kinds
 from common.clip import CLIP
 from common.data import Dataset, FeatureDataset, FeatureSplit, ImageSplit, few_shot, open_dataset
 from common.errors import UserError
-from common.protocols.class_parts import class_parts
+from common.protocols.class_parts import class_parts, learned_classes
 from common.protocols.measured import fault, idle_line, require_distinct
 from common.protocols.models import clip_of
 
@@ -88,7 +88,7 @@ def open_inputs(config: ConfigDict) -> ClassificationInputs:
     names = [dataset.classnames[row] for row in competing]
     say_untold(config, class_kinds(config), names, texts.told[competing])
     targets = tuple(
-        open_target(config, spec, lambda: dataset.train, dataset.classnames, texts.told)
+        open_target(config, spec, lambda: train, dataset.classnames, texts.told)
         for spec in config.targets
     )
     require_distinct([(target.spec, target.prefix) for target in targets])
@@ -125,6 +125,18 @@ def _own_tests(
     measured = {prefix: size for prefix, size in sizes.items() if not faults[prefix]}
     idle = [idle_line(config.data, prefix, why) for prefix, why in faults.items() if why]
     return measured, tuple(idle)
+
+
+def learned_photos(config: ConfigDict) -> AnySplit:
+    """Return what a run learned from; labels are the data set's.
+
+    Raises:
+      UserError: The data set is not at hand.
+    """
+    config = with_defaults(config)
+    dataset = open_dataset(config.data, holdout=config.holdout)
+    learned = learned_classes(config.subsample, len(dataset.classnames))
+    return training_split(config, dataset, learned)
 
 
 def training_split(

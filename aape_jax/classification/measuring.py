@@ -6,14 +6,19 @@ from ml_collections import ConfigDict
 
 from aape_jax.classification.class_texts import without_lost_sentences
 from aape_jax.classification.evaluation import head_row, predict_all, report, text_rows
-from aape_jax.classification.inputs import open_inputs, require_one_width, text_width
+from aape_jax.classification.inputs import (
+    learned_photos,
+    open_inputs,
+    require_one_width,
+    text_width,
+)
 from aape_jax.classification.material import encode_tests
+from aape_jax.classification.summary import prompts_fingerprint
 from aape_jax.classification.testsets import TestSet, encode_target, open_target
 from aape_jax.core.head import Head
 from aape_jax.core.heads_file import head_file, read_head, require_fit
 from aape_jax.core.presets import ALWAYS, OWN, class_kinds, variants
 from aape_jax.task import evaluated
-from common.data import FeatureSplit, ImageSplit, open_dataset
 from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation
@@ -53,18 +58,19 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
 def open_own_sets(config: ConfigDict, workdir: AnyPath) -> OpenedSets:
     """Return the test sets that the run itself was measured on."""
     opened = open_inputs(config)
-    say_changed_data(workdir, lambda: {"data": opened.train.fingerprint})
+
+    def now() -> dict[str, str]:
+        of_classes = opened.config, opened.dataset.classnames, opened.texts, opened.learned
+        return {"data": opened.train.fingerprint, "prompts": prompts_fingerprint(*of_classes)}
+
+    say_changed_data(workdir, now)
     return opened.width, lambda: encode_tests(opened)
 
 
 def open_other_set(config: ConfigDict, data: str) -> OpenedSets:
     """Open photos of classes of which only the names need be known."""
     config = without_lost_sentences(config, class_kinds(config))
-
-    def learned() -> ImageSplit | FeatureSplit:
-        return open_dataset(config.data, holdout=config.holdout).train
-
-    target = open_target(config, data, learned)
+    target = open_target(config, data, lambda: learned_photos(config))
     clip = clip_of(config)
     require_one_width(clip, target.dataset.test, target.texts, repr(data))
     return text_width(target.texts, clip), lambda: {

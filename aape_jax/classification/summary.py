@@ -1,11 +1,14 @@
 """What a classification run says of itself: what it learns from, and all that it reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 from ml_collections import ConfigDict
 
+from aape_jax.classification.bank import Bank
+from aape_jax.classification.class_texts import BankTexts
 from aape_jax.classification.inputs import ClassificationInputs
 from aape_jax.classification.material import Material
 from aape_jax.core.class_features import TEMPLATE
@@ -72,13 +75,27 @@ def advice(config: ConfigDict, material: Material) -> str:
     )
 
 
+def prompts_fingerprint(
+    config: ConfigDict,
+    classnames: Sequence[str],
+    texts: Bank | BankTexts,
+    learned: Int[np.ndarray, "k"],
+) -> str:
+    """Fingerprint what tells of the learned classes, of all classes' names and texts."""
+    names = [classnames[row] for row in learned]
+    if texts.sentences:
+        told: list[Any] = [texts.sentences[row] for row in learned]
+    else:
+        bank = texts.take(learned)
+        told = [array_digest(bank.prompts), array_digest(bank.classes)]
+    return digest([names, config.classifier.template, told])
+
+
 def fingerprints(config: ConfigDict, material: Material) -> dict[str, str]:
     """Fingerprint everything that a classification run reads beside its training photos."""
-    bank = material.bank.take(material.learned)
-    names = [material.classnames[row] for row in material.learned]
-    texts = bank.sentences or [array_digest(bank.prompts), array_digest(bank.classes)]
     tests = {prefix: [test.classnames, test.fingerprint] for prefix, test in material.tests.items()}
-    prints = {"prompts": digest([names, config.classifier.template, texts])}
+    texts = prompts_fingerprint(config, material.classnames, material.bank, material.learned)
+    prints = {"prompts": texts}
     measured: dict[str, Any] = {"test photos": tests}
     if material.validation:
         measured["validation photos"] = material.validation.fingerprint

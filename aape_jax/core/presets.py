@@ -110,6 +110,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Differences from the run's own config by name; presets count as such."""
 
+AFTERWARDS = ("classifier.blend",)
+"""Fields that training does not read: what differs in them alone is learned once, so that they may
+be changed on a folder."""
+
 ALWAYS = ("paper",)
 """Trained beside every classifier, unless it is that itself."""
 
@@ -171,18 +175,22 @@ def _distinct(
     config: ConfigDict, table: Mapping[str, Mapping[str, Any]], always: Sequence[str]
 ) -> list[tuple[ConfigDict, list[str]]]:
     """Return each config that is to be trained, with the names that mean it."""
-    found, known = [(config, [OWN])], [flatten(config)]
+    found, known = [(config, [OWN])], [_learned(config)]
     for name in dict.fromkeys((*always, *config.compare)):
         check_choice("compare", name, table)
         # A preset beside another undoes what that one sets and it does not name itself.
         fields = {**_undone(config, name), **table[name], "compare": config.compare}
         variant = changed(config, fields)
-        if (values := flatten(variant)) in known:
+        if (values := _learned(variant)) in known:
             found[known.index(values)][1].append(name)
         else:
             found.append((variant, [name]))
             known.append(values)
     return found
+
+
+def _learned(config: ConfigDict) -> dict[str, Any]:
+    return {name: value for name, value in flatten(config).items() if name not in AFTERWARDS}
 
 
 def _undone(config: ConfigDict, name: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from common.training.outputs import write_outputs
 from common.training.results import evaluation_record, learned_from, write_evaluation
 from common.training.types import Evaluation
 from common.training.unfinished import read_unfinished
-from common.training.workdir import evaluation_file
+from common.training.workdir import evaluation_file, evaluation_settings
 
 
 def train_run(config: ConfigDict, workdir: AnyPath) -> None:
@@ -54,7 +54,8 @@ def evaluate_run(methods: Sequence[type[Method]], part: str = "", **options: Any
     out = evaluation_file(workdir, dataset, part)
     use_precision(config.get("dtype", "auto"))  # A method of one's own may do without.
     evaluation = method.measure(config, workdir, data, **options)
-    result = evaluation_record(method.name, config, evaluation, dataset)
+    settings = evaluation_settings(config, method.evaluation_fields)
+    result = evaluation_record(method.name, config, evaluation, dataset, settings=settings)
     print_table(result)
     for table in method.tables(config, result):
         say(table)

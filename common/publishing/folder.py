@@ -11,10 +11,12 @@ from common.config import PLACES, flatten
 from common.errors import UserError
 from common.files import atomic_write, write_json
 from common.paths import AnyPath, on_disk, within
+from common.progress import say
 from common.publishing.card import model_card
 from common.publishing.portable import model_names, portable, require_portable
 from common.training.method import Method
 from common.training.results import read_result
+from common.training.workdir import evaluation_settings
 from common.weights.files import write_tensors
 from common.weights.safetensors_file import read_safetensors
 
@@ -53,7 +55,8 @@ def write_publication(
     if not (workdir / "result.json").exists():
         raise UserError(f"{workdir} holds no finished run: {REMEDY}.")
     names = model_names(flatten(config), models)
-    results = [_shared(read_result(file, REMEDY), names) for file in _results(workdir)]
+    settings = evaluation_settings(config, method.evaluation_fields)
+    results = [_shared(result, names) for result in _results(workdir, settings)]
     card = method.publish(config, workdir, out)
     for name in method.writes:
         _copy_tensors(workdir, name, out, names)
@@ -79,10 +82,16 @@ def write_publication(
     return files
 
 
-def _results(workdir: AnyPath) -> Iterator[AnyPath]:
-    """Yield the run's own result, then what `evaluate` measured later."""
-    yield within(workdir, "result.json")
-    yield from sorted(within(workdir, "eval").glob("*.json"))
+def _results(workdir: AnyPath, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the run's own result, then what `evaluate` measured with the settings of today."""
+    yield read_result(within(workdir, "result.json"), REMEDY)
+    for file in sorted(within(workdir, "eval").glob("*.json")):
+        result = read_result(file, REMEDY)
+        # Files of older versions do not say.
+        if result.get("settings", settings) == settings:
+            yield result
+        else:
+            say(f"{file} was measured with other settings and is left out: evaluate it again.")
 
 
 def _shared(result: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

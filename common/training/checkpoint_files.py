@@ -49,17 +49,14 @@ def read_note(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 
 
 def read_arrays(
-    manager: ocp.CheckpointManager,
-    step: int,
-    note: Mapping[str, Any],
-    like: Mapping[str, np.ndarray] | None = None,
+    manager: ocp.CheckpointManager, step: int, note: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of a checkpoint by name, of the shapes of `like` or as they were saved.
+    """Return the arrays of a checkpoint by name, as they were saved.
 
     Raises:
       ValueError: They are not those that were saved.
     """
-    args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+    args = ocp.args.Composite(state=ocp.args.StandardRestore())
     flat = manager.restore(step, args=args).state
     if checksum(flat) != note["checksum"]:
         raise ValueError("its bytes are not those that were saved")

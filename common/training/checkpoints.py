@@ -153,7 +153,8 @@ class Checkpoints:
     def _read(self, step: int, like: TrainState) -> RestoredCheckpoint:
         note = read_note(self._manager, step)
         self._check_fingerprints(step, note["fingerprints"])
-        flat = read_arrays(self._manager, step, note, self._flat(like))
+        flat = read_arrays(self._manager, step, note)
+        self._check_shapes(step, flat, self._flat(like))
         # Shapes and shardings are those of this run, so that other devices can take over.
         whole = [
             np.concatenate([flat[name], leaf[len(flat[name]) :]]) if leaf.ndim else flat[name]
@@ -192,6 +193,20 @@ class Checkpoints:
                 f"the checkpoint of step {step} in {self._directory} was made with other "
                 f"{name} (fingerprint {before}, now {now}): give a new --workdir, or "
                 f"bring the old {name} back."
+            )
+
+    def _check_shapes(
+        self, step: int, saved: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray]
+    ) -> None:
+        """Refuse a whole checkpoint of another state, which no damage explains."""
+        shapes = [{name: np.shape(leaf) for name, leaf in x.items()} for x in (saved, ours)]
+        if differing := sorted(set(shapes[0].items()) ^ set(shapes[1].items())):
+            name = differing[0][0]
+            there, here = (x.get(name, "none") for x in shapes)
+            raise UserError(
+                f"the checkpoint of step {step} in {self._directory} has {name} of the shape "
+                f"{there}, and this run {here}: give the config and the versions of packages that "
+                "it was made with, or a new --workdir."
             )
 
     def _set_aside(self, step: int) -> None:

@@ -170,6 +170,11 @@ def _flat(config: ConfigDict | None) -> dict[str, Any]:
     return {} if config is None else flatten(json.loads(to_json(config)))
 
 
+def evaluation_settings(config: ConfigDict, evaluation_fields: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that only evaluation reads by dotted name, as JSON holds them."""
+    return {name: x for name, x in _flat(config).items() if is_among(name, evaluation_fields)}
+
+
 def _check_same(
     workdir: AnyPath,
     stored: Mapping[str, Any],

@@ -217,6 +217,20 @@ MUTATIONS = (
         "aape/test_head.py",
     ),
     Mutation(
+        "a blend makes a variant",
+        "aape_jax/core/presets.py",
+        'AFTERWARDS = ("classifier.blend",)',
+        "AFTERWARDS = ()",
+        "aape/test_recipes.py",
+    ),
+    Mutation(
+        "photos beyond the shots are not measured",
+        "aape_jax/classification/inputs.py",
+        "open_target(config, spec, lambda: train, dataset.classnames",
+        "open_target(config, spec, lambda: dataset.train, dataset.classnames",
+        "aape/test_testsets.py",
+    ),
+    Mutation(
         "a run is measured as it was trained, without its blend",
         "aape_jax/classification/method.py",
         "predict_all(head, trainable",

@@ -261,6 +261,8 @@ def test_the_same_sentences_are_drawn_of_a_class_wherever_it_stands(monkeypatch)
     monkeypatch.setattr(class_texts, "open_dataset", lambda *_, **__: pytest.fail("opened twice"))
     assert open_classes(config, "pocket:rare", some, ("sentences",), names) == opened
     assert known_sentences(config, "folder:mine", some, names) == (drawn[7], (), drawn[2])
+    respelled = tuple(name.upper() for name in some)
+    assert known_sentences(config, "folder:mine", respelled, names) == (drawn[7], (), drawn[2])
     assert known_sentences(config, "folder:mine", ("cat", "dog")) == ((), ())
     alone = known_sentences(config, "pocket:second", tuple(pocket_descriptions("second")))
     turned = known_sentences(config, "pocket:second", tuple(pocket_descriptions("second"))[::-1])

@@ -17,7 +17,8 @@ from common.training import train
 from common.training.method import find_method
 from configs import aape_retrieval
 from configs.aape import get_config
-from tests.aape.feature_files import NAMES, captioned, features, texts
+from tests.aape.feature_files import NAMES, PROMPTS, WIDTH, captioned, features, texts
+from tests.aape.problem import vectors
 from tests.conftest import QUICKLY
 from tests.hostile import commands
 from tests.older import older_copy
@@ -125,12 +126,20 @@ def test_evaluate_repeats_the_numbers_of_an_older_run(finished, tmp_path):
         assert found["baselines"]["paper"][name] == result["baselines"]["paper"][name]
 
 
-def test_evaluate_says_that_the_data_have_changed(world, finished):
-    features(world, shots=9)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world: features(world, shots=9),
+        lambda world: texts(world, prompt_features=vectors(sum(PROMPTS), WIDTH, seed=7)),
+    ],
+)
+def test_evaluate_says_that_the_data_have_changed(world, finished, change):
+    change(world)
     try:
         done = run_here("evaluate", f"--workdir={finished}")
     finally:
         features(world)
+        texts(world)
     assert done.status == 0, done.err
     assert "have changed since it learned from them" in done.out
     unchanged = run_here("evaluate", f"--workdir={finished}")

@@ -4,7 +4,15 @@ import pytest
 
 from aape_jax.classification.recipes import check_applied
 from aape_jax.core.optimizer import epochs
-from aape_jax.core.presets import ALWAYS, DEFAULT, PRESETS, USUAL, say_repeated, variants
+from aape_jax.core.presets import (
+    ALWAYS,
+    DEFAULT,
+    PRESETS,
+    USUAL,
+    VARIANTS,
+    say_repeated,
+    variants,
+)
 from common.config import flatten
 from common.data.coop_sets import COOP_SETS
 from common.errors import UserError
@@ -113,6 +121,17 @@ def test_variants_that_are_one_are_trained_once():
 def test_variants_that_are_no_rows_of_their_own_are_named(arg, line, capsys):
     say_repeated(get_config(arg), always=ALWAYS)
     assert capsys.readouterr().out == (f"compare: {line}: trained once.\n" if line else "")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_only_evaluation_reads_makes_no_variant(name):
+    """Else a finished run's checkpoint has other arrays than the same run with another blend."""
+    arg = f"preset={name},compare=({','.join(VARIANTS)})"
+    usual, *others = (
+        list(variants(get_config(f"{arg}{field}"), always=ALWAYS))
+        for field in ("", *(f",classifier.blend={blend}" for blend in (0.0, 0.3, 0.7, 1.0)))
+    )
+    assert all(other == usual for other in others)
 
 
 def test_a_preset_beside_another_is_what_it_is_alone():

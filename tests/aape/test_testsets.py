@@ -8,7 +8,9 @@ import pytest
 from aape_jax.classification import evaluation
 from aape_jax.classification.evaluation import learned_rows, learned_tests, text_rows
 from aape_jax.classification.material import gather
+from aape_jax.classification.measuring import open_other_set
 from common.errors import UserError
+from common.evaluation.classification import normalise
 from configs.aape import get_config
 from tests.aape.feature_files import CLASSES, NAMES, WIDTH, features, texts
 from tests.aape.problem import vectors
@@ -49,6 +51,25 @@ def test_a_target_is_measured_over_its_own_classes(tmp_path):
 def test_the_same_classes_elsewhere_are_learned_ones(tmp_path):
     material = gather(settings(tmp_path, [other(tmp_path, NAMES)]))
     assert set(learned_tests(material)) == {"", "other/"}
+
+
+@pytest.mark.parametrize("subsample", ["all", "base"])
+def test_what_was_not_learned_from_is_measured(tmp_path, subsample, capsys):
+    """Photos beyond the shots and of the new classes, where a target has them without parts."""
+    with np.load(features(tmp_path)) as archive:
+        rows, labels = archive["train_features"], archive["train_labels"]
+    np.savez(tmp_path / "whole.npz", classnames=NAMES, features=rows, labels=labels)
+    spec = f"features:{tmp_path / 'whole.npz'}"
+    config = settings(tmp_path, [spec], f"subsample={subsample}")
+    material = gather(config)
+    learned = len(material.labels)
+    assert f"left out, as learned from: {learned}." in capsys.readouterr().out
+    known = {row.tobytes() for row in material.x[0]}
+    new = [x for x in normalise(rows) if x.tobytes() not in known]
+    assert len(new) == len(rows) - learned > 0
+    np.testing.assert_array_equal(material.tests["whole/"].x, new)
+    _, encode = open_other_set(config, spec)
+    np.testing.assert_array_equal(encode()[""].x, new)
 
 
 def test_domains_show_some_of_the_classes(tmp_path):

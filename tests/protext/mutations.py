@@ -28,6 +28,13 @@ MUTATIONS = (
         "protext/test_method.py",
     ),
     Mutation(
+        "copies of what is learned from are held out",
+        "protext_jax/training_texts.py",
+        "for sentence in group[cut:] if sentence not in known]",
+        "for sentence in group[cut:]]",
+        "protext/test_blend.py",
+    ),
+    Mutation(
         "positions added to deep prompts",
         "protext_jax/fast.py",
         "            x = prompts[layer]\n",

@@ -1,10 +1,14 @@
 """Class features of which a share comes from the prompts and the rest from CLIP alone."""
 
+import json
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
 from common.clip import load_clip
+from common.config import changed
 from common.errors import UserError
 from protext_jax import classifier
 from protext_jax.baseline_texts import read_material
@@ -15,8 +19,8 @@ from protext_jax.inputs import EvaluationInputs
 from protext_jax.learned import LearnedPrompts
 from protext_jax.method import ProText
 from protext_jax.options import with_data
-from protext_jax.runs import RunSetting
-from protext_jax.signals import Sentences, encode_sentences, rank
+from protext_jax.runs import RunSetting, make_runs
+from protext_jax.signals import Sentences, alone, encode_sentences, rank
 from protext_jax.summary import summary
 from protext_jax.training_texts import gather_texts
 from tests.protext import plain
@@ -97,8 +101,23 @@ def test_held_out_classes_lie_far_apart_and_nothing_of_them_is_learned(measured)
         learned = [s for s, x in zip(texts.sentences, texts.label, strict=True) if x == label]
         assert all(name in sentence.lower() for sentence in of_it + learned)
         apart = name in texts.held_names
-        assert len(of_it) >= 15 if apart else len(of_it) == 2
-        assert not learned if apart else len(learned) >= 13
+        group = texts.matched.sentences[name]
+        assert of_it == list(group if apart else [x for x in group[-2:] if x not in group[:-2]])
+        assert len(group) >= 15 and learned == ([] if apart else list(group[:-2]))
+
+
+def test_no_copy_of_what_is_learned_from_is_held_out(clip, tmp_path):
+    """Or a choice by held-out sentences would be one by what was learned."""
+    corpus = {"cat": ["a cat", "a cat sits", "a cat"], "dog": ["a dog", "a dog sits", "a dog lies"]}
+    (tmp_path / "corpus.json").write_text(json.dumps(corpus))
+    source = {"source": f"json:{tmp_path / 'corpus.json'}"}
+    config = settings(data="none", held_out=2, held_out_classes=0, prompts=source)
+    texts = gather_texts(config, clip.tokenizer)
+    assert texts.sentences == ("a cat", "a dog")
+    assert texts.held_out == ("a cat sits", "a dog sits", "a dog lies")
+    assert texts.held_label.tolist() == [0, 1, 1]
+    rows = summary(config, texts, ())
+    assert rows["learns from"] == "2 of 6 sentences" and rows["passed over"] == "1 copy"
 
 
 @pytest.mark.parametrize(("classes", "told"), [(1, "1 class"), (3, "3 classes")])
@@ -139,6 +158,32 @@ def test_a_run_keeps_the_blend_that_was_chosen(measured, tmp_path, monkeypatch):
     monkeypatch.setattr("protext_jax.files.read_config", lambda *args, **kwargs: config)
     _, learned = read_run_prompts(tmp_path)
     assert learned.blend == 0.3
+
+
+def test_the_result_of_a_sweep_has_the_seed_of_its_run(measured):
+    fields = {"sweep": True, "grid.learning_rate": (), "grid.epochs": (), "grid.seed": (4, 5)}
+    swept = replace(measured, config=changed(measured.config, fields | {"blend": 1.0}))
+    trainable = {"prompts": np.zeros((2, 3, 4, 128), np.float32)}
+    assert evaluate(swept, make_runs(swept.config), trainable).seed == 4
+
+
+@pytest.mark.parametrize("blend", [0.0, 0.4, -1.0])
+def test_a_run_stops_by_the_prompts_alone(measured, blend):
+    """Else a blend, which a finished run may take, would change what is learned."""
+
+    def metrics(blend):
+        fields = {"early_stop": 1, "eval_every": 1, "held_out": 2, "blend": blend, "updates": 1}
+        config = changed(measured.config, fields)
+        noise = 3 * np.random.default_rng(0).standard_normal((1, 3, 4, 128))
+        trainable = {"prompts": noise.astype(np.float32)}
+        return evaluate(replace(measured, config=config), [RUN], trainable).metrics
+
+    plain, mixed = metrics(1.0), metrics(blend)
+    assert mixed["text/held_out_cosine"] != plain["text/held_out_cosine"]
+    assert rank(alone(mixed)) == rank(alone(plain)) == rank(plain)
+    lower = mixed | {"prompts_alone/held_out_cosine": plain["text/held_out_cosine"] - 0.1}
+    method = ProText(settings(early_stop=1, eval_every=1, held_out=2, updates=1))
+    assert method.stops([mixed, mixed]) and not method.stops([lower, mixed])
 
 
 def test_scores_of_held_out_classes_are_among_all_classes():

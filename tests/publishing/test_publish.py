@@ -158,6 +158,23 @@ def test_commands_read_a_run_on_the_hub(hub, published, tmp_path, monkeypatch):
     assert done.status == 0, done.err
 
 
+def test_a_card_shows_what_was_measured_with_the_settings_of_the_run(place, tmp_path, capsys):
+    """Another blend of a finished run changes its result; what `evaluate` found before is older."""
+    run = tmp_path / "aape"
+    shutil.copytree(place / "aape", run)
+    test = ("--data=pocket:rare", f"--cache={tmp_path / 'cache'}")
+    assert commands.run("aape_jax.evaluate", f"--workdir={run}", *test).status == 0
+    config = json.loads((run / "config.json").read_text())
+    for number, (blend, shown) in enumerate([(config["classifier"]["blend"], True), (0.1, False)]):
+        config["classifier"]["blend"] = blend
+        (run / "config.json").write_text(json.dumps(config))
+        publish(run, str(tmp_path / str(number)))
+        card = (tmp_path / str(number) / "README.md").read_text()
+        assert ("On pocket:rare:" in card) == shown
+        told = "measured with other settings and is left out: evaluate it again."
+        assert (told in capsys.readouterr().out) != shown
+
+
 def test_tokens_may_start_from_a_run_on_the_hub(hub, place):
     config = mcti_jax.MCTI(data="pocket:rare", start="hf:ann/mcti").config
     own = mcti_jax.load(place / "mcti").tokens

@@ -161,3 +161,29 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, name):
     ):
         checkpoints.restore(make_state())
     assert (tmp_path / "c" / "00000004").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("trainable", "message"),
+    [
+        (
+            {"tokens": jnp.zeros((8, 2)), "scale": jnp.bfloat16(0), "more": jnp.zeros(3)},
+            r"opt_state.0.mu.more of the shape none, and this run \(3,\)",
+        ),
+        (
+            {"tokens": jnp.zeros((8, 3)), "scale": jnp.bfloat16(0)},
+            r"tokens of the shape \(8, 2\), and this run \(8, 3\)",
+        ),
+    ],
+)
+def test_a_whole_checkpoint_of_another_state_is_refused_and_stays(tmp_path, trainable, message):
+    save(tmp_path / "c", 4)
+    like = init_state(trainable, optax.adam(1e-3))
+    like = jax.device_put(like, NamedSharding(make_mesh(1, 1), jax.P()))
+    with (
+        Checkpoints(tmp_path / "c", 3, PRINTS) as checkpoints,
+        pytest.raises(UserError, match=message),
+    ):
+        checkpoints.restore(like)
+    assert (tmp_path / "c" / "00000004").is_dir()
+    assert not (tmp_path / "unreadable").exists()
