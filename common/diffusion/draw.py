@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from PIL import Image
 
 from common.checks import Range, check_number, check_whole
@@ -17,7 +15,7 @@ from common.diffusion.weighted import weighted_spans
 from common.diffusion.words import tell_unread
 from common.encoding import require_values
 from common.errors import UserError
-from common.precision import product_precision
+from common.precision import computing
 from common.seeds import SEEDS
 
 COUNTS = {"n": Range(1, 1024), "steps": Range(1, 1000), "seed": SEEDS, "batch": Range(1, 4096)}
@@ -58,7 +56,7 @@ def draw(
     for text in (*prompts, negative) if weighted else ():
         weighted_spans(text)  # What it refuses is known before time is spent.
     tell_unread(prompts, negative, words, guidance)
-    with jax.default_matmul_precision(product_precision(jnp.dtype(sd.unet.dtype).name)):
+    with computing(sd.unet.dtype):
         images = generate(
             sd.on_devices,
             [text for text in prompts for _ in range(n)],

@@ -24,7 +24,7 @@ from common.damage import cause
 from common.files import remove_partial
 from common.hosts import REPLICATED, place, to_host
 from common.paths import AnyPath, as_path
-from common.precision import use_precision
+from common.precision import computing
 from common.progress import Progress, say
 from common.text import counted
 from common.training.checkpoint_files import holds_step, lost_end
@@ -118,10 +118,21 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
             raise lost_end(workdir, finished["updates"])
         say(f"{workdir} holds a finished run, which is evaluated again {again}.")
     require_free(workdir)
-
-    # ---- Devices, weights and data.
     use_compile_cache(config.compile_cache)
-    use_precision(config.get("dtype", "auto"))
+    with computing(config.get("dtype", "auto")):
+        return _trained(method, workdir, check, finished, started)
+
+
+def _trained(
+    method: Method,
+    workdir: AnyPath,
+    check: Callable[[], dict[str, Any] | None],
+    finished: dict[str, Any] | None,
+    started: float,
+) -> dict[str, Any]:
+    """Train into a folder that is in order, and return what `result.json` holds."""
+    # ---- Devices, weights and data.
+    config = method.config
     mesh = make_mesh(config.mesh.data, config.mesh.model)
 
     def tell(rows: Mapping[str, str]) -> None:

@@ -52,6 +52,13 @@ def test_a_picture_depends_on_the_seed_and_its_number(sd):
     assert (arrays(sd.draw("a dog", 2, seed=1, **options)) != two).any()
 
 
+def test_a_program_of_other_settings_draws_the_same_pictures(sd, request):
+    options = {"steps": 3, "guidance": 2.0, "sampler": "ddpm"}
+    plain = arrays(sd.draw("a dog", **options))
+    request.getfixturevalue("callers_settings")
+    np.testing.assert_array_equal(arrays(sd.draw("a dog", **options)), plain)
+
+
 def test_words_negative_and_size_reach_the_picture(sd):
     options = {"steps": 3, "guidance": 2.0}
     width = sd.text_tower.config.width

@@ -223,8 +223,8 @@ MUTATIONS = (
     Mutation(
         "training-asks-for-nothing",
         "common/training/loop.py",
-        '    use_precision(config.get("dtype", "auto"))\n',
-        "",
+        'computing(config.get("dtype", "auto"))',
+        "contextlib.nullcontext()",
         PRECISION,
     ),
     Mutation(
