@@ -39,7 +39,7 @@ def test_grey_of_sixteen_bits_is_scaled_and_not_clipped():
 
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_a_picture_of_no_known_white_is_refused(mode):
-    with pytest.raises(UserError, match="photo cannot be read .*nobody knows which is white"):
+    with pytest.raises(UserError, match=r"photo cannot be read .*nobody knows which is white"):
         Preprocess(16)(Image.new(mode, (20, 20)))
 
 
