@@ -42,6 +42,8 @@ def draw(
 ) -> list[Image.Image]:
     """See `StableDiffusion.draw`."""
     require_values("draw", "common.diffusion.text_to_image")
+    if "unet" not in sd.params:
+        raise UserError("networks=False loads nothing that draws: load the model without it.")
     prompts = require_texts([prompts] if isinstance(prompts, str) else prompts, "prompt")
     (negative,) = require_texts([negative], "negative")
     if not prompts:
