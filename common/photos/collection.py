@@ -75,6 +75,8 @@ def pictures_of(photos: Photos, what: str = "photos") -> tuple[Picture, ...]:
     if isinstance(photos, Image.Image | str | os.PathLike) or getattr(photos, "ndim", 4) < 4:
         raise UserError(f"{what} is a single picture or path, not a list: write [{what}].")
     try:
+        if isinstance(photos, set | frozenset):
+            raise TypeError  # Its order differs from run to run.
         entries = list(photos)
     except TypeError:
         raise UserError(
