@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
@@ -33,7 +32,7 @@ from common.hub import local_run
 from common.latest import Latest
 from common.paths import AnyPath
 from common.photos.collection import Photos
-from common.precision import product_precision
+from common.precision import computing
 from common.protocols.models import clip_of
 from configs.aape import defaults
 
@@ -120,7 +119,7 @@ class TrainedHead:
         names = given or self.classnames
         logits = np.zeros((0, len(names)), np.float32)
         if len(x):
-            with jax.default_matmul_precision(product_precision(self.config.dtype)):
+            with computing(self.config.dtype):
                 outputs = encode_list(_logits(self.head), (self.params, w), x.__getitem__, len(x))
             logits = outputs["logits"]
         return Predictions.from_logits(logits, names)

@@ -20,3 +20,21 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """
     if value not in (known := tuple(choices)):
         raise UserError(f"{name}={quoted(value)} is unknown; choose one of {', '.join(known)}.")
+
+
+def check_said(name: str, asked: Any, said: Iterable[Any]) -> None:
+    """Refuse what a model is asked to be and its files deny; None asks for nothing.
+
+    Args:
+      name: Of the argument.
+      asked: Its value.
+      said: What the model's parts are, by its files.
+
+    Raises:
+      UserError: It says what they are.
+    """
+    if asked is not None and set(said) != {asked}:
+        raise UserError(
+            f"{name}={quoted(asked)} is not what the model's files say, "
+            f"{' and '.join(sorted(set(said)))}: leave it out, or mend the files if they are wrong."
+        )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
@@ -25,7 +24,7 @@ from common.diffusion.learned import checked_vectors
 from common.hub import local_run
 from common.paths import AnyPath
 from common.photos.collection import Photos
-from common.precision import frozen_dtype, product_precision
+from common.precision import computing, frozen_dtype
 from common.protocols.models import cache_of
 from configs.mcti import defaults
 from mcti_jax.evaluation import token_features
@@ -91,7 +90,7 @@ class TrainedTokens:
         require_vectors(vectors, self.config.vectors)
         clip, widths = self.clip, self.tokens[0].widths
         source = class_reader(self.config, clip, lambda: self.stable_diffusion)
-        with jax.default_matmul_precision(product_precision(self.config.dtype)):
+        with computing(self.config.dtype):
             features = token_features(
                 self.config,
                 source,
@@ -119,7 +118,8 @@ class TrainedTokens:
         config, classes = self.config, self.class_features
         if names:
             cache = cache_of(config)
-            further = named_features(self.clip, names, TEMPLATES[self.config.templates], cache)
+            with computing(config.dtype):
+                further = named_features(self.clip, names, TEMPLATES[config.templates], cache)
             classes = np.concatenate([classes, further])
         cosines = features @ classes.T
         joint = config.classification != "paper"

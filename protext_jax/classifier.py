@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from common.clip import CLIP, TextTower, encode_text
 from common.clip.encode import unit
+from common.clip.prompts import require_names
 from common.evaluation.classification import normalise
 from common.names import readable
 from common.nesting import nest
@@ -31,9 +32,12 @@ def class_features(
     Where `learned.blend` is below 1 they are mixed with CLIP's own features of the template.
 
     Raises:
-      UserError: The prompts would overwrite class names in this template, or a text is too long.
+      UserError: The prompts were learned with another model or would overwrite class names in this
+        template, a text is too long, or there are no names.
     """
-    names = [readable(name) for name in names]
+    if learned.metadata.get("fingerprint", clip.fingerprint) != clip.fingerprint:
+        learned.require_model(clip)
+    names = [readable(name) for name in require_names(names)]
     texts = tokenise(clip.tokenizer, template, names, learned.length)
     texts = _rounded_up(texts, cut=clip.config.text.causal)
     shared = clip.params["text"], nest(learned.arrays)

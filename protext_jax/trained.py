@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
@@ -22,7 +21,7 @@ from common.hub import local_run
 from common.latest import Latest
 from common.paths import AnyPath
 from common.photos.collection import Photos
-from common.precision import product_precision
+from common.precision import computing
 from protext_jax.classifier import class_features
 from protext_jax.files import read_run_prompts
 from protext_jax.learned import LearnedPrompts
@@ -96,7 +95,7 @@ class TrainedPrompts:
         )
 
         def encode() -> Float[np.ndarray, "k p"]:
-            with jax.default_matmul_precision(product_precision(self.config.dtype)):
+            with computing(self.config.dtype):
                 return class_features(self.clip, self.prompts, template, names)
 
         return self._latest.get((names, template), encode)

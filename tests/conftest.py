@@ -57,6 +57,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="the libtpu wheel is not installed"))
 
 
+@pytest.fixture
+def callers_settings() -> Iterator[None]:
+    """A program's own settings of JAX, which a call leaves as they are."""
+    settings = {
+        "jax_enable_x64": True,
+        "jax_threefry_partitionable": False,
+        "jax_default_matmul_precision": "bfloat16",
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield
+    after = {name: getattr(jax.config, name) for name in settings}
+    for name, value in before.items():
+        jax.config.update(name, value)
+    assert after == settings
+
+
 @pytest.fixture(scope="module")
 def quick_compiler():
     """Programs that run for milliseconds are not worth the seconds of optimising them.

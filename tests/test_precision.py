@@ -10,7 +10,7 @@ import pytest
 from common import precision
 from common.attention import attend
 from common.errors import UserError
-from common.precision import frozen_dtype, product_precision, use_precision
+from common.precision import computing, frozen_dtype, product_precision, use_precision
 
 COMMANDS = (
     *("common.commands.runs", "mcti_jax.drawing"),
@@ -97,4 +97,32 @@ def test_every_command_asks_for_it(name):
 def test_the_training_loop_asks_for_it():
     from common.training import run
 
-    assert "use_precision(config" in inspect.getsource(run)
+    assert "computing(config" in inspect.getsource(run.train)
+
+
+@pytest.mark.parametrize("dtype", ["auto", "float32", jnp.float32, jnp.dtype("bfloat16")])
+def test_a_program_keeps_its_settings(callers_settings, dtype):
+    with computing(dtype):
+        assert jnp.zeros(2).dtype == jnp.float32
+        assert jax.config.jax_default_matmul_precision is None
+    assert jnp.zeros(2).dtype == jnp.float64
+
+
+def test_float16_is_as_narrow_as_bfloat16(monkeypatch):
+    monkeypatch.setattr(precision.jax, "default_backend", lambda: "tpu")
+    for dtype, products in ((jnp.float16, None), (jnp.float32, "highest")):
+        with computing(dtype):
+            assert jax.config.jax_default_matmul_precision == products
+
+
+def test_what_no_model_computes_in():
+    with pytest.raises(UserError, match="'float64' is unknown; choose one of"), computing(float):
+        pass
+
+
+def test_a_command_has_jaxs_own_settings():
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_threefry_partitionable", False)
+    use_precision("float32")
+    assert jnp.zeros(2).dtype == jnp.float32
+    assert jax.config.jax_threefry_partitionable

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from aape_jax.classification.class_texts import encode_bank, open_classes, say_untold
 from common.clip import CLIP
-from common.precision import product_precision
+from common.precision import computing
 from common.protocols.class_parts import learned_classes
 from common.protocols.models import cache_of
 
@@ -30,7 +29,7 @@ def class_features(
       UserError: A class is not in the run's file of features.
     """
     kind = config.classifier.classes
-    with jax.default_matmul_precision(product_precision(config.dtype)):
+    with computing(config.dtype):
         texts = open_classes(config, config.data, names, (kind,))
         say_untold(config, (kind,), names, texts.told)
         return encode_bank(texts, clip, cache_of(config)).features(kind)

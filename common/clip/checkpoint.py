@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from common.choices import check_choice, check_said
 from common.clip import hugging_face
 from common.clip.config import CLIPConfig, TextConfig
 from common.clip.families import Family, family_of, find_family, small_files
 from common.clip.image_size import resize
-from common.clip.layers import repeat_block
+from common.clip.layers import ACTIVATIONS, repeat_block
 from common.clip.model import CLIP
 from common.clip.single_file import OpenedCLIP, open_clip_file
 from common.clip.text import TextTower
@@ -77,11 +78,16 @@ def find_and_open(source: Path | str, activation: str | None = None) -> OpenedCL
     """Find a CLIP and read all but its weights; the arguments are those of `load_clip`.
 
     Raises:
-      UserError: The model cannot be found, is of another kind, or its activation is not known.
+      UserError: The model cannot be found, is of another kind, or its activation is not known or
+        not the one that is asked for.
     """
+    if activation is not None:
+        check_choice("activation", activation, ACTIVATIONS)
     source = place_text(source, "the model")
     file = single_file(source)
     opened = open_clip_file(file, activation) if file else _open_folder(source)
+    towers = (opened.config.text, opened.config.vision)
+    check_said("activation", activation, [x.activation for x in towers if hasattr(x, "activation")])
     opened.tokenizer.fit_into(opened.config.text.positions)
     return opened
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
@@ -26,7 +24,7 @@ from common.encoding import Encoder, encode_list, on_local_devices, require_valu
 from common.errors import UserError
 from common.latest import Latest
 from common.photos.collection import Photos, pictures_of
-from common.precision import product_precision
+from common.precision import computing
 from common.text import shortened
 from common.trees import Params
 
@@ -132,7 +130,7 @@ class ListEncoder:
     ) -> Float[np.ndarray, "b p"]:
         if not count:
             return np.zeros((0, self.text_tower.config.projection), np.float32)
-        with jax.default_matmul_precision(product_precision(jnp.dtype(self.text_tower.dtype).name)):
+        with computing(self.text_tower.dtype):
             return encode_list(encode, params, load, count)["features"]
 
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common.photos.collection import picture_of
-from common.photos.photo import as_rgb
+from common.photos.collection import HeldPhoto, picture_of
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -46,9 +45,10 @@ class Preprocess:
           photo: A PIL image, which is taken as it lies; or a uint8 array `[h, w, 3]` or a path.
 
         Raises:
-          UserError: It is something else, or a file that cannot be read.
+          UserError: It is something else, or cannot be read.
         """
-        image = as_rgb(photo if isinstance(photo, Image.Image) else picture_of(photo).open())
+        held = isinstance(photo, Image.Image)
+        image = (HeldPhoto("photo", photo, upright=False) if held else picture_of(photo)).open()
         width, height = self._resized(image.size)
         image = image.resize((width, height), RESAMPLING[self.resample])
         left = round((width - self.size) / 2)

@@ -14,11 +14,13 @@ def require_texts(texts: Any, what: str) -> tuple[str, ...]:
     """Return the texts of a list, each a plain `str`, whatever kind of text an array holds.
 
     Raises:
-      UserError: It is a single text, or an entry is not text; the message names it.
+      UserError: It is a single text or a set, or an entry is not text; the message names it.
     """
     if isinstance(texts, str):
         raise UserError(f"{what} is a single text, not a list: write [{str(texts)!r}].")
     try:
+        if isinstance(texts, set | frozenset):
+            raise TypeError  # Its order differs from run to run.
         texts = tuple(texts)
     except TypeError:
         raise UserError(

@@ -23,7 +23,7 @@ def kept(name: str) -> Any:
     """
     if name not in _KEPT:
         raise UserError(
-            f"{KIND}:{name} is not in this program's memory: make it with Dataset.from_arrays "
-            "first, or name photos on a disk."
+            f"{KIND}:{name} is not in this program's memory: make it anew with Dataset.from_arrays "
+            "and ask for its `spec`, or name photos on a disk."
         )
     return _KEPT[name]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from common.choices import check_choice, check_said
 from common.clip.checkpoint import abstract_text, load_text_tower, save_text_tower
 from common.clip.tokenizer import Tokenizer
 from common.diffusion.architecture import (
@@ -20,6 +21,7 @@ from common.diffusion.architecture import (
 from common.diffusion.assembly import Tokenizers, facts_of, make_model, make_modules, with_ids
 from common.diffusion.assembly import abstract_unet as abstract_unet
 from common.diffusion.assembly import abstract_vae as abstract_vae
+from common.diffusion.file_parts import PREDICTIONS
 from common.diffusion.known import KNOWN
 from common.diffusion.model import StableDiffusion, StableDiffusionXL
 from common.diffusion.single_file import open_single_file
@@ -97,9 +99,12 @@ def load_stable_diffusion(
       UserError: The model cannot be found, is of another kind, or its files disagree.
     """
     dtype = frozen_dtype(dtype) if isinstance(dtype, str) else dtype
+    if prediction is not None:
+        check_choice("prediction", prediction, PREDICTIONS)
     source = place_text(source, "the model")
     file = single_file(source)
     read = _read_file(file, dtype, prediction) if file else _read_directory(source, networks, dtype)
+    check_said("prediction", prediction, [read.architecture.schedule.prediction_type])
     sizes = with_ids(read.architecture, read.tokenizers)
     sizes.require_fit()
     modules = make_modules(sizes, dtype, attention, remat)

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from PIL import Image
 
 from common.checks import check_number, check_whole
@@ -20,7 +18,7 @@ from common.diffusion.weighted import weighted_spans
 from common.diffusion.words import tell_unread
 from common.encoding import require_values
 from common.errors import UserError
-from common.precision import product_precision
+from common.precision import computing
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,8 @@ class StableDiffusion(DiffusionModel):
             out of range.
         """
         require_values("draw", "common.diffusion.text_to_image")
+        if "unet" not in self.params:
+            raise UserError("networks=False loads nothing that draws: load the model without it.")
         prompts = require_texts([prompt] if isinstance(prompt, str) else prompt, "prompt")
         (negative,) = require_texts([negative], "negative")
         if not prompts:
@@ -91,7 +91,7 @@ class StableDiffusion(DiffusionModel):
         for text in (*prompts, negative) if weighted else ():
             weighted_spans(text)  # What it refuses is known before time is spent.
         tell_unread(prompts, negative, words, guidance)
-        with jax.default_matmul_precision(product_precision(jnp.dtype(self.unet.dtype).name)):
+        with computing(self.unet.dtype):
             images = generate(
                 self.on_devices,
                 [text for text in prompts for _ in range(n)],

@@ -19,6 +19,7 @@ from common.photos.photo import (
     Picture,
     check_sides,
     read_photo,
+    rgb,
     upright_rgb,
 )
 
@@ -35,10 +36,12 @@ class HeldPhoto:
     Attributes:
       name: What error messages call it.
       image: As the caller gave it.
+      upright: Whether it is turned as its metadata say.
     """
 
     name: str
     image: Image.Image
+    upright: bool = True
 
     def open(self) -> Image.Image:
         """Convert it as a photo in a file is converted; see `upright_rgb`.
@@ -49,7 +52,7 @@ class HeldPhoto:
         try:
             check_sides(self.image.size)
             with _DECODING:  # One image may stand in a list twice, and Pillow decodes it in place.
-                return upright_rgb(self.image)
+                return upright_rgb(self.image) if self.upright else rgb(self.image)
         except (*DAMAGED, Image.DecompressionBombError) as error:
             raise BrokenPicture(self.name, cause(error)) from error
 
@@ -72,6 +75,8 @@ def pictures_of(photos: Photos, what: str = "photos") -> tuple[Picture, ...]:
     if isinstance(photos, Image.Image | str | os.PathLike) or getattr(photos, "ndim", 4) < 4:
         raise UserError(f"{what} is a single picture or path, not a list: write [{what}].")
     try:
+        if isinstance(photos, set | frozenset):
+            raise TypeError  # Its order differs from run to run.
         entries = list(photos)
     except TypeError:
         raise UserError(

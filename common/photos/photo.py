@@ -176,7 +176,7 @@ def upright_rgb(image: Image.Image, metadata: Metadata | None = None) -> Image.I
       metadata: Where the picture's own does not say how it lies.
     """
     orientation = _load(image, metadata)
-    return turned(_rgb(image), orientation)
+    return turned(rgb(image), orientation)
 
 
 def _reason(error: Exception) -> str:
@@ -202,7 +202,8 @@ def _load(image: Image.Image, metadata: Metadata | None) -> int:
     return before if _ORIENTATION in image.tag_v2 else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """Convert a picture to RGB as `upright_rgb` does, but leave it as it lies."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS):
         image = _eight_bits(image)
     elif image.mode in _NO_WHITE:
@@ -215,11 +216,6 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         # Same colours as a direct conversion, which would warn about a palette with alpha.
         image = image.convert("RGBA")
-    return as_rgb(image)
-
-
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Return Pillow's conversion to RGB, or the image itself where it is RGB: no copy of it."""
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

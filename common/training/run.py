@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 from common.damage import cause
 from common.files import remove_partial
 from common.paths import AnyPath, as_path
-from common.precision import use_precision
+from common.precision import computing
 from common.progress import say
 from common.text import counted
 from common.training.checkpoint_files import holds_step, lost_end
@@ -72,26 +72,39 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
             raise lost_end(workdir, finished["updates"])
         say(f"{workdir} holds a finished run, which is evaluated again {again}.")
     require_free(workdir)
-    material = _load(method, workdir)
+    use_compile_cache(config.compile_cache)
+    with computing(config.get("dtype", "auto")):
+        material = _load(method, workdir)
+        # From here on the folder is ours.
+        with locked(workdir, check):
+            return _run(method, workdir, material, started, finished)
 
-    # ---- From here on the folder is ours.
-    with locked(workdir, check):
-        if jax.process_index() == 0:
-            remove_partial(workdir)
-            if finished is None:
-                write_config(workdir, config)
-        end = None if finished is None else finished["updates"]
-        with jax.set_mesh(material.mesh):
-            outcome = run_loop(method, workdir, material, started, finished=end)
-        evaluation = outcome.evaluation
-        result = make_result(method.name, config, evaluation, outcome.step, outcome.seconds)
-        if jax.process_index() == 0:
-            write_outputs(evaluation, workdir)
-            method.save(outcome.trainable, evaluation, workdir)
-            write_result(workdir, result)
-            # Last, so that another evaluation that was interrupted is made up for.
+
+def _run(
+    method: Method,
+    workdir: AnyPath,
+    material: Material,
+    started: float,
+    finished: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Train into the folder, or evaluate what is finished there, and write the result."""
+    config, first = method.config, jax.process_index() == 0
+    if first:
+        remove_partial(workdir)
+        if finished is None:
             write_config(workdir, config)
-        multihost_utils.sync_global_devices("result written")
+    with jax.set_mesh(material.mesh):
+        end = finished["updates"] if finished else None
+        outcome = run_loop(method, workdir, material, started, finished=end)
+    evaluation = outcome.evaluation
+    result = make_result(method.name, config, evaluation, outcome.step, outcome.seconds)
+    if first:
+        write_outputs(evaluation, workdir)
+        method.save(outcome.trainable, evaluation, workdir)
+        write_result(workdir, result)
+        # Last, so that another evaluation that was interrupted is made up for.
+        write_config(workdir, config)
+    multihost_utils.sync_global_devices("result written")
     return result
 
 
@@ -116,8 +129,6 @@ def _why_again(method: Method, workdir: AnyPath) -> str:
 def _load(method: Method, workdir: AnyPath) -> Material:
     """Put weights and data on the devices, and print the run's first table."""
     config = method.config
-    use_compile_cache(config.compile_cache)
-    use_precision(config.get("dtype", "auto"))
     mesh = make_mesh(config.mesh.data, config.mesh.model)
 
     def tell(rows: Mapping[str, str]) -> None:

@@ -29,6 +29,20 @@ def test_any_shape_and_mode(size, mode):
     np.testing.assert_allclose(pixels[8, 8], white, rtol=1e-6)
 
 
+def test_grey_of_sixteen_bits_is_scaled_and_not_clipped():
+    grey = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    wide = Image.fromarray(grey.astype(np.uint16) * 257)
+    assert wide.mode == "I;16"
+    made = Preprocess(16)(wide)
+    np.testing.assert_array_equal(made, Preprocess(16)(Image.fromarray(grey)))
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_a_picture_of_no_known_white_is_refused(mode):
+    with pytest.raises(UserError, match=r"photo cannot be read .*nobody knows which is white"):
+        Preprocess(16)(Image.new(mode, (20, 20)))
+
+
 def test_the_crop_is_central():
     image = Image.new("RGB", (30, 10))
     image.paste((255, 0, 0), (10, 0, 20, 10))

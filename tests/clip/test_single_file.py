@@ -80,6 +80,18 @@ def test_openais_own_file(tokenizer, tmp_path, vision):
     assert load_clip(str(tmp_path / "folder")).fingerprint == loaded.fingerprint
 
 
+@pytest.mark.parametrize("vision", [VIT, RESNET], ids=["vit", "resnet"])
+def test_an_activation_that_the_files_deny_is_refused(tokenizer, tmp_path, vision):
+    clip = made(tokenizer, vision)
+    save_clip(clip, tmp_path / "folder")
+    for source in (openai_file(clip, tmp_path), tmp_path / "folder"):
+        assert load_clip(source, activation="quick_gelu").config.text.activation == "quick_gelu"
+        with pytest.raises(UserError, match=r"activation='gelu' is not what .* say, quick_gelu: "):
+            load_clip(source, activation="gelu")
+        with pytest.raises(UserError, match="activation='GELU' is unknown; choose one of gelu, "):
+            load_clip(source, activation="GELU")
+
+
 def test_open_clips_epoch_does_not_say_its_activation(tokenizer, tmp_path):
     clip = made(tokenizer, VIT)
     file = epoch_file(clip, tmp_path)

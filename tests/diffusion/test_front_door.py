@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,6 +51,25 @@ def test_a_picture_depends_on_the_seed_and_its_number(sd):
     np.testing.assert_array_equal(two, listed[:2])
     assert (arrays(sd.draw("a cat", 2, **options)) != listed[2:]).any()
     assert (arrays(sd.draw("a dog", 2, seed=1, **options)) != two).any()
+
+
+def test_a_program_of_other_settings_draws_the_same_pictures(sd, request):
+    options = {"steps": 3, "guidance": 2.0, "sampler": "ddpm"}
+    plain = arrays(sd.draw("a dog", **options))
+    request.getfixturevalue("callers_settings")
+    np.testing.assert_array_equal(arrays(sd.draw("a dog", **options)), plain)
+
+
+def test_without_its_networks_nothing_is_drawn(sd):
+    text = dataclasses.replace(sd, params={"text": sd.params["text"]})
+    with pytest.raises(UserError, match="networks=False loads nothing that draws"):
+        text.draw("a dog")
+
+
+def test_float16_draws(model):
+    half = dataclasses.replace(model.modules, unet=model.unet.clone(dtype=jnp.float16))
+    (picture,) = dataclasses.replace(model, modules=half).draw("a dog", steps=1)
+    assert picture.size == (model.image_size, model.image_size)
 
 
 def test_words_negative_and_size_reach_the_picture(sd):

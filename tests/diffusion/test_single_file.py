@@ -89,6 +89,20 @@ def test_the_yaml_of_web_uis_says_what_is_predicted(second, tmp_path):
     assert load_stable_diffusion(str(file)).schedule.prediction_type == "epsilon"
 
 
+def test_a_prediction_that_the_files_deny_is_refused(first, second, tensors, tmp_path):
+    save_stable_diffusion(first, tmp_path / "folder")
+    beside = write(second, tmp_path, whole_text=False)
+    beside.with_suffix(".yaml").write_text(f"{YAML}    linear_start: 0.00085\n")
+    for source in (tmp_path / "folder", beside):
+        schedule = load_stable_diffusion(source, prediction="epsilon").schedule
+        assert schedule.prediction_type == "epsilon"
+        with pytest.raises(UserError, match=r"prediction='v_prediction' is not what .* epsilon: "):
+            load_stable_diffusion(source, prediction="v_prediction")
+    file = write(first, tmp_path, "alone.safetensors", tensors)
+    with pytest.raises(UserError, match="prediction='velocity' is unknown; choose one of epsilon,"):
+        load_stable_diffusion(file, prediction="velocity")
+
+
 def test_converted_it_is_read_by_its_folder(second, tmp_path):
     file = write(second, tmp_path)
     report = convert(str(file), tmp_path / "out", prediction="v_prediction")

@@ -106,10 +106,15 @@ def test_nothing_is_drawn_in_a_program_that_is_traced():
         jax.jit(lambda: sd.draw("a fish"))()
 
 
-@pytest.mark.parametrize("texts", [None, 3])
+@pytest.mark.parametrize("texts", [None, 3, {"a", "b"}, frozenset("ab")])
 def test_what_is_no_list_of_texts_is_named(texts):
     with pytest.raises(UserError, match=f"texts is of type {type(texts).__name__}, not a list"):
         require_texts(texts, "texts")
+
+
+def test_photos_in_a_set_have_no_order(clip):
+    with pytest.raises(UserError, match="photos is of type set, not a list"):
+        clip.image_features({"a.png", "b.png"})
 
 
 def test_names_of_an_array_are_plain_texts(clip, photo):

@@ -277,8 +277,8 @@ MUTATIONS = (
     Mutation(
         "photos left lying",
         "common/photos/photo.py",
-        "return turned(_rgb(image), orientation)",
-        "return _rgb(image)",
+        "return turned(rgb(image), orientation)",
+        "return rgb(image)",
         "hostile/test_photo_metadata.py",
     ),
     Mutation(

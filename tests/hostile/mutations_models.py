@@ -221,10 +221,24 @@ MUTATIONS = (
         PRECISION,
     ),
     Mutation(
+        "a-callers-64-bits-are-computed-with",
+        "common/precision.py",
+        "        _without_64_bits(),\n",
+        "        contextlib.nullcontext(),\n",
+        PRECISION,
+    ),
+    Mutation(
+        "what-a-models-files-say-is-passed-over",
+        "common/choices.py",
+        "if asked is not None and set(said) != {asked}:",
+        "if False:",
+        "clip/test_single_file.py",
+    ),
+    Mutation(
         "training-asks-for-nothing",
         "common/training/run.py",
-        '    use_precision(config.get("dtype", "auto"))\n',
-        "",
+        'computing(config.get("dtype", "auto"))',
+        "contextlib.nullcontext()",
         PRECISION,
     ),
     Mutation(

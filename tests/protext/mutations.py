@@ -135,8 +135,15 @@ MUTATIONS = (
     Mutation(
         "underscores kept at test time",
         "protext_jax/classifier.py",
-        "[readable(name) for name in names]",
-        "list(names)",
+        "[readable(name) for name in require_names(names)]",
+        "list(require_names(names))",
+        "protext/test_files.py",
+    ),
+    Mutation(
+        "features of another model's prompts",
+        "protext_jax/classifier.py",
+        'if learned.metadata.get("fingerprint", clip.fingerprint) != clip.fingerprint:',
+        "if False:",
         "protext/test_files.py",
     ),
     Mutation(

@@ -106,6 +106,13 @@ def test_another_model_is_refused(clip, learned):
     learned.require_model(clip)
     with pytest.raises(UserError, match="learned with 'pocket'"):
         other.require_model(clip)
+    with pytest.raises(UserError, match="learned with 'pocket'"):
+        class_features(clip, other, TEMPLATE, ["dog"])
+
+
+def test_no_names_make_no_classifier(clip, learned):
+    with pytest.raises(UserError, match="names is empty"):
+        class_features(clip, learned, TEMPLATE, [])
 
 
 def test_files_that_are_none(tmp_path):

@@ -39,6 +39,13 @@ def test_writes_what_the_contract_names(undisturbed):
     assert list(undisturbed.glob("events.out.tfevents.*"))
 
 
+def test_a_program_of_other_settings_trains_the_same_run(
+    runs, undisturbed, same_run, tmp_path, callers_settings
+):
+    runs.train(tmp_path)
+    same_run(tmp_path, undisturbed)
+
+
 def test_metrics_are_written_when_they_are_due(undisturbed):
     found = lines(undisturbed)
     assert [x["step"] for x in found if "loss" in x] == [10, 20, 30]
