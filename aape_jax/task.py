@@ -108,6 +108,12 @@ class Task(Method):
     def write_notes(cls, notes: Mapping[str, Any], workdir: AnyPath) -> None:
         """Write what a run keeps beside its heads, of its `RunInputs.notes`."""
 
+    @classmethod
+    def saved_notes(cls, workdir: AnyPath) -> Mapping[str, Any]:
+        """Return what `write_notes` wrote."""
+        del workdir
+        return {}
+
     def read_notes(self, workdir: AnyPath) -> None:
         """Go by what `write_notes` wrote, in place of what the data that are open say today."""
 

@@ -137,6 +137,12 @@ class VQA(Task):
         if "answers" in notes:
             write_answers(workdir, notes["answers"])
 
+    @classmethod
+    def saved_notes(cls, workdir: AnyPath) -> Mapping[str, Any]:
+        """Return the answers that the heads choose from, but of runs older than their file."""
+        answers = read_answers(workdir)
+        return {"answers": answers} if answers else {}
+
     def read_notes(self, workdir: AnyPath) -> None:
         """Choose from the answers that the heads learned, however frequent they are today."""
         if answers := read_answers(workdir):
@@ -145,8 +151,7 @@ class VQA(Task):
     @classmethod
     def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
         """Give the answers away with the heads."""
-        if answers := read_answers(workdir):
-            write_answers(out, answers)
+        cls.write_notes(cls.saved_notes(workdir), out)
         return super().publish(config, workdir, out)
 
     @classmethod

@@ -130,6 +130,7 @@ def test_a_head_keeps_the_answers_that_it_learned(parts, tmp_path):
     """Their order is that of their number among training questions, which may change."""
     result = run(tmp_path / "run")
     publish(tmp_path / "run", tmp_path / "out", method="aape_jax:VQA")
+    export(tmp_path / "run", tmp_path / "finished")
     learned = vocabulary(parts["train"].source.answers, 0)
     parts["train"] = swapped(parts["train"], learned[0], learned[-1])
     assert vocabulary(parts["train"].source.answers, 0) != learned
@@ -137,8 +138,9 @@ def test_a_head_keeps_the_answers_that_it_learned(parts, tmp_path):
         rows = rows_of(vqa.VQA, read_config(folder), folder, None)
         assert rows["aape"] == result["metrics"]
     (tmp_path / "run" / "result.json").unlink()
-    export(tmp_path / "run", tmp_path / "copy")
-    assert read_answers(tmp_path / "copy") == learned
+    export(tmp_path / "run", tmp_path / "unfinished")
+    for name in ("finished", "unfinished"):
+        assert read_answers(tmp_path / name) == learned
 
 
 def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
