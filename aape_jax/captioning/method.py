@@ -25,6 +25,7 @@ from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates,
 from aape_jax.captioning.variants import VARIANTS, caption_variants
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import say_repeated
+from aape_jax.core.start import require_same_models
 from aape_jax.core.summary import (
     TEST_DATA,
     array_digest,
@@ -72,6 +73,9 @@ class Captioning(Task):
         """Open everything and the visual map to start from, then encode it."""
         rows = self.open(mesh)
         self._read_map()
+        if self.start:
+            models = {"model": self.clip, "lm": self.lm}
+            require_same_models("lm.map", self.config.lm.map, **models)
         tell(rows)
         return self.encode()
 

@@ -18,7 +18,7 @@ from aape_jax.core.objective import PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import say_repeated, variants
-from aape_jax.core.start import read_start, started
+from aape_jax.core.start import read_start, require_same_models, started
 from aape_jax.core.summary import (
     TEST_DATA,
     array_digest,
@@ -96,6 +96,7 @@ class VQA(Task):
         self._size(width, len(self.answers), images, len(self.known.asked), mesh)
         if self.start:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
+            require_same_models("start", config.start, model=self.clip)
         left = len(train.texts) - len(self.known.rows)
         passed = f"{left} questions without a known answer" if left else ""
         sizes = images, len(train.texts), len(test.pictures)

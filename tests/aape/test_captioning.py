@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.captioning import report
+from aape_jax.captioning import method, report
 from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import caption_tokens
 from aape_jax.captioning.method import Captioning
@@ -33,6 +33,7 @@ from tests.aape.caption_problem import (
     install,
     settings,
     text_vectors,
+    untrained_clip,
 )
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
@@ -279,6 +280,19 @@ def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path
     config = settings(**{"lm.map": tmp_path / "empty.safetensors"})
     with pytest.raises(UserError, match=r"has the shape \(\)"):
         train(Captioning(config), tmp_path / "run")
+
+
+@pytest.mark.parametrize("model", ["model", "lm"])
+def test_a_map_of_other_models_of_its_widths_is_refused(run, monkeypatch, tmp_path, model):
+    workdir, _, parts, lm = run
+    other = dataclasses.replace({"model": untrained_clip(), "lm": lm}[model], fingerprint="others")
+    install(monkeypatch, parts, other if model == "lm" else lm)
+    if model == "model":
+        monkeypatch.setattr(method, "clip_of", lambda *_: other)
+    config = settings(**{"lm.map": workdir / "heads" / "visual.safetensors", "map_updates": 0})
+    with pytest.raises(UserError, match=f"was learned with another {model} .* run's .others."):
+        train(Captioning(config), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_image_without_captions_is_refused():

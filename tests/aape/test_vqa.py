@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ from common.publish import publish
 from common.training import train
 from common.training.mesh import make_mesh
 from configs.aape_vqa import get_config
+from tests.aape.caption_problem import untrained_clip
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
 
@@ -68,10 +68,7 @@ def asked(images, seed):
 def parts(monkeypatch):
     """Features in place of CLIP and pictures."""
     found = {"train": asked(48, 4), "test": asked(30, 7)}
-    sizes = SimpleNamespace(text=SimpleNamespace(projection=WIDTH))
-    clip = SimpleNamespace(fingerprint="none", config=sizes)
-    monkeypatch.setattr(vqa, "clip_of", lambda *_: clip)
-    monkeypatch.setattr(vqa, "encoders", lambda clip: {"model": clip.fingerprint})
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: untrained_clip())
     monkeypatch.setattr(
         vqa, "read_questions", lambda spec: {name: own.source for name, own in found.items()}
     )
@@ -231,6 +228,18 @@ def test_runs_that_nothing_can_start_from(parts, tmp_path):
     with pytest.raises(UserError, match="residual=none there, and this run has image: give gen"):
         run(tmp_path / "a", start=tmp_path)
     assert not (tmp_path / "a").exists()
+
+
+def test_an_h_of_another_model_is_refused(parts, tmp_path, monkeypatch):
+    """Its sizes are the same."""
+    start = tmp_path / "start"
+    run(start, compare="()", updates=30)
+    run(tmp_path / "a", start=start, compare="()", updates=30)
+    other = dataclasses.replace(untrained_clip(), fingerprint="others")
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: other)
+    with pytest.raises(UserError, match=r"with another model .* than this run's \(others\)"):
+        run(tmp_path / "b", start=start)
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
