@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import numpy as np
@@ -106,7 +107,7 @@ class Captioning(Task):
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
         say_repeated(self.config, VARIANTS)
-        train, test = self.sets["train"], self.sets["test"]
+        train = self.sets["train"]
         pictures = {name: part.pictures for name, part in self.sets.items()}
         images = encode_images(pictures, self.clip, self.cache)
         features, owner = encode_captions(train.captions, self.clip, self.cache)
@@ -116,7 +117,7 @@ class Captioning(Task):
         tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": self.asking}
         of_images = {"x": images["train"].x, "captions": captions, "mask": mask}
         frozen = {"lm": self.lm_params, **of_images, **tokenised}
-        measured = {"scorer": self.scorer.fingerprint, TEST_DATA: test.fingerprint}
+        measured = {"scorer": self.scorer.fingerprint, **self._measured}
         prints = {
             **encoders(self.clip),
             "lm": self.lm.fingerprint,
@@ -133,8 +134,14 @@ class Captioning(Task):
         images = encode_images({"test": self.sets["test"].pictures}, self.clip, self.cache)
         features, _ = encode_captions(self.sets["train"].captions, self.clip, self.cache)
         self._report(images["test"], features)
-        prints = evaluation_fingerprints({TEST_DATA: self.sets["test"].fingerprint})
+        prints = evaluation_fingerprints(self._measured)
         return {"lm": self.lm_params, "asking": self.asking}, prints
+
+    @property
+    def _measured(self) -> dict[str, Any]:
+        """What of the data evaluation reads; the row of the nearest is of training captions."""
+        train, test = self.sets["train"], self.sets["test"]
+        return {TEST_DATA: test.fingerprint, "training captions": train.captions}
 
     def _report(self, images: ImageFeatures, captions: Float[np.ndarray, "m p"]) -> None:
         """Make the report from features of the test images and of the training captions."""

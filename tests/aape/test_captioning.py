@@ -83,12 +83,23 @@ def test_the_log_tells_rows_apart(run):
     assert {"distill", "cos_pa_pbar", "before_visual/distill"} <= set(last)
 
 
-def test_evaluate_repeats_the_runs_numbers(run, monkeypatch):
+def test_evaluate_repeats_the_runs_numbers(run, monkeypatch, capsys):
     workdir, result, parts, lm = run
     install(monkeypatch, parts, lm)
     rows = rows_of(Captioning, read_config(workdir), workdir, None)
     assert rows["aape"] == result["metrics"]
     assert rows["none"] == result["baselines"]["none"]
+    assert "have changed" not in capsys.readouterr().out
+
+
+def test_evaluate_says_that_training_captions_have_changed(run, monkeypatch, capsys):
+    """The row of the nearest is made of them."""
+    workdir, _, parts, lm = run
+    train = parts["train"]
+    texts = dataclasses.replace(train.texts, captions=(("a dog",), *train.texts.captions[1:]))
+    install(monkeypatch, parts | {"train": dataclasses.replace(train, texts=texts)}, lm)
+    rows_of(Captioning, read_config(workdir), workdir, None)
+    assert "have changed since it learned from them" in capsys.readouterr().out
 
 
 def test_a_second_evaluation_compiles_nothing(monkeypatch):
