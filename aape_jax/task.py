@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.epochs import Epochs
 from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
-from aape_jax.core.optimizer import learning_rates, make_optimizer
+from aape_jax.core.optimizer import UNREAD, learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
+from common.checks import Unread, check_unread
 from common.config import changed, flatten
 from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
@@ -40,6 +41,8 @@ class Task(Method):
     writes = ("heads",)
     shared = ".*"
     """Which arrays of a batch the devices share, as a pattern for their names."""
+    unread: tuple[Unread, ...] = UNREAD
+    """Which fields nothing reads beside others."""
 
     @abc.abstractmethod
     def open(self, mesh: Mesh) -> Mapping[str, str]:
@@ -69,8 +72,14 @@ class Task(Method):
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Open everything, then encode it or read it from the cache."""
+        self.check_unread()
         tell(self.open(mesh))
         return self.encode()
+
+    def check_unread(self) -> None:
+        """Refuse fields that training does not read; a finished run is measured all the same."""
+        stand_ins = {x: y for x, y in self.config.items() if x in ("preset", "recipe", "protocol")}
+        check_unread(self.config, self.get_config(stand_ins), self.unread)
 
     def divide(self, examples: int, batch: int, mesh: Mesh) -> None:
         """Keep how many examples and how large batches there are, and whether devices share these.

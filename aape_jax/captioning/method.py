@@ -22,7 +22,13 @@ from aape_jax.captioning.prefix import Prefix, require_map
 from aape_jax.captioning.report import CaptionReport, require_scorer
 from aape_jax.captioning.rows import KnownCaptions, show_rows
 from aape_jax.captioning.saved import require_captioner
-from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
+from aape_jax.captioning.stages import (
+    UNREAD,
+    StagedBatches,
+    check_stages,
+    stage_rates,
+    staged_optimizer,
+)
 from aape_jax.captioning.variants import VARIANTS, caption_variants
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import say_repeated
@@ -63,6 +69,7 @@ class Captioning(Task):
     terms = MappingProxyType({"task": "nats for each token of a caption"})
     frozen_rules = lm_rules("lm")
     shared = "rows|grid"
+    unread = UNREAD
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
     get_config = staticmethod(get_config)
@@ -72,6 +79,7 @@ class Captioning(Task):
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Open everything and the visual map to start from, then encode it."""
+        self.check_unread()
         rows = self.open(mesh)
         self._read_map()
         if self.start:

@@ -177,7 +177,7 @@ def test_retrieval_runs_and_another_run_starts_from_its_h(world):
     with pytest.raises(UserError, match=lacking):
         read_heads(workdir, ["aape", "with_g"])
     # A rate of zero keeps what the run starts from.
-    more = {"start": workdir, "learning_rate": 0.0, "weight_decay": 0.0, "warmup_rate": 0.0}
+    more = {"start": workdir, "learning_rate": 0.0, "weight_decay": 0.0}
     again = retrieve_here(world, world / "more", **more)
     for name in names:
         assert again["metrics"][name] == result["metrics"][name]
