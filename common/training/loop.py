@@ -21,8 +21,9 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from common.damage import cause
+from common.errors import UserError
 from common.files import remove_partial
-from common.hosts import REPLICATED, place, to_host
+from common.hosts import REPLICATED, place, same_everywhere, to_host
 from common.paths import AnyPath, as_path
 from common.precision import use_precision
 from common.progress import Progress, say
@@ -47,7 +48,7 @@ from common.training.summary import summary_rows, summary_table
 from common.training.types import Evaluation, Source
 from common.training.utilisation import FlopMeter
 from common.training.wandb_writer import wandb_writers
-from common.training.workdir import changed_fields, check_workdir, write_config
+from common.training.workdir import changed_fields, check_workdir, has_update, write_config
 from common.training.writers import PREFIX, MetricWriter, read_evaluations
 
 
@@ -108,8 +109,14 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     )
     finished = check()
     join_cluster()
+    again = _why_again(method, workdir) if finished else ""
+    updates = finished["updates"] if finished else -1
+    if not same_everywhere(has_update(workdir), updates, bool(again)):
+        raise UserError(
+            f"the processes of this cluster do not see the same files in {workdir}: give a "
+            "--workdir that all of them share."
+        )
     if finished is not None:
-        again = _why_again(method, workdir)
         if not again:
             steps = counted(finished["updates"], "step")
             say(f"{workdir} holds a finished run of {steps}; nothing to do.")
