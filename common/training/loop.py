@@ -81,8 +81,8 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     """Train `method` into `workdir` and return what `result.json` holds.
 
     A finished folder is left as it is, but where fields that only evaluation reads have changed,
-    or a file of what it learned is missing or damaged, it is evaluated and saved again from its
-    checkpoint. SIGTERM and Ctrl-C save a checkpoint and exit with
+    or a file of what it learned is missing or damaged, or a picture is missing, it is evaluated and
+    saved again from its checkpoint. SIGTERM and Ctrl-C save a checkpoint and exit with
     status 128 + signal (143, 130), which is what shells and schedulers see of a program that
     a signal ended: the run is not finished, and the same command continues it.
 
@@ -109,7 +109,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     )
     finished = check()
     join_cluster()
-    again = _why_again(method, workdir) if finished else ""
+    again = _why_again(method, workdir, finished) if finished else ""
     updates = finished["updates"] if finished else -1
     if not same_everywhere(has_update(workdir), updates, bool(again)):
         raise UserError(
@@ -170,7 +170,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     return result
 
 
-def _why_again(method: Method, workdir: AnyPath) -> str:
+def _why_again(method: Method, workdir: AnyPath, finished: Mapping[str, Any]) -> str:
     """Return why a finished run is evaluated and saved once more; "" where it is left as it is."""
     if changed := changed_fields(workdir, method.config):
         return "with " + ", ".join(f"{name}={value!r}" for name, value in changed.items())
@@ -178,6 +178,9 @@ def _why_again(method: Method, workdir: AnyPath) -> str:
         method.read(workdir)
     except Exception as error:  # Damage takes any form.
         return f"and saved from its checkpoint, since what it saved cannot be read ({cause(error)})"
+    lost = sorted({*finished.get("files", ())} - {file.name for file in workdir.iterdir()})
+    if lost and holds_step(workdir / "checkpoints", finished["updates"]):
+        return f"to write {', '.join(lost)} once more"
     return ""
 
 

@@ -267,6 +267,21 @@ def test_what_a_finished_run_has_lost_is_written_again(
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_a_picture_that_a_finished_run_has_lost_is_written_again(
+    runs, undisturbed, tmp_path, capsys
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed, workdir)
+    (workdir / "black.png").unlink()
+    runs.train(workdir)
+    assert "evaluated again to write black.png once more." in capsys.readouterr().out
+    assert (workdir / "black.png").read_bytes() == (undisturbed / "black.png").read_bytes()
+    (workdir / "black.png").unlink()
+    shutil.rmtree(workdir / "checkpoints")
+    runs.train(workdir)
+    assert "nothing to do" in capsys.readouterr().out
+
+
 def test_a_folder_without_an_update_takes_another_config(runs, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(TypeError):
         patch.setattr(runs.toy.Indices, "batch", None)
