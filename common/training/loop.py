@@ -106,6 +106,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
         method.evaluation_fields,
         method.writes,
         method.get_config(),
+        method.decisive,
     )
     finished = check()
     join_cluster()

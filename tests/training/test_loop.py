@@ -267,6 +267,14 @@ def test_what_a_finished_run_has_lost_is_written_again(
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_a_run_that_stops_by_its_evaluations_keeps_their_number(runs, tmp_path, monkeypatch):
+    runs.train(tmp_path, "updates=10,eval_every=5")
+    runs.train(tmp_path, "updates=10,eval_every=10")
+    monkeypatch.setattr(runs.toy.Toy, "decisive", ("eval_every",))
+    with pytest.raises(UserError, match="with eval_every=5, but now eval_every=10: give the same"):
+        runs.train(tmp_path, "updates=10,eval_every=10")
+
+
 def test_a_picture_that_a_finished_run_has_lost_is_written_again(
     runs, undisturbed, tmp_path, capsys
 ):
