@@ -24,7 +24,7 @@ from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.types import Tell, unheard
-from common.training.unfinished import say_changed_data
+from common.training.unfinished import say_changed_data, say_changed_models
 
 Row = Mapping[str, float]
 """The metrics of one variant or baseline."""
@@ -64,6 +64,11 @@ class Task(Method):
         """
         inputs = self.encode()
         return inputs.frozen, {"data": inputs.source.fingerprint}
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Fingerprints of the models that are open, by the names that runs record."""
+        return {"model": self.clip.fingerprint} if self.clip else {}
 
     @property
     @abc.abstractmethod
@@ -158,6 +163,7 @@ class Task(Method):
         method.read_notes(workdir)
         learned = method.read(workdir)
         method.require_fit(learned)  # Before anything is encoded.
+        say_changed_models(workdir, method.models)
         frozen, prints = method.encode_test()
         if not data:
             say_changed_data(workdir, lambda: prints)

@@ -59,6 +59,7 @@ from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.summary import unread_counts
 from common.training.types import Tell, unheard
+from common.training.unfinished import say_changed_models
 from configs.aape_captioning import get_config
 
 
@@ -83,8 +84,7 @@ class Captioning(Task):
         rows = self.open(mesh)
         self._read_map()
         if self.start:
-            models = {"model": self.clip, "lm": self.lm}
-            require_same_models("lm.map", self.config.lm.map, **models)
+            require_same_models("lm.map", self.config.lm.map, self.models)
         tell(rows)
         return self.encode()
 
@@ -158,6 +158,11 @@ class Captioning(Task):
         self.report = CaptionReport(
             self.lm, self.scorer, test, images, known, self.config, self.cache
         )
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Fingerprints of CLIP and the language model."""
+        return super().models | {"lm": self.lm.fingerprint}
 
     @property
     def cache(self) -> Path:
@@ -278,6 +283,7 @@ class Captioning(Task):
         self._open_models(1, mesh)
         learned = self.read(workdir)
         self.require_fit(learned)
+        say_changed_models(workdir, self.models)
         return learned, placed({"lm": self.lm_params}, self.frozen_rules, mesh)["lm"], mesh
 
     def require_fit(self, learned: PyTree) -> None:

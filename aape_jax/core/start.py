@@ -1,5 +1,7 @@
 """Training that starts from the h of another run, e.g. of one on captions."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +11,8 @@ from ml_collections import ConfigDict
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import OWN
 from aape_jax.core.summary import FEATURES
-from common.clip import CLIP
 from common.config import flatten, read_config
 from common.errors import UserError
-from common.language import LM
 from common.paths import as_path
 from common.training.unfinished import changed_since
 
@@ -41,7 +41,7 @@ def read_start(config: ConfigDict, name: str = OWN) -> PyTree | None:
     return params["generator"]
 
 
-def require_same_models(field: str, place: str, **models: CLIP | LM | None) -> None:
+def require_same_models(field: str, place: str, models: Mapping[str, str]) -> None:
     """Refuse what a run learned with other models, which may fit by their widths.
 
     A run without checkpoints is passed over, and one that learned from files of features.
@@ -49,19 +49,18 @@ def require_same_models(field: str, place: str, **models: CLIP | LM | None) -> N
     Args:
       field: Of the config.
       place: What it says: the run's folder, or a file in its `heads`.
-      **models: By the names that runs record their fingerprints by; None for features.
+      models: Fingerprints, see `Task.models`.
 
     Raises:
       UserError: It names the model and both fingerprints.
     """
-    now = {name: model.fingerprint for name, model in models.items() if model}
     path = as_path(place)
     run = path.parent.parent if path.suffix == ".safetensors" else path
-    for name, before in changed_since(run, lambda: now, "these models").items():
+    for name, before in changed_since(run, lambda: models, "these models").items():
         if before != FEATURES:
             raise UserError(
                 f"{field}={place} was learned with another {name} (weights {before}) than this "
-                f"run's ({now[name]}): give the same, with the dtype and image_size it had there."
+                f"run's ({models[name]}): give that one, in the dtype and image_size of there."
             )
 
 

@@ -77,7 +77,7 @@ class Retrieval(Task):
         self._size(images, width_of(self.sets["train"], self.clip), mesh)
         if self.started:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
-            require_same_models("start", config.start, model=self.clip)
+            require_same_models("start", config.start, self.models)
         unread = unread_counts(config, {"examples": images})
         return pairs_summary(images, texts, tests, "captions") | unread
 

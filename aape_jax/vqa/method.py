@@ -96,7 +96,7 @@ class VQA(Task):
         self._size(width, len(self.answers), images, len(self.known.asked), mesh)
         if self.start:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
-            require_same_models("start", config.start, model=self.clip)
+            require_same_models("start", config.start, self.models)
         left = len(train.texts) - len(self.known.rows)
         passed = f"{left} questions without a known answer" if left else ""
         sizes = images, len(train.texts), len(test.pictures)

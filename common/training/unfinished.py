@@ -91,6 +91,21 @@ def say_changed_data(workdir: AnyPath, now: Callable[[], Mapping[str, str]]) -> 
         )
 
 
+def say_changed_models(workdir: AnyPath, now: Mapping[str, str]) -> None:
+    """Say where a run's models are no longer those of its training.
+
+    Args:
+      workdir: As of `say_changed_data`.
+      now: Fingerprints of the models, by the names that the run recorded.
+    """
+    for name, before in changed_since(workdir, lambda: now, "its models").items():
+        say(
+            f"The {name} of {workdir} is not what it learned with (weights {before}, now "
+            f"{now[name]}), and its figures are not those of its training; dtype=auto is float32 "
+            "on a CPU and bfloat16 elsewhere."
+        )
+
+
 def changed_since(
     workdir: AnyPath, now: Callable[[], Mapping[str, str]], what: str
 ) -> dict[str, str]:

@@ -306,6 +306,13 @@ def test_a_map_of_other_models_of_its_widths_is_refused(run, monkeypatch, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_is_not_measured_with_another_language_model_without_a_word(run, monkeypatch, capsys):
+    workdir, _, parts, lm = run
+    install(monkeypatch, parts, dataclasses.replace(lm, fingerprint="others"))
+    rows_of(Captioning, read_config(workdir), workdir)
+    assert "The lm of" in capsys.readouterr().out
+
+
 def test_an_image_without_captions_is_refused():
     part = described(3, 0)
     with pytest.raises(UserError, match="image-1 has no caption"):

@@ -230,6 +230,19 @@ def test_runs_that_nothing_can_start_from(parts, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
+def test_a_run_is_not_measured_with_another_model_without_a_word(
+    parts, tmp_path, monkeypatch, capsys
+):
+    run(tmp_path, compare="()", updates=30)
+    rows_of(vqa.VQA, read_config(tmp_path), tmp_path)
+    assert "is not what it learned with" not in capsys.readouterr().out
+    other = dataclasses.replace(untrained_clip(), fingerprint="others")
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: other)
+    rows_of(vqa.VQA, read_config(tmp_path), tmp_path)
+    said = capsys.readouterr().out
+    assert "is not what it learned with (weights" in said and "now others)" in said
+
+
 def test_an_h_of_another_model_is_refused(parts, tmp_path, monkeypatch):
     """Its sizes are the same."""
     start = tmp_path / "start"
