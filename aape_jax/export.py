@@ -52,7 +52,8 @@ def export(workdir: AnyPath, out: AnyPath) -> list[AnyPath]:
         )
     if finished:
         files = sorted((workdir / "heads").glob("*.safetensors"))
-        learned, notes = read_heads(workdir, [file.stem for file in files]), {}
+        learned = read_heads(workdir, [file.stem for file in files])
+        notes = task.saved_notes(workdir)
     else:
         unfinished = read_unfinished(workdir)
         learned, notes = unfinished.trainable, unfinished.notes

@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.epochs import Epochs
 from aape_jax.core.heads_file import heads_in, read_heads, require_fit, write_heads
-from aape_jax.core.optimizer import learning_rates, make_optimizer
+from aape_jax.core.optimizer import UNREAD, learning_rates, make_optimizer
 from aape_jax.core.presets import OWN
+from common.checks import Unread, check_unread
 from common.config import changed, flatten
 from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
@@ -23,7 +24,7 @@ from common.training import Evaluation, Method, RunInputs
 from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.types import Tell, unheard
-from common.training.unfinished import say_changed_data
+from common.training.unfinished import say_changed_data, say_changed_models
 
 Row = Mapping[str, float]
 """The metrics of one variant or baseline."""
@@ -40,6 +41,8 @@ class Task(Method):
     writes = ("heads",)
     shared = ".*"
     """Which arrays of a batch the devices share, as a pattern for their names."""
+    unread: tuple[Unread, ...] = UNREAD
+    """Which fields nothing reads beside others."""
 
     @abc.abstractmethod
     def open(self, mesh: Mesh) -> Mapping[str, str]:
@@ -63,14 +66,25 @@ class Task(Method):
         return inputs.frozen, {"data": inputs.source.fingerprint}
 
     @property
+    def models(self) -> dict[str, str]:
+        """Fingerprints of the models that are open, by the names that runs record."""
+        return {"model": self.clip.fingerprint} if self.clip else {}
+
+    @property
     @abc.abstractmethod
     def names(self) -> Sequence[str]:
         """The variants that are trained side by side, the run's own first."""
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Open everything, then encode it or read it from the cache."""
+        self.check_unread()
         tell(self.open(mesh))
         return self.encode()
+
+    def check_unread(self) -> None:
+        """Refuse fields that training does not read; a finished run is measured all the same."""
+        stand_ins = {x: y for x, y in self.config.items() if x in ("preset", "recipe", "protocol")}
+        check_unread(self.config, self.get_config(stand_ins), self.unread)
 
     def divide(self, examples: int, batch: int, mesh: Mesh) -> None:
         """Keep how many examples and how large batches there are, and whether devices share these.
@@ -108,6 +122,12 @@ class Task(Method):
     def write_notes(cls, notes: Mapping[str, Any], workdir: AnyPath) -> None:
         """Write what a run keeps beside its heads, of its `RunInputs.notes`."""
 
+    @classmethod
+    def saved_notes(cls, workdir: AnyPath) -> Mapping[str, Any]:
+        """Return what `write_notes` wrote."""
+        del workdir
+        return {}
+
     def read_notes(self, workdir: AnyPath) -> None:
         """Go by what `write_notes` wrote, in place of what the data that are open say today."""
 
@@ -143,6 +163,7 @@ class Task(Method):
         method.read_notes(workdir)
         learned = method.read(workdir)
         method.require_fit(learned)  # Before anything is encoded.
+        say_changed_models(workdir, method.models)
         frozen, prints = method.encode_test()
         if not data:
             say_changed_data(workdir, lambda: prints)

@@ -100,16 +100,20 @@ def write_photos(folder: Path, split: ImageSplit, label: int, count: int) -> Non
         split.load(int(row)).save(folder / f"{row}.png")
 
 
+LEFT_OUT = ("checkpoints/", "events.", "config.json", ".lock")
+"""How the names of files begin that are nobody's to take away."""
+
+
 def taken_away(workdir: Path) -> dict[str, Any]:
     """Return what a user takes away from a run, without what depends on the clock.
 
-    Files by name: JSON less its timings and versions, all else as bytes. Checkpoints, events and
-    the config, which names folders, are left out.
+    Files by name: JSON less its timings and versions, all else as bytes. Checkpoints, events, the
+    lock, which stays on a disk alone, and the config, which names folders, are left out.
     """
     contents: dict[str, Any] = {}
     for path in sorted(workdir.rglob("*")):
         name = path.relative_to(workdir).as_posix()
-        if path.is_dir() or name.startswith(("checkpoints/", "events.")) or name == "config.json":
+        if path.is_dir() or name.startswith(LEFT_OUT):
             continue
         if name == "metrics.jsonl":
             lines = path.read_text(encoding="utf-8").splitlines()

@@ -62,7 +62,7 @@ def convert(source: str, out: Path, **options: str) -> dict[str, Any]:
     say(f"Loading {source}…")
     model = kind.load(source, **_options_for(kind.load, options))
     parts = kind.parts(source, model)
-    dtypes = (tensor.dtype for part in parts for tensor in part.tensors.values())
+    dtypes = (x.dtype for part in parts if part.table for x in part.tensors.values())
     dtype = jnp.result_type(*{x for x in dtypes if jnp.issubdtype(x, jnp.floating)})
     params = jax.tree.map(lambda x: np.asarray(x, dtype), model.params)
     say(f"Writing {out}, and reading it back…")

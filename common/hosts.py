@@ -22,6 +22,17 @@ def to_host(tree: PyTree) -> PyTree:
     return jax.tree.map(gather, tree)
 
 
+def same_everywhere(*numbers: int) -> bool:
+    """Return whether every process of a cluster gives these numbers; all of them have to ask.
+
+    Where no cluster was joined, no device is touched.
+    """
+    if not jax.distributed.is_initialized() or jax.process_count() == 1:
+        return True
+    given = multihost_utils.process_allgather(np.array(numbers, np.int32))
+    return bool((given == given[0]).all())
+
+
 def place(tree: PyTree, shardings: PyTree) -> PyTree:
     """Move `tree` to the devices: every host holds the same values and gives its slices."""
     return jax.tree.map(_place_leaf, tree, shardings)

@@ -12,10 +12,11 @@ from common.errors import UserError
 from common.paths import AnyPath
 from common.progress import say
 from common.training import Evaluation
-from common.training.unfinished import say_changed_data
+from common.training.unfinished import say_changed_data, say_changed_models
 from mcti_jax.assembly import check_options
 from mcti_jax.baselines import baseline_scores
 from mcti_jax.evaluation import evaluate
+from mcti_jax.fingerprints import model_fingerprints
 from mcti_jax.formats import in_class_order, require_usable, require_vectors
 from mcti_jax.material import with_models
 from mcti_jax.options import check_values, shots_of
@@ -53,7 +54,9 @@ def measure_tokens(config: ConfigDict, workdir: AnyPath, data: str | None, name:
     material = with_models(config, *opened)
     if not data:
         say_changed_data(workdir, lambda: {"data": material.train.fingerprint})
-    sd = material.sd
+    sd, clip = material.sd, material.clip
+    now = {**model_fingerprints(config, sd), "clip": clip.fingerprint}
+    say_changed_models(workdir, now)
     require_usable(learned, widths_of(sd), config.model)
     check_options(config, sd)
     start = nouns(config, readers_of(sd))

@@ -17,6 +17,7 @@ from common.pictures import write_png
 from common.precision import frozen_dtype, use_precision
 from common.text import printable
 from mcti_jax.formats import LearnedToken, read_tokens, typed_words
+from mcti_jax.formats.trainer_files import halves_joined
 from mcti_jax.saving import read_run_tokens
 
 
@@ -92,8 +93,8 @@ def gather_tokens(
       UserError: There are none where there should be, or two claim one word.
     """
     tokens = read_run_tokens(workdir) if workdir else []
-    for path in embeddings:
-        tokens += read_tokens(path)
+    read = [(path, token) for path in embeddings for token in read_tokens(path)]
+    tokens += [token for _, token in halves_joined(read)]
     origin: dict[str, LearnedToken] = {}
     for token in tokens:
         if origin.setdefault(word_key(token.token), token) is not token:

@@ -71,6 +71,11 @@ class ProText(Method):
 
     get_config = staticmethod(get_config)
 
+    @property
+    def decisive(self) -> tuple[str, ...]:
+        """Where training stops early, how often it is asked whether it does."""
+        return ("eval_every",) if self.config.early_stop else ()
+
     @classmethod
     def complete(cls, config: ConfigDict) -> ConfigDict:
         """Fill in the data and the number of updates, which the epochs imply."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,10 +22,17 @@ from aape_jax.captioning.prefix import Prefix, require_map
 from aape_jax.captioning.report import CaptionReport, require_scorer
 from aape_jax.captioning.rows import KnownCaptions, show_rows
 from aape_jax.captioning.saved import require_captioner
-from aape_jax.captioning.stages import StagedBatches, check_stages, stage_rates, staged_optimizer
+from aape_jax.captioning.stages import (
+    UNREAD,
+    StagedBatches,
+    check_stages,
+    stage_rates,
+    staged_optimizer,
+)
 from aape_jax.captioning.variants import VARIANTS, caption_variants
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import say_repeated
+from aape_jax.core.start import require_same_models
 from aape_jax.core.summary import (
     TEST_DATA,
     array_digest,
@@ -51,6 +59,7 @@ from common.training.mesh import make_mesh
 from common.training.sharding import placed
 from common.training.summary import unread_counts
 from common.training.types import Tell, unheard
+from common.training.unfinished import say_changed_models
 from configs.aape_captioning import get_config
 
 
@@ -61,6 +70,7 @@ class Captioning(Task):
     terms = MappingProxyType({"task": "nats for each token of a caption"})
     frozen_rules = lm_rules("lm")
     shared = "rows|grid"
+    unread = UNREAD
     evaluation_fields = ("images_at_once", "lm.beams", "pictures", "scorer", "vqa.")
 
     get_config = staticmethod(get_config)
@@ -70,8 +80,11 @@ class Captioning(Task):
 
     def load(self, mesh: Mesh, tell: Tell = unheard) -> RunInputs:
         """Open everything and the visual map to start from, then encode it."""
+        self.check_unread()
         rows = self.open(mesh)
         self._read_map()
+        if self.start:
+            require_same_models("lm.map", self.config.lm.map, self.models)
         tell(rows)
         return self.encode()
 
@@ -102,7 +115,7 @@ class Captioning(Task):
     def encode(self) -> RunInputs:
         """Encode images and captions, or read them from the cache."""
         say_repeated(self.config, VARIANTS)
-        train, test = self.sets["train"], self.sets["test"]
+        train = self.sets["train"]
         pictures = {name: part.pictures for name, part in self.sets.items()}
         images = encode_images(pictures, self.clip, self.cache)
         features, owner = encode_captions(train.captions, self.clip, self.cache)
@@ -112,7 +125,7 @@ class Captioning(Task):
         tokenised = {"ids": tokens.ids, "lengths": tokens.lengths, "asking": self.asking}
         of_images = {"x": images["train"].x, "captions": captions, "mask": mask}
         frozen = {"lm": self.lm_params, **of_images, **tokenised}
-        measured = {"scorer": self.scorer.fingerprint, TEST_DATA: test.fingerprint}
+        measured = {"scorer": self.scorer.fingerprint, **self._measured}
         prints = {
             **encoders(self.clip),
             "lm": self.lm.fingerprint,
@@ -129,8 +142,14 @@ class Captioning(Task):
         images = encode_images({"test": self.sets["test"].pictures}, self.clip, self.cache)
         features, _ = encode_captions(self.sets["train"].captions, self.clip, self.cache)
         self._report(images["test"], features)
-        prints = evaluation_fingerprints({TEST_DATA: self.sets["test"].fingerprint})
+        prints = evaluation_fingerprints(self._measured)
         return {"lm": self.lm_params, "asking": self.asking}, prints
+
+    @property
+    def _measured(self) -> dict[str, Any]:
+        """What of the data evaluation reads; the row of the nearest is of training captions."""
+        train, test = self.sets["train"], self.sets["test"]
+        return {TEST_DATA: test.fingerprint, "training captions": train.captions}
 
     def _report(self, images: ImageFeatures, captions: Float[np.ndarray, "m p"]) -> None:
         """Make the report from features of the test images and of the training captions."""
@@ -139,6 +158,11 @@ class Captioning(Task):
         self.report = CaptionReport(
             self.lm, self.scorer, test, images, known, self.config, self.cache
         )
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Fingerprints of CLIP and the language model."""
+        return super().models | {"lm": self.lm.fingerprint}
 
     @property
     def cache(self) -> Path:
@@ -259,6 +283,7 @@ class Captioning(Task):
         self._open_models(1, mesh)
         learned = self.read(workdir)
         self.require_fit(learned)
+        say_changed_models(workdir, self.models)
         return learned, placed({"lm": self.lm_params}, self.frozen_rules, mesh)["lm"], mesh
 
     def require_fit(self, learned: PyTree) -> None:

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, PyTree
 from ml_collections import ConfigDict
 
 from aape_jax.core.epochs import Epochs
-from common.checks import POSITIVE, Range, check_ranges
+from common.checks import POSITIVE, Range, Unread, check_ranges
 from common.errors import UserError
-from common.training.rates import PAPER, RateSchedule, array_module, check_rate
+from common.training.rates import DECAYS, PAPER, RateSchedule, array_module, check_rate
 from common.trees import AnyArray
 
 BETAS = (0.9, 0.95)
@@ -52,6 +52,16 @@ RANGES = {
     "clip": POSITIVE,
 }
 
+UNREAD = (
+    Unread({"rate.schedule": tuple(DECAYS)}, ("warmup",), "rate.schedule=paper or rate.warmup"),
+    Unread({"map_updates": (0,)}, ("map_rate",), "map_updates above 0"),
+    Unread(
+        {"lm.aape_position": ("none",)},
+        ("learning_rate", "token_rate"),
+        "lm.aape_position=after_visual",
+    ),
+)
+"""Fields that not every schedule or stage has."""
 
 StageRate = Callable[[Array | int], AnyArray]
 """From a step to the learning rate."""

@@ -19,10 +19,11 @@ from aape_jax.core.head import Head
 from aape_jax.core.heads_file import head_file, read_head, require_fit
 from aape_jax.core.presets import ALWAYS, OWN, class_kinds, variants
 from aape_jax.task import evaluated
+from common.clip import CLIP
 from common.paths import AnyPath
 from common.protocols.models import cache_of, clip_of
 from common.training import Evaluation
-from common.training.unfinished import say_changed_data
+from common.training.unfinished import say_changed_data, say_changed_models
 
 OpenedSets = tuple[int, Callable[[], Mapping[str, TestSet]]]
 """The width of all features, and what encodes the test sets."""
@@ -46,7 +47,9 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
     configs = variants(config, always=ALWAYS)
     params = {name: read_head(head_file(workdir, name)) for name in configs}
     heads = {name: Head.from_config(variant) for name, variant in configs.items()}
-    width, encode = open_other_set(config, data) if data else open_own_sets(config, workdir)
+    width, encode = (
+        open_other_set(config, workdir, data) if data else open_own_sets(config, workdir)
+    )
     for name, head in heads.items():
         require_fit(name, params[name], head.shapes(width))
     tests = encode()
@@ -58,6 +61,7 @@ def measure_heads(config: ConfigDict, workdir: AnyPath, data: str | None) -> Eva
 def open_own_sets(config: ConfigDict, workdir: AnyPath) -> OpenedSets:
     """Return the test sets that the run itself was measured on."""
     opened = open_inputs(config)
+    say_changed_clip(workdir, opened.clip)
 
     def now() -> dict[str, str]:
         of_classes = opened.config, opened.dataset.classnames, opened.texts, opened.learned
@@ -67,12 +71,19 @@ def open_own_sets(config: ConfigDict, workdir: AnyPath) -> OpenedSets:
     return opened.width, lambda: encode_tests(opened)
 
 
-def open_other_set(config: ConfigDict, data: str) -> OpenedSets:
+def open_other_set(config: ConfigDict, workdir: AnyPath, data: str) -> OpenedSets:
     """Open photos of classes of which only the names need be known."""
     config = without_lost_sentences(config, class_kinds(config))
     target = open_target(config, data, lambda: learned_photos(config))
     clip = clip_of(config)
+    say_changed_clip(workdir, clip)
     require_one_width(clip, target.dataset.test, target.texts, repr(data))
     return text_width(target.texts, clip), lambda: {
         "": encode_target(target, clip, cache_of(config))
     }
+
+
+def say_changed_clip(workdir: AnyPath, clip: CLIP | None) -> None:
+    """Say where the model is not the one that the heads learned with."""
+    if clip:
+        say_changed_models(workdir, {"model": clip.fingerprint})

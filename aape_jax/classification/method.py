@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 from ml_collections import ConfigDict
 
+from aape_jax.classification.baselines.context import LEARNERS
 from aape_jax.classification.class_texts import UNREAD
 from aape_jax.classification.evaluation import (
     Row,
@@ -35,7 +36,7 @@ from aape_jax.core.objective import Batch, Objective
 from aape_jax.core.optimizer import check_counts, counts, make_optimizer
 from aape_jax.core.presets import ALWAYS, class_kinds, say_repeated, variants
 from aape_jax.task import Task, evaluated, summed
-from common.checks import Range, check_ranges, check_unread
+from common.checks import Range, Unread, check_ranges, check_unread
 from common.config import changed
 from common.paths import AnyPath
 from common.protocols.epochs import steps_per_epoch
@@ -68,6 +69,11 @@ class Classification(Task):
         planned = counts(config, training_examples(config))
         check_counts(config, planned, get_config())
         return changed(config, planned)
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """Which fields nothing reads beside others; CoOp and CoCoOp read those of the optimizer."""
+        return () if LEARNERS.keys() & {*self.config.baselines} else super().unread
 
     def open(self, mesh: Mesh) -> Mapping[str, str]:
         """Open photos, sentences and CLIP."""

@@ -7,11 +7,12 @@ import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from common.checks import Unread
 from common.choices import check_choice
 from common.errors import UserError
 from common.protocols.coop import coop_sgd, epochs_by_shots
 from common.protocols.epochs import cosine_by_epoch, steps_per_epoch
-from common.training.rates import PAPER, Rate, array_module, make_rate, rate_at
+from common.training.rates import DECAYS, PAPER, Rate, array_module, make_rate, rate_at
 from common.trees import AnyArray
 
 SHORT_EPOCHS = 10
@@ -110,6 +111,17 @@ def _adamw(rate: Rate, config: ConfigDict) -> optax.GradientTransformation:
 
 
 OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
+
+UNREAD = (
+    Unread(
+        {"rate.schedule": tuple(DECAYS)},
+        ("warmup_epochs", "warmup_rate"),
+        "rate.schedule=paper or rate.warmup",
+    ),
+    Unread({"warmup_epochs": (0,)}, ("warmup_rate",), "warmup_epochs above 0"),
+    Unread({"optimizer": ("adamw",)}, ("momentum",), "optimizer=sgd"),
+)
+"""Fields that not every schedule or optimizer has."""
 
 
 def make_optimizer(

@@ -1,5 +1,7 @@
 """Training that starts from the h of another run, e.g. of one on captions."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +10,11 @@ from ml_collections import ConfigDict
 
 from aape_jax.core.heads_file import head_file, read_head
 from aape_jax.core.presets import OWN
+from aape_jax.core.summary import FEATURES
 from common.config import flatten, read_config
 from common.errors import UserError
 from common.paths import as_path
+from common.training.unfinished import changed_since
 
 
 def read_start(config: ConfigDict, name: str = OWN) -> PyTree | None:
@@ -35,6 +39,29 @@ def read_start(config: ConfigDict, name: str = OWN) -> PyTree | None:
             f"has {ours}: give generator.residual={theirs}."
         )
     return params["generator"]
+
+
+def require_same_models(field: str, place: str, models: Mapping[str, str]) -> None:
+    """Refuse what a run learned with other models, which may fit by their widths.
+
+    A run without checkpoints is passed over, and one that learned from files of features.
+
+    Args:
+      field: Of the config.
+      place: What it says: the run's folder, or a file in its `heads`.
+      models: Fingerprints, see `Task.models`.
+
+    Raises:
+      UserError: It names the model and both fingerprints.
+    """
+    path = as_path(place)
+    run = path.parent.parent if path.suffix == ".safetensors" else path
+    for name, before in changed_since(run, lambda: models, "these models").items():
+        if before != FEATURES:
+            raise UserError(
+                f"{field}={place} was learned with another {name} (weights {before}) than this "
+                f"run's ({models[name]}): give that one, in the dtype and image_size of there."
+            )
 
 
 def started(start: str, generator: PyTree, fresh: PyTree) -> PyTree:

@@ -12,6 +12,9 @@ from common.weights.fingerprint import digest, fingerprint
 TEST_DATA = "test data"
 """How the fingerprint of test images and their texts is called."""
 
+FEATURES = "features"
+"""Stands for the fingerprint of a CLIP where features are all that is at hand."""
+
 
 def pairs_summary(train: int, texts: int, test: int, what: str) -> dict[str, str]:
     """Return the rows of a run on images that have texts of their own, e.g. captions."""
@@ -24,7 +27,7 @@ def pairs_summary(train: int, texts: int, test: int, what: str) -> dict[str, str
 def encoders(clip: CLIP | None) -> dict[str, str]:
     """Fingerprint the parts of a CLIP that encode images and texts."""
     if clip is None:
-        return {"model": "features"}
+        return {"model": FEATURES}
     return {
         "model": clip.fingerprint,
         "tokenizer": clip.tokenizer.fingerprint,

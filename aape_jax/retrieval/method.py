@@ -14,7 +14,7 @@ from aape_jax.core.losses import contrastive
 from aape_jax.core.objective import Objective, PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.presets import say_repeated, variants
-from aape_jax.core.start import read_start, started
+from aape_jax.core.start import read_start, require_same_models, started
 from aape_jax.core.summary import (
     TEST_DATA,
     array_digest,
@@ -77,6 +77,7 @@ class Retrieval(Task):
         self._size(images, width_of(self.sets["train"], self.clip), mesh)
         if self.started:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
+            require_same_models("start", config.start, self.models)
         unread = unread_counts(config, {"examples": images})
         return pairs_summary(images, texts, tests, "captions") | unread
 

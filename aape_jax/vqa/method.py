@@ -18,7 +18,7 @@ from aape_jax.core.objective import PromptedImages, prompt_objective
 from aape_jax.core.optimizer import make_optimizer
 from aape_jax.core.pictures import answer_page
 from aape_jax.core.presets import say_repeated, variants
-from aape_jax.core.start import read_start, started
+from aape_jax.core.start import read_start, require_same_models, started
 from aape_jax.core.summary import (
     TEST_DATA,
     array_digest,
@@ -97,6 +97,7 @@ class VQA(Task):
         self._size(width, len(self.answers), images, len(self.known.asked), mesh)
         if self.start:
             jax.eval_shape(self.init, jax.random.key(0))  # Refuses an h of other sizes.
+            require_same_models("start", config.start, self.models)
         left = len(train.texts) - len(self.known.rows)
         passed = f"{left} questions without a known answer" if left else ""
         sizes = images, len(train.texts), len(test.pictures)
@@ -138,6 +139,12 @@ class VQA(Task):
         if "answers" in notes:
             write_answers(workdir, notes["answers"])
 
+    @classmethod
+    def saved_notes(cls, workdir: AnyPath) -> Mapping[str, Any]:
+        """Return the answers that the heads choose from, but of runs older than their file."""
+        answers = read_answers(workdir)
+        return {"answers": answers} if answers else {}
+
     def read_notes(self, workdir: AnyPath) -> None:
         """Choose from the answers that the heads learned, however frequent they are today."""
         if answers := read_answers(workdir):
@@ -146,8 +153,7 @@ class VQA(Task):
     @classmethod
     def publish(cls, config: ConfigDict, workdir: AnyPath, out: AnyPath) -> Card:
         """Give the answers away with the heads."""
-        if answers := read_answers(workdir):
-            write_answers(out, answers)
+        cls.write_notes(cls.saved_notes(workdir), out)
         return super().publish(config, workdir, out)
 
     @classmethod

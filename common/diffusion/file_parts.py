@@ -26,6 +26,9 @@ _SCALING = re.compile(r"^\s*target\s*:\s*[\"']?[\w.]*denoiser_scaling\.(\w+)", r
 # Of XL: what stands there in place of `parameterization`.
 _SCALINGS = {"EpsScaling": "epsilon", "VScaling": "v_prediction"}
 
+REST = "rest"
+"""What a file holds beside the parts: running means of training, a block that no model reads."""
+
 Sizes = TypeVar("Sizes")
 Tensors = Mapping[str, np.ndarray]
 
@@ -38,7 +41,8 @@ class SingleFile:
       architecture: Sizes from the shapes; the schedule is Stable Diffusion's own.
       tokenizers: CLIP's; padded with 0 in 2.x and for XL's second text encoder.
       place: Where the tokenizer was found, for errors.
-      parts: The tensors and tables of "unet", "vae" and of the text encoders by their folders.
+      parts: The tensors and tables of "unet", "vae" and of the text encoders by their folders; and
+        `REST`, which is not read.
     """
 
     architecture: Architecture
@@ -76,19 +80,30 @@ def require_parts(file: Path, parts: Mapping[str, Tensors], what: str = "") -> N
 
 
 def with_tables(
+    whole: Tensors,
     tensors: Mapping[str, Tensors],
     unet: UNetConfig,
     vae: VAEConfig,
     texts: Mapping[str, Sequence[Rule]],
 ) -> dict[str, Part]:
-    """Return the parts of a file with their tables; `texts` has those of the text encoders."""
+    """Return the parts of a file with their tables.
+
+    Args:
+      whole: All tensors of the file.
+      tensors: Those of each part.
+      unet, vae: Their sizes.
+      texts: The tables of the text encoders.
+    """
     attends = [kind == "CrossAttnUpBlock2D" for kind in unet.up_block_types]
     tables: dict[str, Table] = {
         "unet": unet_table(unet.layers_per_block, attends, unet.use_linear_projection),
         "vae": vae_table(len(vae.block_out_channels)),
         **texts,
     }
-    return {name: Part(name, x, tables[name], IGNORE[name]) for name, x in tensors.items()}
+    read = {id(x) for part in tensors.values() for x in part.values()}
+    rest = {key: x for key, x in whole.items() if id(x) not in read}
+    parts = {name: Part(name, x, tables[name], IGNORE[name]) for name, x in tensors.items()}
+    return parts | ({REST: Part(REST, rest, (), ("*",))} if rest else {})
 
 
 def said_prediction(file: Path, asked: str | None) -> str | None:

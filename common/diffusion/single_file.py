@@ -88,7 +88,7 @@ def open_single_file(file: Path, prediction: str | None = None) -> SingleFile:
         Architecture(unet, vae, text, schedule),
         {FIRST: tokenizer},
         place,
-        with_tables(parts, unet, vae, texts),
+        with_tables(tensors, parts, unet, vae, texts),
     )
 
 

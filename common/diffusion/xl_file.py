@@ -75,7 +75,7 @@ def open_xl(file: Path, tensors: Tensors, prediction: str | None) -> SingleFile:
         XLArchitecture(unet, vae, first, _schedule(file, tensors, prediction), second),
         {FIRST: Tokenizer.from_directory(place), SECOND: Tokenizer.from_directory(place, pad=0)},
         place,
-        with_tables(parts, unet, vae, texts),
+        with_tables(tensors, parts, unet, vae, texts),
     )
 
 

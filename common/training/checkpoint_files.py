@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 
 from common.damage import cause
 from common.errors import UserError
 from common.paths import AnyPath, in_bucket
 from common.progress import say
+
+# Orbax warns of a manager that only reads, as was asked for.
+_READS = re.compile("read_only=True|directory is read only")
+logging.get_absl_logger().addFilter(lambda entry: not _READS.search(str(entry.msg)))
 
 _DIGITS = 8
 """Of a step in the name of its checkpoint."""

@@ -47,6 +47,8 @@ class Method(abc.ABC):
         there are none, the loss is, which may be a sum over classes and variants.
       evaluation_fields: Fields of the config that only evaluation reads, or groups of such fields
         by a name that ends in a dot ("generate."). They may be changed on a folder afterwards.
+      decisive: Those of the fields that otherwise change nothing of what is learned, such as
+        "eval_every", by which this run `stops`.
     """
 
     config: ConfigDict
@@ -57,6 +59,7 @@ class Method(abc.ABC):
     writes: tuple[str, ...] = ()
     terms: Mapping[str, str] = MappingProxyType({})
     evaluation_fields: tuple[str, ...] = ()
+    decisive: tuple[str, ...] = ()
 
     def __init__(self, config: ConfigDict | None = None, **fields: Any):
         """Complete a config, which is given whole or as those fields that are not defaults.

@@ -7,6 +7,15 @@ from common.pictures import write_png
 from common.training.types import Evaluation
 
 
+def output_names(evaluation: Evaluation) -> list[str]:
+    """Return the names of the files that `write_outputs` writes."""
+    return [
+        *(f"{name}.png" for name in evaluation.pictures),
+        *(f"{name}.json" for name in evaluation.files),
+        *(f"{name}.csv" for name, rows in evaluation.tables.items() if rows),
+    ]
+
+
 def write_outputs(evaluation: Evaluation, folder: AnyPath, prefix: str = "") -> None:
     """Write each picture as PNG, each file as JSON and each table as CSV, by its name.
 

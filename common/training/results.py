@@ -14,6 +14,7 @@ from common.paths import AnyPath, within
 from common.progress import say
 from common.records import Record
 from common.text import some
+from common.training.outputs import output_names
 from common.training.types import Evaluation
 from common.training.writers import finite_or_none
 from common.version import __version__
@@ -93,6 +94,7 @@ def make_result(
     """Return what `result.json` holds: what was run, what it came to and what it ran on."""
     return {
         **as_json(evaluation_record(method, config, evaluation, updates=updates)),
+        "files": output_names(evaluation),
         "seconds": seconds,
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "versions": _versions(),
@@ -143,6 +145,7 @@ def read_result(file: AnyPath, remedy: str) -> dict[str, Any]:
             for name, value in baselines.content.items()
         },
         **{name: record.record(name, default={}).content for name in ("details", "versions")},
+        "files": record.strings("files", default=()),
     }
 
 

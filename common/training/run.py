@@ -17,7 +17,9 @@ import jax
 from jax.experimental import multihost_utils
 
 from common.damage import cause
+from common.errors import UserError
 from common.files import remove_partial
+from common.hosts import same_everywhere
 from common.paths import AnyPath, as_path
 from common.precision import computing
 from common.progress import say
@@ -35,15 +37,15 @@ from common.training.schedule import Schedule
 from common.training.sharding import placed
 from common.training.start import initial_state
 from common.training.summary import summary_rows, summary_table
-from common.training.workdir import changed_fields, check_workdir, write_config
+from common.training.workdir import changed_fields, check_workdir, has_update, write_config
 
 
 def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     """Train `method` into `workdir` and return what `result.json` holds.
 
     A finished folder is left as it is, but where fields that only evaluation reads have changed,
-    or a file of what it learned is missing or damaged, it is evaluated and saved again from its
-    checkpoint. SIGTERM and Ctrl-C save a checkpoint and exit with
+    or a file of what it learned is missing or damaged, or a picture is missing, it is evaluated and
+    saved again from its checkpoint. SIGTERM and Ctrl-C save a checkpoint and exit with
     status 128 + signal (143, 130), which is what shells and schedulers see of a program that
     a signal ended: the run is not finished, and the same command continues it.
 
@@ -58,12 +60,25 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     config = method.config
     _check_plan(method)
     workdir = as_path(workdir)
-    fields, writes = method.evaluation_fields, method.writes
-    check = partial(check_workdir, workdir, config, fields, writes, method.get_config())
+    check = partial(
+        check_workdir,
+        workdir,
+        config,
+        method.evaluation_fields,
+        method.writes,
+        method.get_config(),
+        method.decisive,
+    )
     finished = check()
     join_cluster()
+    again = _why_again(method, workdir, finished) if finished else ""
+    updates = finished["updates"] if finished else -1
+    if not same_everywhere(has_update(workdir), updates, bool(again)):
+        raise UserError(
+            f"the processes of this cluster do not see the same files in {workdir}: give a "
+            "--workdir that all of them share."
+        )
     if finished is not None:
-        again = _why_again(method, workdir)
         if not again:
             steps = counted(finished["updates"], "step")
             say(f"{workdir} holds a finished run of {steps}; nothing to do.")
@@ -115,7 +130,7 @@ def _check_plan(method: Method) -> None:
     check_rate(config, updates)
 
 
-def _why_again(method: Method, workdir: AnyPath) -> str:
+def _why_again(method: Method, workdir: AnyPath, finished: Mapping[str, Any]) -> str:
     """Return why a finished run is evaluated and saved once more; "" where it is left as it is."""
     if changed := changed_fields(workdir, method.config):
         return "with " + ", ".join(f"{name}={value!r}" for name, value in changed.items())
@@ -123,6 +138,9 @@ def _why_again(method: Method, workdir: AnyPath) -> str:
         method.read(workdir)
     except Exception as error:  # Damage takes any form.
         return f"and saved from its checkpoint, since what it saved cannot be read ({cause(error)})"
+    lost = sorted({*finished.get("files", ())} - {file.name for file in workdir.iterdir()})
+    if lost and holds_step(workdir / "checkpoints", finished["updates"]):
+        return f"to write {', '.join(lost)} once more"
     return ""
 
 

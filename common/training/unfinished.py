@@ -84,23 +84,52 @@ def say_changed_data(workdir: AnyPath, now: Callable[[], Mapping[str, str]]) -> 
         (see `RunInputs`): of "data", or of the part that is measured on, where this is cheaper to
         read. A name that the run did not record is passed over.
     """
+    if changed_since(workdir, now, "its data"):
+        say(
+            f"The data of {workdir} have changed since it learned from them: what is measured may "
+            "hold examples that it learned from."
+        )
+
+
+def say_changed_models(workdir: AnyPath, now: Mapping[str, str]) -> None:
+    """Say where a run's models are no longer those of its training.
+
+    Args:
+      workdir: As of `say_changed_data`.
+      now: Fingerprints of the models, by the names that the run recorded.
+    """
+    for name, before in changed_since(workdir, lambda: now, "its models").items():
+        say(
+            f"The {name} of {workdir} is not what it learned with (weights {before}, now "
+            f"{now[name]}), and its figures are not those of its training; dtype=auto is float32 "
+            "on a CPU and bfloat16 elsewhere."
+        )
+
+
+def changed_since(
+    workdir: AnyPath, now: Callable[[], Mapping[str, str]], what: str
+) -> dict[str, str]:
+    """Return those fingerprints that a run recorded as others than they are now, as it did.
+
+    Where they cannot be compared, a line says so.
+
+    Args:
+      workdir: As of `say_changed_data`.
+      now: Likewise.
+      what: The fingerprints are of, for the line.
+    """
     directory = workdir / "checkpoints"
     if not directory.is_dir():
-        return
+        return {}
     from common.training import checkpoint_files
 
     try:
         with checkpoint_files.open_manager(directory, read_only=True) as manager:
             before = checkpoint_files.read_note(manager, manager.latest_step())["fingerprints"]
-        changed = any(before.get(name, value) != value for name, value in now().items())
+        return {n: before[n] for n, x in now().items() if before.get(n, x) != x}
     except Exception as error:  # Damage takes any form, and the run itself is whole without them.
-        say(f"What {workdir} learned from cannot be compared with its data now ({cause(error)}).")
-        return
-    if changed:
-        say(
-            f"The data of {workdir} have changed since it learned from them: what is measured may "
-            "hold examples that it learned from."
-        )
+        say(f"What {workdir} learned from cannot be compared with {what} now ({cause(error)}).")
+        return {}
 
 
 def _nested(flat: Mapping[str, np.ndarray]) -> PyTree:

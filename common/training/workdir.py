@@ -68,6 +68,7 @@ def check_workdir(
     evaluation_fields: Sequence[str] = (),
     writes: Sequence[str] = (),
     defaults: ConfigDict | None = None,
+    decisive: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Refuse a folder that belongs to another run or cannot be written, without writing.
 
@@ -80,6 +81,7 @@ def check_workdir(
       writes: See `Method`.
       defaults: Of the method's fields. A run that is older than a field did what its default
         says; where it did not, `common.old_spellings` holds what it did.
+      decisive: See `Method`.
 
     Returns:
       The result, if the run is finished.
@@ -95,7 +97,8 @@ def check_workdir(
         stored, requested = flatten(_read_config(config_file)), _flat(config)
         younger = {name: x for name, x in _flat(defaults).items() if name in requested}
         if has_update(workdir):
-            _check_same(workdir, younger | stored, requested, evaluation_fields)
+            free = (*HARMLESS, *evaluation_fields)
+            _check_same(workdir, younger | stored, requested, free, decisive)
     return _read_result(result_file) if result_file.exists() else None
 
 
@@ -179,11 +182,10 @@ def _check_same(
     workdir: AnyPath,
     stored: Mapping[str, Any],
     requested: Mapping[str, Any],
-    evaluation_fields: Sequence[str],
+    free: Sequence[str],
+    decisive: Sequence[str],
 ) -> None:
-    free = {
-        name for name in (*stored, *requested) if is_among(name, (*HARMLESS, *evaluation_fields))
-    }
+    free = {x for x in (*stored, *requested) if is_among(x, free) and x not in decisive}
     for name in sorted((stored.keys() & requested.keys()) - free):
         if stored[name] != requested[name]:
             raise UserError(

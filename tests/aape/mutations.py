@@ -7,6 +7,27 @@ from tests.mutations import Mutation, main
 
 MUTATIONS = (
     Mutation(
+        "training starts from an h of another model",
+        "aape_jax/core/start.py",
+        "if before != FEATURES:",
+        "if False:",
+        "aape/test_vqa.py",
+    ),
+    Mutation(
+        "the answers of a finished run are not exported",
+        "aape_jax/export.py",
+        "notes = task.saved_notes(workdir)",
+        "notes = {}",
+        "aape/test_vqa.py",
+    ),
+    Mutation(
+        "fields that the optimizer does not read are passed over",
+        "aape_jax/task.py",
+        "        self.check_unread()\n",
+        "",
+        "hostile/test_aape_settings.py",
+    ),
+    Mutation(
         "image fed to paper's query",
         "aape_jax/core/aggregators/paper.py",
         'return inputs.mean[:, None] + params["offset"][inputs.token]',

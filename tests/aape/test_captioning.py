@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aape_jax.captioning import report
+from aape_jax.captioning import method, report
 from aape_jax.captioning.captioner import Captioner
 from aape_jax.captioning.features import caption_tokens
 from aape_jax.captioning.method import Captioning
@@ -33,6 +33,7 @@ from tests.aape.caption_problem import (
     install,
     settings,
     text_vectors,
+    untrained_clip,
 )
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
@@ -82,12 +83,23 @@ def test_the_log_tells_rows_apart(run):
     assert {"distill", "cos_pa_pbar", "before_visual/distill"} <= set(last)
 
 
-def test_evaluate_repeats_the_runs_numbers(run, monkeypatch):
+def test_evaluate_repeats_the_runs_numbers(run, monkeypatch, capsys):
     workdir, result, parts, lm = run
     install(monkeypatch, parts, lm)
     rows = rows_of(Captioning, read_config(workdir), workdir, None)
     assert rows["aape"] == result["metrics"]
     assert rows["none"] == result["baselines"]["none"]
+    assert "have changed" not in capsys.readouterr().out
+
+
+def test_evaluate_says_that_training_captions_have_changed(run, monkeypatch, capsys):
+    """The row of the nearest is made of them."""
+    workdir, _, parts, lm = run
+    train = parts["train"]
+    texts = dataclasses.replace(train.texts, captions=(("a dog",), *train.texts.captions[1:]))
+    install(monkeypatch, parts | {"train": dataclasses.replace(train, texts=texts)}, lm)
+    rows_of(Captioning, read_config(workdir), workdir, None)
+    assert "have changed since it learned from them" in capsys.readouterr().out
 
 
 def test_a_second_evaluation_compiles_nothing(monkeypatch):
@@ -279,6 +291,26 @@ def test_a_language_model_of_another_width_is_refused(run, monkeypatch, tmp_path
     config = settings(**{"lm.map": tmp_path / "empty.safetensors"})
     with pytest.raises(UserError, match=r"has the shape \(\)"):
         train(Captioning(config), tmp_path / "run")
+
+
+@pytest.mark.parametrize("model", ["model", "lm"])
+def test_a_map_of_other_models_of_its_widths_is_refused(run, monkeypatch, tmp_path, model):
+    workdir, _, parts, lm = run
+    other = dataclasses.replace({"model": untrained_clip(), "lm": lm}[model], fingerprint="others")
+    install(monkeypatch, parts, other if model == "lm" else lm)
+    if model == "model":
+        monkeypatch.setattr(method, "clip_of", lambda *_: other)
+    config = settings(**{"lm.map": workdir / "heads" / "visual.safetensors", "map_updates": 0})
+    with pytest.raises(UserError, match=f"was learned with another {model} .* run's .others."):
+        train(Captioning(config), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_measured_with_another_language_model_without_a_word(run, monkeypatch, capsys):
+    workdir, _, parts, lm = run
+    install(monkeypatch, parts, dataclasses.replace(lm, fingerprint="others"))
+    rows_of(Captioning, read_config(workdir), workdir)
+    assert "The lm of" in capsys.readouterr().out
 
 
 def test_an_image_without_captions_is_refused():

@@ -1,5 +1,6 @@
 """The commands from end to end, as a user types them, on files of features."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,11 +13,13 @@ import pytest
 from PIL import Image
 
 from aape_jax.core.heads_file import read_head, read_heads
+from aape_jax.retrieval import method as retrieval
 from common.errors import UserError
 from common.training import train
 from common.training.method import find_method
 from configs import aape_retrieval
 from configs.aape import get_config
+from tests.aape.caption_problem import untrained_clip
 from tests.aape.feature_files import NAMES, PROMPTS, WIDTH, captioned, features, texts
 from tests.aape.problem import vectors
 from tests.conftest import QUICKLY
@@ -183,10 +186,25 @@ def test_retrieval_runs_and_another_run_starts_from_its_h(world):
     with pytest.raises(UserError, match=lacking):
         read_heads(workdir, ["aape", "with_g"])
     # A rate of zero keeps what the run starts from.
-    more = {"start": workdir, "learning_rate": 0.0, "weight_decay": 0.0, "warmup_rate": 0.0}
+    more = {"start": workdir, "learning_rate": 0.0, "weight_decay": 0.0}
     again = retrieve_here(world, world / "more", **more)
     for name in names:
         assert again["metrics"][name] == result["metrics"][name]
+
+
+def test_retrieval_does_not_start_from_an_h_of_another_model(world, tmp_path, monkeypatch):
+    def with_model(name):
+        clip = dataclasses.replace(untrained_clip(), fingerprint=name)
+        monkeypatch.setattr(retrieval, "clip_of", lambda _: clip)
+
+    with_model("one")
+    retrieve_here(world, tmp_path / "start", model="pocket")
+    retrieve_here(world, tmp_path / "same", model="pocket", start=tmp_path / "start")
+    with_model("other")
+    sentence = r"was learned with another model \(weights one\) than this run's \(other\)"
+    with pytest.raises(UserError, match=sentence):
+        retrieve_here(world, tmp_path / "run", model="pocket", start=tmp_path / "start")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

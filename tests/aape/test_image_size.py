@@ -7,8 +7,9 @@ import pytest
 
 import aape_jax
 from aape_jax.classification import material
-from aape_jax.classification.measuring import open_own_sets
+from aape_jax.classification.measuring import open_other_set, open_own_sets
 from common.clip import load_clip
+from common.config import changed
 from common.data import Dataset
 from common.training import train
 from common.training.method import find_method
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("quick_compiler")
 NAMES = ("red star", "fish")
 
 
-def test_a_run_remembers_its_image_size(tmp_path, monkeypatch):
+def test_a_run_remembers_its_image_size(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     pictures, labels = list(rng.integers(0, 256, (8, 40, 50, 3), np.uint8)), np.repeat([0, 1], 4)
     photos = Dataset.from_arrays(pictures, labels, NAMES, test=(pictures, labels))
@@ -53,3 +54,9 @@ def test_a_run_remembers_its_image_size(tmp_path, monkeypatch):
     assert width == clip.config.vision.projection
     monkeypatch.setattr(material, "encode", lambda *_: pytest.fail("training photos were encoded"))
     assert [len(test.x) for test in encode().values()] == [8]
+    assert "is not what it learned with" not in capsys.readouterr().out
+    other = changed(run.config, {"image_size": 0})
+    open_own_sets(other, tmp_path / "run")
+    assert f"The model of {tmp_path / 'run'} is not what it learned" in capsys.readouterr().out
+    open_other_set(other, tmp_path / "run", photos.spec)
+    assert f"The model of {tmp_path / 'run'} is not what it learned" in capsys.readouterr().out

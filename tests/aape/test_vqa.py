@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ from common.publish import publish
 from common.training import train
 from common.training.mesh import make_mesh
 from configs.aape_vqa import get_config
+from tests.aape.caption_problem import untrained_clip
 from tests.aape.problem import vectors
 from tests.aape.rows import rows_of
 
@@ -68,10 +68,7 @@ def asked(images, seed):
 def parts(monkeypatch):
     """Features in place of CLIP and pictures."""
     found = {"train": asked(48, 4), "test": asked(30, 7)}
-    sizes = SimpleNamespace(text=SimpleNamespace(projection=WIDTH))
-    clip = SimpleNamespace(fingerprint="none", config=sizes)
-    monkeypatch.setattr(vqa, "clip_of", lambda *_: clip)
-    monkeypatch.setattr(vqa, "encoders", lambda clip: {"model": clip.fingerprint})
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: untrained_clip())
     monkeypatch.setattr(
         vqa, "read_questions", lambda spec: {name: own.source for name, own in found.items()}
     )
@@ -130,6 +127,7 @@ def test_a_head_keeps_the_answers_that_it_learned(parts, tmp_path):
     """Their order is that of their number among training questions, which may change."""
     result = run(tmp_path / "run")
     publish(tmp_path / "run", tmp_path / "out", method="aape_jax:VQA")
+    export(tmp_path / "run", tmp_path / "finished")
     learned = vocabulary(parts["train"].source.answers, 0)
     parts["train"] = swapped(parts["train"], learned[0], learned[-1])
     assert vocabulary(parts["train"].source.answers, 0) != learned
@@ -137,8 +135,9 @@ def test_a_head_keeps_the_answers_that_it_learned(parts, tmp_path):
         rows = rows_of(vqa.VQA, read_config(folder), folder, None)
         assert rows["aape"] == result["metrics"]
     (tmp_path / "run" / "result.json").unlink()
-    export(tmp_path / "run", tmp_path / "copy")
-    assert read_answers(tmp_path / "copy") == learned
+    export(tmp_path / "run", tmp_path / "unfinished")
+    for name in ("finished", "unfinished"):
+        assert read_answers(tmp_path / name) == learned
 
 
 def test_captions_are_needed_for_distillation_alone(parts, tmp_path):
@@ -229,6 +228,31 @@ def test_runs_that_nothing_can_start_from(parts, tmp_path):
     with pytest.raises(UserError, match="residual=none there, and this run has image: give gen"):
         run(tmp_path / "a", start=tmp_path)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_run_is_not_measured_with_another_model_without_a_word(
+    parts, tmp_path, monkeypatch, capsys
+):
+    run(tmp_path, compare="()", updates=30)
+    rows_of(vqa.VQA, read_config(tmp_path), tmp_path)
+    assert "is not what it learned with" not in capsys.readouterr().out
+    other = dataclasses.replace(untrained_clip(), fingerprint="others")
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: other)
+    rows_of(vqa.VQA, read_config(tmp_path), tmp_path)
+    said = capsys.readouterr().out
+    assert "is not what it learned with (weights" in said and "now others)" in said
+
+
+def test_an_h_of_another_model_is_refused(parts, tmp_path, monkeypatch):
+    """Its sizes are the same."""
+    start = tmp_path / "start"
+    run(start, compare="()", updates=30)
+    run(tmp_path / "a", start=start, compare="()", updates=30)
+    other = dataclasses.replace(untrained_clip(), fingerprint="others")
+    monkeypatch.setattr(vqa, "clip_of", lambda *_: other)
+    with pytest.raises(UserError, match=r"with another model .* than this run's \(others\)"):
+        run(tmp_path / "b", start=start)
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(

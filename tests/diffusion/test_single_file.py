@@ -108,13 +108,26 @@ def test_converted_it_is_read_by_its_folder(second, tmp_path):
     report = convert(str(file), tmp_path / "out", prediction="v_prediction")
     loaded = load_stable_diffusion(str(tmp_path / "out"))
     assert same(loaded.params, second.params) and loaded.tokenizer.pad == 0
-    assert report["parts"]["vae"]["ignored"] == ["loss.logvar"]
+    parts = report["parts"]
+    assert parts["vae"]["ignored"] == ["loss.logvar"]
+    last = "cond_stage_model.model.transformer.resblocks.2.ln_1.weight"
+    assert {"alphas_cumprod", "model_ema.decay", last} <= {*parts["rest"]["ignored"]}
+    listed = sum(len(part["keys"]) + len(part["ignored"]) for part in parts.values())
+    assert listed == len(read_tensors(file)) and not parts["rest"]["keys"]
     key = report["parts"]["unet"]["keys"]["input_blocks.1.0.in_layers.2.weight"]
     assert key["to"] == ("down_0/resnet_0/conv1/kernel",)
     index = json.loads((tmp_path / "out/model_index.json").read_text())
     assert index["scheduler"] == ["diffusers", "PNDMScheduler"]
     with pytest.raises(UserError, match="--activation is not an option for this kind of model"):
         convert(str(file), tmp_path / "other", activation="gelu")
+
+
+def test_what_no_model_reads_does_not_widen_its_numbers(first, tensors, tmp_path):
+    half = {x: y.astype(np.float16) if x.startswith("model.") else y for x, y in tensors.items()}
+    half |= {x: y.astype(np.float16) for x, y in tensors.items() if "stage_model." in x}
+    assert half["alphas_cumprod"].dtype == np.float32
+    report = convert(str(write(first, tmp_path, tensors=half)), tmp_path / "out")
+    assert report["dtype"] == "float16"
 
 
 SHAPES = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-2-1-base")

@@ -161,9 +161,23 @@ MUTATIONS = (
     Mutation(
         "evaluation fields may not change",
         "common/training/workdir.py",
-        "if is_among(name, (*HARMLESS, *evaluation_fields))",
-        "if is_among(name, HARMLESS)",
+        "free = (*HARMLESS, *evaluation_fields)",
+        "free = HARMLESS",
         FOLDERS,
+    ),
+    Mutation(
+        "a run that stops by its evaluations is given others",
+        "common/training/workdir.py",
+        "if is_among(x, free) and x not in decisive",
+        "if is_among(x, free)",
+        "training/test_loop.py",
+    ),
+    Mutation(
+        "a lost picture stays lost",
+        "common/training/loop.py",
+        "if lost and holds_step(",
+        "if False and holds_step(",
+        "training/test_loop.py",
     ),
     Mutation(
         "a finished run is not evaluated again",
@@ -315,8 +329,8 @@ MUTATIONS = (
     Mutation(
         "changed data are not told",
         "common/training/unfinished.py",
-        "any(before.get(name, value) != value",
-        "any(before.get(name, value) is None",
+        "if before.get(n, x) != x",
+        "if before.get(n, x) is None",
         "training/test_unfinished.py",
     ),
     Mutation(

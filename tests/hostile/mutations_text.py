@@ -282,8 +282,8 @@ MUTATIONS = (
     Mutation(
         "a visual map without a fingerprint",
         "aape_jax/captioning/method.py",
-        "        if self.start:\n",
-        "        if False:\n",
+        'if self.start:\n            prints["visual map"]',
+        'if False:\n            prints["visual map"]',
         INPUTS,
     ),
     Mutation(

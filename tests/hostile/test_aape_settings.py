@@ -232,6 +232,35 @@ def test_the_other_tasks_as_well(method, made, field, value):
         method(config).load(make_mesh(1, 1))
 
 
+@pytest.mark.parametrize(
+    ("method", "made", "beside", "field"),
+    [
+        (Retrieval, aape_retrieval, "rate.schedule=cosine", "warmup_epochs=3"),
+        (Retrieval, aape_retrieval, "warmup_epochs=0", "warmup_rate=0.1"),
+        (Retrieval, aape_retrieval, "optimizer=adamw", "momentum=0.5"),
+        (VQA, aape_vqa, "rate.schedule=linear", "warmup_epochs=3"),
+        (Captioning, aape_captioning, "rate.schedule=linear", "warmup=3"),
+        (Captioning, aape_captioning, "map_updates=0", "map_rate=0.5"),
+        (Captioning, aape_captioning, "lm.aape_position=none", "token_rate=0.5"),
+        (Classification, aape, "rate.schedule=constant", "warmup_epochs=3"),
+    ],
+)
+def test_fields_that_the_optimizer_does_not_read(method, made, beside, field):
+    """CoOp reads those of classification, as a baseline beside it."""
+    alone = "baselines=()," if method is Classification else ""
+    config = made.get_config(f"{alone}{beside},{field}")
+    with pytest.raises(UserError, match=f"{field} changes nothing with {beside}: leave it out"):
+        method(config).load(make_mesh(1, 1))
+    if method is Classification:
+        method(made.get_config(f"{beside},{field}")).check_unread()
+
+
+def test_fields_that_a_recipe_sets_are_nobodys_choice():
+    config = aape_captioning.get_config("recipe=coco,rate.schedule=cosine")
+    assert config.warmup != aape_captioning.defaults().warmup
+    Captioning(config).check_unread()
+
+
 def test_heads_of_an_unfinished_run(tmp_path, compiled):
     config = settings(tmp_path, f"compile_cache={compiled}")
     run = tmp_path / "run"

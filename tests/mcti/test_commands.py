@@ -24,6 +24,7 @@ from common.data import open_dataset
 from common.diffusion import load_stable_diffusion
 from common.errors import UserError
 from common.evaluation.figures import image_grid
+from common.weights.files import write_tensors
 from mcti_jax import generate
 from tests.conftest import QUICKLY
 from tests.hostile import commands
@@ -216,6 +217,19 @@ def test_evaluate_says_that_the_photos_have_changed(world, finished, tmp_path):
     assert "have changed since it learned from them" in done.out
     unchanged = run("evaluate", f"--workdir={finished}")
     assert "have changed" not in unchanged.out + unchanged.err
+    assert "is not what it learned with" not in unchanged.out
+
+
+def test_evaluate_says_that_a_model_has_changed(world, finished):
+    file = world / "clip" / "model.safetensors"
+    kept = file.read_bytes()
+    write_tensors(file, {n: np.asarray(1.01 * x, x.dtype) for n, x in load_file(file).items()})
+    try:
+        done = run("evaluate", f"--workdir={finished}", f"--data=folder:{world / 'photos'}")
+    finally:
+        file.write_bytes(kept)
+    assert done.status == 0, done.err
+    assert f"The clip of {finished} is not what it learned with (weights " in done.out
 
 
 def test_generate_composes_tokens(finished, tmp_path):

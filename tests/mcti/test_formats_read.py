@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.weights.files import write_tensors
 from mcti_jax.formats import read_tokens, require_usable, typed_words, write_token
 from mcti_jax.formats.torch_archive import torch_archive
+from mcti_jax.sheet import gather_tokens
 from tests.mcti.some_token import some_token
 
 
@@ -243,6 +244,14 @@ def test_of_what_was_saved_on_the_way_the_last_is_read(tmp_path):
         write_saved(tmp_path, step, name=f"learned_embeds-steps-{step}.bin")
     [token] = read_tokens(tmp_path)
     assert token.vectors[0, 0] == 1500
+
+
+def test_both_files_of_xl_given_one_by_one_are_one_word(tmp_path):
+    write_halves(tmp_path)
+    files = [tmp_path / name for name in ("learned_embeds.bin", "learned_embeds_2.bin")]
+    (whole,), (given,) = read_tokens(tmp_path), gather_tokens(None, files)
+    assert (given.token, given.widths) == (whole.token, whole.widths)
+    np.testing.assert_array_equal(given.vectors, whole.vectors)
 
 
 def write_halves(folder, word="<toy>", step="", vectors=(2, 2)):

@@ -84,6 +84,11 @@ def test_when_to_stop(patience, retrieval, stops):
     assert method.stops(found(*retrieval)) is stops
 
 
+def test_a_run_that_may_stop_early_does_not_change_when_it_is_asked():
+    assert ProText(settings(early_stop=1, **HELD_OUT)).decisive == ("eval_every",)
+    assert not ProText(settings(**HELD_OUT)).decisive
+
+
 @pytest.mark.parametrize(("gain", "stops"), [(0.0, False), (0.005, False), (0.02, True)])
 def test_a_cosine_that_hardly_rises_is_no_gain(gain, stops):
     rising = [{"text/retrieval_accuracy": 1.0, "text/held_out_cosine": x} for x in (0.5, 0.51)]

@@ -1,6 +1,7 @@
 """Two processes that form a cluster, four devices each."""
 
 import json
+import shutil
 import signal
 import socket
 import time
@@ -11,13 +12,14 @@ import pytest
 pytestmark = pytest.mark.multiprocess
 
 
-def start_cluster(runs, workdir, arg: str = ""):
+def start_cluster(runs, *workdirs, arg: str = ""):
+    """Start both processes in one folder, or each in one of its own."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     return [
         runs.start(
-            workdir,
+            workdirs[number % len(workdirs)],
             arg,
             XLA_FLAGS="--xla_force_host_platform_device_count=4",
             JAX_COORDINATOR_ADDRESS=address,
@@ -29,9 +31,10 @@ def start_cluster(runs, workdir, arg: str = ""):
 
 
 def finish(processes, status: int) -> list[str]:
+    """Return what both said, to whichever stream."""
     told = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [status] * 2, told
-    return [out for out, _ in told]
+    return [out + error for out, error in told]
 
 
 def test_two_processes_give_the_same_numbers_and_one_writes(runs, undisturbed, tmp_path):
@@ -48,7 +51,7 @@ def test_two_processes_give_the_same_numbers_and_one_writes(runs, undisturbed, t
 
 def test_sigterm_to_one_process_stops_both_at_one_step(runs, undisturbed, tmp_path):
     arg = "sleep=0.05,save_every=0"
-    processes = start_cluster(runs, tmp_path, arg)
+    processes = start_cluster(runs, tmp_path, arg=arg)
     metrics = tmp_path / "metrics.jsonl"
     while not metrics.exists() or not metrics.stat().st_size:
         assert processes[0].poll() is None, processes[0].communicate()
@@ -60,3 +63,14 @@ def test_sigterm_to_one_process_stops_both_at_one_step(runs, undisturbed, tmp_pa
     runs.train(tmp_path, arg)
     tokens, expected = (np.load(w / "tokens.npy") for w in (tmp_path, undisturbed))
     np.testing.assert_allclose(tokens, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("lost", ["", "tokens.npy", "result.json"])
+def test_processes_that_see_other_files_are_refused(runs, undisturbed, tmp_path, lost):
+    """One would find a finished run and leave, and the other would wait for it for ever."""
+    other = tmp_path / "other"
+    if lost:
+        shutil.copytree(undisturbed, other)
+        (other / lost).unlink()
+    for said in finish(start_cluster(runs, undisturbed, other), 2):
+        assert "do not see the same files in" in said

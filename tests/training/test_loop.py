@@ -274,6 +274,29 @@ def test_what_a_finished_run_has_lost_is_written_again(
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_a_run_that_stops_by_its_evaluations_keeps_their_number(runs, tmp_path, monkeypatch):
+    runs.train(tmp_path, "updates=10,eval_every=5")
+    runs.train(tmp_path, "updates=10,eval_every=10")
+    monkeypatch.setattr(runs.toy.Toy, "decisive", ("eval_every",))
+    with pytest.raises(UserError, match="with eval_every=5, but now eval_every=10: give the same"):
+        runs.train(tmp_path, "updates=10,eval_every=10")
+
+
+def test_a_picture_that_a_finished_run_has_lost_is_written_again(
+    runs, undisturbed, tmp_path, capsys
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed, workdir)
+    (workdir / "black.png").unlink()
+    runs.train(workdir)
+    assert "evaluated again to write black.png once more." in capsys.readouterr().out
+    assert (workdir / "black.png").read_bytes() == (undisturbed / "black.png").read_bytes()
+    (workdir / "black.png").unlink()
+    shutil.rmtree(workdir / "checkpoints")
+    runs.train(workdir)
+    assert "nothing to do" in capsys.readouterr().out
+
+
 def test_a_folder_without_an_update_takes_another_config(runs, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(TypeError):
         patch.setattr(runs.toy.Indices, "batch", None)

@@ -38,9 +38,11 @@ def files(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_the_newest_checkpoint_is_read(stopped, capsys):
+def test_the_newest_checkpoint_is_read(stopped, capsys, caplog):
     before = files(stopped)
+    caplog.clear()
     found = read_unfinished(stopped)
+    assert not caplog.text
     assert found.step == 15
     assert found.fingerprints == {"weights": "none", "data": "toy"}
     assert found.notes == {"classes": ["a", "b"]}
