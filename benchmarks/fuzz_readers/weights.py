@@ -59,11 +59,11 @@ def _epoch() -> bytes:
     return checkpoint_archive({"epoch": 1, "state_dict": weights, "optimizer": {"state": {}}})
 
 
-def _clip_file(name: str) -> Callable[[Path], Any]:
+def _clip_file(activation: str | None = None) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
         from common.clip import load_clip
 
-        return load_clip(str(folder / "clip" / name), activation="gelu")
+        return load_clip(str(folder / "clip" / "x.pt"), activation=activation)
 
     return read
 
@@ -147,8 +147,8 @@ def _checkpoint(folder: Path) -> Any:
 
 
 READERS = {
-    "openai_file": Reader(_archive("x.pt", _openai), _clip_file("x.pt"), "clip/x.pt"),
-    "open_clip_epoch": Reader(_archive("x.pt", _epoch), _clip_file("x.pt"), "clip/x.pt"),
+    "openai_file": Reader(_archive("x.pt", _openai), _clip_file(), "clip/x.pt"),
+    "open_clip_epoch": Reader(_archive("x.pt", _epoch), _clip_file("gelu"), "clip/x.pt"),
     "flax_file": Reader(_make_flax, _flax),
     "one_file": Reader(_make_one_file, _one_file, "sd/model.safetensors"),
     "xl_file": Reader(_make_xl_file, _one_file, "sd/model.safetensors"),

@@ -68,7 +68,7 @@ def test_what_was_not_learned_from_is_measured(tmp_path, subsample, capsys):
     new = [x for x in normalise(rows) if x.tobytes() not in known]
     assert len(new) == len(rows) - learned > 0
     np.testing.assert_array_equal(material.tests["whole/"].x, new)
-    _, encode = open_other_set(config, spec)
+    _, encode = open_other_set(config, tmp_path, spec)
     np.testing.assert_array_equal(encode()[""].x, new)
 
 
