@@ -174,7 +174,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lost picture stays lost",
-        "common/training/loop.py",
+        "common/training/run.py",
         "if lost and holds_step(",
         "if False and holds_step(",
         "training/test_loop.py",
