@@ -72,12 +72,7 @@ def train(method: Method, workdir: AnyPath | str) -> dict[str, Any]:
     finished = check()
     join_cluster()
     again = _why_again(method, workdir, finished) if finished else ""
-    updates = finished["updates"] if finished else -1
-    if not same_everywhere(has_update(workdir), updates, bool(again)):
-        raise UserError(
-            f"the processes of this cluster do not see the same files in {workdir}: give a "
-            "--workdir that all of them share."
-        )
+    _require_same_files(workdir, finished, again)
     if finished is not None:
         if not again:
             steps = counted(finished["updates"], "step")
@@ -142,6 +137,20 @@ def _why_again(method: Method, workdir: AnyPath, finished: Mapping[str, Any]) ->
     if lost and holds_step(workdir / "checkpoints", finished["updates"]):
         return f"to write {', '.join(lost)} once more"
     return ""
+
+
+def _require_same_files(workdir: AnyPath, finished: Mapping[str, Any] | None, again: str) -> None:
+    """Refuse a folder in which processes of a cluster see different runs.
+
+    Raises:
+      UserError: They do; some would wait for the others without end.
+    """
+    updates = finished["updates"] if finished else -1
+    if not same_everywhere(has_update(workdir), updates, bool(again)):
+        raise UserError(
+            f"the processes of this cluster do not see the same files in {workdir}: give a "
+            "--workdir that all of them share."
+        )
 
 
 def _load(method: Method, workdir: AnyPath) -> Material:
