@@ -60,7 +60,7 @@ def require_same_models(field: str, place: str, models: Mapping[str, str]) -> No
         if before != FEATURES:
             raise UserError(
                 f"{field}={place} was learned with another {name} (weights {before}) than this "
-                f"run's ({models[name]}): give that one, in the dtype and image_size of there."
+                f"run's ({models[name]}): give that one, with the dtype and image_size it had."
             )
 
 
