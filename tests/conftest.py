@@ -135,12 +135,11 @@ def storage() -> Iterator[AnyPath]:
     Everything else is what a run on Cloud TPU has: etils' paths on gcsfs, and Orbax on
     tensorstore.
     """
-    emulator = pytest.importorskip("gcp_storage_emulator.server", reason="no emulator of buckets")
+    pytest.importorskip("gcp_storage_emulator.server", reason="no emulator of buckets")
     from benchmarks.cluster import free_port
+    from tests.emulator import make_server
 
     port = free_port()
-    server = emulator.create_server("localhost", port, in_memory=True, default_bucket="mine")
-    server.start()
     address = f"http://localhost:{port}"
     found = {
         "STORAGE_EMULATOR_HOST": address,
@@ -148,7 +147,9 @@ def storage() -> Iterator[AnyPath]:
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # It would ask Google for the layout.
     }
     with pytest.MonkeyPatch.context() as patch:
+        server = make_server(port, "mine", patch)
+        server.start()
         for name, value in found.items():
             patch.setenv(name, value)
         yield as_path("gs://mine")
-    server.stop()
+        server.stop()

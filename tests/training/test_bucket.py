@@ -97,6 +97,17 @@ def test_another_config_in_a_bucket_is_refused(runs, finished):
         runs.train(finished, "updates=5")
 
 
+def test_a_save_may_be_written_in_several_goes(bucket):
+    """As Orbax's are where tensorstore's first go does not wait for all arrays."""
+    import tensorstore
+
+    for name in "ab":  # A context of its own has read nothing yet.
+        spec, context = {"driver": "ocdbt", "base": f"{bucket}/"}, tensorstore.Context()
+        store = tensorstore.KvStore.open(spec, context=context).result()
+        store.write(name, b"array").result()
+    assert store.list().result() == [b"a", b"b"]
+
+
 def test_compiled_programs_may_lie_in_a_bucket(storage):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     use_compile_cache(f"{storage}/xla")
