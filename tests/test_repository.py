@@ -37,7 +37,7 @@ def test_the_workflow_runs_the_checks_of_ci():
     # The one command that .ci/run takes from the README.
     [plain] = re.findall(r"^pip install -e '\.\[test\]' && (pytest)$", README, re.MULTILINE)
     assert checks("\n".join(texts(WORKFLOW["jobs"]))) == checks(CI) | {plain}
-    assert len(checks(CI)) == 9
+    assert len(checks(CI)) == 10
 
 
 def test_the_workflow_runs_the_main_job_as_the_readme_has_it():
