@@ -101,7 +101,7 @@ def write_photos(folder: Path, split: ImageSplit, label: int, count: int) -> Non
 
 
 LEFT_OUT = ("checkpoints/", "events.", "config.json", ".lock")
-"""How the names of files begin that are nobody's to take away."""
+"""How the names of the files begin that `taken_away` leaves out."""
 
 
 def taken_away(workdir: Path) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from aape_jax.datasets.coco_files import (
     file_and_folder,
     kind_of,
     photos,
-    require_folder,
 )
 from aape_jax.datasets.worded import worded
 from common.data.folder import PARTS
@@ -40,8 +39,7 @@ def open_by_image(where: str) -> Parts:
     Raises:
       UserError: The file is missing, damaged or of another kind, or, later, a photo is absent.
     """
-    file, root = file_and_folder("captions", where)
-    require_folder(root, "the photos")
+    file, root = file_and_folder("captions", where, "the photos")
     content = read_json(file, _REMEDY)
     if kind := kind_of(content):
         raise UserError(f"{file} is {kind}, not captions by image: {_REMEDY}.")

@@ -125,16 +125,18 @@ def photos(paths: Sequence[Path], file: Path) -> ImageSplit:
     return ImageSplit(np.arange(len(paths)), names, tuple(photo_file(path) for path in paths))
 
 
-def file_and_folder(kind: str, where: str) -> tuple[Path, Path]:
-    """Return the two paths of a string `kind:FILE.json,FOLDER`; nothing need be there.
+def file_and_folder(kind: str, where: str, what: str) -> tuple[Path, Path]:
+    """Return the two paths of a string `kind:FILE.json,FOLDER`, whose folder holds `what`.
 
     Raises:
-      UserError: It has one path alone.
+      UserError: It has one path alone, or the folder is absent.
     """
     file, comma, folder = where.partition(",")
     if not comma:
         raise UserError(f"'{kind}:{where}' needs two paths: {kind}:FILE.json,FOLDER.")
-    return local_path(file), local_path(folder)
+    root = local_path(folder)
+    require_folder(root, what)
+    return local_path(file), root
 
 
 def require_folder(folder: Path, what: str) -> None:

@@ -13,7 +13,6 @@ from aape_jax.datasets.coco_files import (
     entries,
     file_and_folder,
     photos,
-    require_folder,
     require_once,
 )
 from aape_jax.datasets.worded import worded
@@ -33,8 +32,7 @@ def open_karpathy(where: str) -> Parts:
     Raises:
       UserError: The file is missing, damaged or of another kind, or, later, a photo is absent.
     """
-    file, root = file_and_folder("karpathy", where)
-    require_folder(root, "COCO's photos")
+    file, root = file_and_folder("karpathy", where, "COCO's photos")
     content = read_json(file, REMEDY)
     listed = entries(content, file, "images", ("split", "filename", "sentences"))
     parts = listed.texts("split")
